@@ -3,7 +3,7 @@
 # fmt: off
 import numpy as np
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, overload
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from skmoe.likelihoods import BaseLikelihood, Categorical
@@ -547,10 +547,21 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         expert: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Plan: ...
+    @overload
     def predict(
         self,
         X: Any,
-        return_std: bool = False,
+        return_std: Literal[False] = False,
+        *,
+        quantiles: float | ArrayLike | None = None,
+        exposure: ArrayLike | None = None,
+        trials: ArrayLike | None = None,
+    ) -> np.ndarray: ...
+    @overload
+    def predict(
+        self,
+        X: Any,
+        return_std: Literal[True],
         *,
         quantiles: float | ArrayLike | None = None,
         exposure: ArrayLike | None = None,

@@ -14,6 +14,12 @@ class Blocks:
     def __iter__(self) -> Any: ...
 
 class Files:
+    paths: Any
+    reader: Callable[..., Any] | None
+    target: int | str | None
+    weight: int | str | None
+    block_rows: int
+    max_expert_rows: int
     def __init__(
         self,
         paths: Any,

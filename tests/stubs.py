@@ -5,6 +5,7 @@ code, and ``nox -s types`` whether pyright finds a type of everything that is pu
 """
 
 import ast
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -14,7 +15,6 @@ import textwrap
 from collections import Counter
 from pathlib import Path
 
-import sklearn.base
 from numpydoc.docscrape import NumpyDocString
 
 import skmoe
@@ -58,7 +58,7 @@ WORDS = {
 }
 IMPORTS = {
     "collections.abc": ["Callable", "Iterable", "Sequence"],
-    "typing": ["Any", "Literal", "Self"],
+    "typing": ["Any", "Literal", "Self", "overload"],
     "numpy.typing": ["ArrayLike"],
     "sklearn.base": BASES,
 }
@@ -212,9 +212,23 @@ def parameters_of(name, owner, function):
     return found
 
 
-def definition(name, owner, function, indent=""):
-    """A line, or as many as it takes."""
+def definition(name, owner, function, indent="", decorator=""):
+    """A function, and where a parameter such as return_std decides what it returns, two of them."""
     parameters, end = parameters_of(name, owner, function), result(name, owner, function)
+    place = next((i for i, p in enumerate(parameters) if re.match("return_.*bool", p)), None)
+    if place is None or not end.startswith("tuple["):
+        return decorator + written(name, parameters, end, indent)
+    flag = parameters[place].partition(":")[0]
+    found = []
+    for value, kind in [("False", end[len("tuple[") :].partition(", ")[0]), ("True", end)]:
+        default = " = False" if value == "False" else ""
+        parameters[place] = f"{flag}: Literal[{value}]{default}"
+        found += [f"{indent}@overload", written(name, parameters, kind, indent)]
+    return "\n".join(found)
+
+
+def written(name, parameters, end, indent):
+    """A line, or as many as it takes."""
     line = f"{indent}def {name}({', '.join(parameters)}) -> {end}: ..."
     if len(line) <= 100:
         return line
@@ -222,6 +236,23 @@ def definition(name, owner, function, indent=""):
     if len(inner) > 100:
         inner = "\n".join(f"{indent}    {parameter}," for parameter in parameters)
     return f"{indent}def {name}(\n{inner}\n{indent}) -> {end}: ..."
+
+
+def assigned(kind):
+    """Public attributes that __init__ sets."""
+    if dataclasses.is_dataclass(kind):
+        return [field.name for field in dataclasses.fields(kind) if field.name[0] != "_"]
+    if not inspect.isfunction(kind.__init__):
+        return []
+    tree = ast.parse(textwrap.dedent(inspect.getsource(kind.__init__)))
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    found = [x for x in found if isinstance(x.ctx, ast.Store) and ast.unparse(x.value) == "self"]
+    return [node.attr for node in found if node.attr[0] != "_"]
+
+
+def type_of(value):
+    """Type of what a class holds."""
+    return type(value).__name__ if isinstance(value, (bool, int, str)) else "Any"
 
 
 def bases_of(kind):
@@ -249,10 +280,10 @@ def class_stub(kind):
             [name.strip().strip("`") for name in one.name.split(",")], annotation(one.type)
         )
     if inspect.isfunction(kind.__init__):
-        for parameter in parameters_of("__init__", kind, kind.__init__):
-            name, _, rest = parameter.partition(": ")
-            if rest and not name.startswith("*") and issubclass(kind, sklearn.base.BaseEstimator):
-                attributes.setdefault(name, rest.partition(" = ")[0])
+        pairs = [x.partition(": ") for x in parameters_of("__init__", kind, kind.__init__)]
+        types = {name: rest.partition(" = ")[0] for name, _, rest in pairs}
+        for name in assigned(kind):
+            attributes.setdefault(name, types.get(name) or type_of(getattr(kind, name, None)))
     for name in sorted(dir(kind), key=lambda name: (name != "__init__", name)):
         owner = next(base for base in kind.__mro__ if name in vars(base) or base is object)
         if name.startswith("_") and name not in ("__init__", "__len__", "__getitem__", "__iter__"):
@@ -262,16 +293,15 @@ def class_stub(kind):
         member = vars(owner)[name]
         function = function_of(member)
         if function is None:
-            of = type(member).__name__ if isinstance(member, (bool, int, str)) else "Any"
-            attributes.setdefault(name, "Callable[..., Any]" if name.startswith("set_") else of)
+            is_setter = name.startswith("set_")
+            attributes.setdefault(name, "Callable[..., Any]" if is_setter else type_of(member))
         elif isinstance(member, (property, functools.cached_property)):
             of = attributes.pop(name, None) or result(name, kind, function)
             methods.append(f"    @property\n    def {name}(self) -> {of}: ...")
         else:
             decorator = {classmethod: "    @classmethod\n", staticmethod: "    @staticmethod\n"}
-            methods.append(
-                decorator.get(type(member), "") + definition(name, kind, function, "    ")
-            )
+            start = decorator.get(type(member), "")
+            methods.append(definition(name, kind, function, "    ", start))
     if hasattr(kind, "set_callbacks"):  # of scikit-learn 1.9
         attributes["set_callbacks"] = "Callable[..., Self]"
     attributes = {k: v for k, v in attributes.items() if k.isidentifier()}

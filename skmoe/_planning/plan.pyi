@@ -22,12 +22,12 @@ class Plan:
     most_expert_fits: int | None
     n_regimes: int | None
     findings: list[str]
-    is_automatic: bool
-    is_default_gate: bool
-    is_number_of_plain: bool
+    request: Any
+    is_automatic: Any
+    is_default_gate: Any
     n_rows: Any
     number_by: Any
-    request: Any
+    is_number_of_plain: Any
     def __init__(
         self,
         training: Any,

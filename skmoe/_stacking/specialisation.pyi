@@ -9,7 +9,10 @@ __all__ = [
 ]
 
 class Specialisation:
-    of_list: bool
+    score_without: Any
+    score_with: Any
+    standard_error: Any
+    of_list: Any
     def __init__(
         self, score_without: Any, score_with: Any, standard_error: Any, of_list: Any = False
     ) -> None: ...

@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 class MixtureDistribution:
+    weights: np.ndarray
+    components: Any
     def __init__(self, weights: np.ndarray, components: Any) -> None: ...
     def cdf(self, y: float | ArrayLike) -> np.ndarray: ...
     def cov(self) -> np.ndarray: ...
@@ -53,6 +55,8 @@ class MixtureDistribution:
     def without_noise(self) -> MixtureDistribution: ...
 
 class GaussianComponents:
+    std: np.ndarray
+    mean: np.ndarray
     asks_each_output: bool
     discrete: bool
     edges: Any
@@ -76,9 +80,10 @@ class GaussianComponents:
     def without_noise(self) -> Any: ...
 
 class NestedComponents:
+    components: Any
+    nested: list[Any]
     asks_each_output: bool
     edges: Any
-    nested: Any
     def __init__(self, components: Any, nested: list[Any]) -> None: ...
     def cdf(self, y: float | np.ndarray) -> np.ndarray: ...
     @property
@@ -103,6 +108,10 @@ class NestedComponents:
     def without_noise(self) -> Any: ...
 
 class NoisyComponents:
+    components: Any
+    share: float
+    low: float | np.ndarray
+    high: float | np.ndarray
     asks_each_output: bool
     discrete: bool
     has_atoms: bool
@@ -131,6 +140,7 @@ class NoisyComponents:
     def without_noise(self) -> Any: ...
 
 class PerOutputComponents:
+    outputs: list[Any]
     asks_each_output: bool
     edges: Any
     nested: Any
@@ -159,6 +169,7 @@ class PerOutputComponents:
 
 class ScipyComponents:
     discrete: bool
+    distribution: Any
     asks_each_output: bool
     edges: Any
     has_atoms: bool
@@ -183,6 +194,9 @@ class ScipyComponents:
     def without_noise(self) -> Any: ...
 
 class StudentTComponents:
+    mean: np.ndarray
+    scale: np.ndarray
+    df: float | np.ndarray
     asks_each_output: bool
     discrete: bool
     edges: Any
@@ -206,6 +220,8 @@ class StudentTComponents:
     def without_noise(self) -> Any: ...
 
 class ZeroInflatedComponents:
+    components: Any
+    is_zero: np.ndarray
     asks_each_output: bool
     edges: Any
     nested: Any
@@ -233,6 +249,8 @@ class ZeroInflatedComponents:
     def without_noise(self) -> Any: ...
 
 class BinomialComponents:
+    mean: np.ndarray
+    trials: float | np.ndarray
     asks_each_output: bool
     discrete: bool
     edges: Any
@@ -256,6 +274,7 @@ class BinomialComponents:
     def without_noise(self) -> Any: ...
 
 class CorrelatedComponents(GaussianComponents):
+    factor: np.ndarray
     def __init__(self, mean: np.ndarray, factor: np.ndarray) -> None: ...
     @property
     def cov(self) -> np.ndarray: ...
@@ -263,6 +282,8 @@ class CorrelatedComponents(GaussianComponents):
     def rvs(self, places: np.ndarray, random_state: np.random.RandomState) -> np.ndarray: ...
 
 class NegativeBinomialComponents:
+    mean: np.ndarray
+    shape: float | np.ndarray
     asks_each_output: bool
     discrete: bool
     edges: Any
@@ -286,6 +307,7 @@ class NegativeBinomialComponents:
     def without_noise(self) -> Any: ...
 
 class PoissonComponents:
+    mean: np.ndarray
     asks_each_output: bool
     discrete: bool
     edges: Any
@@ -309,6 +331,9 @@ class PoissonComponents:
     def without_noise(self) -> Any: ...
 
 class SkewNormalComponents:
+    location: np.ndarray
+    scale: float | np.ndarray
+    skew: float | np.ndarray
     asks_each_output: bool
     discrete: bool
     edges: Any
@@ -336,6 +361,7 @@ class SkewNormalComponents:
     def without_noise(self) -> Any: ...
 
 class SkewTComponents:
+    df: float | np.ndarray
     asks_each_output: bool
     discrete: bool
     edges: Any
@@ -367,6 +393,7 @@ class SkewTComponents:
     def without_noise(self) -> Any: ...
 
 class AveragedBinomialComponents(BinomialComponents):
+    masses: np.ndarray
     def __init__(
         self, rates: np.ndarray, masses: np.ndarray, trials: float | np.ndarray
     ) -> None: ...

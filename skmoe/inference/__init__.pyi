@@ -52,6 +52,9 @@ class BootstrapResult:
     bootstrap_distribution: np.ndarray
     standard_error: np.ndarray
     confidence_interval: Any
+    estimate: np.ndarray
+    names: Any
+    confidence_level: float
     def __init__(
         self, estimate: np.ndarray, distribution: np.ndarray, names: Any, confidence_level: float
     ) -> None: ...
@@ -61,6 +64,13 @@ class Stability:
     share: dict[Any, Any]
     rand: dict[Any, Any]
     changes: dict[Any, Any]
+    counts: np.ndarray | None
+    labels: np.ndarray
+    n_regimes: int
+    word: Literal["regime", "expert"]
+    n_by: dict[Any, Any]
+    labels_by: dict[Any, Any]
+    random_states: dict[Any, Any]
     def __init__(
         self,
         labels: np.ndarray,
@@ -76,6 +86,11 @@ class Stability:
     def verdict(self) -> str: ...
 
 class SubjectEffects:
+    mixture: MixtureOfExpertsRegressor
+    labels: np.ndarray
+    responsibilities: np.ndarray
+    mean: np.ndarray | None
+    covariance: np.ndarray | None
     def __init__(
         self,
         mixture: MixtureOfExpertsRegressor,
@@ -94,7 +109,13 @@ class MarginalEffects:
     p_value: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+    quantities: list[str]
+    columns: list[str]
+    kind: Literal["observed", "sandwich", "posterior", "bootstrap"]
+    level: float
+    notes: Sequence[str]
     has_tests: bool
+    n_rows: float
     index: Any
     value: str
     def __init__(
@@ -118,7 +139,17 @@ class MixtureSummary:
     p_value: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+    log_likelihood: float
     has_tests: bool
+    parts: list[str]
+    terms: list[str]
+    df: np.ndarray | float
+    kind: Literal["observed", "sandwich", "posterior", "bootstrap"]
+    level: float
+    notes: Sequence[str]
+    n_parameters: int | None
+    n_samples: float
+    n_subjects: int | None
     index: Any
     value: str
     def __init__(

@@ -30,6 +30,13 @@ class CalibrationDisplay:
     axes_: np.ndarray
     ax_: Any
     figure_: Any
+    pit: np.ndarray
+    expert_pit: np.ndarray
+    responsibilities: np.ndarray
+    names: list[str]
+    sample_weight: np.ndarray | None
+    randomised: bool
+    name: str | None
     def __init__(
         self,
         *,
@@ -87,6 +94,9 @@ class ConvergenceDisplay:
     axes_: np.ndarray
     ax_: Any
     figure_: Any
+    starts: list[list[float]]
+    run: list[float]
+    goes_on: bool
     def __init__(
         self, *, starts: list[list[float]], run: list[float], goes_on: bool = True
     ) -> None: ...
@@ -124,6 +134,14 @@ class ExpertDisplay:
     axes_: np.ndarray
     ax_: Any
     figure_: Any
+    axis: Any
+    predictions: np.ndarray
+    proba: np.ndarray
+    names: list[str]
+    target_name: str
+    y: np.ndarray | None
+    responsibilities: np.ndarray | None
+    of_class: bool
     def __init__(
         self,
         *,
@@ -163,6 +181,10 @@ class ExpertSelectionDisplay:
     ax_: Any
     axes_: np.ndarray
     figure_: Any
+    n_experts: ArrayLike
+    curves: dict[Any, Any]
+    best_n_experts: int
+    std_error: ArrayLike | None
     def __init__(
         self,
         *,
@@ -186,6 +208,10 @@ class GateDisplay:
     axes_: np.ndarray
     ax_: Any
     figure_: Any
+    responsibilities: np.ndarray | None
+    panels: list[tuple[Any, ...]]
+    proba: list[np.ndarray]
+    names: list[str]
     def __init__(
         self,
         *,
@@ -220,6 +246,9 @@ class LoadDisplay:
     axes_: np.ndarray
     ax_: Any
     figure_: Any
+    names: list[str]
+    load: ArrayLike
+    rows: ArrayLike
     def __init__(self, *, names: list[str], load: ArrayLike, rows: ArrayLike) -> None: ...
     @classmethod
     def from_estimator(
@@ -241,6 +270,15 @@ class PredictiveDisplay:
     axes_: np.ndarray
     ax_: Any
     figure_: Any
+    axis: Any
+    levels: tuple[float, ...]
+    regions: list[list[np.ndarray]] | None
+    mean: np.ndarray | None
+    proba: np.ndarray | None
+    classes: np.ndarray | None
+    discrete: bool
+    target_name: str
+    y: np.ndarray | None
     def __init__(
         self,
         *,
@@ -278,6 +316,9 @@ class ResponsibilityDisplay:
     axes_: np.ndarray
     ax_: Any
     figure_: Any
+    responsibilities: ArrayLike
+    names: list[str] | None
+    sample_weight: ArrayLike | None
     def __init__(
         self,
         responsibilities: ArrayLike,
@@ -312,6 +353,8 @@ class StabilityDisplay:
     axes_: np.ndarray
     ax_: Any
     figure_: Any
+    stability: Stability
+    axis: Any
     def __init__(self, stability: Stability, *, axis: Any = None) -> None: ...
     @classmethod
     def from_estimator(

@@ -43,6 +43,11 @@ class ExpertTerms:
     n_scales: int
     joins_rows: bool
     at_bound_message: str
+    predictors: Any
+    logs: Any
+    values: Any
+    design: np.ndarray
+    target: np.ndarray
     def __init__(self, theta: np.ndarray, design: np.ndarray, target: np.ndarray) -> None: ...
     @classmethod
     def at_bound(cls, logs: np.ndarray, likelihood: BaseLikelihood) -> np.ndarray: ...
@@ -78,6 +83,11 @@ class ExpertTerms:
     def undecided(self, weights: np.ndarray) -> np.ndarray: ...
 
 class PredictorTerms(ExpertTerms):
+    predictors: Any
+    logs: Any
+    values: Any
+    design: np.ndarray
+    target: np.ndarray
     def first(self) -> list[Any]: ...
     def hessian(self, weights: np.ndarray) -> np.ndarray: ...
     def score(self) -> float: ...

@@ -81,8 +81,10 @@ class ExpertSelection:
     def to_frame(self) -> Any: ...
 
 class LikelihoodRatioResult:
-    df: Any
-    null_distribution: Any
+    statistic: float
+    pvalue: float
+    df: int | None
+    null_distribution: np.ndarray | None
     def __init__(
         self,
         statistic: float,

@@ -108,6 +108,9 @@ class DriftMonitor:
     threshold_: float
     alarms_: dict[Any, Any]
     reports_: list[DriftReport]
+    estimator: Any
+    level: float
+    n_rows_: Any
     def __init__(
         self,
         estimator: Any,
@@ -123,6 +126,10 @@ class DriftMonitor:
     def wealth_(self) -> dict[Any, Any]: ...
 
 class DriftReport:
+    cells: list[Any]
+    alarms: list[str]
+    n_rows: int
+    threshold: float
     def __init__(
         self, cells: list[Any], alarms: list[str], n_rows: int, threshold: float
     ) -> None: ...

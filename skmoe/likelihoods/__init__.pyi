@@ -372,9 +372,6 @@ class Ordinal(Categorical):
     epsilon_: np.ndarray
     class_share_: np.ndarray
     order: list[Any] | None
-    calibration: Literal["auto", "temperature", "smoothing"] | None
-    epsilon: float
-    n_classes: int
     can_be_stacked: bool
     has_scale_free_mean: bool
     has_sums: bool

@@ -610,3 +610,66 @@ def test_files_of_one_class_are_refused_as_rows_in_memory_are():
     for rows in ((X, y), (Files([0], reader=lambda part: (X, y)),)):
         with pytest.raises(ValueError, match="y has one class only, 1"):
             MixtureOfExpertsClassifier(n_experts=1).fit(*rows)
+
+
+# Tables that are asked again, and addresses --------------------------------------------------
+
+
+class Stream:
+    """What gives its rows by Arrow's PyCapsule interface alone."""
+
+    def __init__(self, table):
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize("kind", ["stream", "polars", "query", "table"])
+def test_tables_and_queries_are_read_in_every_pass(kind, tmp_path):
+    arrow, polars = pytest.importorskip("pyarrow"), pytest.importorskip("polars")
+    rng = np.random.default_rng(0)
+    x, kinds = rng.uniform(-3, 3, size=700), rng.choice(list("ab"), size=700)
+    y = np.where(kinds == "a", 1.0, -1.0) * x + 0.1 * rng.normal(size=700)
+    table = polars.DataFrame({"x": x, "kind": kinds, "y": y})
+    table.write_parquet(tmp_path / "rows.parquet")
+    source = {
+        "stream": lambda: Stream(table),
+        "polars": lambda: table,
+        "query": lambda: polars.scan_parquet(tmp_path / "*.parquet").select("x", "kind", "y"),
+        "table": lambda: table.to_arrow(),
+    }[kind]()  # fmt: skip
+    files = Files(source, target="y", block_rows=300)
+    blocks = list(files)
+    assert [len(X) for X, _, _ in blocks] == [300, 300, 100]
+    assert "rows" not in repr(files)  # no table is printed
+    moe = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=2, random_state=0).fit(files)
+    in_memory = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=2, random_state=0)
+    in_memory.fit(table.drop("y"), y)
+    assert_allclose(np.asarray(moe.predict(files)), in_memory.predict(table.drop("y")), atol=1e-3)
+    with pytest.raises(TypeError, match="gone through twice"):
+        list(Files(arrow.RecordBatchReader.from_stream(table), target="y"))
+
+
+@pytest.mark.parametrize("scheme", ["file", "memory"])
+def test_addresses_are_opened_by_pyarrow_and_fsspec(scheme, tmp_path):
+    pytest.importorskip("pyarrow")
+    pandas, fsspec = pytest.importorskip("pandas"), pytest.importorskip("fsspec")
+    root = f"{scheme}://{tmp_path.as_posix()}/rows"
+    file_system, folder = fsspec.core.url_to_fs(root)
+    file_system.makedirs(folder)
+    for part in range(3):
+        table = pandas.DataFrame({"x": np.arange(4.0) + 10 * part, "y": np.zeros(4)})
+        with file_system.open(f"{folder}/part-{part}.parquet", "wb") as file:
+            table.to_parquet(file)
+    with file_system.open(f"{folder}/notes.txt", "wb") as file:
+        file.write(b"no rows")
+
+    def first_rows(paths):
+        return [X["x"].iloc[0] for X, _, _ in Files(paths, target="y")]
+
+    assert first_rows(root) == [0, 10, 20]
+    assert first_rows(f"{root}/part-[12]*.parquet") == [10, 20]
+    assert first_rows([f"{root}/part-2.parquet", f"{root}/part-0.parquet"]) == [20, 0]
+    with pytest.raises(FileNotFoundError, match="no file"):
+        first_rows(f"{root}/other-*.parquet")

@@ -11,6 +11,7 @@ import numpy as np
 from .._tables.mixed import as_pandas, has_shape
 from ..exceptions import noted
 from .source import MAX_EXPERT_ROWS
+from .streams import RemoteFile, batches_of, files_at, gives_batches, is_url
 
 
 class Files:
@@ -23,11 +24,14 @@ class Files:
 
     Parameters
     ----------
-    paths : str, path, list of these, or table or dataset of pyarrow
+    paths : str, path, list of these, or table, dataset or query
         Files, in the order of their rows; a str may be a pattern such as ``"part-*.npy"``, or a
-        directory, whose ``.parquet`` files are read, those in directories within it too. An item
+        directory, whose ``.parquet`` files are read, those in directories within it too. An
+        address such as ``"s3://bucket/part-*.parquet"`` is opened by pyarrow or fsspec. An item
         of a list may be a tuple of paths of ``.npy`` files, ``(X, y)`` or ``(X, y, weight)``.
-        With ``reader``, whatever it takes.
+        A table or dataset of pyarrow, a LazyFrame of polars, a relation of DuckDB, or whatever
+        gives an Arrow stream of the same rows in the same order each time. With ``reader``,
+        whatever it takes.
     reader : callable, default=None
         ``reader(path)`` -> ``(X, y)`` or ``(X, y, weight)``, X an array of numbers or a
         DataFrame, or an iterator over such blocks. It must return the same rows whenever it is
@@ -106,19 +110,25 @@ class Files:
             )
         if self.reader is not None and not callable(self.reader):
             raise TypeError(f"reader must be a function or None; got {self.reader!r}.")
-        if _has_batches(paths):
+        if gives_batches(paths):
             return [paths]
-        if isinstance(paths, (str, Path)):
+        if is_url(paths):
+            paths = [paths]
+        elif isinstance(paths, (str, Path)):
             is_pattern = self.reader is None and not Path(paths).exists()
             paths = sorted(glob(str(paths))) if is_pattern else [paths]
             if self.reader is None:
                 paths = [file for path in paths for file in _files_of(path)]
         if not isinstance(paths, Iterable) or isinstance(paths, Iterator):
             raise TypeError(
-                "paths must be a path, a list of what is to be read, or a table or dataset of "
-                f"pyarrow; got {type(paths).__name__}, which cannot be gone through twice."
+                "paths must be a path, a list of what is to be read, or a table, dataset or query "
+                f"that can be asked again; got {type(paths).__name__}, which cannot be gone "
+                "through twice."
             )
         paths = list(paths)
+        if self.reader is None:
+            opened = [files_at(path) if is_url(path) else [path] for path in paths]
+            paths = [file for files in opened for file in files]
         if not paths:
             raise FileNotFoundError(f"There is no file {self.paths!r}.")
         return paths
@@ -134,9 +144,11 @@ class Files:
                     f"got {type(found).__name__}."
                 )
             yield from map(_complete, found)
-        elif _has_batches(path):
-            size = "max_chunksize" if hasattr(path, "to_pandas") else "batch_size"  # or a dataset
-            yield from map(self._split_batch, path.to_batches(**{size: self.block_rows}))
+        elif gives_batches(path):
+            yield from map(self._split_batch, batches_of(path, self.block_rows))
+        elif isinstance(path, RemoteFile):
+            with path.open() as file:
+                yield from self._read_parquet(file)
         elif isinstance(path, tuple):
             yield from self._split(*(np.load(each, mmap_mode="r") for each in path))
         elif not isinstance(path, (str, Path)):
@@ -250,13 +262,8 @@ def _named(path):
     """How paths are printed: tables, which print all that they hold, by their type."""
     if isinstance(path, str | Path | tuple | list):
         return repr(path)
-    is_table = _has_batches(path) or has_shape(path)
+    is_table = gives_batches(path) or has_shape(path)
     return f"a {type(path).__name__}" if is_table else repr(path)
-
-
-def _has_batches(path):
-    """Whether it is a table or a dataset of pyarrow, in place of a path."""
-    return hasattr(path, "to_batches")
 
 
 # Rows that give ``(X, y, weight)`` of each block when iterated over, the same each time, and have

@@ -9,6 +9,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import cross_val_score
 
 from skmoe import MixtureOfExpertsClassifier, OrderedLogisticRegression
+from skmoe._experts.ordered_logistic import OrderedLogisticExperts
 from skmoe._numerics.ordered import between
 from skmoe.likelihoods import Ordinal
 from skmoe.likelihoods._ordinal import OrdinalTerms
@@ -195,6 +196,20 @@ def test_a_weight_of_two_is_a_row_given_twice():
     weighted = mixture(n_experts=1).fit(X, number, sample_weight=weight)
     repeated = mixture(n_experts=1).fit(np.repeat(X, weight, axis=0), np.repeat(number, weight))
     assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-6)
+
+
+def test_thresholds_keep_their_order_however_far_em_is_led():
+    X, number = grades(200)
+    given = {"classes": np.arange(4), "ranks": np.arange(4), "penalty": 1e-3, "prior": True}
+    experts = OrderedLogisticExperts(X, number, np.ones(200), 2, **given)
+    experts.fit(np.ones((200, 2)) / 2)
+    point = experts.point()
+    point[[2, 3]] = [50.0, -50.0]  # the first two thresholds of the first expert
+    experts.go_to(point)
+    assert (np.diff(experts.coef[:, 2:], axis=1) > 0).all()
+    assert_array_equal(experts.coef[1], point[5:])
+    assert_allclose(experts.predictions.sum(axis=2), 1)
+    assert experts.predictions[:, 0, 1:3].max() < 1e-6
 
 
 def test_two_classes_are_a_logistic_regression():

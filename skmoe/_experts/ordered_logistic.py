@@ -95,6 +95,13 @@ class OrderedLogisticExperts(LinearExperts):
         log_proba = between(*self._ends(coef, rank))[0]
         return weights @ log_proba - 0.5 * penalty @ coef**2
 
+    def go_to(self, point):
+        coef = point.reshape(self.coef.shape).copy()
+        thresholds = coef[:, self.n_columns :]  # which may have been led past each other
+        steps = 2 * SMALLEST_GAP * np.arange(thresholds.shape[1])
+        coef[:, self.n_columns :] = np.maximum.accumulate(thresholds - steps, axis=1) + steps
+        self.set_coef(coef)
+
     def predict_standardised(self, columns):
         """Probabilities (n_rows, n_experts, n_classes) for rows of standardised columns."""
         each = [

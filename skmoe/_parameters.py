@@ -119,7 +119,9 @@ class ExpertParameters(
     def _given_experts(self, y=None, sample_weight=None):
         """``experts``, and in place of "diverse" a list, which depends on what is to be fitted."""
         if isinstance(self.experts, str):
-            return diverse_experts(isinstance(self, ClassifierMixin), y, sample_weight)
+            classifies = isinstance(self, ClassifierMixin)
+            lines = None if classifies else type(self)()
+            return diverse_experts(classifies, y, sample_weight, lines)
         return self.experts
 
     def _expert_list(self, y=None, sample_weight=None, n_experts=None):

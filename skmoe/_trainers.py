@@ -5,7 +5,8 @@ from functools import partial
 
 from ._em.search import NumberThenEM, NumberTrainer
 from ._em.trainer import Trainer
-from ._experts.traits import has_own_density
+from ._experts.fitting import split_last
+from ._experts.solvers import has_experts
 from ._planning.number import BIC, EVIDENCE, specialists_to_try
 from ._pooling.trainer import PooledTrainer
 from ._stacking.trainer import StackedTrainer
@@ -48,7 +49,7 @@ def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None
     }
     if plan.training == "specialists":
         given["numbers"] = specialists_to_try(plan.n_experts, plan.most_experts)
-    elif plan.is_automatic and not any(map(has_own_density, parts.templates)):
+    elif plan.is_automatic and not any(has_experts(split_last(e)[1]) for e in parts.templates):
         # What was asked for by name is not given up for another way; a mixture finds regimes.
         given["instead"] = by_em
     return StackedTrainer(data, parts, settings, **given)

@@ -17,8 +17,8 @@ from skmoe._experts.fitting import fit_weighted, takes_sample_weight
 
 pd = pytest.importorskip("pandas")
 
-NAMES = ["ridge", "boosting", "forest", "net", "process"]
-CLASSIFIERS = ["logistic", *NAMES[1:]]
+NAMES = ["ridge", "boosting", "forest", "net", "process", "lines"]
+CLASSIFIERS = ["logistic", *NAMES[1:-1]]
 
 
 def rows(n, seed=0):
@@ -51,7 +51,8 @@ def quick(monkeypatch):
 
 
 def experts(classifies=False, y=None, sample_weight=None):
-    return dict(diverse.diverse_experts(classifies, y, sample_weight))
+    lines = None if classifies else MixtureOfExpertsRegressor()
+    return dict(diverse.diverse_experts(classifies, y, sample_weight, lines))
 
 
 # What it stands for --------------------------------------------------------------------------
@@ -156,7 +157,7 @@ def test_another_string_or_number_of_experts_is_refused():
     X, y = rows(20)
     with pytest.raises(ValueError, match="'diverse'"):
         MixtureOfExpertsRegressor("divers").fit(X, y)
-    with pytest.raises(ValueError, match="n_experts=3, but experts='diverse' stands for 5"):
+    with pytest.raises(ValueError, match="n_experts=3, but experts='diverse' stands for 6"):
         MixtureOfExpertsRegressor("diverse", n_experts=3).fit(X, y)
 
 
@@ -169,8 +170,8 @@ def test_groups_weights_and_another_splitter(quick):
     weight, groups = np.repeat([1.0, 2.0, 0.5], 30), np.arange(90) // 3
     moe = MixtureOfExpertsRegressor("diverse", cv=GroupKFold(3), random_state=0)
     moe.fit(X, y, sample_weight=weight, groups=groups)
-    assert moe.n_expert_fits_ == 2 * 4
-    assert list(moe.named_experts_) == ["ridge", "boosting", "stack"]
+    assert moe.n_expert_fits_ == 3 * 4
+    assert list(moe.named_experts_) == ["ridge", "boosting", "lines", "stack"]
 
 
 def test_several_outputs_are_learned_by_em(quick):

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._experts.in_folds import in_fold
 from skmoe._experts.own_density import own_distribution
 from skmoe._stacking.regression import RegressionDensities
 from skmoe.distributions import GaussianComponents, MixtureDistribution, ScipyComponents
@@ -151,17 +152,43 @@ def test_own_densities_are_out_of_fold(monkeypatch):
     stack(lines(), BayesianRidge(), OfDistribution(), Ridge(), cv=folds).fit(X, y)
     (own,) = seen
     assert list(own) == [0, 1, 2]
-    expected = np.empty((3, len(y)))
+    expected, anew = np.empty((3, len(y))), np.empty(len(y))
+    of_all_rows = clone(lines()).fit(X, y)
     for train, test in folds.split(X):
         bayes = BayesianRidge().fit(X[train], y[train])
         mean, std = bayes.predict(X[test], return_std=True)
         expected[1, test] = stats.norm.logpdf(y[test], mean, std)
         fitted = clone(OfDistribution()).fit(X[train], y[train])
         expected[2, test] = fitted.predict_dist(X[test]).logpdf(y[test])
-        fitted = lines().fit(X[train], y[train])
+        anew[test] = lines().fit(X[train], y[train]).log_density(X[test], y[test])
+        fitted = in_fold(of_all_rows).fit(X[train], y[train])
         expected[0, test] = fitted.log_density(X[test], y[test])
-    assert_allclose([own[1], own[2]], expected[1:], rtol=1e-9)
-    assert np.average(own[0]) == pytest.approx(expected[0].mean(), abs=1e-6)
+    assert_allclose([own[k] for k in range(3)], expected, rtol=1e-9)
+    # In a fold a mixture goes on until it gains less than 1e-5 a row.
+    assert expected[0].mean() == pytest.approx(anew.mean(), abs=1e-4)
+
+
+def test_a_mixture_of_a_fold_does_not_know_what_is_held_out():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(150, 5)), rng.standard_t(3, size=150)  # nothing to find
+    moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0)
+    gaps = []
+    of_all_rows = clone(moe).fit(X, y)
+    for train, test in KFold(5).split(X):
+        went_on, anew = in_fold(of_all_rows).fit(X[train], y[train]), clone(moe)
+        scores = [m.log_density(X[test], y[test]) for m in (went_on, anew.fit(X[train], y[train]))]
+        gaps.append(scores[0] - scores[1])
+    gaps = np.concatenate(gaps)
+    assert gaps.mean() < 3 * gaps.std() / np.sqrt(len(gaps)) + 0.01
+
+
+def test_what_was_found_on_all_rows_is_the_expert_that_is_kept():
+    X, y, _ = two_branches(150, 0)
+    moe = stack(lines(), Ridge(), cv=3).fit(X, y)
+    kept = moe.experts_[0]
+    assert moe.n_expert_fits_ == 8  # one of each to all rows, and three in folds
+    assert not kept.warm_start
+    assert_array_equal(kept.predict(X), lines().set_params(random_state=0).fit(X, y).predict(X))
 
 
 def test_a_density_worse_than_learned_scales_and_tails_is_not_used():

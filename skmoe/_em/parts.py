@@ -14,7 +14,7 @@ from .._compat import learn_columns
 from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
 from .._experts.fitting import learns_batches, split_last
-from .._experts.solvers import are_solved_sparse
+from .._experts.solvers import are_solved_sparse, has_experts
 from .._experts.streamed import StreamedExperts
 from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
@@ -379,15 +379,20 @@ def adapt_experts(templates, X, *, is_default, shrinks=False, columns=None):
     if columns is not None:
         adapted = {key: _on_columns(each, X, columns, encodes) for key, each in distinct.items()}
     elif encodes and any(describe_columns(X)):
-        adapted = {
-            key: each if is_frozen(each) else _behind(default_encoder(X, shrinks=shrinks), each)
-            for key, each in distinct.items()
-        }
+        adapted = {key: _encoded(each, X, shrinks) for key, each in distinct.items()}
     else:
         for each in distinct.values():
             check_accepts(f"The expert {type(each).__name__}", each, X)
         return templates
     return [adapted[id(each)] for each in templates]
+
+
+def _encoded(estimator, X, shrinks):
+    """An expert behind an encoder, unless it is frozen, or a mixture, which has its own."""
+    last = split_last(estimator)[1]
+    if is_frozen(estimator) or has_experts(last):
+        return last
+    return _behind(default_encoder(X, shrinks=shrinks), estimator)
 
 
 def _on_columns(estimator, X, columns, encodes):

@@ -19,12 +19,15 @@ class Settings:
     tol: float
     n_jobs: int | None
     verbose: int
+    # Whether it is one of several fits to folds, that a fit to all rows has done the search for.
+    in_fold: bool = False
 
     @classmethod
     def of(cls, estimator):
         """The settings of an estimator."""
         params = estimator.get_params(deep=False)
-        return cls(**{field.name: params[field.name] for field in fields(cls)})
+        given = {field.name: params[field.name] for field in fields(cls) if field.name in params}
+        return cls(**given, in_fold=estimator._in_fold)
 
     def most_iterations(self, folds, n_experts, likelihood, is_censored=False):
         """EM iterations at most."""

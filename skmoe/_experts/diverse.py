@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from .smooth import SmoothRegressor
 
 DIVERSE = "diverse"
+LINES = "lines"  # the default mixture, which stacks alone have a use for
 PROCESS_ROWS = 1_000  # a Gaussian process of classes takes time by their cube
 RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
 FEW_ROWS = 500  # of fewer, a tenth is too few to stop a net by
@@ -53,8 +54,10 @@ class ScaledTarget(TransformedTargetRegressor):
         return super().fit(X, y, **weights)
 
 
-def diverse_experts(classifies, y=None, sample_weight=None):
+def diverse_experts(classifies, y=None, sample_weight=None, lines=None):
     """Named estimators, unfitted, that take numbers, missing ones too.
+
+    ``lines`` is the default mixture, which is one of them where there is one output; None is none.
 
     ``y`` and ``sample_weight`` are as ``fit`` was given them; None is few rows. With few rows, of
     equal weight, there is a Gaussian process among classifiers, which takes no weights.
@@ -62,7 +65,10 @@ def diverse_experts(classifies, y=None, sample_weight=None):
     shape = np.shape(y)
     n_rows, several_outputs = shape[0] if shape else 0, len(shape) > 1 and shape[1] > 1
     if not classifies:
-        return _regressors(n_rows, several_outputs)
+        beside = (
+            [] if several_outputs or lines is None else [(LINES, make_pipeline(_imputer(), lines))]
+        )
+        return _regressors(n_rows, several_outputs) + beside
     experts = _classifiers()
     equal = sample_weight is None or np.ptp(np.asarray(sample_weight, dtype=float)) == 0
     if n_rows < PROCESS_ROWS and equal:
@@ -94,5 +100,8 @@ def _classifiers():
 
 
 def _behind_scaler(estimator):
-    imputer = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-    return make_pipeline(imputer, StandardScaler(), estimator)
+    return make_pipeline(_imputer(), StandardScaler(), estimator)
+
+
+def _imputer():
+    return SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)

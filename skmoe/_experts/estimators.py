@@ -22,6 +22,7 @@ from .fitting import (
     takes_sample_weight,
 )
 from .folds import OutOfBag
+from .in_folds import can_begin_on_all_rows, in_fold
 from .linear_folds import solve_folds, solves_folds
 from .streamed import StreamedExperts
 from .traits import is_frozen, offers
@@ -77,7 +78,7 @@ class EstimatorExperts(Experts):
         self.stops_early = [not is_frozen(e) and stops_early(e) for e in estimators]
         self.models = None  # (n_experts, n_folds)
         self.last_fit = None  # (n_experts, n_folds): FitRows on which they were fitted
-        self.n_fits = 0
+        self.n_fits, self._of_all_rows = 0, {}
         self._set_folds(folds)
         self._frozen_results = None
         self._y_shape = y.shape[1:] if classes is None else (len(classes),)
@@ -91,6 +92,22 @@ class EstimatorExperts(Experts):
     def side_by_side(self, n_jobs):
         with jobs(n_jobs, shared=(self.X, self.y)) as self._jobs:
             yield
+
+    def begin_mixtures(self, resp):
+        """Fit those that are mixtures to all rows, so that each fold has less to search for.
+
+        There they go on from the responsibilities of the fold's training rows, with the number of
+        experts that was found.
+        """
+        everything = np.arange(len(self.y))
+        begun = [k for k, each in enumerate(self.estimators) if can_begin_on_all_rows(each)]
+        tasks = [
+            FitTask(k, 0, self._rows(resp, resp, None, None, k, everything), None, everything[:0])
+            for k in begun
+        ]
+        done = self._run(self._arguments(tasks, self.estimators, False))
+        self.n_fits += len(begun)
+        self._of_all_rows = {k: model for k, (model, *_) in zip(begun, done, strict=True)}
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """Refit the experts whose weights moved, every fold; predict the rows it did not see."""
@@ -244,6 +261,8 @@ class EstimatorExperts(Experts):
         It has seen rows of the fold's training part alone, in whatever iteration, so that what it
         predicts for the others stays honest.
         """
+        if k in self._of_all_rows:
+            return in_fold(self._of_all_rows[k])
         if self.models is None or not supports_warm_start(self.models[k][fold]):
             return None
         last = self.models[k][fold]
@@ -336,8 +355,11 @@ class EstimatorExperts(Experts):
     def finish(self, resp, working=None, exposure=None, target=None):
         """The fitted experts, in a list."""
         shares = resp if working is None else resp * working
-        folded = [isinstance(self.folds, list) and not is_frozen(e) for e in self.estimators]
-        if not any(folded):
+        folded = [
+            isinstance(self.folds, list) and not is_frozen(each) and k not in self._of_all_rows
+            for k, each in enumerate(self.estimators)
+        ]
+        if not any(folded) and not self._of_all_rows:
             return [models[0] for models in self.models]
         everything = np.arange(len(self.y))
         refitted, estimators = np.flatnonzero(folded), list(self.estimators)
@@ -351,7 +373,7 @@ class EstimatorExperts(Experts):
         ]
         results = self._run(self._arguments(tasks, estimators, False))
         self.n_fits += len(refitted)
-        models = [models[0] for models in self.models]
+        models = [self._of_all_rows.get(k, each[0]) for k, each in enumerate(self.models)]
         for k, (model, _, _) in zip(refitted, results, strict=True):
             models[k] = model
         return models

@@ -33,6 +33,8 @@ def make_plan(mixture, given):
         groups = check_ids("groups", groups, rows.X)
     request = Request.of(mixture, rows, groups, given.many)
     training, why_training = choose_training(mixture.training, request)
+    if training != "stack":
+        request = request.without_lines()
     n_experts, why_n_experts = choose_number(training, request, previous)
     check_enough_rows(np.count_nonzero(rows.weight), n_experts or 1)
     if n_experts is not None and request.kind != "list":

@@ -1,6 +1,6 @@
 """Parameters and rows of one fit, on which all choices of the plan are based."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.base import ClassifierMixin
 
 from .._em.gate_parts import validate_gate
-from .._experts.diverse import PROCESS_ROWS
+from .._experts.diverse import LINES, PROCESS_ROWS
 from .._experts.fitting import split_last
 from .._experts.monotone import monotone_columns
 from .._experts.solvers import are_solved_sparse
@@ -89,6 +89,14 @@ class Request:
             rows=rows,
             many=many,
         )
+
+    def without_lines(self):
+        """The request without the mixture among "diverse" experts, which would nest in another."""
+        if not (self.kind == "list" and self.encodes and LINES in self.names):
+            return self
+        kept = [k for k, name in enumerate(self.names) if name != LINES]
+        names, templates = [self.names[k] for k in kept], [self.templates[k] for k in kept]
+        return replace(self, names=names, templates=templates, n_experts=len(kept))
 
     @property
     def monotone(self):

@@ -29,6 +29,7 @@ from .rivals import CLOSE, MANY, Rivals, close_numbers
 TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SHORT_RUN = 5  # iterations that tell good halves from bad ones, and whom to merge
 STRETCHES = (10, 10, 20, 40, 80, 160, 160)  # iterations between changes of the gate's precision
+FOLD_STRETCHES, FOLD_TOL = STRETCHES[:3], 1e-5
 STARTS_ANEW = 1  # rounds of more starts without pooling, at most: moves follow
 SAME_ALPHA = 0.1  # change of its logarithm that is none
 SLOW_RATE = 0.9  # by which gains shrink at the fastest, for all that is known
@@ -124,6 +125,10 @@ class PooledTrainer(Trainer):
                     best = other
         else:
             best = self._new_problem(previous.shape[1]).start(previous)
+            if self.settings.in_fold:
+                self._converge(best, tol=FOLD_TOL, stretches=FOLD_STRETCHES)
+                self.problem, self.parts = best, self._parts_of(best)
+                return
             self._note(self._converge(best))
         if self.finds_regimes and self.experts.can_be_tied:
             best, self.regimes = RegimeSearch(self).of(best)
@@ -136,10 +141,12 @@ class PooledTrainer(Trainer):
             others = self.rivals.notes(best, "expert") + self.optima(best)
             self.notes = [*self.notes, *notes, *others]
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
-        n_experts, is_gated = best.experts.n_experts, best.gate.sees_rows
-        self.problem, self.parts = best, self.parts.first(n_experts, is_gated=is_gated)
+        self.problem, self.parts = best, self._parts_of(best)
         if self.rows.many:
             self._take_all_rows()
+
+    def _parts_of(self, problem):
+        return self.parts.first(problem.experts.n_experts, is_gated=problem.gate.sees_rows)
 
     def optima(self, problem):
         """That other seeds may lead to another optimum than this one, a sentence; a list."""

@@ -1,0 +1,25 @@
+"""Mixtures that are experts, and go on in each fold from what they found on all rows."""
+
+import copy
+
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+
+from .fitting import join_last, split_last
+from .solvers import has_experts
+
+
+def can_begin_on_all_rows(estimator):
+    """Whether it is a mixture, behind nothing that has looked at the target."""
+    if isinstance(estimator, Pipeline):
+        if not all(isinstance(step, SimpleImputer) for _, step in estimator.steps[:-1]):
+            return False
+    last = split_last(estimator)[1]
+    return has_experts(last) and last.training != "stack" and not isinstance(last.experts, str)
+
+
+def in_fold(model):
+    """A copy of one that was fitted to all rows, whose next fit goes on from there."""
+    last = copy.copy(split_last(model)[1]).set_params(warm_start=True)
+    last._in_fold = True
+    return join_last(model, last)

@@ -54,9 +54,10 @@ class MixtureOfExpertsRegressor(
         gets a validation set: see :doc:`/guide/boosting`. None is linear regression with a
         next-to-nothing L2 penalty, log-linear under likelihoods of counts and positive targets; on
         a DataFrame with strings or missing values these are encoded first. "diverse" is a list of
-        ridge regression, histogram gradient boosting, a random forest, a neural net and a Gaussian
-        process: "ridge", "boosting", "forest", "net", "process". Each is in the Pipeline that it
-        needs, for strings and missing values too.
+        ridge regression, histogram gradient boosting, a random forest, a neural net, a Gaussian
+        process and, of one output, the default mixture with its own density: "ridge", "boosting",
+        "forest", "net", "process", "lines". Each is in the Pipeline that it needs, for strings and
+        missing values too.
     likelihood : str, likelihood, or list or dict of these, default="auto"
         How targets scatter around the predictions: "gaussian", "student_t" (under which a few gross
         outliers do not matter), "laplace", "skew_normal", "skew_t", "poisson",

@@ -49,6 +49,12 @@ def quick(monkeypatch):
     regressors = diverse._regressors
     monkeypatch.setattr(diverse, "_regressors", lambda *given: regressors(*given)[:2])
 
+    def with_one_line(classifies, y=None, sample_weight=None, lines=None):
+        lines = None if lines is None else lines.set_params(n_experts=1)
+        return diverse.diverse_experts(classifies, y, sample_weight, lines)
+
+    monkeypatch.setattr("skmoe._parameters.diverse_experts", with_one_line)
+
 
 def experts(classifies=False, y=None, sample_weight=None):
     lines = None if classifies else MixtureOfExpertsRegressor()
@@ -110,8 +116,8 @@ def test_mixed_tables_are_fitted_and_reported_on(classifies):
 def test_it_is_the_list_that_it_stands_for(quick):
     X, y = rows(60)
     X = X[["a", "b"]].to_numpy()
-    of_list = MixtureOfExpertsRegressor(list(experts(y=y).items()), random_state=0).fit(X, y)
     moe = MixtureOfExpertsRegressor("diverse", random_state=0).fit(X, y)
+    of_list = MixtureOfExpertsRegressor(moe._given_experts(y), random_state=0).fit(X, y)
     np.testing.assert_array_equal(moe.predict(X), of_list.predict(X))
     assert moe.oof_score_ == of_list.oof_score_
 
@@ -165,6 +171,19 @@ def test_it_learns_no_streams():
     assert not hasattr(MixtureOfExpertsRegressor("diverse"), "partial_fit")
 
 
+def test_lines_see_the_table_itself_and_their_density_is_kept(quick):
+    X, y = rows(150)
+    y = np.where(np.arange(150) % 2, 1.0, -1.0) * X["a"].to_numpy() + 0.001 * y
+    moe = MixtureOfExpertsRegressor("diverse", random_state=0)
+    moe.set_params(training="stack")
+    assert "lines" in moe.plan(X, y).experts
+    moe.fit(X, y)
+    lines = moe.named_experts_["lines"]
+    assert type(lines) is MixtureOfExpertsRegressor
+    assert list(lines.feature_names_in_) == list(X.columns)
+    assert moe.fit(X[["a", "b"]].to_numpy(), y).named_experts_["lines"][-1].n_experts == 1
+
+
 def test_groups_weights_and_another_splitter(quick):
     X, y = rows(90)
     weight, groups = np.repeat([1.0, 2.0, 0.5], 30), np.arange(90) // 3
@@ -179,5 +198,7 @@ def test_several_outputs_are_learned_by_em(quick):
     moe = MixtureOfExpertsRegressor("diverse", max_iter=1, n_init=1, random_state=0)
     moe.fit(X, np.column_stack([y, -y]))
     assert get_tags(moe).target_tags.multi_output
-    assert list(moe.named_experts_) == ["ridge", "boosting"]
+    assert list(moe.named_experts_) == ["ridge", "boosting"]  # no mixture in another
+    with pytest.raises(ValueError, match="one output"):
+        moe.set_params(training="stack").fit(X, np.column_stack([y, -y]))
     np.testing.assert_allclose(moe.predict(X)[:, 0], -moe.predict(X)[:, 1], rtol=0.1)

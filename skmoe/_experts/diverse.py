@@ -65,9 +65,8 @@ def diverse_experts(classifies, y=None, sample_weight=None, lines=None):
     shape = np.shape(y)
     n_rows, several_outputs = shape[0] if shape else 0, len(shape) > 1 and shape[1] > 1
     if not classifies:
-        beside = (
-            [] if several_outputs or lines is None else [(LINES, make_pipeline(_imputer(), lines))]
-        )
+        has_lines = lines is not None and not several_outputs
+        beside = [(LINES, make_pipeline(_imputer(), lines))] if has_lines else []
         return _regressors(n_rows, several_outputs) + beside
     experts = _classifiers()
     equal = sample_weight is None or np.ptp(np.asarray(sample_weight, dtype=float)) == 0

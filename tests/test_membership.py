@@ -29,7 +29,7 @@ def rows_of_regimes(seed, n=600, noise=0.7):
     return X, y, Z, regime
 
 
-def fitted(X, y, regime, **params):
+def from_planted(X, y, regime, **params):
     """A mixture from the planted regimes, which have their numbers in it."""
     moe = mixture(init=lambda *given: np.eye(2)[regime], tol=1e-6, random_state=0)
     moe.fit(X, y, **params)
@@ -42,7 +42,7 @@ def test_it_is_unbiased_where_classifying_first_is_not_and_intervals_cover():
     estimates, covered, naive = [], [], []
     for seed in range(200):
         X, y, Z, regime = rows_of_regimes(seed)
-        moe, sign = fitted(X, y, regime)
+        moe, sign = from_planted(X, y, regime)
         summary = membership_summary(moe, X, y, Z)
         truth = sign * ODDS
         estimates.append(sign * summary.estimate)
@@ -60,7 +60,7 @@ def test_it_is_unbiased_where_classifying_first_is_not_and_intervals_cover():
 def test_estimates_and_errors_are_those_of_the_formula():
     X, y, Z, regime = rows_of_regimes(0, n=300)
     weight = np.random.RandomState(0).randint(0, 3, size=300)
-    moe, _ = fitted(X, y, regime, sample_weight=weight)
+    moe, _ = from_planted(X, y, regime, sample_weight=weight)
     summary = membership_summary(moe, X, 1.0 * y, 5 + 10 * Z, weight)
     resp = moe.responsibilities(X, y, by="expert")
     assigned, design = resp.argmax(axis=1), np.column_stack([np.ones(300), 5 + 10 * Z])
@@ -102,7 +102,7 @@ def test_estimates_and_errors_are_those_of_the_formula():
 
 def test_where_regimes_are_clear_it_is_a_logit_of_them():
     X, y, Z, regime = rows_of_regimes(1, noise=0.1)
-    moe, sign = fitted(X, y + 50 * regime, regime)
+    moe, sign = from_planted(X, y + 50 * regime, regime)
     frame = membership_summary(moe, X, y + 50 * regime, pd.DataFrame(Z, columns=["a", "b"]))
     frame = frame.to_frame().loc["expert1 against expert0"]
     logit = LogisticRegression(C=np.inf, tol=1e-8).fit(Z, regime)
@@ -138,7 +138,7 @@ def test_subjects_are_counted_once_and_columns_of_others_are_left_out():
 
 def test_what_cannot_be_is_refused():
     X, y, Z, regime = rows_of_regimes(0, n=100)
-    moe, _ = fitted(X, y, regime)
+    moe, _ = from_planted(X, y, regime)
     separating = 10.0 * moe.responsibilities(X, y, by="expert")[:, :1].round()
     for given, params, message in [
         (Z[:50], {}, "inconsistent"),

@@ -1,5 +1,6 @@
 """What the site has beside Sphinx: thumbnails of one panel, pictures for phones, examples first."""
 
+import html
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from sphinx_gallery.directives import imgsgnode
 from sphinx_gallery.scrapers import matplotlib_scraper
 from sphinx_gallery.utils import scale_image
 
-PHONE = 640  # pixels: pictures that are wider scroll on a phone, lest their text becomes too small
+PHONE = 600  # pixels: pictures that are wider scroll on a phone, lest their text becomes too small
 
 
 def scrape(block, block_vars, gallery_conf):
@@ -44,13 +45,14 @@ def mark_pictures(app, doctree, docname):
     sentence = ""
     for node in list(doctree.findall()):
         if isinstance(node, nodes.raw) and 'tooltip="' in node.astext():
-            sentence = re.search(r'tooltip="([^"]*)"', node.astext())[1]
+            tooltip = re.search(r'tooltip="([^"]*)"', node.astext())[1]
+            sentence = re.match(r".*?[.:](?= |$)|.*", html.unescape(tooltip))[0]
         elif isinstance(node, nodes.image) and "/thumb/" in node["uri"]:
             node["alt"] = node.get("alt") or sentence
         elif isinstance(node, (nodes.figure, imgsgnode)):
             image = next(node.findall(nodes.image), node)
             path = Path(app.srcdir, image["uri"].lstrip("/"))
-            if path.suffix != ".png" or not path.exists() or Image.open(path).width <= PHONE:
+            if path.suffix == ".png" and not (path.exists() and Image.open(path).width > PHONE):
                 continue
             if isinstance(node, nodes.figure):
                 node["classes"].append("wide-picture")

@@ -1,0 +1,90 @@
+"""One small model in place of a mixture."""
+
+import numpy as np
+import pytest
+from lightgbm import LGBMRegressor
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.metrics import pinball_score
+from skmoe.model_selection import DistilledRegressor
+
+
+def mixture(n_outputs=1):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-3, 3, size=(400, 2))
+    y = np.abs(X[:, 0]) + 0.2 * rng.normal(size=400)
+    y = y if n_outputs == 1 else np.column_stack([y, X[:, 1] + rng.normal(size=400)])
+    moe = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=2, random_state=0)
+    return moe.fit(X, y), np.random.default_rng(1).uniform(-3, 3, size=(3000, 2))
+
+
+def test_a_line_is_distilled_to_itself():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y = X @ [1.0, -2.0] + 0.3 * rng.normal(size=200)
+    moe = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, y)
+    small = DistilledRegressor(moe, LinearRegression()).fit(X)
+    assert_allclose(small.predict(X), moe.predict(X), rtol=1e-8)
+    assert_allclose(small.predict_quantiles(X), moe.predict_quantiles(X, [0.05, 0.5, 0.95]))
+    assert_allclose(small.predict(X, quantiles=(0.05, 0.5, 0.95)), small.predict_quantiles(X))
+    assert small.losses_.kept == pytest.approx(1)
+    assert small.losses_.width == pytest.approx(0, abs=1e-8)
+
+
+def test_losses_are_those_of_rows_held_out():
+    moe, X = mixture()
+    grown = DistilledRegressor(moe, DecisionTreeRegressor(random_state=0), quantiles=[0.1, 0.9])
+    y = np.ravel(moe.sample_y(X, random_state=0))
+    losses = grown.fit(X, y).losses_
+    assert_allclose(grown.predict(X), moe.predict(X))  # the tree knows its rows by heart
+    assert 0.97 < losses.kept < 1 - 1e-6  # of rows that it does not know
+    error = losses.by_target["root mean square error"]
+    assert error[0] < error[1] < losses.by_target["plain"][0]  # the target has more noise
+    coverage = losses.by_target["coverage"]
+    assert coverage[0] == pytest.approx(0.8, abs=0.05)
+    pinball = losses.by_target["mean pinball loss"]
+    assert pinball[0] == pytest.approx(
+        -np.mean([pinball_score(moe, X, y, quantiles=[q]) for q in (0.1, 0.9)]), rel=0.05
+    )
+    assert "plain" in str(losses)
+    assert "<table>" in losses._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "student",
+    [
+        LGBMRegressor(n_estimators=30, verbose=-1, n_jobs=1),
+        make_pipeline(PolynomialFeatures(6), LinearRegression()),
+    ],
+    ids=["one output", "Pipeline"],
+)
+def test_any_regressor_learns_quantiles_in_order(student):
+    moe, X = mixture()
+    small = DistilledRegressor(moe, student, quantiles=(0.1, 0.3, 0.5, 0.7, 0.9))
+    weight = np.ones(len(X))
+    found = small.fit(X, sample_weight=weight).predict_quantiles(X)
+    assert (np.diff(found, axis=1) >= 0).all()
+    assert small.losses_.kept > 0.95
+    again = clone(small.set_params(mixture=FrozenEstimator(moe))).fit(X)
+    assert_allclose(again.predict_quantiles(X), found, rtol=1e-6)
+
+
+def test_what_cannot_be_distilled_is_refused():
+    moe, X = mixture()
+    tree = DecisionTreeRegressor()
+    for quantiles in ([0.5, 0.1], [0.0, 0.5], []):
+        with pytest.raises(ValueError, match="rising probabilities"):
+            DistilledRegressor(moe, tree, quantiles=quantiles).fit(X)
+    with pytest.raises(ValueError, match="were learned"):
+        DistilledRegressor(moe, tree).fit(X).predict(X, quantiles=[0.2])
+    with pytest.raises(ValueError, match="one output"):
+        DistilledRegressor(mixture(2)[0], tree).fit(X)
+    with pytest.raises(ValueError, match="is for regressors"):
+        DistilledRegressor(MixtureOfExpertsClassifier(), tree).fit(X)

@@ -102,21 +102,20 @@ class DistilledRegressor(RegressorMixin, BaseEstimator):
                 "DistilledRegressor is for regressors: fit a classifier to predict(X), or a "
                 "regressor to predict_proba(X), of a mixture of classifiers."
             )
-        targets = np.column_stack(
-            [self.mixture.predict(X), self.mixture.predict(X, quantiles=levels)]
-        )
-        if targets.shape[1] != 1 + len(levels):
+        mean = self.mixture.predict(X)
+        if mean.ndim > 1:
             raise ValueError("DistilledRegressor is for mixtures of one output.")
+        targets = np.column_stack([mean, self.mixture.predict(X, quantiles=levels)])
         weight = None if sample_weight is None else check_weights(sample_weight, targets)
         splitter = ShuffleSplit(1, test_size=self.test_size, random_state=self.random_state)
         ((train, test),) = splitter.split(targets)
         student = self._learned(X, targets, weight, train)
         found = _parts(student, _safe_indexing(X, test))
-        self.losses_ = DistillationLosses.of(levels, targets[test], found)
+        self.losses_ = DistillationLosses._of(levels, targets[test], found)
         if y is not None:
             y = np.asarray(y, dtype=float)
             plain = self._learned(X, y, weight, train).predict(_safe_indexing(X, test))
-            self.losses_.measure(y[test], targets[test], found, np.ravel(plain))
+            self.losses_._measure(y[test], targets[test], found, np.ravel(plain))
         self.estimator_ = self._learned(X, targets, weight, np.arange(len(targets)))
         return self
 
@@ -206,7 +205,7 @@ class DistillationLosses:
         self.by_target = {}
 
     @classmethod
-    def of(cls, levels, targets, found):
+    def _of(cls, levels, targets, found):
         """Of what the mixture and the small model predict, (n, 1 + n_quantiles)."""
         mean, variance = targets[:, 0], targets[:, 0].var()
         kept = 1 - np.mean((mean - found[:, 0]) ** 2) / variance if variance > 0 else np.nan
@@ -214,7 +213,7 @@ class DistillationLosses:
         error = np.mean(np.abs(targets[:, 1:] - found[:, 1:]))
         return cls(levels, float(kept), float(error / width) if width > 0 else np.nan)
 
-    def measure(self, y, targets, found, plain):
+    def _measure(self, y, targets, found, plain):
         """Measure both by targets y; ``plain`` is what the estimator makes of y alone."""
 
         def losses(values):

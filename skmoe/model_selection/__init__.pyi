@@ -73,9 +73,6 @@ class DistillationLosses:
     kept: float
     width: float
     def __init__(self, levels: np.ndarray, kept: float, width: float) -> None: ...
-    def measure(self, y: np.ndarray, targets: Any, found: Any, plain: Any) -> Any: ...
-    @classmethod
-    def of(cls, levels: float | ArrayLike, targets: Any, found: Any) -> Any: ...
 
 class ExpertSelection:
     best_n_experts_: int

@@ -178,11 +178,15 @@ class Subjects:
         return factor @ inner, log_det
 
     def effect_units(self, *, centred):
-        """Matrix that standardises ``effects``, of which the first is the intercept."""
+        """Matrix that standardises ``effects``, of which the first is the intercept.
+
+        Those that are not ``centred`` are of the size of one.
+        """
         mean, scale = standardisation(self.effects, self.row_weight)
+        if not centred:
+            return np.diag(1 / np.hypot(mean, scale))
         units = np.diag(1 / scale)
-        if centred:
-            units[0, 1:] = -mean[1:] / scale[1:]
+        units[0, 1:] = -mean[1:] / scale[1:]
         return units
 
     def average(self, values):

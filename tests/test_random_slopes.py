@@ -114,6 +114,16 @@ def test_columns_are_named_or_numbered_and_their_zero_does_not_matter():
     assert_allclose(mixed.likelihood_.subject_scale_[0, 1], slopes[0], rtol=0.1)
 
 
+@pytest.mark.parametrize("shift", [1e2, 1e6])
+def test_slopes_around_a_far_zero_explain_no_less_than_levels_alone(shift):
+    X, y, subject, _ = rows_of_subjects(40)
+    levels = mixture(likelihood=RandomEffects()).fit(X, y, subject=subject)
+    moe = mixture(likelihood=RandomEffects([0], covariance="diag"))
+    moe.fit(X + shift, y, subject=subject)
+    least = levels.log_density(X, y, subject=subject).sum()
+    assert moe.log_density(X + shift, y, subject=subject).sum() >= least - 1e-2
+
+
 @pytest.mark.parametrize("covariance", ["full", "diag"])
 def test_planted_regimes_with_slopes_are_recovered_and_the_objective_rises(covariance):
     X, y, subject, regime = rows_of_subjects(300)

@@ -18,7 +18,7 @@ from skmoe.inference import subject_effects
 from skmoe.likelihoods import RandomEffects
 
 rng = np.random.default_rng(1)
-n_children, years = 120, np.arange(6.0)
+n_children, years = 100, np.arange(6.0)
 falls_behind = rng.uniform(size=n_children) < 0.35
 level = np.where(falls_behind, 52, 50) + 4.0 * rng.normal(size=n_children)
 pace = np.where(falls_behind, 0.5, 4.0) + 0.8 * rng.normal(size=n_children)
@@ -40,7 +40,7 @@ def growth(n_experts, likelihood):
         gate=ConstantGate(),
         likelihood=likelihood,
         training="em",
-        n_init=3,
+        n_init=2,
         random_state=0,
     )
     return moe.fit(X, score, subject=child)

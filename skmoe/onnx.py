@@ -340,6 +340,22 @@ def _convert_linear(scope, operator, container):
     graph("Identity", values, output=operator.outputs[0])
 
 
+def _convert_smooth(scope, operator, container):
+    """As SmoothRegressor predicts, in double precision, as differences of squares are small."""
+    graph, model = _graph(scope, operator, container), operator.raw_operator
+    exact, centres = Graph(scope, container), model.centres_
+    Z = exact("Div", exact.number(operator.inputs[0]), model.length_scales_)
+    products = exact.linear(Z, -2.0 * centres, np.einsum("ij,ij->i", centres, centres))
+    own = exact("ReduceSum", exact("Mul", Z, Z), np.array([1]), keepdims=1)
+    square = exact("Max", exact("Add", products, own), np.array(0.0))
+    s = exact("Sqrt", exact("Mul", square, np.array(5.0)))
+    slope = exact("Add", exact("Add", s, np.array(1.0)), exact("Mul", square, np.array(5 / 3)))
+    kernel = exact("Mul", slope, exact("Exp", exact("Neg", s)))
+    scaled = (model.unit_ * model.coef_).reshape(len(centres), -1)
+    values = exact.linear(kernel, scaled.T, model.level_)
+    graph("Identity", graph.number(values), output=operator.outputs[0])
+
+
 # Registration -----------------------------------------------------------------------------------
 
 
@@ -387,6 +403,7 @@ for _alias, _convert in {
     "SkmoeRounded": _convert_rounded,
     "SkmoeTableEncoder": _convert_encoder,
     "SkmoeLinear": _convert_linear,
+    "SkmoeSmooth": _convert_smooth,
 }.items():
     register_converter(_alias, _convert, overwrite=True)
     register_shape_calculator(_alias, _shape_numbers, overwrite=True)

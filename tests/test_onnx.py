@@ -22,6 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._experts.smooth import SmoothRegressor
 from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
 
 skl2onnx = pytest.importorskip("skl2onnx")
@@ -145,10 +146,21 @@ def test_experts_on_all_rows_stacks_and_forest_gates(experts, rows):
 def test_the_diverse_list(rows):
     X, y = rows
     moe = MixtureOfExpertsRegressor("diverse", cv=3, **QUICK)
-    moe.fit(X, y, sample_weight=np.arange(1.0, 201.0))  # without a process
-    check_regressor(moe, X, QUANTILES)
-    check_regressor(moe, X.astype(np.float32), QUANTILES)
-    check_regressor(moe.fit(X, y), X.astype(np.float32))
+    moe.fit(X, y)
+    check_regressor(moe, X)
+    check_regressor(moe, X.astype(np.float32))
+    assert moe._model.own_density[-2]  # the lines are a mixture
+    with pytest.raises(NotImplementedError, match="a density of its own"):
+        outputs(moe, X, {"quantiles": QUANTILES})
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_smooth_regressors(n_outputs, rows):
+    X, y = rows
+    y = y if n_outputs == 1 else np.column_stack([y, X[:, 2]])
+    experts = [("smooth", SmoothRegressor()), ("line", Ridge())]
+    moe = MixtureOfExpertsRegressor(experts, training="em", cv=2, max_iter=2, **QUICK)
+    check_regressor(moe.fit(X, y), X, QUANTILES if n_outputs == 1 else None)
 
 
 def test_clones_of_a_table_with_scales_by_row(table):

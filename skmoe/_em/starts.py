@@ -11,7 +11,6 @@ import warnings
 
 import numpy as np
 from scipy import special
-from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from .._numerics.random_states import seeded
@@ -54,6 +53,8 @@ def draw_rows(points, mass, n_rows, random_state):
 
 def _k_means(points, weight, n_experts, random_state):
     centres = draw_rows(points, weight, n_experts, random_state)
+    from sklearn.cluster import KMeans  # where it is needed: it takes long
+
     k_means = KMeans(n_experts, init=centres, n_init=1, tol=0.0, max_iter=K_MEANS_STEPS)
     work = len(points) * n_experts
     with few_threads(work), warnings.catch_warnings():

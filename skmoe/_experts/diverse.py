@@ -8,8 +8,6 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.gaussian_process import GaussianProcessClassifier
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.multioutput import MultiOutputRegressor
@@ -71,6 +69,10 @@ def diverse_experts(classifies, y=None, sample_weight=None, lines=None):
     experts = _classifiers()
     equal = sample_weight is None or np.ptp(np.asarray(sample_weight, dtype=float)) == 0
     if n_rows < PROCESS_ROWS and equal:
+        # Imported where they are needed: it takes long.
+        from sklearn.gaussian_process import GaussianProcessClassifier
+        from sklearn.gaussian_process.kernels import RBF, ConstantKernel
+
         process = GaussianProcessClassifier(ConstantKernel() * RBF())
         experts.append(("process", _behind_scaler(process)))
     return experts

@@ -27,6 +27,7 @@ from sklearn.tree import BaseDecisionTree
 from .._experts.classifier_stack import ClassifierStack
 from .._experts.fitting import split_last
 from .._experts.prediction import is_stack_of
+from .._experts.smooth import SmoothRegressor
 from .._experts.solvers import has_experts, is_multinomial
 from .._stacking.parameters import ErrorSizes
 from ..likelihoods._uncertain import UncertainCoefficients
@@ -148,6 +149,8 @@ class Parser:
         is_logistic = type(estimator) is LogisticRegression and is_multinomial(estimator)
         if is_logistic or type(estimator) in (LinearRegression, Ridge, RidgeCV):
             return self.declare("SkmoeLinear", estimator, [self.matrix(variables)])
+        if type(estimator) is SmoothRegressor:
+            return self.declare("SkmoeSmooth", estimator, [self.matrix(variables)])
         if type(estimator) not in sklearn_operator_name_map:
             raise NotImplementedError(
                 f"{role} cannot be converted to ONNX: skl2onnx has no converter of "

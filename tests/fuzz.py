@@ -15,7 +15,7 @@ from collections import Counter
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
+from scipy import sparse, special
 from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -67,7 +67,7 @@ class Case:
         self.rng = np.random.default_rng(seed)
         self.is_classifier = self.chance(0.3)
         self.n = int(self.rng.integers(6, 60))
-        self.target = self.pick("real", "real", "real", "counts", "positive", "outputs")
+        self.target = self.pick("real", "real", "real", "counts", "positive", "rates", "outputs")
         self.X, plain = self._rows()
         self.y = self._labels(plain) if self.is_classifier else self._numbers(plain)
         self.estimator = self._estimator(plain)
@@ -130,6 +130,8 @@ class Case:
             return self.rng.poisson(np.exp(np.clip(signal, -3, 5))).astype(self.pick(int, float))
         if self.target == "positive":
             return np.exp(np.clip(signal, -20, 20)) * self.unit()
+        if self.target == "rates":
+            return special.expit(np.clip(signal, -20, 20))
         if self.target == "outputs":
             signal = np.column_stack([signal, -self._signal(plain)])
         if self.chance(0.1):
@@ -215,7 +217,9 @@ class Case:
         if self.target == "counts":
             any_target += ["poisson", "negative_binomial", Poisson(), NegativeBinomial()] * 2
         if self.target == "positive":
-            any_target += ["gamma", "log_normal", Gamma(), LogNormal()] * 2
+            any_target += ["gamma", "log_normal", "weibull", "log_logistic", Gamma(), LogNormal()]
+        if self.target == "rates":
+            any_target += ["beta"] * 4
         if self.target == "outputs":
             any_target = [each for each in any_target if "aplace" not in str(each)]
         return self.pick(*any_target)

@@ -4,6 +4,8 @@ from functools import cache
 
 import numpy as np
 from sklearn.base import _fit_context as fit_context
+from sklearn.model_selection import KFold
+from sklearn.preprocessing import TargetEncoder
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as n_openmp_threads
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import (
@@ -23,6 +25,13 @@ from sklearn.utils.validation import _check_n_features as check_n_features
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _check_y as check_y
 from sklearn.utils.validation import validate_data
+
+
+def target_encoder():
+    """Unfitted TargetEncoder whose folds are drawn by a fixed seed."""
+    if TargetEncoder().shuffle == "deprecated":  # from 1.9 on
+        return TargetEncoder(cv=KFold(shuffle=True, random_state=0))
+    return TargetEncoder(random_state=0)
 
 
 class QuickParameters:

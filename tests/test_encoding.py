@@ -12,7 +12,7 @@ from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._tables.encoding import default_encoder, identifiers
@@ -78,6 +78,22 @@ def tree():
     """A classifier of the numbers alone, which takes tables."""
     dose = make_column_transformer(("passthrough", ["dose"]))
     return make_pipeline(dose, DecisionTreeClassifier(max_depth=2))
+
+
+def test_experts_of_other_kinds_see_means_of_the_target_by_level(monkeypatch):
+    rng = np.random.default_rng(0)
+    level, effect = rng.integers(50, size=220), 3 * rng.normal(size=50)
+    X = pd.DataFrame({"x": rng.normal(size=220), "town": [f"t{j}" for j in level]})
+    y = X["x"].to_numpy() + effect[level] + 0.3 * rng.normal(size=220)
+    assert identifiers(X[:120]) == (["town"], [])  # unless they are averaged
+    encoder = default_encoder(X[:120], averages=True).fit(X[:120], y[:120])
+    means = pd.Series(encoder.transform(X[120:])[:, -1], index=level[120:])
+    assert np.corrcoef(means, effect[means.index])[0, 1] > 0.9
+    members = [("ridge", Ridge()), ("tree", DecisionTreeRegressor(max_depth=3, random_state=0))]
+    monkeypatch.setattr("skmoe._parameters.diverse_experts", lambda *_: members)
+    moe = MixtureOfExpertsRegressor("diverse", random_state=0).fit(X[:120], y[:120])
+    without = MixtureOfExpertsRegressor("diverse", random_state=0).fit(X[["x"]][:120], y[:120])
+    assert moe.score(X[120:], y[120:]) > 0.7 > 0.3 > without.score(X[["x"]][120:], y[120:])
 
 
 def test_a_table_of_nothing_else_is_refused():

@@ -369,17 +369,17 @@ def warn_of_ignored_weights(names):
         )
 
 
-def adapt_experts(templates, X, *, is_default, shrinks=False, columns=None):
+def adapt_experts(templates, X, *, is_default, columns=None, **encoding):
     """Experts that can take X, encoded where those of the mixture's choice meet a mixed table.
 
-    See ``default_encoder`` for ``shrinks``. ``columns`` are those that they see, None all.
+    See ``default_encoder`` for ``encoding``. ``columns`` are those that they see, None all.
     """
     distinct = {id(each): each for each in templates}  # not all can be hashed
     encodes = is_default and is_table(X)
     if columns is not None:
         adapted = {key: _on_columns(each, X, columns, encodes) for key, each in distinct.items()}
     elif encodes and any(describe_columns(X)):
-        adapted = {key: _encoded(each, X, shrinks) for key, each in distinct.items()}
+        adapted = {key: _encoded(each, X, encoding) for key, each in distinct.items()}
     else:
         for each in distinct.values():
             check_accepts(f"The expert {type(each).__name__}", each, X)
@@ -387,12 +387,12 @@ def adapt_experts(templates, X, *, is_default, shrinks=False, columns=None):
     return [adapted[id(each)] for each in templates]
 
 
-def _encoded(estimator, X, shrinks):
+def _encoded(estimator, X, encoding):
     """An expert behind an encoder, unless it is frozen, or a mixture, which has its own."""
     last = split_last(estimator)[1]
     if is_frozen(estimator) or has_experts(last):
         return last
-    return _behind(default_encoder(X, shrinks=shrinks), estimator)
+    return _behind(default_encoder(X, **encoding), estimator)
 
 
 def _on_columns(estimator, X, columns, encodes):

@@ -43,7 +43,7 @@ def seed_estimator(estimator, random_state):
         key
         for key, value in sorted(estimator.get_params(deep=True).items())
         if (key == "random_state" or key.endswith("__random_state"))
-        and not isinstance(value, (int, np.integer))
+        and not isinstance(value, (int, np.integer, str))  # "deprecated", of TargetEncoder
     ]
     if not open_ones:
         return estimator

@@ -11,8 +11,8 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
     """Experts, gate and likelihood of a plan, adapted; ``plain`` ones without own gate."""
     names, templates = plan.request.names, plan.request.templates
     is_default, encoding, columns = plan.request.encodes, plan.encoding, mixture.expert_columns
-    shrinks = plan.training == "pooled"
-    left_out = identifiers(rows.X, shrinks=shrinks) if encoding else ([], [])
+    shrinks, averages = plan.training == "pooled", plan.training == "stack"
+    left_out = identifiers(rows.X, shrinks=shrinks or averages) if encoding else ([], [])
     if encoding:
         warn_of_numbers(rows.X)
         warn_of_left_out(*left_out, encoding)
@@ -22,8 +22,13 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
         model_class=mixture._model_class,
         names=names,
         templates=adapt_experts(
-            templates, rows.X, is_default=is_default, shrinks=shrinks, columns=columns
-        ),
+            templates,
+            rows.X,
+            is_default=is_default,
+            columns=columns,
+            shrinks=shrinks,
+            averages=averages and rows.y.ndim == 1,
+        ),  # fmt: skip
         solver=mixture._solver(),
         is_default=is_default,
         is_list=mixture._is_list,

@@ -7,6 +7,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from .._compat import target_encoder
 from ..exceptions import LeftOutColumnsWarning, NumbersAsStringsWarning, warn_user
 from .dates import DateNumbers
 from .known import kind_of
@@ -30,18 +31,20 @@ DAYS_OF = (
 MOST_NAMED = 5  # columns named in a warning
 
 
-def table_encoder(X, left_out=(), *, imputes="median", labels=None):
+def table_encoder(X, left_out=(), *, averaged=(), imputes="median", labels=None):
     """Unfitted transformer to numbers: one-hot for strings, imputation with indicator.
 
     Dates become numbers. Categories that ``fit`` did not see are all zeros; columns ``left_out``
-    are gone, as are those without a label among ``labels``, where these are given. ``imputes`` is
-    what missing numbers become, a strategy of SimpleImputer.
+    are gone, as are those without a label among ``labels``, where these are given. Levels of those
+    ``averaged`` become means of the target. ``imputes`` is what missing numbers become, a strategy
+    of SimpleImputer.
     """
     strings, missing = describe_columns(X)
     if labels is None:
         labels = labels_of(X)
     numeric = [label for label in labels if label not in set(strings)]
     dates = [label for label in dates_of(X) if label in labels]
+    averaged = [label for label in labels if label in averaged]
     strings = [label for label in labels if label in set(strings) - {*left_out, *dates}]
     for label in strings:
         column = np.asarray(X[label] if is_table(X) else X[:, label])
@@ -55,8 +58,11 @@ def table_encoder(X, left_out=(), *, imputes="median", labels=None):
     if dates:
         imputer = SimpleImputer(strategy=imputes, add_indicator=True, keep_empty_features=True)
         parts.append((make_pipeline(DateNumbers(), imputer), dates))
+    strings = [label for label in strings if label not in averaged]
     if strings:
         parts.append((one_hot, strings))
+    if averaged:
+        parts.append((target_encoder(), averaged))
     encoder = make_column_transformer(*parts, verbose_feature_names_out=False)
     return encoder.set_output(transform="default")
 
@@ -107,14 +113,16 @@ def blocks_of_levels(encoder):
     return block if block.any() else None
 
 
-def default_encoder(X, *, shrinks=False):
+def default_encoder(X, *, shrinks=False, averages=False):
     """``table_encoder`` of a table that the user leaves to the mixture.
 
-    Strings that nearly tell every row apart are left out; see ``identifiers`` for ``shrinks``.
+    Strings that nearly tell every row apart are left out; see ``identifiers`` for ``shrinks``. With
+    ``averages`` the levels that only experts that shrink could use are means of the target.
     """
-    left_out = sum(identifiers(X, shrinks=shrinks), [])
+    left_out = sum(identifiers(X, shrinks=shrinks or averages), [])
     check_any_left(left_out, X.shape[1])
-    return table_encoder(X, left_out)
+    averaged = set(identifiers(X)[0]) - set(left_out) if averages else ()
+    return table_encoder(X, left_out, averaged=averaged)
 
 
 def dates_of(X):

@@ -10,7 +10,7 @@ from .mixed import is_missing, is_table, types_of
 MOST_LEVELS = 40  # levels of any column, however many the rows
 MOST_DISTINCT = 0.1  # levels for each row
 MOST_EFFECTS = 300  # levels whose effects pooled experts learn
-FEWEST_ROWS_OF_EFFECT = 2.0  # rows per level, on average
+FEWEST_ROWS_OF_EFFECT = 1.2  # rows per level, on average; fewer are names, one a row
 MOST_COUNTED = 100_000  # levels of one column; with more it is an identifier
 DATE = re.compile(r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4})([T ].*)?$")
 
@@ -62,7 +62,7 @@ class Levels:
         """Of the column: "category", "effects", or "date" or "identifier", of no use.
 
         All but the first have more than 40 levels. Of dates, written as strings, that is enough;
-        the others have more levels than a tenth of the rows, too: "effects" at most 300, of two
+        the others have more levels than a tenth of the rows, too: "effects" at most 300, of 1.2
         rows each or more, which can be learned where they are shrunk, and identifiers and free
         text more of them.
         """

@@ -2,12 +2,14 @@
 
 from ._classifier import MixtureOfExpertsClassifier
 from ._experts.by_output import OutputsRegressor
+from ._experts.density_forest import DensityForestRegressor
 from ._experts.ordered_logistic import OrderedLogisticRegression
 from ._experts.rates import RateRegressor
 from ._regressor import MixtureOfExpertsRegressor
 from ._show_versions import show_versions
 
 __all__ = [
+    "DensityForestRegressor",
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
     "OrderedLogisticRegression",

@@ -15,6 +15,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from .density_forest import DensityForestRegressor
 from .smooth import SmoothRegressor
 
 DIVERSE = "diverse"
@@ -85,7 +86,7 @@ def _regressors(n_rows, several_outputs):
     return [
         ("ridge", _behind_scaler(RidgeCV(RIDGE_PENALTIES))),
         ("boosting", MultiOutputRegressor(boosting) if several_outputs else boosting),
-        ("forest", RandomForestRegressor()),
+        ("forest", RandomForestRegressor() if several_outputs else DensityForestRegressor()),
         ("net", _behind_scaler(net)),
         ("process", _behind_scaler(SmoothRegressor())),
     ]

@@ -1,0 +1,157 @@
+"""A forest whose leaves give a distribution."""
+
+import numpy as np
+import pytest
+from scipy import sparse, stats
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import Ridge
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skmoe import DensityForestRegressor, MixtureOfExpertsRegressor
+from skmoe._experts import density_forest
+
+SMALL = DensityForestRegressor(20, random_state=0)
+
+
+def two_peaks(n, seed=0):
+    """Rows around a line or its mirror image, with their log-densities."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(1, 2, size=(n, 2))
+    y = rng.choice([-1, 1], n) * X[:, 0] + 0.1 * rng.normal(size=n)
+    above, below = stats.norm(X[:, 0], 0.1), stats.norm(-X[:, 0], 0.1)
+    return X, y, np.log(0.5 * above.pdf(y) + 0.5 * below.pdf(y))
+
+
+def noisy_line(n, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 1))
+    return X, 3 * X[:, 0] + rng.normal(size=n)
+
+
+def weights_of_bags(estimator):
+    """Of weights, bags are drawn; those of random forests fail these checks as well."""
+    check, why = "check_sample_weight_equivalence_on_{}_data", "bags are drawn"
+    return {check.format(kind): why for kind in ("dense", "sparse")}
+
+
+@parametrize_with_checks([SMALL], expected_failed_checks=weights_of_bags)
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_weights_are_shares_of_leaves(weighted):
+    X, y = noisy_line(60)
+    weight = np.arange(60) % 3 + 1.0 if weighted else None
+    forest = DensityForestRegressor(20, min_samples_leaf=4, random_state=0)
+    forest.fit(X, y, sample_weight=weight)
+    new = noisy_line(10, seed=1)[0]
+    there, expected = forest.forest_.apply(X), np.zeros((10, 60))
+    for row, leaves in enumerate(forest.forest_.apply(new)):
+        for tree, leaf in enumerate(leaves):
+            inside = (there[:, tree] == leaf) * (np.ones(60) if weight is None else weight)
+            expected[row] += inside / inside.sum() / 20
+    dist = forest.predict_dist(new)
+    np.testing.assert_allclose(dist.weights, expected[:, np.argsort(y)], atol=1e-12)
+    np.testing.assert_allclose(dist.components.mean[0], np.sort(y))
+    np.testing.assert_allclose(forest.predict(new), dist.mean())
+
+
+def test_the_width_has_the_best_density_out_of_bag():
+    X, y = noisy_line(80)
+    forest = DensityForestRegressor(30, random_state=0).fit(X, y)
+    there, order = forest.forest_.apply(X), np.argsort(y)
+    weights = np.zeros((80, 80))
+    for tree, seen in enumerate(forest.forest_.estimators_samples_):
+        for row in np.setdiff1d(np.arange(80), seen):
+            inside = there[:, tree] == there[row, tree]
+            inside[row] = False
+            weights[row] += inside / inside.sum()
+    weights = (weights / weights.sum(axis=1, keepdims=True))[:, order]
+    deviation = np.sqrt(weights @ y[order] ** 2 - (weights @ y[order]) ** 2)
+    spread = np.sqrt(np.maximum(deviation, 1e-3 * y.std()) * y.std())
+
+    def score(width):
+        kernel = stats.t(5, y[order], (width * spread)[:, None])
+        return np.log(np.sum(weights * kernel.pdf(y[:, None]), axis=1)).sum()
+
+    assert forest.width_ == max(density_forest.WIDTHS, key=score)
+
+
+def test_two_peaks_are_recovered():
+    X, y, _ = two_peaks(2000)
+    new, target, truth = two_peaks(500, seed=1)
+    forest = DensityForestRegressor(min_samples_leaf=10, random_state=0).fit(X, y)
+    density, scale = forest.predict_dist(new).logpdf(target), np.std(target)
+    assert density.mean() > truth.mean() - 0.25
+    assert density.mean() > stats.norm(0, scale).logpdf(target).mean() + 0.5
+
+
+def test_rounded_targets_do_not_make_it_narrow():
+    X, y = noisy_line(800)
+    exact = DensityForestRegressor(random_state=0).fit(X, y)
+    rounded = DensityForestRegressor(random_state=0).fit(X, np.round(y))
+    assert rounded.width_ >= 0.7 * exact.width_
+    new = np.zeros((1, 1))
+    at_whole_numbers = rounded.predict_dist(new).pdf(np.array([0.0]))[0]
+    assert at_whole_numbers < 1.5 * stats.norm.pdf(0)
+
+
+def test_bins_of_many_values_keep_mean_and_variance():
+    rng = np.random.default_rng(0)
+    y, weight = np.exp(2 * rng.normal(size=3000)), rng.uniform(size=3000)
+    y[:600] = 1.0
+    bins = density_forest._bins_of(y, weight)
+    assert 100 < len(np.unique(bins)) <= density_forest.MOST_BINS + 1
+    assert np.array_equal(np.unique(bins), np.arange(bins.max() + 1))
+    assert (np.diff(bins[np.argsort(y)]) >= 0).all()
+    assert (y[bins == bins[0]] == 1.0).mean() > 0.95
+    X = rng.normal(size=(3000, 1))
+    forest = DensityForestRegressor(30, min_samples_leaf=0.5, random_state=0).fit(X, y)
+    plain = RandomForestRegressor(30, min_samples_leaf=0.5, random_state=0).fit(X, y)
+    np.testing.assert_allclose(forest.predict(X).mean(), y.mean())  # leaves are all rows
+    assert plain.predict(X).mean() == pytest.approx(y.mean(), rel=0.1)  # those in bags
+    dist = forest.predict_dist(X[:1])  # Student's t has 5 / 3 of its scale's variance
+    expected = (
+        y.var() * (1 + 5 / 3 * forest.width_**2) + 2 / 3 * dist.weights[0] @ forest._variances
+    )
+    assert dist.var()[0] == pytest.approx(expected)
+
+
+def test_rows_without_weight_are_left_out_and_units_do_not_matter():
+    X, y = noisy_line(100)
+    weight = np.ones(100)
+    weight[::3] = 0.0
+    seen = weight > 0
+    dist = SMALL.fit(X, y, sample_weight=weight).predict_dist(X)
+    without = SMALL.fit(X[seen], y[seen], sample_weight=np.ones(seen.sum())).predict_dist(X)
+    np.testing.assert_array_equal(dist.logpdf(y), without.logpdf(y))
+    first = SMALL.fit(X, y).predict_dist(X).logpdf(y)
+    units = SMALL.fit(X, 5.0 + 1e6 * y).predict_dist(X).logpdf(5.0 + 1e6 * y)
+    np.testing.assert_allclose(units, first - np.log(1e6), atol=1e-6)
+
+
+def test_missing_values_and_sparse_rows():
+    X, y = noisy_line(100)
+    X = np.where(np.abs(X) < 0.3, 0.0, X)
+    dense = SMALL.fit(X, y).predict_dist(X).logpdf(y)
+    of_sparse = SMALL.fit(sparse.csr_array(X), y).predict_dist(sparse.csr_array(X)).logpdf(y)
+    np.testing.assert_array_equal(of_sparse, dense)
+    X[::5] = np.nan
+    assert np.isfinite(SMALL.fit(X, y).predict_dist(X).logpdf(y)).all()
+
+
+def test_a_constant_target_has_a_finite_density_around_it():
+    dist = SMALL.fit(np.arange(10.0)[:, None], np.full(10, 7.0)).predict_dist([[3.0]])
+    assert dist.mean() == pytest.approx([7.0])
+    assert np.isfinite(dist.logpdf(np.array([7.0]))).all()
+
+
+def test_in_a_stack_it_keeps_its_peaks():
+    X, y, _ = two_peaks(600)
+    experts = [("forest", DensityForestRegressor(50)), ("line", Ridge())]
+    moe = MixtureOfExpertsRegressor(experts, training="stack", random_state=0).fit(X, y)
+    assert moe.likelihood_.own_density_[0]
+    dist = moe.predict_dist(np.array([[1.5, 1.5]]))
+    at_peak, between = dist.pdf(np.array([1.5])), dist.pdf(np.array([0.0]))
+    assert at_peak > 10 * between

@@ -55,9 +55,9 @@ class MixtureOfExpertsRegressor(
         next-to-nothing L2 penalty, log-linear under likelihoods of counts and positive targets; on
         a DataFrame with strings or missing values these are encoded first. "diverse" is a list of
         ridge regression, histogram gradient boosting, a random forest, a neural net, a Gaussian
-        process and, of one output, the default mixture with its own density: "ridge", "boosting",
-        "forest", "net", "process", "lines". Each is in the Pipeline that it needs, for strings and
-        missing values too.
+        process and, of one output, the default mixture: "ridge", "boosting", "forest", "net",
+        "process", "lines". Of one output the last and the forest have densities of their own. Each
+        is in the Pipeline that it needs, for strings and missing values too.
     likelihood : str, likelihood, or list or dict of these, default="auto"
         How targets scatter around the predictions: "gaussian", "student_t" (under which a few gross
         outliers do not matter), "laplace", "skew_normal", "skew_t", "poisson",

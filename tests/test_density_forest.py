@@ -112,10 +112,8 @@ def test_bins_of_many_values_keep_mean_and_variance():
     np.testing.assert_allclose(forest.predict(X).mean(), y.mean())  # leaves are all rows
     assert plain.predict(X).mean() == pytest.approx(y.mean(), rel=0.1)  # those in bags
     dist = forest.predict_dist(X[:1])  # Student's t has 5 / 3 of its scale's variance
-    expected = (
-        y.var() * (1 + 5 / 3 * forest.width_**2) + 2 / 3 * dist.weights[0] @ forest._variances
-    )
-    assert dist.var()[0] == pytest.approx(expected)
+    within = dist.weights[0] @ forest._variances
+    assert dist.var()[0] == pytest.approx(y.var() * (1 + 5 / 3 * forest.width_**2) + 2 / 3 * within)
 
 
 def test_rows_without_weight_are_left_out_and_units_do_not_matter():

@@ -70,7 +70,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     >>> X = rng.normal(size=(300, 1))
     >>> y = rng.choice([-1, 1], 300) + 0.1 * rng.normal(size=300)
     >>> forest = DensityForestRegressor(random_state=0).fit(X, y)
-    >>> forest.predict_dist([[0.0]]).pdf(-1) > 10 * forest.predict_dist([[0.0]]).pdf(0)
+    >>> dist = forest.predict_dist([[0.0]])
+    >>> dist.pdf(-1) > 10 * dist.pdf(0)
     array([ True])
     """
 

@@ -162,8 +162,9 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
             Of the target, with a component for each of its bins.
         """
         weights = self._weights(X)
-        components = self._components(self._spreads(weights), self.width_)
-        return MixtureDistribution(weights, components)
+        scale = self._scales(self._spreads(weights), self.width_)
+        centres = np.broadcast_to(self._centres, scale.shape)
+        return MixtureDistribution(weights, StudentTComponents(centres, scale, DF))
 
     def _weights(self, X):
         """Weights of the bins, (n_samples, n_bins)."""
@@ -200,10 +201,12 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         _, value, copies = np.unique(y, return_inverse=True, return_counts=True)
         in_bin = np.bincount(bins)[bins]
         weights[place] *= 1 - ((copies[value] - 1) / np.maximum(in_bin - 1, 1))[rows]
-        scores = []
+        scores, square = [], (y[rows, None] - self._centres) ** 2 / DF
         for width in WIDTHS:
-            density = np.exp(self._components(spreads, width).logpdf(y[rows, None]))
-            scores.append(weight[rows] @ np.log(np.maximum((weights * density).sum(axis=1), TINY)))
+            scale = self._scales(spreads, width)
+            kernel = (1 + square / scale**2) ** (-0.5 * (DF + 1)) / scale  # but for a constant
+            density = np.einsum("nb,nb->n", weights, kernel)
+            scores.append(weight[rows] @ np.log(np.maximum(density, TINY)))
         self.width_ = float(WIDTHS[np.argmax(scores)])
 
     def _spreads(self, weights):
@@ -213,9 +216,9 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         square += np.einsum("nb,nb->n", weights, (self._centres - mean[:, None]) ** 2)
         return np.sqrt(np.maximum(np.sqrt(square), LEAST_SPREAD * self._spread) * self._spread)
 
-    def _components(self, spreads, width):
-        scale = np.sqrt((width * spreads[:, None]) ** 2 + self._variances)
-        return StudentTComponents(np.broadcast_to(self._centres, scale.shape), scale, DF)
+    def _scales(self, spreads, width):
+        """Of the kernels, (n_samples, n_bins); a bin is as wide as its targets differ."""
+        return np.sqrt((width * spreads[:, None]) ** 2 + self._variances)
 
 
 def _bins_of(y, weight):

@@ -28,6 +28,7 @@ except ImportError as _error:
 
 from ._classifier import MixtureOfExpertsClassifier
 from ._experts.classifier_stack import FLOOR, ClassifierStack
+from ._numerics.trees import Trees
 from ._onnx.boosting import with_integer_attributes
 from ._onnx.densities import quantiles, variances
 from ._onnx.gates import WRITERS
@@ -356,6 +357,17 @@ def _convert_smooth(scope, operator, container):
     graph("Identity", graph.number(values), output=operator.outputs[0])
 
 
+def _convert_density_forest(scope, operator, container):
+    graph, model = _graph(scope, operator, container), operator.raw_operator
+    means, start, trees = model._histograms @ model._centres, 0, []
+    for tree in (each.tree_ for each in model.forest_.estimators_):
+        own = means[start : start + tree.node_count, None]
+        trees.append((tree.feature, tree.threshold, tree.children_left, tree.children_right, own))
+        start += tree.node_count
+    mean = mean_of_trees(graph, Trees(np.float32, trees, 1 / len(trees)), operator.inputs[0])
+    graph("Identity", mean, output=operator.outputs[0])
+
+
 # Registration -----------------------------------------------------------------------------------
 
 
@@ -402,6 +414,7 @@ for _alias, _convert in {
     "SkmoeRescaled": _convert_rescaled,
     "SkmoeRounded": _convert_rounded,
     "SkmoeTableEncoder": _convert_encoder,
+    "SkmoeDensityForest": _convert_density_forest,
     "SkmoeLinear": _convert_linear,
     "SkmoeSmooth": _convert_smooth,
 }.items():

@@ -25,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import BaseDecisionTree
 
 from .._experts.classifier_stack import ClassifierStack
+from .._experts.density_forest import DensityForestRegressor
 from .._experts.fitting import split_last
 from .._experts.prediction import is_stack_of
 from .._experts.smooth import SmoothRegressor
@@ -149,6 +150,8 @@ class Parser:
         is_logistic = type(estimator) is LogisticRegression and is_multinomial(estimator)
         if is_logistic or type(estimator) in (LinearRegression, Ridge, RidgeCV):
             return self.declare("SkmoeLinear", estimator, [self.matrix(variables)])
+        if type(estimator) is DensityForestRegressor:
+            return self.declare("SkmoeDensityForest", estimator, [self.matrix(variables)])
         if type(estimator) is SmoothRegressor:
             return self.declare("SkmoeSmooth", estimator, [self.matrix(variables)])
         if type(estimator) not in sklearn_operator_name_map:

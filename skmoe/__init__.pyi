@@ -16,6 +16,7 @@ from skmoe._planning.plan import Plan
 from skmoe._stacking.specialisation import Specialisation
 
 __all__ = [
+    "DensityForestRegressor",
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
     "OrderedLogisticRegression",
@@ -26,6 +27,31 @@ __all__ = [
 __version__: str
 
 def show_versions() -> None: ...
+
+class DensityForestRegressor(RegressorMixin, BaseEstimator):
+    forest_: Any
+    width_: float
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+    n_estimators: int
+    min_samples_leaf: int | float
+    max_features: Literal["sqrt", "log2"] | int | float | None
+    n_jobs: int | None
+    random_state: int | np.random.RandomState | None
+    set_fit_request: Callable[..., Any]
+    set_score_request: Callable[..., Any]
+    def __init__(
+        self,
+        n_estimators: int = 100,
+        *,
+        min_samples_leaf: int | float = 1,
+        max_features: Literal["sqrt", "log2"] | int | float | None = 1.0,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None: ...
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self: ...
+    def predict(self, X: Any) -> np.ndarray: ...
+    def predict_dist(self, X: Any) -> MixtureDistribution: ...
 
 class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
     coef_: np.ndarray

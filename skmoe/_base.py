@@ -210,6 +210,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     class_weight = None  # a parameter of classifiers alone
     _buffer = None  # the first rows of a stream
     _in_fold = False  # whether it goes on, in a fold, from what was found on all rows
+    _finds_regimes = True  # of no use to a stack of which it is an expert
 
     @property
     def _classifies(self):

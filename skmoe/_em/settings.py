@@ -21,13 +21,14 @@ class Settings:
     verbose: int
     # Whether it is one of several fits to folds, that a fit to all rows has done the search for.
     in_fold: bool = False
+    finds_regimes: bool = True  # where the evidence does
 
     @classmethod
     def of(cls, estimator):
         """The settings of an estimator."""
         params = estimator.get_params(deep=False)
         given = {field.name: params[field.name] for field in fields(cls) if field.name in params}
-        return cls(**given, in_fold=estimator._in_fold)
+        return cls(**given, in_fold=estimator._in_fold, finds_regimes=estimator._finds_regimes)
 
     def most_iterations(self, folds, n_experts, likelihood, is_censored=False):
         """EM iterations at most."""

@@ -12,6 +12,7 @@ from sklearn.utils import _safe_indexing
 from ..exceptions import noted
 from .early_stopping import fit_validated
 from .fitting import fit_again, fit_weighted
+from .in_folds import can_begin_on_all_rows, without_regimes
 from .own_density import own_distribution, tells_density
 from .prediction import expert_prediction, own_log_proba
 from .traits import has_own_density, is_frozen, offers
@@ -77,7 +78,7 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
         if task.validation is not None:
             validation = *task.validation.of(X, y, transform), task.validation.weights
         with noted(f"Raised by fit of expert {name!r} on {len(rows)} rows."):
-            model = _fit(estimator, last, X_fit, y_fit, weights, validation)
+            model = _fit(estimator, last, X_fit, y_fit, weights, validation, not len(task.test))
     if not len(task.test):
         return model, np.empty((0, *y_shape)), None
     X_test, y_test = _safe_indexing(X, task.test), y[task.test]
@@ -88,11 +89,13 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
     return model, prediction, log_density
 
 
-def _fit(estimator, last, X, y, weights, validation):
+def _fit(estimator, last, X, y, weights, validation, is_of_all_rows):
     """A fitted clone, or ``last`` after another fit; ``validation``: X, y and weights, or None."""
     if last is not None:
         return fit_again(last, X, y, weights)
     model = clone(estimator)
+    if is_of_all_rows and can_begin_on_all_rows(model):
+        without_regimes(model)
     if validation is not None:
         return fit_validated(model, X, y, weights, validation)
     if weights is None:

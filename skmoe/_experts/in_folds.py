@@ -18,6 +18,11 @@ def can_begin_on_all_rows(estimator):
     return has_experts(last) and last.training != "stack" and not isinstance(last.experts, str)
 
 
+def without_regimes(model):
+    """Have the next fit of a mixture seek none, as those in folds do."""
+    split_last(model)[1]._finds_regimes = False
+
+
 def in_fold(model):
     """A copy of one that was fitted to all rows, whose next fit goes on from there."""
     last = copy.copy(split_last(model)[1]).set_params(warm_start=True)

@@ -38,6 +38,7 @@ MERGED_BELOW = 1.0  # merged without asking the evidence
 TRIED_BELOW = 2.0  # merged if the evidence rises
 SAME_EVIDENCE = 1e-5  # per unit of weight
 FIRST_BOUND = 4  # of the number of experts; more are tried where as many are found
+MANY_LEVELS = 64  # that are random effects
 MANY_ROWS = 1500  # which leave little to chance, and to splits
 SPARSE = 0.3  # share of entries that are not zero, as where most columns are levels of strings
 
@@ -230,7 +231,7 @@ class PooledTrainer(Trainer):
         if self._is_turned(n_experts):
             data = self._in_row_space()
             columns = data.X
-        elif self._is_wide(n_experts):
+        elif self._is_wide(n_experts) or self._has_many_levels():
             data = self._with_levels_as_numbers()
             columns = data.X
         experts = parts.solver.experts(
@@ -278,10 +279,19 @@ class PooledTrainer(Trainer):
         return self._turned
 
     def _is_wide(self, n_experts):
-        """Whether starts are sought in fewer columns: some are levels, and there are many."""
+        """Whether there are levels, and so many columns that all steps take long."""
+        return self._has_levels and self.experts.design.shape[1] * n_experts > NEWTON_LIMIT
+
+    def _has_many_levels(self):
+        """Whether starts in all columns take far longer than in one for each column of strings."""
+        if not self._has_levels:
+            return False
+        return np.count_nonzero(effects_of(self.experts.columns.block)) > MANY_LEVELS
+
+    @property
+    def _has_levels(self):
         has_levels = self.experts.columns.block is not None and self.data.units is None
-        is_wide = self.experts.design.shape[1] * n_experts > NEWTON_LIMIT
-        return has_levels and is_wide and self._see_the_same
+        return has_levels and self.data.subjects is None and self.experts.shared is None
 
     def _with_levels_as_numbers(self):
         """The rows with less for levels: the effect in one line of each column of many.
@@ -305,7 +315,8 @@ class PooledTrainer(Trainer):
             X = np.hstack([self.columns[:, kept], *columns])
             if np.count_nonzero(X) <= SPARSE * X.size and X.shape[1] * FIRST_BOUND > NEWTON_LIMIT:
                 X = sparse.csr_array(X)
-            self._turned = replace(self.data, X=X, Z=X)
+            Z = X if self._see_the_same else self.data.Z
+            self._turned = replace(self.data, X=X, Z=Z)
             vars(self._turned)["columns"] = self.data.columns
         return self._turned
 

@@ -212,3 +212,7 @@ def test_what_cannot_be_is_refused():
         bootstrap(
             moe, X, y, expert=expert, method="parametric", n_resamples=2, statistic=np.asarray
         )
+    moe = mixture(top_k=1).fit(X, y)
+    for method in (moe.responsibilities, moe.log_density, moe.bic):
+        with pytest.raises(ValueError, match="top_k=1 leaves experts out"):
+            method(X, y, expert=expert)

@@ -266,6 +266,34 @@ def test_subjects_without_random_effects_have_regimes_that_are_known():
     assert_allclose(known.predict(X, subject), expected)
 
 
+def test_subjects_are_known_by_counts_of_their_exposure():
+    X, _, subject, regime = rows_of_subjects(40)
+    rng = np.random.RandomState(1)
+    exposure = rng.uniform(0.2, 5.0, size=len(X))
+    y = rng.poisson(exposure * np.exp(0.3 * X[:, 0] + 1.5 * regime[subject]))
+    given = {"subject": subject, "exposure": exposure}
+    moe = mixture(likelihood="poisson", training="em").fit(X, y, **given)
+    known = subject_effects(moe, X, y, **given)
+    assert_allclose(known.responsibilities, moe.responsibilities(X, y, **given)[::6])
+    alone = subject_effects(moe, X, y, subject=subject)
+    assert np.abs(known.responsibilities - alone.responsibilities).max() > 0.1
+
+
+def test_subjects_are_known_by_trials_and_by_bounds():
+    X, y, subject, regime = rows_of_subjects(40)
+    rng = np.random.RandomState(1)
+    trials = rng.randint(2, 9, size=len(X))
+    won = rng.binomial(trials, special.expit(X[:, 0] * np.where(regime, 1, -1)[subject]))
+    for likelihood, target, given in [
+        ("binomial", won, {"trials": trials}),
+        ("gaussian", np.minimum(y, 2.5), {"upper": np.where(y < 2.5, y, np.inf)}),
+    ]:
+        given["subject"] = subject
+        moe = mixture(likelihood=likelihood, training="em").fit(X, target, **given)
+        known = subject_effects(moe, X, target, **given)
+        assert_allclose(known.responsibilities, moe.responsibilities(X, target, **given)[::6])
+
+
 def test_what_cannot_be_is_refused():
     X, y, subject, regime = rows_of_subjects(20)
     table = pd.DataFrame(X, columns=["a", "b"]).assign(c="x")
@@ -282,3 +310,8 @@ def test_what_cannot_be_is_refused():
     classifier = MixtureOfExpertsClassifier(n_experts=1).fit(X, regime[subject])
     with pytest.raises(ValueError, match="MixtureOfExpertsRegressor"):
         subject_effects(classifier, X, regime[subject], subject=subject)
+    moe = mixture(likelihood="gaussian").fit(X, y, subject=subject)
+    with pytest.raises(ValueError, match="subject of each row"):
+        subject_effects(moe, X, y, subject=None)
+    with pytest.raises(ValueError, match="top_k=None"):
+        subject_effects(moe.set_params(top_k=1), X, y, subject=subject)

@@ -72,7 +72,13 @@ def check_known_rows(mixture, X, y, sample_weight=None, metadata=NO_METADATA):
     check_consistent_length(X, y)
     weight = check_weights(sample_weight, X)
     metadata, n_experts = metadata._replace(trials=trials), len(mixture.experts_)
-    return _rows_of(mixture, X, y, weight, metadata, bounds, n_experts)
+    rows = _rows_of(mixture, X, y, weight, metadata, bounds, n_experts)
+    if rows.expert is not None and mixture._active_top_k() is not None:
+        raise ValueError(
+            f"top_k={mixture.top_k!r} leaves experts out, which a row may be known to be of: give "
+            "no expert, or fit the mixture with top_k=None."
+        )
+    return rows
 
 
 def _rows_of(mixture, X, y, weight, metadata, bounds, n_experts=np.inf):

@@ -61,6 +61,9 @@ def subject_effects(
     sample_weight: ArrayLike | None = None,
     *,
     subject: ArrayLike,
+    exposure: ArrayLike | None = None,
+    trials: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
 ) -> SubjectEffects: ...
 
 class BootstrapResult:

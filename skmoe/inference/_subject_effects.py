@@ -110,7 +110,9 @@ class SubjectEffects:
         return DataFrame(columns, index=self.labels)
 
 
-def subject_effects(mixture, X, y, sample_weight=None, *, subject):
+def subject_effects(
+    mixture, X, y, sample_weight=None, *, subject, exposure=None, trials=None, upper=None
+):
     """What some rows tell of their subjects: which regime they are of, and their random effects.
 
     The subjects need not be those of ``fit``: one visit of a new patient is enough to predict the
@@ -128,6 +130,9 @@ def subject_effects(mixture, X, y, sample_weight=None, *, subject):
         Their weights.
     subject : array-like of shape (n_samples,)
         Subject of each row.
+    exposure, trials, upper : array-like of shape (n_samples,), default=None
+        As in ``fit``: exposures of counts, or trials of binomial ones; upper bounds of censored
+        targets.
 
     Returns
     -------
@@ -138,7 +143,7 @@ def subject_effects(mixture, X, y, sample_weight=None, *, subject):
     Raises
     ------
     ValueError
-        If the mixture is a classifier, or the gate tells rows of a subject apart.
+        If the mixture is a classifier or has ``top_k``, or the gate tells rows of a subject apart.
 
     Examples
     --------
@@ -159,8 +164,15 @@ def subject_effects(mixture, X, y, sample_weight=None, *, subject):
     """
     if is_classifier(mixture):
         raise ValueError("subject_effects takes a MixtureOfExpertsRegressor.")
-    rows = check_known_rows(mixture, X, y, sample_weight, RowMetadata(subject=subject))
+    if subject is None:
+        raise ValueError("subject_effects needs the subject of each row: give subject.")
+    metadata = RowMetadata(exposure, trials, subject, upper)
+    rows = check_known_rows(mixture, X, y, sample_weight, metadata)
     model, likelihood = mixture._model, mixture.likelihood_
+    if model.top_k is not None:
+        raise ValueError(
+            "subject_effects needs all experts of a subject: fit the mixture with top_k=None."
+        )
     subjects = Subjects(rows.subject, rows.weight, likelihood.effects_of(rows.X))
     resp = subjects.of_first_rows(model.responsibilities(rows))
     of_effects = ()

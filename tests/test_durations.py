@@ -8,6 +8,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.distributions._survival import LogLogisticComponents, WeibullComponents
+from skmoe.gates import ConstantGate
 from skmoe.likelihoods import LogLogistic
 
 NAMES = ["weibull", "log_logistic"]
@@ -170,3 +171,18 @@ def test_targets_that_are_not_positive_are_refused(name):
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=name)
     with pytest.raises(ValueError, match="needs positive targets; y holds 0"):
         moe.fit(np.zeros((4, 1)), [1.0, 2.0, 0.0, 3.0])
+
+
+def test_a_precise_regime_beside_a_far_one_is_fitted_under_censoring():
+    rng = np.random.default_rng(0)
+    X, k = rng.normal(size=(300, 1)), np.arange(300) % 2
+    near, far = np.exp(X[:, 0] + 0.01 * rng.normal(size=300)), rng.weibull(1, size=300)
+    low = np.where(k, near, np.exp(6 + 0.5 * X[:, 0]) * far)
+    high = low.copy()
+    high[::5] = np.inf
+    low[::5] *= 0.7
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2, likelihood="weibull", random_state=0, gate=ConstantGate()
+    ).fit(X, low, upper=high)
+    assert_allclose(np.sort([e.coef_[0] for e in moe.experts_]), [0.5, 1.0], atol=0.15)
+    assert moe.likelihood_.shape_.max() > 50

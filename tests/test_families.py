@@ -205,3 +205,20 @@ def test_first_and_second_derivatives_by_predictor_and_scale(family):
         assert_allclose(at(0, 0)[1][i], (up[0] - down[0]) / 2e-5, rtol=1e-5, atol=1e-6)
         for j, (high, low) in enumerate(zip(up[1], down[1], strict=True)):
             assert_allclose(second[i][j], (high - low) / 2e-5, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("variance", [0.0, 0.5])
+def test_averaged_beta_rates_have_the_variance_of_their_mixture(variance):
+    mean, concentration = 0.3, 4.0
+    found = BetaFamily().averaged(np.array([[mean]]), variance, concentration, 1.0)
+    of_mean = (mean * (1 - mean)) ** 2 * variance  # to first order, of a predictor's
+    expected = of_mean + (mean * (1 - mean) - of_mean) / (1 + concentration)
+    assert_allclose(found.mean, mean)
+    assert_allclose(found.var, expected)
+
+
+def test_beta_rates_of_far_rows_are_predicted():
+    X, y = rates(300)[:2]
+    moe = mixture(n_experts=1, training="em").fit(X, y)
+    far = np.sign(moe.experts_[0].coef_) * 1e3
+    assert_allclose(moe.predict([far, -far]), [1.0, 0.0], atol=1e-12)

@@ -6,11 +6,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, special
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from skmoe import MixtureOfExpertsClassifier, OrderedLogisticRegression
 from skmoe._experts.ordered_logistic import OrderedLogisticExperts
-from skmoe._numerics.ordered import between
+from skmoe._numerics.ordered import between, probabilities
+from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Ordinal
 from skmoe.likelihoods._ordinal import OrdinalTerms
 from skmoe.rows import Files
@@ -245,3 +247,41 @@ def test_streams_and_files_are_refused():
     assert not hasattr(mixture(), "partial_fit")
     with pytest.raises(ValueError, match="another likelihood than 'ordinal'"):
         mixture().fit(Files(["rows.npy"]))
+
+
+def test_an_expert_without_a_class_learns_its_slope():
+    rng = np.random.default_rng(0)
+    X, k = rng.normal(size=(400, 1)), np.arange(400) % 2
+    latent = 2 * X[:, 0] + rng.logistic(size=400)
+    y = np.where(k, np.digitize(latent, [-1, 0, 1]), 3 * (latent > 0))  # the first: ends alone
+    moe = mixture(gate=ConstantGate()).fit(X, y, expert=k)
+    alone = LogisticRegression(C=1e3).fit(X[k == 0], y[k == 0])
+    assert_allclose(moe.experts_[0].coef_, alone.coef_[0], rtol=1e-3)
+    # A weight of 0 is a row left out.
+    one = OrderedLogisticRegression()
+    slope = one.fit(X, y, sample_weight=(y != 1).astype(float)).coef_
+    assert_allclose(slope, one.fit(X[y != 1], y[y != 1]).coef_, rtol=1e-3)
+
+
+def test_probabilities_of_far_rows_are_as_exact_below_as_above():
+    low, high = np.log(probabilities(np.array([-60.0, 60.0]), np.array([-1.0, 0.0, 1.0])))
+    assert_allclose(low, high[::-1])
+    inside = np.log(-np.expm1(-1.0))
+    assert_allclose(low, [0, -59 + inside, -60 + inside, -61], atol=1e-12)
+
+
+def test_derivatives_of_far_rows_are_finite():
+    parts = between(np.array([-np.inf, 799.0]), np.array([-800.0, 801.0]))
+    assert all(np.isfinite(each).all() for each in np.hstack([parts[0], *parts[1], *parts[2]]))
+    assert_allclose(parts[0], [-800.0, -799.0 + np.log(-np.expm1(-2.0))])
+
+
+def test_thresholds_out_of_order_are_impossible():
+    rng = np.random.default_rng(0)
+    design, target = np.ones((4, 1)), np.array([[0.0], [1.0], [2.0], [3.0]])
+    kind = OrdinalTerms.of((0, 1, 2, 3))
+    in_order, crossed = (
+        kind(np.array([[rng.normal(), *cuts]]), design, target) for cuts in ([1, 2], [2, 1])
+    )
+    assert np.isfinite(in_order.log_density()).all()
+    assert (crossed.log_density() == -np.inf).all()

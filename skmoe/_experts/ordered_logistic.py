@@ -14,6 +14,7 @@ from .._numerics.statistics import solve_symmetric
 from .._tables.vectors import check_weights
 from .base import LinearExperts
 
+GAP_PRIOR = 1e-6  # rows, of all, by which gaps between thresholds are near one
 MOST_HALVINGS = 30
 MOST_STEPS = 100
 
@@ -33,6 +34,8 @@ class OrderedLogisticExperts(LinearExperts):
     def __init__(self, X, y, weight, n_experts, *, classes, ranks, **settings):
         self.classes, self.ranks = classes, ranks
         super().__init__(X, y, weight, n_experts, **settings)
+        # Thresholds do not meet where an expert has no rows of a class, which Newton's steps need.
+        self._prior = GAP_PRIOR * weight.sum()
         # A row of weight one half in each class, so that all thresholds are finite.
         mass = np.bincount(ranks[y], weight, minlength=len(ranks)) + 0.5
         start = special.logit(np.cumsum(mass)[:-1] / mass.sum())
@@ -73,6 +76,10 @@ class OrderedLogisticExperts(LinearExperts):
         mixed = to_low.T @ ((weights * of_both)[:, None] * to_high)
         bend = to_low.T @ ((weights * of_low)[:, None] * to_low) + mixed + mixed.T
         bend += to_high.T @ ((weights * of_high)[:, None] * to_high)
+        gaps = np.diff(coef[self.n_columns :])
+        of_gaps = np.diff(np.eye(len(coef))[self.n_columns :], axis=0)
+        slope += self._prior * of_gaps.T @ (1 / gaps - 1)
+        bend -= self._prior * of_gaps.T @ (of_gaps / gaps[:, None] ** 2)
         step = solve_symmetric((np.diag(penalty) - bend)[None], slope[None, :, None])[0, :, 0]
         promised, length = slope @ step, 1.0
         before = self._objective(coef, weights, rank, penalty)
@@ -90,10 +97,12 @@ class OrderedLogisticExperts(LinearExperts):
         return thresholds[rank] - predictor, thresholds[rank + 1] - predictor
 
     def _objective(self, coef, weights, rank, penalty):
-        if not (np.diff(coef[self.n_columns :]) > SMALLEST_GAP).all():
+        gaps = np.diff(coef[self.n_columns :])
+        if not (gaps > SMALLEST_GAP).all():
             return -np.inf
         log_proba = between(*self._ends(coef, rank))[0]
-        return weights @ log_proba - 0.5 * penalty @ coef**2
+        of_gaps = self._prior * (np.log(gaps) - gaps).sum()
+        return weights @ log_proba + of_gaps - 0.5 * penalty @ coef**2
 
     def go_to(self, point):
         coef = point.reshape(self.coef.shape).copy()
@@ -114,7 +123,10 @@ class OrderedLogisticExperts(LinearExperts):
         return self.predict_standardised(self.design[:, :-1])
 
     def _set_penalty(self):
-        self.penalty = 0.5 * (self.alpha * self.coef[:, : self.n_columns] ** 2).sum(axis=1)
+        slopes, thresholds = np.split(self.coef, [self.n_columns], axis=1)
+        gaps = np.diff(thresholds, axis=1)
+        self.penalty = 0.5 * (self.alpha * slopes**2).sum(axis=1)
+        self.penalty -= self._prior * (np.log(gaps) - gaps).sum(axis=1)
 
     def finish(self, templates):
         for template, coef in zip(templates, self.coef, strict=True):

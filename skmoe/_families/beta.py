@@ -9,6 +9,8 @@ from .base import LogitLink
 
 MOST_CERTAIN = 1e-15  # of a mean, or of what it leaves, that a logit is taken of
 LARGEST_PREDICTOR = 300.0  # of a mean whose square does not underflow
+MEANS = 1e-300, 1 - 2.0**-53  # within which there is a distribution
+LARGEST_SHARE = 0.99  # of the variance of zeros and ones
 LONGEST_STEP = 1.0  # of the logarithm of a scale
 
 
@@ -75,19 +77,21 @@ class BetaFamily(LogitLink):
         return [[twice, mixed], [mixed, of_scale]]
 
     def log_density(self, y, mean, scale=1.0, size=1.0):
-        is_possible = self.supports(y)
+        is_possible, mean = self.supports(y), np.clip(mean, *MEANS)
         y, a, b = np.where(is_possible, y, 0.5), scale * mean, scale * (1 - mean)
         log_density = special.gammaln(scale) - special.gammaln(a) - special.gammaln(b)
         log_density = log_density + (a - 1) * np.log(y) + (b - 1) * np.log1p(-y)
         return np.where(is_possible, log_density, -np.inf)
 
     def components(self, mean, scale=1.0, size=1.0):
+        mean = np.clip(mean, *MEANS)
         return ScipyComponents(stats.beta(mean * scale, (1 - mean) * scale))
 
     def averaged(self, mean, variance, scale, size):
         # The variance of the mean, to first order, is added to that around it.
-        more = mean * (1 - mean) * variance
-        return self.components(mean, (1 - more) / (1 / (1 + scale) + more))
+        of_mean = np.minimum(mean * (1 - mean) * variance, LARGEST_SHARE)
+        share = of_mean + (1 - of_mean) / (1 + scale)  # of the variance of zeros and ones
+        return self.components(mean, (1 - share) / share)
 
 
 def _rates(predictor):

@@ -55,8 +55,8 @@ class WeibullComponents(DurationComponents):
         return np.where(z < SMALL, z, np.where(z < 0, near, far))
 
     def logsf(self, y):
-        with np.errstate(over="ignore"):
-            return -np.exp(self._standard(y))
+        z = self._standard(y)
+        return np.where(np.isposinf(z), -np.inf, -np.exp(np.minimum(z, LARGEST)))
 
 
 class LogLogisticComponents(DurationComponents):

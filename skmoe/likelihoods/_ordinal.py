@@ -103,6 +103,7 @@ class OrdinalTerms(PredictorTerms):
     def __init__(self, theta, design, target):
         super().__init__(theta, design, target)
         thresholds = np.concatenate([[-np.inf, 0.0], self.values[:, 0], [np.inf]])
+        self._is_in_order = (np.diff(thresholds) > 0).all()
         rank = target[:, 0].astype(int)
         ends = (thresholds[rank + step] - self.predictors[:, 0] for step in (0, 1))
         self._log_proba, self._slopes, self._bends = between(*ends)
@@ -127,7 +128,7 @@ class OrdinalTerms(PredictorTerms):
         return np.concatenate([[-first], expert.coef_, np.array(others) - first])[None]
 
     def log_density(self):
-        return self._log_proba
+        return np.where(self._is_in_order, self._log_proba, -np.inf)
 
     def first(self):
         low, high = self._of_ends

@@ -128,6 +128,7 @@ class Subjects:
         places = np.arange(len(labels))
         shape = len(self.labels), len(labels)
         self._weighted_sum = sparse.csr_array((weight, (self.numbers, places)), shape=shape)
+        self._weighted_sum.eliminate_zeros()  # rows of weight 0 may have densities of 0
         total = np.bincount(self.numbers, weight)
         self.counts = (total > 0).astype(np.float64)
         self._total = np.where(total > 0, total, 1.0)
@@ -247,6 +248,29 @@ def only_known(log_density, known):
         return log_density
     others = (known >= 0)[:, None] & (np.arange(log_density.shape[1]) != known[:, None])
     return np.where(others, -np.inf, log_density)
+
+
+def check_can_be_known(rows, likelihood, n_experts):
+    """Raise a ValueError if a row is known to be of an expert that makes no such target.
+
+    That is one that makes zeros alone, or, under some likelihoods, one of those beside it.
+    """
+    if rows.expert is None or likelihood.zero_expert is None:
+        return
+    expert, counts, family = rows.expert, True, likelihood.expert_family
+    if rows.subject is not None:
+        subjects = Subjects(rows.subject, rows.weight)
+        expert, counts = subjects.of_rows(known_experts(expert, subjects)), rows.weight > 0
+    makes_zeros = expert == n_experts - 1
+    wrong = makes_zeros & (rows.y != 0)
+    if family is not None and not family.supports(0.0):
+        wrong |= (expert >= 0) & ~makes_zeros & (rows.y == 0)
+    for row in np.flatnonzero(wrong & counts):
+        what = "makes zeros alone" if makes_zeros[row] else "makes no zeros"
+        raise ValueError(
+            f"Row {row} has y={rows.y[row]:.6g} and cannot be of expert {expert[row]}, which "
+            f"{what}: give -1, or the number of another expert."
+        )
 
 
 def check_subject(subject, X):

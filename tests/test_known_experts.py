@@ -165,6 +165,54 @@ def test_one_row_tells_of_its_subject():
         mixture(gate=ConstantGate()).fit(X, y, subject=subject, expert=torn)
 
 
+def test_rows_of_weight_zero_tell_nothing_of_their_subjects():
+    X, y, expert = rows_of_regimes(200)
+    rng = np.random.RandomState(1)
+    subject, known = np.repeat(np.arange(40), 5), np.repeat(expert[::5], 5)
+    y = LINES[known, 0] + LINES[known, 1] * X[:, 1] + 0.5 * rng.normal(size=200)
+    weight = np.where(np.arange(200) % 5 == 0, 0.0, 1.0)
+    given = np.where(weight > 0, np.where(subject < 10, known, -1), 1 - known)
+    kept = weight > 0
+    moe = mixture(gate=ConstantGate()).fit(X, y, weight, subject=subject, expert=given)
+    twin = mixture(gate=ConstantGate()).fit(
+        X[kept], y[kept], subject=subject[kept], expert=given[kept]
+    )
+    assert_allclose(moe.predict(X), twin.predict(X), atol=1e-6)
+    found = moe.log_density(X, y, sample_weight=weight, subject=subject, expert=given)
+    expected = moe.log_density(X[kept], y[kept], subject=subject[kept], expert=given[kept])
+    assert_allclose(found, expected)
+
+
+def test_a_known_expert_can_have_made_its_row():
+    rng = np.random.RandomState(0)
+    X, counts = rng.normal(size=(200, 1)), rng.poisson(2.0, size=200) * (np.arange(200) % 4 > 0)
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=ZeroInflated("poisson"))
+    with pytest.raises(ValueError, match="of expert 1, which makes zeros alone"):
+        moe.fit(X, counts, expert=np.where(counts > 0, 1, -1))
+    with pytest.raises(ValueError, match="of expert 1, which makes zeros alone"):
+        moe.fit(X, counts).bic(X, counts, expert=np.where(counts > 0, 1, -1))
+    known = np.where(counts > 0, 0, -1)  # as it is anyway
+    assert_allclose(moe.bic(X, counts, expert=known), moe.bic(X, counts))
+    with pytest.raises(ValueError, match="Row 0 has y=0 .* makes no zeros"):
+        moe.set_params(likelihood=ZeroInflated("gamma")).fit(X, counts, expert=np.zeros(200))
+
+
+def test_subjects_of_zeros_alone_may_have_other_rows_of_weight_zero():
+    rng = np.random.RandomState(0)
+    X, subject = rng.normal(size=(200, 1)), np.repeat(np.arange(40), 5)
+    weight = np.where(np.arange(200) % 5 == 0, 0.0, 1.0)
+    y = np.where((subject % 2 == 0) & (weight > 0), 0, 1 + rng.poisson(2.0, size=200))
+    moe = MixtureOfExpertsRegressor(
+        n_experts=1, likelihood=ZeroInflated("poisson"), gate=ConstantGate()
+    )
+    expert = np.where(subject % 2 == 0, 1, -1)
+    for given in ({}, {"expert": expert}):
+        moe.fit(X, y, sample_weight=weight, subject=subject, **given)
+        assert_allclose(moe.gate_.proportions_, [0.5, 0.5], atol=1e-3)
+    with pytest.raises(ValueError, match="Row 0 .* makes zeros alone"):
+        moe.fit(X, y, subject=subject, expert=expert)
+
+
 def test_weights_are_repeats():
     X, y, expert = rows_of_regimes(200)
     known, weight = partly(expert, 0.3), np.random.RandomState(1).randint(0, 3, size=200)

@@ -136,6 +136,21 @@ def test_subjects_are_counted_once_and_columns_of_others_are_left_out():
         membership_summary(moe, X, y, X, subject=subject)
 
 
+def test_predictors_of_rows_of_weight_zero_do_not_matter():
+    X, y, Z, regime = rows_of_regimes(0, n=200)
+    moe, _ = from_planted(X, y, regime)
+    weight, kept = np.where(np.arange(200) % 4 == 0, 0.0, 1.0), np.arange(200) % 4 > 0
+    missing = np.where(kept[:, None], Z, np.nan)
+    found = membership_summary(moe, X, y, missing, weight)
+    expected = membership_summary(moe, X[kept], y[kept], Z[kept])
+    assert_allclose(found.estimate, expected.estimate, rtol=1e-6)
+    subject = np.arange(200) // 4
+    given = np.where(kept[:, None], Z[1::4][subject], Z)
+    found = membership_summary(moe, X, y, given, weight, subject=subject)
+    expected = membership_summary(moe, X[kept], y[kept], given[kept], subject=subject[kept])
+    assert_allclose(found.estimate, expected.estimate, rtol=1e-6)
+
+
 def test_what_cannot_be_is_refused():
     X, y, Z, regime = rows_of_regimes(0, n=100)
     moe, _ = from_planted(X, y, regime)

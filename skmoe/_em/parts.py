@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_array
 
 from .._compat import learn_columns
-from .._data import TrainingData
+from .._data import TrainingData, check_can_be_known
 from .._experts.estimators import EstimatorExperts
 from .._experts.fitting import learns_batches, split_last
 from .._experts.solvers import are_solved_sparse, has_experts
@@ -74,6 +74,7 @@ class Parts:
         likelihood = self.likelihood.fitting(in_sample=True, linear=True)
         if likelihood.looks_at_target:
             likelihood.start(rows.y, rows.weight, len(self.names))
+        check_can_be_known(rows, likelihood, len(self.names))
         rates = rows.y if rows.exposure is None else rows.y / rows.exposure
         start_target = likelihood.start_target(rates, rows.weight)
         Z = self.gate.fit_encoder(rows.X, rows.y)

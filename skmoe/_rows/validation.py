@@ -10,7 +10,7 @@ from sklearn.utils.validation import (
 )
 
 from .._compat import check_feature_names, check_n_features
-from .._data import NO_METADATA, Bounds, Rows, check_subject
+from .._data import NO_METADATA, Bounds, Rows, check_can_be_known, check_subject
 from .._experts.solvers import MOST_SPARSE_COLUMNS, are_solved_sparse
 from .._tables.known import fill_missing, kinds_of, match_kinds, medians_of
 from .._tables.mixed import check_sizes, check_table
@@ -78,19 +78,22 @@ def check_known_rows(mixture, X, y, sample_weight=None, metadata=NO_METADATA):
             f"top_k={mixture.top_k!r} leaves experts out, which a row may be known to be of: give "
             "no expert, or fit the mixture with top_k=None."
         )
+    check_can_be_known(rows, mixture.likelihood_, n_experts)
     return rows
 
 
 def _rows_of(mixture, X, y, weight, metadata, bounds, n_experts=np.inf):
     exposure = check_exposure(mixture, metadata.exposure, X, metadata.trials, y)
-    expert = check_expert(metadata.expert, X, n_experts)
-    return Rows(X, y, weight, exposure, check_subject(metadata.subject, X), bounds, expert)
+    subject = check_subject(metadata.subject, X)
+    counts = True if subject is None else weight > 0
+    expert = check_expert(metadata.expert, X, n_experts, counts)
+    return Rows(X, y, weight, exposure, subject, bounds, expert)
 
 
-def check_expert(expert, X, n_experts=np.inf):
+def check_expert(expert, X, n_experts, counts):
     """Number of the expert of each row (n_samples,), -1 where it is not known, or None.
 
-    Raises a ValueError if there is no such expert.
+    It is known of rows that count. Raises a ValueError if there is no such expert.
     """
     if expert is None:
         return None
@@ -101,6 +104,7 @@ def check_expert(expert, X, n_experts=np.inf):
             f"expert must be the number of an expert, {below}, in each row, or -1 where it is not "
             "known."
         )
+    expert = np.where(counts, expert, -1)
     return expert.astype(np.intp) if (expert >= 0).any() else None
 
 

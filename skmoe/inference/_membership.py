@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import linalg
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from .._data import RowMetadata, Subjects
@@ -112,7 +113,7 @@ def membership_summary(
     resp, _, weight = mixture._model.e_step(rows)
     Z, names = _predictors(predictors, rows)
     used = weight > 0
-    likelihood, to_raw = _third_step(resp[used], Z[used], weight[used])
+    likelihood, to_raw = _third_step(resp[used], Z, weight[used])
     theta, value, information, converged = maximise(likelihood, np.zeros(likelihood.size))
     covariance, flat, _ = inverse(information)
     is_separated = likelihood.undecided(theta)[0].min() < LEAST_UNDECIDED
@@ -142,19 +143,21 @@ def membership_summary(
 
 
 def _predictors(predictors, rows):
-    """Numbers (n_units, n_predictors) of each row or subject, and their names."""
-    predictors = as_pandas(predictors)
+    """Numbers (n_units, n_predictors) of each row or subject that counts, and their names."""
+    predictors, counts = as_pandas(predictors), np.flatnonzero(rows.weight > 0)
     names = [str(name) for name in predictors.columns] if is_table(predictors) else None
-    Z = check_array(predictors, dtype=np.float64, input_name="predictors")
-    check_consistent_length(Z, rows.y)
+    check_consistent_length(predictors, rows.y)
+    Z = _safe_indexing(predictors, counts)
+    Z = check_array(Z, dtype=np.float64, input_name="predictors")
     if rows.subject is not None:
-        subjects = Subjects(rows.subject, rows.weight)
+        subjects = Subjects(rows.subject[counts], rows.weight[counts])
         of_subjects = subjects.of_first_rows(Z)
         differs = np.flatnonzero((subjects.of_rows(of_subjects) != Z).any(axis=1))
         if len(differs):
+            subject = subjects.labels[subjects.numbers[differs[0]]]
             raise ValueError(
-                f"predictors differ within subject {rows.subject[differs[0]]}: its rows are of "
-                "one regime, which what is the same for all of them may predict."
+                f"predictors differ within subject {subject}: its rows are of one regime, which "
+                "what is the same for all of them may predict."
             )
         Z = of_subjects
     return Z, names or [f"x{j}" for j in range(Z.shape[1])]

@@ -27,11 +27,11 @@ from sklearn.utils.validation import _check_y as check_y
 from sklearn.utils.validation import validate_data
 
 
-def target_encoder():
+def target_encoder(target_type):
     """Unfitted TargetEncoder whose folds are drawn by a fixed seed."""
     if TargetEncoder().shuffle == "deprecated":  # from 1.9 on
-        return TargetEncoder(cv=KFold(shuffle=True, random_state=0))
-    return TargetEncoder(random_state=0)
+        return TargetEncoder(target_type=target_type, cv=KFold(shuffle=True, random_state=0))
+    return TargetEncoder(target_type=target_type, random_state=0)
 
 
 class QuickParameters:

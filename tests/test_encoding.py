@@ -86,9 +86,11 @@ def test_experts_of_other_kinds_see_means_of_the_target_by_level(monkeypatch):
     X = pd.DataFrame({"x": rng.normal(size=220), "town": [f"t{j}" for j in level]})
     y = X["x"].to_numpy() + effect[level] + 0.3 * rng.normal(size=220)
     assert identifiers(X[:120]) == (["town"], [])  # unless they are averaged
-    encoder = default_encoder(X[:120], averages=True).fit(X[:120], y[:120])
+    encoder = default_encoder(X[:120], averages="continuous").fit(X[:120], y[:120])
     means = pd.Series(encoder.transform(X[120:])[:, -1], index=level[120:])
     assert np.corrcoef(means, effect[means.index])[0, 1] > 0.9
+    counts = np.round(y)  # as many columns of means, however few values the target has
+    assert encoder.fit_transform(X[:120], counts[:120]).shape == (120, 2)
     members = [("ridge", Ridge()), ("tree", DecisionTreeRegressor(max_depth=3, random_state=0))]
     monkeypatch.setattr("skmoe._parameters.diverse_experts", lambda *_: members)
     moe = MixtureOfExpertsRegressor("diverse", random_state=0).fit(X[:120], y[:120])

@@ -12,6 +12,7 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
     names, templates = plan.request.names, plan.request.templates
     is_default, encoding, columns = plan.request.encodes, plan.encoding, mixture.expert_columns
     shrinks, averages = plan.training == "pooled", plan.training == "stack"
+    target_type = "continuous" if mixture._classes is None else "auto"
     left_out = identifiers(rows.X, shrinks=shrinks or averages) if encoding else ([], [])
     if encoding:
         warn_of_numbers(rows.X)
@@ -27,7 +28,7 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
             is_default=is_default,
             columns=columns,
             shrinks=shrinks,
-            averages=averages and rows.y.ndim == 1,
+            averages=target_type if averages and rows.y.ndim == 1 else None,
         ),  # fmt: skip
         solver=mixture._solver(),
         is_default=is_default,

@@ -31,13 +31,13 @@ DAYS_OF = (
 MOST_NAMED = 5  # columns named in a warning
 
 
-def table_encoder(X, left_out=(), *, averaged=(), imputes="median", labels=None):
+def table_encoder(X, left_out=(), *, averaged=(), averages=None, imputes="median", labels=None):
     """Unfitted transformer to numbers: one-hot for strings, imputation with indicator.
 
     Dates become numbers. Categories that ``fit`` did not see are all zeros; columns ``left_out``
     are gone, as are those without a label among ``labels``, where these are given. Levels of those
-    ``averaged`` become means of the target. ``imputes`` is what missing numbers become, a strategy
-    of SimpleImputer.
+    ``averaged`` become means of the target, whose type is ``averages``. ``imputes`` is what missing
+    numbers become, a strategy of SimpleImputer.
     """
     strings, missing = describe_columns(X)
     if labels is None:
@@ -62,7 +62,7 @@ def table_encoder(X, left_out=(), *, averaged=(), imputes="median", labels=None)
     if strings:
         parts.append((one_hot, strings))
     if averaged:
-        parts.append((target_encoder(), averaged))
+        parts.append((target_encoder(averages), averaged))
     encoder = make_column_transformer(*parts, verbose_feature_names_out=False)
     return encoder.set_output(transform="default")
 
@@ -113,16 +113,17 @@ def blocks_of_levels(encoder):
     return block if block.any() else None
 
 
-def default_encoder(X, *, shrinks=False, averages=False):
+def default_encoder(X, *, shrinks=False, averages=None):
     """``table_encoder`` of a table that the user leaves to the mixture.
 
     Strings that nearly tell every row apart are left out; see ``identifiers`` for ``shrinks``. With
-    ``averages`` the levels that only experts that shrink could use are means of the target.
+    ``averages`` the levels that only experts that shrink could use are means of the target, which
+    is "continuous", or "auto" for labels; see TargetEncoder.
     """
-    left_out = sum(identifiers(X, shrinks=shrinks or averages), [])
+    left_out = sum(identifiers(X, shrinks=shrinks or averages is not None), [])
     check_any_left(left_out, X.shape[1])
     averaged = set(identifiers(X)[0]) - set(left_out) if averages else ()
-    return table_encoder(X, left_out, averaged=averaged)
+    return table_encoder(X, left_out, averaged=averaged, averages=averages)
 
 
 def dates_of(X):

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.linear_model import BayesianRidge, LogisticRegression, Ridge
@@ -182,6 +183,28 @@ def test_a_mixture_of_a_fold_does_not_know_what_is_held_out():
     assert gaps.mean() < 3 * gaps.std() / np.sqrt(len(gaps)) + 0.01
 
 
+def test_out_of_fold_densities_of_em_are_those_of_mixtures_fitted_anew(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(150, 3)), rng.normal(size=150)  # nothing to find
+    pair = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=2, random_state=0, cv=False)
+    seen, folds = [], KFold(3)
+    monkeypatch.setattr(RegressionDensities, "take_own", lambda self, own, _: seen.append(own))
+    moe = stack(pair, Ridge(), cv=folds).fit(X, y)
+    expected = np.empty(len(y))
+    for train, test in folds.split(X):
+        expected[test] = clone(pair).fit(X[train], y[train]).log_density(X[test], y[test])
+    assert_allclose(seen[0][0], expected, rtol=1e-6)
+    assert moe.n_expert_fits_ == 8
+
+
+def test_a_frozen_mixture_stays_as_it_is():
+    X, y, _ = two_branches(150, 0)
+    fitted = lines().fit(X[:50], y[:50])
+    moe = stack(FrozenEstimator(fitted), Ridge(), cv=3).fit(X, y)
+    assert_array_equal(moe.experts_[0].predict(X), fitted.predict(X))
+    assert moe.likelihood_.own_density_[0]
+
+
 def test_what_was_found_on_all_rows_is_the_expert_that_is_kept():
     X, y, _ = two_branches(150, 0)
     moe = stack(lines(), Ridge(), cv=3).fit(X, y)
@@ -198,6 +221,21 @@ def test_a_density_worse_than_learned_scales_and_tails_is_not_used():
     assert np.isfinite(alone.likelihood_.scale_).all()
     same = stack(Certain(std=1e-3), Ridge()).fit(X, y)
     assert_allclose(alone.log_density(X, y), same.log_density(X, y), rtol=1e-9)
+
+
+def test_an_infinite_density_is_not_used():
+    class Pole(Ridge):
+        def predict_dist(self, X):
+            gamma = ScipyComponents(stats.gamma(np.full((len(X), 1), 0.5), scale=2.0))
+            return MixtureDistribution(np.ones((len(X), 1)), gamma)
+
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(120, 2)), rng.gamma(0.5, 2.0, size=120)
+    y[:5] = 0
+    assert Pole().fit(X, y).predict_dist(X[:1]).pdf(y[:1]) == np.inf
+    moe = stack(Pole(), Ridge(), cv=3).fit(X, y)
+    assert not moe.likelihood_.own_density_.any()
+    assert np.isfinite(moe.oof_score_)
 
 
 # Spikes --------------------------------------------------------------------------------------

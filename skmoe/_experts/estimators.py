@@ -22,7 +22,7 @@ from .fitting import (
     takes_sample_weight,
 )
 from .folds import OutOfBag
-from .in_folds import can_begin_on_all_rows, in_fold
+from .in_folds import can_begin_on_all_rows, forgets_rows, in_fold
 from .linear_folds import solve_folds, solves_folds
 from .streamed import StreamedExperts
 from .traits import is_frozen, offers
@@ -96,8 +96,8 @@ class EstimatorExperts(Experts):
     def begin_mixtures(self, resp):
         """Fit those that are mixtures to all rows, so that each fold has less to search for.
 
-        There they go on from the responsibilities of the fold's training rows, with the number of
-        experts that was found.
+        There those that forget what they saw go on from the responsibilities of the fold's training
+        rows, with the number of experts that was found; others are fitted anew.
         """
         everything = np.arange(len(self.y))
         begun = [k for k, each in enumerate(self.estimators) if can_begin_on_all_rows(each)]
@@ -261,7 +261,7 @@ class EstimatorExperts(Experts):
         It has seen rows of the fold's training part alone, in whatever iteration, so that what it
         predicts for the others stays honest.
         """
-        if k in self._of_all_rows:
+        if k in self._of_all_rows and forgets_rows(self._of_all_rows[k]):
             return in_fold(self._of_all_rows[k])
         if self.models is None or not supports_warm_start(self.models[k][fold]):
             return None

@@ -7,6 +7,7 @@ from sklearn.pipeline import Pipeline
 
 from .fitting import join_last, split_last
 from .solvers import has_experts
+from .traits import is_frozen
 
 
 def can_begin_on_all_rows(estimator):
@@ -15,12 +16,23 @@ def can_begin_on_all_rows(estimator):
         if not all(isinstance(step, SimpleImputer) for _, step in estimator.steps[:-1]):
             return False
     last = split_last(estimator)[1]
-    return has_experts(last) and last.training != "stack" and not isinstance(last.experts, str)
+    if is_frozen(last) or not has_experts(last):
+        return False
+    return last.training != "stack" and not isinstance(last.experts, str)
 
 
 def without_regimes(model):
     """Have the next fit of a mixture seek none, as those in folds do."""
     split_last(model)[1]._finds_regimes = False
+
+
+def forgets_rows(model):
+    """Whether folds may go on from it: responsibilities of EM keep what held-out rows said.
+
+    Those of a model whose experts are averaged over their posterior do not.
+    """
+    last = split_last(model)[1]
+    return has_experts(last) and last.likelihood_.averages_experts
 
 
 def in_fold(model):

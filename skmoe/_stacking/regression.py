@@ -59,7 +59,7 @@ class RegressionDensities(Densities):
         for k, own in log_densities.items():
             own = own + self.log_unit
             gain = np.logaddexp(own, learned[:, -1]) - np.logaddexp(learned[:, k], learned[:, -1])
-            if weight @ gain > 0:
+            if 0 < weight @ gain < np.inf:
                 self.own[k] = own
 
     def stack(self, predictions, fitted):

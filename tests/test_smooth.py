@@ -129,6 +129,16 @@ def test_outputs_are_those_of_one_each_where_these_are_alike():
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1e8])
+def test_units_of_weights_do_not_matter(scale):
+    X, y, _ = waves(100)
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=100)
+    one = SmoothRegressor(0).fit(X, y, sample_weight=weight)
+    other = SmoothRegressor(0).fit(X, y, sample_weight=scale * weight)
+    np.testing.assert_allclose(other.predict(X), one.predict(X), rtol=1e-4)
+    assert other.noise_ == pytest.approx(scale * one.noise_, rel=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
 def test_units_of_the_target_do_not_matter(scale):
     X, y, _ = waves(100)
     one = SmoothRegressor(0).fit(X, y).predict(X)

@@ -92,6 +92,7 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         return self.level_ + self.unit_ * found
 
     def _learn_kernel(self, X, target, weight, order):
+        unit = weight.mean()  # in which the noise has its start and bounds
         theta = np.append(-2.0, np.full(X.shape[1], middle_scale(X)))
         bounds = [NOISE, *[(-4.0, 8.0)] * X.shape[1]]
         last = min(len(order) // 4, LAST_SAMPLE)
@@ -99,12 +100,12 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
             if size < FIRST_SAMPLE:
                 continue
             rows = order[:size]
-            given = X[rows], target[rows], weight[rows]
+            given = X[rows], target[rows], weight[rows] / unit
             theta = minimize(
                 negative_evidence, theta, given, jac=True, method="L-BFGS-B", bounds=bounds,
                 options={"maxiter": steps, "ftol": 1e-5},
             ).x  # fmt: skip
-        self.noise_, self.length_scales_ = np.exp(theta[0]), np.exp(theta[1:])
+        self.noise_, self.length_scales_ = unit * np.exp(theta[0]), np.exp(theta[1:])
 
 
 def middle_scale(X):

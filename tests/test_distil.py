@@ -5,11 +5,12 @@ import pytest
 from lightgbm import LGBMRegressor
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import ShuffleSplit
+from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -74,6 +75,40 @@ def test_any_regressor_learns_quantiles_in_order(student):
     assert small.losses_.kept > 0.95
     again = clone(small.set_params(mixture=FrozenEstimator(moe))).fit(X)
     assert_allclose(again.predict_quantiles(X), found, rtol=1e-6)
+
+
+def test_a_column_is_a_target_as_a_vector_is():
+    moe, X = mixture_and_rows()
+    y = np.ravel(moe.sample_y(X, random_state=0))
+    tree = DecisionTreeRegressor(max_leaf_nodes=8, random_state=0)
+    of_vector, of_column = (
+        DistilledRegressor(moe, tree).fit(X, each).losses_.by_target for each in (y, y[:, None])
+    )
+    assert of_column == of_vector
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        DistilledRegressor(moe, tree).fit(X, y[:-1])
+
+
+def test_a_search_stands_for_its_best_mixture():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 1))
+    y = X[:, 0] + 0.3 * rng.normal(size=80)
+    moe = MixtureOfExpertsRegressor(training="em", n_init=1, random_state=0)
+    search = GridSearchCV(moe, {"n_experts": [1]}, cv=2).fit(X, y)
+    small = DistilledRegressor(search, LinearRegression()).fit(X)
+    best = DistilledRegressor(search.best_estimator_, LinearRegression()).fit(X)
+    assert_allclose(small.predict_quantiles(X), best.predict_quantiles(X))
+    assert_allclose(small.predict(X), search.predict(X), rtol=1e-8)
+
+
+@pytest.mark.parametrize("before", [[], [StandardScaler()]], ids=["one step", "two steps"])
+def test_weights_reach_a_pipeline_of_one_output(before):
+    moe, X = mixture_and_rows()
+    student = make_pipeline(*before, HistGradientBoostingRegressor(max_iter=5))
+    weight = (X[:, 0] > 0).astype(float)
+    weighted = DistilledRegressor(moe, student, quantiles=[0.5]).fit(X, sample_weight=weight)
+    mean = np.average(moe.predict(X), weights=weight)
+    assert weighted.estimator_.estimators_[0][-1]._baseline_prediction.item() == pytest.approx(mean)
 
 
 def test_what_cannot_be_distilled_is_refused():

@@ -4,10 +4,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
 from sklearn.model_selection import ShuffleSplit
 from sklearn.multioutput import MultiOutputRegressor
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from .._experts.fitting import split_last
+from .._experts.traits import offers
 from .._reports.display import html_table, text_table
 from .._tables.vectors import check_weights
 
@@ -102,10 +104,13 @@ class DistilledRegressor(RegressorMixin, BaseEstimator):
                 "DistilledRegressor is for regressors: fit a classifier to predict(X), or a "
                 "regressor to predict_proba(X), of a mixture of classifiers."
             )
-        mean = self.mixture.predict(X)
+        mixture = self.mixture
+        if offers(mixture, "best_estimator_"):  # whose search takes no quantiles
+            mixture = mixture.best_estimator_
+        mean = mixture.predict(X)
         if mean.ndim > 1:
             raise ValueError("DistilledRegressor is for mixtures of one output.")
-        targets = np.column_stack([mean, self.mixture.predict(X, quantiles=levels)])
+        targets = np.column_stack([mean, mixture.predict(X, quantiles=levels)])
         weight = None if sample_weight is None else check_weights(sample_weight, targets)
         splitter = ShuffleSplit(1, test_size=self.test_size, random_state=self.random_state)
         ((train, test),) = splitter.split(targets)
@@ -113,7 +118,8 @@ class DistilledRegressor(RegressorMixin, BaseEstimator):
         found = _parts(student, _safe_indexing(X, test))
         self.losses_ = DistillationLosses._of(levels, targets[test], found)
         if y is not None:
-            y = np.asarray(y, dtype=float)
+            y = column_or_1d(y).astype(float)
+            check_consistent_length(targets, y)
             plain = self._learned(X, y, weight, train).predict(_safe_indexing(X, test))
             self.losses_._measure(y[test], targets[test], found, np.ravel(plain))
         self.estimator_ = self._learned(X, targets, weight, np.arange(len(targets)))
@@ -123,11 +129,11 @@ class DistilledRegressor(RegressorMixin, BaseEstimator):
         """A clone of the estimator, fitted to some of the rows."""
         student = clone(self.estimator)
         last = split_last(student)[1]
+        step = f"{student.steps[-1][0]}__" if isinstance(student, Pipeline) else ""
         if targets.ndim == 2 and not get_tags(last).target_tags.multi_output:
             student = MultiOutputRegressor(student)
         weights = {}
         if weight is not None:
-            step = "" if split_last(student)[0] is None else f"{student.steps[-1][0]}__"
             weights = {f"{step}sample_weight": weight[rows]}
         return student.fit(_safe_indexing(X, rows), targets[rows], **weights)
 

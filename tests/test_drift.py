@@ -73,6 +73,18 @@ def test_targets_that_drift_are_found_soon_and_by_name():
     assert "alarm" in monitor.reports_[-1]._repr_html_()
 
 
+@pytest.mark.filterwarnings("ignore:A column-vector y:sklearn.exceptions.DataConversionWarning")
+def test_a_column_is_a_target_as_a_vector_is():
+    X, y, *_ = two_lines(400)
+    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=2, training="em", random_state=0)
+    moe.fit(X[:200], y[:200])
+    of_vector, of_column = (
+        DriftMonitor(moe, X[200:300], each[200:300]).update(X[300:], each[300:])
+        for each in (y, y[:, None])
+    )
+    assert str(of_column) == str(of_vector)
+
+
 def test_rows_that_drift_change_loads_and_not_the_fit():
     def mostly_high(X, y):
         kept = np.argsort(-X[:, 0])[:50]

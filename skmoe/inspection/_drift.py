@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right, insort
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 
 from .._reports.display import html_table, text_table
 from ._columns import unwrap
@@ -130,7 +130,7 @@ class DriftMonitor:
         mixture, X = unwrap(self.estimator, X)
         scores = {"log-density": mixture.log_density(X, y)}
         if not is_classifier(mixture) and not mixture._y_shape:
-            y = np.asarray(y, dtype=float)
+            y = column_or_1d(y).astype(float)
             distribution = mixture.predict_dist(X)
             low, high = distribution.interval(self.level)
             scores["PIT"] = distribution.cdf(y)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from lightgbm import LGBMRegressor
+from numpy.testing import assert_allclose
+from scipy import sparse
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -64,6 +66,14 @@ def test_means_and_quantiles_are_monotone_as_the_experts_are(experts, settings):
         assert "in which experts are monotone" in moe.plan_.reasons["gate"]
 
 
+def test_sparse_rows_can_be_constrained_in_every_column():
+    X, y = regimes(200)
+    expert = LGBMRegressor(monotone_constraints=[1, 1, 1], **LIGHT)
+    moe = MixtureOfExpertsRegressor(expert, 2, training="em", max_iter=2, cv=2, random_state=0)
+    found = moe.fit(sparse.csr_matrix(X), y).predict(sparse.csr_matrix(X))
+    assert_allclose(found, moe.fit(X, y).predict(X), rtol=1e-6)
+
+
 def test_a_gate_that_sees_the_column_breaks_it():
     X, y = regimes()
     expert = LGBMRegressor(monotone_constraints=[1, 0, 0], **LIGHT)
@@ -96,6 +106,14 @@ def test_constraints_are_read_as_the_libraries_write_them():
     assert columns(up, boosting()) == []
     assert columns(boosting(monotonic_cst={"b": -1}), names="abc") == [1]
     assert columns(LGBMRegressor(monotone_constraints="1,0,-1")) == [0, 2]
+    light = LGBMRegressor()  # the strings are those of CatBoost
+    for text, expected in {
+        "[1,0,-1]": [0, 2],
+        "0:1,2:-1": [0, 2],
+        "b: 1": [1],
+        "a:0,c:-1": [2],
+    }.items():
+        assert columns(light.set_params(monotone_constraints=text), names="abc") == expected
     assert columns(make_pipeline(StandardScaler(), up)) == []  # whatever its columns are
     xgboost = pytest.importorskip("xgboost").XGBRegressor
     assert columns(xgboost(monotone_constraints="(0,1,-1)")) == [1, 2]

@@ -120,8 +120,12 @@ def _without(unseen, X):
     """Unfitted Pipeline to the numbers that are made of the other columns."""
     names = list(X.columns) if is_table(X) else range(X.shape[1])
     seen = [name for number, name in enumerate(names) if number not in unseen]
-    encoder = column_encoder(X, seen) if seen else FunctionTransformer(np.zeros_like)
+    encoder = column_encoder(X, seen) if seen else FunctionTransformer(_nothing)
     return Pipeline([("columns", encoder)])
+
+
+def _nothing(X):
+    return np.zeros((X.shape[0], 1))
 
 
 def validate_gate(gate, *, is_whole=False):

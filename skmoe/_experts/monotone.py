@@ -25,14 +25,27 @@ def _directions(estimator, columns):
     head, last = split_last(estimator)
     params = {} if head is not None else last.get_params(deep=False)
     given = next((params[name] for name in CONSTRAINTS if params.get(name) is not None), {})
-    if isinstance(given, str):  # "(1,0,-1)"
-        given = [int(each) for each in given.strip("() ").split(",") if each.strip()]
+    if isinstance(given, str):
+        given = _parsed(given)
     if isinstance(given, dict):
         places = {name: number for number, name in enumerate(columns)}
-        given = {places.get(name, name): direction for name, direction in given.items()}
+        given = {places.get(name, _number(name)): direction for name, direction in given.items()}
     else:
         given = dict(enumerate(given))
     for place, direction in given.items():
         if place in range(len(columns)):
             directions[place] = direction
     return directions
+
+
+def _parsed(text):
+    """Constraints in a string: "(1,0,-1)", "[1,0,-1]", or CatBoost's "0:1,dose:-1"."""
+    items = [each.rpartition(":") for each in text.strip("()[] ").split(",") if each.strip()]
+    if any(mark for _, mark, _ in items):
+        return {name.strip(): int(direction) for name, _, direction in items}
+    return [int(direction) for *_, direction in items]
+
+
+def _number(name):
+    """The column of a name that is none of the table's, as CatBoost writes its number."""
+    return int(name) if isinstance(name, str) and name.isdecimal() else name

@@ -14,6 +14,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.sums import PassParameters, run_pass
+from skmoe._rows import streams
 from skmoe._rows.arrays import ArrayRows
 from skmoe._rows.blocks import BlockRows
 from skmoe._rows.opening import open_rows
@@ -673,3 +674,25 @@ def test_addresses_are_opened_by_pyarrow_and_fsspec(scheme, tmp_path):
     assert first_rows([f"{root}/part-2.parquet", f"{root}/part-0.parquet"]) == [20, 0]
     with pytest.raises(FileNotFoundError, match="no file"):
         first_rows(f"{root}/other-*.parquet")
+    file_system.makedirs(f"{folder}/part-old")
+    file_system.copy(f"{folder}/part-0.parquet", f"{folder}/part-old/0.parquet")
+    assert first_rows(f"{root}/part-*.parquet") == [0, 10, 20]  # none of folders
+
+
+def test_the_query_of_an_address_reaches_the_file_system(monkeypatch, tmp_path):
+    fs = pytest.importorskip("pyarrow.fs")
+    for name in "ab":
+        (tmp_path / f"{name}.parquet").touch()
+    asked = []
+
+    def file_system(url):
+        asked.append(url)
+        return fs.LocalFileSystem(), url.partition("://")[2].partition("?")[0]
+
+    monkeypatch.setattr(streams, "_file_system", file_system)
+    root, query = f"s3://{tmp_path.as_posix()}", "?region=eu-west-3&endpoint_override=host:9000"
+    found = [file.url for file in streams.files_at(f"{root}/[b]*.parquet{query}")]
+    assert found == [f"s3://{tmp_path.as_posix().lstrip('/')}/b.parquet{query}"]
+    (file,) = streams.files_at(f"{root}/a.parquet{query}")
+    assert file.path == f"{tmp_path.as_posix()}/a.parquet"
+    assert asked == [f"{root}{query}", f"{root}/a.parquet{query}"]

@@ -54,9 +54,10 @@ def is_url(path):
 def files_at(url):
     """Parquet files (RemoteFile) at an address: a file, a directory or a pattern."""
     scheme, _, place = url.partition("://")
-    wild = min((place.find(each) for each in "*?[" if each in place), default=len(place))
+    place, mark, query = place.partition("?")  # such as the region
+    wild = min((place.find(each) for each in "*[" if each in place), default=len(place))
     folder = place if wild == len(place) else place[:wild].rpartition("/")[0]
-    file_system, root = _file_system(f"{scheme}://{folder}")
+    file_system, root = _file_system(f"{scheme}://{folder}{mark}{query}")
     fs = _pyarrow().fs
     if file_system.get_file_info(root).type == fs.FileType.File:
         return [RemoteFile(url, file_system, root)]
@@ -64,10 +65,14 @@ def files_at(url):
     paths = (each.path for each in file_system.get_file_info(selector) if each.is_file)
     pattern = root.rstrip("/") + place[len(folder) :]
     return [
-        RemoteFile(f"{scheme}://{path.lstrip('/')}", file_system, path)
+        RemoteFile(f"{scheme}://{path.lstrip('/')}{mark}{query}", file_system, path)
         for path in sorted(paths)
-        if (path.endswith(".parquet") if wild == len(place) else fnmatch(path, pattern))
+        if (path.endswith(".parquet") if wild == len(place) else _matches(path, pattern))
     ]
+
+
+def _matches(path, pattern):
+    return path.count("/") == pattern.count("/") and fnmatch(path, pattern)
 
 
 def _file_system(url):

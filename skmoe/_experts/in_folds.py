@@ -27,10 +27,7 @@ def without_regimes(model):
 
 
 def forgets_rows(model):
-    """Whether folds may go on from it: responsibilities of EM keep what held-out rows said.
-
-    Those of a model whose experts are averaged over their posterior do not.
-    """
+    """Whether folds may go on from it; responsibilities of EM keep what held-out rows said."""
     last = split_last(model)[1]
     return has_experts(last) and last.likelihood_.averages_experts
 

@@ -39,7 +39,7 @@ def _directions(estimator, columns):
 
 
 def _parsed(text):
-    """Constraints in a string: "(1,0,-1)", "[1,0,-1]", or CatBoost's "0:1,dose:-1"."""
+    # "(1,0,-1)", "[1,0,-1]", or CatBoost's "0:1,dose:-1"
     items = [each.rpartition(":") for each in text.strip("()[] ").split(",") if each.strip()]
     if any(mark for _, mark, _ in items):
         return {name.strip(): int(direction) for name, _, direction in items}
@@ -47,5 +47,5 @@ def _parsed(text):
 
 
 def _number(name):
-    """The column of a name that is none of the table's, as CatBoost writes its number."""
+    # of the column, which CatBoost may write in place of its name
     return int(name) if isinstance(name, str) and name.isdecimal() else name

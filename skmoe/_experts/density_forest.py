@@ -36,9 +36,9 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     n_estimators : int, default=100
         Number of trees.
     min_samples_leaf : int or float, default=1
-        As of :class:`~sklearn.ensemble.RandomForestRegressor`.
+        As of scikit-learn's ``RandomForestRegressor``.
     max_features : {"sqrt", "log2"}, int, float or None, default=1.0
-        As of :class:`~sklearn.ensemble.RandomForestRegressor`.
+        As of scikit-learn's ``RandomForestRegressor``.
     n_jobs : int, default=None
         Number of threads.
     random_state : int, RandomState instance or None, default=None
@@ -52,7 +52,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         The width h.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where all are strings.
 
     References

@@ -280,6 +280,12 @@ class MixtureOfExpertsClassifier(
             return clone(self.likelihood)
         return Ordinal() if self.likelihood == "ordinal" else Categorical()
 
+    def _of_order_in(self, y):
+        given, order = self._given_likelihood(), _ordered_categories(y)
+        if not given.is_ordered or given.order is not None or order is None:
+            return self
+        return clone(self).set_params(likelihood=given.set_params(order=order))
+
     def _order_of(self, y):
         """Labels from the lowest to the highest, of classes in an order; else None."""
         given, classes = self._given_likelihood(), self.classes_.tolist()

@@ -145,6 +145,10 @@ class ExpertParameters(
             raise TypeError(f"gate must be an estimator; {self.gate!r} is a class: call it.")
         return with_zero(self._zero_expert(), names, estimators)
 
+    def _of_order_in(self, y):
+        """This mixture, or a clone whose likelihood has the order of the categories of y."""
+        return self
+
     def _zero_expert(self):
         """Name of a last expert that always predicts zero, or None."""
         return None

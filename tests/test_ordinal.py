@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, special
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
@@ -13,8 +14,10 @@ from skmoe import MixtureOfExpertsClassifier, OrderedLogisticRegression
 from skmoe._experts.ordered_logistic import OrderedLogisticExperts
 from skmoe._numerics.ordered import between, probabilities
 from skmoe.gates import ConstantGate
+from skmoe.inference import bootstrap
 from skmoe.likelihoods import Ordinal
 from skmoe.likelihoods._ordinal import OrdinalTerms
+from skmoe.model_selection import n_experts_test, select_n_experts
 from skmoe.rows import Files
 
 LABELS = ["low", "mid", "high", "top"]
@@ -219,6 +222,30 @@ def test_two_classes_are_a_logistic_regression():
     ordered = mixture(n_experts=1).fit(X, number > 1)
     plain = MixtureOfExpertsClassifier(n_experts=1, training="em").fit(X, number > 1)
     assert_allclose(ordered.predict_proba(X), plain.predict_proba(X), atol=1e-5)
+
+
+def slopes_of(mixture):
+    return [expert.coef_[0] for expert in mixture.experts_]
+
+
+def test_refits_keep_the_order_of_categories():
+    X, number = grades(150)
+    moe, found = mixture(n_init=1, gate=ConstantGate(), cv=False, tol=1e-3), {}
+    for y in (number, as_ordered(number)):
+        fitted = clone(moe).fit(X, y)
+        given = {"n_resamples": 2, "random_state": 0}
+        refits = bootstrap(fitted, X, y, statistic=slopes_of, **given)
+        halves = fitted.stability(X, y, **given).n_by["halves"]
+        values = [*refits.bootstrap_distribution.ravel(), *halves]
+        for criterion in ("bic", "cv"):
+            by = {"criterion": criterion, "cv": 2, "random_state": 0}
+            selection = select_n_experts(moe, X, y, [2], **by)
+            values += [value for each in selection.results_.values() for value in each]
+        test = n_experts_test(moe, X, y, n_resamples=1, random_state=0)
+        found[type(y)] = np.array([*values, test.statistic])
+        assert moe.likelihood == fitted.likelihood == "ordinal"
+    of_numbers, of_categories = found.values()
+    assert_allclose(of_categories, of_numbers, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -352,11 +352,19 @@ def _resample(estimator, rows, known, statistic, method, seed):
     # Where out-of-fold predictions are all that gate and scales learn from, there is nothing to go
     # on from, and no order of experts that could change.
     goes_on = estimator._grows
-    twin = copy.copy(estimator).set_params(warm_start=goes_on, verbose=0)
+    twin = twin_of(estimator, warm_start=goes_on)
     rows.fit(twin, drawn, y, weight, subject)
     if goes_on:
         match(twin, known.T @ (rows.responsibilities(twin) * rows.weight[:, None]))
     return np.asarray(statistic(twin), dtype=np.float64)
+
+
+def twin_of(mixture, **params):
+    """A quiet copy of a fitted mixture to refit, which knows the order of classes in one."""
+    likelihood = mixture._likelihood()
+    if likelihood.is_ordered:  # an array of labels does not have it
+        params["likelihood"] = likelihood
+    return copy.copy(mixture).set_params(verbose=0, **params)
 
 
 def with_all_classes(estimator, draw):

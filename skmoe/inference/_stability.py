@@ -1,6 +1,5 @@
 """Whether other seeds, and other rows, lead to the same regimes."""
 
-import copy
 import html
 import warnings
 from collections import Counter
@@ -17,7 +16,7 @@ from .._reports.by_regime import regimes_of
 from .._reports.display import html_table, text_table
 from .._rows.answers import in_memory
 from .._rows.validation import check_fitted
-from ._bootstrap import check_rows, with_all_classes
+from ._bootstrap import check_rows, twin_of, with_all_classes
 
 SURE = 0.9  # share of refits, and adjusted Rand index, from which on they are said to agree
 SOURCES = ("seeds", "halves")
@@ -350,7 +349,7 @@ class RefittedMixture:
 
 def _refit(mixture, rows, source, seed):
     """Number of regimes, and that of each row, of a refit."""
-    twin = copy.copy(mixture).set_params(random_state=seed, warm_start=False, verbose=0)
+    twin = twin_of(mixture, random_state=seed, warm_start=False)
     y, drawn = rows.y, np.arange(len(rows.y))
     if source == "halves":
         random_state = np.random.RandomState(seed)

@@ -153,7 +153,7 @@ def n_experts_test(
         raise ValueError(
             f"n_experts and n_resamples must be positive; got {n_experts!r} and {n_resamples!r}."
         )
-    X = rows_of(X)
+    X, estimator = rows_of(X), estimator._of_order_in(y)
     y, trials = estimator._counted(np.asarray(y), trials)
     metadata = RowMetadata(exposure, trials, subject, upper).checked(X)
     weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)

@@ -242,7 +242,7 @@ def select_n_experts(
         raise ValueError(
             f"criterion must be 'auto', 'evidence', 'cv', 'bic', 'icl' or 'aic'; got {criterion!r}."
         )
-    X = rows_of(X)
+    X, estimator = rows_of(X), estimator._of_order_in(y)
     y, trials = estimator._counted(np.asarray(y), trials)
     check_consistent_length(X, y, groups)
     metadata = RowMetadata(exposure, trials, subject, upper).checked(X)

@@ -253,6 +253,7 @@ def test_refits_keep_the_order_of_categories():
     [
         ({}, "have no order"),
         ({"likelihood": Ordinal(order=LABELS[:3])}, "lacks the classes"),
+        ({"likelihood": Ordinal(order=[*LABELS, LABELS[0]])}, "has a class twice"),
         (
             {"experts": RandomForestClassifier(), "likelihood": Ordinal(order=LABELS)},
             "needs experts=None or OrderedLogisticRegression",
@@ -268,6 +269,23 @@ def test_what_cannot_be_is_refused(settings, message):
     X, number = grades(200)
     with pytest.raises(ValueError, match=message):
         mixture(**settings).fit(X, np.asarray(as_ordered(number)))
+
+
+def test_a_fit_that_fails_leaves_the_one_before():
+    X, number = grades(200)
+    table = pd.DataFrame(X, columns=["a", "b"])
+    one = OrderedLogisticRegression().fit(table, number)
+    before, wide = one.predict_proba(table), table.assign(c=1.0)
+    for order, y, weight, message in [
+        (None, np.zeros(200), None, "one class only"),
+        ([0, 1, 2], number, None, "lacks the classes"),
+        ([0, 1, 2, 3, 0], number, None, "has a class twice"),
+        (None, number, -np.ones(200), "[Nn]egative"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            one.set_params(order=order).fit(wide, y, weight)
+        assert_array_equal(one.feature_names_in_, ["a", "b"])
+        assert_array_equal(one.predict_proba(table), before)
 
 
 def test_streams_and_files_are_refused():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from scipy import special, stats
+from scipy import sparse, special, stats
 from sklearn.linear_model import LinearRegression
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -302,6 +302,11 @@ def test_what_cannot_be_is_refused():
         (RandomEffects(["a"]), X, "no column 'a'"),
         (RandomEffects([2]), X, "number below 2"),
         (RandomEffects("a"), table, r"columns must be a list, such as \['a'\]"),
+        (RandomEffects(0), X, r"columns must be a list, such as \[0\]"),
+        (RandomEffects(None), X, r"columns must be a list, such as \[\]"),
+        (RandomEffects(["x"]), table.set_axis(["a__x", "b__x", "c"], axis=1), "'a__x', 'b__x'"),
+        (RandomEffects([0]), sparse.csr_array(X), "dense columns"),
+        (RandomEffects([1, 0]), np.column_stack([np.full(len(X), 3.0), X]), "'x0' is constant"),
         (RandomEffects(["c"]), table, "'c' is not: encode"),
         (RandomEffects([0], covariance="spherical"), X, "full"),
     ]:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 
 from .._compat import Interval, fit_context
 from .._numerics.ordered import SMALLEST_GAP, between, probabilities
@@ -212,14 +212,16 @@ class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
         self : OrderedLogisticRegression
             Fitted.
         """
-        X, y = validate_data(self, X, y, dtype=np.float64)
+        given, (X, y) = X, check_X_y(X, y, dtype=np.float64, estimator=self)
         check_classification_targets(y)
         weight = check_weights(sample_weight, X, ensure_non_negative=True)
         classes, numbers = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"y has one class only, {classes.tolist()[0]!r}; two are needed.")
+        ranks = ranks_of(classes, self.order)
+        validate_data(self, given, skip_check_array=True)  # learns the columns
         experts = OrderedLogisticExperts(
-            X, numbers, weight, 1, classes=classes, ranks=ranks_of(classes, self.order),
+            X, numbers, weight, 1, classes=classes, ranks=ranks,
             penalty=float(self.alpha), prior=True,
         )  # fmt: skip
         experts.n_first_newton = MOST_STEPS
@@ -269,11 +271,14 @@ class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
 def ranks_of(classes, order):
     """Place of each class (n_classes,) in an order, which may have more; None is as they are.
 
-    Raises a ValueError if a class is not in the order.
+    Raises a ValueError if a class is not in the order, or is in it twice.
     """
     if order is None:
         return np.arange(len(classes))
-    places = {label: place for place, label in enumerate(np.asarray(order).tolist())}
+    order = np.asarray(order).tolist()
+    places = {label: place for place, label in enumerate(order)}
+    if len(places) < len(order):
+        raise ValueError(f"order={order} has a class twice: give each once, from the lowest.")
     missing = [label for label in classes.tolist() if label not in places]
     if missing:
         raise ValueError(f"order={list(places)} lacks the classes {missing}.")

@@ -1,7 +1,7 @@
 """Gaussian errors around an expert whose coefficients each subject shifts."""
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, sparse
 from sklearn.base import clone
 
 from .._tables.mixed import as_pandas, column_numbers, is_table
@@ -85,10 +85,16 @@ class RandomEffects(ScaledErrors):
     def of_columns(self, n_columns, names):
         if self.covariance not in ("full", "diag"):
             raise ValueError(f'covariance must be "full" or "diag"; got {self.covariance!r}.')
-        if isinstance(self.columns, str):
-            raise ValueError(f"columns must be a list, such as [{self.columns!r}].")
+        if np.ndim(self.columns) != 1:
+            such_as = [] if self.columns is None else [self.columns]
+            raise ValueError(f"columns must be a list, such as {such_as!r}; got {self.columns!r}.")
         names = None if names is None else list(names)
-        numbers = [i for (i,) in column_numbers(self.columns, n_columns, names)]
+        numbers = column_numbers(self.columns, n_columns, names)
+        for column, places in zip(self.columns, numbers, strict=True):
+            if len(places) > 1:
+                several = [names[i] for i in places]
+                raise ValueError(f"{column!r} may be one of the columns {several}: give its name.")
+        numbers = [places[0] for places in numbers]
         twin = clone(self)
         twin.effect_numbers_ = tuple(numbers)
         twin.effect_names_ = tuple(f"x{i}" if names is None else names[i] for i in numbers)
@@ -103,6 +109,10 @@ class RandomEffects(ScaledErrors):
         ones, numbers = np.ones((X.shape[0], 1)), list(self.effect_numbers_)
         if not numbers:
             return ones
+        if sparse.issparse(X):
+            raise ValueError(
+                f"RandomEffects({list(self.columns)!r}) needs dense columns: give X.toarray()."
+            )
         X = as_pandas(X)
         part = X.iloc[:, numbers].to_numpy() if is_table(X) else X[:, numbers]
         try:
@@ -127,11 +137,21 @@ class RandomEffects(ScaledErrors):
         self.relative_factor_ = np.zeros((n_experts, n_effects, n_effects))
         return super().start(y, weight, n_experts)
 
+    def _check_effects(self, effects):
+        same = np.ptp(effects[:, 1:], axis=0) == 0
+        if same.any():
+            raise ValueError(
+                f"RandomEffects({list(self.columns)!r}): column "
+                f"{self.effect_names_[int(np.argmax(same))]!r} is constant, and has no slope "
+                "beside the intercept, which each subject has anyway: leave it out."
+            )
+
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, *, subjects):
         # All scales go to the maximum; responsibilities are equal within a subject.
         self._learn(y[:, None] - prediction, weights, penalty, subjects)
 
     def _learn(self, residuals, weights, penalty, subjects):
+        self._check_effects(subjects.effects[subjects.row_weight > 0])
         resp = subjects.total(weights) / subjects.sizes[:, None]
         self.effect_units_ = subjects.effect_units(centred=self.covariance == "full")
         products = subjects.products(residuals)

@@ -58,7 +58,7 @@ class SubjectEffects:
         Returns
         -------
         mean : ndarray of shape (n_samples,)
-            Over experts and effects.
+            Over experts and effects; of counts for an exposure of one, or the rate.
         """
         return self.predict_dist(X, subject).mean()
 

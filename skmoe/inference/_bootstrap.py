@@ -228,7 +228,7 @@ def bootstrap(
     if method == "parametric" and not (alike and upper is None and expert is None):
         raise ValueError(
             "method='parametric' draws a target for each row, on its own: groups, subjects, "
-            "unequal weights, censoring and known experts have no meaning there. Take "
+            "unequal weights, known experts and censoring have no meaning there. Take "
             "method='rows'."
         )
     known = rows.responsibilities(estimator)

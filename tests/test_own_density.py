@@ -330,16 +330,3 @@ def test_classifiers_that_are_mixtures_are_stacked_as_others_are():
     expected = np.einsum("nk,nkc->nc", moe.gate_proba(X), calibrated)
     assert_allclose(moe.predict_proba(X), expected, rtol=1e-9)
     assert moe.score(X, y) > 0.9
-
-
-def test_agrees_with_ngboost():
-    ngboost = pytest.importorskip("ngboost")
-    X, y = skewed(200, 0)
-    boosted = ngboost.NGBRegressor(
-        Dist=ngboost.distns.LogNormal, n_estimators=40, learning_rate=0.1, verbose=False
-    )
-    moe = stack(boosted, Ridge(), cv=2).fit(X, y)
-    assert moe.likelihood_.own_density_[0]
-    components = moe._model.components(X, moe._model.routes(X))
-    expected = moe.experts_[0].pred_dist(X).logpdf(y)
-    assert_allclose(components.logpdf(y[:, None])[:, 0], expected, rtol=1e-9)

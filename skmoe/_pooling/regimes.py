@@ -152,7 +152,7 @@ class RegimeSearch:
 
     def of_one_regime(self, has_tails):
         """The mixture that is one regression function, of one expert or of two of unlike scales."""
-        one = self.trainer.one_line
+        one = self.trainer.one_line()
         if not has_tails or not one.experts.can_be_wider:
             return one
         tails = self._with_tails(one, np.zeros(1, dtype=int))

@@ -1,7 +1,7 @@
 """Training of pooled experts: one, two and more of them, of which the evidence chooses."""
 
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 from scipy import sparse
@@ -183,7 +183,7 @@ class PooledTrainer(Trainer):
         if n_experts == 1 or self.parts.classes is None:
             return []
         n_classes = len(self.parts.classes)
-        of_one = data.weight.sum() * self.one_line.evidence
+        of_one = data.weight.sum() * self.one_line().evidence
         of_one += gain_of_calibration(
             best.experts.design, data.y.astype(int), data.weight, n_classes
         )
@@ -215,7 +215,6 @@ class PooledTrainer(Trainer):
         experts, likelihood = self.experts.resized(n_experts), shallow_copy(self.likelihood)
         return PooledProblem(experts, gate, likelihood, self.data, Z=Z)
 
-    @cached_property
     def one_line(self):
         """One expert, at its maximum."""
         problem = self._new_problem(1).start(np.ones((len(self.data.y), 1)))
@@ -300,7 +299,7 @@ class PooledTrainer(Trainer):
         where most entries are zero and the columns are many yet.
         """
         if self._turned is None:
-            line, block = self.one_line.experts, self.experts.columns.block
+            line, block = self.one_line().experts, self.experts.columns.block
             effects, kept, columns = effects_of(block), np.ones(len(block), dtype=bool), []
             first = 0 if self.parts.classes is None else 1  # whose function others tell
             coef = line.coef[0].reshape(len(block) + 1, -1)[:, first:]
@@ -338,10 +337,10 @@ class PooledTrainer(Trainer):
     def _found(self):
         """The mixture of most evidence, of all numbers or of the one that was asked for."""
         if not self.is_searched:
-            best = self.one_line if self.n_experts == 1 else self._of_that_number()
+            best = self.one_line() if self.n_experts == 1 else self._of_that_number()
             self._note(best)
             return best
-        best = self.one_line
+        best = self.one_line()
         self._note(best)
         if self.n_experts > 1:
             for bound in self._bounds():

@@ -488,7 +488,7 @@ def test_counts_beside_noise_are_refused(likelihood):
 @pytest.mark.parametrize("likelihood", ["cauchy", 3, None])
 def test_unknown_likelihoods_beside_noise_are_refused(likelihood):
     X, y, _ = soft_lines_and_outliers(0, n=50)
-    with pytest.raises(ValueError, match=r"likelihood must be one of \['beta', 'binomial', 'gamma'"):
+    with pytest.raises(ValueError, match=r"must be one of \['beta', 'binomial', 'gamma'"):
         MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise(likelihood)).fit(X, y)
 
 

@@ -132,17 +132,9 @@ class FittedMixture:
 
     @block_by_block
     def log_density(
-        self,
-        X,
-        y=None,
-        *,
-        exposure=None,
-        trials=None,
-        subject=None,
-        upper=None,
-        expert=None,
+        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None, expert=None,
         sample_weight=None,
-    ):
+    ):  # fmt: skip
         r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
 
         Parameters
@@ -233,17 +225,9 @@ class FittedMixture:
         return report(self._model, groups, rows, trained)
 
     def bic(
-        self,
-        X,
-        y=None,
-        sample_weight=None,
-        *,
-        exposure=None,
-        trials=None,
-        subject=None,
-        upper=None,
-        expert=None,
-    ):
+        self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        upper=None, expert=None,
+    ):  # fmt: skip
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
 
         Parameters
@@ -279,17 +263,9 @@ class FittedMixture:
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 
     def aic(
-        self,
-        X,
-        y=None,
-        sample_weight=None,
-        *,
-        exposure=None,
-        trials=None,
-        subject=None,
-        upper=None,
-        expert=None,
-    ):
+        self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        upper=None, expert=None,
+    ):  # fmt: skip
         """Akaike information criterion, ``-2 log L + 2 p``; lower is better.
 
         Parameters
@@ -324,17 +300,9 @@ class FittedMixture:
         return -2 * log_likelihood + 2 * n_parameters
 
     def icl(
-        self,
-        X,
-        y=None,
-        sample_weight=None,
-        *,
-        exposure=None,
-        trials=None,
-        subject=None,
-        upper=None,
-        expert=None,
-    ):
+        self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        upper=None, expert=None,
+    ):  # fmt: skip
         r"""Integrated completed likelihood, ``bic`` plus twice the entropy; lower is better.
 
         The entropy of the responsibilities, :math:`-\sum_{ik} r_{ik} \log r_{ik}`, counts against

@@ -4,8 +4,9 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._compat import check_sample_weight
 from ..distributions import MixtureDistribution, StudentTComponents
 
 MOST_BINS = 200  # of the target: between steps of equal width and of equally many rows
@@ -109,7 +110,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         """
         X, y = validate_data(self, X, y, y_numeric=True, **ROWS)
         y = y.astype(np.float64)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         forest = RandomForestRegressor(
             self.n_estimators, min_samples_leaf=self.min_samples_leaf,
             max_features=self.max_features, n_jobs=self.n_jobs, random_state=self.random_state,

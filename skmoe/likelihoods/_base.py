@@ -22,13 +22,9 @@ STATED = {  # methods, and the attributes that say so
 
 
 class BaseLikelihood(
-    CensoredTargets,
-    SubjectEffects,
-    LearnedParameters,
-    QuickParameters,
-    BaseEstimator,
+    CensoredTargets, SubjectEffects, LearnedParameters, QuickParameters, BaseEstimator,
     metaclass=ABCMeta,
-):
+):  # fmt: skip
     """Base class of likelihoods: how probable a target is, given the prediction of an expert.
 
     A likelihood owns the scales of the experts. Within EM it is asked for the log-density of each

@@ -359,12 +359,8 @@ def _convert_smooth(scope, operator, container):
 
 def _convert_density_forest(scope, operator, container):
     graph, model = _graph(scope, operator, container), operator.raw_operator
-    means, start, trees = model._histograms @ model._centres, 0, []
-    for tree in (each.tree_ for each in model.forest_.estimators_):
-        own = means[start : start + tree.node_count, None]
-        trees.append((tree.feature, tree.threshold, tree.children_left, tree.children_right, own))
-        start += tree.node_count
-    mean = mean_of_trees(graph, Trees(np.float32, trees, 1 / len(trees)), operator.inputs[0])
+    trees = Trees.of_forest(model.forest_, model._histograms @ model._centres)
+    mean = mean_of_trees(graph, trees, operator.inputs[0])
     graph("Identity", mean, output=operator.outputs[0])
 
 

@@ -132,23 +132,23 @@ def function_of(member):
 
 
 def functions():
-    """Names, classes or None, and functions of all that is public."""
+    """Names and functions of all that is public."""
     for name, module in homes().items():
         thing = getattr(importlib.import_module(module), name)
         if inspect.isfunction(thing):
-            yield name, None, thing
+            yield name, thing
         elif inspect.isclass(thing):
             for key in dir(thing):
                 function = function_of(inspect.getattr_static(thing, key))
                 if function and function.__module__.startswith("skmoe"):
-                    yield key, thing, function
+                    yield key, function
 
 
 @functools.cache
 def usual():
     """The most frequent types of parameters and results of a name, for docstrings without."""
     parameters, results = {}, {}
-    for name, _, function in functions():
+    for name, function in functions():
         said = documented(function.__doc__)
         for parameter in said["Parameters"]:
             for one in parameter.name.split(","):
@@ -165,7 +165,7 @@ def result_of(returns):
     return types[0] if len(types) == 1 else f"tuple[{', '.join(types)}]"
 
 
-def result(name, owner, function):
+def result(name, function):
     """Type of what a function returns."""
     if name == "__init__":
         return "None"
@@ -214,7 +214,7 @@ def parameters_of(name, owner, function):
 
 def definition(name, owner, function, indent="", decorator=""):
     """A function, and where a parameter such as return_std decides what it returns, two of them."""
-    parameters, end = parameters_of(name, owner, function), result(name, owner, function)
+    parameters, end = parameters_of(name, owner, function), result(name, function)
     place = next((i for i, p in enumerate(parameters) if re.match("return_.*bool", p)), None)
     if place is None or not end.startswith("tuple["):
         return decorator + written(name, parameters, end, indent)
@@ -223,7 +223,7 @@ def definition(name, owner, function, indent="", decorator=""):
     for value, kind in [("False", end[len("tuple[") :].partition(", ")[0]), ("True", end)]:
         default = " = False" if value == "False" else ""
         parameters[place] = f"{flag}: Literal[{value}]{default}"
-        found += [f"{indent}@overload", written(name, parameters, kind, indent)]
+        found += [f"{indent}@overload", decorator + written(name, parameters, kind, indent)]
     return "\n".join(found)
 
 
@@ -296,7 +296,7 @@ def class_stub(kind):
             is_setter = name.startswith("set_")
             attributes.setdefault(name, "Callable[..., Any]" if is_setter else type_of(member))
         elif isinstance(member, (property, functools.cached_property)):
-            of = attributes.pop(name, None) or result(name, kind, function)
+            of = attributes.pop(name, None) or result(name, function)
             methods.append(f"    @property\n    def {name}(self) -> {of}: ...")
         else:
             decorator = {classmethod: "    @classmethod\n", staticmethod: "    @staticmethod\n"}

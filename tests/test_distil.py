@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from lightgbm import LGBMRegressor
 from numpy.testing import assert_allclose
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.frozen import FrozenEstimator
@@ -101,12 +102,14 @@ def test_a_search_stands_for_its_best_mixture():
     assert_allclose(small.predict(X), search.predict(X), rtol=1e-8)
 
 
+@pytest.mark.parametrize("routing", [False, True])
 @pytest.mark.parametrize("before", [[], [StandardScaler()]], ids=["one step", "two steps"])
-def test_weights_reach_a_pipeline_of_one_output(before):
+def test_weights_reach_a_pipeline_of_one_output(before, routing):
     moe, X = mixture_and_rows()
     student = make_pipeline(*before, HistGradientBoostingRegressor(max_iter=5))
     weight = (X[:, 0] > 0).astype(float)
-    weighted = DistilledRegressor(moe, student, quantiles=[0.5]).fit(X, sample_weight=weight)
+    with config_context(enable_metadata_routing=routing):
+        weighted = DistilledRegressor(moe, student, quantiles=[0.5]).fit(X, sample_weight=weight)
     mean = np.average(moe.predict(X), weights=weight)
     assert weighted.estimator_.estimators_[0][-1]._baseline_prediction.item() == pytest.approx(mean)
 

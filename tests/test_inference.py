@@ -353,6 +353,17 @@ def test_pipelines_tables_and_outputs_name_their_coefficients():
     assert_allclose(slopes, moe.experts_[0].coef_, atol=0.02)
 
 
+def test_a_column_that_is_called_as_a_parameter_is_tested():
+    rng = np.random.default_rng(0)
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame(rng.normal(size=(200, 2)), columns=["cut", "cut:clarity"])
+    y = X["cut"].to_numpy() + rng.normal(size=200)
+    found = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, y).summary(X, y)
+    p_value = dict(zip(found.terms, found.p_value, strict=True))
+    assert p_value["cut"] < 1e-6 < p_value["cut:clarity"]
+    assert np.isnan(p_value["log_scale"])
+
+
 def test_classes_have_log_odds_against_the_first():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1500, 2))

@@ -42,7 +42,7 @@ def skewed(n, seed):
 
 
 class OfLogarithm(RegressorMixin, BaseEstimator):
-    """Log-normal, by a scale that is the mean size of logarithms' errors in either half."""
+    """Log-normal, whose scale is from a small tree of the squared errors of logarithms."""
 
     def fit(self, X, y, sample_weight=None):
         self.line_ = Ridge().fit(X, np.log(y), sample_weight)
@@ -71,7 +71,7 @@ class Certain(Ridge):
 
 
 class OfDistribution(Ridge):
-    """A regressor with a distribution of this package's, by its default a broad one."""
+    """A regressor with a distribution of this package's: two peaks, beside its prediction."""
 
     def predict_dist(self, X):
         mean = self.predict(X)[:, None] + np.array([-1.0, 1.0])

@@ -3,18 +3,16 @@
 import copy
 from dataclasses import dataclass
 
-import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 
 from .._compat import validate_params
 from .._experts.fitting import split_last, takes_sample_weight
 from .._experts.traits import seed_estimator
 from .._tables.constant import fit_columns
-from .._tables.encoding import check_accepts, column_encoder, default_encoder
-from .._tables.mixed import describe_columns, is_table
+from .._tables.encoding import check_accepts, column_encoder, default_encoder, labels_of
+from .._tables.mixed import describe_columns
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
 from ..gates._base import check_sees_all, columns_of
@@ -59,10 +57,10 @@ class GateParts:
             return cls(last, ConstantGate(), without)
         seeded = seed_estimator(given, seed)
         encoder, trained = split_last(seeded)
-        has_default_encoder = gate is None and not unseen and any(describe_columns(rows.X))
+        has_default_encoder = gate is None and without is None and any(describe_columns(rows.X))
         if without is not None:
             encoder = without
-        if has_default_encoder:
+        elif has_default_encoder:
             encoder = make_pipeline(default_encoder(rows.X))
         if not isinstance(trained, BaseGate):
             if report_weights and rows.has_unequal_weights and not takes_sample_weight(trained):
@@ -118,14 +116,9 @@ class GateParts:
 
 def _without(unseen, X):
     """Unfitted Pipeline to the numbers that are made of the other columns."""
-    names = list(X.columns) if is_table(X) else range(X.shape[1])
+    names = labels_of(X)
     seen = [name for number, name in enumerate(names) if number not in unseen]
-    encoder = column_encoder(X, seen) if seen else FunctionTransformer(_nothing)
-    return Pipeline([("columns", encoder)])
-
-
-def _nothing(X):
-    return np.zeros((X.shape[0], 1))
+    return Pipeline([("columns", column_encoder(X, seen))])
 
 
 def validate_gate(gate, *, is_whole=False):

@@ -94,11 +94,7 @@ class EstimatorExperts(Experts):
             yield
 
     def begin_mixtures(self, resp):
-        """Fit those that are mixtures to all rows, so that each fold has less to search for.
-
-        There those that forget what they saw go on from the responsibilities of the fold's training
-        rows, with the number of experts that was found; others are fitted anew.
-        """
+        """Fit mixtures to all rows; folds go on from those that forget rows, and fit others anew."""
         everything = np.arange(len(self.y))
         begun = [k for k, each in enumerate(self.estimators) if can_begin_on_all_rows(each)]
         tasks = [

@@ -6,6 +6,7 @@ from inspect import signature
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
@@ -49,10 +50,11 @@ def fit_weighted(estimator, X, y, weights):
     The weights are the mixture's and not the user's metadata, so the estimator, a clone that
     belongs to the mixture, has its requests set here.
     """
+    inside = estimator.estimator if isinstance(estimator, MultiOutputRegressor) else estimator
     if routing_enabled():
         _set_requests(estimator, True)
-    elif isinstance(estimator, Pipeline):
-        return estimator.fit(X, y, **{f"{estimator.steps[-1][0]}__sample_weight": weights})
+    elif isinstance(inside, Pipeline):
+        return estimator.fit(X, y, **{f"{inside.steps[-1][0]}__sample_weight": weights})
     return estimator.fit(X, y, sample_weight=weights)
 
 

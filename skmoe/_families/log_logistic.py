@@ -2,33 +2,19 @@
 
 import numpy as np
 from scipy import special
-from sklearn.linear_model import GammaRegressor
 
 from ..distributions._survival import LogLogisticComponents
-from .base import LogLink
+from .durations import DurationFamily
 
 
-class LogLogisticFamily(LogLink):
+class LogLogisticFamily(DurationFamily):
     """Durations whose logarithm has logistic errors; means are those of medians, here."""
-
-    estimator = GammaRegressor
-    scale = "shape_"
-    has_precision = unit_has_scale = has_density = True
 
     def unit(self, y, predictor, scale=1.0):
         log_odds = scale * (np.log(y) - predictor)
         rate, value = special.expit(log_odds), special.log_expit(log_odds)
         value = (value + special.log_expit(-log_odds)) / scale
         return value, 2 * rate - 1, 2 * scale * rate * (1 - rate)
-
-    def normaliser(self, scale):
-        return np.log(scale)
-
-    def constant(self, y, size=1.0):
-        return -np.log(y)
-
-    def supports(self, y):
-        return y > 0
 
     def mean_factor(self, scale=1.0):
         angle = np.pi / np.maximum(scale, 1 + 1e-12)
@@ -46,9 +32,6 @@ class LogLogisticFamily(LogLink):
         mixed = scale * (tilt + bend * log_odds)
         of_shape = -log_odds * tilt - bend * log_odds**2
         return [[-bend * scale**2, mixed], [mixed, of_shape]]
-
-    def log_density(self, y, mean, scale=1.0, size=1.0):
-        return self.components(mean, scale).logpdf(y)
 
     def components(self, mean, scale=1.0, size=1.0):
         return LogLogisticComponents(mean, np.broadcast_to(scale, mean.shape))

@@ -2,18 +2,14 @@
 
 import numpy as np
 from scipy import special
-from sklearn.linear_model import GammaRegressor
 
 from ..distributions._survival import WeibullComponents
-from .base import LARGEST_LOG_MEAN, LogLink
+from .base import LARGEST_LOG_MEAN
+from .durations import DurationFamily
 
 
-class WeibullFamily(LogLink):
+class WeibullFamily(DurationFamily):
     """Durations ``(mean / gamma(1 + 1 / shape)) * e ** (1 / shape)``, of exponential e."""
-
-    estimator = GammaRegressor
-    scale = "shape_"
-    has_precision = unit_has_scale = has_density = True
 
     def unit(self, y, predictor, scale=1.0):
         log_ratio = self._log_ratio(y, predictor, scale)
@@ -24,15 +20,6 @@ class WeibullFamily(LogLink):
         """Logarithm of the cumulative hazard."""
         log_ratio = scale * (np.log(y) - predictor + special.gammaln(1 + 1 / scale))
         return np.minimum(log_ratio, LARGEST_LOG_MEAN)
-
-    def normaliser(self, scale):
-        return np.log(scale)
-
-    def constant(self, y, size=1.0):
-        return -np.log(y)
-
-    def supports(self, y):
-        return y > 0
 
     def first(self, y, predictor, scale=1.0, size=1.0):
         log_ratio = self._log_ratio(y, predictor, scale)
@@ -46,9 +33,6 @@ class WeibullFamily(LogLink):
         bend = by_shape + special.polygamma(1, 1 + 1 / scale) / scale
         of_shape = bend * (1 - ratio) - ratio * by_shape**2
         return [[-(scale**2) * ratio, mixed], [mixed, of_shape]]
-
-    def log_density(self, y, mean, scale=1.0, size=1.0):
-        return self.components(mean, scale).logpdf(y)
 
     def components(self, mean, scale=1.0, size=1.0):
         shape = np.broadcast_to(scale, mean.shape)

@@ -42,12 +42,15 @@ class Trees:
         self.threshold[above] = np.nextafter(self.threshold[above], self.dtype.type(-np.inf))
 
     @classmethod
-    def of_forest(cls, forest):
-        """Of a fitted RandomForestRegressor, to single precision."""
-        trees = []
+    def of_forest(cls, forest, values=None):
+        """Of a fitted RandomForestRegressor; ``values`` (n_nodes of all,) replace its own."""
+        trees, start = [], 0
         for tree in (each.tree_ for each in forest.estimators_):
+            end = start + tree.node_count
+            value = tree.value[..., 0] if values is None else values[start:end, None]
             children = tree.children_left, tree.children_right
-            trees.append((tree.feature, tree.threshold, *children, tree.value[..., 0]))
+            trees.append((tree.feature, tree.threshold, *children, value))
+            start = end
         return cls(np.float32, trees, 1 / len(trees))
 
     @classmethod

@@ -177,8 +177,7 @@ class Parser:
 
     def gate(self, gate):
         """Logarithms of gate probabilities (n, K), up to a constant of the row."""
-        steps = [step for _, step in gate.steps] if isinstance(gate, Pipeline) else [gate]
-        *transformers, gate = steps
+        *transformers, gate = _steps(gate)
         name = unwritten(gate)
         if name is not None:
             raise NotImplementedError(
@@ -199,14 +198,17 @@ class Parser:
         variables = [None if is_stack else self.prediction(*named) for named, is_stack in experts]
         sizes = sizes_of(model)
         if is_pooled(model):
-            head, _ = split_last(model.experts_[0])
-            columns = self.columns([] if head is None else [step for _, step in head.steps])
+            columns = self.columns(_steps(split_last(model.experts_[0])[0]))
         elif sizes is not None:
-            encoder = sizes.encoder
-            steps = [("encoder", encoder)] if encoder is not None else []
-            steps = encoder.steps if isinstance(encoder, Pipeline) else steps
-            columns = self.columns([step for _, step in steps])
+            columns = self.columns(_steps(sizes.encoder))
         return Parts(variables, self.gate(model.gate_), columns)
+
+
+def _steps(transformer):
+    """Steps of a Pipeline, one estimator in a list, or none of None."""
+    if isinstance(transformer, Pipeline):
+        return [step for _, step in transformer.steps]
+    return [] if transformer is None else [transformer]
 
 
 def rounds_rows(estimator):

@@ -10,19 +10,20 @@ def mean_of_trees(graph, trees, X):
     """What ``trees.predict`` makes of rows X (n, n_columns)."""
     is_single = trees.dtype == np.float32
     X = graph("Cast", X, to=TensorProto.FLOAT if is_single else TensorProto.DOUBLE)
-    attributes = _nodes(trees)
-    for name, values in _values(trees).items():
+    order, tree = _order(trees)
+    attributes = _nodes(trees, order, tree)
+    for name, values in _values(trees, order).items():
         tensor = numpy_helper.from_array(values)
         attributes |= {name: values} if is_single else {f"{name}_as_tensor": tensor}
     return graph.number(graph("TreeEnsembleRegressor", X, domain=ML, op_version=3, **attributes))
 
 
-def _values(trees):
+def _values(trees, order):
     """Attributes that are numbers of the precision of the trees."""
     n_leaves, n_outputs = trees.leaves.shape
     threshold = np.append(trees.threshold, np.zeros(n_leaves, dtype=trees.dtype))
     return {
-        "nodes_values": threshold[_order(trees)[0]],
+        "nodes_values": threshold[order],
         "target_weights": trees.leaves.ravel(),
         "base_values": np.full(n_outputs, trees.baseline, dtype=trees.dtype),
     }
@@ -38,10 +39,9 @@ def _order(trees):
     return np.argsort(tree, kind="stable"), tree
 
 
-def _nodes(trees):
+def _nodes(trees, order, tree):
     """Attributes that are not: nodes and then leaves are numbered through."""
     (n_leaves, n_outputs), n_nodes = trees.leaves.shape, len(trees.column)
-    order, tree = _order(trees)
     children = np.where(trees.children >= 0, trees.children, n_nodes - 1 - trees.children)
     rest = np.zeros(n_leaves, dtype=int)
     leaf = np.repeat(np.arange(n_nodes, n_nodes + n_leaves), n_outputs)

@@ -12,7 +12,7 @@ from .._experts.diverse import LINES, PROCESS_ROWS
 from .._experts.fitting import split_last
 from .._experts.monotone import monotone_columns
 from .._experts.solvers import are_solved_sparse
-from .._tables.mixed import is_table
+from .._tables.encoding import labels_of
 from ..gates._classifier import as_gate
 
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
@@ -102,7 +102,7 @@ class Request:
     def monotone(self):
         """Columns in which the mixture is monotone, as all experts are: numbers and names."""
         X = self.rows.X
-        names = list(X.columns) if is_table(X) else list(range(X.shape[1]))
+        names = labels_of(X)
         if self.gate is not None or self.expert_columns is not None:
             return [], []
         numbers = monotone_columns(self.templates, names)

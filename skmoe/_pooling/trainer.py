@@ -293,10 +293,9 @@ class PooledTrainer(Trainer):
         return has_levels and self.data.subjects is None and self.experts.shared is None
 
     def _with_levels_as_numbers(self):
-        """The rows with less for levels: the effect in one line of each column of many.
+        """The rows with the effect in one line in place of many levels, and sparse if yet wide.
 
-        Of a few levels all but the commonest stay, which the others tell. What is left is sparse
-        where most entries are zero and the columns are many yet.
+        Of a few levels all but the commonest stay, which the others tell.
         """
         if self._turned is None:
             line, block = self.one_line().experts, self.experts.columns.block

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse, stats
 
 from .._numerics.statistics import standardisation
+from .._tables.encoding import labels_of
 from .._tables.mixed import describe_columns, is_table
 from .display import first_of
 
@@ -35,7 +36,7 @@ def leak_notes(rows, names, *, classifies):
     if X.shape[1] > MOST_COLUMNS or y.min() == y.max():
         return []
     strings, missing = describe_columns(X)
-    labels = list(X.columns) if is_table(X) else list(range(X.shape[1]))
+    labels = labels_of(X)
     columns = {label: X[label].to_numpy() if is_table(X) else X[:, label] for label in labels}
     columns = {label: column[used] for label, column in columns.items()}
     whole = [label for label in labels if label not in {*strings, *missing}]

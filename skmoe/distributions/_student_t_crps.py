@@ -35,9 +35,8 @@ def crps(components, weights, y):
     score = np.einsum("nk,nk->n", weights, of_y - weights * scale * _half_difference(df))
     for start in range(0, len(mean) if len(first) else 0, size):
         rows = slice(start, start + size)
-        narrow, wide = np.broadcast_arrays(first, second, scale[rows, first])[:2]
         swap = scale[rows, first] > scale[rows, second]
-        narrow, wide = np.where(swap, wide, narrow), np.where(swap, narrow, wide)
+        narrow, wide = np.where(swap, second, first), np.where(swap, first, second)
         at = np.arange(len(mean))[rows, None]
         gap, unit = mean[at, narrow] - mean[at, wide], scale[at, wide]
         z = (gap[..., None] + scale[at, narrow][..., None] * nodes) / unit[..., None]

@@ -17,11 +17,11 @@ UNTESTED = (
     "log_subject_scale",
     "log_shape",
     "log_concentration",
-    "cut",
     "log_df",
     "log_share",
     "skew",
 )  # never zero, or a saddle
+UNTESTED_OF = ("cut: ", "log_subject_scale: ")  # a class or a column follows
 
 
 class MixtureSummary(WaldTable):
@@ -115,8 +115,8 @@ class MixtureSummary(WaldTable):
         self.log_likelihood = log_likelihood
         self.n_parameters, self.n_samples, self.n_subjects = n_parameters, n_samples, n_subjects
         self.has_tests = n_parameters is not None
-        tested = np.array([term.split(":")[0] not in UNTESTED for term in terms])
-        self._set(estimate, cov, tested=tested, df=df)
+        untested = [term in UNTESTED or term.startswith(UNTESTED_OF) for term in terms]
+        self._set(estimate, cov, tested=~np.array(untested), df=df)
 
     def _lines(self):
         of_subjects = "" if self.n_subjects is None else f" of {self.n_subjects} subjects"
@@ -214,8 +214,8 @@ class InferringMixture:
         exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
             share one expert; upper bounds of censored targets; numbers of experts that are known.
-            The sandwich allows for any dependence within a subject. Upper bounds are for "gaussian"
-            and "log_normal".
+            The sandwich allows for any dependence within a subject. Upper bounds are for
+            "gaussian", "log_normal", "weibull", "log_logistic" and "gamma".
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
             Covariance of the estimates. With ``pooling``, "observed" is the posterior's.
         level : float, default=0.95

@@ -108,9 +108,9 @@ class DriftMonitor:
     threshold_: float
     alarms_: dict[Any, Any]
     reports_: list[DriftReport]
+    n_rows_: int
     estimator: Any
     level: float
-    n_rows_: Any
     def __init__(
         self,
         estimator: Any,

@@ -54,6 +54,8 @@ class DriftMonitor:
         Scores that have reached it, and after how many rows.
     reports_ : list of DriftReport
         Of each batch.
+    n_rows_ : int
+        Rows of all batches so far.
 
     See Also
     --------
@@ -113,10 +115,10 @@ class DriftMonitor:
         report : DriftReport
             Prints as a table.
         """
-        scores = self._scores(X, y)
-        cells, n_rows = [], 0
+        scores, cells = self._scores(X, y), []
+        n_rows = len(scores["log-density"])
         for name, values in scores.items():
-            n_rows, test = len(values), self._tests[name]
+            test = self._tests[name]
             highest = test.update(values)
             if highest >= self.threshold_ and name not in self.alarms_:
                 self.alarms_[name] = self.n_rows_ + n_rows
@@ -197,7 +199,7 @@ class RankTest:
 
     def __init__(self, values, random_state):
         self._sorted, self._random_state = sorted(map(float, values)), random_state
-        self._n_bets, self._started = 0, np.zeros(len(_bets(np.array([0.5]))[0]))
+        self._n_bets, self._started = 0, np.zeros(1)  # (n_bets,), once there are bets
 
     @property
     def wealth(self):

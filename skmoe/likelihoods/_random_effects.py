@@ -162,14 +162,11 @@ class RandomEffects(ScaledErrors):
             profile = _Profile(
                 resp[:, k], products[..., k], squares[:, k], penalty[k], self.floor_, subjects
             )
-            known = profile.mass > 0
-            scale, factor = (
-                profile.best(last, self._places(len(last)), self.effect_units_)
-                if known
-                else (None, last)
-            )
-            scales.append(scale if known else np.sqrt(self._variance))
-            factors.append(factor if known else np.zeros_like(last))
+            scale, factor = np.sqrt(self._variance), np.zeros_like(last)
+            if profile.mass > 0:
+                scale, factor = profile.best(last, self._places(len(last)), self.effect_units_)
+            scales.append(scale)
+            factors.append(factor)
         self.scale_, self.relative_factor_ = np.array(scales), np.array(factors)
 
     def _places(self, n_effects):
@@ -248,7 +245,7 @@ class RandomEffects(ScaledErrors):
     def _shifted(self, prediction, scale, effects, covariance):
         covariance = np.broadcast_to(covariance, (len(effects), *covariance.shape[-3:]))
         between = np.einsum("ni,nkij,nj->nk", effects, covariance, effects)
-        return GaussianComponents(prediction, np.sqrt(scale**2 + between))
+        return self._around(prediction, np.sqrt(scale**2 + between), None)
 
     def _around(self, prediction, scale, experts):
         return GaussianComponents(prediction, scale)

@@ -1,14 +1,12 @@
 """Durations around the prediction of an expert, with or without an event."""
 
 import numpy as np
-from scipy import special
 
 from .._families.log_logistic import LogLogisticFamily
 from .._families.weibull import WeibullFamily
 from ._means import means_of
 from ._shapes import FIRST_STEP, LARGEST_STEP, SearchedShapes
 
-LARGEST = 600.0  # logarithm of a cumulative hazard
 SMALLEST_WIDTH = 1e-6  # of an interval of cumulative hazards, whose middle is its mean
 
 
@@ -68,18 +66,14 @@ class Weibull(_Durations):
 
     def expected_target(self, bounds, prediction):
         # The cumulative hazard is exponential between those of the bounds.
-        mean = means_of(self, prediction)
-        location = mean / special.gamma(1 + 1 / self.shape_)
+        components = self.family.components(means_of(self, prediction), self.shape_)
         low, high = np.maximum(bounds.lower, 0.0)[:, None], bounds.upper[:, None]
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            start, end = (
-                np.exp(np.minimum(self.shape_ * np.log(bound / location), LARGEST))
-                for bound in (low, high)
-            )
+            start, end = (-components.logsf(bound) for bound in (low, high))
             width = np.where(np.isfinite(high), end - start, np.inf)
             less = np.where(np.isfinite(width) & (width > 0), width / np.expm1(width), 0.0)
             hazard = np.where(width > SMALLEST_WIDTH, start + 1 - less, start + 0.5 * width)
-        return np.clip(location * hazard ** (1 / self.shape_), low, high), None
+        return np.clip(components.location * hazard ** (1 / self.shape_), low, high), None
 
 
 class LogLogistic(_Durations):

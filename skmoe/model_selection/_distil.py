@@ -4,11 +4,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
 from sklearn.model_selection import ShuffleSplit
 from sklearn.multioutput import MultiOutputRegressor
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from .._experts.fitting import split_last
+from .._experts.fitting import fit_weighted, split_last
 from .._experts.traits import offers
 from .._reports.display import html_table, text_table
 from .._tables.vectors import check_weights
@@ -127,15 +126,13 @@ class DistilledRegressor(RegressorMixin, BaseEstimator):
 
     def _learned(self, X, targets, weight, rows):
         """A clone of the estimator, fitted to some of the rows."""
-        student = clone(self.estimator)
+        student, X = clone(self.estimator), _safe_indexing(X, rows)
         last = split_last(student)[1]
-        step = f"{student.steps[-1][0]}__" if isinstance(student, Pipeline) else ""
         if targets.ndim == 2 and not get_tags(last).target_tags.multi_output:
             student = MultiOutputRegressor(student)
-        weights = {}
-        if weight is not None:
-            weights = {f"{step}sample_weight": weight[rows]}
-        return student.fit(_safe_indexing(X, rows), targets[rows], **weights)
+        if weight is None:
+            return student.fit(X, targets[rows])
+        return fit_weighted(student, X, targets[rows], weight[rows])
 
     def predict(self, X, quantiles=None):
         """Predict the mean of the mixture, or all quantiles that were learned.

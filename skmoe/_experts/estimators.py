@@ -94,7 +94,7 @@ class EstimatorExperts(Experts):
             yield
 
     def begin_mixtures(self, resp):
-        """Fit mixtures to all rows; folds go on from those that forget rows, and fit others anew."""
+        """Fit mixtures to all rows; folds go on from those that forget rows, or fit anew."""
         everything = np.arange(len(self.y))
         begun = [k for k, each in enumerate(self.estimators) if can_begin_on_all_rows(each)]
         tasks = [

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
 from ._base import BaseMixtureOfExperts, unchanged_on_error
 from ._compat import HasMethods, StrOptions, check_y, fit_context
@@ -362,7 +362,7 @@ class MixtureOfExpertsRegressor(
             if return_std:
                 raise ValueError("Ask for return_std or for quantiles, not for both at once.")
             return self.predict_quantiles(X, quantiles, exposure=exposure, trials=trials)
-        check_is_fitted(self)
+        check_fitted(self)
         scaled = return_std or not self.likelihood_.has_scale_free_mean
         distribution = self._distribution(X, exposure, trials, scaled).without_noise()
         mean = distribution.mean()

@@ -16,9 +16,9 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; one that rises is worth a sentence in the commit.
 IN_ALL = {
-    "lines of code": 26_600,
-    "lines of docstrings": 13_250,
-    "classes": 354,
+    "lines of code": 27_700,
+    "lines of docstrings": 13_650,
+    "classes": 364,
     "classes of problems": 6,  # ways to train by EM
     "classes of trainers": 4,
     "types of gates and likelihoods asked for": 16,  # where they are neither written nor analysed

@@ -22,15 +22,25 @@ try:
         register_converter,
         register_shape_calculator,
     )
-    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
+    from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
 except ImportError as _error:
     raise ImportError("skmoe.onnx needs skl2onnx: pip install 'skmoe[onnx]'.") from _error
 
 from ._classifier import MixtureOfExpertsClassifier
 from ._experts.classifier_stack import FLOOR, ClassifierStack
+from ._experts.density_forest import DensityForestRegressor
 from ._numerics.trees import Trees
 from ._onnx.boosting import with_integer_attributes
-from ._onnx.densities import quantiles, variances
+from ._onnx.densities import (
+    degrees,
+    least_scale,
+    mean_of_components,
+    nested,
+    of_forest,
+    own_experts,
+    quantiles,
+    variances,
+)
 from ._onnx.gates import WRITERS
 from ._onnx.graph import Graph, float_type
 from ._onnx.parser import Parser, Parts, is_pooled, sizes_of
@@ -55,6 +65,8 @@ from .likelihoods._pooled_categorical import PooledCategorical, normal_points
 __all__ = []
 
 LEAST_OPSET = 18
+# Those of a regressor; "components" is for mixtures within a mixture.
+OPTIONS = {"gate": False, "quantiles": None, "components": False}
 # Of these, but LogNormal, the mean of a component is the prediction of the expert.
 WITH_MEANS = (
     Gaussian, PooledGaussian, StudentT, Laplace, LogNormal, Poisson, NegativeBinomial, Gamma,
@@ -64,9 +76,9 @@ WITH_MEANS = (
 # Operators of mixtures --------------------------------------------------------------------------
 
 
-def _declare_mixture(scope, model, inputs):
-    """The operator of a mixture, without outputs."""
-    parts = Parser(scope, inputs).parts(model)
+def _declare_mixture(scope, model, inputs, dense=False):
+    """The operator of a mixture, without outputs; ``dense`` has the components of all experts."""
+    parts = Parser(scope, inputs).parts(model, dense)
     operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
     operator.inputs = [*inputs, *parts.variables()]
     return operator
@@ -79,14 +91,16 @@ def _parse_regressor(scope, model, inputs, custom_parsers=None):
             f"Mixtures with the likelihood {type(model.likelihood_).__name__} cannot be converted "
             f"to ONNX; it must be one of {[each.__name__ for each in WITH_MEANS]}."
         )
-    options = scope.get_options(model, {"gate": False, "quantiles": None})
+    options = scope.get_options(model, dict(OPTIONS))
     if options["quantiles"] is not None:
-        _check_quantiles(model, options["quantiles"])
-    operator = _declare_mixture(scope, model, inputs)
-    names = ["variable"]
+        _check_probabilities(options["quantiles"])
+    if _is_dense(options):
+        _check_components(model)
+    operator = _declare_mixture(scope, model, inputs, _is_dense(options))
+    names = ["components" if options["components"] else "variable"]
     names += ["gate_proba"] if options["gate"] else []
     names += ["quantiles"] if options["quantiles"] is not None else []
-    _declare_outputs(scope, operator, names)
+    _declare_outputs(scope, operator, names, inputs)
     return operator.outputs
 
 
@@ -98,24 +112,29 @@ def _parse_classifier(scope, model, inputs, custom_parsers=None):
         )
     options = scope.get_options(model, {"zipmap": True, "gate": False})
     operator = _declare_mixture(scope, model, inputs)
-    _declare_outputs(scope, operator, ["label", "probabilities"])
+    _declare_outputs(scope, operator, ["label", "probabilities"], inputs)
     outputs = list(operator.outputs)
     if options["zipmap"]:
         outputs = _apply_zipmap(options["zipmap"], scope, model, inputs[0].type, outputs)
     if options["gate"]:
-        _declare_outputs(scope, operator, ["gate_proba"])
+        _declare_outputs(scope, operator, ["gate_proba"], inputs)
         outputs = [*outputs, operator.outputs[-1]]
     return outputs
 
 
-def _declare_outputs(scope, operator, names):
+def _declare_outputs(scope, operator, names, inputs):
+    kinds = {"label": Int64TensorType, "components": DoubleTensorType}
     for name in names:
-        kind = Int64TensorType if name == "label" else float_type(operator.inputs)
+        kind = kinds.get(name, float_type(inputs))
         operator.outputs.append(scope.declare_local_variable(name, kind()))
 
 
-def _check_quantiles(model, probabilities):
-    """Raise an error where quantiles are not available, or probabilities none."""
+def _is_dense(options):
+    return options["quantiles"] is not None or options["components"]
+
+
+def _check_components(model):
+    """Raise an error where quantiles are not available."""
     likelihood, why = model.likelihood_, None
     if type(likelihood) not in (Gaussian, PooledGaussian, StudentT, LogNormal):
         why = f"the likelihood is {type(likelihood).__name__}"
@@ -123,13 +142,21 @@ def _check_quantiles(model, probabilities):
         why = "there are several outputs"
     elif not is_pooled(model) and sizes_of(model) is None and likelihood.scale_model_ is not None:
         why = "a regressor has learned scales, as with Gaussian('auto')"
-    elif any(model._model.own_density):
-        why = "an expert has a density of its own"
+    for name, each in own_experts(model).items():
+        if isinstance(each, MixtureOfExpertsRegressor) and not likelihood.changes_target:
+            _check_components(each)
+            if each.likelihood_.changes_target:
+                why = f"the expert {name!r} has log-normal errors"
+        elif type(each) is not DensityForestRegressor:
+            why = f"the expert {name!r} has a density of its own, that of {type(each).__name__}"
     if why is not None:
         raise NotImplementedError(
             f"Quantiles cannot be converted to ONNX where {why}: it takes Gaussian, log-normal or "
-            "Student's t errors of one output."
+            "Student's t errors of one output, mixtures of these and DensityForestRegressor."
         )
+
+
+def _check_probabilities(probabilities):
     values = np.asarray(probabilities, dtype=float)
     if values.ndim != 1 or not ((values > 0) & (values < 1)).all():
         raise ValueError(f"quantiles must be a list of probabilities; got {probabilities!r}.")
@@ -146,8 +173,11 @@ def _aligned(graph, proba, own_classes, classes):
     return graph("MatMul", proba, (np.asarray(own_classes)[:, None] == classes).astype(float))
 
 
-def _stacked_predictions(graph, model, parts):
-    """Predictions (n, K, m) of all experts, or class probabilities (n, K, n_classes)."""
+def _stacked_predictions(graph, model, parts, own=()):
+    """Predictions (n, K, m) of all experts, or class probabilities (n, K, n_classes).
+
+    ``own`` are the numbers of those whose part is components of a density.
+    """
     predictions = []
     for k, expert in enumerate(model.experts_):
         if parts.experts[k] is None:
@@ -155,6 +185,8 @@ def _stacked_predictions(graph, model, parts):
             predictions.append(_combined(graph, expert, before, k))
         elif is_classifier(model):
             predictions.append(_aligned(graph, parts.experts[k], expert.classes_, model.classes_))
+        elif k in own:
+            predictions.append(mean_of_components(graph, parts.experts[k]))
         else:
             predictions.append(graph.number(parts.experts[k]))
     return graph.stack(predictions)
@@ -172,12 +204,12 @@ def _combined(graph, stack, before, n_before):
     return graph("Softmax", graph("Add", product, linear), axis=1)
 
 
-def _gate_weights(graph, model, parts, output=None):
+def _gate_weights(graph, model, parts):
     """Gate probabilities (n, K), zero but for the ``top_k`` largest."""
     log_gate, n_experts = graph.number(parts.gate), len(model.experts_)
     if model.top_k is not None and model.top_k < n_experts:
         log_gate = _keep_largest(graph, log_gate, model.top_k)
-    return graph("Softmax", log_gate, axis=1, output=output)
+    return graph("Softmax", log_gate, axis=1)
 
 
 def _keep_largest(graph, log_gate, k):
@@ -191,51 +223,64 @@ def _keep_largest(graph, log_gate, k):
     return graph("ScatterElements", nothing, places, values, axis=1)
 
 
-def _weighted_sum(graph, weights, values, output):
+def _weighted_sum(graph, weights, values):
     """Sum over the experts, (n, m) of (n, K) and (n, K, m)."""
-    products = graph("Mul", graph("Unsqueeze", weights, np.array([-1])), values)
-    return graph("ReduceSum", products, np.array([1]), keepdims=0, output=output)
+    return graph.sum(graph("Mul", graph("Unsqueeze", weights, np.array([-1])), values), 1)
 
 
 def _graph(scope, operator, container):
     if container.target_opset < LEAST_OPSET:
         raise ValueError(f"target_opset must be {LEAST_OPSET} at least, for a mixture.")
-    return Graph.of(scope, operator, container)
+    return Graph(scope, container)
 
 
 def _convert_regressor(scope, operator, container):
     graph, model = _graph(scope, operator, container), operator.raw_operator
-    options = container.get_options(model, {"gate": False, "quantiles": None})
+    options = container.get_options(model, dict(OPTIONS))
     parts = Parts.among(operator.inputs, model)
-    predictions = _stacked_predictions(graph, model, parts)
+    own = np.flatnonzero(model._model.own_density) if _is_dense(options) else ()
+    predictions = _stacked_predictions(graph, model, parts, own)
     if isinstance(model.likelihood_, PositiveMeans) and model.likelihood_.floor_ > 0:
         predictions = graph("Max", predictions, np.array(model.likelihood_.floor_))
-    gate_output = operator.outputs[1] if options["gate"] else None
-    weights = _gate_weights(graph, model, parts, gate_output)
+    weights = _gate_weights(graph, model, parts)
+    if options["gate"]:
+        graph.number(weights, operator.outputs[1])
+    if _is_dense(options):
+        of_all = _components(graph, model, parts, weights, predictions, own)
+        if options["components"]:
+            graph("Concat", *of_all, axis=1, output=operator.outputs[0])
+            return
+        values = quantiles(graph, *of_all, degrees(model), np.asarray(options["quantiles"]))
+        values = graph("Exp", values) if model.likelihood_.changes_target else values
+        graph.number(values, operator.outputs[-1])
     means = predictions
     if model.likelihood_.changes_target:  # LogNormal
         half = 0.5 * model.likelihood_.scale_.reshape(len(model.experts_), -1) ** 2
         means = graph("Exp", graph("Add", predictions, half))
-    _weighted_sum(graph, weights, means, operator.outputs[0])
-    if options["quantiles"] is not None:
-        values = _quantiles(graph, model, parts, weights, predictions, options["quantiles"])
-        graph("Identity", values, output=operator.outputs[-1])
+    graph.number(_weighted_sum(graph, weights, means), operator.outputs[0])
 
 
-def _quantiles(graph, model, parts, weights, predictions, probabilities):
-    """Quantiles (n, Q), computed in double precision."""
-    likelihood, exact = model.likelihood_, Graph(graph.scope, graph.container)
-    mean = exact.reshape(exact.number(predictions), 0, -1)
-    scale, df = likelihood.scale_, likelihood.df_
+def _components(graph, model, parts, weights, predictions, own):
+    """Weights, means and scales (n, M) of the components of the mixture, as ``degrees`` has them.
+
+    ``own`` are the numbers of experts that have a density of their own.
+    """
+    likelihood, mean = model.likelihood_, graph.reshape(predictions, 0, -1)
     if isinstance(likelihood, PooledGaussian):
-        of_lines = variances(exact, likelihood, exact.number(parts.columns))
-        scale = exact("Sqrt", exact("Add", exact.reshape(of_lines, 0, -1), scale**2))
+        of_lines = variances(graph, likelihood, graph.number(parts.columns))
+        scale = graph("Sqrt", graph("Add", graph.reshape(of_lines, 0, -1), likelihood.scale_**2))
     else:
-        scale = exact("Add", exact("Mul", mean, np.array(0.0)), scale)
+        scale = graph("Add", graph("Mul", mean, np.array(0.0)), likelihood.scale_)
         if sizes_of(model) is not None:
-            scale = exact("Mul", scale, _sizes(exact, sizes_of(model), parts.columns))
-    values = quantiles(exact, exact.number(weights), mean, scale, df, np.asarray(probabilities))
-    return graph.number(exact("Exp", values) if likelihood.changes_target else values)
+            scale = graph("Mul", scale, _sizes(graph, sizes_of(model), parts.columns))
+    if not len(own):
+        return weights, mean, scale
+    rest = np.setdiff1d(np.arange(len(model.experts_)), own)
+    lists = [[graph("Gather", each, rest, axis=1) for each in (weights, mean, scale)]]
+    for k, expert in zip(own, own_experts(model).values(), strict=True):
+        weight = graph("Gather", weights, np.array([k]), axis=1)
+        lists.append(nested(graph, parts.experts[k], weight, expert, least_scale(model)))
+    return [graph("Concat", *each, axis=1) for each in zip(*lists, strict=True)]
 
 
 def _sizes(graph, sizes, columns):
@@ -250,10 +295,12 @@ def _convert_classifier(scope, operator, container):
     graph, model = _graph(scope, operator, container), operator.raw_operator
     parts = Parts.among(operator.inputs, model)
     predictions = _stacked_predictions(graph, model, parts)
-    gate_output = operator.outputs[2] if len(operator.outputs) > 2 else None
-    weights = _gate_weights(graph, model, parts, gate_output)
+    weights = _gate_weights(graph, model, parts)
+    if len(operator.outputs) > 2:
+        graph.number(weights, operator.outputs[2])
     calibrated = _calibrated(graph, model, parts, predictions)
-    proba = _weighted_sum(graph, weights, calibrated, operator.outputs[1])
+    proba = _weighted_sum(graph, weights, calibrated)
+    graph.number(proba, operator.outputs[1])
     best = graph("ArgMax", proba, axis=1, keepdims=0)
     graph("Gather", _labels(model), best, axis=0, output=operator.outputs[0])
 
@@ -312,7 +359,7 @@ def _convert_gate(scope, operator, container):
 def _convert_rounded(scope, operator, container):
     graph = _graph(scope, operator, container)
     single = graph("Cast", *operator.inputs, to=TensorProto.FLOAT)
-    graph("Identity", graph.number(single), output=operator.outputs[0])
+    graph.number(single, operator.outputs[0])
 
 
 def _convert_rescaled(scope, operator, container):
@@ -326,8 +373,7 @@ def _convert_rescaled(scope, operator, container):
 
 def _convert_encoder(scope, operator, container):
     graph = _graph(scope, operator, container)
-    encoded = encode(graph, operator.raw_operator, operator.inputs)
-    graph("Identity", encoded, output=operator.outputs[0])
+    graph.number(encode(graph, operator.raw_operator, operator.inputs), operator.outputs[0])
 
 
 def _convert_linear(scope, operator, container):
@@ -342,9 +388,8 @@ def _convert_linear(scope, operator, container):
 
 
 def _convert_smooth(scope, operator, container):
-    """As SmoothRegressor predicts, in double precision, as differences of squares are small."""
-    graph, model = _graph(scope, operator, container), operator.raw_operator
-    exact, centres = Graph(scope, container), model.centres_
+    exact, model = _graph(scope, operator, container), operator.raw_operator
+    centres = model.centres_
     Z = exact("Div", exact.number(operator.inputs[0]), model.length_scales_)
     products = exact.linear(Z, -2.0 * centres, np.einsum("ij,ij->i", centres, centres))
     own = exact("ReduceSum", exact("Mul", Z, Z), np.array([1]), keepdims=1)
@@ -354,7 +399,7 @@ def _convert_smooth(scope, operator, container):
     kernel = exact("Mul", slope, exact("Exp", exact("Neg", s)))
     scaled = (model.unit_ * model.coef_).reshape(len(centres), -1)
     values = exact.linear(kernel, scaled.T, model.level_)
-    graph("Identity", graph.number(values), output=operator.outputs[0])
+    exact("Identity", values, output=operator.outputs[0])
 
 
 def _convert_density_forest(scope, operator, container):
@@ -364,25 +409,32 @@ def _convert_density_forest(scope, operator, container):
     graph("Identity", mean, output=operator.outputs[0])
 
 
+def _convert_forest_components(scope, operator, container):
+    graph = _graph(scope, operator, container)
+    found = of_forest(graph, operator.raw_operator, operator.inputs[0])
+    graph("Concat", *found, axis=1, output=operator.outputs[0])
+
+
 # Registration -----------------------------------------------------------------------------------
 
 
 def _shape_mixture(operator):
     n_samples = operator.inputs[0].get_first_dimension()
-    model, kind = operator.raw_operator, float_type(operator.inputs)
+    model = operator.raw_operator
+    kind = type(operator.outputs[is_classifier(model)].type)
     for output in operator.outputs:
         output.set_type(kind([n_samples, None]))
     if is_classifier(model):
         label = StringTensorType if _labels(model).dtype.kind in "OU" else Int64TensorType
         operator.outputs[0].set_type(label([n_samples]))
         operator.outputs[1].set_type(kind([n_samples, len(model.classes_)]))
-    else:
+    elif operator.outputs[0].raw_name != "components":
         operator.outputs[0].set_type(kind([n_samples, (*model._y_shape, 1)[0]]))
 
 
 def _shape_numbers(operator):
     n_samples = operator.inputs[0].get_first_dimension()
-    operator.outputs[0].set_type(float_type(operator.inputs)([n_samples, None]))
+    operator.outputs[0].set_type(type(operator.outputs[0].type)([n_samples, None]))
 
 
 update_registered_converter(
@@ -391,7 +443,7 @@ update_registered_converter(
     _shape_mixture,
     _convert_regressor,
     parser=_parse_regressor,
-    options={"gate": [True, False], "quantiles": None},
+    options={"gate": [True, False], "quantiles": None, "components": [True, False]},
 )
 update_registered_converter(
     MixtureOfExpertsClassifier,
@@ -411,6 +463,7 @@ for _alias, _convert in {
     "SkmoeRounded": _convert_rounded,
     "SkmoeTableEncoder": _convert_encoder,
     "SkmoeDensityForest": _convert_density_forest,
+    "SkmoeForestComponents": _convert_forest_components,
     "SkmoeLinear": _convert_linear,
     "SkmoeSmooth": _convert_smooth,
 }.items():

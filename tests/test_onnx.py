@@ -21,8 +21,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import (
+    DensityForestRegressor,
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+)
 from skmoe._experts.smooth import SmoothRegressor
+from skmoe.distributions import GaussianComponents, MixtureDistribution
 from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
 
 skl2onnx = pytest.importorskip("skl2onnx")
@@ -147,10 +152,39 @@ def test_the_diverse_list(rows):
     X, y = rows
     moe = MixtureOfExpertsRegressor("diverse", cv=3, **QUICK)
     moe.fit(X, y)
-    check_regressor(moe, X)
-    check_regressor(moe, X.astype(np.float32))
     assert moe._model.own_density[-2]  # the lines are a mixture
-    with pytest.raises(NotImplementedError, match="a density of its own"):
+    check_regressor(moe, X, QUANTILES)
+    check_regressor(moe, X.astype(np.float32), QUANTILES)
+
+
+class Spread(LinearRegression):
+    """Knows the errors of ``uneven`` rows."""
+
+    def predict_dist(self, X):
+        scale = np.exp(2 * X[:, :1])
+        return MixtureDistribution(np.ones_like(scale), GaussianComponents(0 * scale, scale))
+
+
+def uneven(X):
+    return np.exp(2 * X[:, 0]) * np.random.default_rng(1).normal(size=len(X))
+
+
+def test_densities_of_experts_narrower_than_the_least_scale(rows):
+    X = rows[0]
+    experts = [("forest", DensityForestRegressor(20, random_state=0)), ("line", Ridge())]
+    moe = MixtureOfExpertsRegressor(experts, cv=2, **QUICK).fit(X, uneven(X))
+    moe.likelihood_.floor_ = 0.5  # that of a target of long steps
+    own = moe.predict_dist(X).components.nested[0][2].components
+    assert own.var.min() == pytest.approx(0.25)
+    assert (own.var > 0.3).any()
+    check_regressor(moe, X, QUANTILES)
+
+
+def test_densities_without_a_converter_are_named(rows):
+    X = rows[0]
+    experts = [("told", Spread()), ("line", Ridge())]
+    moe = MixtureOfExpertsRegressor(experts, training="stack", cv=2, **QUICK).fit(X, uneven(X))
+    with pytest.raises(NotImplementedError, match="'told'.* that of Spread"):
         outputs(moe, X, {"quantiles": QUANTILES})
 
 

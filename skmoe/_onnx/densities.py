@@ -6,7 +6,13 @@ are found by bisection, as in ``MixtureDistribution.ppf``.
 """
 
 import numpy as np
+from onnx import TensorProto
 from scipy import special, stats
+
+from .._experts.density_forest import DF, LEAST_SPREAD, DensityForestRegressor
+from .._experts.fitting import split_last
+from .._numerics.trees import Trees
+from .trees import mean_of_trees
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)
 NODES, WEIGHTS = 0.5 * (NODES + 1), 0.5 * WEIGHTS  # on [0, 1]; errors below 1e-13
@@ -67,26 +73,162 @@ def _student_t_cdf(graph, z, df):
     return graph("Add", graph("Mul", w, mean), np.array(0.5))
 
 
+def _t5_cdf(graph, z):
+    """That of five degrees of freedom, in closed form, of a and sin a, tan a = z / sqrt(5)."""
+    root = graph("Div", z, np.sqrt([5.0]))
+    length = graph("Sqrt", graph("Add", graph("Mul", root, root), np.array(1.0)))
+    sine, cosine = graph("Div", root, length), graph("Div", np.array(1.0), length)
+    # ONNX has the arc tangent in single precision alone; a step makes it exact.
+    single = graph("Atan", graph("Cast", root, to=TensorProto.FLOAT))
+    near = graph.number(single)
+    left = graph("Mul", sine, graph("Cos", near))
+    angle = graph("Add", near, graph("Sub", left, graph("Mul", cosine, graph("Sin", near))))
+    factor = graph(
+        "Add", graph("Mul", graph("Mul", cosine, cosine), np.array(2 / 3)), np.array(1.0)
+    )
+    total = graph("Add", angle, graph("Mul", graph("Mul", sine, cosine), factor))
+    return graph("Add", graph("Mul", total, np.array(1 / np.pi)), np.array(0.5))
+
+
+def _cdf(graph, z, df):
+    """Distribution function of components, (n, M, Q), whose degrees of freedom are of a kind."""
+    if df[0] == DF:
+        return _t5_cdf(graph, z)
+    z = graph("Unsqueeze", z, np.array([-1]))
+    normal = np.isinf(df[0])
+    cdf = _normal_cdf(graph, z) if normal else _student_t_cdf(graph, z, df[:, None, None])
+    return graph("Squeeze", cdf, np.array([-1]))
+
+
 def quantiles(graph, weights, mean, scale, df, probabilities):
     """Quantiles (n, Q) of a mixture.
 
-    ``weights``, ``mean`` and ``scale`` (n, K) are of the components, in double precision; ``df``
-    (K,) None is Gaussian ones.
+    ``weights``, ``mean`` and ``scale`` (n, M) are of the components, ``df`` (M,) their degrees of
+    freedom.
     """
+    order = np.argsort(_kind(df), kind="stable")
+    kinds = np.split(order, np.flatnonzero(np.diff(_kind(df)[order])) + 1)
+    parts = [
+        (*(graph.reshape(graph("Gather", each, of_kind, axis=1), 0, -1, 1)
+           for each in (weights, mean, scale)), df[of_kind])
+        for of_kind in kinds
+    ]  # fmt: skip
     weights, mean, scale = (graph.reshape(each, 0, -1, 1) for each in (weights, mean, scale))
-    if df is None:
-        ends = stats.norm.ppf(probabilities)[None]
-    else:
-        ends = stats.t(df[:, None]).ppf(probabilities)
+    ends = stats.t(df[:, None]).ppf(probabilities)
     own = graph("Add", mean, graph("Mul", scale, ends))  # quantiles of the components
     low = graph("ReduceMin", own, np.array([1]), keepdims=1)
     high = graph("ReduceMax", own, np.array([1]), keepdims=1)
     for _ in range(HALVINGS):
         middle = graph("Mul", graph("Add", low, high), np.array(0.5))
-        z = graph("Div", graph("Sub", middle, mean), scale)
-        z = graph("Unsqueeze", z, np.array([-1]))
-        cdf = _normal_cdf(graph, z) if df is None else _student_t_cdf(graph, z, df[:, None, None])
-        total = graph.sum(graph("Mul", weights, graph("Squeeze", cdf, np.array([-1]))), 1)
+        totals = []
+        for weight, centre, width, of_kind in parts:
+            cdf = _cdf(graph, graph("Div", graph("Sub", middle, centre), width), of_kind)
+            totals.append(graph.sum(graph("Mul", weight, cdf), 1))
+        total = graph("Sum", *totals)
         is_below = graph("Less", graph.reshape(total, 0, 1, -1), probabilities)
         low, high = graph("Where", is_below, middle, low), graph("Where", is_below, high, middle)
     return graph.reshape(graph("Mul", graph("Add", low, high), np.array(0.5)), 0, -1)
+
+
+def _kind(df):
+    """Which formula has the distribution function of each component."""
+    return np.where(np.isinf(df), 0, np.where(df == DF, 1, 2))
+
+
+# Experts with densities of their own ------------------------------------------------------------
+
+
+def own_experts(model):
+    """Those that have densities of their own, without what stands before them, by name."""
+    found = {}
+    for (name, expert), is_own in zip(
+        model.named_experts_.items(), model._model.own_density, strict=True
+    ):
+        if is_own:
+            found[name] = split_last(expert)[1]
+    return found
+
+
+def degrees(model):
+    """Degrees of freedom (M,) of all components of a mixture; infinite of Gaussian ones.
+
+    Those of experts with densities of their own are the last.
+    """
+    own, df = np.array(model._model.own_density), model.likelihood_.df_
+    df = np.full(len(own), np.inf) if df is None else df
+    parts = [df[~own]]
+    for expert in own_experts(model).values():
+        of_expert = _degrees_of(expert)
+        parts += (
+            [of_expert] if _is_wide(expert, least_scale(model)) else [of_expert, of_expert * np.inf]
+        )
+    return np.concatenate(parts)
+
+
+def _degrees_of(expert):
+    is_forest = isinstance(expert, DensityForestRegressor)
+    return np.full(len(expert._centres), DF) if is_forest else degrees(expert)
+
+
+def least_scale(model):
+    """Standard deviation, below which the components of experts are Gaussian ones of that."""
+    return 0.0 if model.likelihood_.own_density_ is None else model.likelihood_.floor_
+
+
+def _is_wide(expert, floor):
+    """Whether no component is narrower than the floor, but for Gaussian ones."""
+    if floor == 0 or np.isinf(_degrees_of(expert)).all():
+        return True
+    is_forest = isinstance(expert, DensityForestRegressor)
+    return is_forest and expert.width_ * np.sqrt(LEAST_SPREAD) * expert._spread >= floor
+
+
+def mean_of_components(graph, components):
+    """Mean (n, 1), from weights, means and scales in one matrix (n, 3 M)."""
+    weights, means, _ = _split(graph, components)
+    return graph("ReduceSum", graph("Mul", weights, means), np.array([1]), keepdims=1)
+
+
+def _split(graph, components):
+    cube = graph.reshape(components, 0, 3, -1)
+    places = (graph("Gather", cube, np.array([j]), axis=1) for j in range(3))
+    return [graph("Squeeze", each, np.array([1])) for each in places]
+
+
+def nested(graph, components, weight, expert, floor):
+    """Weights, means and scales of an expert's components, weighed by (n, 1), as of ``degrees``."""
+    weights, means, scales = _split(graph, components)
+    weights, df = graph("Mul", weights, weight), _degrees_of(expert)
+    if _is_wide(expert, floor):
+        least = np.where(np.isinf(df), floor, 0.0)
+        return weights, means, graph("Max", scales, least)
+    least = floor * np.sqrt(np.where(np.isinf(df), 1.0, np.maximum(1 - 2 / df, 0.0)))
+    is_narrow = graph.number(graph("Less", scales, least))
+    narrow = graph("Mul", weights, is_narrow)
+    wide, fixed = (
+        graph("Sub", weights, narrow),
+        graph("Add", graph("Mul", scales, np.array(0.0)), np.array(floor)),
+    )
+    pairs = (wide, narrow), (means, means), (scales, fixed)
+    return [graph("Concat", *pair, axis=1) for pair in pairs]
+
+
+def of_forest(graph, model, X):
+    """Weights, means and scales of a DensityForestRegressor, as its ``predict_dist`` has them."""
+    leaves, start = [], 0
+    for tree in (each.tree_ for each in model.forest_.estimators_):
+        leaves.append(start + np.flatnonzero(tree.children_left < 0))
+        start += tree.node_count
+    trees, histograms = Trees.of_forest(model.forest_), model._histograms[np.concatenate(leaves)]
+    weights = mean_of_trees(graph, trees, X, histograms / len(leaves))
+    centres, variances_, spread = model._centres, model._variances, model._spread
+    mean = graph("MatMul", weights, centres[:, None])
+    away = graph("Sub", centres, mean)
+    square = graph("Add", graph("Mul", away, away), variances_)
+    square = graph("ReduceSum", graph("Mul", weights, square), np.array([1]), keepdims=1)
+    own = graph("Max", graph("Sqrt", square), np.array(LEAST_SPREAD * spread))
+    scale = graph(
+        "Sqrt", graph("Add", graph("Mul", own, np.array(model.width_**2 * spread)), variances_)
+    )
+    means = graph("Add", graph("Mul", weights, np.array(0.0)), centres)
+    return weights, means, scale

@@ -17,6 +17,10 @@ def float_type(variables):
 class Graph:
     """Adds nodes to a container; ``graph(op, *inputs)`` is the name of the output.
 
+    Between two modes of a target the distribution function is nearly constant, and quantiles are as
+    far off as its errors are large: all is computed in double precision, but what other converters
+    write.
+
     Parameters
     ----------
     scope, container
@@ -28,11 +32,6 @@ class Graph:
     def __init__(self, scope, container, double=True):
         self.scope, self.container, self._constants = scope, container, {}
         self.dtype = np.dtype(np.float64 if double else np.float32)
-
-    @classmethod
-    def of(cls, scope, operator, container):
-        """A graph in the precision of an operator's inputs."""
-        return cls(scope, container, float_type(operator.inputs) is DoubleTensorType)
 
     def __call__(self, op, *inputs, domain="", output=None, **attributes):
         """Add a node of ONNX's operator ``op``; the name of its result.
@@ -69,10 +68,13 @@ class Graph:
         self.container.add_initializer(name, tensor.data_type, tensor.dims, content)
         return name
 
-    def number(self, value):
-        """A result as numbers of the precision of the graph."""
-        to = TensorProto.DOUBLE if self.dtype == np.float64 else TensorProto.FLOAT
-        return self("Cast", value, to=to)
+    def number(self, value, output=None):
+        """A result as numbers of the precision of the graph, or of ``output``, a variable."""
+        is_double = self.dtype == np.float64
+        if output is not None:
+            is_double = isinstance(output.type, DoubleTensorType)
+        to = TensorProto.DOUBLE if is_double else TensorProto.FLOAT
+        return self("Cast", value, to=to, output=output)
 
     def reshape(self, value, *shape):
         """A result in another shape, in which 0 keeps an axis and -1 is what is left."""

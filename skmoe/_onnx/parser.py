@@ -88,12 +88,15 @@ class Parser:
     def __init__(self, scope, inputs):
         self.scope, self.inputs, self._seen = scope, inputs, {}
 
-    def declare(self, alias, model, inputs, name="variable"):
-        """Output of an operator of one output."""
-        operator = self.scope.declare_local_operator(alias, model)
+    def declare(self, alias, model, inputs, name="variable", kind=None):
+        """Output of an operator of one output; ``kind`` of numbers None is that of its inputs."""
+        operator, kind = self.scope.declare_local_operator(alias, model), kind or float_type(inputs)
         operator.inputs = list(inputs)
-        operator.outputs.append(self.scope.declare_local_variable(name, float_type(inputs)()))
+        operator.outputs.append(self.scope.declare_local_variable(name, kind()))
         return operator.outputs[0]
+
+    def _exact(self, alias, model, inputs, name="variable"):
+        return self.declare(alias, model, inputs, name, DoubleTensorType)
 
     def head(self, transformers):
         """What transformers, one after the other, make of the columns: a list of variables."""
@@ -125,16 +128,19 @@ class Parser:
         """A matrix of what ``head`` makes."""
         return self.matrix(self.head(transformers))
 
-    def prediction(self, name, estimator):
-        """What an expert predicts: (n, n_outputs), or class probabilities of its classes."""
-        return self._prediction(f"The expert {name!r}", estimator, self.inputs)
+    def prediction(self, name, estimator, dense=False):
+        """What an expert predicts: (n, n_outputs), or class probabilities of its classes.
 
-    def _prediction(self, role, estimator, variables):
+        Of a ``dense`` one, components of its density; see ``densities.components``.
+        """
+        return self._prediction(f"The expert {name!r}", estimator, self.inputs, dense)
+
+    def _prediction(self, role, estimator, variables, dense=False):
         if isinstance(estimator, Pipeline):
             head = self.head([step for _, step in estimator.steps[:-1]])
-            return self._prediction(role, estimator[-1], head)
+            return self._prediction(role, estimator[-1], head, dense)
         if isinstance(estimator, FrozenEstimator):
-            return self._prediction(role, estimator.estimator, variables)
+            return self._prediction(role, estimator.estimator, variables, dense)
         if isinstance(estimator, TransformedTargetRegressor):
             if type(estimator.transformer_) is not StandardScaler:
                 raise NotImplementedError(
@@ -142,18 +148,21 @@ class Parser:
                     "transformer has to be a StandardScaler."
                 )
             inside = self._prediction(role, estimator.regressor_, variables)
-            return self.declare("SkmoeRescaled", estimator.transformer_, [inside])
-        return self._of_last(role, estimator, variables)
+            return self._exact("SkmoeRescaled", estimator.transformer_, [inside])
+        return self._of_last(role, estimator, variables, dense)
 
-    def _of_last(self, role, estimator, variables):
+    def _of_last(self, role, estimator, variables, dense):
         """``prediction`` of an estimator that is not made of others."""
         is_logistic = type(estimator) is LogisticRegression and is_multinomial(estimator)
         if is_logistic or type(estimator) in (LinearRegression, Ridge, RidgeCV):
-            return self.declare("SkmoeLinear", estimator, [self.matrix(variables)])
+            return self._exact("SkmoeLinear", estimator, [self.matrix(variables)])
         if type(estimator) is DensityForestRegressor:
-            return self.declare("SkmoeDensityForest", estimator, [self.matrix(variables)])
+            alias = "SkmoeForestComponents" if dense else "SkmoeDensityForest"
+            return self._exact(alias, estimator, [self.matrix(variables)])
         if type(estimator) is SmoothRegressor:
-            return self.declare("SkmoeSmooth", estimator, [self.matrix(variables)])
+            return self._exact("SkmoeSmooth", estimator, [self.matrix(variables)])
+        if dense:
+            self.scope.add_options(id(estimator), {"components": True})
         if type(estimator) not in sklearn_operator_name_map:
             raise NotImplementedError(
                 f"{role} cannot be converted to ONNX: skl2onnx has no converter of "
@@ -190,12 +199,16 @@ class Parser:
         inputs = head[:1] if not gate.sees_rows else [self.matrix(head)]
         if inner is not None:
             inputs.append(self._prediction("The gate", inner, head))
-        return self.declare("SkmoeGate", gate, inputs, "gate")
+        return self._exact("SkmoeGate", gate, inputs, "gate")
 
-    def parts(self, model):
-        """What the operator of a mixture begins with: Parts."""
-        experts, columns = zip(model.named_experts_.items(), stacks(model), strict=True), None
-        variables = [None if is_stack else self.prediction(*named) for named, is_stack in experts]
+    def parts(self, model, dense=False):
+        """What the operator of a mixture begins with: Parts, ``dense`` with all densities."""
+        own = model._model.own_density if dense else [False] * len(model.experts_)
+        experts, columns = zip(model.named_experts_.items(), stacks(model), own, strict=True), None
+        variables = [
+            None if is_stack else self.prediction(*named, is_own)
+            for named, is_stack, is_own in experts
+        ]
         sizes = sizes_of(model)
         if is_pooled(model):
             columns = self.columns(_steps(split_last(model.experts_[0])[0]))

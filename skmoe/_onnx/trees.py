@@ -6,27 +6,31 @@ from onnx import TensorProto, numpy_helper
 from .graph import ML
 
 
-def mean_of_trees(graph, trees, X):
-    """What ``trees.predict`` makes of rows X (n, n_columns)."""
-    is_single = trees.dtype == np.float32
-    X = graph("Cast", X, to=TensorProto.FLOAT if is_single else TensorProto.DOUBLE)
+def mean_of_trees(graph, trees, X, leaves=None):
+    """What ``trees.predict`` makes of rows X (n, n_columns), in double precision.
+
+    ``leaves`` (n_leaves, n_outputs), a sparse matrix, stands in place of the values of the leaves.
+    """
+    if trees.dtype == np.float32:  # in which rows are compared
+        X = graph("Cast", X, to=TensorProto.FLOAT)
+    X = graph("Cast", X, to=TensorProto.DOUBLE)
+    if leaves is None:
+        leaf, target = np.indices(trees.leaves.shape).reshape(2, -1)
+        values, n_targets = trees.leaves.ravel(), trees.leaves.shape[1]
+    else:
+        leaves = leaves.tocoo()
+        leaf, target, values, n_targets = *leaves.coords, leaves.data, leaves.shape[1]
     order, tree = _order(trees)
-    attributes = _nodes(trees, order, tree)
-    for name, values in _values(trees, order).items():
-        tensor = numpy_helper.from_array(values)
-        attributes |= {name: values} if is_single else {f"{name}_as_tensor": tensor}
-    return graph.number(graph("TreeEnsembleRegressor", X, domain=ML, op_version=3, **attributes))
-
-
-def _values(trees, order):
-    """Attributes that are numbers of the precision of the trees."""
-    n_leaves, n_outputs = trees.leaves.shape
-    threshold = np.append(trees.threshold, np.zeros(n_leaves, dtype=trees.dtype))
-    return {
-        "nodes_values": threshold[order],
-        "target_weights": trees.leaves.ravel(),
-        "base_values": np.full(n_outputs, trees.baseline, dtype=trees.dtype),
+    attributes = _nodes(trees, order, tree, leaf) | {"target_ids": target.tolist()}
+    numbers = {
+        "nodes_values": np.append(trees.threshold, np.zeros(len(trees.leaves)))[order],
+        "target_weights": values,
+        "base_values": np.full(n_targets, trees.baseline),
     }
+    for name, each in numbers.items():
+        attributes[f"{name}_as_tensor"] = numpy_helper.from_array(each.astype(np.float64))
+    attributes["n_targets"] = n_targets
+    return graph.number(graph("TreeEnsembleRegressor", X, domain=ML, op_version=3, **attributes))
 
 
 def _order(trees):
@@ -39,22 +43,24 @@ def _order(trees):
     return np.argsort(tree, kind="stable"), tree
 
 
-def _nodes(trees, order, tree):
-    """Attributes that are not: nodes and then leaves are numbered through."""
-    (n_leaves, n_outputs), n_nodes = trees.leaves.shape, len(trees.column)
+def _nodes(trees, order, tree, leaf):
+    """Attributes of nodes and then leaves, which are numbered through.
+
+    ``leaf`` has the leaf of each value.
+    """
+    n_leaves, n_nodes = len(trees.leaves), len(trees.column)
     children = np.where(trees.children >= 0, trees.children, n_nodes - 1 - trees.children)
     rest = np.zeros(n_leaves, dtype=int)
-    leaf = np.repeat(np.arange(n_nodes, n_nodes + n_leaves), n_outputs)
+    place = n_nodes + leaf
     integers = {
         "nodes_treeids": tree[order],
         "nodes_nodeids": order,
         "nodes_featureids": np.append(trees.column, rest)[order],
         "nodes_truenodeids": np.append(children[::2], rest)[order],
         "nodes_falsenodeids": np.append(children[1::2], rest)[order],
-        "target_treeids": tree[leaf],
-        "target_nodeids": leaf,
-        "target_ids": np.tile(np.arange(n_outputs), n_leaves),
+        "target_treeids": tree[place],
+        "target_nodeids": place,
     }
-    modes = ["BRANCH_LEQ" if place < n_nodes else "LEAF" for place in order]
+    modes = ["BRANCH_LEQ" if number < n_nodes else "LEAF" for number in order]
     lists = {name: values.tolist() for name, values in integers.items()}
-    return lists | {"nodes_modes": modes, "n_targets": n_outputs}
+    return lists | {"nodes_modes": modes}

@@ -182,6 +182,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
     ) -> float: ...
     def bic(
         self,
@@ -194,6 +195,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
     ) -> float: ...
     def coefficients(self, *, by: Literal["regime", "expert"] = "regime") -> CoefficientTable: ...
     def expert_profiles(
@@ -235,6 +237,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         **params: dict[Any, Any],
     ) -> Self: ...
     def gate_proba(self, X: Any) -> np.ndarray: ...
@@ -251,6 +254,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
     ) -> float: ...
     def log_density(
         self,
@@ -262,6 +266,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> np.ndarray: ...
     def marginal_effects(
@@ -275,6 +280,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
     ) -> MarginalEffects: ...
@@ -296,6 +302,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Plan: ...
     def predict(self, X: Any) -> np.ndarray: ...
@@ -367,6 +374,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
         by: Literal["regime", "expert"] = "regime",
@@ -463,6 +471,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
     ) -> float: ...
     def bic(
         self,
@@ -475,6 +484,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
     ) -> float: ...
     def coefficients(self, *, by: Literal["regime", "expert"] = "regime") -> CoefficientTable: ...
     def expert_profiles(
@@ -516,6 +526,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         **params: dict[Any, Any],
     ) -> Self: ...
     def gate_proba(self, X: Any) -> np.ndarray: ...
@@ -532,6 +543,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
     ) -> float: ...
     def log_density(
         self,
@@ -543,6 +555,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> np.ndarray: ...
     def marginal_effects(
@@ -556,6 +569,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
     ) -> MarginalEffects: ...
@@ -571,6 +585,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Plan: ...
     @overload
@@ -684,6 +699,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
         by: Literal["regime", "expert"] = "regime",

@@ -228,6 +228,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         subject=None,
         upper=None,
         expert=None,
+        entry=None,
         **params,
     ):
         """Fit experts and gate by EM.
@@ -267,6 +268,13 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             subjects, one row is enough. It is for EM, and a given ``n_experts``; the likelihood,
             and so ``bic`` and ``summary`` with the same ``expert``, is that of target and known
             expert together. None is that none is known.
+        entry : array-like of shape (n_samples,), default=None
+            For rows that are seen only because their target exceeds this, such as patients who are
+            alive when they enter a study (left truncation, delayed entry); below y, and 0, or -inf
+            where targets may be negative, for those seen from the start. The gate stays that of
+            all, seen or not: a row counts with its density over the probability that the mixture
+            exceeds the entry. By EM, for the likelihoods of ``upper``; see
+            :doc:`/guide/censored`. None is that all are seen.
         **params : dict
             ``groups`` (n_samples,): rows of one group stay in one fold.
 
@@ -281,7 +289,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             If data or parameters cannot be used. The mixture is then as it was before.
         """
         tasks = FitTasks(self, X, y, sample_weight)
-        metadata = RowMetadata(exposure, trials, subject, upper, expert)
+        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
         with unchanged_on_error(self):
             self._buffer = None
             if is_out_of_core(X):
@@ -320,7 +328,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     @in_memory("pass a sample of the rows")
     def plan(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, expert=None, groups=None,
+        upper=None, expert=None, entry=None, groups=None,
     ):  # fmt: skip
         """What ``fit`` would do with these rows, and why; nothing is fitted.
 
@@ -330,7 +338,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their target.
-        sample_weight, exposure, trials, subject, upper, expert, groups : array-like of (n_samples,)
+        sample_weight, exposure, trials, subject, upper, expert, entry, groups : array-like
             As for ``fit``.
 
         Returns
@@ -354,7 +362,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         """
         validate_params(self)
         twin = copy.copy(self)  # validation learns columns and classes
-        metadata = RowMetadata(exposure, trials, subject, upper, expert)
+        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
         split_params = {} if groups is None else {"groups": groups}
         rows = FitRows.of(twin, X, y, sample_weight, metadata, split_params)
         return make_plan(twin, rows).for_users()
@@ -374,7 +382,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             return None
         if not self.plan_.goes_on:
             return None
-        given = {"sample_weight": sample_weight, **metadata._asdict()}
+        given = {"sample_weight": sample_weight, **metadata._replace(entry=None).given()}
         return self.responsibilities(X, y, by="expert", **given)
 
 

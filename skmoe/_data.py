@@ -20,13 +20,13 @@ SAME_GATE = 1e-8  # in log-probability; what differs by less is rounding
 class RowMetadata(NamedTuple):
     """What is given for rows besides X, y and weights; None for what is not."""
 
-    # ``exposure``, ``trials``, ``subject``, ``upper``, ``expert``: (n_samples,), as ``fit`` takes
-    # them.
+    # Each (n_samples,), as ``fit`` takes them.
     exposure: object = None
     trials: object = None
     subject: object = None
     upper: object = None
     expert: object = None
+    entry: object = None
 
     def given(self):
         """Those that are not None, by name."""
@@ -55,9 +55,20 @@ class Bounds:
     # ``lower``, ``upper``: (n_samples,): infinite where a target is known from one side alone.
     lower: np.ndarray
     upper: np.ndarray
+    entry: np.ndarray | None = None  # (n_samples,): targets at most this large are not seen
 
     def __getitem__(self, rows):
-        return Bounds(self.lower[rows], self.upper[rows])
+        entry = None if self.entry is None else self.entry[rows]
+        return Bounds(self.lower[rows], self.upper[rows], entry)
+
+    def around_entry(self):
+        """Bounds of targets that are not seen, and of those that are."""
+        infinite = np.full(len(self.entry), np.inf)
+        return Bounds(-infinite, self.entry), Bounds(self.entry, infinite)
+
+    def beside(self, other):
+        """The bounds of these rows and of others."""
+        return Bounds(np.append(self.lower, other.lower), np.append(self.upper, other.upper))
 
     @property
     def points(self):

@@ -133,7 +133,7 @@ class FittedMixture:
     @block_by_block
     def log_density(
         self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None, expert=None,
-        sample_weight=None,
+        entry=None, sample_weight=None,
     ):  # fmt: skip
         r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
 
@@ -143,9 +143,9 @@ class FittedMixture:
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
-        exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
+        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; numbers of experts that are known.
+            share one expert; upper bounds of censored targets; experts that are known; entry times.
             Without subjects every row is on its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
@@ -162,7 +162,7 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        metadata = RowMetadata(exposure, trials, subject, upper, expert)
+        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
         rows = check_known_rows(self, X, y, sample_weight, metadata)
         return self._model.e_step(rows)[1]
 
@@ -226,7 +226,7 @@ class FittedMixture:
 
     def bic(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, expert=None,
+        upper=None, expert=None, entry=None,
     ):  # fmt: skip
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
 
@@ -238,9 +238,9 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; n is their sum.
-        exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
+        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; numbers of experts that are known.
+            share one expert; upper bounds of censored targets; experts that are known; entry times.
             With subjects, n is their number.
 
         Returns
@@ -258,13 +258,13 @@ class FittedMixture:
             :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, n_samples, n_parameters, _ = self._likelihood_terms(
-            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert)
+            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert, entry)
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 
     def aic(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, expert=None,
+        upper=None, expert=None, entry=None,
     ):  # fmt: skip
         """Akaike information criterion, ``-2 log L + 2 p``; lower is better.
 
@@ -276,9 +276,9 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
-        exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
+        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; numbers of experts that are known.
+            share one expert; upper bounds of censored targets; experts that are known; entry times.
 
         Returns
         -------
@@ -295,13 +295,13 @@ class FittedMixture:
             :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, _, n_parameters, _ = self._likelihood_terms(
-            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert)
+            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert, entry)
         )
         return -2 * log_likelihood + 2 * n_parameters
 
     def icl(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, expert=None,
+        upper=None, expert=None, entry=None,
     ):  # fmt: skip
         r"""Integrated completed likelihood, ``bic`` plus twice the entropy; lower is better.
 
@@ -316,9 +316,9 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
-        exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
+        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; numbers of experts that are known.
+            share one expert; upper bounds of censored targets; experts that are known; entry times.
             With subjects, entropy and n are theirs.
 
         Returns
@@ -338,7 +338,7 @@ class FittedMixture:
            Machine Intelligence 22 (2000) 719-725.
         """
         log_likelihood, n_samples, n_parameters, entropy = self._likelihood_terms(
-            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert)
+            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert, entry)
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples) + 2 * entropy
 

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy import special
 
 from ._data import Subjects, known_experts, only_known
 from ._experts.fitting import split_last
@@ -202,6 +203,10 @@ class Model(ABC):
         if rows.subject is None:
             log_density = only_known(log_density, rows.expert)
             resp, log_norm = posterior(routes.log_weights, log_density)
+            if rows.bounds is not None and rows.bounds.entry is not None:
+                beyond = rows.bounds.around_entry()[1]
+                log_seen = self.log_densities(rows.X, rows.y, routes, bounds=beyond)
+                log_norm -= special.logsumexp(routes.log_weights + log_seen, axis=1)
             return routes.dense(resp), log_norm, None
         effects = self.likelihood.effects_of(rows.X)
         subjects = Subjects(rows.subject, rows.weight, effects)

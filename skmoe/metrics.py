@@ -21,7 +21,7 @@ __all__ = [
 TIED = 1e-8  # predictions that differ by no more are equal
 
 
-def log_score(estimator, X, y, sample_weight=None, *, upper=None):
+def log_score(estimator, X, y, sample_weight=None, *, upper=None, entry=None):
     """Mean log-density of the targets under a fitted mixture.
 
     The logarithmic score is strictly proper: in expectation, nothing scores higher than the
@@ -37,8 +37,8 @@ def log_score(estimator, X, y, sample_weight=None, *, upper=None):
         Target.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
-    upper : array-like of shape (n_samples,), default=None
-        Upper bounds of censored targets, as in ``fit``.
+    upper, entry : array-like of shape (n_samples,), default=None
+        Upper bounds of censored targets, and entry times, as in ``fit``.
 
     Returns
     -------
@@ -57,7 +57,9 @@ def log_score(estimator, X, y, sample_weight=None, *, upper=None):
     array([-5.4, -5.5, -5.4])
     """
     mixture, X = _unwrap(estimator, X)
-    given = {} if upper is None else {"upper": upper}
+    given = {
+        name: bound for name, bound in (("upper", upper), ("entry", entry)) if bound is not None
+    }
     return float(np.average(mixture.log_density(X, _targets(y), **given), weights=sample_weight))
 
 

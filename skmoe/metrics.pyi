@@ -56,6 +56,7 @@ def log_score(
     sample_weight: ArrayLike | None = None,
     *,
     upper: ArrayLike | None = None,
+    entry: ArrayLike | None = None,
 ) -> float: ...
 
 def pinball_score(

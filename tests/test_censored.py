@@ -543,7 +543,7 @@ def test_impossible_bounds_are_refused(y, upper, message):
             },
             "targets that are observed, so no upper",
         ),
-        ({"experts": MixtureOfExpertsRegressor(n_experts=1)}, "there is upper, so no mixtures"),
+        ({"experts": MixtureOfExpertsRegressor(n_experts=1)}, "upper or entry, so no mixtures"),
     ],
 )
 def test_what_cannot_learn_from_censored_targets_says_so(params, message):

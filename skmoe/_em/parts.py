@@ -335,7 +335,7 @@ class Parts:
     def _estimators(self, problem):
         """Fitted experts, each whole: transformers included."""
         if not problem.experts.is_solved:
-            fitted = problem.experts.finish(problem.resp, *problem.working_data)
+            fitted = problem.experts.finish(problem.mass, *problem.working_data)
             return fitted if self.transformer is None else self._behind_transformer(fitted)
         templates, zero = self.templates[: self.n_solved], self.templates[self.n_solved :]
         last = clone(split_last(templates[0])[1])  # that all have in common

@@ -8,6 +8,7 @@ from .._experts.fitting import supports_warm_start
 from .._experts.own_density import has_oob_density
 from .._experts.solvers import is_linear
 from .._experts.traits import STACK, has_own_density, is_frozen
+from ..gates._classifier import as_gate
 from .request import POOLED_GATES, is_word
 
 WAYS = ("em", "pooled", "stack", "specialists")
@@ -31,7 +32,7 @@ _OUT_OF_FOLD = (
         lambda r: r.has_default_likelihood or r.likelihood.can_be_stacked,
     ),
     Need("one output", lambda r: r.rows.y.ndim == 1),
-    Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
+    Need("targets that are observed, so no upper or entry", lambda r: r.rows.bounds is None),
     Need("rows that are independent, so no subject", lambda r: r.rows.subject is None),
     _NONE_KNOWN,
     Need("dense X", lambda r: not sparse.issparse(r.rows.X)),
@@ -59,7 +60,7 @@ NEEDS = {
             lambda r: r.likelihood.can_be_pooled,
         ),
         Need(POOLED_GATES, lambda r: r.can_pool_gate),
-        Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
+        Need("targets that are observed, so no upper or entry", lambda r: r.rows.bounds is None),
         _NONE_KNOWN,
         Need(
             "no shared_effects of classes or of some experts",
@@ -105,11 +106,20 @@ NEEDS = {
             ),
         ),
         Need(
-            "experts that predict a number where there is upper, so no mixtures",
+            "experts that predict a number where there is upper or entry, so no mixtures",
             lambda r: r.rows.bounds is None or not any(map(has_own_density, r.templates)),
+        ),
+        Need("top_k=None where there is entry", lambda r: r.top_k is None or not _enters_late(r)),
+        Need(
+            "a gate of the target given X, no GaussianGate, where there is entry",
+            lambda r: r.gate is None or as_gate(r.gate).objective != "joint" or not _enters_late(r),
         ),
     ),
 }
+
+
+def _enters_late(request):
+    return request.rows.bounds is not None and request.rows.bounds.entry is not None
 
 
 def lacking(way, request):

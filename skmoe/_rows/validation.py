@@ -34,7 +34,7 @@ def check_rows(
     check_given(mixture, y)
     X = check_X(mixture, X, reset=reset)
     y, trials = mixture._counted(y, metadata.trials)
-    y, bounds = check_bounds(mixture, y, metadata.upper)
+    y, bounds = check_bounds(mixture, y, metadata)
     y = mixture._check_known_target(y) if known else mixture._check_target(y)
     check_consistent_length(X, y)
     if bounds is not None and not (
@@ -67,7 +67,7 @@ def check_known_rows(mixture, X, y, sample_weight=None, metadata=NO_METADATA):
     check_given(mixture, y)
     X = check_X(mixture, X)
     y, trials = mixture._counted(y, metadata.trials)
-    y, bounds = check_bounds(mixture, y, metadata.upper)
+    y, bounds = check_bounds(mixture, y, metadata)
     y = mixture._check_known_target(y)
     check_consistent_length(X, y)
     weight = check_weights(sample_weight, X)
@@ -226,22 +226,25 @@ def check_trials(mixture, exposure, X, trials, y):
     return trials
 
 
-def check_bounds(mixture, y, upper):
-    """The target as a finite one, and the bounds of what is censored in it, or None.
+def check_bounds(mixture, y, metadata):
+    """The target as a finite one, and the bounds of what is censored or enters late, or None.
 
-    Raises a ValueError if there is no such target: NaN, an upper bound below y, or a row without a
-    finite bound.
+    Raises a ValueError if there is no such target: NaN, an upper bound below y, a row without a
+    finite bound, or one that enters after its target.
     """
-    if upper is None:
+    upper, entry = metadata.upper, metadata.entry
+    if upper is None and entry is None:
         return y, None
+    what = "upper, for censored targets," if entry is None else "entry, for late ones,"
+    upper = y if upper is None else upper
     if not mixture._likelihood().takes_upper:
         raise ValueError(
-            "upper, for censored targets, needs likelihood='gaussian', 'log_normal', 'student_t', "
-            "'gamma', 'weibull' or 'log_logistic', without a scale that depends on the row; this "
+            f"{what} needs likelihood='gaussian', 'log_normal', 'student_t', 'gamma', 'weibull' or "
+            "'log_logistic', without a scale that depends on the row; this "
             f"{type(mixture).__name__} has another."
         )
     if np.ndim(y) > 1 and np.shape(y)[1] > 1:
-        raise ValueError(f"upper is for one output; y has shape {np.shape(y)}.")
+        raise ValueError(f"{what[:5]} is for one output; y has shape {np.shape(y)}.")
     y = column_or_1d(check_numbers("y", y), dtype=np.float64)
     upper = numbers_of_rows("upper", upper, y)
     for name, values in (("y", y), ("upper", upper)):
@@ -257,9 +260,32 @@ def check_bounds(mixture, y, upper):
     unknown = np.flatnonzero(~np.isfinite(y) & ~np.isfinite(upper))
     if len(unknown):
         raise ValueError(f"Row {unknown[0]} has no finite bound: y or upper must be finite.")
-    bounds = Bounds(y, upper)
     check_sizes(np.where(np.isfinite(upper), upper, 0.0), "upper", smallest=True)
-    return bounds.points, bounds if (y < upper).any() else None
+    bounds = Bounds(y, upper, check_entry(entry, y, metadata.subject))
+    has_bounds = bounds.entry is not None or (y < upper).any()
+    return bounds.points, bounds if has_bounds else None
+
+
+def check_entry(entry, y, subject):
+    """What each target was known to exceed before it was seen, (n_samples,), or None for nothing.
+
+    Raises a ValueError if that is no number below the target.
+    """
+    if entry is None:
+        return None
+    if subject is not None:
+        raise ValueError("entry is for rows that are independent: give no subject.")
+    entry = numbers_of_rows("entry", entry, y)
+    wrong = np.flatnonzero(~(entry < np.where(np.isneginf(entry), np.inf, y)))
+    if len(wrong):
+        row = wrong[0]
+        raise ValueError(
+            f"entry must be below y: row {row} has entry={entry[row]:.6g} and y={y[row]:.6g}. A "
+            "row whose target is not above its entry is never seen: leave it out; one that was "
+            "seen from the start has entry=0, or -inf where targets may be negative."
+        )
+    check_sizes(np.where(np.isfinite(entry), entry, 0.0), "entry", smallest=True)
+    return entry if np.isfinite(entry).any() else None
 
 
 def check_responsibilities(responsibilities, n_rows, n_experts, kind="expert"):

@@ -187,7 +187,7 @@ class BaseComponents(metaclass=ABCMeta):
         larger = np.where(is_below, log_high, beyond_low)
         smaller = np.where(is_below, log_low, beyond_high)
         with np.errstate(divide="ignore", invalid="ignore"):
-            less = smaller - larger
+            less = np.where(larger > -np.inf, smaller - larger, -np.inf)
             difference = larger + np.log(-np.expm1(less))
             inside = self.logpdf(np.where(np.isfinite(high - low), low + 0.5 * (high - low), low))
             narrow = inside + np.log(high - low)

@@ -30,6 +30,7 @@ def bootstrap(
     subject: ArrayLike | None = None,
     upper: ArrayLike | None = None,
     expert: ArrayLike | None = None,
+    entry: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     statistic: Callable[..., Any] | None = None,
     method: Literal["rows", "parametric"] = "rows",

@@ -123,6 +123,7 @@ def bootstrap(
     subject=None,
     upper=None,
     expert=None,
+    entry=None,
     groups=None,
     statistic=None,
     method="rows",
@@ -149,9 +150,9 @@ def bootstrap(
         Their target.
     sample_weight : array-like of shape (n_samples,), default=None
         Their weights. A row is one observation, whatever its weight, and keeps it.
-    exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
+    exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
         As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows share
-        one expert; upper bounds of censored targets; numbers of experts that are known. Whole
+        one expert; upper bounds of censored targets; experts that are known; entry times. Whole
         subjects are drawn, and one that is drawn twice counts as two. Upper bounds and known
         experts are for method="rows".
     groups : array-like of shape (n_samples,), default=None
@@ -217,7 +218,7 @@ def bootstrap(
     (1,)
     """
     _check_options(estimator, statistic, method, n_resamples, confidence_level)
-    metadata = RowMetadata(exposure, trials, subject, upper, expert)
+    metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
     rows = check_rows(estimator, X, y, sample_weight, metadata, groups)
     if rows.metadata.subject is not None and estimator._is_cross_fitted:
         raise ValueError(
@@ -225,7 +226,9 @@ def bootstrap(
             "is drawn twice would be on both sides of a fold."
         )
     alike = rows.metadata.subject is None and rows.groups is None and np.ptp(rows.weight) == 0
-    if method == "parametric" and not (alike and upper is None and expert is None):
+    if method == "parametric" and not (
+        alike and upper is None and expert is None and entry is None
+    ):
         raise ValueError(
             "method='parametric' draws a target for each row, on its own: groups, subjects, "
             "unequal weights, known experts and censoring have no meaning there. Take "
@@ -265,7 +268,7 @@ class Rows:
 
     def responsibilities(self, mixture):
         """Of a fitted mixture for these rows, (n_samples, n_experts)."""
-        given = self.metadata.given()
+        given = self.metadata._replace(entry=None).given()
         if self.metadata.subject is not None:
             given["sample_weight"] = self.weight
         return mixture.responsibilities(self.X, self.y, **given, by="expert")

@@ -131,6 +131,7 @@ class MeasuringMixture:
         subject=None,
         upper=None,
         expert=None,
+        entry=None,
         cov="observed",
         level=0.95,
     ):
@@ -164,9 +165,9 @@ class MeasuringMixture:
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights, in the fit and in the averages.
-        exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
+        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; numbers of experts that are known.
+            share one expert; upper bounds of censored targets; experts that are known; entry times.
             Effects are on the mean of counts under these exposures and trials, as ``predict`` with
             them has it, and on the mean of what is not censored.
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
@@ -196,7 +197,7 @@ class MeasuringMixture:
         if sparse.issparse(X):
             raise TypeError("marginal_effects takes dense X: pass X.toarray().")
         is_pooled = self.likelihood_.averages_experts
-        metadata = RowMetadata(exposure, trials, subject, upper, expert)
+        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
         estimates = estimates_of(self, X, y, sample_weight, metadata)
         raw, covariance, are_known = _parameters(
             self, estimates, cov, X, y, sample_weight, metadata

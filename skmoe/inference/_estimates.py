@@ -66,11 +66,12 @@ class Estimates:
         self.columns = Columns(mixture, mixture.experts_[0], X, used, weight, shared, every)
         self.owners = _owners(mixture)
         self.terms = [terms_of(own, rows) for own, _ in self.owners]
-        y = y if rows.bounds is None else rows.bounds
-        targets = [
-            terms.target_of(own, y, exposure)[used]
-            for terms, (own, _) in zip(self.terms, self.owners, strict=True)
-        ]
+        y, entries = y if rows.bounds is None else rows.bounds, None
+        owners = list(zip(self.terms, (own for own, _ in self.owners), strict=True))
+        targets = [terms.target_of(own, y, exposure)[used] for terms, own in owners]
+        if rows.bounds is not None and rows.bounds.entry is not None:
+            _, seen = rows.bounds.around_entry()
+            entries = [terms.target_of(own, seen, exposure)[used] for terms, own in owners]
         first = self.terms[0]
         self.log_jacobian = weight @ first.log_jacobian(targets[0])
         n_predictors = first.n_predictors(targets[0])
@@ -79,6 +80,8 @@ class Estimates:
             self.y_mean, self.y_scale = standardisation(first.points(targets[0]), weight)
             mass = weight @ first.has_density(targets[0])
             targets = [(target - self.y_mean) / self.y_scale for target in targets]
+            if entries is not None:
+                entries = [(each - self.y_mean) / self.y_scale for each in entries]
             self.log_jacobian -= mass * np.log(self.y_scale).sum()
         self.n_predictors = [
             terms.n_predictors(target) for terms, target in zip(self.terms, targets, strict=True)
@@ -104,6 +107,7 @@ class Estimates:
             subjects,
             self._parameter_owners(),
             known_experts(None if rows.expert is None else rows.expert[used], subjects),
+            entries,
         )
 
     def _parameter_owners(self):

@@ -12,6 +12,8 @@ References
    of the Royal Statistical Society B 44 (1982) 226-233.
 """
 
+from itertools import repeat
+
 import numpy as np
 from scipy import linalg
 from sklearn.utils import gen_batches
@@ -48,6 +50,8 @@ class MixtureLikelihood:
         Which rows share one expert; the gate's design then has a row for each subject.
     known : ndarray of shape (n_units,), default=None
         Numbers of the experts that are known, of rows or subjects; -1 for the others.
+    entries : list of ndarray, default=None
+        Bounds that targets have to be in to be seen at all, as the terms of each expert take them.
     owners : sequence, default=None
         For each parameter of the experts, one expert after the other, who owns it: parameters
         of the same owner are one. None is that each is its own.
@@ -63,7 +67,8 @@ class MixtureLikelihood:
     """
 
     def __init__(
-        self, terms, design, targets, gate_design, weight, subjects=None, owners=None, known=None
+        self, terms, design, targets, gate_design, weight, subjects=None, owners=None, known=None,
+        entries=None,
     ):  # fmt: skip
         self.terms, self.design, self.targets = terms, design, targets
         self.gate_design, self.weight, self.n_experts = gate_design, weight, len(terms)
@@ -78,6 +83,11 @@ class MixtureLikelihood:
         self.free, number = np.unique(places, return_inverse=True)
         self.size = len(self.free)
         self.spread = np.eye(self.size)[number]
+        self.seen = None  # the likelihood of being seen, of the same parameters
+        if entries is not None:
+            self.seen = MixtureLikelihood(
+                terms, design, entries, gate_design, weight, owners=owners
+            )
 
     def split(self, theta):
         """Parameters of each expert, a list, and those of the gate."""
@@ -87,7 +97,8 @@ class MixtureLikelihood:
     def value(self, theta):
         """The log-likelihood."""
         with np.errstate(over="ignore", invalid="ignore"):  # too long a step is tried, not taken
-            return sum(block.log_likelihood() for block in self._blocks(theta))
+            value = sum(block.log_likelihood() for block in self._blocks(theta))
+        return value if self.seen is None else value - self.seen.value(theta)
 
     def derivatives(self, theta):
         """Log-likelihood, gradient (size,) and observed information (size, size)."""
@@ -100,13 +111,18 @@ class MixtureLikelihood:
             gradient += block.unit_weight @ scores
             information += scores.T @ (scores * block.unit_weight[:, None])
             information -= block.curvature()
-        return value, self.spread.T @ gradient, self.spread.T @ information @ self.spread
+        found = value, self.spread.T @ gradient, self.spread.T @ information @ self.spread
+        if self.seen is None:
+            return found
+        return tuple(a - b for a, b in zip(found, self.seen.derivatives(theta), strict=True))
 
     def outer_scores(self, theta):
         """Sum of ``weight**2 * score score^T`` over rows, or of subjects, (size, size)."""
         outer = np.zeros((self.size, self.size))
-        for block in self._blocks(theta):
-            weighted = block.scores() @ self.spread * block.unit_weight[:, None]
+        every_seen = repeat(None) if self.seen is None else self.seen._blocks(theta)
+        for block, seen in zip(self._blocks(theta), every_seen, strict=False):
+            scores = block.scores() if seen is None else block.scores() - seen.scores()
+            weighted = scores @ self.spread * block.unit_weight[:, None]
             outer += weighted.T @ weighted
         return outer
 

@@ -157,6 +157,7 @@ class InferringMixture:
         subject=None,
         upper=None,
         expert=None,
+        entry=None,
         cov="observed",
         level=0.95,
         by="regime",
@@ -211,9 +212,9 @@ class InferringMixture:
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights. For "observed" a row of weight 2 is two rows; for "sandwich" it is
             one, which stands for two of the population.
-        exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
+        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; numbers of experts that are known.
+            share one expert; upper bounds of censored targets; experts that are known; entry times.
             The sandwich allows for any dependence within a subject. Upper bounds are for
             "gaussian", "log_normal", "weibull", "log_logistic" and "gamma".
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
@@ -256,7 +257,7 @@ class InferringMixture:
         check_is_fitted(self)
         check_options(self, cov, level)
         is_pooled = self.likelihood_.averages_experts
-        metadata, df = RowMetadata(exposure, trials, subject, upper, expert), np.inf
+        metadata, df = RowMetadata(exposure, trials, subject, upper, expert, entry), np.inf
         estimates = estimates_of(self, X, y, sample_weight, metadata)
         likelihood = estimates.likelihood
         if cov == "bootstrap":

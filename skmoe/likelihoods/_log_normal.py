@@ -81,7 +81,7 @@ class LogNormal(CensoredErrors, ScaledErrors):
     def log_probability(self, bounds, prediction):
         lower, upper = self._on_scale(bounds.lower), self._on_scale(bounds.upper)
         logarithm = GaussianComponents(prediction, self.scale_)
-        log_jacobian = np.where(lower == upper, -lower, 0.0)
+        log_jacobian = np.where((lower == upper) & np.isfinite(lower), -lower, 0.0)
         return logarithm.log_between(lower[:, None], upper[:, None]) + log_jacobian[:, None]
 
     def _on_scale(self, bound):

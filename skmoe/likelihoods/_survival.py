@@ -1,6 +1,7 @@
 """Durations around the prediction of an expert, with or without an event."""
 
 import numpy as np
+from scipy import special
 
 from .._families.log_logistic import LogLogisticFamily
 from .._families.weibull import WeibullFamily
@@ -75,6 +76,12 @@ class Weibull(_Durations):
             hazard = np.where(width > SMALLEST_WIDTH, start + 1 - less, start + 0.5 * width)
         return np.clip(components.location * hazard ** (1 / self.shape_), low, high), None
 
+    def middle_target(self, targets, shares, prediction):
+        # The mean of their powers, of which the largest is one.
+        largest = targets.max(axis=0)
+        powers = (shares * (targets / largest) ** self.shape_).sum(axis=0)
+        return largest * powers ** (1 / self.shape_)
+
 
 class LogLogistic(_Durations):
     r"""Durations whose logarithm has logistic errors, so that the odds of an event are a power.
@@ -132,3 +139,13 @@ class LogLogistic(_Durations):
         beyond = np.logaddexp(components.logsf(low), components.logsf(high))
         target = median * np.exp((below - beyond) / self.shape_)
         return np.clip(target, low, high), None
+
+    def middle_target(self, targets, shares, prediction):
+        # Of the mean probability below them: the density is as steep there, and falls faster.
+        median = means_of(self, prediction)
+        components = self.family.components(median, self.shape_)
+        below, beyond = (
+            special.logsumexp(each, axis=0, b=shares)
+            for each in (components.logcdf(targets), components.logsf(targets))
+        )
+        return median * np.exp((below - beyond) / self.shape_)

@@ -61,6 +61,7 @@ def select_n_experts(
     trials: ArrayLike | None = None,
     subject: ArrayLike | None = None,
     upper: ArrayLike | None = None,
+    entry: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = None,

@@ -26,9 +26,10 @@ def lint(session):
 
 @nox.session
 def types(session):
-    """Types of all that is public, as an editor finds them."""
+    """Types of all that is public, as an editor finds them, and whether they agree."""
     session.install(".", "--group", "types")
     session.run("pyright", "--verifytypes", "skmoe", "--ignoreexternal")
+    session.run("mypy")
 
 
 @nox.session

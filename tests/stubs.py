@@ -189,7 +189,8 @@ def parameters_of(name, owner, function):
         docs += [vars(base)[name].__doc__ for base in owner.__mro__ if name in vars(base)]
     types = {}
     for doc in docs:
-        for parameter in documented(doc)["Parameters"]:
+        said = documented(doc)
+        for parameter in said["Parameters"] + said["Attributes"] * (name == "__init__"):
             for one in parameter.name.split(","):
                 types.setdefault(one.strip().lstrip("*"), annotation(parameter.type))
     found, is_bare = [], False
@@ -255,11 +256,21 @@ def type_of(value):
     return type(value).__name__ if isinstance(value, (bool, int, str)) else "Any"
 
 
+def documented_attributes(kind):
+    """Types of the attributes that the docstring of a class tells of."""
+    return {
+        name.strip().strip("`"): annotation(one.type)
+        for one in documented(kind.__doc__)["Attributes"]
+        for name in one.name.split(",")
+    }
+
+
 def bases_of(kind):
     """Public classes that a class derives from."""
     found = []
     for base in kind.__bases__:
-        if homes().get(base.__name__) and base.__module__.startswith("skmoe"):
+        home = homes().get(base.__name__)
+        if home and getattr(importlib.import_module(home), base.__name__) is base:
             found.append(base)
         elif base.__module__.startswith("skmoe"):
             found += bases_of(base)
@@ -273,12 +284,8 @@ def bases_of(kind):
 def class_stub(kind):
     """A class with its attributes and methods, but for those that it inherits."""
     bases = bases_of(kind)
-    said = documented(kind.__doc__)
-    attributes, methods = {}, []
-    for one in said["Attributes"]:
-        attributes |= dict.fromkeys(
-            [name.strip().strip("`") for name in one.name.split(",")], annotation(one.type)
-        )
+    attributes, methods = documented_attributes(kind), []
+    inherited = {k: v for base in bases for k, v in documented_attributes(base).items()}
     if inspect.isfunction(kind.__init__):
         pairs = [x.partition(": ") for x in parameters_of("__init__", kind, kind.__init__)]
         types = {name: rest.partition(" = ")[0] for name, _, rest in pairs}
@@ -294,7 +301,8 @@ def class_stub(kind):
         function = function_of(member)
         if function is None:
             is_setter = name.startswith("set_")
-            attributes.setdefault(name, "Callable[..., Any]" if is_setter else type_of(member))
+            of = "Callable[..., Any]" if is_setter else inherited.get(name) or type_of(member)
+            attributes.setdefault(name, of)
         elif isinstance(member, (property, functools.cached_property)):
             of = attributes.pop(name, None) or result(name, function)
             methods.append(f"    @property\n    def {name}(self) -> {of}: ...")

@@ -50,3 +50,8 @@ def test_signatures_keep_their_order_and_defaults(made):
         )
         assert list(ours) == list(theirs)
         assert [p.kind for p in ours.values()] == [p.kind for p in theirs.values()]
+
+
+def test_a_private_base_is_not_taken_for_a_public_class_of_its_name(made):
+    text = next(text for path, text in made.items() if path.parent.name == "likelihoods")
+    assert "class BaseLikelihood(BaseEstimator):" in text

@@ -1,10 +1,8 @@
 # Made by tests/stubs.py.
 # ruff: noqa
 # fmt: off
-import numpy as np
 from collections.abc import Sequence
 from typing import Any, Literal
-from skmoe.likelihoods import BaseLikelihood
 
 __all__ = [
     "Plan",
@@ -30,18 +28,18 @@ class Plan:
     is_number_of_plain: Any
     def __init__(
         self,
-        training: Any,
-        n_experts: int,
-        most_experts: Any,
-        experts: np.ndarray | None,
-        gate: Any,
-        likelihood: BaseLikelihood,
-        predictions: Any,
-        reasons: Any,
-        most_expert_fits: Any,
-        findings: Any = ...,
+        training: Literal["em", "pooled", "stack", "specialists"],
+        n_experts: int | None,
+        most_experts: int,
+        experts: str,
+        gate: str,
+        likelihood: str,
+        predictions: str,
+        reasons: dict[Any, Any],
+        most_expert_fits: int | None,
+        findings: list[str] = ...,
         request: Any = None,
-        n_regimes: Any = None,
+        n_regimes: int | None = None,
         is_automatic: Any = True,
         is_default_gate: Any = True,
         n_rows: Any = 0.0,

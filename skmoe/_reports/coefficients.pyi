@@ -15,6 +15,11 @@ class CoefficientTable:
     values: np.ndarray
     note: str
     def __init__(
-        self, experts: np.ndarray | None, parts: Any, terms: Any, values: np.ndarray, note: Any = ""
+        self,
+        experts: list[str],
+        parts: list[str],
+        terms: list[str],
+        values: np.ndarray,
+        note: str = "",
     ) -> None: ...
     def to_frame(self) -> Any: ...

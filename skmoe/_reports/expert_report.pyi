@@ -18,13 +18,13 @@ class ExpertReport:
     is_sparse: bool
     def __init__(
         self,
-        columns: np.ndarray,
-        overlap: Any,
-        optima: Any,
-        balance: Any,
-        notes: Any = ...,
+        columns: dict[Any, Any],
+        overlap: np.ndarray,
+        optima: list[dict[Any, Any]],
+        balance: dict[Any, Any],
+        notes: list[str] = ...,
         *,
-        plan: Any = None,
-        is_sparse: Any = False,
+        plan: str | None = None,
+        is_sparse: bool = False,
     ) -> None: ...
     def to_frame(self) -> Any: ...

@@ -14,9 +14,9 @@ class ExpertProfiles:
     kind: Literal["expert", "regime"]
     def __init__(
         self,
-        profiles: Any,
-        outputs: Any,
-        of_classes: Any,
-        kind: Literal["pit", "experts", "coverage"] = "expert",
+        profiles: list[Any],
+        outputs: list[str],
+        of_classes: bool,
+        kind: Literal["expert", "regime"] = "expert",
     ) -> None: ...
     def to_frame(self) -> Any: ...

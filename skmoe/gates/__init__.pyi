@@ -147,7 +147,7 @@ class GaussianGate(BaseGate):
     target_load: ArrayLike | None
     can_be_pooled: bool
     can_sample: bool
-    objective: str
+    objective: Literal["conditional", "joint"]
     set_fit_request: Callable[..., Any]
     set_score_request: Callable[..., Any]
     takes_load_prior: bool

@@ -7,7 +7,6 @@ from typing import Any, Literal, Self
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from skmoe.distributions import GaussianComponents
-from skmoe.inference import SubjectEffects
 
 __all__ = [
     "BaseLikelihood",
@@ -93,7 +92,7 @@ class PredictorTerms(ExpertTerms):
     def score(self) -> float: ...
     def second(self) -> list[Any]: ...
 
-class BaseLikelihood(SubjectEffects, BaseEstimator):
+class BaseLikelihood(BaseEstimator):
     family: Any
     takes_exposure: bool
     takes_trials: bool
@@ -127,10 +126,12 @@ class BaseLikelihood(SubjectEffects, BaseEstimator):
     is_ordered: bool
     zero_expert: str | None
     df_: Any
+    relative_factor_: Any
     def at(self, point: np.ndarray) -> BaseLikelihood: ...
     def censored_terms(self) -> type | None: ...
     def check_values(self, y: np.ndarray) -> None: ...
     def components(self, prediction: np.ndarray, experts: np.ndarray | None = None) -> Any: ...
+    def effects_of(self, X: Any) -> np.ndarray | None: ...
     def expected_target(
         self, bounds: Any, prediction: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]: ...
@@ -160,6 +161,7 @@ class BaseLikelihood(SubjectEffects, BaseEstimator):
     ) -> np.ndarray: ...
     @property
     def n_parameters_(self) -> Any: ...
+    def of_columns(self, n_columns: int, names: Sequence[str | None]) -> BaseLikelihood: ...
     def of_expert(self, k: int) -> tuple[BaseLikelihood, int]: ...
     def point(self) -> np.ndarray | None: ...
     def pooled(self) -> BaseLikelihood | None: ...
@@ -216,7 +218,7 @@ class Categorical(BaseLikelihood):
     has_scale_free_mean: bool
     has_sums: bool
     learns_batches: bool
-    per_expert: Any
+    per_expert: tuple[str, ...]
     target_dtype: Any
     def __init__(
         self,
@@ -273,9 +275,9 @@ class Beta(BaseLikelihood):
     family: Any
     has_scale_free_mean: bool
     has_sums: bool
-    learned_logs: Any
+    learned_logs: tuple[str, ...]
     looks_at_target: bool
-    per_expert: Any
+    per_expert: tuple[str, ...]
     def check_values(self, y: np.ndarray) -> None: ...
     def components(
         self,
@@ -519,9 +521,9 @@ class RandomEffects(BaseLikelihood):
     effect_numbers_: Any
     has_scale_free_mean: bool
     has_sums: bool
-    learned_logs: Any
-    learned_values: Any
-    per_expert: Any
+    learned_logs: tuple[str, ...]
+    learned_values: tuple[str, ...]
+    per_expert: tuple[str, ...]
     stands_alone: bool
     takes_subjects: bool
     def __init__(
@@ -586,7 +588,7 @@ class Gaussian(BaseLikelihood):
     can_be_stacked: bool
     df_: Any
     has_scale_free_mean: bool
-    learned_logs: Any
+    learned_logs: tuple[str, ...]
     def __init__(
         self, scale: Any = "expert", *, covariance: Literal["diag", "full"] = "diag"
     ) -> None: ...
@@ -681,8 +683,8 @@ class Laplace(BaseLikelihood):
     has_sums: bool
     is_reweighted: bool
     is_robust: bool
-    learned_logs: Any
-    per_expert: Any
+    learned_logs: tuple[str, ...]
+    per_expert: tuple[str, ...]
     @property
     def at_floor_(self) -> Any: ...
     def components(
@@ -724,9 +726,9 @@ class LogNormal(BaseLikelihood):
     df_: Any
     has_scale_free_mean: bool
     has_sums: bool
-    learned_logs: Any
+    learned_logs: tuple[str, ...]
     looks_at_target: bool
-    per_expert: Any
+    per_expert: tuple[str, ...]
     @property
     def at_floor_(self) -> Any: ...
     def censored_terms(self) -> type | None: ...
@@ -780,9 +782,9 @@ class SkewNormal(BaseLikelihood):
     has_scale_free_mean: bool
     has_sums: bool
     is_reweighted: bool
-    learned_logs: Any
-    learned_values: Any
-    per_expert: Any
+    learned_logs: tuple[str, ...]
+    learned_values: tuple[str, ...]
+    per_expert: tuple[str, ...]
     @property
     def at_floor_(self) -> Any: ...
     def components(
@@ -828,9 +830,9 @@ class SkewT(BaseLikelihood):
     has_sums: bool
     is_reweighted: bool
     is_robust: bool
-    learned_logs: Any
-    learned_values: Any
-    per_expert: Any
+    learned_logs: tuple[str, ...]
+    learned_values: tuple[str, ...]
+    per_expert: tuple[str, ...]
     def __init__(self, df: float | Literal["estimate"] = 4.0) -> None: ...
     @property
     def at_floor_(self) -> Any: ...
@@ -935,7 +937,7 @@ class ZeroInflated(BaseLikelihood):
     has_sums: bool
     is_reweighted: bool
     looks_at_target: bool
-    zero_expert: str
+    zero_expert: str | None
     def __init__(self, likelihood: str | BaseLikelihood = "poisson") -> None: ...
     def at(self, point: np.ndarray) -> BaseLikelihood: ...
     @property
@@ -990,9 +992,9 @@ class Gamma(BaseLikelihood):
     family: Any
     has_scale_free_mean: bool
     has_sums: bool
-    learned_logs: Any
+    learned_logs: tuple[str, ...]
     looks_at_target: bool
-    per_expert: Any
+    per_expert: tuple[str, ...]
     takes_upper: bool
     def censored_terms(self) -> type | None: ...
     def check_values(self, y: np.ndarray) -> None: ...
@@ -1059,9 +1061,9 @@ class NegativeBinomial(BaseLikelihood):
     has_scale_free_mean: bool
     has_sums: bool
     is_reweighted: bool
-    learned_logs: Any
+    learned_logs: tuple[str, ...]
     looks_at_target: bool
-    per_expert: Any
+    per_expert: tuple[str, ...]
     takes_exposure: bool
     def check_values(self, y: np.ndarray) -> None: ...
     def components(
@@ -1167,8 +1169,8 @@ class StudentT(BaseLikelihood):
     has_sums: bool
     is_reweighted: bool
     is_robust: bool
-    learned_logs: Any
-    per_expert: Any
+    learned_logs: tuple[str, ...]
+    per_expert: tuple[str, ...]
     def __init__(self, df: float | Literal["estimate"] = 4.0) -> None: ...
     @property
     def at_floor_(self) -> Any: ...
@@ -1226,9 +1228,9 @@ class LogLogistic(BaseLikelihood):
     family: Any
     has_scale_free_mean: bool
     has_sums: bool
-    learned_logs: Any
+    learned_logs: tuple[str, ...]
     looks_at_target: bool
-    per_expert: Any
+    per_expert: tuple[str, ...]
     takes_upper: bool
     def censored_terms(self) -> type | None: ...
     def check_values(self, y: np.ndarray) -> None: ...
@@ -1293,9 +1295,9 @@ class Weibull(BaseLikelihood):
     family: Any
     has_scale_free_mean: bool
     has_sums: bool
-    learned_logs: Any
+    learned_logs: tuple[str, ...]
     looks_at_target: bool
-    per_expert: Any
+    per_expert: tuple[str, ...]
     takes_upper: bool
     def censored_terms(self) -> type | None: ...
     def check_values(self, y: np.ndarray) -> None: ...

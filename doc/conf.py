@@ -56,6 +56,13 @@ html_theme_options = {
 }
 if "Repository" in addresses:
     html_theme_options["github_url"] = repository
+if html_baseurl:  # each version has a folder there; pages.py writes the list of them
+    html_theme_options["switcher"] = {
+        "json_url": f"{html_baseurl.rstrip('/')}/dev/_static/switcher.json",
+        "version_match": "dev" if "dev" in release else release,
+    }
+    html_theme_options["check_switcher"] = False  # not before the first version is there
+    html_theme_options["navbar_end"] = ["version-switcher", "theme-switcher", "navbar-icon-links"]
 ALONE = ["index", "install", "howto", "comparison", "questions", "glossary", "changelog"]
 ALONE += ["guide/training", "**/plot_five_minutes"]
 html_sidebars = {page: [] for page in ALONE}  # pages without neighbours in their section

@@ -1,6 +1,7 @@
 """What the site has beside Sphinx: thumbnails of one panel, pictures for phones, examples first."""
 
 import html
+import json
 import re
 from pathlib import Path
 
@@ -71,7 +72,49 @@ def example_first(app, what, name, obj, options, lines):
         lines[parameters:end] = lines[begin:end] + [""] + lines[parameters:begin]
 
 
+# Addresses that people type or that moved, and where they lead; add one where a page moves.
+REDIRECTS = {
+    "api/index": "api",
+    "benchmarks": "benchmarks/index",
+    "examples": "auto_examples/index",
+    "faq": "questions",
+    "guide": "guide/index",
+    "user_guide": "guide/index",
+}
+
+
+def versions(changelog, documentation):
+    """Entries of the switcher: what is in development, and all that was released, newest first."""
+    numbers = re.findall(r"(?m)^## (\d\S*) \(\d", changelog)
+    entries = [{"name": "dev", "version": "dev", "url": f"{documentation}/dev/"}]
+    for number in numbers:
+        url = f"{documentation}/{number}/"
+        entries.append({"name": number, "version": number, "url": url})
+    if numbers:
+        entries[1] |= {"name": f"{numbers[0]} (stable)", "preferred": True}
+    return entries
+
+
+def write_files(app, exception):
+    """Write redirects, and the versions that the switcher reads at the address of the site."""
+    if exception or app.builder.name != "html":
+        return
+    root = Path(app.outdir)
+    for old, new in REDIRECTS.items():
+        place = root / f"{old}.html"
+        target = "../" * old.count("/") + f"{new}.html"
+        place.write_text(
+            f'<!doctype html><title>Moved</title><link rel="canonical" href="{target}">'
+            f'<meta http-equiv="refresh" content="0; url={target}"><a href="{target}">Moved</a>\n',
+            "utf-8",
+        )
+    changelog = Path(app.srcdir, "..", "CHANGELOG.md").read_text("utf-8")
+    entries = versions(changelog, app.config.html_baseurl.rstrip("/"))
+    (root / "_static" / "switcher.json").write_text(json.dumps(entries, indent=1), "utf-8")
+
+
 def setup(app):
+    app.connect("build-finished", write_files)
     app.connect("builder-inited", crop_thumbnails, priority=900)  # the gallery's is before
     app.connect("doctree-resolved", mark_pictures)
     app.connect("autodoc-process-docstring", example_first, priority=900)  # numpydoc's is before

@@ -52,3 +52,17 @@ def test_the_changelog_names_what_is_public(module):
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
     names = [*skmoe.__all__, *importlib.import_module(f"skmoe.{module}").__all__]
     assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_addresses_of_the_project_are_those_of_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    addresses = tuple(address.rstrip("/") for address in project.get("urls", {}).values())
+    kinds = {".cff", ".md", ".py", ".rst", ".toml", ".yaml", ".yml"}
+    built = {".git", ".nox", ".venv", "_build", "auto_examples", "build", "generated"}
+    elsewhere = []
+    for path in ROOT.rglob("*"):
+        if path.suffix in kinds and not built & set(path.relative_to(ROOT).parts):
+            text = path.read_text("utf-8")
+            found = re.findall(r"https?://(?!pypi\.org/)[\w./-]*\bskmoe\b[\w./-]*", text)
+            elsewhere += [(path.name, one) for one in found if not one.startswith(addresses)]
+    assert elsewhere == []

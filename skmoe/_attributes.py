@@ -27,6 +27,10 @@ def set_trained(mixture, model, problem, order, load, folds, dead):
     if folds not in (None, "prefit") and problem.has_arrays:
         mixture.oof_log_density_ = problem.log_norm
         mixture.oof_responsibilities_ = problem.resp[:, order]
+        pit = problem.pit(order) if mixture._classes is None else None
+        if pit is not None:
+            mixture.oof_pit_, mixture._oof_expert = pit
+            mixture._oof_weight = problem.weight
         mixture.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))
 
 

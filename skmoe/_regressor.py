@@ -20,6 +20,7 @@ from ._updates.batches import learn_rows, learns_streams
 from ._updating import UpdatableMixture
 from .distributions._arrays import check_n_draws
 from .inference._effects import MeasuringMixture
+from .inference._intervals import QuantileMixture
 from .inference._stability import RefittedMixture
 from .inference._summary import InferringMixture
 from .likelihoods import Gaussian, PerExpert, PerOutput
@@ -28,7 +29,12 @@ from .likelihoods._names import BY_NAME, unfitted
 
 @completed_by(BaseMixtureOfExperts)
 class MixtureOfExpertsRegressor(
-    RegressorMixin, InferringMixture, MeasuringMixture, RefittedMixture, UpdatableMixture
+    RegressorMixin,
+    InferringMixture,
+    MeasuringMixture,
+    QuantileMixture,
+    RefittedMixture,
+    UpdatableMixture,
 ):
     r"""Mixture of experts for regression, trained by EM.
 
@@ -88,6 +94,9 @@ class MixtureOfExpertsRegressor(
         one in common are its errors; see :doc:`/guide/regimes`.
     regimes_ : list of list of str
         Names of the experts of each of these; tables and displays speak of the first as regime0.
+    oof_pit_ : ndarray of shape (n_samples,)
+        Only of continuous targets, where predictions were out of sample: the out-of-fold
+        distribution function at each training target, uniform where the mixture is calibrated.
     n_distinct_experts_ : int
         Number of the experts that have rows of their own, and are no copies of heavier ones. It
         is that of the last ``fit``; deleted by ``add_expert`` and the like.
@@ -397,51 +406,6 @@ class MixtureOfExpertsRegressor(
         check_fitted(self)
         X = check_X(self, X)
         return self._model.distribution(X, check_exposure(self, exposure, X, trials), scaled)
-
-    @block_by_block
-    def predict_quantiles(self, X, q, *, exposure=None, trials=None):
-        """Quantiles of the predictive distribution.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows.
-        q : float or array-like of shape (n_quantiles,)
-            Probabilities.
-        exposure, trials : array-like of shape (n_samples,), default=None
-            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
-
-        Returns
-        -------
-        quantiles : ndarray of shape (n_samples,) or (n_samples, n_quantiles)
-            With several outputs one last axis more.
-        """
-        return self.predict_dist(X, exposure=exposure, trials=trials).ppf(q)
-
-    @block_by_block
-    def predict_interval(self, X, level=0.9, *, exposure=None, trials=None):
-        """Central interval of the predictive distribution.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows.
-        level : float or array-like of shape (n_levels,), default=0.9
-            Probability that the interval holds.
-        exposure, trials : array-like of shape (n_samples,), default=None
-            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
-
-        Returns
-        -------
-        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_levels)
-            Lower and upper end; with several outputs one last axis more.
-        """
-        distribution = self.predict_dist(X, exposure=exposure, trials=trials)
-        if np.ndim(level) != 1:
-            return np.stack(distribution.interval(level), axis=1)
-        if not len(level):
-            raise ValueError("level must be one probability or a list of them; got an empty list.")
-        return np.stack([np.stack(distribution.interval(each), axis=1) for each in level], axis=2)
 
     @block_by_block
     def sample_y(self, X, n_samples=1, random_state=None, *, exposure=None, trials=None):

@@ -149,7 +149,7 @@ def test_density_is_the_gates_mean_of_own_and_learned_ones():
 def test_own_densities_are_out_of_fold(monkeypatch):
     X, y, _ = two_branches(150, 0)
     seen, folds = [], KFold(4)
-    monkeypatch.setattr(RegressionDensities, "take_own", lambda self, own, _: seen.append(own))
+    monkeypatch.setattr(RegressionDensities, "take_own", lambda self, own, *_: seen.append(own))
     stack(lines(), BayesianRidge(), OfDistribution(), Ridge(), cv=folds).fit(X, y)
     (own,) = seen
     assert list(own) == [0, 1, 2]
@@ -188,7 +188,7 @@ def test_out_of_fold_densities_of_em_are_those_of_mixtures_fitted_anew(monkeypat
     X, y = rng.normal(size=(150, 3)), rng.normal(size=150)  # nothing to find
     pair = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=2, random_state=0, cv=False)
     seen, folds = [], KFold(3)
-    monkeypatch.setattr(RegressionDensities, "take_own", lambda self, own, _: seen.append(own))
+    monkeypatch.setattr(RegressionDensities, "take_own", lambda self, own, *_: seen.append(own))
     moe = stack(pair, Ridge(), cv=folds).fit(X, y)
     expected = np.empty(len(y))
     for train, test in folds.split(X):

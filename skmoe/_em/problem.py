@@ -201,6 +201,14 @@ class Problem(ABC):
         """Mean probability (K,) that the finished gate gives to each expert."""
         return self.load
 
+    def pit(self, order):
+        """Distribution function at y, and number of the most probable expert, (n_samples,) each.
+
+        Numbers are those of a model, as of ``report_sums``. None where y is not continuous, or not
+        all is known.
+        """
+        return
+
     def fit_to_routing(self):
         """Fit the scales to the mixture that predicts, where that is another one."""
         return

@@ -78,7 +78,7 @@ class EstimatorExperts(Experts):
         self.stops_early = [not is_frozen(e) and stops_early(e) for e in estimators]
         self.models = None  # (n_experts, n_folds)
         self.last_fit = None  # (n_experts, n_folds): FitRows on which they were fitted
-        self.n_fits, self._of_all_rows = 0, {}
+        self.n_fits, self._of_all_rows, self._own = 0, {}, {}
         self._set_folds(folds)
         self._frozen_results = None
         self._y_shape = y.shape[1:] if classes is None else (len(classes),)
@@ -161,8 +161,7 @@ class EstimatorExperts(Experts):
         results = results | self._frozen_results
         fits = dict(plan.fits)
         for k in plan.kept:
-            own = self.own_log_density.get(k)
-            results[k] = _FittedExpert(self.models[k], self.predictions[:, k], own)
+            results[k] = _FittedExpert(self.models[k], self.predictions[:, k], self._own.get(k))
             fits[k] = self.last_fit[k]
         self.last_fit = [fits.get(k) for k in plan.originals]
         self._adopt([results[k] for k in plan.originals])
@@ -174,14 +173,19 @@ class EstimatorExperts(Experts):
             )
 
     def _adopt(self, results):
-        """Take models, predictions and log-densities of all experts."""
+        """Take models, predictions and own densities of all experts."""
         self.models = [result.models for result in results]
         self.predictions = np.stack([result.predictions for result in results], axis=1)
-        self.own_log_density = {
-            k: result.log_density
-            for k, result in enumerate(results)
-            if result.log_density is not None
-        }
+        self._own = {k: each.own for k, each in enumerate(results) if each.own is not None}
+
+    @property
+    def own_log_density(self):
+        return {k: own[:, 0] for k, own in self._own.items()}
+
+    @property
+    def own_cdf(self):
+        """As ``own_log_density``, values of the distribution function; NaN in EM."""
+        return {k: own[:, 1] for k, own in self._own.items()}
 
     def _barely_changed(self, k, fits):
         """Whether expert k would be fitted, in every fold, just about as it was fitted last.
@@ -208,17 +212,17 @@ class EstimatorExperts(Experts):
     def _by_expert(self, tasks, done):
         """What came of the tasks (FitTask), by expert."""
         results = {}
-        for task, (model, prediction, log_density) in zip(tasks, done, strict=True):
+        for task, (model, prediction, own) in zip(tasks, done, strict=True):
             if task.k not in results:
                 shape = (len(self.y), *self._y_shape)
                 results[task.k] = _FittedExpert([], np.empty(shape), None)
             result = results[task.k]
             result.models.append(model)
             result.predictions[task.test] = prediction
-            if log_density is not None:
-                if result.log_density is None:
-                    result.log_density = np.full(len(self.y), np.nan)
-                result.log_density[task.test] = log_density
+            if own is not None:
+                if result.own is None:
+                    result.own = np.full((len(self.y), 2), np.nan)
+                result.own[task.test] = own
         return results
 
     def _run(self, arguments):
@@ -340,13 +344,13 @@ class EstimatorExperts(Experts):
         return StreamedExperts(self.names, templates, fitted, self.min_responsibility, self.classes)
 
     def state(self):
-        results = self.models, self.predictions, self.own_log_density, self.own_log_prior
+        results = self.models, self.predictions, self._own, self.own_log_prior
         return self.folds, self.last_fit, results
 
     def restore(self, state):
         folds, self.last_fit, results = state
         self._set_folds(folds)
-        self.models, self.predictions, self.own_log_density, self.own_log_prior = results
+        self.models, self.predictions, self._own, self.own_log_prior = results
 
     def finish(self, resp, working=None, exposure=None, target=None):
         """The fitted experts, in a list."""
@@ -411,10 +415,10 @@ class _Plan(NamedTuple):
 class _FittedExpert:
     """Models of an expert, one for each split, and what they make of the rows.
 
-    Log-densities, if there are any, are NaN for rows of a split whose training rows are of one
-    class, so that a model without a density stands in.
+    What it says of y itself, (n_samples, 2), is NaN for rows of a split whose training rows are of
+    one class, so that a model without a density stands in.
     """
 
     models: list
     predictions: np.ndarray
-    log_density: np.ndarray | None
+    own: np.ndarray | None

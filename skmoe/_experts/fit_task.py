@@ -63,8 +63,8 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
     says whether rows that the model was fitted on are predicted out of bag; ``target`` and the
     ``floor`` of densities are as of ``EstimatorExperts``.
 
-    Returns the model, predictions (len(task.test), *y_shape), and log-densities (len(task.test),)
-    of experts with a density of their own, or None.
+    Returns the model, predictions (len(task.test), *y_shape), and, of experts with a density of
+    their own, log-densities and values of the distribution function, (len(task.test), 2), or None.
     """
     transform = None if has_own_density(estimator) else target
     rows, weights = task.fitted_on.rows, task.fitted_on.weights
@@ -82,11 +82,11 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
     if not len(task.test):
         return model, np.empty((0, *y_shape)), None
     X_test, y_test = _safe_indexing(X, task.test), y[task.test]
-    prediction, log_density = _predict(name, model, X_test, y_test, y_shape, classes, target, floor)
-    if oob and log_density is None and not (has_one_class or is_fitted):
+    prediction, own = _predict(name, model, X_test, y_test, y_shape, classes, target, floor)
+    if oob and own is None and not (has_one_class or is_fitted):
         outside, values = _checked_oob_prediction(name, model, X_fit, weights, y_shape, classes)
         prediction[rows[outside]] = values[outside]
-    return model, prediction, log_density
+    return model, prediction, own
 
 
 def _fit(estimator, last, X, y, weights, validation, is_of_all_rows):
@@ -106,19 +106,23 @@ def _fit(estimator, last, X, y, weights, validation, is_of_all_rows):
 
 
 def _predict(name, model, X, y, y_shape, classes, target, floor):
-    """Prediction of each row, and its log-density by models that have one of their own, or None."""
+    """Prediction of each row, and what models with a density of their own say of y, or None."""
     if floor is None and has_own_density(model) and classes is None:
         distribution = model.predict_dist(X)
         mean = distribution.mean()
-        return mean if target is None else target(mean), distribution.logpdf(y)
+        return mean if target is None else target(mean), _said(distribution.logpdf(y))
     if floor is not None and tells_density(model):
         with noted(f"Raised by the predictive distribution of expert {name!r}."):
             distribution = own_distribution(model, X, floor)
-            return distribution.mean(), distribution.logpdf(y)
+            return distribution.mean(), _said(distribution.logpdf(y), distribution.cdf(y))
     prediction = expert_prediction(name, model, X, y_shape, classes)
     if has_own_density(model):
-        return prediction, own_log_proba(prediction, np.searchsorted(classes, y))
+        return prediction, _said(own_log_proba(prediction, np.searchsorted(classes, y)))
     return prediction, None
+
+
+def _said(log_density, cdf=np.nan):
+    return np.stack(np.broadcast_arrays(log_density, cdf), axis=1)
 
 
 def _checked_oob_prediction(name, model, X, weights, y_shape, classes):

@@ -48,7 +48,6 @@ class ClassificationDensities(Densities):
         return choose_penalty(
             rows.weight,
             self.folds,
-            means.shape[1],
             lambda *given: rows.fit(*given)[0],
             rows.posterior,
             penalties=penalties,

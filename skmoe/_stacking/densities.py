@@ -26,6 +26,10 @@ class Candidate:
     log_density: np.ndarray
     gate: object = None  # BaseGate: fitted where it was asked for; None for proportions
     fit: object = None  # what fits its weights to columns and labels; None where it is fitted
+    # (n_samples,), out of fold: the distribution function at y, and the number of the most probable
+    # expert; None where they are not known.
+    cdf: np.ndarray | None = None
+    of_expert: np.ndarray | None = None
 
     def fitted_gate(self, Z, labels, weight):
         """The gate, by an M-step from the optimum: with the same weights, and of its own kind."""
@@ -74,10 +78,11 @@ class Densities(ABC):
         """Look at the best predictions that there are, (n, ...), before anything is judged."""
         return
 
-    def take_own(self, log_densities, means):
+    def take_own(self, log_densities, cdf, means):
         """Look at the out-of-fold log-densities that experts have of their own, a dict by number.
 
-        ``means`` (n, n_experts, ...) are the predictions of all, the stack's last.
+        ``cdf`` are the values of their distribution functions; ``means`` (n, n_experts, ...) are
+        the predictions of all, the stack's last.
         """
         return
 
@@ -90,7 +95,9 @@ class Densities(ABC):
 
     @abstractmethod
     def _judge(self, means, Z, penalties):
-        """Strength of the gate, responsibilities and log-densities; see ``choose_penalty``.
+        """Strength of the gate, and what is known out of fold; see ``choose_penalty``.
+
+        Beside responsibilities and log-densities it may be what ``Candidate`` has last.
 
         ``Z`` are standardised columns.
         """
@@ -124,12 +131,13 @@ class Densities(ABC):
         no_columns = np.empty((len(means), 0))
         return Candidate(names, means, no_columns, None, resp, log_norm - self.log_unit, gate)
 
-    def _behind(self, names, means, columns, penalties, *gate):
+    def _behind(self, names, means, columns, penalties, gate=None, fit=None):
         with few_threads(means.size):
             judged = self._judge(means, self._standardised(columns), penalties)
-        penalty, resp, log_density = judged
-        gate = () if penalty is None else gate
-        return Candidate(names, means, columns, penalty, resp, log_density - self.log_unit, *gate)
+        penalty, resp, log_density, *more = judged
+        gate, fit = (None, None) if penalty is None else (gate, fit)
+        log_density = log_density - self.log_unit
+        return Candidate(names, means, columns, penalty, resp, log_density, gate, fit, *more)
 
     def refit(self, chosen):
         """What is learned from all rows for the mixture that was chosen.

@@ -86,32 +86,36 @@ def fit_gate(Z, log_density, row_weight, penalty, start=None):
     return unpacked(result.x), -float(result.fun), bool(result.success)
 
 
-def choose_penalty(
-    weight, folds, n_components, fit, posterior, *, penalties=GATE_PENALTIES, standard_errors=0.0
-):
+def choose_penalty(weight, folds, fit, posterior, *, penalties=GATE_PENALTIES, standard_errors=0.0):
     """The strength of the gate by its out-of-fold log-density, and what is known out of fold.
 
     ``fit(rows, penalty, start)`` -> parameters, from those of the penalty before, or None;
-    ``posterior(parameters, rows)`` -> responsibilities and log-densities of rows. ``penalties`` has
+    ``posterior(parameters, rows)`` -> responsibilities and log-densities of rows, and maybe more of
+    each row. ``penalties`` has
     the simplest gate first, than which the best has to be better by so many ``standard_errors``.
     Rows of weight zero are looked at, and not learned from.
 
-    Returns the best penalty, and responsibilities (n, M) and log-densities (n,) under parameters
-    that were fitted without the fold.
+    Returns the best penalty, and what ``posterior`` says under parameters that were fitted without
+    the fold, (n, ...) each.
     """
-    resp = {penalty: np.empty((len(weight), n_components)) for penalty in penalties}
-    log_density = {penalty: np.empty(len(weight)) for penalty in penalties}
+    said = {penalty: [] for penalty in penalties}
     for train, test in folds:
         fitted, seen = None, train[weight[train] > 0]
         for penalty in penalties:  # each from the one before, none from what saw the fold
             fitted = fit(seen, penalty, fitted)
-            resp[penalty][test], log_density[penalty][test] = posterior(fitted, test)
+            said[penalty].append(posterior(fitted, test))
+    order = np.argsort(np.concatenate([test for _, test in folds]))
+    said = {
+        penalty: [np.concatenate(each)[order] for each in zip(*of_folds, strict=True)]
+        for penalty, of_folds in said.items()
+    }
+    log_density = {penalty: each[1] for penalty, each in said.items()}
     best = max(penalties, key=lambda penalty: weight @ log_density[penalty])
     gains, total = log_density[best] - log_density[penalties[0]], weight.sum()
     gain = weight @ gains
     if gain <= standard_errors * np.sqrt(weight @ (gains - gain / total) ** 2):
         best = penalties[0]
-    return best, resp[best], log_density[best]
+    return best, *said[best]
 
 
 def cross_fitted(weight, folds, fit, predict):

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import digamma, gammaln, logsumexp
+from scipy.special import digamma, gammaln, logsumexp, stdtr
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from .._kernels._exp import log
@@ -73,8 +73,10 @@ class StackedRows:
     Z: np.ndarray  # (n_samples, n_columns): standardised columns of the gate
     u: np.ndarray  # (n_samples,): log of the expected size of the error, centred
     weight: np.ndarray  # (n_samples,): weights
-    # Log-densities (n_samples,) of components that have a density of their own, by number.
+    # Of components that have a density of their own, by number: log-densities and values of the
+    # distribution function, (n_samples,) each.
     own: dict = field(default_factory=dict)
+    own_cdf: dict = field(default_factory=dict)
 
     @cached_property
     def squared_errors(self):
@@ -84,7 +86,8 @@ class StackedRows:
     def take(self, rows):
         """Some of the rows."""
         parts = (part[rows] for part in (self.y, self.means, self.Z, self.u, self.weight))
-        return StackedRows(*parts, {k: each[rows] for k, each in self.own.items()})
+        own = ({k: e[rows] for k, e in each.items()} for each in (self.own, self.own_cdf))
+        return StackedRows(*parts, *own)
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,17 @@ def posterior_of(parameters, rows, floor):
     joint = log_gate_of(parameters.intercepts, parameters.weights, rows.Z) + log_density.T
     total = logsumexp(joint, axis=1)
     return np.exp(joint - total[:, None]), total
+
+
+def cdf_of(parameters, rows, floor):
+    """Distribution function (n,) of the mixture at y, and the component of largest weight, (n,)."""
+    by_row = np.exp(np.clip(parameters.slope * rows.u, -20.0, 20.0))
+    scale = parameters.scales(floor) * by_row[:, None]
+    cdf = stdtr(parameters.df, (rows.y[:, None] - rows.means) / scale)
+    for k, own in rows.own_cdf.items():
+        cdf[:, k] = own
+    log_gate = log_gate_of(parameters.intercepts, parameters.weights, rows.Z)
+    return np.einsum("nk,nk->n", np.exp(log_gate), cdf), log_gate.argmax(axis=1)
 
 
 def negative_objective(parameters, rows, floor, centre, penalty):
@@ -246,11 +260,10 @@ def cross_fit_parameters(rows, floor, folds, penalties=GATE_PENALTIES):
         return fit_parameters(rows.take(seen), floor, penalty, start)[0]
 
     def posterior(parameters, unseen):
-        return posterior_of(parameters, rows.take(unseen), floor)
+        part = rows.take(unseen)
+        return *posterior_of(parameters, part, floor), *cdf_of(parameters, part, floor)
 
-    return choose_penalty(
-        rows.weight, folds, rows.means.shape[1], fit, posterior, penalties=penalties
-    )
+    return choose_penalty(rows.weight, folds, fit, posterior, penalties=penalties)
 
 
 def cross_fit_densities(rows, floor, folds):

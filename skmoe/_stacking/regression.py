@@ -35,7 +35,7 @@ class RegressionDensities(Densities):
         self.likelihood = StudentT(df="estimate").start(y, weight, 1)
         self.units = TargetUnits.of(y, weight, self.likelihood.floor_)
         self.y, self.log_unit = self.units.standardise(y), np.log(self.units.unit)
-        self.floor, self.own = self.likelihood.floor_, {}
+        self.floor, self.own, self.own_cdf = self.likelihood.floor_, {}, {}
 
     def standardise(self, predictions):
         return self.units.standardise(predictions)
@@ -51,7 +51,7 @@ class RegressionDensities(Densities):
         self.sizes = ErrorSizes(models, encoder, log_size, weight)
         self.log_size = self.sizes.centred(log_size)
 
-    def take_own(self, log_densities, means):
+    def take_own(self, log_densities, cdf, means):
         """Keep those that beside the stack explain more than learned scales and tails do."""
         if not log_densities:
             return
@@ -60,7 +60,7 @@ class RegressionDensities(Densities):
             own = own + self.log_unit
             gain = np.logaddexp(own, learned[:, -1]) - np.logaddexp(learned[:, k], learned[:, -1])
             if 0 < weight @ gain < np.inf:
-                self.own[k] = own
+                self.own[k], self.own_cdf[k] = own, cdf[k]
 
     def stack(self, predictions, fitted):
         weight, middle, unit = self.data.weight, self.units.middle, self.units.unit
@@ -92,7 +92,9 @@ class RegressionDensities(Densities):
         return cross_fit_densities(rows, self.units.floor, self.folds)
 
     def _rows(self, means, Z):
-        return StackedRows(self.y, means, Z, self.log_size, self.data.weight, self.own)
+        return StackedRows(
+            self.y, means, Z, self.log_size, self.data.weight, self.own, self.own_cdf
+        )
 
 
 def fit_combination(predictions, y, weight):

@@ -35,6 +35,10 @@ class Stacked:
     objective: float  # penalised log-likelihood per unit of weight
     prior: float  # the log-prior in it
     converged: bool  # whether the optimiser met its tolerance
+    # (n_samples,), out of fold, or None: the distribution function at y, and the number of the most
+    # probable expert.
+    cdf: np.ndarray | None
+    of_expert: np.ndarray | None
 
     n_revived, has_arrays, working_data = None, True, ()
 
@@ -56,6 +60,10 @@ class Stacked:
     def log_prior(self):
         """Log-prior of gate and likelihood."""
         return self.prior
+
+    def pit(self, order):
+        """See ``Problem.pit``."""
+        return None if self.cdf is None else (self.cdf, np.argsort(order)[self.of_expert])
 
     def dead(self):
         """No component: one that the gate leaves out costs nothing."""
@@ -178,5 +186,7 @@ class StackedTrainer(Trainer):
             objective=objective - self.densities.log_unit,
             prior=objective * weight.sum() - weight @ log_density,
             converged=converged,
+            cdf=chosen.cdf,
+            of_expert=chosen.of_expert,
         )
         return stacked, order

@@ -32,7 +32,7 @@ class UnlikeExperts:
             stacked, stack = densities.stack(predictions, fitted)
             densities.begin(stacked)
             means = np.concatenate([predictions, stacked[:, None]], axis=1)
-            densities.take_own(experts.own_log_density, means)
+            densities.take_own(experts.own_log_density, experts.own_cdf, means)
             chosen = densities.gated([*names, STACK], means, self._default_gate)
         return chosen, [*fitted, stack], experts
 

@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe.inspection import SurvivalDisplay
 from skmoe.metrics import concordance_index
 
 rng = np.random.default_rng(0)
@@ -100,4 +101,18 @@ right.set(
     xlabel="months", ylabel="probability of no relapse so far", ylim=(0, 1)
 )
 right.legend()
+plt.show()
+
+# %%
+# Curves of the regimes, as means over all patients, beside the estimate of Kaplan and Meier, which
+# knows no regimes. The rate of relapses of the mixture falls after three months, while those of both
+# regimes still rise: most who relapse soon have done so, and leave the others behind.
+
+figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+SurvivalDisplay.from_estimator(
+    moe, X, y, upper=upper, target_name="months", ax=axes[0]
+)
+SurvivalDisplay.from_estimator(
+    moe, X, kind="hazard", target_name="months", ax=axes[1]
+)
 plt.show()

@@ -61,9 +61,8 @@ class MixtureDistribution:
             Of targets that are not noise; the same one where there is none.
         """
         components = self.components.without_noise()
-        if components is self.components:
-            return self
-        return MixtureDistribution(self.weights, components)
+        same = components is self.components
+        return self if same else MixtureDistribution(self.weights, components)
 
     def mean(self):
         """Mean.
@@ -171,10 +170,8 @@ class MixtureDistribution:
 
     def _of_each_output(self, method, *args):
         """What a method for one output says of each of them, in one last axis."""
-        outputs = range(self._y_shape()[0])
-        arrays = [[arg[:, j] for arg in args] for j in outputs]
-        answers = [getattr(self.output(j), method)(*arrays[j]) for j in outputs]
-        return np.stack(answers, axis=1)
+        asked = [getattr(self.output(j), method) for j in range(self._y_shape()[0])]
+        return np.stack([ask(*(arg[:, j] for arg in args)) for j, ask in enumerate(asked)], axis=1)
 
     def std(self):
         """Standard deviation.
@@ -199,9 +196,7 @@ class MixtureDistribution:
         log_density : ndarray of shape (n_samples,)
             Natural logarithm; joint over the outputs.
         """
-        with np.errstate(divide="ignore"):
-            log_weights = np.log(self.weights)
-        return special.logsumexp(log_weights + self.components.logpdf(self._expand(y)), axis=1)
+        return special.logsumexp(self.components.logpdf(self._expand(y)), b=self.weights, axis=1)
 
     @available_if(lambda self: self.discrete)
     def logpmf(self, y):
@@ -279,6 +274,22 @@ class MixtureDistribution:
             Probability of a value above y, for each output alone.
         """
         return self._weigh(self.components.sf(self._expand(y)))
+
+    def hazard(self, y):
+        """Rate of events at y where there was none before: the density over ``sf``.
+
+        Parameters
+        ----------
+        y : float or array-like of shape (n_samples,)
+            Where to look, one value for each row or one for all.
+
+        Returns
+        -------
+        hazard : ndarray of shape (n_samples,)
+            Events for each unit of y.
+        """
+        beyond = special.logsumexp(self.components.logsf(self._expand(y)), b=self.weights, axis=1)
+        return np.exp(self.logpdf(y) - beyond)
 
     def ppf(self, q):
         """Quantiles, searched between the components' smallest and largest.

@@ -18,6 +18,7 @@ from ._predictive import PredictiveDisplay
 from ._responsibility import ResponsibilityDisplay
 from ._selection import ExpertSelectionDisplay
 from ._stability import StabilityDisplay
+from ._survival import SurvivalDisplay
 
 __all__ = [
     "CalibrationDisplay",
@@ -31,4 +32,5 @@ __all__ = [
     "PredictiveDisplay",
     "ResponsibilityDisplay",
     "StabilityDisplay",
+    "SurvivalDisplay",
 ]

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 from skmoe.model_selection import ExpertSelection
 from skmoe.distributions import MixtureDistribution
+from skmoe import MixtureOfExpertsRegressor
 from skmoe.inference import Stability
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "PredictiveDisplay",
     "ResponsibilityDisplay",
     "StabilityDisplay",
+    "SurvivalDisplay",
 ]
 
 class CalibrationDisplay:
@@ -387,3 +389,45 @@ class StabilityDisplay:
         ax: Any = None,
     ) -> StabilityDisplay: ...
     def plot(self, ax: Any = None) -> StabilityDisplay: ...
+
+class SurvivalDisplay:
+    lines_: list[Any]
+    kaplan_meier_: Any
+    axes_: np.ndarray
+    ax_: Any
+    figure_: Any
+    target_name: str
+    times: np.ndarray
+    curves: np.ndarray
+    mixture: np.ndarray
+    names: list[str]
+    kind: Literal["survival", "hazard"]
+    steps: np.ndarray | None
+    def __init__(
+        self,
+        *,
+        times: np.ndarray,
+        curves: np.ndarray,
+        mixture: np.ndarray,
+        names: list[str],
+        kind: Literal["survival", "hazard"] = "survival",
+        steps: np.ndarray | None = None,
+        target_name: str = "y",
+    ) -> None: ...
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: MixtureOfExpertsRegressor,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        upper: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        times: ArrayLike | None = None,
+        kind: Literal["survival", "hazard"] = "survival",
+        by: Literal["regime", "expert"] = "regime",
+        target_name: str = "y",
+        ax: Any = None,
+    ) -> SurvivalDisplay: ...
+    def plot(self, ax: Any = None) -> SurvivalDisplay: ...

@@ -287,6 +287,12 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         ------
         ValueError
             If data or parameters cannot be used. The mixture is then as it was before.
+
+        Examples
+        --------
+        >>> moe = moe.fit(X, y, sample_weight=np.ones(len(y)))
+        >>> len(moe.experts_)
+        2
         """
         tasks = FitTasks(self, X, y, sample_weight)
         metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)

@@ -360,6 +360,11 @@ class MixtureOfExpertsClassifier(
         -------
         proba : ndarray of shape (n_samples, n_classes)
             Rows sum to one; columns follow ``classes_``.
+
+        Examples
+        --------
+        >>> moe.predict_proba([[0.5, 0.5]]).round(1)
+        array([[0., 1.]])
         """
         check_fitted(self)
         return self._model.proba(check_X(self, X))
@@ -382,6 +387,11 @@ class MixtureOfExpertsClassifier(
         -------
         y : ndarray of shape (n_rows, n_samples)
             Classes.
+
+        Examples
+        --------
+        >>> moe.sample_y([[0.5, 0.5]], random_state=0)
+        array([['same']], dtype='<U6')
         """
         check_n_draws("n_samples", n_samples)
         proba = self.predict_proba(X)
@@ -400,6 +410,11 @@ class MixtureOfExpertsClassifier(
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
             Columns follow ``classes_``.
+
+        Examples
+        --------
+        >>> moe.predict_log_proba([[0.5, 0.5]]).argmax(axis=1)
+        array([1])
         """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
@@ -417,6 +432,11 @@ class MixtureOfExpertsClassifier(
         -------
         label : ndarray of shape (n_samples,)
             Elements of ``classes_``.
+
+        Examples
+        --------
+        >>> moe.predict([[0.5, 0.5]])
+        array(['same'], dtype='<U6')
         """
         best = np.argmax(self.predict_proba(X), axis=1)
         return self.classes_[best]
@@ -434,6 +454,11 @@ class MixtureOfExpertsClassifier(
         -------
         labels : ndarray of shape (n_samples, n_experts)
             Elements of ``classes_``.
+
+        Examples
+        --------
+        >>> moe.predict_experts([[0.5, 0.5]]).shape  # the class of each expert
+        (1, 2)
         """
         check_fitted(self)
         proba = self._model.expert_predictions(check_X(self, X))
@@ -455,6 +480,11 @@ class MixtureOfExpertsClassifier(
         -------
         score : float
             Share of rows, by weight, whose class is predicted.
+
+        Examples
+        --------
+        >>> moe.score(X, y) > 0.95
+        True
         """
         if is_out_of_core(X):
             check_fitted(self)

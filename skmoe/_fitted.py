@@ -55,6 +55,11 @@ class FittedMixture:
         proba : ndarray of shape (n_samples, n_experts)
             Rows sum to one. With ``top_k`` zero for all experts but the k most probable, which
             are renormalised.
+
+        Examples
+        --------
+        >>> moe.gate_proba(X[:3]).sum(axis=1).round(6)
+        array([1., 1., 1.])
         """
         check_fitted(self)
         routes = self._model.routes(check_X(self, X))
@@ -87,13 +92,17 @@ class FittedMixture:
             If the capacity factor is not positive.
         TypeError
             If there is one, which ranks all rows, and these are not in memory.
+
+        Examples
+        --------
+        >>> moe.route(X[:3])[0].shape  # the experts of each row, the most probable first
+        (3, 2)
         """
         check_fitted(self)
         is_number = isinstance(capacity_factor, Real) and not isinstance(capacity_factor, bool)
         if capacity_factor is not None and not (is_number and capacity_factor > 0):
-            raise ValueError(
-                f"capacity_factor must be a positive number or None; got {capacity_factor!r}."
-            )
+            got = f"got {capacity_factor!r}"
+            raise ValueError(f"capacity_factor must be a positive number or None; {got}.")
         return self._model.routes(check_X(self, X)).limited(capacity_factor)
 
     @block_by_block
@@ -128,6 +137,11 @@ class FittedMixture:
         ------
         ValueError
             If the gate tells rows of a subject apart.
+
+        Examples
+        --------
+        >>> moe.responsibilities(X[:3], y[:3]).sum(axis=1).round(6)
+        array([1., 1., 1.])
         """
         metadata = RowMetadata(exposure, trials, subject, upper, expert)
         rows = check_known_rows(self, X, y, sample_weight, metadata)
@@ -164,23 +178,20 @@ class FittedMixture:
         ------
         ValueError
             If the gate tells rows of a subject apart.
+
+        Examples
+        --------
+        >>> moe.log_density(X[:3], y[:3]).shape
+        (3,)
         """
         metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
         rows = check_known_rows(self, X, y, sample_weight, metadata)
         return self._model.e_step(rows)[1]
 
     def expert_report(
-        self,
-        X=None,
-        y=None,
-        sample_weight=None,
-        *,
-        exposure=None,
-        trials=None,
-        subject=None,
-        upper=None,
-        by="regime",
-    ):
+        self, X=None, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        upper=None, by="regime",
+    ):  # fmt: skip
         """What each regime or expert does: rows, load, certainty, overlap, error, scale.
 
         Parameters
@@ -209,6 +220,11 @@ class FittedMixture:
         ------
         ValueError
             If only one of X and y is given, or neither after ``partial_fit`` or ``add_expert``.
+
+        Examples
+        --------
+        >>> print(moe.expert_report(X, y))
+        expert    load   rows   wins ...
         """
         check_fitted(self)
         metadata, groups = RowMetadata(exposure, trials, subject, upper), groups_of(self, by)
@@ -259,6 +275,12 @@ class FittedMixture:
             If the parameters cannot be counted, or are not at a maximum of the likelihood of y
             given X: cross-fitted experts, ``top_k``, ``class_weight``,
             :class:`~skmoe.gates.GaussianGate`.
+
+        Examples
+        --------
+        >>> two = moe.set_params(training="em").fit(X, y).bic(X, y)
+        >>> print(two < moe.set_params(n_experts=1).fit(X, y).bic(X, y))
+        True
         """
         log_likelihood, n_samples, n_parameters, _ = self._likelihood_terms(
             X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert, entry)
@@ -296,6 +318,12 @@ class FittedMixture:
             If the parameters cannot be counted, or are not at a maximum of the likelihood of y
             given X: cross-fitted experts, ``top_k``, ``class_weight``,
             :class:`~skmoe.gates.GaussianGate`.
+
+        Examples
+        --------
+        >>> em = moe.set_params(training="em").fit(X, y)
+        >>> print(em.aic(X, y) < em.bic(X, y))
+        True
         """
         log_likelihood, _, n_parameters, _ = self._likelihood_terms(
             X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert, entry)
@@ -339,6 +367,12 @@ class FittedMixture:
         .. [1] C. Biernacki, G. Celeux and G. Govaert, "Assessing a mixture model for clustering
            with the integrated completed likelihood", IEEE Transactions on Pattern Analysis and
            Machine Intelligence 22 (2000) 719-725.
+
+        Examples
+        --------
+        >>> em = moe.set_params(training="em").fit(X, y)
+        >>> print(em.icl(X, y) >= em.bic(X, y))
+        True
         """
         log_likelihood, n_samples, n_parameters, entropy = self._likelihood_terms(
             X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert, entry)

@@ -53,6 +53,11 @@ class ExpertParameters(
         -------
         params : dict
             ``experts__alpha`` for a single expert, ``forest__max_depth`` for a named one.
+
+        Examples
+        --------
+        >>> moe.get_params()["n_experts"]
+        2
         """
         if isinstance(self.experts, list):
             return self._get_params("experts", deep=deep)
@@ -70,6 +75,11 @@ class ExpertParameters(
         -------
         self : object
             The mixture.
+
+        Examples
+        --------
+        >>> moe.set_params(n_experts=3).n_experts
+        3
         """
         for part, current, example in (
             ("experts", self.experts, "Ridge()"),
@@ -254,6 +264,11 @@ class ExpertParameters(
         -------
         routing : MetadataRouter
             ``sample_weight`` for the mixture itself; ``groups`` for the splitter in ``cv``.
+
+        Examples
+        --------
+        >>> moe.get_metadata_routing().consumes("fit", ["sample_weight"])
+        set()
         """
         splits = offers(self.cv, "split") and not isinstance(self.cv, str)
         splitter = self.cv if splits else GroupKFold()  # what an integer becomes with groups

@@ -323,6 +323,11 @@ class MixtureOfExpertsRegressor(
         -------
         r2 : float
             1 at best.
+
+        Examples
+        --------
+        >>> moe.score(X, y) > 0.99
+        True
         """
         if is_out_of_core(X):
             check_fitted(self)
@@ -366,6 +371,11 @@ class MixtureOfExpertsRegressor(
         ValueError
             If a mean is infinite, as that of a log-normal distribution of a large scale is; or if
             both ``return_std`` and ``quantiles`` are asked for.
+
+        Examples
+        --------
+        >>> moe.predict([[2.0], [-1.0]]).round()
+        array([4., 0.])
         """
         if quantiles is not None:
             if return_std:
@@ -399,6 +409,11 @@ class MixtureOfExpertsRegressor(
         distribution : MixtureDistribution
             With ``mean``, ``std``, ``pdf``, ``cdf``, ``ppf``, ``interval``, ``hdr``, ``rvs`` and
             more.
+
+        Examples
+        --------
+        >>> moe.predict_dist([[2.0]]).cdf(4.0).round(1)
+        array([0.5])
         """
         return self._distribution(X, exposure, trials)
 
@@ -427,6 +442,11 @@ class MixtureOfExpertsRegressor(
         -------
         y : ndarray of shape (n_rows, n_samples) or (n_rows, n_outputs, n_samples)
             In the units of the target.
+
+        Examples
+        --------
+        >>> moe.sample_y([[2.0]], 100, random_state=0).mean().round()
+        np.float64(4.0)
         """
         check_fitted(self)
         X = check_X(self, X)
@@ -451,6 +471,11 @@ class MixtureOfExpertsRegressor(
         predictions : ndarray of shape (n_samples, n_experts)
             With several outputs one last axis more. In the units of the target, but logarithms
             under :class:`~skmoe.likelihoods.LogNormal`.
+
+        Examples
+        --------
+        >>> moe.predict_experts([[2.0]]).round()
+        array([[ 4., -3.]])
         """
         check_fitted(self)
         return self._model.expert_predictions(check_X(self, X))

@@ -1,6 +1,8 @@
 """Public docstrings: their examples run, and they follow numpydoc."""
 
+import copy
 import doctest
+import functools
 import importlib.util
 import inspect
 import pkgutil
@@ -8,6 +10,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from numpydoc.validate import ERROR_MSGS, validate
 
@@ -16,6 +19,11 @@ from skmoe._reports.docstrings import completed_by
 
 SETTINGS = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text("utf-8"))
 IGNORED_CHECKS = set(SETTINGS["tool"]["numpydoc_validation"]["checks"]) & set(ERROR_MSGS)
+
+MIXTURES = {
+    f"skmoe.{kind.__name__}": kind
+    for kind in (skmoe.MixtureOfExpertsRegressor, skmoe.MixtureOfExpertsClassifier)
+}
 
 
 def public_modules():
@@ -57,6 +65,14 @@ def public_methods():
     }
 
 
+@functools.cache
+def example_of(kind):
+    """What is defined after the example of a class."""
+    test = doctest.DocTestParser().get_doctest(kind.__doc__, {}, kind.__name__, None, 0)
+    doctest.DocTestRunner(verbose=False).run(test, out=lambda text: None, clear_globs=False)
+    return {name: test.globs[name] for name in ("X", "y", "moe")} | {"np": np}
+
+
 def doctests():
     finder = doctest.DocTestFinder(recurse=False)
     documented = public_modules() | public_objects() | public_methods()
@@ -73,6 +89,11 @@ def doctests():
 def test_example_prints_what_it_shows(test):
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     report = []
+    kind = test.name.rpartition(".")[0]
+    if kind in MIXTURES and "import" not in test.examples[0].source:
+        # Methods go on from the example of the class.
+        found = example_of(MIXTURES[kind])
+        test.globs.update(found | {"moe": copy.deepcopy(found["moe"])})
     runner.run(test, out=report.append)
     assert not runner.failures, "".join(report)
 
@@ -126,6 +147,13 @@ def usable_objects():
         for name, obj in public_objects().items()
         if not (inspect.isabstract(obj) or inspect.isclass(obj) and issubclass(obj, Exception))
     }
+
+
+@pytest.mark.parametrize("kind", MIXTURES)
+def test_methods_of_mixtures_show_examples(kind):
+    methods = {name: each for name, each in public_methods().items() if name.startswith(f"{kind}.")}
+    assert len(methods) > 25
+    assert [name for name, each in methods.items() if ">>>" not in inspect.getdoc(each)] == []
 
 
 @pytest.mark.parametrize("name", usable_objects())

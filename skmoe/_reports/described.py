@@ -54,6 +54,11 @@ class DescribedMixture:
         ------
         ValueError
             If an expert is not a linear model of scikit-learn.
+
+        Examples
+        --------
+        >>> moe.coefficients().to_frame().columns.tolist()
+        ['expert0', 'expert1']
         """
         check_fitted(self)
         return coefficient_table(self, by)
@@ -107,6 +112,12 @@ class DescribedMixture:
         profiles : ExpertProfiles
             Prints as a table, the largest first, and shows as HTML; ``to_frame`` has all
             columns and levels, with lifts.
+
+        Examples
+        --------
+        >>> print(moe.expert_profiles(X, y))
+        its rows ...
+        expert0: ...
         """
         check_fitted(self)
         if y is None:
@@ -144,6 +155,17 @@ class DescribedMixture:
         ------
         AttributeError
             If an expert has none.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.tree import DecisionTreeRegressor
+        >>> from skmoe import MixtureOfExpertsRegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> tree = DecisionTreeRegressor(max_depth=3)
+        >>> moe = MixtureOfExpertsRegressor(tree, n_experts=2, random_state=0)
+        >>> moe.fit(X, y).feature_importances_.shape
+        (10,)
         """
         check_fitted(self)
         lacking = [

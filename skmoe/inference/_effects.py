@@ -191,6 +191,11 @@ class MeasuringMixture:
         ----------
         .. [1] T. Bartus, "Estimation of marginal effects using margeff", Stata Journal 5 (2005)
            309-329.
+
+        Examples
+        --------
+        >>> print(moe.marginal_effects(X, y))
+        effect  std_error ...
         """
         check_is_fitted(self)
         check_options(self, cov, level)

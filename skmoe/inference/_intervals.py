@@ -31,6 +31,11 @@ class QuantileMixture:
         -------
         quantiles : ndarray of shape (n_samples,) or (n_samples, n_quantiles)
             With several outputs one last axis more.
+
+        Examples
+        --------
+        >>> moe.predict_quantiles([[2.0]], [0.05, 0.5, 0.95]).round(1)
+        array([[3.8, 4. , 4.2]])
         """
         return self.predict_dist(X, exposure=exposure, trials=trials).ppf(q)
 
@@ -79,6 +84,11 @@ class QuantileMixture:
            PNAS 118 (2021) e2107794118.
         .. [2] R. F. Barber, E. J. Candès, A. Ramdas and R. J. Tibshirani, "Predictive inference
            with the jackknife+", Annals of Statistics 49 (2021) 486-507.
+
+        Examples
+        --------
+        >>> moe.predict_interval([[2.0]], level=0.9).round(1)
+        array([[3.8, 4.2]])
         """
         if conformal is not None:
             return conformal_intervals(self, X, level, conformal, by, exposure, trials)

@@ -253,6 +253,11 @@ class InferringMixture:
            (1982) 1-25.
         .. [3] D. J. C. MacKay, "The evidence framework applied to classification networks", Neural
            Computation 4 (1992) 720-736.
+
+        Examples
+        --------
+        >>> print(moe.summary(X, y))
+        estimate  std_error ...
         """
         check_is_fitted(self)
         check_options(self, cov, level)

@@ -17,7 +17,7 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # falls; one that rises is worth a sentence in the commit.
 IN_ALL = {
     "lines of code": 27_700,
-    "lines of docstrings": 13_650,
+    "lines of docstrings": 13_850,
     "classes": 364,
     "classes of problems": 6,  # ways to train by EM
     "classes of trainers": 4,

@@ -211,6 +211,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     _buffer = None  # the first rows of a stream
     _in_fold = False  # whether it goes on, in a fold, from what was found on all rows
     _finds_regimes = True  # of no use to a stack of which it is an expert
+    _to_beat = float("-inf")  # mean log-density of the best of the other experts of such a stack
 
     @property
     def _classifies(self):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, fields
 
+import numpy as np
+
 CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs
 CROSS_FITTED_PATIENCE = 2
 INNER_STEPS = 10  # E-steps for one refit of cross-fitted experts, or around frozen ones
@@ -22,13 +24,15 @@ class Settings:
     # Whether it is one of several fits to folds, that a fit to all rows has done the search for.
     in_fold: bool = False
     finds_regimes: bool = True  # where the evidence does
+    to_beat: float = -np.inf  # mean log-density of the best other expert of the same stack
 
     @classmethod
     def of(cls, estimator):
         """The settings of an estimator."""
         params = estimator.get_params(deep=False)
         given = {field.name: params[field.name] for field in fields(cls) if field.name in params}
-        return cls(**given, in_fold=estimator._in_fold, finds_regimes=estimator._finds_regimes)
+        given |= {"finds_regimes": estimator._finds_regimes, "to_beat": estimator._to_beat}
+        return cls(**given, in_fold=estimator._in_fold)
 
     def most_iterations(self, folds, n_experts, likelihood, is_censored=False):
         """EM iterations at most."""

@@ -22,15 +22,14 @@ DIVERSE = "diverse"
 LINES = "lines"  # the default mixture, which stacks alone have a use for
 PROCESS_ROWS = 1_000  # a Gaussian process of classes takes time by their cube
 RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
+FEW_TREES, MANY_TREES = 50, 100
+MANY_ROWS = 2_000  # of fewer, there are few trees and a smaller net
 FEW_ROWS = 500  # of fewer, a tenth is too few to stop a net by
-NET_OF_FEW = {"alpha": 1.0, "max_iter": 2000}  # a penalty keeps it from fitting their noise
-NET_OF_MANY = {
-    "hidden_layer_sizes": (128, 128),
-    "batch_size": 64,
-    "learning_rate_init": 0.003,
-    "early_stopping": True,
-    "max_iter": 500,
-}
+NET_OF_CLASSES = {"alpha": 1.0, "max_iter": 2000}  # a penalty keeps it from fitting their noise
+NET_OF_FEW = {**NET_OF_CLASSES, "learning_rate_init": 0.01, "tol": 3e-4}
+STOPPED_NET = {"batch_size": 64, "early_stopping": True, "max_iter": 500}
+NET_OF_SOME = {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.005, **STOPPED_NET}
+NET_OF_MANY = {"hidden_layer_sizes": (128, 128), "learning_rate_init": 0.003, **STOPPED_NET}
 
 
 class ScaledTarget(TransformedTargetRegressor):
@@ -81,15 +80,22 @@ def diverse_experts(classifies, y=None, sample_weight=None, lines=None):
 
 def _regressors(n_rows, several_outputs):
     boosting = HistGradientBoostingRegressor()
-    net = MLPRegressor(**(NET_OF_FEW if n_rows < FEW_ROWS else NET_OF_MANY))
-    net = ScaledTarget(net, transformer=StandardScaler())
+    trees = FEW_TREES if n_rows < MANY_ROWS else MANY_TREES
+    forest = RandomForestRegressor if several_outputs else DensityForestRegressor
+    net = ScaledTarget(MLPRegressor(**_net_of(n_rows)), transformer=StandardScaler())
     return [
         ("ridge", _behind_scaler(RidgeCV(RIDGE_PENALTIES))),
         ("boosting", MultiOutputRegressor(boosting) if several_outputs else boosting),
-        ("forest", RandomForestRegressor() if several_outputs else DensityForestRegressor()),
+        ("forest", forest(trees)),
         ("net", _behind_scaler(net)),
         ("process", _behind_scaler(SmoothRegressor())),
     ]
+
+
+def _net_of(n_rows):
+    if n_rows < FEW_ROWS:
+        return NET_OF_FEW
+    return NET_OF_SOME if n_rows < MANY_ROWS else NET_OF_MANY
 
 
 def _classifiers():
@@ -97,7 +103,7 @@ def _classifiers():
         ("logistic", _behind_scaler(LogisticRegression(max_iter=1000))),
         ("boosting", HistGradientBoostingClassifier()),
         ("forest", RandomForestClassifier()),
-        ("net", _behind_scaler(MLPClassifier(**NET_OF_FEW))),
+        ("net", _behind_scaler(MLPClassifier(**NET_OF_CLASSES))),
     ]
 
 

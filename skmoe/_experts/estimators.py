@@ -22,7 +22,7 @@ from .fitting import (
     takes_sample_weight,
 )
 from .folds import OutOfBag
-from .in_folds import can_begin_on_all_rows, forgets_rows, in_fold
+from .in_folds import can_begin_on_all_rows, forgets_rows, in_fold, is_mixture
 from .linear_folds import solve_folds, solves_folds
 from .streamed import StreamedExperts
 from .traits import is_frozen, offers
@@ -93,17 +93,43 @@ class EstimatorExperts(Experts):
         with jobs(n_jobs, shared=(self.X, self.y)) as self._jobs:
             yield
 
-    def begin_mixtures(self, resp):
-        """Fit mixtures to all rows; folds go on from those that forget rows, or fit anew."""
-        everything = np.arange(len(self.y))
+    def fit_of_list(self, resp):
+        """Fit unlike experts, in folds; some go on from fits to all rows, mixtures last of all."""
         begun = [k for k, each in enumerate(self.estimators) if can_begin_on_all_rows(each)]
+        if not begun:
+            return self.fit(resp)
+        plan = self._plan(resp)
+        tasks = [t for t in plan.tasks if t.k not in begun]
+        first = [k for k in begun if not is_mixture(self.estimators[k])]
+        self._begin_on_all_rows(resp, first)
+        tasks += [t for t in plan.tasks if t.k in first]
+        done = list(self._run(self._arguments(tasks, self.estimators, self._is_oob)))
+        last = [k for k in begun if k not in first]
+        self._begin_on_all_rows(resp, last, self._best_log_density(tasks, done))
+        of_last = [t for t in plan.tasks if t.k in last]
+        done += self._run(self._arguments(of_last, self.estimators, self._is_oob))
+        self._take(plan._replace(tasks=tasks + of_last), done)
+
+    def _begin_on_all_rows(self, resp, numbers, to_beat=-np.inf):
+        """Fit some to all rows: folds go on from those that forget rows, others fit anew."""
+        everything = np.arange(len(self.y))
+        rows = [self._rows(resp, resp, None, None, k, everything) for k in numbers]
         tasks = [
-            FitTask(k, 0, self._rows(resp, resp, None, None, k, everything), None, everything[:0])
-            for k in begun
+            FitTask(k, 0, each, None, everything[:0], to_beat)
+            for k, each in zip(numbers, rows, strict=True)
         ]
         done = self._run(self._arguments(tasks, self.estimators, False))
-        self.n_fits += len(begun)
-        self._of_all_rows = {k: model for k, (model, *_) in zip(begun, done, strict=True)}
+        self.n_fits += len(tasks)
+        self._of_all_rows |= {k: model for k, (model, *_) in zip(numbers, done, strict=True)}
+
+    def _best_log_density(self, tasks, done):
+        """Of experts of numbers, out of fold, with errors of one normal distribution."""
+        if self.classes is not None or self.y.ndim > 1 or self.target is not None:
+            return -np.inf
+        results = self._by_expert(tasks, done).values()
+        squares = [self.weight @ (self.y - each.predictions) ** 2 for each in results]
+        least = min(squares, default=np.inf) / self.weight.sum()
+        return -0.5 * float(np.log(2 * np.pi * np.e * max(least, np.finfo(float).tiny)))
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """Refit the experts whose weights moved, every fold; predict the rows it did not see."""

@@ -12,7 +12,7 @@ from sklearn.utils import _safe_indexing
 from ..exceptions import noted
 from .early_stopping import fit_validated
 from .fitting import fit_again, fit_weighted
-from .in_folds import can_begin_on_all_rows, without_regimes
+from .in_folds import as_one_of_several
 from .own_density import own_distribution, tells_density
 from .prediction import expert_prediction, own_log_proba
 from .traits import has_own_density, is_frozen, offers
@@ -53,6 +53,7 @@ class FitTask(NamedTuple):
     fitted_on: FitRows  # what the expert is fitted on
     validation: FitRows | None  # rows by which boosting stops
     test: np.ndarray  # of int: numbers of the rows to predict
+    to_beat: float | None = None  # on all rows: mean log-density of the best of other experts
 
 
 def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, target, floor):
@@ -78,7 +79,7 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
         if task.validation is not None:
             validation = *task.validation.of(X, y, transform), task.validation.weights
         with noted(f"Raised by fit of expert {name!r} on {len(rows)} rows."):
-            model = _fit(estimator, last, X_fit, y_fit, weights, validation, not len(task.test))
+            model = _fit(estimator, last, X_fit, y_fit, weights, validation, task.to_beat)
     if not len(task.test):
         return model, np.empty((0, *y_shape)), None
     X_test, y_test = _safe_indexing(X, task.test), y[task.test]
@@ -89,13 +90,13 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
     return model, prediction, own
 
 
-def _fit(estimator, last, X, y, weights, validation, is_of_all_rows):
+def _fit(estimator, last, X, y, weights, validation, to_beat):
     """A fitted clone, or ``last`` after another fit; ``validation``: X, y and weights, or None."""
     if last is not None:
         return fit_again(last, X, y, weights)
     model = clone(estimator)
-    if is_of_all_rows and can_begin_on_all_rows(model):
-        without_regimes(model)
+    if to_beat is not None:
+        as_one_of_several(model, to_beat)
     if validation is not None:
         return fit_validated(model, X, y, weights, validation)
     if weights is None:

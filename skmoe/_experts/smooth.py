@@ -28,6 +28,7 @@ LAST_SAMPLE = 1_000  # a fourth of many rows, but no more than these
 LAST_STEPS = 10  # on them, from where the first ended
 EXACT_ROWS = 3_000  # with more, kernels stand around CENTRES rows
 CENTRES = 2_000
+ROWS_PER_SCALE = 10  # or more: the kernel of all rows is that of each fold
 BLOCK = 1_000  # rows whose kernels are in memory at once
 NOISE = (-14.0, 8.0)  # logarithm of the variance of the noise, in those of the process
 TINY = 1e-12
@@ -51,8 +52,15 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         Variance of the noise, in those of the process.
     """
 
+    _in_fold = False  # whether the kernel is one that was learned on all rows
+
     def __init__(self, random_state=None):
         self.random_state = random_state
+
+    @property
+    def holds_kernel_in_folds(self):
+        """Whether these are so few numbers that held-out rows may have had a say in them."""
+        return len(self.centres_) >= ROWS_PER_SCALE * len(self.length_scales_)
 
     def fit(self, X, y, sample_weight=None):
         """Learn kernel and mean."""
@@ -63,7 +71,8 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         self.unit_ = np.where(unit > 0, unit, 1.0)
         order = check_random_state(self.random_state).permutation(len(y))
         target = ((y - self.level_) / self.unit_).reshape(len(y), -1)
-        self._learn_kernel(X, target, weight, order)
+        if not self._in_fold:
+            self._learn_kernel(X, target, weight, order)
         Z = X / self.length_scales_
         if len(y) <= EXACT_ROWS:
             self.centres_, gram = Z, matern(Z, Z)[0]

@@ -19,6 +19,7 @@ from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
 from .._reports.expert_report import bound_notes
 from .calibrated import gain_of_calibration
+from .effort import BEHIND, WHOLE, effort_of
 from .many_rows import PooledRowsProblem
 from .merging import cheapest_merger, merged
 from .parts import pooled_parts
@@ -26,11 +27,7 @@ from .problem import PooledGate, PooledProblem, gate_columns
 from .regimes import RegimeSearch
 from .rivals import CLOSE, MANY, Rivals, close_numbers
 
-TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SHORT_RUN = 5  # iterations that tell good halves from bad ones, and whom to merge
-STRETCHES = (10, 10, 20, 40, 80, 160, 160)  # iterations between changes of the gate's precision
-FOLD_STRETCHES, FOLD_TOL = STRETCHES[:3], 1e-5
-STARTS_ANEW = 1  # rounds of more starts without pooling, at most: moves follow
 SAME_ALPHA = 0.1  # change of its logarithm that is none
 SLOW_RATE = 0.9  # by which gains shrink at the fastest, for all that is known
 # Loss by a merger, in units of what BIC pays for the parameters that it saves:
@@ -83,6 +80,7 @@ class PooledTrainer(Trainer):
         self.rows, self._all_data, data = rows, data, rows.alone(data)
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
         self.n_rows, self.finds_regimes = rows.n_rows, settings.finds_regimes and not rows.many
+        self.effort = effort_of(settings)
         source, design = parts.linear_design(data, expert_seed)
         if design is None:
             raise ValueError("Pooling needs dense columns: X.toarray(), or training='em'.")
@@ -127,7 +125,7 @@ class PooledTrainer(Trainer):
         else:
             best = self._new_problem(previous.shape[1]).start(previous)
             if self.settings.in_fold:
-                self._converge(best, tol=FOLD_TOL, stretches=FOLD_STRETCHES)
+                self._converge(best)
                 self.problem, self.parts = best, self._parts_of(best)
                 return
             self._note(self._converge(best))
@@ -171,8 +169,9 @@ class PooledTrainer(Trainer):
         self.notes = [choice, *bound_notes(tried, self.data.total_weight)]
         self.progress.say("All rows")
         self.problem = PooledRowsProblem(self.problem, data, self.rows.source)
-        stretches = [n_steps for n_steps in STRETCHES if n_steps <= self.settings.max_iter]
-        self._converge(self.problem, tol=self.settings.tol, stretches=stretches)
+        stretches = [n_steps for n_steps in WHOLE.stretches if n_steps <= self.settings.max_iter]
+        self.effort = replace(WHOLE, tol=self.settings.tol, stretches=stretches)
+        self._converge(self.problem)
         self.log_evidence = {}
         self._note(self.problem)
         self.parts = self.rows.finished(self.parts)
@@ -218,7 +217,7 @@ class PooledTrainer(Trainer):
     def one_line(self):
         """One expert, at its maximum."""
         problem = self._new_problem(1).start(np.ones((len(self.data.y), 1)))
-        self._climb(problem, self.settings.max_iter, tol=0.01 * TOL)
+        self._climb(problem, self.settings.max_iter, tol=0.01 * WHOLE.tol)
         return problem
 
     def _regimes(self, n_experts, to_beat=-np.inf):
@@ -242,11 +241,12 @@ class PooledTrainer(Trainer):
         likelihood = likelihood.start(data.y, data.weight, n_experts)
         gate = shallow_copy(parts.gate.trained)
         problem = make_problem(experts, gate, likelihood, data, in_sample=True)
+        most = min(self.settings.n_init, self.effort.n_init)
         trainer = Trainer(
-            problem, data, parts, self.settings,
+            problem, data, parts, replace(self.settings, n_init=most),
             folds=None, splitting=self.splitting, seed=self.seed,
         )  # fmt: skip
-        trainer.searches = STARTS_ANEW
+        trainer.searches = self.effort.searches
         self.progress.say(f"Starts of {count(n_experts)} without pooling")
         trainer.start(None)
         self._begun_with[n_experts] = trainer.few_met
@@ -344,6 +344,8 @@ class PooledTrainer(Trainer):
         if self.n_experts > 1:
             for bound in self._bounds():
                 best = self._descend(best, bound)
+                if best.evidence < self.settings.to_beat - BEHIND:
+                    return best
                 if best.experts.n_experts < bound:
                     break
             if best.experts.n_experts > 2 and 2 not in self._begun_with:
@@ -408,12 +410,13 @@ class PooledTrainer(Trainer):
     def _moves(self, problem, random_state):
         """Mixtures to try in place of one."""
         n_experts = problem.experts.n_experts
-        if n_experts > 1 and n_experts not in self._begun_with:
+        anew = self.effort.starts_anew
+        if anew and n_experts > 1 and n_experts not in self._begun_with:
             yield self._regimes(n_experts, problem.evidence)
         if n_experts < self.n_experts:
             yield from self._best_split(problem, random_state)
         for k in (n_experts + 1, n_experts - 1):
-            if 2 <= k <= self.n_experts and k not in self._begun_with:
+            if anew and 2 <= k <= self.n_experts and k not in self._begun_with:
                 yield self._regimes(k, problem.evidence)
         if n_experts > 2:
             smaller = self._merge(problem, self._cheapest_merger(problem)[1])
@@ -452,20 +455,20 @@ class PooledTrainer(Trainer):
 
     # Iterations -----------------------------------------------------------------------------
 
-    def _climb(self, problem, max_iter, tol=TOL):
+    def _climb(self, problem, max_iter, tol=WHOLE.tol):
         """Iterate at one precision of the gate; the run."""
         after = self.progress.of_search(problem.experts.n_experts)
         return run_em(problem, max_iter=max_iter, tol=tol, patience=1, after=after)
 
-    def _converge(self, problem, to_beat=-np.inf, tol=TOL, stretches=STRETCHES):
+    def _converge(self, problem, to_beat=-np.inf, tol=None):
         """Iterate, and learn the gate's precision by turns; the problem, at its best.
 
         Where gains that go on to shrink as the last one did do not lead to ``to_beat``, the run
         ends.
         """
         best, best_state = problem.evidence, problem.state()
-        for n_steps in stretches:
-            run = self._climb(problem, n_steps, tol)
+        for n_steps in self.effort.stretches:
+            run = self._climb(problem, n_steps, tol or self.effort.tol)
             is_settled = abs(problem.learn_alpha()) < SAME_ALPHA
             evidence = problem.evidence
             if evidence > best:

@@ -22,8 +22,7 @@ class UnlikeExperts:
         everything, of_experts = np.ones((len(data.y), len(names))), count(len(names))
         say(f"Fitting {of_experts} on {count(len(data.y), 'row')}, out of fold")
         with experts.side_by_side(trainer.settings.n_jobs):
-            experts.begin_mixtures(everything)
-            experts.fit(everything)
+            experts.fit_of_list(everything)
             say(f"Refitting {of_experts} on all rows")
             fitted = experts.finish(everything)
         say("Learning gate, tails and scales")

@@ -9,11 +9,15 @@ from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._experts import diverse
 from skmoe._experts.fitting import fit_weighted, takes_sample_weight
+from skmoe._experts.in_folds import as_one_of_several
+from skmoe._experts.smooth import SmoothRegressor
 
 pd = pytest.importorskip("pandas")
 
@@ -202,3 +206,33 @@ def test_several_outputs_are_learned_by_em(quick):
     with pytest.raises(ValueError, match="one output"):
         moe.set_params(training="stack").fit(X, np.column_stack([y, -y]))
     np.testing.assert_allclose(moe.predict(X)[:, 0], -moe.predict(X)[:, 1], rtol=0.1)
+
+
+# Cost ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n_columns", "n_times"), [(3, 1), (30, 4)])
+def test_a_kernel_of_few_numbers_is_learned_on_all_rows_once(monkeypatch, n_columns, n_times):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, n_columns))
+    y = np.sin(X[:, 0]) + 0.1 * rng.normal(size=150)
+    learn, kernels = SmoothRegressor._learn_kernel, []
+    monkeypatch.setattr(
+        SmoothRegressor, "_learn_kernel", lambda self, *given: kernels.append(learn(self, *given))
+    )
+    names = [("process", make_pipeline(StandardScaler(), SmoothRegressor())), ("line", Ridge())]
+    moe = MixtureOfExpertsRegressor(names, cv=3, random_state=0).fit(X, y)
+    assert len(kernels) == n_times
+    assert moe.n_expert_fits_ == 8
+
+
+def test_lines_far_behind_the_other_experts_are_not_searched_on():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(300, 1))
+    y = np.sin(9 * X[:, 0]) + 0.01 * rng.normal(size=300)
+    alone = MixtureOfExpertsRegressor(random_state=0)
+    experts = [("lines", alone), ("process", SmoothRegressor())]
+    moe = MixtureOfExpertsRegressor(experts, cv=3, random_state=0).fit(X, y)
+    assert max(moe.experts_[0].log_evidence_) == 4
+    as_one_of_several(alone, -np.inf)
+    assert max(alone.fit(X, y).log_evidence_) > 4

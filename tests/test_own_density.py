@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._experts.in_folds import as_one_of_several, in_fold
+from skmoe._experts.in_folds import in_fold
 from skmoe._experts.own_density import own_distribution
 from skmoe._stacking.regression import RegressionDensities
 from skmoe.distributions import GaussianComponents, MixtureDistribution, ScipyComponents
@@ -154,9 +154,7 @@ def test_own_densities_are_out_of_fold(monkeypatch):
     (own,) = seen
     assert list(own) == [0, 1, 2]
     expected, anew = np.empty((3, len(y))), np.empty(len(y))
-    of_all_rows = clone(lines())
-    as_one_of_several(of_all_rows, -np.inf)
-    of_all_rows.fit(X, y)
+    of_all_rows = clone(lines()).fit(X, y)
     for train, test in folds.split(X):
         bayes = BayesianRidge().fit(X[train], y[train])
         mean, std = bayes.predict(X[test], return_std=True)

@@ -80,7 +80,7 @@ class PooledTrainer(Trainer):
         self.rows, self._all_data, data = rows, data, rows.alone(data)
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
         self.n_rows, self.finds_regimes = rows.n_rows, settings.finds_regimes and not rows.many
-        self.effort = effort_of(settings)
+        self.effort = effort_of(settings, n_experts is None)
         source, design = parts.linear_design(data, expert_seed)
         if design is None:
             raise ValueError("Pooling needs dense columns: X.toarray(), or training='em'.")

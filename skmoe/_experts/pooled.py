@@ -61,7 +61,7 @@ class Coefficients:
     own_var: np.ndarray
 
 
-def pooled_coefficients(gram, cross, tau, rho):
+def pooled_coefficients(gram, cross, tau, rho, levels=None, *, has_cov=True):
     """Exact posterior of b_0 and d from sums in units of the error variances.
 
     With T = diag(tau)^(1/2), G_k and h_k the sums and M_k = I + T G_k T:
@@ -74,32 +74,97 @@ def pooled_coefficients(gram, cross, tau, rho):
 
     ``gram`` (K, q, q) is ``sum_i lambda_k w_ik x_i x_i'``, ``cross`` (K, q) ``sum_i lambda_k w_ik
     x_i y_i``; ``tau`` and ``rho`` (q,) are the prior variances of d_k and b_0. tau = 0 is one line
-    for all experts.
+    for all experts. ``levels`` (q,) are columns between which all of ``gram`` is zero, if any:
+    they are solved for the others' coefficients, which costs next to nothing. Without ``has_cov``
+    covariances are left out, and the divergence with them.
     """
-    root, shared_root, eye = np.sqrt(tau), np.sqrt(rho), np.eye(cross.shape[1])
-    factor = _factor(root[:, None] * gram * root)
-    half = _inverses(factor) * root  # L_k = half'half
+    shared_root, grams = np.sqrt(rho), Grams(gram, levels)
+    alone, half, log_det = grams.inverse(np.sqrt(tau))  # L_k = diag(alone) + half'half
     half_gram = half @ gram
-    half_cross = np.einsum("kij,kj->ki", half, cross)
-    own_cov = half.transpose(0, 2, 1) @ half
-    gain = half.transpose(0, 2, 1) @ half_gram  # L_k G_k
+
+    def own(right):  # L_k right_k
+        return alone * right + np.einsum("krj,kr->kj", half, np.einsum("krj,kj->kr", half, right))
+
+    own_cross = own(cross)
     total = gram.sum(axis=0) - np.tensordot(half_gram, half_gram, ([0, 1], [0, 1]))
-    right = cross.sum(axis=0) - np.einsum("kij,ki->j", half_gram, half_cross)
-    evidence = 0.5 * np.vdot(half_cross, half_cross) - _half_log_det(factor)
-    factor = _factor(shared_root[:, None] * total * shared_root)
-    half = _inverses(factor[None])[0] * shared_root
-    shared_cov, half_right = half.T @ half, half @ right
-    evidence += 0.5 * half_right @ half_right - _half_log_det(factor)
-    shared_mean = half.T @ half_right
-    own_mean = np.einsum("kij,kj->ki", own_cov, cross - gram @ shared_mean)
-    own_var = np.einsum("kii->ki", own_cov) + np.einsum("kij,kij->ki", gain @ shared_cov, gain)
-    rest, mean = eye - gain, shared_mean + own_mean
-    cov = own_cov + rest @ shared_cov @ rest.transpose(0, 2, 1)
-    fitted = np.einsum("kij,kj->ki", gram, mean)
-    fit = np.vdot(cross, mean) - 0.5 * (np.vdot(mean, fitted) + np.vdot(gram, cov))
-    return Coefficients(
-        mean, cov, fit - evidence, evidence, shared_mean, np.diag(shared_cov), own_mean, own_var
+    total -= grams.squared(alone)
+    right = (cross - np.einsum("kij,kj->ki", gram, own_cross)).sum(axis=0)
+    evidence = 0.5 * np.vdot(cross, own_cross) - log_det
+    of_shared, shared_half, log_det = Grams(total[None], None if tau.any() else levels).inverse(
+        shared_root
     )
+    shared_half = np.vstack([np.diag(np.sqrt(of_shared[0]))[of_shared[0] > 0], shared_half[0]])
+    half_right = shared_half @ right  # V = shared_half'shared_half
+    evidence += 0.5 * half_right @ half_right - log_det
+    shared_mean, shared_var = shared_half.T @ half_right, np.square(shared_half).sum(axis=0)
+    own_mean = own(cross - gram @ shared_mean)
+    moved = half.transpose(0, 2, 1) @ (half_gram @ shared_half.T)  # L_k G_k shared_half'
+    moved += grams.times(alone, shared_half.T)
+    own_var = alone + np.square(half).sum(axis=1)
+    mean, cov, divergence = shared_mean + own_mean, None, np.nan
+    if has_cov:
+        rest = shared_half.T - moved
+        cov = half.transpose(0, 2, 1) @ half + rest @ rest.transpose(0, 2, 1)
+        np.einsum("kii->ki", cov)[:] += alone
+        fitted = np.einsum("kij,kj->ki", gram, mean)
+        fit = np.vdot(cross, mean) - 0.5 * (np.vdot(mean, fitted) + np.vdot(gram, cov))
+        divergence = fit - evidence
+    own_var += np.square(moved).sum(axis=2)
+    return Coefficients(mean, cov, divergence, evidence, shared_mean, shared_var, own_mean, own_var)
+
+
+class Grams:
+    """Gram matrices (K, q, q) that are zero between levels (q,), if there are any."""
+
+    def __init__(self, gram, levels):
+        self.gram, self.levels = gram, levels
+        if levels is not None:
+            self.others = ~levels
+            self.of_levels = gram[:, levels]
+            self.of_levels = self.of_levels[:, :, self.others]  # (K, s, r)
+            self.mass = np.einsum("kii->ki", gram)[:, levels]
+
+    def inverse(self, root):
+        """``root (I + root G root)^-1 root`` as ``diag(alone) + half'half``, by the Schur
+        complement of levels; (K, q), (K, r, q), and half the sum of log-determinants.
+        """
+        levels, (n_grams, q, _) = self.levels, self.gram.shape
+        alone = np.zeros((n_grams, q))
+        if levels is None:
+            factor = _factor(root[:, None] * self.gram * root)
+            return alone, _inverses(factor) * root, _half_log_det(factor)
+        of_levels, of_others = root[levels], root[self.others]
+        share = 1 / (1 + of_levels**2 * self.mass)
+        scaled = of_levels[:, None] * self.of_levels * of_others
+        left = share[:, :, None] * scaled
+        rest = self.gram[:, self.others][:, :, self.others] * np.outer(of_others, of_others)
+        factor = _factor(rest - scaled.transpose(0, 2, 1) @ left)
+        inverse, half = _inverses(factor), np.empty((n_grams, factor.shape[1], q))
+        half[:, :, self.others] = inverse * of_others
+        half[:, :, levels] = -(inverse @ left.transpose(0, 2, 1)) * of_levels
+        alone[:, levels] = of_levels**2 * share
+        return alone, half, _half_log_det(factor) - 0.5 * np.log(share).sum()
+
+    def squared(self, alone):
+        """Sum over G diag(alone) G, (q, q), where all but levels have zeros in ``alone``."""
+        if self.levels is None:
+            return 0.0
+        levels, others, alone = self.levels, self.others, alone[:, self.levels]
+        squared, weighted = np.zeros(self.gram.shape[1:]), alone[:, :, None] * self.of_levels
+        squared[np.ix_(others, others)] = np.tensordot(self.of_levels, weighted, ([0, 1], [0, 1]))
+        of_levels = np.einsum("ks,ksr->sr", self.mass, weighted)
+        squared[np.ix_(levels, others)], squared[np.ix_(others, levels)] = of_levels, of_levels.T
+        squared[levels, levels] = (alone * self.mass**2).sum(axis=0)
+        return squared
+
+    def times(self, alone, right):
+        """``diag(alone) G right`` for right (q, m), (K, q, m)."""
+        if self.levels is None:
+            return 0.0
+        product = np.zeros((*alone.shape, right.shape[1]))
+        of_levels = self.mass[:, :, None] * right[self.levels] + self.of_levels @ right[self.others]
+        product[:, self.levels] = alone[:, self.levels, None] * of_levels
+        return product
 
 
 def without_intercept(gram, cross):
@@ -127,7 +192,7 @@ def _half_log_det(factors):
     return np.log(np.einsum("...ii->...i", factors)).sum()
 
 
-def learn_variances(gram, cross, tau, rho, learned, ties=None, block=None):
+def learn_variances(gram, cross, tau, rho, learned, ties=None, block=None, levels=None):
     """Variances of a higher evidence, and the posterior under them; the evidence never falls.
 
     One step of MacKay's [3]_, tau <- sum d^2 / gamma with gamma = size - sum Var d / tau the number
@@ -140,10 +205,10 @@ def learn_variances(gram, cross, tau, rho, learned, ties=None, block=None):
     """
     if ties is not None:
         found, *variances = learn_variances(
-            *ties.joined(gram, cross), tau, rho, learned, block=block
+            *ties.joined(gram, cross), tau, rho, learned, block=block, levels=ties.padded(levels)
         )
         return ties.parted(found), *variances
-    now = pooled_coefficients(gram, cross, tau, rho)
+    now = pooled_coefficients(gram, cross, tau, rho, levels, has_cov=False)
     place = np.arange(len(learned)) - np.flatnonzero(rho)[-1]  # from the intercept
     slopes = blocks_of_slopes(place < 0, block)
     groups = [("rho", each) for each in slopes]
@@ -168,10 +233,10 @@ def learn_variances(gram, cross, tau, rho, learned, ties=None, block=None):
             (squares + var.sum()) / mean.size, SMALLEST_VARIANCE, LARGEST_VARIANCE
         )
     for step in (fast, slow):
-        new = pooled_coefficients(gram, cross, **step)
+        new = pooled_coefficients(gram, cross, **step, levels=levels)
         if new.evidence >= now.evidence:
             return new, step["tau"], step["rho"]
-    return now, tau, rho
+    return pooled_coefficients(gram, cross, tau, rho, levels), tau, rho
 
 
 def blocks_of_slopes(is_slope, block):
@@ -335,6 +400,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
                     self._learned,
                     self.ties,
                     self.columns.block,
+                    self.levels,
                 )
                 squares = of_output.residual_squares(coefficients.mean[:, :, None])[:, 0]
                 squares += np.einsum("kij,kij->k", sums.gram, coefficients.cov)

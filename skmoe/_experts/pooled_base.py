@@ -25,6 +25,8 @@ class Pooled(ABC):
     ----------
     columns : StandardColumns
         What coefficients belong to.
+    levels : ndarray of bool of shape (q,) or None
+        Columns of which a row has one at most; see ``pooled_coefficients``.
     y_scale : ndarray of shape (n_outputs,)
         Unit of the target in ``expected_log_density``; one for classes.
     tau, rho : ndarray of shape (n_functions, q + n_offsets)
@@ -51,6 +53,7 @@ class Pooled(ABC):
             self.columns = replace(self.columns, basis=None)
         self.scale = self.columns.scale  # of the coefficients that ``raw`` takes
         self._design = self.columns.design(X)
+        self.levels = self.columns.levels
 
     design = property(lambda self: self._design)
 

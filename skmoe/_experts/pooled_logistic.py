@@ -108,7 +108,7 @@ def _softmax(values):
 # Prior variances ------------------------------------------------------------------------------
 
 
-def _learn_variances_of_all(gram, cross, tau, rho, learned, block=None):
+def _learn_variances_of_all(gram, cross, tau, rho, learned, block=None, levels=None):
     """``learn_variances`` of functions that share their variances, by MacKay's step, or EM's.
 
     With variances of its own, the function of one class would shrink to nothing: what is added to
@@ -116,7 +116,7 @@ def _learn_variances_of_all(gram, cross, tau, rho, learned, block=None):
 
     Returns a list of Coefficients, tau and rho (n_functions, q), of which all rows are alike.
     """
-    now = posteriors(gram, cross, tau, rho)
+    now = posteriors(gram, cross, tau, rho, levels=levels)
     shared_mean, shared_var, own_mean, own_var = (
         np.stack([vars(each)[name] for each in now])
         for name in ("shared_mean", "shared_var", "own_mean", "own_var")
@@ -129,7 +129,7 @@ def _learn_variances_of_all(gram, cross, tau, rho, learned, block=None):
             new_rho[:, group] = step(shared_mean[:, group], shared_var[:, group], rho[:, group])
         for group in (*blocks, ~is_slope) if learned.all() else ():
             new_tau[:, group] = step(own_mean[..., group], own_var[..., group], tau[:, group])
-        new = posteriors(gram, cross, new_tau, new_rho)
+        new = posteriors(gram, cross, new_tau, new_rho, levels=levels)
         if sum(each.evidence for each in new) >= sum(each.evidence for each in now):
             return new, new_tau, new_rho
     return now, tau, rho
@@ -222,7 +222,9 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
     def _learn_variances(self, gram, cross, tau, rho, learned):
         if len(gram) == 1:
             return super()._learn_variances(gram, cross, tau, rho, learned)
-        return _learn_variances_of_all(gram, cross, tau, rho, learned, self.columns.block)
+        return _learn_variances_of_all(
+            gram, cross, tau, rho, learned, self.columns.block, self.levels
+        )
 
     def _set_means(self, mean):
         self.set_coef(np.dstack([-0.5 * mean, 0.5 * mean]) if self.n_classes == 2 else mean)

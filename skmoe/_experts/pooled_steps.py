@@ -205,7 +205,7 @@ class PooledInSteps(Pooled):
         if learns:
             coefficients, tau, rho = self._learn_variances(gram, cross, tau, rho, self._learned)
         else:
-            coefficients = posteriors(gram, cross, tau, rho, self.ties)
+            coefficients = posteriors(gram, cross, tau, rho, self.ties, self.levels)
         return Posterior(coefficients, gram, cross, tau, rho, None)
 
     def _centred(self, now, gram, cross):
@@ -223,7 +223,14 @@ class PooledInSteps(Pooled):
     def _learn_variances(self, gram, cross, tau, rho, learned):
         """``learn_variances`` of the one function that there is: [Coefficients], tau, rho."""
         found, tau, rho = learn_variances(
-            gram[0], cross[0], tau[0], rho[0], learned, self.ties, self.columns.block
+            gram[0],
+            cross[0],
+            tau[0],
+            rho[0],
+            learned,
+            self.ties,
+            self.columns.block,
+            self.levels,
         )
         return [found], tau[None], rho[None]
 
@@ -260,12 +267,16 @@ class PooledInSteps(Pooled):
         return loss_of_quadratics(gram[:, [k, other]], cross[:, [k, other]])
 
 
-def posteriors(gram, cross, tau, rho, ties=None):
+def posteriors(gram, cross, tau, rho, ties=None, levels=None):
     """Posteriors of all functions, a list of Coefficients."""
     of_functions = zip(gram, cross, tau, rho, strict=True)
     if ties is None:
-        return [pooled_coefficients(*each) for each in of_functions]
-    return [ties.parted(pooled_coefficients(*ties.joined(g, h), *v)) for g, h, *v in of_functions]
+        return [pooled_coefficients(*each, levels) for each in of_functions]
+    levels = ties.padded(levels)
+    return [
+        ties.parted(pooled_coefficients(*ties.joined(g, h), *v, levels))
+        for g, h, *v in of_functions
+    ]
 
 
 def loss_of_quadratics(gram, cross):

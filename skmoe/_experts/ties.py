@@ -38,27 +38,37 @@ class Ties:
     def __init__(self, regime, has_offsets, n_columns):
         self.regime, self.has_offsets = np.asarray(regime), has_offsets
         self.n_regimes = int(self.regime.max()) + 1
-        self._is_member = np.equal.outer(np.arange(self.n_regimes), self.regime).astype(float)
         place = [np.count_nonzero(self.regime[:k] == r) for k, r in enumerate(self.regime)]
         self.n_offsets = max(place) + 1 if has_offsets else 0
-        # (K, q + m, q): what of a regime's coefficients those of an expert are sums of
-        self._parts = np.zeros((len(place), n_columns + self.n_offsets, n_columns))
-        self._parts[:, :n_columns] = np.eye(n_columns)
-        if has_offsets:
-            self._parts[np.arange(len(place)), n_columns + np.array(place), -1] = 1.0
+        self._size, self._place = n_columns, n_columns + np.array(place)  # of each one's offset
 
     def joined(self, gram, cross):
         """Sums (K, q, q) and (K, q) of experts as those of regimes, (R, q + m, ...)."""
-        parts = self._parts
-        gram = parts @ gram @ parts.swapaxes(1, 2)
-        cross = (parts @ cross[:, :, None])[:, :, 0]
-        return np.tensordot(self._is_member, gram, 1), self._is_member @ cross
+        q, size = self._size, self._size + self.n_offsets
+        joined, of_target = np.zeros((self.n_regimes, size, size)), np.zeros((self.n_regimes, size))
+        for r, place, own, target in zip(self.regime, self._place, gram, cross, strict=True):
+            joined[r, :q, :q] += own
+            of_target[r, :q] += target
+            if self.has_offsets:
+                joined[r, place, :q] += own[-1]
+                joined[r, :q, place] += own[-1]
+                joined[r, place, place] += own[-1, -1]
+                of_target[r, place] += target[-1]
+        return joined, of_target
+
+    def padded(self, levels):
+        """A mask of columns, or None, with offsets behind them, which are none."""
+        return None if levels is None else np.append(levels, np.full(self.n_offsets, False))
 
     def parted(self, coefficients):
         """``Coefficients`` of regimes with means and covariances of the experts' ones."""
-        parts, mean = self._parts, coefficients.mean[self.regime]
-        return replace(
-            coefficients,
-            mean=(mean[:, None] @ parts)[:, 0],
-            cov=parts.swapaxes(1, 2) @ coefficients.cov[self.regime] @ parts,
-        )
+        q, mean, cov = self._size, coefficients.mean[self.regime], coefficients.cov[self.regime]
+        parted_mean, parted = mean[:, :q].copy(), cov[:, :q, :q].copy()
+        if self.has_offsets:
+            each = np.arange(len(mean))
+            offset = cov[each, self._place]
+            parted_mean[:, -1] += mean[each, self._place]
+            parted[:, -1] += offset[:, :q]
+            parted[:, :, -1] += offset[:, :q]
+            parted[:, -1, -1] += offset[each, self._place]
+        return replace(coefficients, mean=parted_mean, cov=parted)

@@ -43,6 +43,8 @@ class StandardColumns:
         mean, scale = standardisation(X, weight) if units is None else (units.mean, units.scale)
         has_effects = block is not None and effects_of(block).any()
         if has_effects or units is not None or X.shape[1] < len(X):
+            if has_effects:  # what a row does not have is zero, so that rows are sparse
+                mean = np.where(effects_of(block), 0.0, mean)
             return cls(mean, _scale_of_effects(scale, block), block=block)
         used = X if weight.all() else X[weight != 0]
         return cls(mean, scale, _row_space(_standardised(used, mean, scale)))
@@ -51,6 +53,14 @@ class StandardColumns:
     def n_columns(self):
         """Number of columns of the design."""
         return 1 + (len(self.mean) if self.basis is None else self.basis.shape[1])
+
+    @property
+    def levels(self):
+        """Those of the column of strings that has most, with a variance, (n_columns,); or None."""
+        effects = np.zeros(1, dtype=int) if self.block is None else effects_of(self.block)
+        if not effects.any():
+            return None
+        return np.append(effects == np.bincount(effects[effects > 0]).argmax(), False)
 
     def design(self, X):
         """Directions and the intercept, (n_samples, n_directions + 1)."""

@@ -378,7 +378,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
     def sum_rows(self, resp):
         """Sums over the rows: LeastSquaresStatistics; see ``Pooled``."""
         weights = resp * self.weight[:, None]
-        return LeastSquaresStatistics.from_rows(self.design, self.targets, weights)
+        return LeastSquaresStatistics.from_rows(self.sparse_design, self.targets, weights)
 
     def learn_sums(self, sums, size=1.0, learns=True):
         """What ``fit`` does, from sums: a whole step, which never lowers the bound."""
@@ -426,7 +426,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         log_density = np.zeros((len(self.design), self.n_experts))
         for m, (coefficients, precisions) in enumerate(self.posteriors):
             squares = (self.targets[:, [m]] - self.design @ coefficients.mean.T) ** 2
-            squares += quadratic_forms(self.design, coefficients.cov) + self.floor[m]
+            squares += quadratic_forms(self.design, coefficients.cov, self.levels) + self.floor[m]
             log_density += precisions.log_mean - np.log(2 * np.pi) - precisions.mean * squares
         return 0.5 * log_density
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._numerics.columns import StandardColumns
+from .._numerics.columns import StandardColumns, sparse_rows
 from .ties import Ties
 
 INTERCEPT_VARIANCE = 100.0  # of b_0, on a standardised target: as good as flat
@@ -27,6 +27,8 @@ class Pooled(ABC):
         What coefficients belong to.
     levels : ndarray of bool of shape (q,) or None
         Columns of which a row has one at most; see ``pooled_coefficients``.
+    sparse_design : ndarray or csr_array of shape (n_samples, q)
+        The rows, for sums over them.
     y_scale : ndarray of shape (n_outputs,)
         Unit of the target in ``expected_log_density``; one for classes.
     tau, rho : ndarray of shape (n_functions, q + n_offsets)
@@ -52,8 +54,12 @@ class Pooled(ABC):
             self.share(shared_columns)
             self.columns = replace(self.columns, basis=None)
         self.scale = self.columns.scale  # of the coefficients that ``raw`` takes
-        self._design = self.columns.design(X)
         self.levels = self.columns.levels
+        self._take_design(X)
+
+    def _take_design(self, X):
+        self._design = self.columns.design(X)
+        self.sparse_design = sparse_rows(self._design, self.levels)
 
     design = property(lambda self: self._design)
 
@@ -99,12 +105,14 @@ class Pooled(ABC):
         """A copy that holds no rows, for blocks of them to be put under."""
         twin = copy.copy(self)
         twin.y = twin.rows = twin.weight = twin.source = twin._design = None
+        twin.sparse_design = None
         return twin
 
     def on_block(self, X, y, weight):
         """A copy that stands on other rows, in the columns and under the posterior of this one."""
         twin = copy.copy(self)
-        twin.y, twin.weight, twin._design = y, weight, self.columns.design(X)
+        twin.y, twin.weight = y, weight
+        twin._take_design(X)
         twin._take_block()
         return twin
 

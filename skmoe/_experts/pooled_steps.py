@@ -187,8 +187,8 @@ class PooledInSteps(Pooled):
             for each in (now.expected.curvature, now.expected.working)
         )
         shape = (self.n_pooled, self.n_experts, n_columns)
-        gram = weighted_grams(self.design, curvature).reshape(*shape, n_columns)
-        return gram, (working.T @ self.design).reshape(shape)
+        gram = weighted_grams(self.sparse_design, curvature).reshape(*shape, n_columns)
+        return gram, (working.T @ self.sparse_design).reshape(shape)
 
     def _moved(self, now, sums, size, learns):
         """The posterior after a step of a size between 0 and 1; with prior variances or without."""
@@ -216,7 +216,9 @@ class PooledInSteps(Pooled):
         """A posterior with what is expected of the rows, of which ``near`` may be close."""
         coefficients = posterior.coefficients
         mean = np.stack([self.design @ each.mean.T for each in coefficients], axis=2)
-        variance = np.stack([quadratic_forms(self.design, c.cov) for c in coefficients], axis=2)
+        variance = np.stack(
+            [quadratic_forms(self.design, c.cov, self.levels) for c in coefficients], axis=2
+        )
         expected = self._expected(mean, np.maximum(variance, 0.0), near)
         return replace(posterior, expected=expected)
 

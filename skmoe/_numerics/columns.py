@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, sparse
 from sklearn.utils import gen_batches
 
 from .statistics import standardisation
 
 FEWEST_EFFECTS = 10  # levels of a column of strings with a variance of its own
 FEW_COLUMNS = 2048  # that are turned at a time
+SPARSE = 0.3  # share of entries that are not zero, as where most columns are levels of strings
 SMALLEST_DIRECTION = 1e-10  # singular values below, relative to the largest, are rounding
 
 
@@ -142,6 +143,25 @@ def _row_space(standard):
     return turned[:, : kept.sum()]
 
 
-def quadratic_forms(design, cov):
-    """``x' C_k x`` for rows of a design and the covariances (K, q, q), (n, K)."""
-    return np.stack([np.einsum("ij,ij->i", design @ each, design) for each in cov], axis=1)
+def sparse_rows(design, levels):
+    """A design whose products take less time, where it has levels and is mostly zero."""
+    is_sparse = levels is not None and np.count_nonzero(design) <= SPARSE * design.size
+    return sparse.csr_array(design) if is_sparse else design
+
+
+def quadratic_forms(design, cov, levels=None):
+    """``x' C_k x`` for rows of a design and the covariances (K, q, q), (n, K).
+
+    Of columns in ``levels`` (q,) a row has one at most; see ``StandardColumns.levels``.
+    """
+    if levels is None:
+        return np.stack([np.einsum("ij,ij->i", design @ each, design) for each in cov], axis=1)
+    level, others = design[:, levels], design[:, ~levels]
+    place = level.argmax(axis=1)
+    value = level[np.arange(len(level)), place]
+    forms = quadratic_forms(others, cov[:, ~levels][:, :, ~levels])
+    for k, each in enumerate(cov):
+        with_others = np.einsum("ij,ij->i", each[levels][:, ~levels][place], others)
+        own = each.diagonal()[levels][place]
+        forms[:, k] += value * (2 * with_others + value * own)
+    return forms

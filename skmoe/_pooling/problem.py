@@ -23,7 +23,7 @@ from .._em.problem import Problem, shallow_copy
 from .._em.revival import copies_of_heavier
 from .._kernels._estep import e_step
 from .._numerics import multinomial as _multinomial
-from .._numerics.columns import StandardColumns
+from .._numerics.columns import StandardColumns, sparse_rows
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._tables.encoding import numeric_matrix
@@ -118,7 +118,7 @@ class PooledGate(GateUnderPrior):
     def __init__(self, Z, weight, units=None, columns=None):
         self.weight = weight
         self.columns = StandardColumns.of(Z, weight, units) if columns is None else columns
-        self.design = self.columns.design(Z)
+        self.design = sparse_rows(self.columns.design(Z), self.columns.levels)
 
     @property
     def proba(self):

@@ -13,7 +13,7 @@ from .._em.moves import HALVINGS, halves
 from .._em.problem import shallow_copy
 from .._em.progress import count
 from .._em.trainer import SURROGATE_PENALTY, Trainer
-from .._numerics.columns import effects_of
+from .._numerics.columns import SPARSE, effects_of
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
@@ -37,7 +37,6 @@ SAME_EVIDENCE = 1e-5  # per unit of weight
 FIRST_BOUND = 4  # of the number of experts; more are tried where as many are found
 MANY_LEVELS = 64  # that are random effects
 MANY_ROWS = 1500  # which leave little to chance, and to splits
-SPARSE = 0.3  # share of entries that are not zero, as where most columns are levels of strings
 
 
 class PooledTrainer(Trainer):

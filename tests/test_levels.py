@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._experts.pooled import learn_variances, pooled_coefficients
+from skmoe._numerics.columns import StandardColumns, quadratic_forms, sparse_rows
 from skmoe.exceptions import LeftOutColumnsWarning
 
 N_TEST = 500
@@ -115,6 +116,30 @@ def test_variances_of_blocks_raise_the_evidence_and_find_what_was_planted():
     assert (np.diff(evidence) > -1e-9).all()
     assert_allclose(np.sqrt(rho[[0, 20, 80]]), [1.0, 0.1, 4.0], rtol=0.3)
     assert all(np.ptp(rho[:160][block == each]) == 0 for each in range(3))
+
+
+@pytest.mark.parametrize("zeros", ["none", "all", "levels", "others"])
+def test_levels_solved_apart_have_the_posterior_of_all_columns_at_once(zeros):
+    (X, _), _, _ = table_of_levels(12, 4, 1.0)
+    rows = np.column_stack([X[["a", "b"]], pd.get_dummies(X["state"]).to_numpy(float)])
+    columns = StandardColumns.of(rows, np.ones(len(rows)), block=np.repeat([0, 1], [2, 12]))
+    design, levels = columns.design(rows), columns.levels
+    assert levels.tolist() == [False] * 2 + [True] * 12 + [False]
+    assert sparse_rows(design[:, levels], levels).nnz == len(rows)
+    rng = np.random.default_rng(0)
+    resp = rng.dirichlet(np.ones(3), size=len(design))
+    gram = np.einsum("ik,ip,iq->kpq", resp, design, design)
+    cross = np.einsum("ik,ip,i->kp", resp, design, rng.normal(size=len(design)))
+    tau, rho = rng.uniform(0.1, 2, size=(2, design.shape[1]))
+    is_zero = {"none": False, "all": True, "levels": levels, "others": ~levels}[zeros]
+    tau[np.broadcast_to(is_zero, tau.shape)] = 0.0
+    found = pooled_coefficients(gram, cross, tau, rho, levels)
+    expected = pooled_coefficients(gram, cross, tau, rho)
+    for name, value in vars(expected).items():
+        assert_allclose(vars(found)[name], value, rtol=1e-8, atol=1e-11, err_msg=name)
+    assert_allclose(
+        quadratic_forms(design, found.cov, levels), quadratic_forms(design, found.cov), rtol=1e-9
+    )
 
 
 def test_levels_of_a_classifier_are_effects_too():

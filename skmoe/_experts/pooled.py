@@ -128,8 +128,16 @@ class Grams:
         """``root (I + root G root)^-1 root`` as ``diag(alone) + half'half``, by the Schur
         complement of levels; (K, q), (K, r, q), and half the sum of log-determinants.
         """
-        levels, (n_grams, q, _) = self.levels, self.gram.shape
+        levels, (n_grams, q, _), used = self.levels, self.gram.shape, root > 0
         alone = np.zeros((n_grams, q))
+        if not used.any():
+            return alone, np.empty((n_grams, 0, q)), 0.0
+        if not used.all():
+            few = Grams(self.gram[:, used][:, :, used], None if levels is None else levels[used])
+            alone[:, used], of_used, log_det = few.inverse(root[used])
+            half = np.zeros((n_grams, of_used.shape[1], q))
+            half[:, :, used] = of_used
+            return alone, half, log_det
         if levels is None:
             factor = _factor(root[:, None] * self.gram * root)
             return alone, _inverses(factor) * root, _half_log_det(factor)
@@ -147,7 +155,7 @@ class Grams:
 
     def squared(self, alone):
         """Sum over G diag(alone) G, (q, q), where all but levels have zeros in ``alone``."""
-        if self.levels is None:
+        if self.levels is None or not alone.any():
             return 0.0
         levels, others, alone = self.levels, self.others, alone[:, self.levels]
         squared, weighted = np.zeros(self.gram.shape[1:]), alone[:, :, None] * self.of_levels
@@ -159,7 +167,7 @@ class Grams:
 
     def times(self, alone, right):
         """``diag(alone) G right`` for right (q, m), (K, q, m)."""
-        if self.levels is None:
+        if self.levels is None or not alone.any():
             return 0.0
         product = np.zeros((*alone.shape, right.shape[1]))
         of_levels = self.mass[:, :, None] * right[self.levels] + self.of_levels @ right[self.others]

@@ -186,12 +186,14 @@ def without_intercept(gram, cross):
 def _factor(matrices):
     """Cholesky factors of ``I + matrices``, which rounding may have made a little indefinite."""
     n_columns = matrices.shape[-1]
-    largest = np.einsum("...ii->...i", matrices).max(axis=-1)[..., None, None]
+    largest = np.einsum("...ii->...i", matrices).max(axis=-1, initial=0.0)[..., None, None]
     return np.linalg.cholesky(matrices + (1 + ROUNDING * largest) * np.eye(n_columns))
 
 
 def _inverses(factors):
     """Of Cholesky factors (K, q, q)."""
+    if not factors.size:
+        return factors
     return np.stack([linalg.lapack.dtrtri(factor, lower=True)[0] for factor in factors])
 
 

@@ -3,6 +3,7 @@
 from ._classifier import MixtureOfExpertsClassifier
 from ._experts.by_output import OutputsRegressor
 from ._experts.density_forest import DensityForestRegressor
+from ._experts.ordered_classifier import OrderedClassifier
 from ._experts.ordered_logistic import OrderedLogisticRegression
 from ._experts.rates import RateRegressor
 from ._regressor import MixtureOfExpertsRegressor
@@ -12,6 +13,7 @@ __all__ = [
     "DensityForestRegressor",
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
+    "OrderedClassifier",
     "OrderedLogisticRegression",
     "OutputsRegressor",
     "RateRegressor",

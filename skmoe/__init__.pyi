@@ -19,6 +19,7 @@ __all__ = [
     "DensityForestRegressor",
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
+    "OrderedClassifier",
     "OrderedLogisticRegression",
     "OutputsRegressor",
     "RateRegressor",
@@ -67,6 +68,32 @@ class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self: ...
     def predict(self, X: ArrayLike) -> np.ndarray: ...
     def predict_proba(self, X: ArrayLike) -> np.ndarray: ...
+
+class OrderedClassifier(ClassifierMixin, BaseEstimator):
+    regressor_: Any
+    thresholds_: np.ndarray
+    classes_: np.ndarray
+    n_iter_: int
+    n_features_in_: int
+    regressor: Any
+    order: list[Any] | None
+    max_iter: int
+    tol: float
+    set_fit_request: Callable[..., Any]
+    set_score_request: Callable[..., Any]
+    def __init__(
+        self,
+        regressor: Any,
+        *,
+        order: list[Any] | None = None,
+        max_iter: int = 10,
+        tol: float = 0.001,
+    ) -> None: ...
+    @property
+    def feature_importances_(self) -> np.ndarray: ...
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self: ...
+    def predict(self, X: Any) -> np.ndarray: ...
+    def predict_proba(self, X: Any) -> np.ndarray: ...
 
 class OutputsRegressor(RegressorMixin, BaseEstimator):
     estimators_: list[Any]
@@ -334,6 +361,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         by: Literal["regime", "expert"] = "regime",
     ) -> np.ndarray: ...
@@ -656,6 +684,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
         expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         by: Literal["regime", "expert"] = "regime",
     ) -> np.ndarray: ...

@@ -389,7 +389,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             return None
         if not self.plan_.goes_on:
             return None
-        given = {"sample_weight": sample_weight, **metadata._replace(entry=None).given()}
+        given = {"sample_weight": sample_weight, **metadata._asdict()}
         return self.responsibilities(X, y, by="expert", **given)
 
 

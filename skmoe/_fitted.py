@@ -108,7 +108,7 @@ class FittedMixture:
     @block_by_block
     def responsibilities(
         self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None,
-        expert=None, sample_weight=None, by="regime",
+        expert=None, entry=None, sample_weight=None, by="regime",
     ):  # fmt: skip
         """Probability that each regime or expert made each row, given its target too.
 
@@ -118,10 +118,10 @@ class FittedMixture:
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
-        exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
+        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; numbers of experts that are known.
-            Without subjects every row is on its own.
+            share one expert; upper bounds of censored targets; experts that are known; entry times,
+            which change nothing. Without subjects every row is on its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
         by : {"regime", "expert"}, default="regime"
@@ -143,7 +143,7 @@ class FittedMixture:
         >>> moe.responsibilities(X[:3], y[:3]).sum(axis=1).round(6)
         array([1., 1., 1.])
         """
-        metadata = RowMetadata(exposure, trials, subject, upper, expert)
+        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
         rows = check_known_rows(self, X, y, sample_weight, metadata)
         return groups_of(self, by).proba(self._model.responsibilities(rows))
 

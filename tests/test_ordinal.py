@@ -6,11 +6,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, special
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import cross_val_score
+from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsClassifier, OrderedLogisticRegression
+from skmoe import MixtureOfExpertsClassifier, OrderedClassifier, OrderedLogisticRegression
 from skmoe._experts.ordered_logistic import OrderedLogisticExperts
 from skmoe._numerics.ordered import between, probabilities
 from skmoe.gates import ConstantGate
@@ -256,7 +257,7 @@ def test_refits_keep_the_order_of_categories():
         ({"likelihood": Ordinal(order=[*LABELS, LABELS[0]])}, "has a class twice"),
         (
             {"experts": RandomForestClassifier(), "likelihood": Ordinal(order=LABELS)},
-            "needs experts=None or OrderedLogisticRegression",
+            "needs experts=None or OrderedLogisticRegression.*or regressors",
         ),
         ({"likelihood": Ordinal(order=LABELS), "shared_effects": [0]}, "shared_effects is not for"),
         (
@@ -330,3 +331,73 @@ def test_thresholds_out_of_order_are_impossible():
     )
     assert np.isfinite(in_order.log_density()).all()
     assert (crossed.log_density() == -np.inf).all()
+
+
+# Regressors of the latent mean -------------------------------------------------------------------
+
+
+def curved(n, seed=0):
+    """Columns, and ordered classes of two regimes whose latent means are a curve and a line."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, size=(n, 2))
+    is_curve = rng.uniform(size=n) < special.expit(4 * X[:, 1])
+    latent = np.where(is_curve, 3 * np.sin(3 * X[:, 0]), 2 * X[:, 0]) + rng.logistic(size=n)
+    return X, np.digitize(latent, [-1.0, 0.5, 2.0])
+
+
+def test_a_line_as_regressor_is_the_ordered_logistic_regression():
+    X, number = grades(400)
+    weight = 1.0 + np.arange(400) % 2
+    alone = OrderedLogisticRegression(alpha=0).fit(X, number, weight)
+    line = OrderedClassifier(LinearRegression(), max_iter=500, tol=1e-9).fit(X, number, weight)
+    assert_allclose(line.regressor_.coef_, alone.coef_, atol=1e-6)
+    cuts = line.thresholds_ - line.regressor_.intercept_
+    assert_allclose(cuts, alone.thresholds_, atol=1e-6)
+    assert_allclose(line.predict_proba(X), alone.predict_proba(X), atol=1e-6)
+    few = OrderedClassifier(LinearRegression()).fit(X, number, weight)
+    assert_allclose(few.regressor_.coef_, alone.coef_, atol=5e-3)
+    # As experts, too.
+    lines = mixture(experts=OrderedClassifier(LinearRegression(), max_iter=50)).fit(X, number)
+    solved = mixture().fit(X, number)
+    found, known = (each.log_density(X, number).sum() for each in (lines, solved))
+    assert found == pytest.approx(known, abs=0.1)  # of the penalty, and of what tol leaves
+
+
+def test_steps_of_a_line_never_lower_the_likelihood():
+    X, number = grades(300)
+    values = []
+    for n_steps in range(1, 8):
+        line = OrderedClassifier(LinearRegression(), max_iter=n_steps, tol=0).fit(X, number)
+        assert line.n_iter_ == n_steps
+        proba = line.predict_proba(X)[np.arange(300), number]
+        values.append(np.log(proba).mean())
+    assert np.diff(values).min() > -1e-9
+
+
+def test_boosted_latent_means_say_more_of_new_rows_than_lines():
+    X, number = curved(800)
+    trees = GradientBoostingRegressor(n_estimators=25, max_depth=2, random_state=0)
+    boosted = mixture(experts=trees, n_init=1, cv=2, max_iter=3)
+    boosted.fit(X, as_ordered(number))
+    assert isinstance(boosted.experts_[0], OrderedClassifier)
+    assert boosted.oof_log_density_.shape == (800,)
+    lines = mixture(n_init=1).fit(X, as_ordered(number))
+    new, truth = curved(2000, seed=1)
+    found, of_lines = (e.log_density(new, as_ordered(truth)).mean() for e in (boosted, lines))
+    assert found > of_lines + 0.02
+    one = OrderedClassifier(trees, order=[0, 1, 2, 3]).fit(X, number)
+    assert found > np.log(one.predict_proba(new)[np.arange(2000), truth]).mean() + 0.02
+
+
+def test_ordered_classifier_takes_labels_in_any_order_and_refuses_one_class():
+    X, number = grades(200)
+    trees = DecisionTreeRegressor(max_depth=3, random_state=0)
+    labels = np.array(LABELS)[number]
+    one = OrderedClassifier(trees, order=LABELS).fit(X, labels)
+    by_number = OrderedClassifier(trees).fit(X, number)
+    assert_array_equal(one.predict(X), np.array(LABELS)[by_number.predict(X)])
+    assert_allclose(one.feature_importances_.sum(), 1)
+    with pytest.raises(ValueError, match="one class only"):
+        OrderedClassifier(trees).fit(X, np.zeros(200, dtype=int))
+    with pytest.raises(ValueError, match="lacks the classes"):
+        OrderedClassifier(trees, order=LABELS[:2]).fit(X, labels)

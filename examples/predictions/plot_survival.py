@@ -105,8 +105,8 @@ plt.show()
 
 # %%
 # Curves of the regimes, as means over all patients, beside the estimate of Kaplan and Meier, which
-# knows no regimes. The rate of relapses of the mixture falls after three months, while those of both
-# regimes still rise: most who relapse soon have done so, and leave the others behind.
+# knows no regimes. The rate of relapses of the mixture falls after three months, while those of
+# both regimes still rise: most who relapse soon have done so, and leave the others behind.
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 SurvivalDisplay.from_estimator(

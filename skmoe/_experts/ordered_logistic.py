@@ -30,6 +30,7 @@ class OrderedLogisticExperts(LinearExperts):
     n_functions = 1
     n_newton = 2
     n_first_newton = 20
+    offset = 0.0  # of all predictors, (n_rows,)
 
     def __init__(self, X, y, weight, n_experts, *, classes, ranks, **settings):
         self.classes, self.ranks = classes, ranks
@@ -90,10 +91,13 @@ class OrderedLogisticExperts(LinearExperts):
             length *= 0.5
         return coef, 0.0
 
+    def ends(self, rank):
+        """Thresholds below and above the class of each row, less its predictor; of one expert."""
+        return self._ends(self.coef[0], rank)
+
     def _ends(self, coef, rank):
-        """Thresholds below and above the class of each row, less its predictor."""
         thresholds = np.concatenate([[-np.inf], coef[self.n_columns :], [np.inf]])
-        predictor = self.design[:, :-1] @ coef[: self.n_columns]
+        predictor = self.design[:, :-1] @ coef[: self.n_columns] + self.offset
         return thresholds[rank] - predictor, thresholds[rank + 1] - predictor
 
     def _objective(self, coef, weights, rank, penalty):

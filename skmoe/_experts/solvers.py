@@ -7,7 +7,7 @@ is called, and what comes out are such estimators, fitted.
 from abc import ABC, abstractmethod
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.linear_model import (
     GammaRegressor,
     LinearRegression,
@@ -24,6 +24,7 @@ from .fitting import join_last, split_last
 from .generalized_linear import GeneralizedLinearExperts
 from .least_squares import LeastSquaresExperts
 from .logistic import LogisticExperts
+from .ordered_classifier import OrderedClassifier
 from .ordered_logistic import OrderedLogisticExperts, OrderedLogisticRegression, ranks_of
 from .rates import RateRegressor
 from .traits import has_own_density, offers
@@ -169,10 +170,12 @@ class OrderedLogistic(LinearSolver):
 
     def as_expert(self, estimator):
         last = split_last(estimator)[1]
-        if not isinstance(last, OrderedLogisticRegression):
+        if not isinstance(last, type) and is_regressor(last) and not has_own_density(last):
+            last = OrderedClassifier(last)
+        if not isinstance(last, OrderedLogisticRegression | OrderedClassifier):
             raise ValueError(
-                "likelihood='ordinal' needs experts=None or OrderedLogisticRegression(); got "
-                f"{last!r}."
+                "likelihood='ordinal' needs experts=None or OrderedLogisticRegression(), or "
+                f"regressors; got {last!r}."
             )
         return join_last(estimator, clone(last).set_params(order=self.order))
 
@@ -181,7 +184,8 @@ class OrderedLogistic(LinearSolver):
         return self._penalty_of(estimator)
 
     def _penalty_of(self, estimator):
-        return float(estimator.alpha)
+        is_line = isinstance(estimator, OrderedLogisticRegression)
+        return float(estimator.alpha) if is_line else None
 
     def experts(self, design, y, weight, n_experts, **settings):
         settings |= {"classes": self.classes, "ranks": ranks_of(self.classes, self.order)}
@@ -298,7 +302,9 @@ def is_linear(estimator):
     last = split_last(estimator)[1]
     if isinstance(last, OutputsRegressor):
         return all(map(is_linear, last.estimators))
-    return isinstance(last.classifier if isinstance(last, RateRegressor) else last, IN_SAMPLE)
+    if isinstance(last, RateRegressor):
+        last = last.classifier
+    return isinstance(last.regressor if isinstance(last, OrderedClassifier) else last, IN_SAMPLE)
 
 
 def has_experts(estimator):

@@ -268,7 +268,7 @@ class Rows:
 
     def responsibilities(self, mixture):
         """Of a fitted mixture for these rows, (n_samples, n_experts)."""
-        given = self.metadata._replace(entry=None).given()
+        given = self.metadata.given()
         if self.metadata.subject is not None:
             given["sample_weight"] = self.weight
         return mixture.responsibilities(self.X, self.y, **given, by="expert")

@@ -16,8 +16,9 @@ class Ordinal(Categorical):
     .. math:: P_k(y \le c \mid x) = \frac{1}{1 + \exp(-(\theta_{kc} - x^T \beta_k))}
 
     A line and a threshold between each class and the next for each expert [1]_: an
-    :class:`~skmoe.OrderedLogisticRegression`. With one expert it is R's ``polr``. The experts are
-    the default ones, or an ``OrderedLogisticRegression``; they are fitted by EM, without pooling.
+    :class:`~skmoe.OrderedLogisticRegression`. With one expert it is R's ``polr``. A regressor given
+    as expert learns the latent mean in place of the line, within an
+    :class:`~skmoe.OrderedClassifier`. Experts are fitted by EM, without pooling.
 
     Parameters
     ----------

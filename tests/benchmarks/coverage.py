@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import special, stats
 
-from skmoe import MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian, PerExpert, RandomEffects, ZeroInflated
 
@@ -171,7 +171,62 @@ def random_slopes(rng):
     return Simulated(X, y, regime, truth, gate, {"subject": subject}, params)
 
 
+def durations(rng, likelihood, late=0.0):
+    """Times and their censoring; ``late`` is the mean entry of those who outlast it."""
+    n_all = N_ROWS * 4
+    X = rng.normal(size=(n_all, 2))
+    design = np.column_stack([np.ones(n_all), X])
+    regime = (rng.uniform(size=n_all) < special.expit(design @ GATE)).astype(int)
+    is_weibull, shape = likelihood == "weibull", np.array([2.5, 1.5])
+    error = np.log(rng.exponential(size=n_all)) if is_weibull else rng.logistic(size=n_all)
+    location = np.einsum("ij,ij->i", design, LINES[regime])
+    times = np.exp(location + error / shape[regime])
+    entry = late * rng.exponential(size=n_all)
+    ends = entry + rng.exponential(8.0, size=n_all)
+    seen = np.flatnonzero(times > entry)[:N_ROWS]
+    facts = {"upper": np.where(times <= ends, times, np.inf)[seen]}
+    if late:
+        facts["entry"] = entry[seen]
+    truth = np.array(lines_with(np.log(shape)))
+    truth[:, 0] += special.gammaln(1 + 1 / shape) * is_weibull  # means, in place of locations
+    y, params = np.minimum(times, ends)[seen], {"likelihood": likelihood}
+    return Simulated(X[seen], y, regime[seen], list(truth), GATE, facts, params)
+
+
+def weibull(rng):
+    return durations(rng, "weibull")
+
+
+def log_logistic(rng):
+    return durations(rng, "log_logistic")
+
+
+def late_weibull(rng):
+    return durations(rng, "weibull", late=1.0)
+
+
+def beta(rng):
+    X, regime, log_odds = regimes(rng)
+    rate, size = special.expit(log_odds), np.array([8.0, 30.0])
+    y = np.clip(rng.beta(size[regime] * rate, size[regime] * (1 - rate)), 1e-9, 1 - 1e-9)
+    truth = lines_with(np.log(size))
+    return Simulated(X, y, regime, truth, GATE, {}, {"likelihood": "beta"})
+
+
+def ordinal(rng):
+    X, regime, mean = regimes(rng)
+    y = np.digitize(2 * mean + rng.logistic(size=N_ROWS), [-1.0, 1.0])
+    truth = 2 * LINES + [1.0, 0.0, 0.0]  # the intercept is minus the first threshold
+    truth = list(np.column_stack([truth, [2.0, 2.0]]))
+    return Simulated(X, y, regime, truth, GATE, {}, {"likelihood": "ordinal"})
+
+
 SIMULATIONS = [
+    weibull,
+    late_weibull,
+    log_logistic,
+    beta,
+    ordinal,
     binomial,
     zero_inflated_poisson,
     censored_log_normal,
@@ -192,7 +247,9 @@ def fitted(simulated):
         return np.eye(2)[simulated.regime]
 
     params = {"n_experts": 2, "training": "em", "init": planted, "n_init": 1, "tol": 1e-4}
-    moe = MixtureOfExpertsRegressor(**params | simulated.params, random_state=0)
+    is_ordinal = simulated.params.get("likelihood") == "ordinal"
+    kind = MixtureOfExpertsClassifier if is_ordinal else MixtureOfExpertsRegressor
+    moe = kind(**params | simulated.params, random_state=0)
     return moe.fit(simulated.X, simulated.y, **simulated.facts)
 
 

@@ -254,7 +254,7 @@ class ExpertParameters(
         except (TypeError, ValueError, AttributeError):
             pass  # parts that are no estimators: fit raises the error
         if self.training in ("stack", "specialists"):
-            tags.input_tags.sparse = tags.target_tags.multi_output = False
+            tags.target_tags.multi_output = False
         return tags
 
     def get_metadata_routing(self):

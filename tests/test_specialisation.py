@@ -7,7 +7,6 @@ from functools import cache
 import numpy as np
 import pytest
 from joblib import parallel_config
-from scipy import sparse
 from scipy.optimize import check_grad
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
@@ -513,7 +512,6 @@ def test_em_that_does_not_gain_enough_is_left_out(monkeypatch):
         ({"cv": False}, {}),
         ({}, {"subject": np.arange(60)}),
         ({}, {"y": np.ones((60, 2)) * np.arange(60)[:, None]}),
-        ({}, {"X": sparse.csr_array(np.eye(60))}),
     ],
 )
 def test_what_only_em_takes_is_trained_by_em(settings, fit_params):
@@ -547,7 +545,6 @@ def test_what_only_em_takes_is_trained_by_em(settings, fit_params):
         ({}, {"subject": np.arange(100)}),
         ({}, {"exposure": np.ones(100)}),
         ({}, {"y": np.ones((100, 2))}),
-        ({}, {"X": sparse.csr_array(np.ones((100, 2)))}),
     ],
 )
 def test_refuses_what_it_does_not_know_and_stays_as_it_was(settings, fit_params):
@@ -621,7 +618,7 @@ def test_tags_say_what_it_takes():
     tags, of_pool = get_tags(moe), get_tags(moe.set_params(training="stack"))
     assert tags.input_tags.sparse
     assert tags.target_tags.multi_output
-    assert not of_pool.input_tags.sparse
+    assert of_pool.input_tags.sparse
     assert not of_pool.target_tags.multi_output
 
 

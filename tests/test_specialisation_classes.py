@@ -7,7 +7,6 @@ from functools import cache
 import numpy as np
 import pytest
 from joblib import parallel_config
-from scipy import sparse
 from scipy.optimize import check_grad
 from scipy.special import expit, softmax
 from sklearn.base import clone
@@ -394,7 +393,7 @@ def test_experts_can_be_removed_but_not_added():
     assert np.isfinite(moe.log_density(X, y)).all()
 
 
-def test_learns_no_batches_nor_sparse_rows():
+def test_learns_no_batches_nor_sparse_rows_of_dense_experts():
     moe = MixtureOfExpertsClassifier([("a", GaussianNB()), ("b", GaussianNB())])
     assert hasattr(moe, "partial_fit")
     moe.set_params(training="stack")
@@ -415,7 +414,6 @@ def test_learns_no_batches_nor_sparse_rows():
         ({"training": "pooled"}, {}, "experts=None"),
         ({"training": 0.5}, {}, "training"),
         ({}, {"subject": np.arange(200)}, "no subject"),
-        ({"bayes": "drop"}, {"X": sparse.csr_array(np.ones((200, 2)))}, "dense X"),
     ],
 )
 def test_refuses_what_it_does_not_know_and_stays_as_it_was(settings, fit_params, message):

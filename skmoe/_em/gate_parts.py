@@ -11,7 +11,13 @@ from .._compat import validate_params
 from .._experts.fitting import split_last, takes_sample_weight
 from .._experts.traits import seed_estimator
 from .._tables.constant import fit_columns
-from .._tables.encoding import check_accepts, column_encoder, default_encoder, labels_of
+from .._tables.encoding import (
+    check_accepts,
+    column_encoder,
+    default_encoder,
+    dense_encoder,
+    labels_of,
+)
 from .._tables.mixed import describe_columns
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
@@ -34,13 +40,15 @@ class GateParts:
     has_default_encoder: bool = False
 
     @classmethod
-    def adapt(cls, gate, default, rows, n_experts, seed, *, report_weights=True, unseen=()):
+    def adapt(
+        cls, gate, default, rows, n_experts, seed, *, report_weights=True, unseen=(), of_dense=False
+    ):
         """A gate for these rows.
 
         ``gate`` is as the user gave it, and None stands for ``default``; for that, and for one
         with ``columns``, strings and missing values are encoded. ``report_weights`` asks to say
         that a classifier takes no weights. The default does not see the columns ``unseen``, by
-        number.
+        number, and sees few dense ones that are made of sparse X if it is ``of_dense``.
         """
         columns, last_name = columns_of(gate), "gate"
         if columns is not None:
@@ -62,6 +70,8 @@ class GateParts:
             encoder = without
         elif has_default_encoder:
             encoder = make_pipeline(default_encoder(rows.X))
+        elif gate is None and of_dense and sparse.issparse(rows.X):
+            encoder = dense_encoder(rows.X)
         if not isinstance(trained, BaseGate):
             if report_weights and rows.has_unequal_weights and not takes_sample_weight(trained):
                 warn_user(

@@ -34,7 +34,13 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
         is_default=is_default,
         is_list=mixture._is_list,
         gate=GateParts.adapt(
-            gate, SoftmaxGate(), rows, len(names), gate_seed, unseen=plan.request.monotone[0]
+            gate,
+            SoftmaxGate(),
+            rows,
+            len(names),
+            gate_seed,
+            unseen=plan.request.monotone[0],
+            of_dense=plan.training in ("stack", "specialists"),
         ),
         likelihood=mixture._likelihood().of_columns(rows.X.shape[1], names_of_columns),
         classes=mixture._classes,

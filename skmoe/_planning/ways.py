@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-from scipy import sparse
-
 from .._experts.fitting import supports_warm_start
 from .._experts.own_density import has_oob_density
 from .._experts.solvers import is_linear
@@ -35,7 +33,6 @@ _OUT_OF_FOLD = (
     Need("targets that are observed, so no upper or entry", lambda r: r.rows.bounds is None),
     Need("rows that are independent, so no subject", lambda r: r.rows.subject is None),
     _NONE_KNOWN,
-    Need("dense X", lambda r: not sparse.issparse(r.rows.X)),
     Need("out-of-fold predictions, so no cv=False", lambda r: r.cv is not False),
     Need(
         "experts that are yet to be fitted, so no cv='prefit'",

@@ -1,12 +1,13 @@
 """A given gate for experts that are each fitted on all rows."""
 
 import numpy as np
+from scipy import sparse
 
 from .._em.fixed import gate_problem
 from .._em.loop import run_em
 from .._em.settings import CROSS_FITTED_ITERATIONS, CROSS_FITTED_PATIENCE
 from .._tables.constant import fit_columns
-from .._tables.encoding import default_encoder
+from .._tables.encoding import default_encoder, dense_encoder
 from .._tables.mixed import describe_columns
 
 
@@ -31,7 +32,9 @@ def size_columns(gate, data, encoder):
     """
     if gate is None and encoder is not None:
         return np.asarray(data.Z, dtype=np.float64), encoder
-    if not any(describe_columns(data.X)):
+    is_sparse = sparse.issparse(data.X)
+    if not is_sparse and not any(describe_columns(data.X)):
         return np.asarray(data.X, dtype=np.float64), None
-    encoder, columns = fit_columns(default_encoder(data.X), data.X, data.y)
+    encoder = dense_encoder(data.X) if is_sparse else default_encoder(data.X)
+    encoder, columns = fit_columns(encoder, data.X, data.y)
     return np.asarray(columns, dtype=np.float64), encoder

@@ -3,9 +3,10 @@
 import numpy as np
 from scipy import sparse
 from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.decomposition import TruncatedSVD
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from .._compat import target_encoder
 from ..exceptions import LeftOutColumnsWarning, NumbersAsStringsWarning, warn_user
@@ -28,6 +29,7 @@ DAYS_OF = (
     "\nTo learn from the dates in {}, give numbers in their place, such as the days since the "
     "first: (X[name] - X[name].min()) / pd.Timedelta('1D')."
 )
+MOST_DENSE_COLUMNS, MOST_DENSE_ENTRIES = 500, 2**25  # of sparse rows that are made dense
 MOST_NAMED = 5  # columns named in a warning
 
 
@@ -124,6 +126,17 @@ def default_encoder(X, *, shrinks=False, averages=None):
     check_any_left(left_out, X.shape[1])
     averaged = set(identifiers(X)[0]) - set(left_out) if averages else ()
     return table_encoder(X, left_out, averaged=averaged, averages=averages)
+
+
+def dense_encoder(X):
+    """Unfitted Pipeline to dense columns: those of sparse X, or of many 50 singular vectors."""
+    if X.shape[1] <= MOST_DENSE_COLUMNS and np.prod(X.shape, dtype=float) <= MOST_DENSE_ENTRIES:
+        return make_pipeline(FunctionTransformer(_as_array, accept_sparse=True))
+    return make_pipeline(TruncatedSVD(min(50, X.shape[1]), random_state=0))
+
+
+def _as_array(X):
+    return X.toarray() if sparse.issparse(X) else X
 
 
 def dates_of(X):

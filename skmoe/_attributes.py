@@ -51,6 +51,10 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
     mixture.start_lower_bounds_ = trainer.paths
     if trainer.log_evidence is not None:
         mixture.log_evidence_ = trainer.log_evidence
+    if trainer.averaging is not None:
+        one, weight = trainer.averaging.one, trainer.averaging.weight
+        mixture.model_weights_ = {1: weight, len(model.experts): 1 - weight}
+        mixture._one_expert = trainer.parts.first(1, is_gated=False).model(one, trainer.settings)[0]
     if trainer.specialisation is not None:
         mixture.specialisation_ = trainer.specialisation
     mixture.n_iter_ = len(run.objectives)
@@ -67,6 +71,8 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
         mixture.regimes_ = trainer.regimes.named(model.names, order)
         notes += trainer.regimes.notes()
         has_ties = mixture.n_regimes_ < len(order)
+    if trainer.averaging is not None:
+        notes.append(trainer.averaging.note)
     if plan.n_experts is None and trainer.log_evidence is not None and not has_ties:
         notes += bound_notes(trainer.log_evidence, mixture.n_samples_seen_)
     classifies = mixture._classes is not None

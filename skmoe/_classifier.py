@@ -131,6 +131,7 @@ class MixtureOfExpertsClassifier(
         shared_effects=None,
         cv="auto",
         top_k=None,
+        model_averaging="auto",
         init="auto",
         n_init=10,
         max_iter=500,
@@ -151,6 +152,7 @@ class MixtureOfExpertsClassifier(
         self.shared_effects = shared_effects
         self.cv = cv
         self.top_k = top_k
+        self.model_averaging = model_averaging
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
@@ -367,7 +369,7 @@ class MixtureOfExpertsClassifier(
         array([[0., 1.]])
         """
         check_fitted(self)
-        return self._model.proba(check_X(self, X))
+        return self._predictive.proba(check_X(self, X))
 
     @block_by_block
     def sample_y(self, X, n_samples=1, random_state=None):

@@ -1,5 +1,6 @@
 """What people ask of a fitted mixture, whatever its target is."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.utils import Bunch
 from ._data import RowMetadata
 from ._experts.fitting import split_last
 from ._experts.solvers import is_linear
+from ._model import Average
 from ._reports.by_regime import groups_of
 from ._reports.expert_report import report
 from ._reports.many_rows import likelihood_of_rows, report_on_rows
@@ -29,6 +31,8 @@ OF_ONE_FIT = (
     "_oof_expert",
     "_oof_weight",
     "log_evidence_",
+    "model_weights_",
+    "_one_expert",
     "specialisation_",
     "n_regimes_",
     "regimes_",
@@ -186,7 +190,7 @@ class FittedMixture:
         """
         metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
         rows = check_known_rows(self, X, y, sample_weight, metadata)
-        return self._model.e_step(rows)[1]
+        return self._predictive.log_density(rows)
 
     def expert_report(
         self, X=None, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
@@ -392,6 +396,15 @@ class FittedMixture:
             self._active_top_k(),
             **target,
         )
+
+    @property
+    def _predictive(self):
+        """What predictions are of: the Model, or an Average of it and one expert."""
+        one = vars(self).get("_one_expert")
+        if one is None:
+            return self._model
+        of_one = self.model_weights_[1]
+        return Average((self._model, replace(one)), (1 - of_one, of_one))
 
     def _active_top_k(self):
         """Experts that a row keeps, as a model takes it: none where ``top_k`` is of all clones."""

@@ -30,6 +30,7 @@ from ._routing import Routes
 from ._tables.mixed import take_rows
 from .distributions import MixtureDistribution, NestedComponents
 from .distributions._arrays import draw_places
+from .distributions._joined import JoinedComponents
 from .exceptions import noted
 
 
@@ -192,6 +193,10 @@ class Model(ABC):
         resp, log_density, subjects = self._e_step(rows)
         return resp, log_density, rows.weight if subjects is None else subjects.counts
 
+    def log_density(self, rows):
+        """Log-density (n,) of rows, or of subjects where these are given."""
+        return self._e_step(rows)[1]
+
     def responsibilities(self, rows):
         """Responsibilities (n_samples, n_experts), equal for all rows of a subject."""
         resp, _, subjects = self._e_step(rows)
@@ -320,6 +325,32 @@ class ClassificationModel(Model):
 
     def draw(self, X, random_state):
         return draw_places(self.proba(X), 1, random_state)[:, 0]
+
+
+@dataclass(frozen=True)
+class Average:
+    """Predictions averaged over fitted mixtures of the same target."""
+
+    models: tuple  # of Model
+    weights: tuple  # of float: they sum to one
+
+    def distribution(self, X, exposure=None, scaled=True):
+        """Predictive distribution of each row, of the experts of all models."""
+        each = [model.distribution(X, exposure, scaled) for model in self.models]
+        shares = [w * part.weights for w, part in zip(self.weights, each, strict=True)]
+        components = JoinedComponents([part.components for part in each])
+        return MixtureDistribution(np.hstack(shares), components)
+
+    def proba(self, X):
+        """Class probabilities (n, n_classes)."""
+        of_models = zip(self.weights, self.models, strict=True)
+        return sum(weight * model.proba(X) for weight, model in of_models)
+
+    def log_density(self, rows):
+        """Log-density (n,) of rows, or of subjects where these are given."""
+        of_models = zip(self.weights, self.models, strict=True)
+        logs = [np.log(weight) + model.log_density(rows) for weight, model in of_models]
+        return np.logaddexp.reduce(logs)
 
 
 def posterior(log_gate, log_density):

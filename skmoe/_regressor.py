@@ -149,6 +149,7 @@ class MixtureOfExpertsRegressor(
         shared_effects=None,
         cv="auto",
         top_k=None,
+        model_averaging="auto",
         init="auto",
         n_init=10,
         max_iter=500,
@@ -168,6 +169,7 @@ class MixtureOfExpertsRegressor(
         self.shared_effects = shared_effects
         self.cv = cv
         self.top_k = top_k
+        self.model_averaging = model_averaging
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
@@ -420,7 +422,7 @@ class MixtureOfExpertsRegressor(
     def _distribution(self, X, exposure, trials, scaled=True):
         check_fitted(self)
         X = check_X(self, X)
-        return self._model.distribution(X, check_exposure(self, exposure, X, trials), scaled)
+        return self._predictive.distribution(X, check_exposure(self, exposure, X, trials), scaled)
 
     @block_by_block
     def sample_y(self, X, n_samples=1, random_state=None, *, exposure=None, trials=None):
@@ -451,7 +453,7 @@ class MixtureOfExpertsRegressor(
         check_fitted(self)
         X = check_X(self, X)
         check_n_draws("n_samples", n_samples)
-        distribution = self._model.distribution(X, check_exposure(self, exposure, X, trials))
+        distribution = self._predictive.distribution(X, check_exposure(self, exposure, X, trials))
         return np.moveaxis(distribution.rvs(n_samples, random_state), 1, -1)
 
     @block_by_block

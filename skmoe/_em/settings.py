@@ -25,6 +25,7 @@ class Settings:
     in_fold: bool = False
     finds_regimes: bool = True  # where the evidence does
     to_beat: float = -np.inf  # mean log-density of the best other expert of the same stack
+    model_averaging: object = "auto"
 
     @classmethod
     def of(cls, estimator):

@@ -69,6 +69,8 @@ class Trainer:
         What specialists are worth, where they have to be worth their while.
     regimes : Regimes or None
         Which experts are of one regime, where that is looked for.
+    averaging : Averaging or None
+        One expert that predictions average over, too.
     notes : list of str
         Other results of the training, in sentences.
     runner_up : ndarray of shape (n_samples, n_experts) or None
@@ -88,7 +90,7 @@ class Trainer:
     reason = "EM raises the out-of-fold log-density by more than its standard error"
 
     way = "em"
-    log_evidence = number_scores = specialisation = regimes = None
+    log_evidence = number_scores = specialisation = regimes = averaging = None
     notes = ()
     runner_up = None
     few_met = ""
@@ -151,6 +153,8 @@ class Trainer:
             found.append(compared(tried.criterion, tried.values, tried.chosen))
         if self.regimes is not None:
             found += self.regimes.notes()
+        if self.averaging is not None:
+            found.append(self.averaging.note)
         if self.specialisation is not None:
             found.append(" ".join(str(self.specialisation).split()))
         return found

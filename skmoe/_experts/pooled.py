@@ -441,6 +441,8 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         return 0.5 * log_density
 
     has_scales = can_be_wider = True
+    # Large slopes of columns that are nearly dependent, and small errors, are another optimum.
+    slope_variances = (1.0, 100.0)
 
     def log_density_if_wider(self, factor):
         """``expected_log_density`` if errors were so many times as large."""

@@ -39,13 +39,15 @@ class Pooled(ABC):
         Whether there is ``log_density_if_wider(factor)``, and whether ``tied`` is for these.
     ties : Ties or None
         Which experts are of one regime; None is each of its own.
+    slope_variances : tuple of float
+        Prior variances of slopes that one expert is started from; others from the first.
     is_one_expert : bool
         Whether the mixture is what one expert without a gate can be too.
     """
 
     y_scale = np.ones(1)
     is_one_expert = has_scales = can_be_wider = False
-    can_be_tied, ties = True, None
+    can_be_tied, ties, slope_variances = True, None, (1.0,)
 
     def stand_on(self, X, weight, shared_columns=(), units=None, block=None):
         """Take the rows, in columns that the prior sees alike, but for levels of strings."""
@@ -80,7 +82,7 @@ class Pooled(ABC):
     def _first_variances(self, n_functions):
         """tau and rho, (n_functions, q + n_offsets), to begin with."""
         tau = self.own.astype(float)
-        rho = np.append(np.ones(len(tau) - 1), INTERCEPT_VARIANCE)
+        rho = np.append(np.full(len(tau) - 1, self.slope_variances[0]), INTERCEPT_VARIANCE)
         n_offsets = len(self._learned) - len(tau)
         tau = np.append(tau, np.full(n_offsets, OFFSET_VARIANCE))
         rho = np.append(rho, np.zeros(n_offsets))

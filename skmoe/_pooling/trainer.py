@@ -18,6 +18,7 @@ from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
 from .._reports.expert_report import bound_notes
+from .averaging import averaging
 from .calibrated import gain_of_calibration
 from .effort import BEHIND, WHOLE, effort_of
 from .many_rows import PooledRowsProblem
@@ -138,6 +139,9 @@ class PooledTrainer(Trainer):
             notes = [*self._calibrated(best, support), *close]
             others = self.rivals.notes(best, "expert") + self.optima(best)
             self.notes = [*self.notes, *notes, *others]
+        if self.is_searched and previous is None and not self.rows.many:
+            wanted, n_rows = self.settings.model_averaging, self.data.weight.sum()
+            self.averaging = averaging(wanted, best, self.one_line, n_rows)
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
         self.problem, self.parts = best, self._parts_of(best)
         if self.rows.many:
@@ -214,10 +218,17 @@ class PooledTrainer(Trainer):
         return PooledProblem(experts, gate, likelihood, self.data, Z=Z)
 
     def one_line(self):
-        """One expert, at its maximum."""
-        problem = self._new_problem(1).start(np.ones((len(self.data.y), 1)))
-        self._climb(problem, self.settings.max_iter, tol=0.01 * WHOLE.tol)
-        return problem
+        """One expert, at its maximum, the better of those that starts lead to; others follow."""
+        best, experts = None, self.experts
+        for variance in experts.slope_variances:
+            self.experts = shallow_copy(experts)
+            self.experts.slope_variances = (variance,)
+            problem = self._new_problem(1).start(np.ones((len(self.data.y), 1)))
+            self._climb(problem, self.settings.max_iter, tol=0.01 * WHOLE.tol)
+            if best is None or problem.evidence > best[0].evidence + SAME_EVIDENCE:
+                best = problem, self.experts
+        self.experts = best[1]
+        return best[0]
 
     def _regimes(self, n_experts, to_beat=-np.inf):
         """The mixture that starts from one without pooling, the best of several.

@@ -32,6 +32,7 @@ from ._experts.density_forest import DensityForestRegressor
 from ._numerics.trees import Trees
 from ._onnx.boosting import with_integer_attributes
 from ._onnx.densities import (
+    averaged,
     degrees,
     least_scale,
     mean_of_components,
@@ -78,9 +79,11 @@ WITH_MEANS = (
 
 def _declare_mixture(scope, model, inputs, dense=False):
     """The operator of a mixture, without outputs; ``dense`` has the components of all experts."""
-    parts = Parser(scope, inputs).parts(model, dense)
+    parser, variables = Parser(scope, inputs), list(inputs)
+    for each, _ in averaged(model):
+        variables += parser.parts(each, dense).variables()
     operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
-    operator.inputs = [*inputs, *parts.variables()]
+    operator.inputs = variables
     return operator
 
 
@@ -228,6 +231,22 @@ def _weighted_sum(graph, weights, values):
     return graph.sum(graph("Mul", graph("Unsqueeze", weights, np.array([-1])), values), 1)
 
 
+def _of_all(operator):
+    """Each mixture that predictions average over, its weight and Parts, in a list."""
+    rest, models = list(operator.inputs), averaged(operator.raw_operator)
+    return [(*each, Parts.among(rest, each[0])) for each in models[::-1]][::-1]
+
+
+def _joined(graph, arrays):
+    """Arrays (n, K, ...) of several mixtures as that of one."""
+    return graph("Concat", *arrays, axis=1) if len(arrays) > 1 else arrays[0]
+
+
+def _shared(graph, weights, share):
+    """Gate probabilities times the weight of the mixture."""
+    return weights if share == 1 else graph("Mul", weights, np.array(share))
+
+
 def _graph(scope, operator, container):
     if container.target_opset < LEAST_OPSET:
         raise ValueError(f"target_opset must be {LEAST_OPSET} at least, for a mixture.")
@@ -236,27 +255,30 @@ def _graph(scope, operator, container):
 
 def _convert_regressor(scope, operator, container):
     graph, model = _graph(scope, operator, container), operator.raw_operator
-    options = container.get_options(model, dict(OPTIONS))
-    parts = Parts.among(operator.inputs, model)
-    own = np.flatnonzero(model._model.own_density) if _is_dense(options) else ()
-    predictions = _stacked_predictions(graph, model, parts, own)
-    if isinstance(model.likelihood_, PositiveMeans) and model.likelihood_.floor_ > 0:
-        predictions = graph("Max", predictions, np.array(model.likelihood_.floor_))
-    weights = _gate_weights(graph, model, parts)
-    if options["gate"]:
-        graph.number(weights, operator.outputs[1])
+    options, lists = container.get_options(model, dict(OPTIONS)), []
+    for number, (one, share, parts) in enumerate(_of_all(operator)):
+        own = np.flatnonzero(one._model.own_density) if _is_dense(options) else ()
+        predictions = _stacked_predictions(graph, one, parts, own)
+        if isinstance(one.likelihood_, PositiveMeans) and one.likelihood_.floor_ > 0:
+            predictions = graph("Max", predictions, np.array(one.likelihood_.floor_))
+        weights = _gate_weights(graph, one, parts)
+        if options["gate"] and number == 0:
+            graph.number(weights, operator.outputs[1])
+        weights, of_all = _shared(graph, weights, share), ()
+        if _is_dense(options):
+            of_all = _components(graph, one, parts, weights, predictions, own)
+        if one.likelihood_.changes_target:  # LogNormal
+            half = 0.5 * one.likelihood_.scale_.reshape(len(one.experts_), -1) ** 2
+            predictions = graph("Exp", graph("Add", predictions, half))
+        lists.append((weights, predictions, *of_all))
+    weights, means, *of_all = [_joined(graph, each) for each in zip(*lists, strict=True)]
     if _is_dense(options):
-        of_all = _components(graph, model, parts, weights, predictions, own)
         if options["components"]:
             graph("Concat", *of_all, axis=1, output=operator.outputs[0])
             return
         values = quantiles(graph, *of_all, degrees(model), np.asarray(options["quantiles"]))
         values = graph("Exp", values) if model.likelihood_.changes_target else values
         graph.number(values, operator.outputs[-1])
-    means = predictions
-    if model.likelihood_.changes_target:  # LogNormal
-        half = 0.5 * model.likelihood_.scale_.reshape(len(model.experts_), -1) ** 2
-        means = graph("Exp", graph("Add", predictions, half))
     graph.number(_weighted_sum(graph, weights, means), operator.outputs[0])
 
 
@@ -293,13 +315,14 @@ def _sizes(graph, sizes, columns):
 
 def _convert_classifier(scope, operator, container):
     graph, model = _graph(scope, operator, container), operator.raw_operator
-    parts = Parts.among(operator.inputs, model)
-    predictions = _stacked_predictions(graph, model, parts)
-    weights = _gate_weights(graph, model, parts)
-    if len(operator.outputs) > 2:
-        graph.number(weights, operator.outputs[2])
-    calibrated = _calibrated(graph, model, parts, predictions)
-    proba = _weighted_sum(graph, weights, calibrated)
+    lists = []
+    for number, (one, share, parts) in enumerate(_of_all(operator)):
+        weights = _gate_weights(graph, one, parts)
+        if len(operator.outputs) > 2 and number == 0:
+            graph.number(weights, operator.outputs[2])
+        calibrated = _calibrated(graph, one, parts, _stacked_predictions(graph, one, parts))
+        lists.append((_shared(graph, weights, share), calibrated))
+    proba = _weighted_sum(graph, *(_joined(graph, each) for each in zip(*lists, strict=True)))
     graph.number(proba, operator.outputs[1])
     best = graph("ArgMax", proba, axis=1, keepdims=0)
     graph("Gather", _labels(model), best, axis=0, output=operator.outputs[0])

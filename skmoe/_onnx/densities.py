@@ -5,6 +5,8 @@ distribution functions are integrals of the densities by Gauss-Legendre quadratu
 are found by bisection, as in ``MixtureDistribution.ppf``.
 """
 
+import copy
+
 import numpy as np
 from onnx import TensorProto
 from scipy import special, stats
@@ -149,11 +151,26 @@ def own_experts(model):
     return found
 
 
+def averaged(mixture):
+    """The mixtures that predictions average over and their weights, pairs in a list."""
+    one = vars(mixture).get("_one_expert")
+    if one is None:
+        return [(mixture, 1.0)]
+    twin, weight = copy.copy(mixture), mixture.model_weights_[1]
+    twin._set_model(one)
+    return [(mixture, 1 - weight), (twin, weight)]
+
+
 def degrees(model):
     """Degrees of freedom (M,) of all components of a mixture; infinite of Gaussian ones.
 
-    Those of experts with densities of their own are the last.
+    Those of experts with densities of their own are the last, of each that predictions average
+    over.
     """
+    return np.concatenate([_degrees_of_one(each) for each, _ in averaged(model)])
+
+
+def _degrees_of_one(model):
     own, df = np.array(model._model.own_density), model.likelihood_.df_
     df = np.full(len(own), np.inf) if df is None else df
     parts = [df[~own]]

@@ -64,9 +64,8 @@ class Parts:
         return [each for each in (*self.experts, self.gate, self.columns) if each is not None]
 
     @classmethod
-    def among(cls, inputs, model):
-        """Those of a mixture, which are the last inputs of its operator."""
-        rest = list(inputs)
+    def among(cls, rest, model):
+        """Those of a mixture, which are the last inputs of its operator and are taken off these."""
         columns = rest.pop() if is_pooled(model) or sizes_of(model) is not None else None
         gate, experts = rest.pop(), []
         for combines_others in reversed(stacks(model)):

@@ -1,0 +1,261 @@
+"""Predictions that average over one expert and the number of most evidence."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy import integrate, special, stats
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._pooling.averaging import FEW_ROWS, LEAST, averaging
+from skmoe.metrics import log_score
+
+QUICK = {"n_init": 3, "random_state": 0}
+NEW = np.random.default_rng(1).normal(size=(50, 2))
+
+
+def lines(n, *, slopes=(1.0, -0.3), noise=0.6, seed=0):
+    """Rows of two lines, on two sides of zero; by default a little unlike."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2))
+    y = np.where(X[:, 0] > 0, slopes[0] * X[:, 1], slopes[1] * X[:, 1])
+    return X, y + noise * rng.normal(size=n)
+
+
+def fits(mixture, X, y, **given):
+    """The average, the number of most evidence alone, and one expert."""
+    params = ({}, {"model_averaging": False}, {"n_experts": 1})
+    return [clone(mixture).set_params(**each).fit(X, y, **given) for each in params]
+
+
+@pytest.fixture(name="unclear", scope="module")
+def _unclear():
+    """Two lines in 60 rows that are a few nats ahead of one, as ``fits`` returns them."""
+    return fits(MixtureOfExpertsRegressor(**QUICK), *lines(60))
+
+
+def test_weights_are_those_of_the_tempered_evidence(unclear):
+    moe = unclear[0]
+    evidence = moe.log_evidence_
+    ahead = 60 * (evidence[2] - evidence[1])
+    of_one = 1 / (1 + np.exp((ahead - 3) / 4))
+    assert 0.05 < of_one < 0.5
+    assert moe.model_weights_ == pytest.approx({1: of_one, 2: 1 - of_one}, rel=1e-4)
+    said = f"1 expert and 2, with the weights {of_one:.2f} and {1 - of_one:.2f}"
+    for text in (moe.plan_, moe.expert_report()):
+        assert said in " ".join(str(text).split())
+
+
+def test_the_distribution_is_the_average_of_two(unclear):
+    moe, best, one = unclear
+    of_one, y = moe.model_weights_[1], np.linspace(-2, 2, len(NEW))
+    dist, others = moe.predict_dist(NEW), [best.predict_dist(NEW), one.predict_dist(NEW)]
+    for name in ("pdf", "cdf", "sf"):
+        one_each = [getattr(each, name)(y) for each in others]
+        expected = np.average(one_each, axis=0, weights=[1 - of_one, of_one])
+        np.testing.assert_allclose(getattr(dist, name)(y), expected, rtol=1e-6)
+    expected = (1 - of_one) * best.predict(NEW) + of_one * one.predict(NEW)
+    np.testing.assert_allclose(moe.predict(NEW), expected, rtol=1e-6)
+    np.testing.assert_allclose(moe.log_density(NEW, y), dist.logpdf(y), rtol=1e-10)
+
+
+def test_regimes_and_reports_are_those_of_the_best_number(unclear):
+    moe, best, _ = unclear
+    assert moe.n_regimes_ == best.n_regimes_ == len(moe.experts_) == 2
+    X, y = lines(60)
+    np.testing.assert_array_equal(moe.gate_proba(NEW), best.gate_proba(NEW))
+    np.testing.assert_array_equal(moe.responsibilities(X, y), best.responsibilities(X, y))
+    assert str(moe.summary(X, y)) == str(best.summary(X, y))
+    effects = [str(each.average_marginal_effects(X, y)) for each in (moe, best)]
+    assert effects[0] == effects[1]
+
+
+def test_density_integrates_to_one_and_quantiles_and_draws_agree_with_it(unclear):
+    dist = unclear[0].predict_dist(NEW[:3])
+    total, _ = integrate.quad_vec(dist.pdf, -60, 60)
+    np.testing.assert_allclose(total, 1, rtol=1e-6)
+    levels = [0.01, 0.3, 0.5, 0.95]
+    for q, quantile in zip(levels, dist.ppf(levels).T, strict=True):
+        np.testing.assert_allclose(dist.cdf(quantile), q, rtol=1e-8)
+    draws = unclear[0].sample_y(NEW[:3], 20_000, random_state=0)
+    for row, values in enumerate(draws):
+        cdf = np.array([dist.cdf(q)[row] for q in np.quantile(values, levels)])
+        np.testing.assert_allclose(cdf, levels, atol=0.015)  # four standard errors
+    crps = np.abs(draws - 0.2).mean(axis=1) - 0.5 * np.abs(np.diff(draws)).mean(axis=1)
+    np.testing.assert_allclose(dist.crps(np.full(3, 0.2)), crps, atol=0.02)
+
+
+def test_clear_regimes_are_not_averaged():
+    X, y = lines(60, slopes=(3.0, -3.0))
+    moe = MixtureOfExpertsRegressor(**QUICK).fit(X, y)
+    assert not hasattr(moe, "model_weights_")
+    alone = clone(moe).set_params(model_averaging=False).fit(X, y)
+    np.testing.assert_array_equal(moe.predict(NEW), alone.predict(NEW))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_new_rows_of_one_line_are_no_less_likely_than_under_one_expert(seed):
+    X, y = lines(40, slopes=(1.0, 1.0), seed=seed)
+    moe, best, one = fits(MixtureOfExpertsRegressor(**QUICK), X, y)
+    new = lines(2000, slopes=(1.0, 1.0), seed=seed + 100)
+    score, of_best, of_one = (log_score(each, *new) for each in (moe, best, one))
+    assert score >= of_one - 0.02
+    assert score >= of_best - 1e-9
+
+
+def test_many_rows_are_averaged_where_that_is_asked_for():
+    X, y = lines(200, slopes=(0.35, -0.1))
+    moe = MixtureOfExpertsRegressor(**QUICK).fit(X, y)
+    asked = clone(moe).set_params(model_averaging=True).fit(X, y)
+    assert len(moe.experts_) == 2
+    assert not hasattr(moe, "model_weights_")
+    assert asked.model_weights_[1] > LEAST
+    assert "As asked for: predictions average" in " ".join(str(asked.plan_).split())
+
+
+def test_nothing_is_averaged_with_a_given_number_of_experts():
+    moe = MixtureOfExpertsRegressor(n_experts=2, model_averaging=True, **QUICK).fit(*lines(60))
+    assert not hasattr(moe, "model_weights_")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "n_rows", "gap", "expected"),
+    [
+        ("auto", FEW_ROWS, 1.0, None),
+        (True, FEW_ROWS, 1.0, special.expit(0.5)),
+        (False, 50, 1.0, None),
+        ("auto", 50, 1.0, special.expit(0.5)),
+        ("auto", 50, 40.0, None),
+    ],
+)
+def test_rows_and_evidence_decide(wanted, n_rows, gap, expected):
+    class Problem:
+        def __init__(self, n_experts, evidence):
+            self.experts, self.evidence = self, evidence
+            self.n_experts = n_experts
+
+    best, one = Problem(2, gap / n_rows - 1.0), Problem(1, -1.0)
+    found = averaging(wanted, best, lambda: one, n_rows)
+    assert (None if found is None else found.weight) == (expected and pytest.approx(expected))
+
+
+def test_a_row_of_weight_two_is_two_rows(unclear):
+    X, y = lines(60)
+    moe = MixtureOfExpertsRegressor(**QUICK)
+    half = clone(moe).fit(np.repeat(X, 2, axis=0), np.repeat(y, 2), np.full(120, 0.5))
+    assert half.model_weights_ == pytest.approx(unclear[0].model_weights_, rel=1e-3)
+    np.testing.assert_allclose(half.predict(NEW), unclear[0].predict(NEW), atol=1e-3)
+
+
+def test_copies_searches_and_folds(unclear):
+    X, y = lines(60)
+    moe = unclear[0]
+    again = pickle.loads(pickle.dumps(moe))
+    np.testing.assert_array_equal(again.predict_interval(NEW), moe.predict_interval(NEW))
+    assert clone(moe).model_averaging == "auto"
+    search = GridSearchCV(clone(moe), {"model_averaging": [False, "auto"]}, cv=2)
+    search.fit(X, y)
+    scores = cross_val_score(clone(moe), X, y, cv=2)
+    assert search.cv_results_["mean_test_score"][1] == pytest.approx(scores.mean())
+
+
+def test_changes_of_a_mixture_leave_the_regimes_alone(unclear):
+    X, y = lines(60)
+    best = pickle.loads(pickle.dumps(unclear[1])).remove_expert("expert1")
+    moe = pickle.loads(pickle.dumps(unclear[0])).remove_expert("expert1")
+    np.testing.assert_array_equal(moe.predict(NEW), best.predict(NEW))
+    moe = pickle.loads(pickle.dumps(unclear[0])).partial_fit(X, y)
+    best = pickle.loads(pickle.dumps(unclear[1])).partial_fit(X, y)
+    np.testing.assert_array_equal(moe.predict(NEW), best.predict(NEW))
+    assert not hasattr(moe, "model_weights_")
+
+
+def test_probabilities_of_classes():
+    X, log_odds = lines(100, slopes=(3.0, -1.5), noise=0.0)
+    y = (log_odds > np.random.default_rng(0).logistic(size=100)).astype(int)
+    moe, best, one = fits(MixtureOfExpertsClassifier(**QUICK), X, y)
+    of_one = moe.model_weights_[1]
+    expected = (1 - of_one) * best.predict_proba(NEW) + of_one * one.predict_proba(NEW)
+    np.testing.assert_allclose(moe.predict_proba(NEW), expected, rtol=1e-6)
+    labels = np.ones(len(NEW), dtype=int)
+    np.testing.assert_allclose(moe.log_density(NEW, labels), np.log(expected[:, 1]), rtol=1e-6)
+
+
+def test_counts():
+    X, log_mean = lines(60, slopes=(0.55, -0.55), noise=0.0)
+    y = np.random.default_rng(2).poisson(np.exp(0.5 + log_mean))
+    moe = MixtureOfExpertsRegressor(likelihood="poisson", **QUICK).fit(X, y)
+    assert moe.model_weights_[1] > LEAST
+    dist = moe.predict_dist(NEW[:5])
+    assert dist.discrete
+    values = np.arange(200.0)
+    proba = np.array([dist.pmf(each) for each in values])
+    np.testing.assert_allclose(proba.sum(axis=0), 1, rtol=1e-6)
+    np.testing.assert_allclose(values @ proba, moe.predict(NEW[:5]), rtol=1e-3)
+    np.testing.assert_array_equal(dist.ppf(0.7), (proba.cumsum(axis=0) < 0.7).sum(axis=0))
+
+
+def test_several_outputs():
+    X, y = lines(60)
+    y = np.column_stack([y, 0.2 * y + np.random.default_rng(3).normal(size=60)])
+    moe, best, one = fits(MixtureOfExpertsRegressor(training="pooled", **QUICK), X, y)
+    of_one, target = moe.model_weights_[1], np.ones((len(NEW), 2))
+    logs = [best.log_density(NEW, target), one.log_density(NEW, target)]
+    expected = special.logsumexp(logs, axis=0, b=[[1 - of_one], [of_one]])
+    np.testing.assert_allclose(moe.log_density(NEW, target), expected, rtol=1e-6)
+    dist = moe.predict_dist(NEW)
+    np.testing.assert_allclose(dist.cdf(dist.median()), 0.5, rtol=1e-8)
+    draws = dist.rvs(20_000, random_state=0)[:3]
+    cov = [np.cov(each.T) for each in draws]
+    np.testing.assert_allclose(cov, dist.cov()[:3], rtol=0.1, atol=0.03)
+
+
+def test_subjects_are_averaged_whole():
+    rng = np.random.default_rng(4)
+    subject = np.repeat(np.arange(30), 2)
+    X = np.repeat(rng.normal(size=(30, 1)), 2, axis=0)
+    X = np.column_stack([X, rng.normal(size=60)])
+    slope = np.where(rng.random(30) < 0.5, 1.0, -0.3)[subject]
+    y = slope * X[:, 1] + 0.5 * rng.normal(size=60)
+    params = QUICK | {"gate": None, "training": "pooled"}
+    mixture = MixtureOfExpertsRegressor(**params).set_params(gate=constant())
+    moe, best, one = fits(mixture, X, y, subject=subject)
+    of_one = moe.model_weights_[1]
+    logs = [each.log_density(X, y, subject=subject) for each in (best, one)]
+    expected = special.logsumexp(logs, axis=0, b=[[1 - of_one], [of_one]])
+    found = moe.log_density(X, y, subject=subject)
+    assert found.shape == (30,)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def constant():
+    from skmoe.gates import ConstantGate
+
+    return ConstantGate()
+
+
+def test_tables_with_strings():
+    pandas = pytest.importorskip("pandas")
+    X, y = lines(60)
+    table = pandas.DataFrame(X, columns=["a", "b"])
+    table["side"] = np.where(X[:, 0] > 0, "right", "left")
+    moe, best, one = fits(MixtureOfExpertsRegressor(**QUICK), table, y)
+    of_one = moe.model_weights_[1]
+    expected = (1 - of_one) * best.predict(table) + of_one * one.predict(table)
+    np.testing.assert_allclose(moe.predict(table), expected, rtol=1e-6)
+
+
+def test_a_part_that_total_and_other_parts_give_is_found():
+    """Large slopes of small differences are another optimum of the prior variance."""
+    rng = np.random.default_rng(0)
+    others = rng.normal(size=(160, 6))
+    y = others.mean(axis=1) + rng.normal(size=160)
+    total = others.mean(axis=1) + 0.01 * (y + 0.05 * rng.normal(size=160))
+    X = np.column_stack([others, total])
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X[:80], y[:80])
+    line = np.linalg.lstsq(np.column_stack([X[:80], np.ones(80)]), y[:80])[0]
+    error = y[80:] - np.column_stack([X[80:], np.ones(80)]) @ line
+    expected = stats.norm.logpdf(error, scale=0.05).mean()
+    assert moe.log_density(X[80:], y[80:]).mean() > expected - 0.1

@@ -131,6 +131,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
     lower_bounds_: list[float]
     lower_bound_: float
     log_evidence_: dict[Any, Any]
+    model_weights_: dict[Any, Any]
     specialisation_: Specialisation
     start_lower_bounds_: list[list[float]]
     n_iter_: int
@@ -152,6 +153,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
     shared_effects: list[Any] | dict[Any, Any] | None
     cv: Any
     top_k: int | None
+    model_averaging: Literal["auto"] | bool
     init: str | Callable[..., Any]
     n_init: int
     max_iter: int
@@ -178,6 +180,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         shared_effects: list[Any] | dict[Any, Any] | None = None,
         cv: Any = "auto",
         top_k: int | None = None,
+        model_averaging: Literal["auto"] | bool = "auto",
         init: str | Callable[..., Any] = "auto",
         n_init: int = 10,
         max_iter: int = 500,
@@ -422,6 +425,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
     lower_bounds_: list[float]
     lower_bound_: float
     log_evidence_: dict[Any, Any]
+    model_weights_: dict[Any, Any]
     specialisation_: Specialisation
     start_lower_bounds_: list[list[float]]
     n_iter_: int
@@ -442,6 +446,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
     shared_effects: list[int | str] | dict[Any, Any] | None
     cv: Any
     top_k: int | None
+    model_averaging: Literal["auto"] | bool
     init: str | Callable[..., Any]
     n_init: int
     max_iter: int
@@ -469,6 +474,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         shared_effects: list[int | str] | dict[Any, Any] | None = None,
         cv: Any = "auto",
         top_k: int | None = None,
+        model_averaging: Literal["auto"] | bool = "auto",
         init: str | Callable[..., Any] = "auto",
         n_init: int = 10,
         max_iter: int = 500,

@@ -261,6 +261,22 @@ def test_means_have_the_floor_of_the_mixture(likelihood):
     check_regressor(moe, X)
 
 
+@pytest.mark.parametrize("classifies", [False, True])
+def test_averages_over_one_expert_and_several(classifies):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    y = np.where(X[:, 0] > 0, X[:, 1], -0.3 * X[:, 1]) + 0.6 * rng.normal(size=60)
+    if classifies:
+        X = rng.normal(size=(100, 2))
+        log_odds = np.where(X[:, 0] > 0, 3 * X[:, 1], -1.5 * X[:, 1])
+        moe = MixtureOfExpertsClassifier(**QUICK).fit(X, log_odds > rng.logistic(size=100))
+        check_classifier(moe, X)
+    else:
+        moe = MixtureOfExpertsRegressor(**QUICK).fit(X, y)
+        check_regressor(moe, X, QUANTILES)
+    assert 0.01 < moe.model_weights_[1] < 0.99
+
+
 def test_more_columns_than_rows():
     X, y = draw(60, 100)
     moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y)

@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 from ._data import RowMetadata
 from ._experts.fitting import split_last
 from ._experts.solvers import is_linear
-from ._model import Average
+from ._model import OF_ONE_FIT, Average
 from ._reports.by_regime import groups_of
 from ._reports.expert_report import report
 from ._reports.many_rows import likelihood_of_rows, report_on_rows
@@ -20,24 +20,6 @@ from ._rows.validation import check_fitted, check_known_rows, check_X
 from ._tables.vectors import check_weights
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
-
-
-# Attributes that describe the rows and the training of one fit.
-OF_ONE_FIT = (
-    "oof_score_",
-    "oof_log_density_",
-    "oof_responsibilities_",
-    "oof_pit_",
-    "_oof_expert",
-    "_oof_weight",
-    "log_evidence_",
-    "model_weights_",
-    "_one_expert",
-    "specialisation_",
-    "n_regimes_",
-    "regimes_",
-    "_report_of_regimes",
-)
 
 
 class FittedMixture:

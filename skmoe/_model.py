@@ -33,6 +33,23 @@ from .distributions._arrays import draw_places
 from .distributions._joined import JoinedComponents
 from .exceptions import noted
 
+# Attributes of a mixture that describe the rows and the training of one fit.
+OF_ONE_FIT = (
+    "oof_score_",
+    "oof_log_density_",
+    "oof_responsibilities_",
+    "oof_pit_",
+    "_oof_expert",
+    "_oof_weight",
+    "log_evidence_",
+    "model_weights_",
+    "_one_expert",
+    "specialisation_",
+    "n_regimes_",
+    "regimes_",
+    "_report_of_regimes",
+)
+
 
 @dataclass(frozen=True)
 class Model(ABC):

@@ -69,7 +69,9 @@ def test_expectations_of_two_classes_are_those_of_quadrature():
         exact = special.log_expit(f if label else -f) @ mass
         np.testing.assert_allclose(found.value[:, 0], exact, atol=2e-7)
         proba = special.expit(f)
-        np.testing.assert_allclose(found.curvature[:, 0, 0], (proba * (1 - proba)) @ mass, atol=1e-7)
+        np.testing.assert_allclose(
+            found.curvature[:, 0, 0], (proba * (1 - proba)) @ mass, atol=1e-7
+        )
 
 
 def test_bound_of_many_classes_is_below_the_expectation_and_close():

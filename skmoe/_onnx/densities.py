@@ -164,8 +164,7 @@ def averaged(mixture):
 def degrees(model):
     """Degrees of freedom (M,) of all components of a mixture; infinite of Gaussian ones.
 
-    Those of experts with densities of their own are the last, of each that predictions average
-    over.
+    Those of experts with densities of their own are the last.
     """
     return np.concatenate([_degrees_of_one(each) for each, _ in averaged(model)])
 

@@ -43,10 +43,7 @@ class Averaging:
 
 
 def averaging(wanted, best, one, n_rows):
-    """The Averaging of two problems, or None where predictions are those of the best alone.
-
-    ``wanted`` is the parameter of the mixtures, ``one()`` makes the problem of one expert.
-    """
+    """The Averaging of two problems, of which ``one()`` makes the second; None where there is none."""
     n_experts = best.experts.n_experts
     if wanted is False or n_experts == 1 or (wanted == "auto" and n_rows >= FEW_ROWS):
         return None

@@ -6,13 +6,7 @@ from ._components import BaseComponents
 
 
 class JoinedComponents(BaseComponents):
-    """Components of several mixtures of the same target as those of one.
-
-    Parameters
-    ----------
-    parts : list of components
-        Of the same rows.
-    """
+    """Components of several mixtures of the same target and rows as those of one."""
 
     def __init__(self, parts):
         self.parts = parts

@@ -43,7 +43,7 @@ class Averaging:
 
 
 def averaging(wanted, best, one, n_rows):
-    """The Averaging of two problems, of which ``one()`` makes the second; None where there is none."""
+    """The Averaging of ``best`` and the problem that ``one()`` makes, or None."""
     n_experts = best.experts.n_experts
     if wanted is False or n_experts == 1 or (wanted == "auto" and n_rows >= FEW_ROWS):
         return None

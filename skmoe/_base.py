@@ -77,8 +77,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
           more, "stack", combines the others, with the smallest squared error or, of classes, by
           a log-linear pool. An expert with a density of its own keeps it where that explains more.
         - "specialists", for one estimator: a "generalist" is fitted on all rows, and clones on
-          regimes beside it, behind a :class:`~skmoe.gates.ForestGate`. They are left out unless
-          they raise the out-of-fold log-density by more than its standard error.
+          regimes beside it, behind a :class:`~skmoe.gates.ForestGate`, or a softmax gate where
+          that scores as high. They are left out unless they raise the out-of-fold log-density by
+          more than its standard error.
 
         "auto" is "pooled" for the default experts, up to 10,000 rows; "stack" for a list, where EM
         is tried too if linear experts explain the target better, and kept if it raises the

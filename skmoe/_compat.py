@@ -85,6 +85,18 @@ def learn_columns(estimator, X):
     vars(estimator).pop("feature_names_in_", None)
 
 
+def boosting_key(model):
+    """What a HistGradientBoostingRegressor has learned, as far as flat arrays hold it, or None.
+
+    They do without categories, and predict what a link leaves as it is; the key is that of the
+    trees, which a later fit replaces or adds to.
+    """
+    has_link = model.loss not in ("squared_error", "absolute_error", "quantile")
+    if has_link or model.is_categorical_ is not None:
+        return None
+    return model._predictors, len(model._predictors)
+
+
 def boosted_trees(model):
     """Baseline and trees of a fitted HistGradientBoostingRegressor, before its link.
 

@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neural_network import MLPRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._experts.prediction import expert_prediction, predict_linear, predict_net
+from skmoe._experts.prediction import (
+    expert_prediction,
+    predict_boosted,
+    predict_linear,
+    predict_net,
+)
 from skmoe.gates import SoftmaxGate
 
 
@@ -135,3 +141,22 @@ def test_what_is_wrong_with_the_rows_is_said_as_ever():
     with pytest.raises(ValueError, match=r"Expert 'expert.' predicted NaN or infinity"):
         with np.errstate(over="ignore"):
             moe.predict(X)
+
+
+def test_few_rows_go_through_all_boosted_trees_at_once():
+    X, y = kinked()
+    boosting = HistGradientBoostingRegressor(max_iter=5, warm_start=True, random_state=0)
+    for max_iter in (5, 9):  # trees are added to those that were looked at
+        boosting.set_params(max_iter=max_iter).fit(X, y)
+        for n_rows in (1, 70):
+            assert_array_equal(predict_boosted(boosting, X[:n_rows]), boosting.predict(X[:n_rows]))
+    boosting.set_params(warm_start=False).fit(X, -y)
+    assert_array_equal(predict_boosted(boosting, X[:7]), boosting.predict(X[:7]))
+    beyond = X[:2].copy()
+    beyond[1, 0] = np.nan
+    assert predict_boosted(boosting, beyond) is None
+    assert predict_boosted(boosting, X[:2, :2]) is None
+    logs = HistGradientBoostingRegressor(loss="gamma", max_iter=5).fit(X, np.exp(y))
+    levels = HistGradientBoostingRegressor(max_iter=5, categorical_features=[0])
+    levels.fit(X.round(0) - X.round(0).min(axis=0), y)
+    assert all(predict_boosted(each, X[:2]) is None for each in (logs, levels))

@@ -84,6 +84,24 @@ def test_specialists_halve_the_error_where_there_are_regimes(expert, n_fits):
     assert score == pytest.approx(moe.specialisation_.score_with, abs=0.15)
 
 
+def test_a_softmax_gate_is_kept_where_a_forest_scores_no_higher():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, size=(400, 4))
+    is_first = rng.uniform(size=400) < 1 / (1 + np.exp(-2 * X[:, 0]))
+    y = np.where(is_first, np.sin(2 * X[:, 2]) + 4, X[:, 3] ** 2) + 0.3 * rng.normal(size=400)
+    moe = clones(DecisionTreeRegressor(min_samples_leaf=5), cv=3, n_init=3)
+    assert "a softmax gate, quicker to serve" in moe.plan(X, y).reasons["gate"]
+    moe.fit(X, y)
+    assert type(moe.gate_) is SoftmaxGate
+    assert moe.plan_.gate == "SoftmaxGate"
+    assert "as high; a forest's is +0.0" in moe.plan_.reasons["gate"]
+    weight = moe.gate_.coef_[1:] - moe.gate_.coef_[0]
+    assert np.argmax(np.abs(weight).max(axis=0)) == 0  # the column that decides
+    plan = fitted_once().plan_
+    assert plan.gate == "ForestGate"
+    assert "as high; a forest's is +0." in plan.reasons["gate"]
+
+
 def segments(n, seed):
     """A line of its own in each of twelve segments of a column."""
     rng = np.random.default_rng(seed)

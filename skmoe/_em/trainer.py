@@ -142,6 +142,8 @@ class Trainer:
             self.problem.warn_of_thinned_rows()
             return self, run, *self.parts.model(self.problem, self.settings)
 
+    default_gate = None  # name of the one that was kept of several, and why
+
     def findings(self, n_rows):
         """What else was tried and by how much it lost, in sentences."""
         found = []

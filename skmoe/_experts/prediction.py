@@ -1,12 +1,17 @@
 """What one fitted expert predicts, or all linear ones at once."""
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 from scipy import special
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.validation import _num_samples
 
+from .._compat import boosting_key
+from .._numerics.trees import Trees
 from .._tables.encoding import numeric_matrix
 from ..exceptions import noted
 from .fitting import split_last
@@ -132,14 +137,34 @@ def predict_net(estimator, X):
 
 
 def predict_boosted(estimator, X):
-    """What LightGBM predicts for few rows, without its checks of parameters, which take longest.
+    """What boosting predicts for few rows, without its checks, which take longest.
 
-    None for other estimators, and for rows that it has to look at.
+    None for other estimators than LightGBM's and scikit-learn's, and for rows that these have to
+    look at.
     """
-    is_quick = type(X) is np.ndarray and len(X) <= FEW_ROWS and X.dtype.kind == "f"
-    if not is_quick or type(estimator).__module__ != "lightgbm.sklearn":
+    if type(X) is not np.ndarray or len(X) > FEW_ROWS or X.dtype.kind != "f":
+        return None
+    if type(estimator) is HistGradientBoostingRegressor:
+        return _predict_histogram_boosting(estimator, X)
+    if type(estimator).__module__ != "lightgbm.sklearn":
         return None
     return estimator.booster_.predict(X, num_threads=1)
+
+
+FLAT = WeakKeyDictionary()  # the trees of boosting models, and what these had learned by then
+
+
+def _predict_histogram_boosting(model, X):
+    """By all trees at once; scikit-learn goes from tree to tree."""
+    names, key = column_names(model), boosting_key(model)
+    is_like_fit = names is None and X.shape[1:] == (model.n_features_in_,)
+    if key is None or not is_like_fit or not np.isfinite(X).all():
+        return None
+    trees, before, n_before = FLAT.get(model, (None, None, 0))
+    if before is not key[0] or n_before != key[1]:
+        trees = Trees.of_boosting([model])
+        FLAT[model] = trees, *key
+    return trees.predict_one_by_one(X)
 
 
 class LastTransformed:

@@ -144,6 +144,10 @@ class Plan:
         training, findings = trainer.way, trainer.findings(n_rows)
         if training != self.training:
             reasons = reasons | {"training": trainer.reason}
+        gate = self.gate
+        if trainer.default_gate is not None:
+            gate, why = trainer.default_gate
+            reasons = reasons | {"gate": f"{reasons['gate']}; {why}"}
         n_experts = len([name for name in names if name not in (STACK, zero)])
         if training == "specialists":
             n_experts = max(1, n_experts - 1)  # beside the generalist
@@ -151,6 +155,7 @@ class Plan:
             self,
             training=training,
             n_experts=n_experts,
+            gate=gate,
             n_regimes=None if trainer.regimes is None else trainer.regimes.n_regimes,
             reasons=reasons,
             findings=findings,

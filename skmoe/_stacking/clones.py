@@ -16,7 +16,7 @@ from .._em.starts import HARD_SHARE
 from .._em.trainer import surrogate, train_surrogate
 from .._experts.estimators import fit_at_once
 from .._experts.traits import GENERALIST
-from ..gates import ForestGate
+from ..gates import ForestGate, SoftmaxGate
 from .gate import FIRST_PENALTY, GATE_PENALTIES
 from .specialisation import Specialisation
 
@@ -28,6 +28,8 @@ class Team:
     names: list  # names of the specialists
     experts: object  # EstimatorExperts
     shares: np.ndarray  # (n_samples, n_experts)
+    # Of a forest gate in place of a softmax gate; None behind a gate that was asked for.
+    gate_gain: Specialisation | None = None
 
 
 class Clones:
@@ -107,13 +109,15 @@ class Clones:
         if len(scores) > 1:
             chosen = len(kept.names)
             trainer.number_scores = NumberScores("Out-of-fold log-density", scores, chosen)
+        trainer.gate_gain = kept and kept.gate_gain
         return best, kept
 
     def _specialise(self, without, team):
         """The generalist with a team, whose ``shares`` become those that it is fitted with.
 
         The regimes of a linear mixture have first specialists, which are fitted already. In these
-        rows find new regimes, which have the specialists that stay.
+        rows find new regimes, which have the specialists that stay. Where a softmax gate scores as
+        well as the forest, it is the one: its file is small, and it is quick.
         """
         trainer, data = self.trainer, self.trainer.data
         names, labels = [*without.names, *team.names], team.shares
@@ -133,4 +137,12 @@ class Clones:
             means = np.concatenate([without.means, own], axis=1)
             found = trainer.densities.gated(names, means, default_gate, penalties)
             labels = found.resp
-        return found
+        if trainer.densities.gate is not None:
+            return found
+        light = trainer.densities.gated(names, means, self._light_gate)
+        team.gate_gain = Specialisation.of(light.log_density, found.log_density, data.weight)
+        return found if team.gate_gain.kept else light
+
+    def _light_gate(self):
+        gate = SoftmaxGate()
+        return gate, self.trainer.data.Z, gate.fit

@@ -8,6 +8,7 @@ from .._data import TrainingData
 from .._em.loop import Run
 from .._em.trainer import Trainer, surrogate, train_surrogate
 from .._experts.base import Experts
+from .._experts.fitting import split_last
 from .._experts.own_density import tells_density
 from .._model import Model
 from .._reports.expert_report import ReportSums
@@ -98,6 +99,7 @@ class StackedTrainer(Trainer):
     """
 
     grows = False
+    gate_gain = None  # Specialisation: of a forest gate beside specialists, or None
 
     def __init__(
         self, data, parts, settings, *, folds, splitting, seed, expert_seed, gate=None,
@@ -141,6 +143,18 @@ class StackedTrainer(Trainer):
                 return trained
         run = Run([self.problem.objective], converged=self.problem.converged)
         return self, run, self.problem.model, order, self.problem.load[order]
+
+    @property
+    def default_gate(self):
+        """The default gate that was kept, and by how much; None where no two were compared."""
+        gain = self.gate_gain
+        if gain is None or self.way != "specialists":
+            return None
+        name = type(split_last(self.problem.model.gate)[1]).__name__
+        return (
+            name,
+            f"a forest's is {gain.gain:+.3f} a row (standard error {gain.standard_error:.3f})",
+        )
 
     def _has_linear_regimes(self):
         """Whether the log-likelihood of linear experts, less BIC's penalty, is above the score."""

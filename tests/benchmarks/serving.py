@@ -10,12 +10,14 @@ import csv
 import pickle
 import sys
 import time
+import tracemalloc
 import warnings
 
 import numpy as np
 from lightgbm import LGBMRegressor
 from onnxruntime import InferenceSession, SessionOptions
 from skl2onnx import to_onnx
+from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPRegressor
@@ -68,7 +70,7 @@ def milliseconds(calls, rounds):
 
 
 def session_of(model, X):
-    """A call of onnxruntime for one row, or None where a converter is missing."""
+    """Bytes of a graph and a call of it for one row, or None where a converter is missing."""
     try:
         graph = to_onnx(model, X[:1].astype(np.float32)).SerializeToString()
     except RuntimeError:  # what skl2onnx and skmoe.onnx raise where a converter is missing
@@ -76,7 +78,18 @@ def session_of(model, X):
     options = SessionOptions()
     options.intra_op_num_threads = 1
     session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, {"X": X[:1].astype(np.float32)})
+    return len(graph), lambda: session.run(None, {"X": X[:1].astype(np.float32)})
+
+
+def memory(model):
+    """Bytes that Python holds once it has read the file; LightGBM's trees are beside these."""
+    file = pickle.dumps(model)
+    tracemalloc.start()
+    loaded = pickle.loads(file)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    del loaded
+    return held
 
 
 def lines():
@@ -84,18 +97,19 @@ def lines():
     X, y = regimes()
     few = X[:N_ROWS]
     for name, (single, mixture) in pairs().items():
-        single.fit(X, y), mixture.fit(X, y)
-        calls = {}
+        mixture.fit(X, y)
+        single = clone(single).fit(X, y)  # what the mixture has as parameter stays unfitted
+        calls, graphs = {}, {}
         for role, model in (("single", single), ("mixture", mixture)):
             calls[role, 1] = lambda model=model: model.predict(X[:1])
             calls[role, N_ROWS] = lambda model=model: model.predict(few)
             onnx = session_of(model, X)
             if onnx is not None:
-                calls[role, "onnx"] = onnx
+                graphs[role], calls[role, "onnx"] = onnx
         calls["mixture", "crps"] = lambda model=mixture: crps_score(model, few, y[:N_ROWS])
         least = milliseconds(calls, ROUNDS)
         sizes = {"single": len(pickle.dumps(single)), "mixture": len(pickle.dumps(mixture))}
-        for role in ("single", "mixture"):
+        for role, model in (("single", single), ("mixture", mixture)):
             title = name if role == "single" else f"mixture of {len(mixture.experts_)}"
             cells = [title]
             for what in (1, N_ROWS):
@@ -106,12 +120,15 @@ def lines():
             cells.append(f"{sizes[role] / 1000:.0f} ({sizes[role] / sizes['single']:.1f})")
             onnx = least.get((role, "onnx"))
             cells.append("" if onnx is None else f"{onnx:.2f}")
+            cells.append(f"{graphs[role] / 1000:.0f}" if role in graphs else "")
+            cells.append(f"{memory(model) / 1000:.0f}")
             yield cells
 
 
 if __name__ == "__main__":
     writer = csv.writer(sys.stdout, lineterminator="\n")
     header = ["model", "one row, ms", "1,000 rows, ms", "CRPS, ms", "file, kB", "ONNX, one row, ms"]
+    header += ["ONNX, kB", "memory, kB"]
     writer.writerow(header)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -625,16 +625,6 @@ def printed_pipeline(error):
     return eval(code, NAMES)  # noqa: S307
 
 
-@pytest.mark.parametrize("columns", [["age", "town"], ["age", "income"], ["age", "income", "town"]])
-def test_pipeline_printed_for_an_expert_that_cannot_take_a_column_fits(columns):
-    X_table = table()[columns]
-    match = r"The expert Ridge cannot take .*" + columns[-1]
-    error = assert_fit_raises(regressor(Ridge(alpha=2.0)), X_table, Y, ValueError, match)
-    moe = regressor(printed_pipeline(error), cv=False).fit(X_table, Y)
-    assert moe.experts_[0][-1].alpha == 2.0
-    assert np.isfinite(moe.predict(X_table)).all()
-
-
 @pytest.mark.parametrize("gate", [SoftmaxGate(alpha=1.0), LogisticRegression(C=0.5)])
 def test_pipeline_printed_for_a_gate_that_cannot_take_a_column_fits(gate):
     match = f"The gate {type(gate).__name__} cannot take .*'town'.* and NaN.*'income'"

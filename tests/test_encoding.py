@@ -98,6 +98,39 @@ def test_experts_of_other_kinds_see_means_of_the_target_by_level(monkeypatch):
     assert moe.score(X[120:], y[120:]) > 0.7 > 0.3 > without.score(X[["x"]][120:], y[120:])
 
 
+@pytest.mark.parametrize("experts", [Ridge(), [("a", Ridge()), ("b", Ridge(9.0))]])
+@pytest.mark.parametrize("columns", [["dose", "kind"], ["dose", "when", "took", "kind"]])
+def test_given_experts_see_a_mixed_table_as_behind_the_default_encoder(experts, columns):
+    X, y = table()
+    X["when"], X["took"] = pd.to_datetime(X["day"]), pd.to_timedelta(np.arange(N) % 7, unit="D")
+    X = X[columns].copy()
+    X.loc[::7, "dose"] = np.nan
+    n_experts = "auto" if isinstance(experts, list) else 1
+    moe = MixtureOfExpertsRegressor(experts, n_experts, n_init=1, cv=2, random_state=0)
+    before = repr(moe)
+    mean = moe.fit(X, y).predict(X)
+    assert repr(moe) == before
+    given = [each for _, each in experts] if isinstance(experts, list) else [experts]
+    piped = [make_pipeline(default_encoder(X), each) for each in given]
+    piped = [*zip("ab", piped, strict=True)] if isinstance(experts, list) else piped[0]
+    assert_allclose(clone(moe).set_params(experts=piped).fit(X, y).predict(X), mean, rtol=1e-9)
+
+
+def test_experts_that_take_missing_values_get_them():
+    X, y = table()
+    X.loc[::7, "dose"], X["when"] = np.nan, pd.to_datetime(X["day"]).where(X.index % 5 > 0)
+    tree = DecisionTreeRegressor(max_depth=3)
+    moe = MixtureOfExpertsRegressor(tree, n_experts=1, cv=2, random_state=0)
+    moe.fit(X[["dose", "when", "kind"]], y)
+    names = moe.experts_[0][:-1].get_feature_names_out().tolist()
+    assert not [name for name in names if "missing" in name]
+    seen = moe.experts_[0][:-1].transform(X)
+    assert_array_equal(np.isnan(seen[:, 0]), X["dose"].isna())
+    assert_array_equal(np.isnan(seen[:, 1]), X["when"].isna())
+    with pytest.warns(LeftOutColumnsWarning, match=r"^The experts leave out .*'name'"):
+        moe.fit(X[["dose", "name"]], y)
+
+
 def test_a_table_of_nothing_else_is_refused():
     X, y = table()
     message = (

@@ -143,13 +143,24 @@ def test_the_gate_leaves_out_identifiers_that_experts_may_read():
 @pytest.mark.parametrize(
     ("params", "what"),
     [
-        ({"experts": LinearRegression()}, r"expert LinearRegression cannot take .*\['kind'\]"),
-        ({"experts": DecisionTreeRegressor()}, r"expert DecisionTreeRegressor cannot take"),
+        (
+            {"experts": [("piped", one_hot(Ridge())), ("bare", Ridge())], "n_experts": "auto"},
+            r"expert Ridge cannot take .*\['kind'\]",
+        ),
         ({"gate": SoftmaxGate()}, "gate SoftmaxGate cannot take"),
     ],
-    ids=range(3),
+    ids=range(2),
 )
 def test_experts_and_gates_that_cannot_take_the_table_are_told_the_pipeline(params, what):
     X, y, _ = table_with_a_rare_kind()
     with pytest.raises(ValueError, match=rf"(?s){what}.*make_pipeline\("):
-        MixtureOfExpertsRegressor(**PARAMS, **params).fit(in_parts(X, y, bounds=[900, 2000]))
+        MixtureOfExpertsRegressor(**PARAMS | params).fit(in_parts(X, y, bounds=[900, 2000]))
+
+
+@pytest.mark.parametrize("expert", [LinearRegression(), DecisionTreeRegressor(max_depth=4)])
+def test_experts_that_cannot_take_the_table_see_it_encoded(expert):
+    X, y, _ = table_with_a_rare_kind()
+    moe = MixtureOfExpertsRegressor(expert, tol=1e-2, **PARAMS)
+    here = moe.fit(X, y).score(X, y)
+    assert moe.fit(in_parts(X, y, bounds=[900, 2000])).score(X, y) > here - 0.01
+    assert moe.experts_[0].feature_names_in_.tolist() == list(X.columns)

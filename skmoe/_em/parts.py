@@ -24,15 +24,11 @@ from .._tables.encoding import (
     check_accepts,
     column_encoder,
     default_encoder,
+    needs_encoding,
     selector,
     take_columns,
 )
-from .._tables.mixed import (
-    column_numbers,
-    describe_columns,
-    is_plain,
-    is_table,
-)
+from .._tables.mixed import accepts, column_numbers, describe_columns, is_plain, is_table
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import ConstantGate
 from .gate_parts import GateParts
@@ -371,20 +367,18 @@ def warn_of_ignored_weights(names):
 
 
 def adapt_experts(templates, X, *, is_default, columns=None, **encoding):
-    """Experts that can take X, encoded where those of the mixture's choice meet a mixed table.
+    """Experts that can take X: encoded where those of the mixture's choice meet a mixed table.
 
-    See ``default_encoder`` for ``encoding``. ``columns`` are those that they see, None all.
+    So are others that cannot take a table as it is; they keep NaN if they take it. See
+    ``default_encoder`` for ``encoding``. ``columns`` are those that they see, None all.
     """
     distinct = {id(each): each for each in templates}  # not all can be hashed
-    encodes = is_default and is_table(X)
     if columns is not None:
-        adapted = {key: _on_columns(each, X, columns, encodes) for key, each in distinct.items()}
-    elif encodes and any(describe_columns(X)):
+        adapted = {key: _on_columns(each, X, columns, is_default) for key, each in distinct.items()}
+    elif is_default and is_table(X) and any(describe_columns(X)):
         adapted = {key: _encoded(each, X, encoding) for key, each in distinct.items()}
     else:
-        for each in distinct.values():
-            check_accepts(f"The expert {type(each).__name__}", each, X)
-        return templates
+        adapted = {key: _taking(each, X, encoding) for key, each in distinct.items()}
     return [adapted[id(each)] for each in templates]
 
 
@@ -396,8 +390,20 @@ def _encoded(estimator, X, encoding):
     return _behind(default_encoder(X, **encoding), estimator)
 
 
-def _on_columns(estimator, X, columns, encodes):
-    """An expert that sees some columns, encoded if need be and asked for."""
+def _taking(estimator, X, encoding):
+    """An expert of the user's, behind an encoder where it needs one."""
+    if needs_encoding(estimator, X):
+        return _behind(default_encoder(X, imputes=_imputes(estimator), **encoding), estimator)
+    check_accepts(f"The expert {type(estimator).__name__}", estimator, X)
+    return estimator
+
+
+def _imputes(estimator):
+    return None if accepts(estimator, "allow_nan") else "median"
+
+
+def _on_columns(estimator, X, columns, is_default):
+    """An expert that sees some columns, encoded if need be."""
     if is_frozen(estimator):
         return estimator
     if has_own_density(estimator):
@@ -405,9 +411,11 @@ def _on_columns(estimator, X, columns, encodes):
             "A mixture as an expert sees all columns: give it expert_columns of its own, and the "
             "mixture around it expert_columns=None."
         )
-    if encodes:
-        return _behind(column_encoder(X, columns), estimator)
     places, _, seen = take_columns(X, columns)
+    if is_default and is_table(X):
+        return _behind(column_encoder(X, columns), estimator)
+    if needs_encoding(estimator, seen):
+        return _behind(column_encoder(X, columns, _imputes(estimator)), estimator)
     check_accepts(f"The expert {type(estimator).__name__}", estimator, seen)
     return _behind(selector(places, "pandas" if is_table(X) else "default"), estimator)
 

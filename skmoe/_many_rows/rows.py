@@ -9,7 +9,7 @@ from .._compat import check_feature_names, check_n_features
 from .._data import Rows, Units
 from .._em import starts
 from .._em.one_pass import OnePassProblem
-from .._em.parts import adapt_experts, warn_of_ignored_weights
+from .._em.parts import warn_of_ignored_weights
 from .._em.progress import Progress
 from .._em.rows import FitRows
 from .._em.settings import Settings
@@ -27,9 +27,9 @@ from .._rows.validation import (
     check_exposure,
     warn_of_small_weights,
 )
-from .._tables.encoding import check_accepts
+from .._tables.encoding import check_accepts, needs_encoding
 from .._tables.known import KnownColumns
-from .._tables.mixed import HEAVIEST, check_sizes
+from .._tables.mixed import HEAVIEST, check_sizes, decides_itself
 from ..gates._base import columns_of
 from ..gates._classifier import as_gate
 from .gathered import GatheredProblem, Gathering
@@ -142,16 +142,19 @@ class ManyRows(FitRows):
     def _encode(self, plan):
         """The sample as the gate and starts see it.
 
-        Experts of the mixture's choice see it as the gate does, others as a table.
+        Experts of the mixture's choice see it as the gate does, and so do others if one of them
+        cannot take the table, and none is a Pipeline that expects it. Else they see the table.
         """
         gate, table, request = self.mixture.gate, self.checked.X, plan.request
         self.encoder = fit_encoder(self.look, plan.encoding)
         if gate is not None and gate.sees_rows:
             check_accepts("The gate SoftmaxGate", gate, table)
         rows = replace(self.checked, X=encode(self.encoder, table))
-        if request.encodes:
+        needs_encoder = any(needs_encoding(each, table) for each in request.templates)
+        if request.encodes or (needs_encoder and not any(map(decides_itself, request.templates))):
             self._shown, self.form = rows.X, None
-        adapt_experts(request.templates, self._shown, is_default=False)  # raises if one cannot
+        for each in request.templates:
+            check_accepts(f"The expert {type(each).__name__}", each, self._shown)
         return rows
 
     def _weigh_classes(self, rows, class_weights):

@@ -126,10 +126,15 @@ class Plan:
 
     @property
     def encoding(self):
-        """Parts of the mixture's choice, which see a mixed table behind an encoder."""
-        has_default_gate = self.is_default_gate and len(self.request.names) > 1
-        encodes = self.request.encodes and self.request.expert_columns is None
-        return ["experts"] * encodes + ["gate"] * has_default_gate
+        """Parts that see a mixed table behind an encoder, in words."""
+        has_default_gate, request = (
+            self.is_default_gate and len(self.request.names) > 1,
+            self.request,
+        )
+        encodes = request.encodes_experts and request.expert_columns is None
+        experts = ["default experts" if request.encodes else "experts"] * encodes
+        gate = "gate" if experts == ["default experts"] else "default gate"
+        return experts + [gate] * has_default_gate
 
     def for_users(self):
         """The plan without what ``fit`` alone needs."""

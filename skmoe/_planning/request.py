@@ -12,7 +12,7 @@ from .._experts.diverse import LINES, PROCESS_ROWS
 from .._experts.fitting import split_last
 from .._experts.monotone import monotone_columns
 from .._experts.solvers import are_solved_sparse
-from .._tables.encoding import labels_of
+from .._tables.encoding import labels_of, needs_encoding
 from ..gates._classifier import as_gate
 
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
@@ -97,6 +97,11 @@ class Request:
         kept = [k for k, name in enumerate(self.names) if name != LINES]
         names, templates = [self.names[k] for k in kept], [self.templates[k] for k in kept]
         return replace(self, names=names, templates=templates, n_experts=len(kept))
+
+    @property
+    def encodes_experts(self):
+        """Whether any experts meet a mixed table behind an encoder."""
+        return self.encodes or any(needs_encoding(each, self.rows.X) for each in self.templates)
 
     @property
     def monotone(self):

@@ -39,7 +39,7 @@ def table_encoder(X, left_out=(), *, averaged=(), averages=None, imputes="median
     Dates become numbers. Categories that ``fit`` did not see are all zeros; columns ``left_out``
     are gone, as are those without a label among ``labels``, where these are given. Levels of those
     ``averaged`` become means of the target, whose type is ``averages``. ``imputes`` is what missing
-    numbers become, a strategy of SimpleImputer.
+    numbers become, a strategy of SimpleImputer; None is NaN.
     """
     strings, missing = describe_columns(X)
     if labels is None:
@@ -55,11 +55,9 @@ def table_encoder(X, left_out=(), *, averaged=(), averages=None, imputes="median
     one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     parts = []
     if numeric:
-        imputer = SimpleImputer(strategy=imputes, add_indicator=True, keep_empty_features=True)
-        parts.append((imputer, numeric))
+        parts.append((_imputer(imputes), numeric))
     if dates:
-        imputer = SimpleImputer(strategy=imputes, add_indicator=True, keep_empty_features=True)
-        parts.append((make_pipeline(DateNumbers(), imputer), dates))
+        parts.append((make_pipeline(DateNumbers(), _imputer(imputes)), dates))
     strings = [label for label in strings if label not in averaged]
     if strings:
         parts.append((one_hot, strings))
@@ -67,6 +65,12 @@ def table_encoder(X, left_out=(), *, averaged=(), averages=None, imputes="median
         parts.append((target_encoder(averages), averaged))
     encoder = make_column_transformer(*parts, verbose_feature_names_out=False)
     return encoder.set_output(transform="default")
+
+
+def _imputer(strategy):
+    if strategy is None:
+        return "passthrough"
+    return SimpleImputer(strategy=strategy, add_indicator=True, keep_empty_features=True)
 
 
 def labels_of(X):
@@ -82,11 +86,14 @@ def take_columns(X, columns):
     return places, [labels[j] for j in places], X.iloc[:, places] if is_table(X) else X[:, places]
 
 
-def column_encoder(X, columns):
-    """Unfitted transformer to numbers of these columns alone, whatever they hold."""
+def column_encoder(X, columns, imputes="median"):
+    """Unfitted transformer to numbers of these columns alone, whatever they hold.
+
+    Where any column of the table has to be encoded, these have their gaps imputed in ``predict``.
+    """
     places, labels, _ = take_columns(X, columns)
     if labels and any(describe_columns(X)):
-        return table_encoder(X, labels=labels)
+        return table_encoder(X, labels=labels, imputes=imputes)
     return selector(places)
 
 
@@ -115,7 +122,7 @@ def blocks_of_levels(encoder):
     return block if block.any() else None
 
 
-def default_encoder(X, *, shrinks=False, averages=None):
+def default_encoder(X, *, shrinks=False, averages=None, imputes="median"):
     """``table_encoder`` of a table that the user leaves to the mixture.
 
     Strings that nearly tell every row apart are left out; see ``identifiers`` for ``shrinks``. With
@@ -125,7 +132,7 @@ def default_encoder(X, *, shrinks=False, averages=None):
     left_out = sum(identifiers(X, shrinks=shrinks or averages is not None), [])
     check_any_left(left_out, X.shape[1])
     averaged = set(identifiers(X)[0]) - set(left_out) if averages else ()
-    return table_encoder(X, left_out, averaged=averaged, averages=averages)
+    return table_encoder(X, left_out, averaged=averaged, averages=averages, imputes=imputes)
 
 
 def dense_encoder(X):
@@ -145,15 +152,25 @@ def dates_of(X):
     return [column for column in strings if kind_of(X[column]) in DATES]
 
 
-def check_accepts(role, estimator, X):
-    """Raise a ValueError with the Pipeline to write where ``estimator`` cannot take X."""
+def refused_columns(estimator, X):
+    """Columns that hold no numbers, and columns with NaN, that an estimator cannot take."""
     strings, missing = describe_columns(X)
     if not strings and not missing:
-        return
+        return [], []
     cannot = [] if accepts(estimator, "string") else strings
     if takes_categories(estimator):
         cannot = [column for column in cannot if not is_categorical(X, column)]
-    without = [] if accepts(estimator, "allow_nan") else missing
+    return cannot, [] if accepts(estimator, "allow_nan") else missing
+
+
+def needs_encoding(estimator, X):
+    """Whether an estimator cannot take a table as it is."""
+    return is_table(X) and any(refused_columns(estimator, X))
+
+
+def check_accepts(role, estimator, X):
+    """Raise a ValueError with the Pipeline to write where ``estimator`` cannot take X."""
+    (strings, missing), (cannot, without) = describe_columns(X), refused_columns(estimator, X)
     if not cannot and not without:
         return
     what = " and ".join(
@@ -234,10 +251,10 @@ def columns_of_no_use(kinds, *, shrinks=False):
     )
 
 
-def warn_of_left_out(names, dates, who=("experts", "gate")):
+def warn_of_left_out(names, dates, who):
     """Name the columns that the default encoder leaves out, if there are any; see identifiers.
 
-    ``who`` are the parts that are the default ones.
+    ``who`` are the parts that have it, in words.
     """
     what = []
     if names:
@@ -252,7 +269,7 @@ def warn_of_left_out(names, dates, who=("experts", "gate")):
         )
     if what:
         warn_user(
-            f"The default {' and '.join(who)} {'leave' if 'experts' in who else 'leaves'} out the "
+            f"The {' and '.join(who)} {'leaves' if who == ['default gate'] else 'leave'} out the "
             f"columns {' and '.join(what)}.",
             LeftOutColumnsWarning,
         )

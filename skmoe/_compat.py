@@ -86,11 +86,7 @@ def learn_columns(estimator, X):
 
 
 def boosting_key(model):
-    """What a HistGradientBoostingRegressor has learned, as far as flat arrays hold it, or None.
-
-    They do without categories, and predict what a link leaves as it is; the key is that of the
-    trees, which a later fit replaces or adds to.
-    """
+    """The trees of a HistGradientBoostingRegressor; None with categories or another link."""
     has_link = model.loss not in ("squared_error", "absolute_error", "quantile")
     if has_link or model.is_categorical_ is not None:
         return None

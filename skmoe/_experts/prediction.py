@@ -137,11 +137,7 @@ def predict_net(estimator, X):
 
 
 def predict_boosted(estimator, X):
-    """What boosting predicts for few rows, without its checks, which take longest.
-
-    None for other estimators than LightGBM's and scikit-learn's, and for rows that these have to
-    look at.
-    """
+    """What boosting predicts for few rows, without its checks, which take longest, or None."""
     if type(X) is not np.ndarray or len(X) > FEW_ROWS or X.dtype.kind != "f":
         return None
     if type(estimator) is HistGradientBoostingRegressor:

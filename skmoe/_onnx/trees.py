@@ -44,10 +44,7 @@ def _order(trees):
 
 
 def _nodes(trees, order, tree, leaf):
-    """Attributes of nodes and then leaves, which are numbered through.
-
-    ``leaf`` has the leaf of each value.
-    """
+    """Attributes of nodes and then leaves, numbered through; ``leaf`` is that of each value."""
     n_leaves, n_nodes = len(trees.leaves), len(trees.column)
     children = np.where(trees.children >= 0, trees.children, n_nodes - 1 - trees.children)
     rest = np.zeros(n_leaves, dtype=int)

@@ -81,7 +81,7 @@ class FittedMixture:
 
         Examples
         --------
-        >>> moe.route(X[:3])[0].shape  # the experts of each row, the most probable first
+        >>> moe.route(X[:3])[0].shape  # experts, the most probable first
         (3, 2)
         """
         check_fitted(self)

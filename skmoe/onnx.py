@@ -177,10 +177,7 @@ def _aligned(graph, proba, own_classes, classes):
 
 
 def _stacked_predictions(graph, model, parts, own=()):
-    """Predictions (n, K, m) of all experts, or class probabilities (n, K, n_classes).
-
-    ``own`` are the numbers of those whose part is components of a density.
-    """
+    """Predictions (n, K, m) of all experts; the parts of ``own`` are components of densities."""
     predictions = []
     for k, expert in enumerate(model.experts_):
         if parts.experts[k] is None:
@@ -283,10 +280,7 @@ def _convert_regressor(scope, operator, container):
 
 
 def _components(graph, model, parts, weights, predictions, own):
-    """Weights, means and scales (n, M) of the components of the mixture, as ``degrees`` has them.
-
-    ``own`` are the numbers of experts that have a density of their own.
-    """
+    """Weights, means and scales (n, M), as of ``degrees``; experts ``own`` have densities."""
     likelihood, mean = model.likelihood_, graph.reshape(predictions, 0, -1)
     if isinstance(likelihood, PooledGaussian):
         of_lines = variances(graph, likelihood, graph.number(parts.columns))

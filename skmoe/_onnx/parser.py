@@ -128,10 +128,7 @@ class Parser:
         return self.matrix(self.head(transformers))
 
     def prediction(self, name, estimator, dense=False):
-        """What an expert predicts: (n, n_outputs), or class probabilities of its classes.
-
-        Of a ``dense`` one, components of its density; see ``densities.components``.
-        """
+        """What an expert predicts: (n, m), or the components of its density if ``dense``."""
         return self._prediction(f"The expert {name!r}", estimator, self.inputs, dense)
 
     def _prediction(self, role, estimator, variables, dense=False):

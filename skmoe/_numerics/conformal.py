@@ -25,9 +25,8 @@ class Calibration:
     def tail_of(self, level):
         """Probability of each tail, so that intervals between hold a new row with the level.
 
-        The tails of n rows and of a new one are equally likely to be the smallest: that of the new
-        one is below the r-th smallest of the others with probability r / (n + 1) at most. It is
-        zero, and the interval is all numbers, where rows are too few for the level.
+        The tail of a new row is below the r-th smallest of n with probability r / (n + 1) at most.
+        It is zero, and the interval is all numbers, where rows are too few for the level.
         """
         rank = np.floor((1 - level) * (self.weight.sum() + 1) + 1e-9)
         if rank < 1:

@@ -391,7 +391,6 @@ def _encoded(estimator, X, encoding):
 
 
 def _taking(estimator, X, encoding):
-    """An expert of the user's, behind an encoder where it needs one."""
     if needs_encoding(estimator, X):
         return _behind(default_encoder(X, imputes=_imputes(estimator), **encoding), estimator)
     check_accepts(f"The expert {type(estimator).__name__}", estimator, X)

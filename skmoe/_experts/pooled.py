@@ -125,9 +125,7 @@ class Grams:
             self.mass = np.einsum("kii->ki", gram)[:, levels]
 
     def inverse(self, root):
-        """``root (I + root G root)^-1 root`` as ``diag(alone) + half'half``, by the Schur
-        complement of levels; (K, q), (K, r, q), and half the sum of log-determinants.
-        """
+        """``root (I + root G root)^-1 root = diag(alone) + half'half``; half its log-det."""
         levels, (n_grams, q, _), used = self.levels, self.gram.shape, root > 0
         alone = np.zeros((n_grams, q))
         if not used.any():

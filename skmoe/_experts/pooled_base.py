@@ -25,10 +25,6 @@ class Pooled(ABC):
     ----------
     columns : StandardColumns
         What coefficients belong to.
-    levels : ndarray of bool of shape (q,) or None
-        Columns of which a row has one at most; see ``pooled_coefficients``.
-    sparse_design : ndarray or csr_array of shape (n_samples, q)
-        The rows, for sums over them.
     y_scale : ndarray of shape (n_outputs,)
         Unit of the target in ``expected_log_density``; one for classes.
     tau, rho : ndarray of shape (n_functions, q + n_offsets)
@@ -56,11 +52,12 @@ class Pooled(ABC):
             self.share(shared_columns)
             self.columns = replace(self.columns, basis=None)
         self.scale = self.columns.scale  # of the coefficients that ``raw`` takes
-        self.levels = self.columns.levels
+        self.levels = self.columns.levels  # of which a row has one at most
         self._take_design(X)
 
     def _take_design(self, X):
         self._design = self.columns.design(X)
+        # For sums over rows.
         self.sparse_design = sparse_rows(self._design, self.levels)
 
     design = property(lambda self: self._design)

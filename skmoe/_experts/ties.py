@@ -57,7 +57,7 @@ class Ties:
         return joined, of_target
 
     def padded(self, levels):
-        """A mask of columns, or None, with offsets behind them, which are none."""
+        # Offsets are none.
         return None if levels is None else np.append(levels, np.full(self.n_offsets, False))
 
     def parted(self, coefficients):

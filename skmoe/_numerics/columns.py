@@ -150,10 +150,7 @@ def sparse_rows(design, levels):
 
 
 def quadratic_forms(design, cov, levels=None):
-    """``x' C_k x`` for rows of a design and the covariances (K, q, q), (n, K).
-
-    Of columns in ``levels`` (q,) a row has one at most; see ``StandardColumns.levels``.
-    """
+    """``x' C_k x`` for rows of a design and the covariances (K, q, q), (n, K)."""
     if levels is None:
         return np.stack([np.einsum("ij,ij->i", design @ each, design) for each in cov], axis=1)
     level, others = design[:, levels], design[:, ~levels]

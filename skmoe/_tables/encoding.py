@@ -87,11 +87,9 @@ def take_columns(X, columns):
 
 
 def column_encoder(X, columns, imputes="median"):
-    """Unfitted transformer to numbers of these columns alone, whatever they hold.
-
-    Where any column of the table has to be encoded, these have their gaps imputed in ``predict``.
-    """
+    """Unfitted transformer to numbers of these columns alone, whatever they hold."""
     places, labels, _ = take_columns(X, columns)
+    # Of all columns: where one has to be encoded, nothing else imputes the gaps of later rows.
     if labels and any(describe_columns(X)):
         return table_encoder(X, labels=labels, imputes=imputes)
     return selector(places)

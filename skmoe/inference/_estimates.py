@@ -225,7 +225,7 @@ class Estimates:
                 "early (run `mixture.set_params(tol=1e-9, max_iter=10_000).fit(X, y)`), or a "
                 "penalty pulls (lower the "
                 "alpha of SoftmaxGate, Ridge or PoissonRegressor, or load_balance, raise C), "
-                f"or these are not the rows and weights of the fit. {OTHERWISE}"
+                f"or these are not the rows, weights, subjects or exposures of the fit. {OTHERWISE}"
             )
 
     def in_raw_units(self, theta):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import stats
+from scipy import special, stats
 from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.tree import DecisionTreeRegressor
@@ -99,6 +99,20 @@ def test_counts_are_covered_too():
     interval = moe.predict_interval(X[2500:], 0.9, conformal=(X[500:2500], y[500:2500]))
     assert covered(interval, y[2500:]).mean() > 0.88
     assert covered(moe.predict_interval(X[2500:], 0.9), y[2500:]).mean() < 0.86
+
+
+def test_intervals_of_bounded_counts_are_finite_and_cover():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(2000, 1))
+    y = rng.binomial(1, special.expit(4 * X[:, 0]))  # the largest value has nothing above it
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="binomial").fit(X[:500], y[:500])
+    interval = moe.predict_interval(X[1000:], 0.8, conformal=(X[500:1000], y[500:1000]))
+    assert set(np.unique(interval)) == {0.0, 1.0}
+    assert covered(interval, y[1000:]).mean() > 0.78
+    assert np.ptp(interval, axis=1).mean() < 0.9
+    alike = np.zeros((200, 1))  # all tails are the same, but for one in two hundred
+    ties = moe.predict_interval(alike, 0.99, conformal=(alike, y[:200]))
+    assert covered(ties, y[:200]).all()
 
 
 # Out of fold ----------------------------------------------------------------------------------

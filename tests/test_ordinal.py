@@ -9,6 +9,9 @@ from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import cross_val_score
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, OrderedClassifier, OrderedLogisticRegression
@@ -387,6 +390,23 @@ def test_boosted_latent_means_say_more_of_new_rows_than_lines():
     assert found > of_lines + 0.02
     one = OrderedClassifier(trees, order=[0, 1, 2, 3]).fit(X, number)
     assert found > np.log(one.predict_proba(new)[np.arange(2000), truth]).mean() + 0.02
+
+
+def test_weights_reach_regressors_within_pipelines_or_are_refused():
+    X, number = grades(300)
+    weight = np.where(np.arange(300) < 150, 1.0, 0.0)
+    pipeline = make_pipeline(FunctionTransformer(), LinearRegression())
+    weighted = OrderedClassifier(pipeline).fit(X, number, weight)
+    few = OrderedClassifier(LinearRegression()).fit(X[:150], number[:150])
+    assert_allclose(weighted.predict_proba(X), few.predict_proba(X), atol=1e-6)
+    neighbors = OrderedClassifier(KNeighborsRegressor())
+    with pytest.raises(ValueError, match="takes no sample_weight"):
+        neighbors.fit(X, number, weight)
+    assert not hasattr(neighbors, "n_iter_")
+    # As an expert it is fitted to rows that are drawn, as others that take no weights.
+    moe = mixture(experts=KNeighborsRegressor(15), n_init=1, max_iter=3).fit(X, number)
+    first, second = (expert.predict_proba(X) for expert in moe.experts_)
+    assert abs(first - second).max() > 0.1
 
 
 def test_ordered_classifier_takes_labels_in_any_order_and_refuses_one_class():

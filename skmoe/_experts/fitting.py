@@ -40,8 +40,14 @@ def round_shares(shares):
 
 
 def takes_sample_weight(estimator):
-    """Whether ``fit`` takes ``sample_weight``; of a Pipeline, whether its last step's does."""
-    return has_fit_parameter(_last_step(estimator), "sample_weight")
+    """Whether ``fit`` takes ``sample_weight``; of a Pipeline, whether its last step's does.
+
+    What passes weights on takes them if the regressor in it does.
+    """
+    last = _last_step(estimator)
+    within = getattr(last, "regressor", None)
+    takes = has_fit_parameter(last, "sample_weight")
+    return takes and (within is None or takes_sample_weight(within))
 
 
 def fit_weighted(estimator, X, y, weights):

@@ -4,14 +4,15 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.utils import get_tags
+from sklearn.utils import check_consistent_length, column_or_1d, get_tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, fit_context
 from .._numerics.ordered import between, probabilities
 from .._tables.mixed import has_shape
 from .._tables.vectors import check_weights
+from .fitting import fit_weighted, takes_sample_weight
 from .ordered_logistic import OrderedLogisticExperts, ranks_of
 
 CURVATURE = 0.5  # of minus the log-probability of an interval of a logistic variable, at most
@@ -106,34 +107,43 @@ class OrderedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there is one class only, or one is not in the order.
+            If there is one class only, or one is not in the order; or if there are weights, and
+            the regressor takes none.
         """
         X = X if has_shape(X) else np.asarray(X)
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
         check_classification_targets(y)
         weight = check_weights(sample_weight, X, ensure_non_negative=True)
         classes, numbers = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"y has one class only, {classes.tolist()[0]!r}; two are needed.")
         ranks = ranks_of(classes, self.order)
-        given = {}
-        if sample_weight is not None and has_fit_parameter(self.regressor, "sample_weight"):
-            given["sample_weight"] = weight
+        if sample_weight is not None and not takes_sample_weight(self.regressor):
+            raise ValueError(
+                f"{self.regressor!r} takes no sample_weight: give a regressor that does, or no "
+                "weights."
+            )
         cuts = OrderedLogisticExperts(
             np.empty((len(weight), 0)), numbers, weight, 1, classes=classes, ranks=ranks,
             penalty=0.0, prior=True,
         )  # fmt: skip
         everything, latent = np.ones((len(weight), 1)), np.zeros(len(weight))
-        self.n_iter_, change = 0, np.inf
-        while self.n_iter_ < self.max_iter and change > self.tol:
+        n_iter, change = 0, np.inf
+        while n_iter < self.max_iter and change > self.tol:
             _, slopes, _ = between(*cuts.ends(ranks[numbers]))
             target = latent - sum(slopes) / CURVATURE
-            model = clone(self.regressor).fit(X, target, **given)
+            model = clone(self.regressor)
+            if sample_weight is None:
+                model.fit(X, target)
+            else:
+                fit_weighted(model, X, target, weight)
             latent, last = np.asarray(model.predict(X), dtype=np.float64), latent
             cuts.offset = latent
             cuts.fit(everything)
             change = np.sqrt(np.average((latent - last) ** 2, weights=weight))
-            self.n_iter_ += 1
-        self.regressor_, self.thresholds_ = model, cuts.coef[0]
+            n_iter += 1
+        self.regressor_, self.thresholds_, self.n_iter_ = model, cuts.coef[0], n_iter
         self.classes_, self._ranks, self.n_features_in_ = classes, ranks, X.shape[1]
         return self
 

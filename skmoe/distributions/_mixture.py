@@ -280,16 +280,25 @@ class MixtureDistribution:
 
         Parameters
         ----------
-        y : float or array-like of shape (n_samples,)
+        y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
             Where to look, one value for each row or one for all.
 
         Returns
         -------
-        hazard : ndarray of shape (n_samples,)
-            Events for each unit of y.
+        hazard : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Events for each unit of y, for each output alone. Of discrete components it is the
+            probability of y where it is no less.
         """
-        beyond = special.logsumexp(self.components.logsf(self._expand(y)), b=self.weights, axis=1)
-        return np.exp(self.logpdf(y) - beyond)
+        self._check_density("hazard")
+        y = self._expand(y)
+        if self._has_outputs():
+            y = np.broadcast_to(y, (len(self.weights), 1, *self._y_shape()))[:, 0]
+            return self._of_each_output("hazard", y)
+        at, beyond = (
+            special.logsumexp(each(y), b=self.weights, axis=1)
+            for each in (self.components.logpdf, self.components.logsf)
+        )
+        return np.exp(at - (np.logaddexp(at, beyond) if self.discrete else beyond))
 
     def ppf(self, q):
         """Quantiles, searched between the components' smallest and largest.

@@ -123,6 +123,8 @@ def conformal_intervals(mixture, X, level, conformal, by, exposure, trials):
         distribution = model.distribution(take_rows(X, rows))
         for j, each in enumerate(levels):
             tail = known.tail_of(each)
+            if distribution.discrete:  # rounding must not take values from the ends
+                tail *= 1 - 1e-9
             # At zero quantiles are those of single components, which may be bounded.
             intervals[rows, 0, j] = distribution.ppf(tail) if tail > 0 else -np.inf
             intervals[rows, 1, j] = distribution.ppf(1 - tail) if tail > 0 else np.inf
@@ -155,5 +157,8 @@ def _calibration(mixture, conformal):
     if rows.y.ndim > 1:
         raise ValueError("Conformal intervals are of one output; y has several.")
     distribution = model.distribution(rows.X)
-    tail = np.minimum(distribution.cdf(rows.y), distribution.sf(rows.y))
+    beyond = distribution.sf(rows.y)
+    if distribution.discrete:  # as the largest value of all has nothing above
+        beyond = beyond + distribution.pmf(rows.y)
+    tail = np.minimum(distribution.cdf(rows.y), beyond)
     return Calibration(tail, most_probable(model, rows.X), rows.weight)

@@ -161,7 +161,7 @@ class SurvivalDisplay:
         left = _sums(components.sf, times, proba)
         if kind == "hazard":
             density = _sums(lambda time: np.exp(components.logpdf(time)), times, proba)
-            of_experts, above = density, left
+            of_experts, above = density, left + density if components.discrete else left
         else:
             of_experts, above = left, np.tile(proba.sum(axis=0), (len(times), 1))
         curves, mean = groups.sum(of_experts) / groups.sum(above), of_experts.sum(1) / above.sum(1)

@@ -115,6 +115,19 @@ def test_intervals_of_bounded_counts_are_finite_and_cover():
     assert covered(ties, y[:200]).all()
 
 
+def test_intervals_are_between_quantiles_of_what_predictions_average():
+    rng = np.random.default_rng(1)
+    X = rng.uniform(-2, 2, size=(140, 1))
+    y = np.abs(X[:, 0]) + 0.6 * rng.normal(size=140)
+    moe = MixtureOfExpertsRegressor(model_averaging=True, random_state=0).fit(X[:70], y[:70])
+    moe.model_weights_ = {1: 0.5, 2: 0.5}
+    ends = moe.predict_interval(X, 0.5, conformal=(X[70:], y[70:])).T
+    below, above = moe.predict_dist(X).cdf(ends[0]), moe.predict_dist(X).sf(ends[1])
+    tails = np.minimum(moe.predict_dist(X[70:]).cdf(y[70:]), moe.predict_dist(X[70:]).sf(y[70:]))
+    assert_allclose(below, np.sort(tails)[34], rtol=1e-6)  # of half of 71
+    assert_allclose(above, below, rtol=1e-6)
+
+
 # Out of fold ----------------------------------------------------------------------------------
 
 

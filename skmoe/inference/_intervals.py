@@ -120,7 +120,7 @@ def conformal_intervals(mixture, X, level, conformal, by, exposure, trials):
         of_expert, of_known = most_probable(model, X), calibration.of_expert
     for k in np.unique(of_expert):
         rows, known = np.flatnonzero(of_expert == k), calibration.of_rows(of_known == k)
-        distribution = model.distribution(take_rows(X, rows))
+        distribution = mixture._predictive.distribution(take_rows(X, rows))
         for j, each in enumerate(levels):
             tail = known.tail_of(each)
             if distribution.discrete:  # rounding must not take values from the ends
@@ -156,7 +156,7 @@ def _calibration(mixture, conformal):
     rows, model = check_known_rows(mixture, *conformal, None, NO_METADATA), mixture._model
     if rows.y.ndim > 1:
         raise ValueError("Conformal intervals are of one output; y has several.")
-    distribution = model.distribution(rows.X)
+    distribution = mixture._predictive.distribution(rows.X)
     beyond = distribution.sf(rows.y)
     if distribution.discrete:  # as the largest value of all has nothing above
         beyond = beyond + distribution.pmf(rows.y)

@@ -104,7 +104,7 @@ def test_the_hazard_of_a_row_is_known_far_in_the_tail(censored):
     assert dist.hazard(40.0) == pytest.approx([39.0], abs=0.1)  # where the survival is zero
 
 
-def test_hazards_of_counts_are_probabilities_and_each_output_has_its_own():
+def test_hazards_of_counts_are_probabilities_and_of_one_output():
     rng = np.random.default_rng(0)
     X, y = np.zeros((300, 1)), rng.poisson(2.0, size=300)
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="poisson").fit(X, y)
@@ -114,9 +114,8 @@ def test_hazards_of_counts_are_probabilities_and_each_output_has_its_own():
     display = SurvivalDisplay.from_estimator(moe, X, times=[3.0], kind="hazard")
     assert_allclose(display.mixture, expected[0])
     two = MixtureOfExpertsRegressor(n_experts=1).fit(X, rng.normal(size=(300, 2)))
-    both = two.predict_dist(X[:2])
-    each = [both.output(j).hazard(0.5) for j in range(2)]
-    assert_allclose(both.hazard(0.5), np.transpose(each))
+    with pytest.raises(ValueError, match="hazard takes one output"):
+        two.predict_dist(X[:2]).hazard(0.5)
     atoms = MixtureOfExpertsRegressor(n_experts=1, likelihood=ZeroInflated("gamma"))
     atoms = atoms.fit(X, np.where(y == 0, 0.0, rng.gamma(2.0, size=300)))
     with pytest.raises(ValueError, match="hazard needs a density"):

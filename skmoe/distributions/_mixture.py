@@ -160,10 +160,8 @@ class MixtureDistribution:
 
     def _check_density(self, method):
         if self.components.has_atoms:
-            raise ValueError(
-                f"{method} needs a density, or whole numbers alone: the probability of zero cannot "
-                "be weighed against the density of other values."
-            )
+            why = "the probability of zero cannot be weighed against the density of other values."
+            raise ValueError(f"{method} needs a density, or whole numbers alone: {why}")
 
     def _y_shape(self):
         return self.components.mean.shape[2:]
@@ -280,25 +278,18 @@ class MixtureDistribution:
 
         Parameters
         ----------
-        y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
+        y : float or array-like of shape (n_samples,)
             Where to look, one value for each row or one for all.
 
         Returns
         -------
-        hazard : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Events for each unit of y, for each output alone. Of discrete components it is the
-            probability of y where it is no less.
+        hazard : ndarray of shape (n_samples,)
+            Events for each unit of y; of discrete components, the probability of y if not below.
         """
+        self._check_outputs("hazard", several=False)
         self._check_density("hazard")
-        y = self._expand(y)
-        if self._has_outputs():
-            y = np.broadcast_to(y, (len(self.weights), 1, *self._y_shape()))[:, 0]
-            return self._of_each_output("hazard", y)
-        at, beyond = (
-            special.logsumexp(each(y), b=self.weights, axis=1)
-            for each in (self.components.logpdf, self.components.logsf)
-        )
-        return np.exp(at - (np.logaddexp(at, beyond) if self.discrete else beyond))
+        beyond = special.logsumexp(self.components.logsf(self._expand(y)), b=self.weights, axis=1)
+        return (special.expit if self.discrete else np.exp)(self.logpdf(y) - beyond)
 
     def ppf(self, q):
         """Quantiles, searched between the components' smallest and largest.

@@ -41,6 +41,7 @@ OF_ONE_FIT = (
     "oof_pit_",
     "_oof_expert",
     "_oof_weight",
+    "_oof_top_k",
     "log_evidence_",
     "model_weights_",
     "_one_expert",

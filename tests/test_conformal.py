@@ -233,6 +233,10 @@ def test_a_changed_mixture_forgets_the_rows_of_its_fit():
     moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=3), n_experts=2, training="em")
     moe = moe.set_params(random_state=0).fit(X, y)
     assert moe.oof_pit_.shape == y.shape
+    moe.set_params(top_k=1)  # predictions are of another distribution
+    with pytest.raises(ValueError, match="the top_k of fit, None"):
+        moe.predict_interval(X, conformal="oof")
+    moe.set_params(top_k=None).predict_interval(X, conformal="oof")
     moe.remove_expert("expert0")
     with pytest.raises(ValueError, match="oof_pit_"):
         moe.predict_interval(X, conformal="oof")

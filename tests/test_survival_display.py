@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special
 from sklearn.linear_model import LinearRegression
 
@@ -136,6 +136,28 @@ def test_what_cannot_be_drawn_is_refused(censored, change, message):
         change = {"upper": y + 1.0}
     with pytest.raises(ValueError, match=message):
         SurvivalDisplay.from_estimator(moe, X, y, **change)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"entry": 0.1}, "give y"),
+        ({"upper": 9.0}, "give y"),
+        ({"sample_weight": 0.0}, "[zZ]ero"),
+        ({"sample_weight": -1.0}, "[Nn]egative"),
+    ],
+)
+def test_bounds_without_targets_and_impossible_weights_are_refused(censored, given, message):
+    moe, X, *_ = censored
+    given = {name: np.full(len(X), value) for name, value in given.items()}
+    with pytest.raises(ValueError, match=message):
+        SurvivalDisplay.from_estimator(moe, X, times=[1.0], **given)
+
+
+def test_hazards_are_not_known_where_none_is_left(censored):
+    moe, X, *_ = censored
+    display = SurvivalDisplay.from_estimator(moe, X, times=[1.0, 1e6], kind="hazard")
+    assert_array_equal(np.isnan(display.mixture), [False, True])
 
 
 def test_other_mixtures_are_refused():

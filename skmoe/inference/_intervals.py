@@ -70,13 +70,13 @@ class QuantileMixture:
         -------
         interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_levels)
             Lower and upper end; with several outputs one last axis more. Infinite where fewer than
-            ``level / (1 - level)`` rows calibrate.
+            ``level / (1 - level)`` rows calibrate, by weight with "oof".
 
         Raises
         ------
         ValueError
-            If conformal intervals are asked for with "oof" of a mixture without ``oof_pit_``, of
-            several outputs, or with exposures or trials.
+            If conformal intervals are asked for with "oof" of a mixture without ``oof_pit_`` or
+            of another ``top_k`` than in ``fit``, of several outputs, or with exposures or trials.
 
         References
         ----------
@@ -146,6 +146,11 @@ def _calibration(mixture, conformal):
                 "(oof_pit_), which is not there: its experts have seen these, its targets are "
                 "discrete, censored or several, or a stack has another gate than its own. Give "
                 "conformal=(X, y) of rows that it has not seen."
+            )
+        if mixture.top_k != mixture._oof_top_k:
+            raise ValueError(
+                f"conformal='oof' is for the top_k of fit, {mixture._oof_top_k}; it is "
+                f"{mixture.top_k} now. Fit again, or give conformal=(X, y)."
             )
         return Calibration.of(mixture.oof_pit_, mixture._oof_expert, mixture._oof_weight)
     if not (isinstance(conformal, tuple) and len(conformal) == 2):

@@ -7,6 +7,7 @@ from .._compat import check_matplotlib_support
 from .._data import RowMetadata
 from .._reports.by_regime import groups_of
 from .._rows.validation import check_known_rows, check_X
+from .._tables.vectors import check_weights
 from ._axes import line_styles, make_axes
 from ._columns import unwrap
 
@@ -130,8 +131,8 @@ class SurvivalDisplay:
         Raises
         ------
         ValueError
-            If the mixture has several outputs, or targets are censored on the left or between
-            bounds.
+            If the mixture has several outputs, targets are censored on the left or between bounds,
+            or bounds are given without targets.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         if kind not in KINDS:
@@ -141,8 +142,10 @@ class SurvivalDisplay:
             raise ValueError("SurvivalDisplay is for mixtures of regressors with one output.")
         groups, steps = groups_of(mixture, by), None
         if y is None:
+            if upper is not None or entry is not None:
+                raise ValueError("upper and entry are of targets: give y as well.")
             X = check_X(mixture, X)
-            weight = np.ones(X.shape[0]) if sample_weight is None else np.asarray(sample_weight)
+            weight = check_weights(sample_weight, X, ensure_non_negative=True)
         else:
             metadata = RowMetadata(upper=upper, entry=entry)
             rows = check_known_rows(mixture, X, y, sample_weight, metadata)
@@ -151,6 +154,8 @@ class SurvivalDisplay:
             if rows.bounds is not None and rows.bounds.entry is not None:  # for those not seen
                 weight = weight / mixture._model.distribution(X).sf(rows.bounds.entry)
         model, routes = mixture._model, mixture._model.routes(X)
+        if not weight.any():
+            raise ValueError("sample_weight is zero for every row; one at least must be positive.")
         proba = weight[:, None] * routes.dense(routes.weights)
         if times is None:
             if y is None:
@@ -164,7 +169,9 @@ class SurvivalDisplay:
             of_experts, above = density, left + density if components.discrete else left
         else:
             of_experts, above = left, np.tile(proba.sum(axis=0), (len(times), 1))
-        curves, mean = groups.sum(of_experts) / groups.sum(above), of_experts.sum(1) / above.sum(1)
+        with np.errstate(invalid="ignore"):  # NaN of regimes without rows, or where none is left
+            curves = groups.sum(of_experts) / groups.sum(above)
+            mean = of_experts.sum(axis=1) / above.sum(axis=1)
         return cls(
             times=times, curves=curves.T, mixture=mean, names=groups.names, kind=kind, steps=steps,
             target_name=target_name,

@@ -23,8 +23,18 @@ from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.validation import _check_feature_names as check_feature_names
 from sklearn.utils.validation import _check_n_features as check_n_features
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
-from sklearn.utils.validation import _check_y as check_y
+from sklearn.utils.validation import _check_y
 from sklearn.utils.validation import validate_data
+
+
+def check_y(y, **params):
+    """Checked target; the error for missing values says what to do."""
+    try:
+        return _check_y(y, **params)
+    except ValueError as error:
+        if "contains NaN" in str(error):
+            raise ValueError("Input y contains NaN: drop the rows that have no target.") from error
+        raise
 
 
 def target_encoder(target_type):

@@ -130,6 +130,23 @@ def test_log_density_is_that_of_targets_above_their_entry():
     assert moe.aic(X, y, **given) == pytest.approx(2 * n_parameters - 2 * weight @ found)
 
 
+def test_targets_may_be_censored_from_their_entry_on():
+    rng = np.random.default_rng(0)
+    X, time, entry = np.zeros((3000, 1)), 2 * rng.weibull(1.5, 3000), rng.uniform(0, 2, 3000)
+    seen = time > entry  # and at one visit later it is known whether the event was before
+    X, time, entry = X[seen], time[seen], entry[seen]
+    visit = entry + rng.uniform(0.5, 2, len(time))
+    y, upper = np.where(time < visit, entry, visit), np.where(time < visit, visit, np.inf)
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="weibull").fit(
+        X, y, upper=upper, entry=entry
+    )
+    assert moe.likelihood_.shape_ == pytest.approx([1.5], abs=0.12)  # some three standard errors
+    dist = moe.predict_dist(X)
+    inside = np.where(time < visit, dist.cdf(visit) - dist.cdf(entry), dist.sf(visit))
+    found = moe.log_density(X, y, upper=upper, entry=entry)
+    assert_allclose(found, np.log(inside / dist.sf(entry)), atol=1e-9)
+
+
 def test_nothing_that_entered_late_is_no_entry_and_weights_are_repeats():
     X, y, upper, entry = late("weibull", 150)
     settings = {"n_experts": 2, "likelihood": "weibull", "n_init": 1, "random_state": 0}

@@ -261,12 +261,12 @@ def check_bounds(mixture, y, metadata):
     if len(unknown):
         raise ValueError(f"Row {unknown[0]} has no finite bound: y or upper must be finite.")
     check_sizes(np.where(np.isfinite(upper), upper, 0.0), "upper", smallest=True)
-    bounds = Bounds(y, upper, check_entry(entry, y, metadata.subject))
+    bounds = Bounds(y, upper, check_entry(entry, y, upper, metadata.subject))
     has_bounds = bounds.entry is not None or (y < upper).any()
     return bounds.points, bounds if has_bounds else None
 
 
-def check_entry(entry, y, subject):
+def check_entry(entry, y, upper, subject):
     """What each target was known to exceed before it was seen, (n_samples,), or None for nothing.
 
     Raises a ValueError if that is no number below the target.
@@ -276,13 +276,15 @@ def check_entry(entry, y, subject):
     if subject is not None:
         raise ValueError("entry is for rows that are independent: give no subject.")
     entry = numbers_of_rows("entry", entry, y)
-    wrong = np.flatnonzero(~(entry < np.where(np.isneginf(entry), np.inf, y)))
+    is_late, is_above = ~np.isneginf(entry), (entry < y) | ((entry == y) & (y < upper))
+    wrong = np.flatnonzero(is_late & ~is_above)
     if len(wrong):
         row = wrong[0]
         raise ValueError(
             f"entry must be below y: row {row} has entry={entry[row]:.6g} and y={y[row]:.6g}. A "
-            "row whose target is not above its entry is never seen: leave it out; one that was "
-            "seen from the start has entry=0, or -inf where targets may be negative."
+            "row whose target is not above its entry is never seen: leave it out; one that is "
+            "censored from its entry on has y=entry and upper above; one that was seen from the "
+            "start has entry=0, or -inf where targets may be negative."
         )
     check_sizes(np.where(np.isfinite(entry), entry, 0.0), "entry", smallest=True)
     return entry if np.isfinite(entry).any() else None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.tree import DecisionTreeRegressor
@@ -219,6 +220,13 @@ def test_of_few_rows_intervals_are_infinite(wrong):
 def test_what_has_no_conformal_interval_says_so(wrong, params, message):
     with pytest.raises(ValueError, match=message):
         wrong.predict_interval(np.zeros((3, 2)), **params)
+
+
+def test_what_is_not_fitted_says_so():
+    X, y = two_noises(20, seed=0)
+    for conformal in ("oof", (X, y)):
+        with pytest.raises(NotFittedError):
+            MixtureOfExpertsRegressor().predict_interval(X, conformal=conformal)
 
 
 def test_several_outputs_have_none():

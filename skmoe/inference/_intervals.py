@@ -5,7 +5,7 @@ import numpy as np
 from .._data import NO_METADATA
 from .._numerics.conformal import Calibration
 from .._rows.answers import block_by_block
-from .._rows.validation import check_known_rows, check_X
+from .._rows.validation import check_fitted, check_known_rows, check_X
 from .._tables.mixed import take_rows
 
 OUT_OF_FOLD = "oof"
@@ -111,6 +111,7 @@ def conformal_intervals(mixture, X, level, conformal, by, exposure, trials):
         raise ValueError("Conformal intervals are for rows without exposure and trials.")
     if by not in (None, "expert"):
         raise ValueError(f"by must be None or 'expert'; got {by!r}.")
+    check_fitted(mixture)
     X, model = check_X(mixture, X), mixture._model
     calibration = _calibration(mixture, conformal)
     intervals = np.empty((X.shape[0], 2, len(levels)))

@@ -281,11 +281,11 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             expert together. None is that none is known.
         entry : array-like of shape (n_samples,), default=None
             For rows that are seen only because their target exceeds this, such as patients who are
-            alive when they enter a study (left truncation, delayed entry); below y, and 0, or -inf
-            where targets may be negative, for those seen from the start. The gate stays that of
-            all, seen or not: a row counts with its density over the probability that the mixture
-            exceeds the entry. By EM, for the likelihoods of ``upper``; see :doc:`/guide/entry`.
-            None is that all are seen.
+            alive when they enter a study (left truncation, delayed entry); below y, or y where
+            ``upper`` is above; 0, or -inf where targets may be negative, for those seen from the
+            start. The gate stays that of all, seen or not: a row counts with its density over the
+            probability that the mixture exceeds the entry. By EM, for the likelihoods of ``upper``;
+            see :doc:`/guide/entry`. None is that all are seen.
         **params : dict
             ``groups`` (n_samples,): rows of one group stay in one fold.
 

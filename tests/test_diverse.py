@@ -236,3 +236,4 @@ def test_lines_far_behind_the_other_experts_are_not_searched_on():
     assert max(moe.experts_[0].log_evidence_) == 4
     as_one_of_several(alone, -np.inf)
     assert max(alone.fit(X, y).log_evidence_) > 4
+    assert max(moe.experts_[0].fit(X, y).log_evidence_) > 4  # on its own again

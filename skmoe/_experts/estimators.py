@@ -22,7 +22,7 @@ from .fitting import (
     takes_sample_weight,
 )
 from .folds import OutOfBag
-from .in_folds import can_begin_on_all_rows, forgets_rows, in_fold, is_mixture
+from .in_folds import as_alone, can_begin_on_all_rows, forgets_rows, in_fold, is_mixture
 from .linear_folds import solve_folds, solves_folds
 from .streamed import StreamedExperts
 from .traits import is_frozen, offers
@@ -399,6 +399,8 @@ class EstimatorExperts(Experts):
         ]
         results = self._run(self._arguments(tasks, estimators, False))
         self.n_fits += len(refitted)
+        for model in self._of_all_rows.values():
+            as_alone(model)
         models = [self._of_all_rows.get(k, each[0]) for k, each in enumerate(self.models)]
         for k, (model, _, _) in zip(refitted, results, strict=True):
             models[k] = model

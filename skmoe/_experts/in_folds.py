@@ -48,6 +48,12 @@ def as_one_of_several(model, to_beat):
         last._finds_regimes, last._to_beat = False, to_beat
 
 
+def as_alone(model):
+    """Have a mixture, which was one of several, seek as one of its own when it is fitted again."""
+    for name in ("_finds_regimes", "_to_beat"):
+        vars(split_last(model)[1]).pop(name, None)
+
+
 def forgets_rows(model):
     """Whether folds may go on from it; responsibilities of EM keep what held-out rows said."""
     last = split_last(model)[1]

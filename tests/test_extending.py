@@ -23,15 +23,17 @@ COEF = np.array([[4.0, 2.0], [-1.0, -1.0]])  # intercept first
 SCALE = np.array([0.3, 0.6])
 
 
-PAGE = Path(__file__).parents[1] / "doc" / "guide" / "extending.rst"
+PAGES = Path(__file__).parents[1] / "doc" / "guide"
 
 
 def classes_of_the_guide():
-    """What the page imports and the classes it writes, by name."""
+    """What the pages import and the classes they write, by name."""
     names = {"__name__": __name__}
-    for example in doctest.DocTestParser().get_examples(PAGE.read_text("utf-8")):
-        if example.source.startswith(("import", "from", "class")):
-            exec(example.source, names)
+    for page in ("extending", "own_gate"):
+        text = (PAGES / f"{page}.rst").read_text("utf-8")
+        for example in doctest.DocTestParser().get_examples(text):
+            if example.source.startswith(("import", "from", "class")):
+                exec(example.source, names)
     return names
 
 

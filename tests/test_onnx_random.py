@@ -129,7 +129,7 @@ class Fit:
 
     def _member(self, name):
         scaled = StandardScaler()
-        net = MLPRegressor((8,), max_iter=50, random_state=0)
+        net = MLPRegressor(hidden_layer_sizes=(8,), max_iter=50, random_state=0)
         return {
             "line": LinearRegression(),
             "ridge": make_pipeline(scaled, Ridge()),

@@ -67,7 +67,7 @@ __all__ = []
 
 LEAST_OPSET = 18
 # Those of a regressor; "components" is for mixtures within a mixture.
-OPTIONS = {"gate": False, "quantiles": None, "components": False}
+_OPTIONS = {"gate": False, "quantiles": None, "components": False}
 # Of these, but LogNormal, the mean of a component is the prediction of the expert.
 WITH_MEANS = (
     Gaussian, PooledGaussian, StudentT, Laplace, LogNormal, Poisson, NegativeBinomial, Gamma,
@@ -94,7 +94,7 @@ def _parse_regressor(scope, model, inputs, custom_parsers=None):
             f"Mixtures with the likelihood {type(model.likelihood_).__name__} cannot be converted "
             f"to ONNX; it must be one of {[each.__name__ for each in WITH_MEANS]}."
         )
-    options = scope.get_options(model, dict(OPTIONS))
+    options = scope.get_options(model, dict(_OPTIONS))
     if options["quantiles"] is not None:
         _check_probabilities(options["quantiles"])
     if _is_dense(options):
@@ -252,7 +252,7 @@ def _graph(scope, operator, container):
 
 def _convert_regressor(scope, operator, container):
     graph, model = _graph(scope, operator, container), operator.raw_operator
-    options, lists = container.get_options(model, dict(OPTIONS)), []
+    options, lists = container.get_options(model, dict(_OPTIONS)), []
     for number, (one, share, parts) in enumerate(_of_all(operator)):
         own = np.flatnonzero(one._model.own_density) if _is_dense(options) else ()
         predictions = _stacked_predictions(graph, one, parts, own)

@@ -9,7 +9,8 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._pooling.averaging import FEW_ROWS, LEAST, averaging
+from skmoe._em.settings import FEW_ROWS, Settings
+from skmoe._pooling.averaging import LEAST, averaging
 from skmoe.gates import ConstantGate
 from skmoe.metrics import log_score
 
@@ -47,6 +48,22 @@ def test_weights_are_those_of_the_tempered_evidence(unclear):
     said = f"1 expert and 2, with the weights {of_one:.2f} and {1 - of_one:.2f}"
     for text in (moe.plan_, moe.expert_report()):
         assert said in " ".join(str(text).split())
+
+
+@pytest.mark.parametrize(
+    ("params", "n", "averages"),
+    [
+        ({}, FEW_ROWS - 1, True),
+        ({}, FEW_ROWS, False),
+        ({"model_averaging": True}, FEW_ROWS, True),
+        ({"model_averaging": False}, 60, False),
+        ({"n_experts": 2}, 60, False),
+        ({"training": "em"}, 60, False),
+    ],
+)
+def test_the_plan_says_beforehand_whether_predictions_average(params, n, averages):
+    plan = MixtureOfExpertsRegressor(**params).plan(*lines(n))
+    assert ("Predictions will average" in str(plan)) == averages
 
 
 def test_the_distribution_is_the_average_of_two(unclear):
@@ -141,7 +158,8 @@ def test_rows_and_evidence_decide(wanted, n_rows, gap, expected):
             self.n_experts = n_experts
 
     best, one = Problem(2, gap / n_rows - 1.0), Problem(1, -1.0)
-    found = averaging(wanted, best, lambda: one, n_rows)
+    settings = Settings.of(MixtureOfExpertsRegressor(model_averaging=wanted))
+    found = averaging(best, lambda: one, n_rows) if settings.averages(n_rows) else None
     assert (None if found is None else found.weight) == (expected and pytest.approx(expected))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs
 CROSS_FITTED_PATIENCE = 2
 INNER_STEPS = 10  # E-steps for one refit of cross-fitted experts, or around frozen ones
+FEW_ROWS = 130  # by weight, below which predictions average over numbers of experts
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class Settings:
     finds_regimes: bool = True  # where the evidence does
     to_beat: float = -np.inf  # mean log-density of the best other expert of the same stack
     model_averaging: object = "auto"
+
+    def averages(self, n_rows):
+        """Whether predictions average over numbers of experts that the evidence chose from."""
+        return self.model_averaging is True or (
+            self.model_averaging == "auto" and n_rows < FEW_ROWS
+        )
 
     @classmethod
     def of(cls, estimator):

@@ -7,6 +7,7 @@ import numpy as np
 from .._data import check_ids
 from .._em.parts import adapt_experts
 from .._em.progress import count
+from .._em.settings import Settings
 from .._experts.fitting import split_last
 from .._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT, decide_folds
 from .._experts.traits import is_frozen
@@ -23,6 +24,9 @@ from .request import MOST_EXPERTS, Request, is_word
 from .ways import choose_training
 
 AS_GOOD = "where its out-of-fold log-density is as high"
+AVERAGES = (
+    "Predictions will average over one expert and the number chosen, unless the evidence is clear."
+)
 
 
 def make_plan(mixture, given):
@@ -53,6 +57,8 @@ def make_plan(mixture, given):
     gate, is_default_gate, why_gate = _gate(mixture, training, request)
     likelihood, why_likelihood = _likelihood(training, request)
     experts, why_experts = _experts(request)
+    averages = training == "pooled" and n_experts is None and not given.many
+    averages = averages and Settings.of(mixture).averages(rows.weight.sum())
     most = min(MOST_EXPERTS, np.count_nonzero(rows.weight)) if n_experts is None else n_experts
     return Plan(
         training=training,
@@ -73,6 +79,7 @@ def make_plan(mixture, given):
         most_expert_fits=_most_fits(
             mixture, training, request, n_experts, int(most), kind, n_folds or 1
         ),
+        findings=[AVERAGES] if averages else [],
         request=request,
         is_automatic=mixture.training == "auto",
         is_default_gate=is_default_gate,

@@ -33,7 +33,7 @@ class Plan:
     n_regimes : int or None
         After ``fit`` of pooled experts: number of regression functions.
     findings : list of str
-        After ``fit``: what else was tried, and by how much it lost.
+        After ``fit``: what else was tried, and by how much it lost. Before: what else to expect.
 
     Examples
     --------
@@ -127,10 +127,8 @@ class Plan:
     @property
     def encoding(self):
         """Parts that see a mixed table behind an encoder, in words."""
-        has_default_gate, request = (
-            self.is_default_gate and len(self.request.names) > 1,
-            self.request,
-        )
+        request = self.request
+        has_default_gate = self.is_default_gate and len(request.names) > 1
         encodes = request.encodes_experts and request.expert_columns is None
         experts = ["default experts" if request.encodes else "experts"] * encodes
         gate = "gate" if experts == ["default experts"] else "default gate"

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from scipy import special
 
 from .._em.progress import count
+from .._em.settings import FEW_ROWS
 
-FEW_ROWS = 130  # below which "auto" averages
 TEMPER = 0.25  # part of the log-evidence that counts
 PRIOR = 3.0  # nats that more experts than one have to be ahead
 LEAST = 0.01  # weight of one expert, below which it is left out
@@ -42,10 +42,10 @@ class Averaging:
         )
 
 
-def averaging(wanted, best, one, n_rows):
+def averaging(best, one, n_rows):
     """The Averaging of ``best`` and the problem that ``one()`` makes, or None."""
     n_experts = best.experts.n_experts
-    if wanted is False or n_experts == 1 or (wanted == "auto" and n_rows >= FEW_ROWS):
+    if n_experts == 1:
         return None
     one = one()
     ahead = n_rows * (best.evidence - one.evidence) - PRIOR

@@ -139,9 +139,9 @@ class PooledTrainer(Trainer):
             notes = [*self._calibrated(best, support), *close]
             others = self.rivals.notes(best, "expert") + self.optima(best)
             self.notes = [*self.notes, *notes, *others]
-        if self.is_searched and previous is None and not self.rows.many:
-            wanted, n_rows = self.settings.model_averaging, self.data.weight.sum()
-            self.averaging = averaging(wanted, best, self.one_line, n_rows)
+        n_rows, is_anew = self.data.weight.sum(), previous is None and not self.rows.many
+        if self.is_searched and is_anew and self.settings.averages(n_rows):
+            self.averaging = averaging(best, self.one_line, n_rows)
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
         self.problem, self.parts = best, self._parts_of(best)
         if self.rows.many:

@@ -91,9 +91,8 @@ def choose_penalty(weight, folds, fit, posterior, *, penalties=GATE_PENALTIES, s
 
     ``fit(rows, penalty, start)`` -> parameters, from those of the penalty before, or None;
     ``posterior(parameters, rows)`` -> responsibilities and log-densities of rows, and maybe more of
-    each row. ``penalties`` has
-    the simplest gate first, than which the best has to be better by so many ``standard_errors``.
-    Rows of weight zero are looked at, and not learned from.
+    each row. ``penalties`` has the simplest gate first, than which the best has to be better by so
+    many ``standard_errors``. Rows of weight zero are looked at, and not learned from.
 
     Returns the best penalty, and what ``posterior`` says under parameters that were fitted without
     the fold, (n, ...) each.

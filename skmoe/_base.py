@@ -32,6 +32,7 @@ from ._fitted import FittedMixture
 from ._many_rows.rows import ManyRows
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
+from ._planning.convertible import refusals
 from ._planning.making import make_plan
 from ._planning.number import EVIDENCE
 from ._planning.parts import make_parts
@@ -382,7 +383,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
         split_params = {} if groups is None else {"groups": groups}
         rows = FitRows.of(twin, X, y, sample_weight, metadata, split_params)
-        return make_plan(twin, rows).for_users()
+        plan = make_plan(twin, rows).for_users()
+        plan.findings += refusals(twin, plan.training)
+        return plan
 
     def _split_params(self, params, sample_weight):
         if routing_enabled():

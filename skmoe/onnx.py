@@ -47,18 +47,10 @@ from ._onnx.graph import Graph, float_type
 from ._onnx.parser import Parser, Parts, is_pooled, sizes_of
 from ._onnx.tables import encode
 from ._onnx.trees import mean_of_trees
+from ._planning.convertible import check_convertible, refused_labels, refused_likelihood
 from ._regressor import MixtureOfExpertsRegressor
 from ._rows.validation import check_fitted
-from .likelihoods import (
-    Categorical,
-    Gamma,
-    Gaussian,
-    Laplace,
-    LogNormal,
-    NegativeBinomial,
-    Poisson,
-    StudentT,
-)
+from .likelihoods import Gaussian, LogNormal, StudentT
 from .likelihoods._means import PositiveMeans
 from .likelihoods._pooled import PooledGaussian
 from .likelihoods._pooled_categorical import PooledCategorical, normal_points
@@ -68,10 +60,6 @@ __all__ = []
 LEAST_OPSET = 18
 # Those of a regressor; "components" is for mixtures within a mixture.
 _OPTIONS = {"gate": False, "quantiles": None, "components": False}
-# Of these, but LogNormal, the mean of a component is the prediction of the expert.
-WITH_MEANS = (
-    Gaussian, PooledGaussian, StudentT, Laplace, LogNormal, Poisson, NegativeBinomial, Gamma,
-)  # fmt: skip
 
 
 # Operators of mixtures --------------------------------------------------------------------------
@@ -89,11 +77,7 @@ def _declare_mixture(scope, model, inputs, dense=False):
 
 def _parse_regressor(scope, model, inputs, custom_parsers=None):
     check_fitted(model)
-    if type(model.likelihood_) not in WITH_MEANS:
-        raise NotImplementedError(
-            f"Mixtures with the likelihood {type(model.likelihood_).__name__} cannot be converted "
-            f"to ONNX; it must be one of {[each.__name__ for each in WITH_MEANS]}."
-        )
+    check_convertible(refused_likelihood(model.likelihood_, classifies=False))
     options = scope.get_options(model, dict(_OPTIONS))
     if options["quantiles"] is not None:
         _check_probabilities(options["quantiles"])
@@ -109,10 +93,8 @@ def _parse_regressor(scope, model, inputs, custom_parsers=None):
 
 def _parse_classifier(scope, model, inputs, custom_parsers=None):
     check_fitted(model)
-    if type(model.likelihood_) not in (Categorical, PooledCategorical):
-        raise NotImplementedError(
-            f"Class probabilities by {type(model.likelihood_).__name__} have no converter to ONNX."
-        )
+    check_convertible(refused_likelihood(model.likelihood_, classifies=True))
+    check_convertible(refused_labels(model.classes_))
     options = scope.get_options(model, {"zipmap": True, "gate": False})
     operator = _declare_mixture(scope, model, inputs)
     _declare_outputs(scope, operator, ["label", "probabilities"], inputs)
@@ -358,11 +340,7 @@ def _averaged(graph, likelihood, columns, predictions):
 def _labels(model):
     """Classes as ONNX has them: integers or strings."""
     classes = model.classes_
-    if classes.dtype.kind in "biu" or all(isinstance(each, str) for each in classes):
-        return classes
-    if classes.dtype.kind == "f" and (classes == np.round(classes)).all():
-        return classes.astype(np.int64)
-    raise NotImplementedError(f"Class labels must be integers or strings for ONNX; got {classes}.")
+    return classes.astype(np.int64) if classes.dtype.kind == "f" else classes
 
 
 def _convert_gate(scope, operator, container):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.compose import make_column_transformer
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.ensemble import (
     BaggingRegressor,
     ExtraTreesRegressor,
@@ -18,7 +18,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import (
+    OneHotEncoder,
+    PowerTransformer,
+    SplineTransformer,
+    StandardScaler,
+)
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import (
@@ -411,14 +416,54 @@ class Mean(RegressorMixin, BaseEstimator):
             {"experts": Ridge(), "gate": TreeGate([1, 1], LogisticRegression())},
             "gate.*ClassifierGate is none of",
         ),
+        (
+            {"experts": Ridge(), "gate": make_pipeline(SplineTransformer(), SoftmaxGate())},
+            "gate.*no converter of SplineTransformer",
+        ),
+        (
+            {
+                "experts": TransformedTargetRegressor(Ridge(), transformer=PowerTransformer()),
+                "training": "em",
+            },
+            "expert 'expert0'.*has to be a StandardScaler",
+        ),
         ({"experts": Ridge(), "likelihood": "skew_normal"}, "likelihood SkewNormal"),
+        ({"likelihood": "gamma"}, "likelihood PooledGamma"),
     ],
 )
-def test_what_cannot_be_converted_is_named(parameters, message, rows):
+def test_what_cannot_be_converted_is_named_by_the_plan_and_the_converter(parameters, message, rows):
     X, y = rows
-    moe = MixtureOfExpertsRegressor(n_experts=2, **parameters, **QUICK).fit(X, np.exp(y))
-    with pytest.raises(NotImplementedError, match=message):
-        outputs(moe, X)
+    moe = MixtureOfExpertsRegressor(n_experts=2, **parameters, **QUICK)
+    (said,) = moe.plan(X, np.exp(y)).findings
+    with pytest.raises(NotImplementedError, match=message) as refused:
+        outputs(moe.fit(X, np.exp(y)), X)
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(
+    "moe",
+    [
+        MixtureOfExpertsRegressor(n_experts=2),
+        MixtureOfExpertsRegressor("diverse"),
+        MixtureOfExpertsRegressor(HistGradientBoostingRegressor(), gate=LogisticRegression()),
+        MixtureOfExpertsRegressor(MixtureOfExpertsRegressor(n_experts=2), gate=TreeGate()),
+        MixtureOfExpertsClassifier("diverse"),
+    ],
+)
+def test_plans_of_what_can_be_converted_are_silent(moe, rows):
+    X, y = rows
+    y = (y > 0.5).astype(int) if isinstance(moe, MixtureOfExpertsClassifier) else y
+    assert "ONNX" not in str(moe.plan(X, y))
+
+
+def test_labels_without_a_converter_are_named_by_the_plan_and_the_converter(rows):
+    X, y = rows
+    moe = MixtureOfExpertsClassifier(n_experts=2, **QUICK)
+    labels = np.where(y > 0.5, *np.array(["2020", "2021"], "M8[Y]"))
+    (said,) = moe.plan(X, labels).findings
+    with pytest.raises(NotImplementedError, match="integers or strings") as refused:
+        outputs(moe.fit(X, labels), X)
+    assert str(refused.value) == said
 
 
 @pytest.mark.parametrize(

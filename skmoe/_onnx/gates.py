@@ -7,11 +7,6 @@ from ..gates._forest import OFFSET
 from .trees import mean_of_trees
 
 
-def inner_estimator(gate):
-    """The estimator inside of a gate, which has a converter of its own, or None."""
-    return vars(gate).get("classifier_")
-
-
 def _softmax(graph, gate, X, inner):
     return graph.linear(X, gate.coef_, gate.intercept_)
 
@@ -58,15 +53,6 @@ def _tree(graph, gate, X, inner):
 
 def _log_proba(graph, gate, X):
     return graph("LogSoftmax", WRITERS[type(gate)](graph, gate, X, None), axis=1)
-
-
-def unwritten(gate, *, inside=False):
-    """Name of the class of a gate, or of one inside it, that cannot be written; None if all can."""
-    if type(gate) not in WRITERS or (inside and inner_estimator(gate) is not None):
-        return type(gate).__name__
-    parts = [gate.decision_, *gate.branches_] if "branches_" in vars(gate) else []
-    names = [unwritten(part, inside=True) for part in parts if part is not None]
-    return next(filter(None, names), None)
 
 
 WRITERS = {

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from skl2onnx._parse import _parse_sklearn
-from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common._topology import Variable
 from skl2onnx.common.data_types import DoubleTensorType
 from sklearn.base import is_classifier
@@ -21,7 +20,6 @@ from sklearn.ensemble import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeCV
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.tree import BaseDecisionTree
 
 from .._experts.classifier_stack import ClassifierStack
@@ -30,9 +28,15 @@ from .._experts.fitting import split_last
 from .._experts.prediction import is_stack_of
 from .._experts.smooth import SmoothRegressor
 from .._experts.solvers import has_experts, is_multinomial
+from .._planning.convertible import (
+    check_convertible,
+    inner_estimator,
+    refused_estimators,
+    refused_gate,
+    steps_of,
+)
 from .._stacking.parameters import ErrorSizes
 from ..likelihoods._uncertain import UncertainCoefficients
-from .gates import WRITERS, inner_estimator, unwritten
 from .graph import float_type
 from .tables import is_table_encoder
 
@@ -129,25 +133,21 @@ class Parser:
 
     def prediction(self, name, estimator, dense=False):
         """What an expert predicts: (n, m), or the components of its density if ``dense``."""
-        return self._prediction(f"The expert {name!r}", estimator, self.inputs, dense)
+        check_convertible(refused_estimators(f"The expert {name!r}", [estimator]))
+        return self._prediction(estimator, self.inputs, dense)
 
-    def _prediction(self, role, estimator, variables, dense=False):
+    def _prediction(self, estimator, variables, dense=False):
         if isinstance(estimator, Pipeline):
             head = self.head([step for _, step in estimator.steps[:-1]])
-            return self._prediction(role, estimator[-1], head, dense)
+            return self._prediction(estimator[-1], head, dense)
         if isinstance(estimator, FrozenEstimator):
-            return self._prediction(role, estimator.estimator, variables, dense)
+            return self._prediction(estimator.estimator, variables, dense)
         if isinstance(estimator, TransformedTargetRegressor):
-            if type(estimator.transformer_) is not StandardScaler:
-                raise NotImplementedError(
-                    f"{role} cannot be converted to ONNX: of {type(estimator).__name__} the "
-                    "transformer has to be a StandardScaler."
-                )
-            inside = self._prediction(role, estimator.regressor_, variables)
+            inside = self._prediction(estimator.regressor_, variables)
             return self._exact("SkmoeRescaled", estimator.transformer_, [inside])
-        return self._of_last(role, estimator, variables, dense)
+        return self._of_last(estimator, variables, dense)
 
-    def _of_last(self, role, estimator, variables, dense):
+    def _of_last(self, estimator, variables, dense):
         """``prediction`` of an estimator that is not made of others."""
         is_logistic = type(estimator) is LogisticRegression and is_multinomial(estimator)
         if is_logistic or type(estimator) in (LinearRegression, Ridge, RidgeCV):
@@ -159,11 +159,6 @@ class Parser:
             return self._exact("SkmoeSmooth", estimator, [self.matrix(variables)])
         if dense:
             self.scope.add_options(id(estimator), {"components": True})
-        if type(estimator) not in sklearn_operator_name_map:
-            raise NotImplementedError(
-                f"{role} cannot be converted to ONNX: skl2onnx has no converter of "
-                f"{type(estimator).__name__}."
-            )
         classifies = is_classifier(estimator)
         if classifies:
             self.scope.add_options(id(estimator), {"zipmap": False})
@@ -182,19 +177,13 @@ class Parser:
 
     def gate(self, gate):
         """Logarithms of gate probabilities (n, K), up to a constant of the row."""
-        *transformers, gate = _steps(gate)
-        name = unwritten(gate)
-        if name is not None:
-            raise NotImplementedError(
-                f"The gate cannot be converted to ONNX: {name} is none of "
-                f"{sorted(each.__name__ for each in WRITERS)}, of which ClassifierGate cannot be "
-                "within a TreeGate."
-            )
+        check_convertible(refused_gate(gate))
+        *transformers, gate = steps_of(gate)
         head = self.head(transformers)
         inner = inner_estimator(gate)
         inputs = head[:1] if not gate.sees_rows else [self.matrix(head)]
         if inner is not None:
-            inputs.append(self._prediction("The gate", inner, head))
+            inputs.append(self._prediction(inner, head))
         return self._exact("SkmoeGate", gate, inputs, "gate")
 
     def parts(self, model, dense=False):
@@ -207,17 +196,10 @@ class Parser:
         ]
         sizes = sizes_of(model)
         if is_pooled(model):
-            columns = self.columns(_steps(split_last(model.experts_[0])[0]))
+            columns = self.columns(steps_of(split_last(model.experts_[0])[0]))
         elif sizes is not None:
-            columns = self.columns(_steps(sizes.encoder))
+            columns = self.columns(steps_of(sizes.encoder))
         return Parts(variables, self.gate(model.gate_), columns)
-
-
-def _steps(transformer):
-    """Steps of a Pipeline, one estimator in a list, or none of None."""
-    if isinstance(transformer, Pipeline):
-        return [step for _, step in transformer.steps]
-    return [] if transformer is None else [transformer]
 
 
 def rounds_rows(estimator):

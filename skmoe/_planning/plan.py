@@ -33,7 +33,8 @@ class Plan:
     n_regimes : int or None
         After ``fit`` of pooled experts: number of regression functions.
     findings : list of str
-        After ``fit``: what else was tried, and by how much it lost. Before: what else to expect.
+        After ``fit``: what else was tried, and by how much it lost. Before: what else to expect,
+        and what cannot be converted to ONNX.
 
     Examples
     --------

@@ -238,6 +238,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         responsibilities: ArrayLike | None = None,
         described_by: Any = None,
         by: Literal["regime", "expert"] = "regime",
@@ -252,6 +254,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         by: Literal["regime", "expert"] = "regime",
     ) -> ExpertReport: ...
     @property
@@ -388,6 +392,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         n_resamples: int = 20,
         n_jobs: int | None = None,
@@ -532,6 +538,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         responsibilities: ArrayLike | None = None,
         described_by: Any = None,
         by: Literal["regime", "expert"] = "regime",
@@ -546,6 +554,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         by: Literal["regime", "expert"] = "regime",
     ) -> ExpertReport: ...
     @property
@@ -720,6 +730,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
+        entry: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         n_resamples: int = 20,
         n_jobs: int | None = None,

@@ -105,9 +105,7 @@ class FittedMixture:
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
-            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; experts that are known; entry times,
-            which change nothing. Without subjects every row is on its own.
+            As in ``fit``; entry times change nothing. Without subjects every row is on its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
         by : {"regime", "expert"}, default="regime"
@@ -147,9 +145,7 @@ class FittedMixture:
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
-            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; experts that are known; entry times.
-            Without subjects every row is on its own.
+            As in ``fit``. Without subjects every row is on its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
 
@@ -176,7 +172,7 @@ class FittedMixture:
 
     def expert_report(
         self, X=None, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, by="regime",
+        upper=None, expert=None, entry=None, by="regime",
     ):  # fmt: skip
         """What each regime or expert does: rows, load, certainty, overlap, error, scale.
 
@@ -189,9 +185,8 @@ class FittedMixture:
             Their target; Files hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
-        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
-            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets.
+        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
+            As in ``fit``; entry times change nothing.
         by : {"regime", "expert"}, default="regime"
             What has a line: where fewer regimes than experts were found, regime0 is the experts
             of ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
@@ -213,7 +208,8 @@ class FittedMixture:
         expert    load   rows   wins ...
         """
         check_fitted(self)
-        metadata, groups = RowMetadata(exposure, trials, subject, upper), groups_of(self, by)
+        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
+        groups = groups_of(self, by)
         trained = self._report_of_regimes if groups.are_regimes else self._training_report
         if is_out_of_core(X):
             return report_on_rows(self, groups, X, y, sample_weight, metadata, trained)
@@ -244,9 +240,7 @@ class FittedMixture:
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; n is their sum.
         exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
-            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; experts that are known; entry times.
-            With subjects, n is their number.
+            As in ``fit``. With subjects, n is their number.
 
         Returns
         -------
@@ -288,8 +282,7 @@ class FittedMixture:
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
         exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
-            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; experts that are known; entry times.
+            As in ``fit``.
 
         Returns
         -------
@@ -334,9 +327,7 @@ class FittedMixture:
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
         exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
-            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; experts that are known; entry times.
-            With subjects, entropy and n are theirs.
+            As in ``fit``. With subjects, entropy and n are theirs.
 
         Returns
         -------

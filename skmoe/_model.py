@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy import special
 
 from ._data import Subjects, known_experts, only_known
 from ._experts.fitting import split_last
@@ -29,7 +28,7 @@ from ._parallel import kernel_threads
 from ._routing import Routes
 from ._tables.mixed import take_rows
 from .distributions import MixtureDistribution, NestedComponents
-from .distributions._arrays import draw_places
+from .distributions._arrays import draw_places, log_beyond
 from .distributions._joined import JoinedComponents
 from .exceptions import noted
 
@@ -227,9 +226,7 @@ class Model(ABC):
             log_density = only_known(log_density, rows.expert)
             resp, log_norm = posterior(routes.log_weights, log_density)
             if rows.bounds is not None and rows.bounds.entry is not None:
-                beyond = rows.bounds.around_entry()[1]
-                log_seen = self.log_densities(rows.X, rows.y, routes, bounds=beyond)
-                log_norm -= special.logsumexp(routes.log_weights + log_seen, axis=1)
+                log_norm -= log_beyond(self.distribution(rows.X), rows.bounds.entry[:, None])
             return routes.dense(resp), log_norm, None
         effects = self.likelihood.effects_of(rows.X)
         subjects = Subjects(rows.subject, rows.weight, effects)
@@ -366,9 +363,13 @@ class Average:
 
     def log_density(self, rows):
         """Log-density (n,) of rows, or of subjects where these are given."""
+        bounds, log_seen = rows.bounds, 0.0
+        if bounds is not None and bounds.entry is not None:  # of the average, not of each model
+            log_seen = log_beyond(self.distribution(rows.X), bounds.entry[:, None])
+            rows = replace(rows, bounds=replace(bounds, entry=None))
         of_models = zip(self.weights, self.models, strict=True)
         logs = [np.log(weight) + model.log_density(rows) for weight, model in of_models]
-        return np.logaddexp.reduce(logs)
+        return np.logaddexp.reduce(logs) - log_seen
 
 
 def posterior(log_gate, log_density):

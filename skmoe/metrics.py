@@ -4,8 +4,12 @@ Each is a callable ``(estimator, X, y, sample_weight=None)``, so that it can be 
 ``scoring`` to ``cross_val_score`` or ``GridSearchCV``; their options by ``functools.partial``.
 """
 
-import numpy as np
+from inspect import signature
 
+import numpy as np
+from sklearn.utils.metadata_routing import MetadataRequest
+
+from ._data import RowMetadata
 from ._experts.traits import has_own_density, step_inside
 from ._rows.validation import check_single_trials
 
@@ -21,11 +25,30 @@ __all__ = [
 TIED = 1e-8  # predictions that differ by no more are equal
 
 
-def log_score(estimator, X, y, sample_weight=None, *, upper=None, entry=None):
+def takes_rows(score):
+    """Let scikit-learn's metadata routing give a score what it takes of the rows beside weights."""
+
+    def get_metadata_routing():
+        request = MetadataRequest(owner=score.__name__)
+        for name in RowMetadata._fields:
+            if name in signature(score).parameters:
+                request.score.add_request(param=name, alias=True)
+        return request
+
+    score.get_metadata_routing = get_metadata_routing
+    return score
+
+
+@takes_rows
+def log_score(
+    estimator, X, y, sample_weight=None, *, exposure=None, trials=None, upper=None, expert=None,
+    entry=None,
+):  # fmt: skip
     """Mean log-density of the targets under a fitted mixture.
 
     The logarithmic score is strictly proper: in expectation, nothing scores higher than the
-    true distribution. A censored target counts with the log-probability of its interval.
+    true distribution. A censored target counts with the log-probability of its interval. With
+    ``enable_metadata_routing``, searches and ``cross_validate`` give a score what ``fit`` is given.
 
     Parameters
     ----------
@@ -37,8 +60,9 @@ def log_score(estimator, X, y, sample_weight=None, *, upper=None, entry=None):
         Target.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
-    upper, entry : array-like of shape (n_samples,), default=None
-        Upper bounds of censored targets, and entry times, as in ``fit``.
+    exposure, trials, upper, expert, entry : array-like of shape (n_samples,), default=None
+        As in ``fit``: exposures of counts, or trials of binomial ones; upper bounds of censored
+        targets; experts that are known; entry times.
 
     Returns
     -------
@@ -57,18 +81,18 @@ def log_score(estimator, X, y, sample_weight=None, *, upper=None, entry=None):
     array([-5.4, -5.5, -5.4])
     """
     mixture, X = _unwrap(estimator, X)
-    given = {
-        name: bound for name, bound in (("upper", upper), ("entry", entry)) if bound is not None
-    }
+    given = RowMetadata(exposure, trials, None, upper, expert, entry).given()
     return float(np.average(mixture.log_density(X, _targets(y), **given), weights=sample_weight))
 
 
-def concordance_index(estimator, X, y, sample_weight=None, *, upper):
+@takes_rows
+def concordance_index(estimator, X, y, sample_weight=None, *, upper, entry=None):
     """Share of the pairs of rows whose predicted medians are in the order of their targets.
 
     Harrell's index [1]_, as scikit-survival's ``concordance_index_censored`` defines it: a pair
     counts where it is known which target is the smaller one, because the one is known to end
-    before the other begins, or when the other is censored. Equal predictions count one half.
+    before the other begins, or when the other is censored. Equal predictions count one half. With
+    ``entry`` the later one has to have entered by then, since it would not be seen else.
 
     Parameters
     ----------
@@ -82,6 +106,8 @@ def concordance_index(estimator, X, y, sample_weight=None, *, upper):
         Weights; a pair counts with the product of its two.
     upper : array-like of shape (n_samples,)
         Upper bounds: infinite where a target is censored on the right, y where it was observed.
+    entry : array-like of shape (n_samples,), default=None
+        Entry times, as in ``fit``.
 
     Returns
     -------
@@ -121,9 +147,11 @@ def concordance_index(estimator, X, y, sample_weight=None, *, upper):
     median = mixture.predict_dist(X).median()
     lower, upper = (np.asarray(bound, dtype=np.float64).ravel() for bound in (y, upper))
     weight = np.ones(len(lower)) if sample_weight is None else np.asarray(sample_weight, float)
+    entry = np.full(len(lower), -np.inf) if entry is None else np.asarray(entry, float).ravel()
     right = total = 0.0
     for i in np.flatnonzero(np.isfinite(upper)):
         is_later = (lower > upper[i]) | ((lower == upper[i]) & (lower < upper))
+        is_later &= entry < upper[i]
         ahead = median[is_later] - median[i]
         ordered = np.where(np.abs(ahead) <= TIED, 0.5, ahead > 0)
         right += weight[i] * (weight[is_later] @ ordered)

@@ -22,6 +22,7 @@ def concordance_index(
     sample_weight: ArrayLike | None = None,
     *,
     upper: ArrayLike,
+    entry: ArrayLike | None = None,
 ) -> float: ...
 
 def crps_score(
@@ -55,7 +56,10 @@ def log_score(
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
     *,
+    exposure: ArrayLike | None = None,
+    trials: ArrayLike | None = None,
     upper: ArrayLike | None = None,
+    expert: ArrayLike | None = None,
     entry: ArrayLike | None = None,
 ) -> float: ...
 

@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
 from . import _quadrature, _regions
-from ._arrays import check_n_draws, draw_places
+from ._arrays import check_n_draws, draw_places, log_beyond
 
 
 class MixtureDistribution:
@@ -288,7 +288,7 @@ class MixtureDistribution:
         """
         self._check_outputs("hazard", several=False)
         self._check_density("hazard")
-        beyond = special.logsumexp(self.components.logsf(self._expand(y)), b=self.weights, axis=1)
+        beyond = log_beyond(self, self._expand(y))
         return (special.expit if self.discrete else np.exp)(self.logpdf(y) - beyond)
 
     def ppf(self, q):

@@ -52,6 +52,8 @@ def membership_summary(
     trials: ArrayLike | None = None,
     subject: ArrayLike | None = None,
     upper: ArrayLike | None = None,
+    expert: ArrayLike | None = None,
+    entry: ArrayLike | None = None,
     level: float = 0.95,
 ) -> MixtureSummary: ...
 
@@ -65,6 +67,7 @@ def subject_effects(
     exposure: ArrayLike | None = None,
     trials: ArrayLike | None = None,
     upper: ArrayLike | None = None,
+    expert: ArrayLike | None = None,
 ) -> SubjectEffects: ...
 
 class BootstrapResult:

@@ -151,10 +151,8 @@ def bootstrap(
     sample_weight : array-like of shape (n_samples,), default=None
         Their weights. A row is one observation, whatever its weight, and keeps it.
     exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
-        As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows share
-        one expert; upper bounds of censored targets; experts that are known; entry times. Whole
-        subjects are drawn, and one that is drawn twice counts as two. Upper bounds and known
-        experts are for method="rows".
+        As in ``fit``. Whole subjects are drawn, and one that is drawn twice counts as two. Upper
+        bounds, known experts and entry times are for method="rows".
     groups : array-like of shape (n_samples,), default=None
         Rows that are drawn together, such as those of one person, with method="rows".
     statistic : callable, default=None

@@ -166,10 +166,8 @@ class MeasuringMixture:
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights, in the fit and in the averages.
         exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
-            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; experts that are known; entry times.
-            Effects are on the mean of counts under these exposures and trials, as ``predict`` with
-            them has it, and on the mean of what is not censored.
+            As in ``fit``. Effects are on the mean of counts under these exposures and trials, as
+            ``predict`` with them has it, and on the mean of what is not censored.
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
             Covariance of the estimates, as in ``summary``.
         level : float, default=0.95

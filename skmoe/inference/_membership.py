@@ -39,7 +39,7 @@ class _Assignment(ExpertTerms):
 
 def membership_summary(
     mixture, X, y, predictors, sample_weight=None, *, exposure=None, trials=None, subject=None,
-    upper=None, level=0.95,
+    upper=None, expert=None, entry=None, level=0.95,
 ):  # fmt: skip
     r"""What else predicts the regime of a row, or of a subject, while the regimes stay as they are.
 
@@ -51,7 +51,8 @@ def membership_summary(
     .. math:: \sum_i \log \sum_t P(T = t \mid z_i) P(W = W_i \mid T = t)
 
     Its errors of assignment are those that the responsibilities expect, so that coefficients are
-    not drawn towards zero, as those of a regression of the assignments are.
+    not drawn towards zero, as those of a regression of the assignments are. Where rows have an
+    ``entry``, the log-odds are those of all rows, seen or not.
 
     Parameters
     ----------
@@ -63,7 +64,9 @@ def membership_summary(
         Their target.
     predictors : array-like or DataFrame of shape (n_samples, n_predictors)
         Numbers that may predict the regime; with ``subject`` the same in all rows of one.
-    sample_weight, exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+    sample_weight : array-like of shape (n_samples,), default=None
+        Their weights.
+    exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,), default=None
         As in ``fit``.
     level : float, default=0.95
         Of the confidence intervals.
@@ -106,14 +109,18 @@ def membership_summary(
             "membership_summary needs a mixture whose gate sees no columns: "
             "gate=ConstantGate(). What a gate sees has coefficients in summary(X, y)."
         )
-    metadata = RowMetadata(exposure, trials, subject, upper)
+    metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
     rows = check_known_rows(mixture, X, y, sample_weight, metadata)
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1; got {level!r}.")
-    resp, _, weight = mixture._model.e_step(rows)
+    model, log_seen = mixture._model, None
+    resp, _, weight = model.e_step(rows)
     Z, names = _predictors(predictors, rows)
     used = weight > 0
-    likelihood, to_raw = _third_step(resp[used], Z, weight[used])
+    if rows.bounds is not None and rows.bounds.entry is not None:
+        components = model.components(rows.X, model.all_routes(rows.X))
+        log_seen = components.logsf(rows.bounds.entry[:, None])[used]
+    likelihood, to_raw = _third_step(resp[used], Z, weight[used], log_seen)
     theta, value, information, converged = maximise(likelihood, np.zeros(likelihood.size))
     covariance, flat, _ = inverse(information)
     is_separated = likelihood.undecided(theta)[0].min() < LEAST_UNDECIDED
@@ -163,8 +170,11 @@ def _predictors(predictors, rows):
     return Z, names or [f"x{j}" for j in range(Z.shape[1])]
 
 
-def _third_step(resp, Z, weight):
-    """Likelihood of assignments, and what makes log-odds in raw units of its parameters."""
+def _third_step(resp, Z, weight, log_seen=None):
+    """Likelihood of assignments, and what makes log-odds in raw units of its parameters.
+
+    ``log_seen`` (n_units, n_experts) are log-probabilities that a unit of an expert is seen at all.
+    """
     n_experts = resp.shape[1]
     assigned = resp.argmax(axis=1)
     joint = (resp * weight[:, None]).T @ np.eye(n_experts)[assigned]
@@ -176,6 +186,9 @@ def _third_step(resp, Z, weight):
     to_raw = np.zeros((1 + Z.shape[1], design.shape[1]))
     to_raw[0] = np.append(-mean / scale, 1.0)
     to_raw[1 + np.flatnonzero(kept), np.arange(len(scale))] = 1 / scale
-    targets = [log_errors[:, [k]] for k in range(n_experts)]
-    likelihood = MixtureLikelihood([_Assignment] * n_experts, design, targets, design, weight)
+    kinds, entries = [_Assignment] * n_experts, None
+    if log_seen is not None:
+        log_errors, entries = log_errors + log_seen, np.split(log_seen, n_experts, axis=1)
+    targets = np.split(log_errors, n_experts, axis=1)
+    likelihood = MixtureLikelihood(kinds, design, targets, design, weight, entries=entries)
     return likelihood, linalg.block_diag(*[to_raw] * (n_experts - 1))

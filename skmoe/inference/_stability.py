@@ -235,6 +235,8 @@ class RefittedMixture:
         trials=None,
         subject=None,
         upper=None,
+        expert=None,
+        entry=None,
         groups=None,
         n_resamples=20,
         n_jobs=None,
@@ -262,9 +264,8 @@ class RefittedMixture:
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights. A row is one observation, whatever its weight, and keeps it.
-        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
-            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets. Halves are of the subjects.
+        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
+            As in ``fit``. Halves are of the subjects.
         groups : array-like of shape (n_samples,), default=None
             Rows that are drawn together, such as those of one person.
         n_resamples : int, default=20
@@ -321,7 +322,7 @@ class RefittedMixture:
                 f"Training by {self.plan_.training!r} fits experts to all rows, and finds no "
                 "regimes whose stability could be asked for: take training='em'."
             )
-        metadata = RowMetadata(exposure, trials, subject, upper)
+        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
         rows = check_rows(self, X, y, sample_weight, metadata, groups)
         n_regimes, labels = partition(self, rows)
         seeds = check_random_state(random_state).randint(

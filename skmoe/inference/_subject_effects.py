@@ -111,8 +111,9 @@ class SubjectEffects:
 
 
 def subject_effects(
-    mixture, X, y, sample_weight=None, *, subject, exposure=None, trials=None, upper=None
-):
+    mixture, X, y, sample_weight=None, *, subject, exposure=None, trials=None, upper=None,
+    expert=None,
+):  # fmt: skip
     """What some rows tell of their subjects: which regime they are of, and their random effects.
 
     The subjects need not be those of ``fit``: one visit of a new patient is enough to predict the
@@ -130,9 +131,9 @@ def subject_effects(
         Their weights.
     subject : array-like of shape (n_samples,)
         Subject of each row.
-    exposure, trials, upper : array-like of shape (n_samples,), default=None
+    exposure, trials, upper, expert : array-like of shape (n_samples,), default=None
         As in ``fit``: exposures of counts, or trials of binomial ones; upper bounds of censored
-        targets.
+        targets; experts that are known.
 
     Returns
     -------
@@ -166,7 +167,7 @@ def subject_effects(
         raise ValueError("subject_effects takes a MixtureOfExpertsRegressor.")
     if subject is None:
         raise ValueError("subject_effects needs the subject of each row: give subject.")
-    metadata = RowMetadata(exposure, trials, subject, upper)
+    metadata = RowMetadata(exposure, trials, subject, upper, expert)
     rows = check_known_rows(mixture, X, y, sample_weight, metadata)
     model, likelihood = mixture._model, mixture.likelihood_
     if model.top_k is not None:

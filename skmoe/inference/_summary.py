@@ -213,10 +213,8 @@ class InferringMixture:
             Their weights. For "observed" a row of weight 2 is two rows; for "sandwich" it is
             one, which stands for two of the population.
         exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
-            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets; experts that are known; entry times.
-            The sandwich allows for any dependence within a subject. Upper bounds are for
-            "gaussian", "log_normal", "weibull", "log_logistic" and "gamma".
+            As in ``fit``. The sandwich allows for any dependence within a subject. Upper bounds are
+            for "gaussian", "log_normal", "weibull", "log_logistic" and "gamma".
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
             Covariance of the estimates. With ``pooling``, "observed" is the posterior's.
         level : float, default=0.95

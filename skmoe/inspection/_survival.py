@@ -19,8 +19,9 @@ LARGEST = 0.95  # probability up to which curves go where there are no targets
 class SurvivalDisplay:
     r"""Survival curves, or hazards, of each regime and of the mixture, as means over rows.
 
-    The curve of the mixture is the mean of :math:`S(t \mid x)` over the rows of X, that of a regime
-    the mean of its :math:`S_k(t \mid x)`, each row counting with its gate probability; hazards are
+    The curve of the mixture is the mean of :math:`S(t \mid x)` over the rows of X, as
+    ``predict_dist`` has it, averages over one and several experts included; that of a regime is
+    the mean of its :math:`S_k(t \mid x)`, each row counting with its gate probability. Hazards are
     the slopes of minus their logarithms. Where regimes differ, the hazard of the mixture falls
     although that of each may rise: those of short times leave first [1]_.
 
@@ -152,26 +153,23 @@ class SurvivalDisplay:
             X, weight, largest = rows.X, rows.weight, rows.y.max()
             steps = None if kind == "hazard" else kaplan_meier(rows)
             if rows.bounds is not None and rows.bounds.entry is not None:  # for those not seen
-                weight = weight / mixture._model.distribution(X).sf(rows.bounds.entry)
-        model, routes = mixture._model, mixture._model.routes(X)
+                weight = weight / mixture._predictive.distribution(X).sf(rows.bounds.entry)
+        model, predictive = mixture._model, mixture._predictive.distribution(X)
         if not weight.any():
             raise ValueError("sample_weight is zero for every row; one at least must be positive.")
-        proba = weight[:, None] * routes.dense(routes.weights)
         if times is None:
             if y is None:
-                largest = np.median(model.distribution(X).ppf(LARGEST))
+                largest = np.median(predictive.ppf(LARGEST))
             times = np.linspace(0, largest, N_TIMES + 1)[1:]
         times = np.asarray(times, dtype=np.float64)
-        components = model.components(X, model.all_routes(X))
-        left = _sums(components.sf, times, proba)
-        if kind == "hazard":
-            density = _sums(lambda time: np.exp(components.logpdf(time)), times, proba)
-            of_experts, above = density, left + density if components.discrete else left
-        else:
-            of_experts, above = left, np.tile(proba.sum(axis=0), (len(times), 1))
+        routes, of_all = model.routes(X), model.all_routes(X)
+        proba = weight[:, None] * routes.dense(routes.weights)
+        of_experts, above = _sums(kind, times, proba, model.components(X, of_all))
+        proba = weight[:, None] * predictive.weights
+        of_mixture, all_above = _sums(kind, times, proba, predictive.components)
         with np.errstate(invalid="ignore"):  # NaN of regimes without rows, or where none is left
             curves = groups.sum(of_experts) / groups.sum(above)
-            mean = of_experts.sum(axis=1) / above.sum(axis=1)
+            mean = of_mixture.sum(axis=1) / all_above.sum(axis=1)
         return cls(
             times=times, curves=curves.T, mixture=mean, names=groups.names, kind=kind, steps=steps,
             target_name=target_name,
@@ -206,9 +204,17 @@ class SurvivalDisplay:
         return self
 
 
-def _sums(function, times, proba):
-    """Weighted sums (n_times, n_experts) over the rows of what components say of each time."""
-    return np.stack([np.einsum("nk,nk->k", proba, function(time)) for time in times])
+def _sums(kind, times, proba, components):
+    """Weighted sums (n_times, n_experts) over the rows, whose ratios are the curves."""
+
+    def summed(function):
+        return np.stack([np.einsum("nk,nk->k", proba, function(time)) for time in times])
+
+    left = summed(components.sf)
+    if kind == "survival":
+        return left, np.tile(proba.sum(axis=0), (len(times), 1))
+    density = summed(lambda time: np.exp(components.logpdf(time)))
+    return density, left + density if components.discrete else left
 
 
 def kaplan_meier(rows):

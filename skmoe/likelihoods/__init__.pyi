@@ -280,11 +280,7 @@ class Beta(BaseLikelihood):
     per_expert: tuple[str, ...]
     def check_values(self, y: np.ndarray) -> None: ...
     def components(
-        self,
-        prediction: np.ndarray,
-        experts: np.ndarray | None = None,
-        *,
-        trials: ArrayLike | None = 1.0,
+        self, prediction: np.ndarray, experts: np.ndarray | None = None, *, trials: ArrayLike = 1.0
     ) -> Any: ...
     def log_density(
         self,
@@ -292,7 +288,7 @@ class Beta(BaseLikelihood):
         prediction: np.ndarray,
         experts: np.ndarray | None = None,
         *,
-        trials: ArrayLike | None = 1.0,
+        trials: ArrayLike = 1.0,
     ) -> np.ndarray: ...
     def log_prior(self, penalty: float | np.ndarray) -> float: ...
     def pooled(self) -> BaseLikelihood | None: ...
@@ -311,7 +307,7 @@ class Beta(BaseLikelihood):
         penalty: float | np.ndarray = 0.0,
         pooled_rows: float = 0.0,
         *,
-        trials: ArrayLike | None = 1.0,
+        trials: ArrayLike = 1.0,
     ) -> None: ...
     def update_from_sums(
         self,
@@ -331,11 +327,7 @@ class Binomial(BaseLikelihood):
     looks_at_target: bool
     takes_trials: bool
     def components(
-        self,
-        prediction: np.ndarray,
-        experts: np.ndarray | None = None,
-        *,
-        trials: ArrayLike | None = 1.0,
+        self, prediction: np.ndarray, experts: np.ndarray | None = None, *, trials: ArrayLike = 1.0
     ) -> Any: ...
     def log_density(
         self,
@@ -343,7 +335,7 @@ class Binomial(BaseLikelihood):
         prediction: np.ndarray,
         experts: np.ndarray | None = None,
         *,
-        trials: ArrayLike | None = 1.0,
+        trials: ArrayLike = 1.0,
     ) -> np.ndarray: ...
     def log_prior(self, penalty: float | np.ndarray) -> float: ...
     def pooled(self) -> BaseLikelihood | None: ...
@@ -362,7 +354,7 @@ class Binomial(BaseLikelihood):
         penalty: float | np.ndarray = 0.0,
         pooled_rows: float = 0.0,
         *,
-        trials: ArrayLike | None = 1.0,
+        trials: ArrayLike = 1.0,
     ) -> None: ...
     def update_from_sums(
         self,
@@ -999,11 +991,7 @@ class Gamma(BaseLikelihood):
     def censored_terms(self) -> type | None: ...
     def check_values(self, y: np.ndarray) -> None: ...
     def components(
-        self,
-        prediction: np.ndarray,
-        experts: np.ndarray | None = None,
-        *,
-        trials: ArrayLike | None = 1.0,
+        self, prediction: np.ndarray, experts: np.ndarray | None = None, *, trials: ArrayLike = 1.0
     ) -> Any: ...
     def expected_target(
         self, bounds: Any, prediction: np.ndarray
@@ -1014,7 +1002,7 @@ class Gamma(BaseLikelihood):
         prediction: np.ndarray,
         experts: np.ndarray | None = None,
         *,
-        trials: ArrayLike | None = 1.0,
+        trials: ArrayLike = 1.0,
     ) -> np.ndarray: ...
     def log_prior(self, penalty: float | np.ndarray) -> float: ...
     def pooled(self) -> BaseLikelihood | None: ...
@@ -1033,7 +1021,7 @@ class Gamma(BaseLikelihood):
         penalty: float | np.ndarray = 0.0,
         pooled_rows: float = 0.0,
         *,
-        trials: ArrayLike | None = 1.0,
+        trials: ArrayLike = 1.0,
     ) -> None: ...
     def update_censored(
         self,
@@ -1067,11 +1055,7 @@ class NegativeBinomial(BaseLikelihood):
     takes_exposure: bool
     def check_values(self, y: np.ndarray) -> None: ...
     def components(
-        self,
-        prediction: np.ndarray,
-        experts: np.ndarray | None = None,
-        *,
-        trials: ArrayLike | None = 1.0,
+        self, prediction: np.ndarray, experts: np.ndarray | None = None, *, trials: ArrayLike = 1.0
     ) -> Any: ...
     def log_density(
         self,
@@ -1079,7 +1063,7 @@ class NegativeBinomial(BaseLikelihood):
         prediction: np.ndarray,
         experts: np.ndarray | None = None,
         *,
-        trials: ArrayLike | None = 1.0,
+        trials: ArrayLike = 1.0,
     ) -> np.ndarray: ...
     def log_prior(self, penalty: float | np.ndarray) -> float: ...
     @property
@@ -1117,11 +1101,7 @@ class Poisson(BaseLikelihood):
     takes_exposure: bool
     def check_values(self, y: np.ndarray) -> None: ...
     def components(
-        self,
-        prediction: np.ndarray,
-        experts: np.ndarray | None = None,
-        *,
-        trials: ArrayLike | None = 1.0,
+        self, prediction: np.ndarray, experts: np.ndarray | None = None, *, trials: ArrayLike = 1.0
     ) -> Any: ...
     def log_density(
         self,
@@ -1129,7 +1109,7 @@ class Poisson(BaseLikelihood):
         prediction: np.ndarray,
         experts: np.ndarray | None = None,
         *,
-        trials: ArrayLike | None = 1.0,
+        trials: ArrayLike = 1.0,
     ) -> np.ndarray: ...
     def log_prior(self, penalty: float | np.ndarray) -> float: ...
     def pooled(self) -> BaseLikelihood | None: ...
@@ -1148,7 +1128,7 @@ class Poisson(BaseLikelihood):
         penalty: float | np.ndarray = 0.0,
         pooled_rows: float = 0.0,
         *,
-        trials: ArrayLike | None = 1.0,
+        trials: ArrayLike = 1.0,
     ) -> None: ...
     def update_from_sums(
         self,
@@ -1235,11 +1215,7 @@ class LogLogistic(BaseLikelihood):
     def censored_terms(self) -> type | None: ...
     def check_values(self, y: np.ndarray) -> None: ...
     def components(
-        self,
-        prediction: np.ndarray,
-        experts: np.ndarray | None = None,
-        *,
-        trials: ArrayLike | None = 1.0,
+        self, prediction: np.ndarray, experts: np.ndarray | None = None, *, trials: ArrayLike = 1.0
     ) -> Any: ...
     def expected_target(
         self, bounds: Any, prediction: np.ndarray
@@ -1250,7 +1226,7 @@ class LogLogistic(BaseLikelihood):
         prediction: np.ndarray,
         experts: np.ndarray | None = None,
         *,
-        trials: ArrayLike | None = 1.0,
+        trials: ArrayLike = 1.0,
     ) -> np.ndarray: ...
     def log_prior(self, penalty: float | np.ndarray) -> float: ...
     def middle_target(
@@ -1302,11 +1278,7 @@ class Weibull(BaseLikelihood):
     def censored_terms(self) -> type | None: ...
     def check_values(self, y: np.ndarray) -> None: ...
     def components(
-        self,
-        prediction: np.ndarray,
-        experts: np.ndarray | None = None,
-        *,
-        trials: ArrayLike | None = 1.0,
+        self, prediction: np.ndarray, experts: np.ndarray | None = None, *, trials: ArrayLike = 1.0
     ) -> Any: ...
     def expected_target(
         self, bounds: Any, prediction: np.ndarray
@@ -1317,7 +1289,7 @@ class Weibull(BaseLikelihood):
         prediction: np.ndarray,
         experts: np.ndarray | None = None,
         *,
-        trials: ArrayLike | None = 1.0,
+        trials: ArrayLike = 1.0,
     ) -> np.ndarray: ...
     def log_prior(self, penalty: float | np.ndarray) -> float: ...
     def middle_target(

@@ -12,6 +12,8 @@ References
 
 import numpy as np
 
+TINY = np.finfo(float).tiny
+
 
 class Limits:
     """Limits beyond which targets are censored on the right.
@@ -24,23 +26,26 @@ class Limits:
         Which of them it is.
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
+    entry : ndarray of shape (n_samples,), default=None
+        What limits are known to be not below, so that smaller ones are not seen.
     """
 
-    def __init__(self, known, is_limit, weight):
+    def __init__(self, known, is_limit, weight, entry=None):
         self._known, self._is_limit = known, is_limit
         self._limits, number = np.unique(known[is_limit], return_inverse=True)
         ended = np.bincount(number, weight[is_limit], minlength=len(self._limits))
-        order = np.argsort(known)
-        beyond = np.append(np.cumsum(weight[order][::-1])[::-1], 0.0)
-        at_risk = beyond[np.searchsorted(known[order], self._limits)]
-        # Share of the limits that lie beyond each of them.
-        self._beyond = np.cumprod(1 - ended / np.maximum(at_risk, np.finfo(float).tiny))
+        at_risk = _above(known, weight, self._limits, "left")
+        if entry is not None:
+            at_risk -= _above(entry, weight, self._limits, "right")
+        left = 1 - ended / np.maximum(at_risk, TINY)
+        # Share of the limits that lie beyond each of them; of few rows at risk, none may.
+        self._log_beyond = np.cumsum(np.log(np.maximum(left, TINY)))
 
     def draw(self, random_state):
         """A limit (n_samples,) for each row, infinite where there is none."""
-        u = random_state.uniform(size=len(self._known))
-        before = np.append(1.0, self._beyond)[np.searchsorted(self._limits, self._known)]
-        place = np.searchsorted(-self._beyond, -u * before)
+        log_u = np.log(np.maximum(random_state.uniform(size=len(self._known)), TINY))
+        before = np.append(0.0, self._log_beyond)[np.searchsorted(self._limits, self._known)]
+        place = np.searchsorted(-self._log_beyond, -log_u - before)
         drawn = np.append(self._limits, np.inf)[place]
         return np.where(self._is_limit, self._known, drawn)
 
@@ -54,15 +59,18 @@ class Censoring:
         Bounds of the targets, equal where they were observed.
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
+    entry : ndarray of shape (n_samples,), default=None
+        Entries of the rows, which are no targets' and no limits' alone.
     """
 
-    def __init__(self, lower, upper, weight):
+    def __init__(self, lower, upper, weight, entry=None):
         if ((lower < upper) & np.isfinite(lower) & np.isfinite(upper)).any():
             raise ValueError(
                 "Targets that are drawn can be censored on the left and on the right, not in "
                 "intervals: y or upper has to be infinite where they differ."
             )
-        self._right = Limits(np.where(np.isfinite(upper), upper, lower), np.isinf(upper), weight)
+        known, is_limit = np.where(np.isfinite(upper), upper, lower), np.isinf(upper)
+        self._right = Limits(known, is_limit, weight, entry)
         self._left = Limits(-np.where(np.isfinite(lower), lower, upper), np.isinf(lower), weight)
 
     def __call__(self, y, random_state):
@@ -71,3 +79,10 @@ class Censoring:
         is_right, is_left = y > right, y < left
         lower = np.where(is_left, -np.inf, np.where(is_right, right, y))
         return lower, np.where(is_left, left, np.where(is_right, np.inf, y))
+
+
+def _above(values, weight, places, side):
+    """Sums of the weights of values that are above each place, or with "left" not below."""
+    order = values.argsort()
+    sums = np.append(0.0, weight[order].cumsum())
+    return sums[-1] - sums[np.searchsorted(values[order], places, side)]

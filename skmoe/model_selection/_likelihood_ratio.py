@@ -17,7 +17,8 @@ from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._rows.validation import check_X
 from .._tables.mixed import rows_of
-from ..distributions._arrays import draw_places
+from ..distributions._arrays import draw_places, take
+from ..distributions._quadrature import find_root
 from ..gates import ConstantGate
 from ..gates._classifier import as_gate
 from ..inference._estimates import Estimates
@@ -72,6 +73,8 @@ def n_experts_test(
     trials=None,
     subject=None,
     upper=None,
+    expert=None,
+    entry=None,
     n_resamples=99,
     n_jobs=None,
     random_state=None,
@@ -97,12 +100,11 @@ def n_experts_test(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights: a row of weight 2 counts as two rows, whose targets are drawn one by one. Where
         weights are no whole numbers, one target is drawn for each row.
-    exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
-        As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows share
-        one expert; upper bounds of censored targets. In the targets that are drawn, rows of a
-        subject share an expert too. These are censored at the limits of their rows, which of
-        observed ones are drawn from the product-limit estimate of all limits [2]_; not for targets
-        in intervals.
+    exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,), default=None
+        As in ``fit``. In the targets that are drawn, rows of a subject share an expert too, experts
+        that are known stay, and all are beyond their entries. They are censored at the limits of
+        their rows, which of observed ones are drawn from the product-limit estimate of all limits
+        [2]_; not for targets in intervals.
     n_resamples : int, default=99
         Draws; the smallest possible p-value is ``1 / (n_resamples + 1)``.
     n_jobs : int, default=None
@@ -155,14 +157,16 @@ def n_experts_test(
         )
     X, estimator = rows_of(X), estimator._of_order_in(y)
     y, trials = estimator._counted(np.asarray(y), trials)
-    metadata = RowMetadata(exposure, trials, subject, upper).checked(X)
+    metadata = RowMetadata(exposure, trials, subject, upper, expert, entry).checked(X)
     weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if (weight == np.round(weight)).all():
         rows = np.repeat(np.arange(len(weight)), weight.astype(np.int64))
         X, y, metadata = _safe_indexing(X, rows), y[rows], metadata.take(rows)
         weight = np.ones(len(rows))
     table = _Table(X, weight, metadata)
-    censor = None if upper is None else Censoring(np.asarray(y, np.float64), metadata.upper, weight)
+    censor = None
+    if upper is not None:
+        censor = Censoring(np.asarray(y, np.float64), metadata.upper, weight, metadata.entry)
     random_state = check_random_state(random_state)
     estimator = in_sample(seed_estimator(estimator, random_state))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=n_resamples)
@@ -215,19 +219,48 @@ def _ratio_of_draw(estimator, null, table, n_experts, censor, seed):
     raise ValueError("Draws lack a class, which is too rare for the bootstrap.")
 
 
-def _draw(mixture, X, random_state, subject=None, **given):
-    """A target for each row, drawn from a mixture; rows of a subject from one expert."""
-    if subject is None:
+def _draw(mixture, X, random_state, subject=None, expert=None, entry=None, **given):
+    """A target for each row, drawn from a mixture: of known experts, and beyond the entries.
+
+    Rows of a subject are from one expert.
+    """
+    if subject is None and expert is None and entry is None:
         return mixture.sample_y(X, random_state=random_state, **given)[..., 0]
-    _, first, number = np.unique(subject, return_index=True, return_inverse=True)
-    gate_proba = mixture.gate_proba(_safe_indexing(X, first))
-    expert = draw_places(gate_proba, 1, random_state)[number]
+    proba, number = mixture.gate_proba(X), np.arange(X.shape[0])
+    if subject is not None:
+        _, first, number = np.unique(subject, return_index=True, return_inverse=True)
+        proba = proba[first]
+    components = None
     if not is_classifier(mixture):
         components = mixture.predict_dist(X, **given).components
-        return components.rvs(expert, random_state)[:, 0]
-    of_experts = mixture._model.expert_proba(check_X(mixture, X))
-    proba = np.take_along_axis(of_experts, expert[:, :, None], axis=1)[:, 0]
-    return mixture.classes_[draw_places(proba, 1, random_state)[:, 0]]
+    if entry is not None:
+        log_seen = components.logsf(entry[:, None])
+        proba = proba * np.exp(log_seen - log_seen.max(axis=1, keepdims=True))
+    drawn = draw_places(proba, 1, random_state)[:, 0]
+    if expert is not None:
+        drawn[number[expert >= 0]] = expert[expert >= 0]
+    places = drawn[number][:, None]
+    if components is None:
+        of_experts = mixture._model.expert_proba(check_X(mixture, X))
+        proba = np.take_along_axis(of_experts, places[:, :, None], axis=1)[:, 0]
+        return mixture.classes_[draw_places(proba, 1, random_state)[:, 0]]
+    y = components.rvs(places, random_state)[:, 0]
+    return y if entry is None else _beyond(entry, y, components, places, random_state)
+
+
+def _beyond(entry, y, components, places, random_state):
+    """Targets (n_samples,) as they are, and drawn anew where they are not beyond their entries."""
+
+    def log_beyond(values):
+        return take(components.logsf(values[:, None]), places)[:, 0]
+
+    seen, low = y > entry, np.maximum(entry, np.finfo(float).min)
+    log_level = log_beyond(low) + np.log1p(-random_state.uniform(size=len(y)))
+    width = 1.0 + np.abs(low)
+    while (short := ~seen & (log_beyond(low + width) > log_level)).any():
+        width[short] *= 2
+    low, high = np.where(seen, y, low), np.where(seen, y, low + width)
+    return find_root(lambda values: log_level - log_beyond(values), low, high)
 
 
 def gate_test(
@@ -240,6 +273,8 @@ def gate_test(
     trials=None,
     subject=None,
     upper=None,
+    expert=None,
+    entry=None,
     random_state=None,
 ):
     r"""Test whether the gate has to look at the row: softmax gate against proportions.
@@ -263,9 +298,8 @@ def gate_test(
         Target.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights: a row of weight 2 counts as two rows.
-    exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
-        As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows share
-        one expert; upper bounds of censored targets.
+    exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,), default=None
+        As in ``fit``.
     random_state : int, RandomState instance or None, default=None
         Seed of the mixture where it has none.
 
@@ -303,7 +337,7 @@ def gate_test(
     gate = estimator.gate.steps[-1][1] if isinstance(estimator.gate, Pipeline) else estimator.gate
     if not (gate is None or (as_gate(gate).is_linear and gate.sees_rows)):
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
-    metadata = RowMetadata(exposure, trials, subject, upper).checked(X)
+    metadata = RowMetadata(exposure, trials, subject, upper, expert, entry).checked(X)
     rows = {"sample_weight": sample_weight, **metadata.given()}
     fitted = estimator
     estimator = in_sample(seed_estimator(estimator, check_random_state(random_state)))

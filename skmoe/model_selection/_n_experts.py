@@ -149,6 +149,7 @@ def select_n_experts(
     trials=None,
     subject=None,
     upper=None,
+    expert=None,
     entry=None,
     groups=None,
     n_jobs=None,
@@ -186,9 +187,8 @@ def select_n_experts(
         classes. Every row has to be held out once.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights: a row of weight 2 counts as two rows.
-    exposure, trials, subject, upper, entry : array-like of shape (n_samples,), default=None
-        As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows share
-        one expert; upper bounds of censored targets; entry times. Criteria count subjects, and
+    exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,), default=None
+        As in ``fit``; each candidate needs all experts that are known. Criteria count subjects, and
         folds and standard errors take them as a whole.
     groups : array-like of shape (n_samples,), default=None
         Rows of one group stay in one fold, here and in ``fit``, which then predicts linear
@@ -246,7 +246,7 @@ def select_n_experts(
     X, estimator = rows_of(X), estimator._of_order_in(y)
     y, trials = estimator._counted(np.asarray(y), trials)
     check_consistent_length(X, y, groups)
-    metadata = RowMetadata(exposure, trials, subject, upper, entry=entry).checked(X)
+    metadata = RowMetadata(exposure, trials, subject, upper, expert, entry).checked(X)
     rows = {
         "sample_weight": check_weights(sample_weight, X, ensure_non_negative=True),
         **metadata.given(),

@@ -65,21 +65,9 @@ class DescribedMixture:
 
     @in_memory("pass a sample of the rows")
     def expert_profiles(
-        self,
-        X,
-        y=None,
-        sample_weight=None,
-        *,
-        exposure=None,
-        trials=None,
-        subject=None,
-        upper=None,
-        expert=None,
-        entry=None,
-        responsibilities=None,
-        described_by=None,
-        by="regime",
-    ):
+        self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        upper=None, expert=None, entry=None, responsibilities=None, described_by=None, by="regime",
+    ):  # fmt: skip
         """Who belongs to each regime or expert: its share, prediction, and how its rows differ.
 
         For each of them the columns and levels in which its rows differ most from all others, in

@@ -113,26 +113,10 @@ class BootstrapResult:
 
 
 def bootstrap(
-    estimator,
-    X,
-    y,
-    *,
-    sample_weight=None,
-    exposure=None,
-    trials=None,
-    subject=None,
-    upper=None,
-    expert=None,
-    entry=None,
-    groups=None,
-    statistic=None,
-    method="rows",
-    n_resamples=200,
-    confidence_level=0.95,
-    n_jobs=None,
-    random_state=None,
-    verbose=0,
-):
+    estimator, X, y, *, sample_weight=None, exposure=None, trials=None, subject=None, upper=None,
+    expert=None, entry=None, groups=None, statistic=None, method="rows", n_resamples=200,
+    confidence_level=0.95, n_jobs=None, random_state=None, verbose=0,
+):  # fmt: skip
     """Bootstrap a fitted mixture: standard errors and intervals without formulas.
 
     Each resample refits the mixture from where it stands, so that EM is quick and stays near its

@@ -121,20 +121,9 @@ class MeasuringMixture:
 
     @in_memory("pass a sample of the rows")
     def marginal_effects(
-        self,
-        X,
-        y,
-        sample_weight=None,
-        *,
-        exposure=None,
-        trials=None,
-        subject=None,
-        upper=None,
-        expert=None,
-        entry=None,
-        cov="observed",
-        level=0.95,
-    ):
+        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
+        expert=None, entry=None, cov="observed", level=0.95,
+    ):  # fmt: skip
         r"""Average marginal effects of the columns of X, with standard errors.
 
         By how much the mean of y changes with a column [1]_: the derivative of

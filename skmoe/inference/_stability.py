@@ -226,23 +226,10 @@ class RefittedMixture:
 
     @in_memory("pass a sample of the rows")
     def stability(
-        self,
-        X,
-        y,
-        sample_weight=None,
-        *,
-        exposure=None,
-        trials=None,
-        subject=None,
-        upper=None,
-        expert=None,
-        entry=None,
-        groups=None,
-        n_resamples=20,
-        n_jobs=None,
-        random_state=None,
+        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
+        expert=None, entry=None, groups=None, n_resamples=20, n_jobs=None, random_state=None,
         verbose=0,
-    ):
+    ):  # fmt: skip
         """Whether other seeds, and other rows, lead to the same regimes.
 
         The mixture is refitted from nothing: ``n_resamples`` times to the same rows with another

@@ -147,21 +147,9 @@ class InferringMixture:
 
     @in_memory("pass a sample of the rows")
     def summary(
-        self,
-        X,
-        y,
-        sample_weight=None,
-        *,
-        exposure=None,
-        trials=None,
-        subject=None,
-        upper=None,
-        expert=None,
-        entry=None,
-        cov="observed",
-        level=0.95,
-        by="regime",
-    ):
+        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
+        expert=None, entry=None, cov="observed", level=0.95, by="regime",
+    ):  # fmt: skip
         r"""Coefficients with standard errors, tests and confidence intervals.
 
         All parameters have one covariance matrix: the experts' coefficients and scales, and the

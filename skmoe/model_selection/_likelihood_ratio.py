@@ -63,23 +63,9 @@ class LikelihoodRatioResult:
 
 
 def n_experts_test(
-    estimator,
-    X,
-    y,
-    n_experts=1,
-    *,
-    sample_weight=None,
-    exposure=None,
-    trials=None,
-    subject=None,
-    upper=None,
-    expert=None,
-    entry=None,
-    n_resamples=99,
-    n_jobs=None,
-    random_state=None,
-    verbose=0,
-):
+    estimator, X, y, n_experts=1, *, sample_weight=None, exposure=None, trials=None, subject=None,
+    upper=None, expert=None, entry=None, n_resamples=99, n_jobs=None, random_state=None, verbose=0,
+):  # fmt: skip
     """Test ``n_experts`` experts against one more, by the parametric bootstrap.
 
     The ratio of the two likelihoods has no known distribution, since the parameters of an expert
@@ -264,19 +250,9 @@ def _beyond(entry, y, components, places, random_state):
 
 
 def gate_test(
-    estimator,
-    X,
-    y,
-    *,
-    sample_weight=None,
-    exposure=None,
-    trials=None,
-    subject=None,
-    upper=None,
-    expert=None,
-    entry=None,
-    random_state=None,
-):
+    estimator, X, y, *, sample_weight=None, exposure=None, trials=None, subject=None, upper=None,
+    expert=None, entry=None, random_state=None,
+):  # fmt: skip
     r"""Test whether the gate has to look at the row: softmax gate against proportions.
 
     Twice the difference of the log-likelihoods is chi-squared, with as many degrees of freedom as

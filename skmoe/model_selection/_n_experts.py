@@ -137,25 +137,10 @@ class ExpertSelection:
 
 
 def select_n_experts(
-    estimator,
-    X,
-    y,
-    n_experts=range(1, 7),
-    *,
-    criterion="auto",
-    cv=5,
-    sample_weight=None,
-    exposure=None,
-    trials=None,
-    subject=None,
-    upper=None,
-    expert=None,
-    entry=None,
-    groups=None,
-    n_jobs=None,
-    random_state=None,
-    verbose=0,
-):
+    estimator, X, y, n_experts=range(1, 7), *, criterion="auto", cv=5, sample_weight=None,
+    exposure=None, trials=None, subject=None, upper=None, expert=None, entry=None, groups=None,
+    n_jobs=None, random_state=None, verbose=0,
+):  # fmt: skip
     r"""Choose the number of experts of a mixture; one is always among the candidates.
 
     The evidence of pooled experts, and information criteria of experts fitted by maximum

@@ -58,8 +58,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         out-of-fold log-density. Beside a generalist, see ``training``, 4 are tried, and 8 where 4
         are kept. 1 is one model with a density.
     gate : gate, classifier or Pipeline ending in one, default=None
-        See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
-        missing values are encoded for it. The transformers of a Pipeline are fitted once.
+        See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`. Strings and missing
+        values of a table are encoded. The transformers of a Pipeline are fitted once.
     expert_columns : list of int or str, default=None
         Columns of X that the experts see, by number or name, as ``x`` in R's ``y ~ x | z``; of
         none, an empty list, they are constants. For the default experts and "diverse" strings and

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from lightgbm import LGBMRegressor
 from scipy import sparse
+from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
@@ -18,14 +19,17 @@ from sklearn.ensemble import (
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils.validation import validate_data
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._tables.encoding import default_encoder
 from skmoe._tables.mixed import as_pandas, column_sizes, describe_columns
-from skmoe.exceptions import NumbersAsStringsWarning
-from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.exceptions import LeftOutColumnsWarning, NumbersAsStringsWarning
+from skmoe.gates import BaseGate, ConstantGate, ForestGate, SoftmaxGate, TreeGate
 from skmoe.inspection import ExpertDisplay
 from skmoe.metrics import log_score
 
@@ -124,6 +128,15 @@ def test_column_without_any_value_is_encoded(mixed):
     X, y = mixed
     moe = regressor().fit(X.assign(empty=np.nan), y)
     assert moe.score(X.assign(empty=np.nan), y) > 0.95
+
+
+def test_a_curve_in_place_of_regimes_is_named_after_its_column_of_the_encoded_table():
+    rng = np.random.default_rng(0)
+    town, age = rng.choice(["north", "south"], N), rng.uniform(-2, 2, N)
+    y = 2 * np.sin(2 * age) + 0.3 * rng.normal(size=N)
+    table = pd.DataFrame({"town": town, "dose": rng.normal(size=N), "age": age})
+    moe = regressor(n_experts=3).fit(table, y)
+    assert "spline columns of age" in str(moe.plan_)
 
 
 def test_numbers_alone_are_not_encoded(mixed):
@@ -315,24 +328,72 @@ def test_boosting_reads_the_categories_of_a_table(mixed, expert):
     assert not np.allclose(moe.predict_experts(X), moe.predict_experts(swapped))
 
 
-def test_a_gate_of_boosting_does_not_read_strings(mixed):
-    X, y = mixed
-    with pytest.raises(ValueError, match=r"HistGradientBoosting.*\['town'\].* dtype 'category'"):
-        regressor(gate=HistGradientBoostingClassifier()).fit(X, y)
+class NearestMean(BaseGate):
+    """A gate as one writes it: how near the mean of an expert's rows is."""
+
+    def fit(self, X, y, sample_weight=None):
+        X = validate_data(self, X, dtype=np.float64)
+        self.classes_, self.scale_ = np.arange(y.shape[1]), X.std(axis=0)
+        self.means_ = y.T @ X / y.sum(axis=0)[:, None]
+        return self
+
+    def predict_log_proba(self, X):
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        apart = (X[:, None, :] - self.means_) / self.scale_
+        return log_softmax(-(apart**2).sum(axis=2), axis=1)
+
+    def reorder(self, order):
+        self.classes_, self.means_ = self.classes_[: len(order)], self.means_[order]
 
 
-def test_dates_beside_a_gate_of_ones_own_are_dropped_or_become_numbers(mixed):
+OWN_GATES = {
+    "tree": TreeGate(),
+    "forest": ForestGate(n_estimators=20, random_state=0),
+    "softmax": SoftmaxGate(alpha=1.0),
+    "classifier": GaussianNB(),
+    "subclass": NearestMean(),
+}
+
+
+@pytest.mark.parametrize("kind", OWN_GATES)
+def test_gates_of_ones_own_see_the_table_as_encoded_by_a_pipeline(mixed, kind):
+    X, y = mixed[0].iloc[:120], mixed[1][:120]
+    X = X[["age", "income", "town"]].assign(day=pd.date_range("2024-01-01", periods=120))
+    gate, quick = OWN_GATES[kind], {"training": "em", "n_init": 2, "tol": 0.02}
+    moe = regressor(LinearRegression(), gate=gate, **quick).fit(X, y)
+    assert moe.score(X, y) > 0.8
+    by_hand = clone(moe).set_params(gate=make_pipeline(default_encoder(X), gate))
+    np.testing.assert_allclose(by_hand.fit(X, y).gate_proba(X), moe.gate_proba(X))
+    rows = X.iloc[:3].assign(town=["south", "elsewhere", None], income=np.nan)
+    np.testing.assert_allclose(by_hand.predict(rows), moe.predict(rows))
+    names = moe.gate_[:-1].get_feature_names_out()
+    assert {"town_north", "missingindicator_income", "day_day_of_week"} < set(names)
+
+
+def test_a_gate_of_ones_own_keeps_names_and_weighs_experts_that_come(mixed):
     X, y = mixed
-    X = X[["age", "town"]].assign(when=pd.date_range("2020", periods=len(X)))
-    with pytest.raises(ValueError, match=r"(?s)\('drop', \['when'\]\).*days since") as raised:
-        regressor(gate=LogisticRegression()).fit(X, y)
-    advised = str(raised.value)
-    code = advised[advised.index("make_pipeline(") : advised.index("\nTo learn from")]
-    drops = eval(code)
-    assert regressor(gate=drops).fit(X, y).score(X, y) > 0.8
-    X["when"] = (X["when"] - X["when"].min()) / pd.Timedelta("1D")
-    keeps = eval(code.replace("            ('drop', ['when']),\n", ""))
-    assert regressor(gate=keeps).fit(X, y).score(X, y) > 0.8
+    moe = regressor(training="em", gate=SoftmaxGate(alpha=1.0)).fit(X, y)
+    assert "town=north" in moe.coefficients().to_frame().index.get_level_values(1)
+    assert "town=north" in str(moe.expert_profiles(X))
+    moe.add_expert(X[:60].assign(town="west"), y[:60] + 9.0, replay=(X, y))
+    np.testing.assert_allclose(moe.gate_proba(X).sum(axis=1), 1.0)
+
+
+def test_a_gate_of_boosting_sees_strings_encoded_and_gaps_as_they_are(mixed):
+    X, y = mixed
+    gate = HistGradientBoostingClassifier(max_iter=5)
+    moe = regressor(gate=gate, max_iter=3).fit(X, y)
+    names = list(moe.gate_[:-1].get_feature_names_out())
+    assert "town_north" in names
+    assert "missingindicator_income" not in names
+
+
+def test_a_gate_of_ones_own_leaves_out_identifiers_and_says_so(mixed):
+    X, y = mixed
+    table = X.assign(name=[f"row {i}" for i in range(N)])
+    with pytest.warns(LeftOutColumnsWarning, match=r"The gate leaves out the columns \['name'\]"):
+        moe = regressor(whole(Ridge()), gate=GaussianNB()).fit(table, y)
+    assert not any("name" in name for name in moe.gate_[:-1].get_feature_names_out())
 
 
 def test_numbers_in_an_array_of_objects_are_numbers(mixed):

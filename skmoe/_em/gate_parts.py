@@ -12,10 +12,10 @@ from .._experts.fitting import split_last, takes_sample_weight
 from .._experts.traits import seed_estimator
 from .._tables.constant import fit_columns
 from .._tables.encoding import (
-    check_accepts,
     column_encoder,
     default_encoder,
     dense_encoder,
+    encoder_before,
     labels_of,
 )
 from .._tables.mixed import describe_columns
@@ -45,9 +45,8 @@ class GateParts:
     ):
         """A gate for these rows.
 
-        ``gate`` is as the user gave it, and None stands for ``default``; for that, and for one
-        with ``columns``, strings and missing values are encoded. ``report_weights`` asks to say
-        that a classifier takes no weights. The default does not see the columns ``unseen``, by
+        ``gate`` is as the user gave it, and None stands for ``default``. ``report_weights`` asks to
+        say that a classifier takes no weights. The default does not see the columns ``unseen``, by
         number, and sees few dense ones that are made of sparse X if it is ``of_dense``.
         """
         columns, last_name = columns_of(gate), "gate"
@@ -55,8 +54,6 @@ class GateParts:
             gate = clone(gate).set_params(columns=None)
             given = Pipeline([("columns", column_encoder(rows.X, columns)), (last_name, gate)])
         else:
-            if gate is not None:
-                check_accepts(f"The gate {type(gate).__name__}", gate, rows.X)
             given = default if gate is None else gate
         _, last = split_last(given)
         validate_gate(last)
@@ -72,6 +69,9 @@ class GateParts:
             encoder = make_pipeline(default_encoder(rows.X))
         elif gate is None and of_dense and sparse.issparse(rows.X):
             encoder = dense_encoder(rows.X)
+        elif columns is None and gate is not None:
+            before = encoder_before("gate", gate, rows.X)
+            encoder = encoder if before is None else make_pipeline(before)
         if not isinstance(trained, BaseGate):
             if report_weights and rows.has_unequal_weights and not takes_sample_weight(trained):
                 warn_user(

@@ -24,11 +24,13 @@ from .._tables.encoding import (
     check_accepts,
     column_encoder,
     default_encoder,
+    encoder_before,
+    imputed_for,
     needs_encoding,
     selector,
     take_columns,
 )
-from .._tables.mixed import accepts, column_numbers, describe_columns, is_plain, is_table
+from .._tables.mixed import column_numbers, describe_columns, is_plain, is_table
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import ConstantGate
 from .gate_parts import GateParts
@@ -391,14 +393,8 @@ def _encoded(estimator, X, encoding):
 
 
 def _taking(estimator, X, encoding):
-    if needs_encoding(estimator, X):
-        return _behind(default_encoder(X, imputes=_imputes(estimator), **encoding), estimator)
-    check_accepts(f"The expert {type(estimator).__name__}", estimator, X)
-    return estimator
-
-
-def _imputes(estimator):
-    return None if accepts(estimator, "allow_nan") else "median"
+    encoder = encoder_before("expert", estimator, X, **encoding)
+    return estimator if encoder is None else _behind(encoder, estimator)
 
 
 def _on_columns(estimator, X, columns, is_default):
@@ -414,8 +410,8 @@ def _on_columns(estimator, X, columns, is_default):
     if is_default and is_table(X):
         return _behind(column_encoder(X, columns), estimator)
     if needs_encoding(estimator, seen):
-        return _behind(column_encoder(X, columns, _imputes(estimator)), estimator)
-    check_accepts(f"The expert {type(estimator).__name__}", estimator, seen)
+        return _behind(column_encoder(X, columns, imputed_for(estimator)), estimator)
+    check_accepts("expert", estimator, seen)
     return _behind(selector(places, "pandas" if is_table(X) else "default"), estimator)
 
 

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 
 from .._experts.traits import seed_estimator
 from .._numerics.random_states import seeded
-from .._tables.encoding import check_accepts, default_encoder
+from .._tables.encoding import default_encoder, encoder_before
 from .._tables.mixed import describe_columns
 from ..gates import ConstantGate, SoftmaxGate
 from . import make_problem
@@ -375,8 +375,11 @@ class Trainer:
             return []
         optional = problem.likelihood.scale == "auto"
         if optional and any(describe_columns(X)):
-            estimator = make_pipeline(default_encoder(X), estimator)
-        check_accepts(f"The scale {type(estimator).__name__}", estimator, X)
+            encoder = default_encoder(X)
+        else:
+            encoder = encoder_before("scale", estimator, X)
+        if encoder is not None:
+            estimator = make_pipeline(encoder, estimator)
         estimator = seed_estimator(estimator, self.splitting.seed)
         folds = self.splitting.automatic().folds([estimator], self.data)
         objectives = learn_scale_model(

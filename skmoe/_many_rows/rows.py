@@ -145,16 +145,14 @@ class ManyRows(FitRows):
         Experts of the mixture's choice see it as the gate does, and so do others if one of them
         cannot take the table, and none is a Pipeline that expects it. Else they see the table.
         """
-        gate, table, request = self.mixture.gate, self.checked.X, plan.request
+        table, request = self.checked.X, plan.request
         self.encoder = fit_encoder(self.look, plan.encoding)
-        if gate is not None and gate.sees_rows:
-            check_accepts("The gate SoftmaxGate", gate, table)
         rows = replace(self.checked, X=encode(self.encoder, table))
         needs_encoder = any(needs_encoding(each, table) for each in request.templates)
         if request.encodes or (needs_encoder and not any(map(decides_itself, request.templates))):
             self._shown, self.form = rows.X, None
         for each in request.templates:
-            check_accepts(f"The expert {type(each).__name__}", each, self._shown)
+            check_accepts("expert", each, self._shown)
         return rows
 
     def _weigh_classes(self, rows, class_weights):

@@ -129,11 +129,12 @@ class Plan:
     def encoding(self):
         """Parts that see a mixed table behind an encoder, in words."""
         request = self.request
-        has_default_gate = self.is_default_gate and len(request.names) > 1
         encodes = request.encodes_experts and request.expert_columns is None
         experts = ["default experts" if request.encodes else "experts"] * encodes
-        gate = "gate" if experts == ["default experts"] else "default gate"
-        return experts + [gate] * has_default_gate
+        is_default = self.is_default_gate and experts != ["default experts"]
+        gate = "default gate" if is_default else "gate"
+        has_gate = len(request.names) > 1 and (self.is_default_gate or request.encodes_gate)
+        return experts + [gate] * has_gate
 
     def for_users(self):
         """The plan without what ``fit`` alone needs."""

@@ -13,6 +13,7 @@ from .._experts.fitting import split_last
 from .._experts.monotone import monotone_columns
 from .._experts.solvers import are_solved_sparse
 from .._tables.encoding import labels_of, needs_encoding
+from ..gates._base import columns_of
 from ..gates._classifier import as_gate
 
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
@@ -32,6 +33,7 @@ class Request:
     kind: str
     # Whether experts meet a mixed table behind an encoder: default and "diverse" ones.
     encodes: bool
+    encodes_gate: bool  # whether one of the user's own meets a mixed table behind that encoder
     n_experts: int | None  # as asked for; None where it is to be chosen
     # Gate, classifier: without its transformers; None is the default of the way of training.
     gate: object
@@ -72,6 +74,9 @@ class Request:
             templates=templates,
             kind=kind,
             encodes=mixture.experts is None or isinstance(mixture.experts, str),
+            encodes_gate=mixture.gate is not None
+            and columns_of(mixture.gate) is None
+            and needs_encoding(mixture.gate, rows.X),
             n_experts=len(names) if kind == "list" else n_experts,
             gate=None if n_clones == 1 else gate,
             likelihood=likelihood,

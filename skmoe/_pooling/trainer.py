@@ -17,6 +17,7 @@ from .._numerics.columns import SPARSE, effects_of
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
+from .._reports.column_names import columns_behind
 from .._reports.expert_report import bound_notes
 from .averaging import averaging
 from .calibrated import gain_of_calibration
@@ -204,8 +205,8 @@ class PooledTrainer(Trainer):
 
     def name_of_column(self, j):
         """Of the columns that experts see."""
-        names = getattr(self.source, "columns", self.parts.feature_names)
-        return f"x{j}" if names is None else str(names[j])
+        n_columns, parts = self.experts.columns.n_columns - 1, self.parts
+        return columns_behind(parts.transformer, n_columns, parts.feature_names).names[j]
 
     # Mixtures -------------------------------------------------------------------------------
 

@@ -58,13 +58,17 @@ class Columns:
 
 
 def columns_of(estimator, names):
-    """The columns that an expert or gate sees, behind the transformers of its Pipeline.
-
-    ``names`` are those of the columns of X. They are called x0 and so on where a transformer does
-    not name what it makes.
-    """
+    """The columns that an expert or gate sees; see ``columns_behind``."""
     transformer, last = split_last(estimator)
-    numbered = Columns.raw(_numbered(last.n_features_in_))
+    return columns_behind(transformer, last.n_features_in_, names)
+
+
+def columns_behind(transformer, n_columns, names):
+    """What a fitted Pipeline, or None, makes of the columns of X, which have these names.
+
+    They are called x0 and so on where a transformer does not name what it makes.
+    """
+    numbered = Columns.raw(_numbered(n_columns))
     if transformer is None:
         return numbered if names is None else Columns.raw(names)
     if isinstance(transformer[-1], ConstantColumn):

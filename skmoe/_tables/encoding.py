@@ -25,10 +25,6 @@ from .mixed import (
 
 DATES = "dates", "durations"
 FEWEST_NUMBERS, MOST_OTHERS = 10, 0.1  # values of a column of numbers, and those that are none
-DAYS_OF = (
-    "\nTo learn from the dates in {}, give numbers in their place, such as the days since the "
-    "first: (X[name] - X[name].min()) / pd.Timedelta('1D')."
-)
 MOST_DENSE_COLUMNS, MOST_DENSE_ENTRIES = 500, 2**25  # of sparse rows that are made dense
 MOST_NAMED = 5  # columns named in a warning
 
@@ -166,6 +162,19 @@ def needs_encoding(estimator, X):
     return is_table(X) and any(refused_columns(estimator, X))
 
 
+def encoder_before(role, estimator, X, **encoding):
+    """Unfitted ``default_encoder`` for what cannot take a table; None for what takes X as it is."""
+    if needs_encoding(estimator, X):
+        return default_encoder(X, imputes=imputed_for(estimator), **encoding)
+    check_accepts(role, estimator, X)
+    return None
+
+
+def imputed_for(estimator):
+    """What missing numbers become for an estimator, see ``table_encoder``."""
+    return None if accepts(estimator, "allow_nan") else "median"
+
+
 def check_accepts(role, estimator, X):
     """Raise a ValueError with the Pipeline to write where ``estimator`` cannot take X."""
     (strings, missing), (cannot, without) = describe_columns(X), refused_columns(estimator, X)
@@ -179,30 +188,24 @@ def check_accepts(role, estimator, X):
         ]
         if columns
     )
-    steps, dates = [], dates_of(X)
-    categories = [column for column in strings if column not in dates]
-    if categories:
-        steps.append(f"(OneHotEncoder(handle_unknown='ignore'), {categories})")
-    if dates:
-        steps.append(f"('drop', {dates})")
-    if missing:
-        steps.append(f"(SimpleImputer(add_indicator=True), {missing})")
+    steps = [
+        f"({transformer}, {columns})"
+        for transformer, columns in [
+            ("OneHotEncoder(handle_unknown='ignore')", strings),
+            ("SimpleImputer(add_indicator=True)", missing),
+        ]
+        if columns
+    ]
     lines = "".join(f"            {step},\n" for step in steps)
-    advice = ""
-    texts = [column for column in cannot if column not in dates]
-    if texts and takes_categories(estimator) and is_table(X):
-        which = texts if dates else "them"
-        advice = f"Make {which} of the dtype 'category', which it may take as they are, or put"
     raise ValueError(
-        f"{role} cannot take {what}. {advice or 'Put'} a Pipeline in its place that encodes "
-        "them:\n"
+        f"The {role} {type(estimator).__name__} cannot take {what}. Put a Pipeline in its place "
+        "that encodes them:\n"
         "    make_pipeline(\n"
         f"        make_column_transformer(\n{lines}"
         "            remainder='passthrough',\n"
         "        ),\n"
         f"        {estimator},\n"
         "    )"
-        f"{DAYS_OF.format(dates) if dates else ''}"
     )
 
 
@@ -266,9 +269,9 @@ def warn_of_left_out(names, dates, who):
             "or the days since the first)"
         )
     if what:
+        leave = "leave" if "experts" in who[0] else "leaves"
         warn_user(
-            f"The {' and '.join(who)} {'leaves' if who == ['default gate'] else 'leave'} out the "
-            f"columns {' and '.join(what)}.",
+            f"The {' and '.join(who)} {leave} out the columns {' and '.join(what)}.",
             LeftOutColumnsWarning,
         )
 

@@ -50,7 +50,7 @@ def oldest(session):
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    asked = ["kernels", "parallel", "parameters", "tables"]
+    asked = ["column_kinds", "kernels", "parallel", "parameters", "tables"]
     session.run(*QUICK, *(f"tests/test_{name}.py" for name in asked))
     # Not every one, as they are many.
     session.run("pytest", "-k", "check_estimator or check_fit", "tests/test_contract.py")

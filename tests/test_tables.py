@@ -250,6 +250,13 @@ def test_dates_with_gaps_reach_gate_and_experts(mixed):
     moe = regressor().fit(table, y)
     assert moe.score(table, y) > 0.8
     assert "day_day_of_week" in moe.gate_[:-1].get_feature_names_out()
+    terms = list(dict.fromkeys(moe.coefficients().terms))
+    assert [term for term in terms if term.startswith("day")] == [
+        "day_days",
+        "day_day_of_year",
+        "day_day_of_week",
+        "day missing",
+    ]
     tree = regressor(DecisionTreeRegressor(max_depth=3), training="em").fit(table, y)
     assert tree.score(table, y) > 0.8
     assert "day_day_of_week" in tree.experts_[0][:-1].get_feature_names_out()
@@ -666,6 +673,10 @@ def test_an_infinite_value_is_refused_by_column():
     X[4, 2] = -np.inf
     with pytest.raises(ValueError, match=r"infinity, in the columns \[2\]"):
         moe.predict(X)
+    table = pd.DataFrame(X, columns=["a", "b", "c"])
+    for rows in (table, table.astype(object), table.assign(kind="u")):
+        with pytest.raises(ValueError, match=r"infinity, in the columns \['c'\]"):
+            MixtureOfExpertsRegressor(n_experts=1).fit(rows, X[:, 0])
 
 
 def test_experts_of_ones_own_meet_missing_values_as_they_do():

@@ -17,7 +17,7 @@ from .._tables.encoding import (
     warn_of_left_out,
 )
 from .._tables.levels import Levels, check_uniform
-from .._tables.mixed import check_table, describe_columns, is_table, without_na
+from .._tables.mixed import check_table, describe_columns, is_table, plain_columns
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class TableForm:
 
         if not is_table(rows):
             rows = DataFrame(rows, columns=list(self.names), dtype=rows.dtype)
-        return without_na(rows).astype(self.dtypes)
+        categories = {x: dtype for x, dtype in self.dtypes.items() if dtype == "category"}
+        return plain_columns(rows.astype(categories)).astype(self.dtypes)  # these may be booleans
 
 
 def split_table(table):
@@ -121,7 +122,7 @@ def fit_encoder(look, who):
 
 def encode(encoder, table):
     """What a fitted encoder makes of the table of a block, in which columns may be empty."""
-    table = without_na(table)
+    table = plain_columns(table)
     for _, part, labels in encoder.transformers_:
         if isinstance(part, OneHotEncoder):
             empty = [label for label in labels if table[label].dtype.kind == "f"]
@@ -130,7 +131,7 @@ def encode(encoder, table):
 
 
 def _table_of_few_rows(look, strings):
-    from pandas import DataFrame  # as the blocks were
+    from pandas import Categorical, CategoricalDtype, DataFrame  # as the blocks were
 
     known = {label: levels.values for label, levels in strings.items() if levels.values is not None}
     n_rows = max([2, *map(len, known.values())])
@@ -138,6 +139,8 @@ def _table_of_few_rows(look, strings):
     for label, mean, has_gaps in zip(look.names, look.columns.mean, look.has_gaps, strict=True):
         if label in strings:
             columns[label] = np.resize(known.get(label, np.array(["?"], dtype=object)), n_rows)
+            if isinstance(look.dtypes[label], CategoricalDtype):  # perhaps of numbers
+                columns[label] = Categorical(columns[label])
         else:
             columns[label] = np.full(n_rows, mean)
             columns[label][-1] = np.nan if has_gaps else mean

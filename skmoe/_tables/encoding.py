@@ -23,7 +23,7 @@ from .mixed import (
     takes_categories,
 )
 
-DATES = "dates", "durations"
+DATES = "dates", "durations", "times of day"
 FEWEST_NUMBERS, MOST_OTHERS = 10, 0.1  # values of a column of numbers, and those that are none
 MOST_DENSE_COLUMNS, MOST_DENSE_ENTRIES = 500, 2**25  # of sparse rows that are made dense
 MOST_NAMED = 5  # columns named in a warning
@@ -53,7 +53,8 @@ def table_encoder(X, left_out=(), *, averaged=(), averages=None, imputes="median
     if numeric:
         parts.append((_imputer(imputes), numeric))
     if dates:
-        parts.append((make_pipeline(DateNumbers(), _imputer(imputes)), dates))
+        numbers = DateNumbers(indicates=imputes is not None)
+        parts.append((make_pipeline(numbers, _imputer(imputes, indicates=False)), dates))
     strings = [label for label in strings if label not in averaged]
     if strings:
         parts.append((one_hot, strings))
@@ -63,10 +64,10 @@ def table_encoder(X, left_out=(), *, averaged=(), averages=None, imputes="median
     return encoder.set_output(transform="default")
 
 
-def _imputer(strategy):
+def _imputer(strategy, *, indicates=True):
     if strategy is None:
         return "passthrough"
-    return SimpleImputer(strategy=strategy, add_indicator=True, keep_empty_features=True)
+    return SimpleImputer(strategy=strategy, add_indicator=indicates, keep_empty_features=True)
 
 
 def labels_of(X):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .mixed import describe_columns, is_table, types_of
+from .mixed import describe_columns, is_table, plain_columns, types_of
 
 NUMBERS, STRINGS = "numbers", "strings"
 KINDS = {  # by what pandas infers
@@ -19,6 +19,7 @@ KINDS = {  # by what pandas infers
     "datetime": "dates",
     "date": "dates",
     "period": "dates",
+    "time": "times of day",
     "timedelta64": "durations",
     "timedelta": "durations",
     "complex": "complex numbers",
@@ -51,7 +52,7 @@ class KnownColumns:
             raise ValueError(
                 f"Rows must have the columns that were there before: {ours}, not {theirs}."
             )
-        return match_kinds(X, self.kinds)
+        return match_kinds(plain_columns(X) if is_table(X) else X, self.kinds)
 
 
 def kinds_of(X):
@@ -93,7 +94,7 @@ def match_kinds(X, kinds):
         if found == kind:  # numbers, as objects
             changed[label] = column.astype(np.float64)
         elif column.isna().all():
-            changed[label] = type(column)(np.nan, column.index, dtype=_dtype_named(dtype))
+            changed[label] = column.astype(object).astype(_dtype_named(dtype))
         else:
             values = "booleans" if column.dtype.kind == "b" else found
             if found == OTHERS:

@@ -30,10 +30,11 @@ class Levels:
         if is_table(X):
             column = X[label]
             try:
-                values, n_values = np.asarray(column.unique(), dtype=object), int(column.count())
+                values, n_values = np.fromiter(column.unique(), dtype=object), int(column.count())
             except TypeError:
                 check_hashable(label, column)
                 raise
+            check_hashable(label, values)
         else:
             column = X[:, label]
             check_hashable(label, column)
@@ -81,10 +82,10 @@ class Levels:
 
 
 def check_hashable(label, values):
-    """Refuse a column of lists, dicts, arrays and the like: they are no categories."""
+    """Refuse a column of lists, tuples, complex numbers and the like: they are no categories."""
     try:
         for value in values:
-            hash(value)
+            hash([] if isinstance(value, tuple | complex) else value)
     except TypeError:
         raise ValueError(
             f"The column {label!r} holds values of the types {types_of(values)}, which are neither "

@@ -1,6 +1,7 @@
 """Tables with strings, categories or missing values: what they hold, and who takes them."""
 
 import sys
+from decimal import Decimal
 from functools import partial
 from inspect import signature
 from numbers import Real
@@ -74,36 +75,52 @@ def as_pandas(X):
 
 def _pandas_of_arrow(table):
     try:
-        table = table.to_pandas()
+        table = plain_columns(table.to_pandas())
     except ImportError as error:
         raise ImportError("Tables of pyarrow need pandas as well: pip install pandas.") from error
-    infer_dtype = sys.modules["pandas"].api.types.infer_dtype
-    for name, column in table.items():
-        if column.dtype == object and infer_dtype(column, skipna=True) in ("boolean", "empty"):
-            table[name] = column.astype(float)  # booleans with gaps
-    return table
+    empty = [label for label in table if table[label].dtype == object and table[label].isna().all()]
+    return table.astype(dict.fromkeys(empty, np.float64))
 
 
-def without_na(X):
-    """X with NaN for None and the NA of pandas where these stand among strings.
+def plain_columns(X):
+    """X with floats for numbers that stand as objects, and NaN for None and the NA of pandas.
 
     Encoders do not handle NA, and treat None as another level than NaN, although tables read
     from files use NaN for the same.
     """
-    pandas = sys.modules["pandas"]
-    holding = [
-        column
-        for column, dtype in X.dtypes.items()
+    columns = {
+        label: _plain(X[label])
+        for label, dtype in X.dtypes.items()
         if dtype.kind in "OU"  # U: strings of pyarrow
-        and (isinstance(dtype, np.dtype) or dtype.na_value is pandas.NA)
-        and any(value is None or value is pandas.NA for value in X[column][X[column].isna()])
-    ]
-    if not holding:
-        return X
-    X = X.copy(deep=False)
-    for column in holding:
-        X[column] = X[column].astype(object).where(X[column].notna(), np.nan)
+    }
+    changed = {label: column for label, column in columns.items() if column is not None}
+    if changed:
+        X = X.copy(deep=False)
+        for label, column in changed.items():
+            X[label] = column
     return X
+
+
+def _plain(column):
+    # None where it stays as it is.
+    pandas, dtype = sys.modules["pandas"], column.dtype
+    if not isinstance(dtype, np.dtype) and dtype.na_value is not pandas.NA:
+        return None
+    missing = column.isna()
+    has_na = any(value is None or value is pandas.NA for value in column[missing])
+    if isinstance(dtype, pandas.StringDtype) or dtype.kind == "U":
+        return column.astype(object).where(~missing, np.nan) if has_na else None
+    objects = column.astype(object).where(~missing, np.nan)
+    if not missing.all() and all(map(is_number, objects)):
+        return objects.astype(np.float64)
+    return objects if has_na or not isinstance(dtype, np.dtype) else None
+
+
+def is_number(value):
+    """Whether it is a real number, a boolean or missing."""
+    if isinstance(value, (Real, Decimal, np.bool_)):
+        return not isinstance(value, np.timedelta64)  # a whole number, to NumPy
+    return not isinstance(value, str) and is_scalar_missing(value)
 
 
 def is_missing(value):
@@ -306,10 +323,11 @@ def check_table(X, *, sparse_ok, strings_ok):
             several = list(dict.fromkeys(X.columns[X.columns.duplicated()]))
             raise ValueError(f"Several columns are named {several}: each needs a name of its own.")
         check_real("X", X)
+        X = plain_columns(X)
         infinite = [column for column, size in column_sizes(X).items() if np.isinf(size)]
         if infinite:
             raise ValueError(f"Input X contains infinity, in the columns {infinite}.")
-        return without_na(X)
+        return X
     check_real("X", X)
     if dtype_kind(X) in ("m", "M"):
         raise ValueError(

@@ -1,8 +1,5 @@
 """Values of rows, such as a target or weights, that have to be numbers, or labels."""
 
-from decimal import Decimal
-from numbers import Real
-
 import numpy as np
 
 from .._compat import check_sample_weight
@@ -10,6 +7,7 @@ from .mixed import (
     as_pandas,
     check_real,
     dtype_kind,
+    is_number,
     is_plain,
     is_scalar_missing,
     is_table,
@@ -37,7 +35,7 @@ def check_numbers(name, values):
     kind = values.dtype.kind
     what = "strings" if kind in "US" else "dates or durations" if kind in "mM" else None
     if kind == "O":
-        others = [value for value in values.ravel() if not _is_number(value)]
+        others = [value for value in values.ravel() if not is_number(value)]
         if others:
             what = f"values of the types {types_of(others)}, such as {_short(others[0])}"
     if what is not None:
@@ -76,7 +74,7 @@ def check_labels(name, values):
             f"them row {missing[0]}: drop these rows, or give them a label of their own."
         )
     kinds = {str: "strings"}
-    found = {kinds.get(type(value), "numbers" if _is_number(value) else None) for value in values}
+    found = {kinds.get(type(value), "numbers" if is_number(value) else None) for value in values}
     if found not in ({"strings"}, {"numbers"}):
         raise ValueError(
             f"{name} holds labels of the types {types_of(values)}, which cannot be told apart in "
@@ -90,12 +88,6 @@ def as_array(name, values):
         return np.asarray(values)
     except ValueError as error:  # lists of unlike lengths
         raise ValueError(f"{name} needs one value for each row and output: {error}") from error
-
-
-def _is_number(value):
-    return isinstance(value, (Real, Decimal, np.bool_)) or (
-        not isinstance(value, str) and is_scalar_missing(value)
-    )
 
 
 def _short(value):

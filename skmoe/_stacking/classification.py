@@ -33,7 +33,7 @@ class ClassificationDensities(Densities):
         stack = ClassifierStack(list(zip(self.parts.names, fitted, strict=True)))
         return stacked, stack.take(fit(used), self.parts.classes)
 
-    def _refit(self, means, Z, penalty):
+    def _refit(self, means, Z, penalty, shares):
         (likelihood, rows), used = self._fitted(means, Z), np.flatnonzero(self.data.weight)
         start = None if rows.log_prior is None else rows.fit(used, None)[0]
         (share, gate), objective, converged = rows.fit(used, penalty, start)
@@ -42,7 +42,7 @@ class ClassificationDensities(Densities):
             likelihood.epsilon_[:] = floor + (1 - floor) * share
         return likelihood, *rows.posterior((share, gate), slice(None)), objective, converged
 
-    def _judge(self, means, Z, penalties):
+    def _judge(self, means, Z, penalties, shares):
         _, rows = self._fitted(means, Z)
         errors = 0.0 if rows.log_prior is None else STANDARD_ERRORS
         return choose_penalty(
@@ -54,7 +54,7 @@ class ClassificationDensities(Densities):
             standard_errors=errors,
         )
 
-    def _out_of_fold(self, means):
+    def _out_of_fold(self, means, shares=None):
         _, rows = self._fitted(means, np.empty((len(means), 0)))
         return cross_fitted(rows.weight, self.folds, rows.share, rows.smoothed)
 

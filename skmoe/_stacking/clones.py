@@ -20,6 +20,8 @@ from ..gates import ForestGate, SoftmaxGate
 from .gate import FIRST_PENALTY, GATE_PENALTIES
 from .specialisation import Specialisation
 
+PENALTIES = (*GATE_PENALTIES, 0.3)  # a border between regimes of clones may be a sharp one
+
 
 @dataclass
 class Team:
@@ -121,12 +123,14 @@ class Clones:
         """
         trainer, data = self.trainer, self.trainer.data
         names, labels = [*without.names, *team.names], team.shares
+        shares = np.insert(team.shares, 0, 1 / len(team.names), axis=1)
+        shares /= shares.sum(axis=1, keepdims=True)
 
         def default_gate():
             gate = ForestGate(random_state=trainer.seed)
             return gate, gate.fit_forest(data.Z, labels, data.weight), gate.fit_softmax
 
-        for penalties in ((FIRST_PENALTY,), GATE_PENALTIES):
+        for penalties in ((FIRST_PENALTY,), PENALTIES):
             if labels is not team.shares:  # the first specialists are fitted with these
                 what = f"Fitting {count(len(team.names), 'specialist')} and their gate"
                 trainer.progress.say(what)
@@ -135,11 +139,13 @@ class Clones:
                 team.experts.fit(team.shares)
             own = trainer.densities.standardise(team.experts.predictions)
             means = np.concatenate([without.means, own], axis=1)
-            found = trainer.densities.gated(names, means, default_gate, penalties)
-            labels = found.resp
+            found = trainer.densities.gated(names, means, default_gate, penalties, shares)
+            labels = shares = found.resp
         if trainer.densities.gate is not None or not self._pays(without, found):
             return found  # a second gate is no second chance
-        light = trainer.densities.gated(names, means, self._light_gate)
+        light = trainer.densities.gated(
+            names, means, self._light_gate, PENALTIES, found.shares
+        )
         team.gate_gain = Specialisation.of(light.log_density, found.log_density, data.weight)
         takes_light = not team.gate_gain.kept and self._pays(without, light)
         return light if takes_light else found

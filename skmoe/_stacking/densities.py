@@ -1,7 +1,7 @@
 """Densities of experts that are each fitted on all rows, and the gate around them, out of fold."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class Candidate:
     # expert; None where they are not known.
     cdf: np.ndarray | None = None
     of_expert: np.ndarray | None = None
+    shares: np.ndarray | None = None  # (n_samples, n_experts): from which all is learned
 
     def fitted_gate(self, Z, labels, weight):
         """The gate, by an M-step from the optimum: with the same weights, and of its own kind."""
@@ -94,50 +95,52 @@ class Densities(ABC):
         """
 
     @abstractmethod
-    def _judge(self, means, Z, penalties):
+    def _judge(self, means, Z, penalties, shares):
         """Strength of the gate, and what is known out of fold; see ``choose_penalty``.
 
         Beside responsibilities and log-densities it may be what ``Candidate`` has last.
 
-        ``Z`` are standardised columns.
+        ``Z`` are standardised columns, ``shares`` of the rows what to start from, or None.
         """
 
     @abstractmethod
-    def _out_of_fold(self, means):
+    def _out_of_fold(self, means, shares=None):
         """Log-densities (n, n_experts) of the experts, out of fold."""
 
     @abstractmethod
-    def _refit(self, means, Z, penalty):
+    def _refit(self, means, Z, penalty, shares):
         """See ``refit``; parameters as of ``_judge``."""
 
     def alone(self, names, means):
         """The mixture of these experts in constant proportions."""
-        return self._behind(names, means, np.empty((len(means), 0)), (None,))
+        return self._behind(names, means, np.empty((len(means), 0)), (None,), None)
 
-    def gated(self, names, means, default, penalties=GATE_PENALTIES):
+    def gated(self, names, means, default, penalties=GATE_PENALTIES, shares=None):
         """The mixture behind the gate that was asked for, or the default one of the best strength.
 
         ``default()`` -> the unfitted gate, the columns of its weights, and what fits these.
+        ``shares`` (n, n_experts) of the rows are what experts were fitted with, None all alike.
         """
         if self.gate is None:
             gate, columns, fit = default()
-            return self._behind(names, means, columns, penalties, gate, fit)
+            return self._behind(names, means, columns, penalties, shares, gate, fit)
         with few_threads(means.size):
-            density = self._out_of_fold(means)
-        equal = np.full(density.shape, 1 / len(names))
+            density = self._out_of_fold(means, shares)
+        start = np.full(density.shape, 1 / len(names)) if shares is None else shares
         gate, resp, log_norm = gate_around(
-            self.gate, self.data, self.folds, density, equal, self.tol
+            self.gate, self.data, self.folds, density, start, self.tol
         )
-        no_columns = np.empty((len(means), 0))
-        return Candidate(names, means, no_columns, None, resp, log_norm - self.log_unit, gate)
+        no_columns, log_density = np.empty((len(means), 0)), log_norm - self.log_unit
+        return Candidate(names, means, no_columns, None, resp, log_density, gate, shares=shares)
 
-    def _behind(self, names, means, columns, penalties, gate=None, fit=None):
+    def _behind(self, names, means, columns, penalties, shares, gate=None, fit=None):
         with few_threads(means.size):
-            judged = self._judge(means, self._standardised(columns), penalties)
+            judged = self._judge(means, self._standardised(columns), penalties, shares)
         penalty, resp, log_density, *more = judged
         gate, fit = (None, None) if penalty is None else (gate, fit)
         log_density = log_density - self.log_unit
-        return Candidate(names, means, columns, penalty, resp, log_density, gate, fit, *more)
+        found = Candidate(names, means, columns, penalty, resp, log_density, gate, fit, *more)
+        return replace(found, shares=shares)
 
     def refit(self, chosen):
         """What is learned from all rows for the mixture that was chosen.
@@ -146,7 +149,8 @@ class Densities(ABC):
         penalised log-likelihood per unit of weight, and whether the optimiser met its tolerance.
         """
         with few_threads(chosen.means.size):
-            return self._refit(chosen.means, self._standardised(chosen.columns), chosen.penalty)
+            columns = self._standardised(chosen.columns)
+            return self._refit(chosen.means, columns, chosen.penalty, chosen.shares)
 
     def _standardised(self, columns):
         columns = np.asarray(columns, dtype=np.float64)

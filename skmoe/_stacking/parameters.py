@@ -22,6 +22,7 @@ from .gate import GATE_PENALTIES, choose_penalty, cross_fitted, gate_objective, 
 
 # Chosen by cross-validated log-score of unlike experts on small tables.
 SLOPE_PENALTY = 4.0
+SHARE_ROWS = 0.1  # of all components, that shares to start from are smoothed with
 SCALE_ROWS = 0.5  # that the prior of each log scale counts as
 LOG_EXCESS = np.log(4.0)  # prior mode of log(df - 2): six degrees of freedom
 COARSE = {"maxiter": 200, "ftol": 1e-7, "gtol": 1e-4}  # tolerances of L-BFGS
@@ -77,6 +78,7 @@ class StackedRows:
     # distribution function, (n_samples,) each.
     own: dict = field(default_factory=dict)
     own_cdf: dict = field(default_factory=dict)
+    shares: np.ndarray | None = None  # (n_samples, n_components): to start from; None is equal ones
 
     @cached_property
     def squared_errors(self):
@@ -87,7 +89,24 @@ class StackedRows:
         """Some of the rows."""
         parts = (part[rows] for part in (self.y, self.means, self.Z, self.u, self.weight))
         own = ({k: e[rows] for k, e in each.items()} for each in (self.own, self.own_cdf))
-        return StackedRows(*parts, *own)
+        return StackedRows(*parts, *own, None if self.shares is None else self.shares[rows])
+
+    def start(self, floor, centre):
+        """Parameters to start from: with shares, the scales of the rows that components are for.
+
+        From those of all rows, what errs little on its own rows alone is taken for a bad component.
+        """
+        n_components, n_columns = self.means.shape[1], self.Z.shape[1]
+        intercepts, log_scales = np.zeros(n_components), centre
+        if self.shares is not None:
+            resp = self.shares.T * self.weight
+            mass = resp.sum(axis=1)
+            squares = np.einsum("kn,kn->k", resp, self.squared_errors)
+            squares += SHARE_ROWS * np.exp(2 * centre)
+            intercepts = np.log((mass + SHARE_ROWS) / (mass + SHARE_ROWS).sum())
+            log_scales = 0.5 * np.log(squares / (mass + SHARE_ROWS) + floor**2)
+        weights = np.zeros((n_columns, n_components))
+        return StackedParameters(intercepts, weights, log_scales - 0.2, 0.0, LOG_EXCESS)
 
 
 @dataclass(frozen=True)
@@ -211,21 +230,20 @@ def negative_objective(parameters, rows, floor, centre, penalty):
 def fit_parameters(rows, floor, penalty, start=None, precise=False):
     """Parameters that minimise ``negative_objective``, by L-BFGS.
 
-    All rows are of positive weight. ``penalty`` None is constant proportions, ``start`` None equal
-    ones, constant scales and six degrees of freedom. It goes on until order and copies of rows do
+    All rows are of positive weight. ``penalty`` None is constant proportions; ``start`` is where
+    the rows have no shares to start from, and None equal ones, constant scales and six degrees of
+    freedom. It goes on until order and copies of rows do
     not matter if it is to be ``precise``, as what predicts must, and not only until log-densities
     can be compared.
 
     Returns the parameters, the penalised log-likelihood per unit of weight, and whether L-BFGS met
     a tolerance.
     """
-    n_components, n_columns = rows.means.shape[1], rows.Z.shape[1]
     weight = rows.weight.sum()
     mean_square = rows.squared_errors @ rows.weight / weight
     centre = 0.5 * np.log(mean_square + floor**2)
-    if start is None:
-        nothing = np.zeros((n_columns, n_components))
-        start = StackedParameters(np.zeros(n_components), nothing, centre - 0.2, 0.0, LOG_EXCESS)
+    if start is None or rows.shares is not None:
+        start = rows.start(floor, centre)
     gated = penalty is not None
 
     def value_and_gradient(theta):
@@ -245,10 +263,10 @@ def fit_parameters(rows, floor, penalty, start=None, precise=False):
 
 
 def refit_parameters(rows, floor, penalty):
-    """Parameters from all rows of positive weight, by way of constant proportions."""
+    """Parameters from all rows of positive weight, from shares or by constant proportions."""
     seen = rows.take(rows.weight > 0)
-    if penalty is None:
-        return fit_parameters(seen, floor, None, precise=True)
+    if penalty is None or rows.shares is not None:
+        return fit_parameters(seen, floor, penalty, precise=True)
     constant, *_ = fit_parameters(seen, floor, None)
     return fit_parameters(seen, floor, penalty, constant, precise=True)
 
@@ -287,16 +305,8 @@ def cross_fit_densities(rows, floor, folds):
 class ErrorSizes:
     """Boosted trees of the absolute error, one model for each fold, as factors of the scales.
 
-    Attributes
-    ----------
-    trees : Trees
-        Of all models; new rows are given the mean of their logarithms.
-    encoder : transformer or None
-        Before the models.
-    centre, low, high : float
-        Mean and range of the out-of-fold logarithms; the scale is not extrapolated beyond.
-    slope : float
-        By which logarithms are multiplied.
+    New rows are given the mean of the models' logarithms, within the range of those of training
+    rows, times ``slope``. An ``encoder``, or None, stands before the models.
     """
 
     def __init__(self, models, encoder, log_size, weight):

@@ -71,8 +71,8 @@ class RegressionDensities(Densities):
         stacked = cross_fit_combination(predictions, self.y, weight, self.folds)
         return stacked, stack_of(self.parts.names, fitted, combination)
 
-    def _refit(self, means, Z, penalty):
-        rows, floor = self._rows(means, Z), self.units.floor
+    def _refit(self, means, Z, penalty, shares):
+        rows, floor = self._rows(means, Z, shares), self.units.floor
         parameters, objective, converged = refit_parameters(rows, floor, penalty)
         self.sizes.slope = parameters.slope
         likelihood = self.likelihood
@@ -83,18 +83,17 @@ class RegressionDensities(Densities):
         likelihood.scale_model_ = self.sizes
         return likelihood, *posterior_of(parameters, rows, floor), objective, converged
 
-    def _judge(self, means, Z, penalties):
-        rows = self._rows(means, Z)
+    def _judge(self, means, Z, penalties, shares):
+        rows = self._rows(means, Z, shares)
         return cross_fit_parameters(rows, self.units.floor, self.folds, penalties)
 
-    def _out_of_fold(self, means):
-        rows = self._rows(means, np.empty((len(means), 0)))
+    def _out_of_fold(self, means, shares=None):
+        rows = self._rows(means, np.empty((len(means), 0)), shares)
         return cross_fit_densities(rows, self.units.floor, self.folds)
 
-    def _rows(self, means, Z):
-        return StackedRows(
-            self.y, means, Z, self.log_size, self.data.weight, self.own, self.own_cdf
-        )
+    def _rows(self, means, Z, shares):
+        own = self.own, self.own_cdf
+        return StackedRows(self.y, means, Z, self.log_size, self.data.weight, *own, shares)
 
 
 def fit_combination(predictions, y, weight):

@@ -53,6 +53,24 @@ def test_levels_of_a_row_or_two_each_are_used():
     assert gain(*table_of_levels(80, 1.5, 2.0)[:2])[0] > 0.4
 
 
+@pytest.mark.parametrize("likelihood", ["gaussian", "poisson", "gamma", "categorical"])
+def test_intercepts_are_free_beside_levels_of_unlike_frequencies(likelihood):
+    (X, y), _, _ = table_of_levels(48, 6, 1.0)
+    common = np.arange(len(X)) % 2 == 0
+    X, y = X.assign(state=X["state"].mask(common, "common")), y + 2 * common
+    if likelihood == "categorical":
+        y = y > 1
+        predicted = MixtureOfExpertsClassifier(**ONE).fit(X, y).predict_proba(X)[:, 1]
+    else:
+        y = {"gaussian": y, "poisson": np.round(np.exp(y)), "gamma": np.exp(y)}[likelihood]
+        predicted = MixtureOfExpertsRegressor(**ONE, likelihood=likelihood).fit(X, y).predict(X)
+    if likelihood == "gamma":  # whose score weights rows by their means
+        predicted, y = y / predicted, 1.0
+    # The others average over the posterior of their coefficients.
+    tolerance = 1e-4 if likelihood == "gaussian" else 0.07
+    assert_allclose(predicted.mean(), np.mean(y), rtol=tolerance)
+
+
 def test_names_one_a_row_cost_next_to_nothing():
     losses = []
     for seed in range(6):

@@ -51,7 +51,7 @@ class Pooled(ABC):
         if len(shared_columns):
             self.share(shared_columns)
             self.columns = replace(self.columns, basis=None)
-        self.scale = self.columns.scale  # of the coefficients that ``raw`` takes
+        self.mean, self.scale = self.columns.mean, self.columns.scale  # that ``raw`` takes
         self.levels = self.columns.levels  # of which a row has one at most
         self._take_design(X)
 

@@ -29,7 +29,8 @@ def set_trained(mixture, model, problem, order, load, folds, dead):
         mixture.oof_responsibilities_ = problem.resp[:, order]
         pit = problem.pit(order) if mixture._classes is None else None
         if pit is not None:
-            mixture.oof_pit_, mixture._oof_expert = pit
+            mixture.oof_pit_, of_expert = pit
+            mixture._oof_expert = of_expert.astype(np.min_scalar_type(len(order)))
             mixture._oof_weight, mixture._oof_top_k = problem.weight, mixture.top_k
         mixture.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))
 

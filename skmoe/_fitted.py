@@ -397,7 +397,7 @@ class FittedMixture:
     @property
     def _is_cross_fitted(self):
         """Whether the last fit predicted its rows by experts that had not seen them."""
-        return "oof_log_density_" in vars(self)
+        return "oof_score_" in vars(self)  # the arrays may be deleted, to serve it
 
     def _why_uncounted(self):
         """What keeps the parameters from being counted, and what to run, two str; or None.

@@ -574,6 +574,10 @@ def test_out_of_fold_attributes_are_there_only_with_folds(make):
     assert all(hasattr(moe, name) for name in kept)
     assert moe.oof_log_density_.shape == (80,)
     np.testing.assert_allclose(moe.oof_responsibilities_.sum(axis=1), 1.0)
+    before = moe.predict(X)
+    del moe.oof_log_density_, moe.oof_responsibilities_  # as the guide's page on serving does
+    np.testing.assert_array_equal(moe.predict(X), before)
+    assert "cross-fitted" in moe._why_not_solved()[0]
     moe.set_params(cv=False).fit(X, y)
     assert not any(hasattr(moe, name) for name in kept)
 

@@ -12,8 +12,8 @@ class Trees:
 
     Parameters
     ----------
-    dtype : dtype
-        In which rows are compared, and leaves are kept.
+    dtype, leaf_dtype : dtype
+        In which rows are compared, and in which leaves are kept; None is the same.
     trees : list of tuple
         Column, threshold, first and second child, and value (n_outputs,) of each node of a tree;
         children are below zero in leaves.
@@ -23,7 +23,7 @@ class Trees:
         Added to it.
     """
 
-    def __init__(self, dtype, trees, weight, baseline=0.0):
+    def __init__(self, dtype, trees, weight, baseline=0.0, leaf_dtype=None):
         self.dtype, self.baseline = np.dtype(dtype), baseline
         roots, parts, n_nodes, n_leaves = [], [], 0, 0
         for column, threshold, first, second, value in trees:
@@ -35,14 +35,14 @@ class Trees:
             n_nodes, n_leaves = n_nodes + inner.sum(), n_leaves + (~inner).sum()
         column, threshold, children, leaves = map(np.concatenate, zip(*parts, strict=True))
         self.roots = np.asarray(roots, dtype=np.int32)
-        self.column, self.children = column.astype(np.int32), children.astype(np.int32).ravel()
-        self.threshold, self.leaves = threshold.astype(dtype), leaves.astype(dtype)
+        self.column, self.children = _smallest(column), _smallest(children.ravel())
+        self.threshold, self.leaves = threshold.astype(dtype), leaves.astype(leaf_dtype or dtype)
         # A row in single precision is above a threshold if it is above the next number below.
         above = self.threshold > threshold
         self.threshold[above] = np.nextafter(self.threshold[above], self.dtype.type(-np.inf))
 
     @classmethod
-    def of_forest(cls, forest, values=None):
+    def of_forest(cls, forest, values=None, leaf_dtype=None):
         """Of a fitted RandomForestRegressor; ``values`` (n_nodes of all,) replace its own."""
         trees, start = [], 0
         for tree in (each.tree_ for each in forest.estimators_):
@@ -51,7 +51,7 @@ class Trees:
             children = tree.children_left, tree.children_right
             trees.append((tree.feature, tree.threshold, *children, value))
             start = end
-        return cls(np.float32, trees, 1 / len(trees))
+        return cls(np.float32, trees, 1 / len(trees), leaf_dtype=leaf_dtype)
 
     @classmethod
     def of_boosting(cls, models):
@@ -101,3 +101,10 @@ class Trees:
             at[inner] = below
             inner = inner[below >= 0]
         return (-1 - at).reshape(-1, len(X))
+
+
+def _smallest(numbers):
+    """Integers in the smallest dtype that holds them."""
+    largest = np.abs(numbers).max(initial=0)
+    dtypes = (np.int8, np.int16, np.int32)
+    return numbers.astype(next(each for each in dtypes if largest <= np.iinfo(each).max))

@@ -46,7 +46,8 @@ def _order(trees):
 def _nodes(trees, order, tree, leaf):
     """Attributes of nodes and then leaves, numbered through; ``leaf`` is that of each value."""
     n_leaves, n_nodes = len(trees.leaves), len(trees.column)
-    children = np.where(trees.children >= 0, trees.children, n_nodes - 1 - trees.children)
+    children = trees.children.astype(int)
+    children = np.where(children >= 0, children, n_nodes - 1 - children)
     rest = np.zeros(n_leaves, dtype=int)
     place = n_nodes + leaf
     integers = {

@@ -105,12 +105,9 @@ def _unwritten_gate(gate, *, inside=False):
 
 
 def refused_estimators(role, estimators):
-    """Why one of some estimators, fitted or not, cannot be converted; None if all can.
-
-    None, and strings, stand for no estimator.
-    """
+    """Why one of some estimators, fitted or not, cannot be converted; None if all can."""
     for estimator in estimators:
-        if not isinstance(estimator, BaseEstimator):
+        if not isinstance(estimator, BaseEstimator):  # None or a word
             continue
         why = _own_refusal(estimator)
         if why is not None:

@@ -116,7 +116,7 @@ class ResponsibilityDisplay:
         groups = groups_of(mixture, by)
         if X is not None:
             resp = mixture.responsibilities(Z, y, by=by)
-        elif mixture._is_cross_fitted:
+        elif "oof_responsibilities_" in vars(mixture):
             resp = groups.proba(mixture.oof_responsibilities_)
         else:
             raise ValueError(

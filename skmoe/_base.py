@@ -87,8 +87,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         out-of-fold log-density by more than its standard error; "specialists" for one estimator
         that is not linear; and "em" for given linear experts and for those that are frozen or go
         on from iteration to iteration. What such a way cannot do, such as censored targets,
-        several outputs, ``top_k``, another likelihood or ``cv=False``, makes it "em" as
-        well. ``plan`` says before ``fit`` what it will be and why, ``plan_`` what it was. Any
+        ``top_k``, another likelihood or ``cv=False``, makes it "em" as well, and so do several
+        outputs. ``plan`` says before ``fit`` what it will be and why, ``plan_`` what it was. Any
         other value is that way, or an error that says what is in the way.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is

@@ -137,7 +137,7 @@ class Model(ABC):
             return self.transformed.behind(self.experts[k], X)
 
     def row_scale(self, X):
-        """Factors (n, 1) of the scales where these depend on the row, or None."""
+        """Factors (n, 1[, n_outputs]) of the scales where these depend on the row, or None."""
         scale_model = self.likelihood.scale_model_
         if scale_model is not None and self.likelihood.averages_experts:
             _, X = self._behind(0, X)  # uncertain are the coefficients of what experts see

@@ -178,7 +178,7 @@ def _combined(graph, stack, before, n_before):
     """What a stack predicts, from the predictions (n, K * m) of its members."""
     if not isinstance(stack, ClassifierStack):
         final = stack.final_estimator_
-        return graph.linear(before, final.coef_[None], final.intercept_)
+        return graph.linear(before, np.atleast_2d(final.coef_), final.intercept_)
     n_classes = len(stack.classes_)
     logs = graph("Log", graph("Add", before, np.array(FLOOR)))
     product = graph("MatMul", logs, np.kron(stack.weights_[:, None], np.eye(n_classes)))

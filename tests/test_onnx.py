@@ -152,6 +152,13 @@ def test_experts_on_all_rows_stacks_and_forest_gates(experts, rows):
     check_regressor(moe, rows[0].astype(np.float32), QUANTILES)
 
 
+def test_stacks_of_several_outputs(rows):
+    X, y = rows
+    experts = [("line", Ridge()), ("tree", DecisionTreeRegressor(max_depth=3))]
+    moe = MixtureOfExpertsRegressor(experts, training="stack", cv=2, **QUICK)
+    check_regressor(moe.fit(X, np.column_stack([y, X[:, 2]])), X, None)
+
+
 @pytest.mark.slow
 def test_the_diverse_list(rows):
     X, y = rows

@@ -46,7 +46,7 @@ def stacked_prediction(stack, predictions):
     """What a stack predicts, from the predictions (n, K, ...) of its members."""
     if offers(stack, "combine"):  # of classes
         return stack.combine(predictions)
-    return stack.final_estimator_.predict(predictions)
+    return stack.final_estimator_.predict(predictions.reshape(len(predictions), -1))
 
 
 def expert_prediction(name, estimator, X, y_shape, classes):

@@ -26,10 +26,13 @@ _NONE_KNOWN = Need(
 )
 _OUT_OF_FOLD = (
     Need(
-        "likelihood='auto' or 'student_t'",
-        lambda r: r.has_default_likelihood or r.likelihood.can_be_stacked,
+        "likelihood='auto' or 'student_t', or Gaussian(covariance='full') of several outputs",
+        lambda r: (
+            r.has_default_likelihood
+            or r.likelihood.can_be_stacked
+            or (_has_outputs(r) and r.likelihood.has_sums and not r.likelihood.independent_outputs)
+        ),
     ),
-    Need("one output", lambda r: r.rows.y.ndim == 1),
     Need("targets that are observed, so no upper or entry", lambda r: r.rows.bounds is None),
     Need("rows that are independent, so no subject", lambda r: r.rows.subject is None),
     _NONE_KNOWN,
@@ -115,6 +118,10 @@ NEEDS = {
 }
 
 
+def _has_outputs(request):
+    return request.rows.y.ndim == 2
+
+
 def _enters_late(request):
     return request.rows.bounds is not None and request.rows.bounds.entry is not None
 
@@ -135,9 +142,19 @@ def _preferred(request):
         return "em", "the experts are frozen: gate and scales alone are learned"
     if all(is_linear(e) or is_frozen(e) or supports_warm_start(e) for e in experts):
         return "em", "experts go on from iteration to iteration, are frozen or linear"
-    if request.kind == "list":
+    if _has_outputs(request):  # regimes are what makes them depend on each other
+        return (
+            "em",
+            f"there are several outputs; training={_all_rows(request)!r} may predict better",
+        )
+    if _all_rows(request) == "stack":
         return "stack", "the experts are a list of unlike models"
     return "specialists", "the experts are clones of a model that is not linear"
+
+
+def _all_rows(request):
+    """The way of training that gives experts all rows."""
+    return "stack" if request.kind == "list" else "specialists"
 
 
 def choose_training(training, request):

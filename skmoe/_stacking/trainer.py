@@ -14,6 +14,7 @@ from .._model import Model
 from .._reports.expert_report import ReportSums
 from .classification import ClassificationDensities
 from .clones import Clones
+from .outputs import OutputDensities
 from .regression import RegressionDensities
 from .specialisation import Specialisation
 from .unlike import UnlikeExperts
@@ -109,7 +110,8 @@ class StackedTrainer(Trainer):
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
         needs_folds = folds is None or any(map(tells_density, parts.templates))
         self.expert_folds = splits if needs_folds and parts.is_list else folds
-        kind = RegressionDensities if parts.classes is None else ClassificationDensities
+        of_numbers = RegressionDensities if data.y.ndim == 1 else OutputDensities
+        kind = of_numbers if parts.classes is None else ClassificationDensities
         self.densities = kind(parts, data, splits, gate, settings.tol)
         self.expert_seed, self.numbers, self.instead = expert_seed, numbers, instead
         self.way = "stack" if numbers is None else "specialists"
@@ -187,6 +189,7 @@ class StackedTrainer(Trainer):
             experts=[fitted[k] for k in order],
             gate=parts.gate.behind(gate),
             likelihood=likelihood,
+            y_shape=data.y.shape[1:],
             **target,
         )
         stacked = Stacked(

@@ -84,7 +84,8 @@ class BaseLikelihood(
         Whether predictions are averages over the posterior of the experts, which are then not at a
         maximum of the likelihood.
     scale_model_ : callable or None
-        ``scale_model_(X)`` -> factors (n, 1) of the scales, where these depend on the row.
+        ``scale_model_(X)`` -> factors (n, 1), or (n, 1, n_outputs), of the scales, where
+        these depend on the row.
     has_scale_free_mean : bool
         Whether the mean of a component does not depend on its scale.
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs), or None

@@ -39,7 +39,8 @@ class Gaussian(CensoredErrors, ScaledErrors):
 
     covariance : {"diag", "full"}, default="diag"
         Of several outputs within an expert. "full" has m (m + 1) / 2 parameters for m outputs; no
-        direction, in units of the smallest standard deviations, is narrower than one.
+        direction, in units of the smallest standard deviations, is narrower than one. It is taken
+        by ``training="stack"`` and "specialists" too.
 
     Attributes
     ----------

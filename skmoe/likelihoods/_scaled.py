@@ -54,7 +54,7 @@ class ScaledErrors(BaseLikelihood):
     @staticmethod
     def _shaped(row_scale, prediction):
         """``row_scale`` with as many axes as the predictions have."""
-        return row_scale.reshape(row_scale.shape + (1,) * (prediction.ndim - 2))
+        return row_scale.reshape(row_scale.shape + (1,) * (prediction.ndim - row_scale.ndim))
 
     @abstractmethod
     def _learn(self, residuals, weights, penalty, pooled_rows):

@@ -160,6 +160,34 @@ def test_levels_solved_apart_have_the_posterior_of_all_columns_at_once(zeros):
     )
 
 
+def table_of_two_regimes(n_rows, *, of_levels, of_number, seed=0):
+    """Two lines, of which the log-odds are of thirty levels and of the first of four numbers."""
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(rng.normal(size=(n_rows, 4)), columns=["a", "b", "c", "d"])
+    number = rng.integers(30, size=n_rows)
+    log_odds = of_levels * rng.normal(size=30)[number] + of_number * X["a"].to_numpy()
+    sign = np.where(rng.logistic(size=n_rows) < log_odds, 1.0, -1.0)
+    X["state"] = [f"s{k:02}" for k in number]
+    return X, sign * (2 + X["b"].to_numpy()) + 0.3 * rng.normal(size=n_rows)
+
+
+def test_levels_of_the_gate_have_a_variance_of_their_own():
+    X, y = table_of_two_regimes(700, of_levels=3.0, of_number=0.0)
+    moe = MixtureOfExpertsRegressor(**ONE | {"n_experts": 2}).fit(X, y)
+    precision = moe.gate_[-1].prior_precision()
+    # Two functions that sum to zero: each has half the log-odds.
+    assert_allclose(precision[4:] ** -0.5, 3.0 / 2, rtol=0.3)
+    assert precision[:4].min() > 30 * precision[4]
+    X, y = table_of_two_regimes(700, of_levels=0.0, of_number=3.0)
+    moe.fit(X, y)
+    precision = moe.gate_[-1].prior_precision()
+    assert precision[4:].min() > 10 * precision[0]
+    table = moe.summary(X, y).to_frame().reset_index()
+    errors = table[table["term"].str.startswith("state=") & table["part"].str.startswith("gate")]
+    # Of a difference between two levels, and between two experts.
+    assert (errors["std_error"].dropna() < 1.1 * np.sqrt(4 / precision[-1])).all()
+
+
 def test_levels_of_a_classifier_are_effects_too():
     (X, y), (X_test, y_test), _ = table_of_levels(48, 8, 3.0)
     labels, labels_test = (np.digitize(each, [-1.0, 1.0]) for each in (y, y_test))

@@ -158,8 +158,8 @@ class Parts:
             return source, source
         return source, check_array(source, dtype=[np.float64, np.float32], input_name=name)
 
-    def levels(self, design):
-        """Of which column of strings the columns of the design are levels, or None.
+    def levels(self, encoder, design):
+        """Of which column of strings the columns of the encoded design are levels, or None.
 
         See ``blocks_of_levels``. Where columns outnumber the rows by far, all are alike, since
         they are turned then.
@@ -167,7 +167,7 @@ class Parts:
         n_rows, n_columns = design.shape
         if not self.is_default or (n_columns >= n_rows and n_columns > MOST_TURNED):
             return None
-        return blocks_of_levels(self.transformer)
+        return blocks_of_levels(encoder)
 
     def first(self, n_experts, *, is_gated=True):
         """Parts of so many clones of the expert, whose gate may be one of proportions."""

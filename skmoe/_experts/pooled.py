@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, special
 
-from .._numerics.columns import effects_of, quadratic_forms
+from .._numerics.columns import groups_of_slopes, quadratic_forms
 from .._numerics.statistics import LeastSquaresStatistics
 from .least_squares import LeastSquaresExperts
 from .pooled_base import Pooled
@@ -218,7 +218,7 @@ def learn_variances(gram, cross, tau, rho, learned, ties=None, block=None, level
         return ties.parted(found), *variances
     now = pooled_coefficients(gram, cross, tau, rho, levels, has_cov=False)
     place = np.arange(len(learned)) - np.flatnonzero(rho)[-1]  # from the intercept
-    slopes = blocks_of_slopes(place < 0, block)
+    slopes = groups_of_slopes(place < 0, block)
     groups = [("rho", each) for each in slopes]
     groups += [("tau", learned & each) for each in (*slopes, place == 0, place > 0)]
     old = {"tau": tau, "rho": rho}
@@ -245,15 +245,6 @@ def learn_variances(gram, cross, tau, rho, learned, ties=None, block=None, level
         if new.evidence >= now.evidence:
             return new, step["tau"], step["rho"]
     return pooled_coefficients(gram, cross, tau, rho, levels), tau, rho
-
-
-def blocks_of_slopes(is_slope, block):
-    """Masks of slopes that have one variance, a list; see ``StandardColumns`` for ``block``."""
-    if block is None:
-        return [is_slope]
-    effects = np.full(len(is_slope), -1)
-    effects[is_slope] = effects_of(block)
-    return [effects == number for number in np.unique(effects[is_slope])]
 
 
 # Error variances ----------------------------------------------------------------------------

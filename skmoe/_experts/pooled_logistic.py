@@ -21,8 +21,9 @@ References
 import numpy as np
 from scipy import special
 
+from .._numerics.columns import groups_of_slopes
 from .logistic import LogisticExperts
-from .pooled import LARGEST_VARIANCE, LONGEST_STEP, SMALLEST_VARIANCE, blocks_of_slopes
+from .pooled import LARGEST_VARIANCE, LONGEST_STEP, SMALLEST_VARIANCE
 from .pooled_steps import Expected, PooledInSteps, ignores_rows, posteriors
 
 N_TILTS, N_FIRST_TILTS = 4, 8  # steps to the best tilt of a row, from one near it or from none
@@ -136,7 +137,7 @@ def _learn_variances_of_all(gram, cross, tau, rho, learned, block=None, levels=N
         for name in ("shared_mean", "shared_var", "own_mean", "own_var")
     )
     is_slope = np.arange(tau.shape[1]) < tau.shape[1] - 1
-    blocks = blocks_of_slopes(is_slope, block)
+    blocks = groups_of_slopes(is_slope, block)
     for step in (_mackay, _em):
         new_tau, new_rho = tau.copy(), rho.copy()
         for group in blocks:

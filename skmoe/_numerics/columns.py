@@ -63,6 +63,11 @@ class StandardColumns:
             return None
         return np.append(effects == np.bincount(effects[effects > 0]).argmax(), False)
 
+    @property
+    def groups(self):
+        """Masks of the columns of the design, but for the intercept, that share a variance."""
+        return groups_of_slopes(np.full(self.n_columns - 1, True), self.block)
+
     def design(self, X):
         """Directions and the intercept, (n_samples, n_directions + 1)."""
         standard = _standardised(X, self.mean, self.scale)
@@ -114,6 +119,15 @@ class StandardColumns:
 def effects_of(block):
     """``block`` where a variance of its own can be learned, by enough levels; 0 elsewhere."""
     return np.where(np.bincount(block)[block] < FEWEST_EFFECTS, 0, block)
+
+
+def groups_of_slopes(is_slope, block):
+    """Masks of slopes that have one variance, a list; see ``StandardColumns`` for ``block``."""
+    if block is None:
+        return [is_slope]
+    effects = np.full(len(is_slope), -1)
+    effects[is_slope] = effects_of(block)
+    return [effects == number for number in np.unique(effects[is_slope])]
 
 
 def _scale_of_effects(scale, block):

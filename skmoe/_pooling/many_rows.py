@@ -161,7 +161,7 @@ class PooledRowsProblem(PooledProblem):
         before = self.gate.alpha
         self.gate.learn_alpha(self.sums)
         self._pass()
-        return np.log(self.gate.alpha / before)
+        return np.abs(np.log(self.gate.alpha / before)).max(initial=0.0)
 
     def _pass(self):
         self.sums = self.rows.reduce(sum_pooled, self._answers)

@@ -45,8 +45,9 @@ class GateUnderPrior:
         What coefficients belong to; none for proportions.
     coef : ndarray of shape (p, n_experts)
         Coefficients of the design, the intercepts last.
-    alpha : float
-        Prior precision of the slopes.
+    alpha : ndarray of shape (p - 1,)
+        Prior precisions of the slopes: one of the levels of each column of many strings, one of
+        all others.
     sees_rows : bool
         Whether its probabilities can depend on the row.
     """
@@ -74,11 +75,14 @@ class GateUnderPrior:
 
     def _best_alpha(self, pairs, largest=LARGEST_ALPHA):
         """MacKay's step for ``alpha``, where the weights are at their optimum."""
-        squares = max(np.sum(self.coef[:-1] ** 2), 1e-300)
-        return float(np.clip(self._volume(pairs)[1] / squares, SMALLEST_ALPHA, largest))
+        alpha, determined = self.alpha.copy(), self._volume(pairs)[1]
+        for group in self.columns.groups:
+            squares = max(np.sum(self.coef[:-1][group] ** 2), 1e-300)
+            alpha[group] = np.clip(determined[group].sum() / squares, SMALLEST_ALPHA, largest)
+        return alpha
 
     def _volume(self, pairs):
-        """``-1/2 log|I + H / P|``, curvature over prior precisions, and how many slopes H fixes."""
+        """``-1/2 log|I + H / P|``, P the prior precisions; how many slopes H fixes, by column."""
         n_columns, n_experts = self.coef.shape
         hessian = _multinomial.hessian_of_pairs(pairs, n_experts)
         hessian = hessian.reshape(n_experts * n_columns, -1)
@@ -87,12 +91,11 @@ class GateUnderPrior:
         factor = np.linalg.cholesky(hessian + np.diag(prior_and_rounding))
         volume = 0.5 * np.log(prior).sum() - np.log(np.diag(factor)).sum()
         inverse, _ = linalg.lapack.dtrtri(factor, lower=True)
-        variance = (inverse**2).sum(axis=0)
-        slopes = np.tile(np.arange(n_columns) < n_columns - 1, n_experts)
-        return volume, np.count_nonzero(slopes) - self.alpha * variance[slopes].sum()
+        variance = (inverse**2).sum(axis=0).reshape(n_experts, n_columns).sum(axis=0)
+        return volume, n_experts - self.alpha * variance[:-1]
 
     def _penalty(self):
-        return np.append(np.full(len(self.coef) - 1, self.alpha), INTERCEPT_PENALTY)
+        return np.append(self.alpha, INTERCEPT_PENALTY)
 
 
 class PooledGate(GateUnderPrior):
@@ -104,10 +107,8 @@ class PooledGate(GateUnderPrior):
         What the gate sees; no columns for proportions.
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
-    units : Units, default=None
-        Of the columns, where they are not those of these rows.
     columns : StandardColumns, default=None
-        Of the rows, where they are known.
+        Of the rows, where there are others than numbers in the units of these.
 
     Attributes
     ----------
@@ -115,9 +116,9 @@ class PooledGate(GateUnderPrior):
         Of the rows.
     """
 
-    def __init__(self, Z, weight, units=None, columns=None):
+    def __init__(self, Z, weight, columns=None):
         self.weight = weight
-        self.columns = StandardColumns.of(Z, weight, units) if columns is None else columns
+        self.columns = StandardColumns.of(Z, weight) if columns is None else columns
         self.design = sparse_rows(self.columns.design(Z), self.columns.levels)
 
     @property
@@ -129,7 +130,7 @@ class PooledGate(GateUnderPrior):
         """Weights, and ``alpha`` unless it is given, for the responsibilities of a start."""
         self._set(np.zeros((self.design.shape[1], self._n_functions(resp))))
         if alpha is None:
-            self.alpha = FIRST_ALPHA
+            self.alpha = np.full(len(self.coef) - 1, FIRST_ALPHA)
             self.learn_alpha(resp, largest=FIRST_ALPHA)
         else:
             self.alpha = alpha
@@ -224,7 +225,7 @@ class PooledProblem(Problem):
         before = self.gate.alpha
         self.gate.learn_alpha(self.resp)
         self._e_step()
-        return np.log(self.gate.alpha / before)
+        return np.abs(np.log(self.gate.alpha / before)).max(initial=0.0)
 
     def state(self):
         arrays = {name: vars(self)[name] for name in self.of_state}
@@ -273,13 +274,14 @@ class PooledProblem(Problem):
         if not given.sees_rows:  # as probable in all rows
             everywhere = np.broadcast_to(self.load, (len(self.weight), len(self.load)))
             return clone(given).fit(self.Z, everywhere, self.weight)
-        columns, gate = self.gate.columns, clone(given).set_params(alpha=self.gate.alpha)
-        gate.begin_sums(
-            self.Z,
-            self.experts.n_experts,
-            (columns.mean, columns.scale),
-            columns.standard(self.gate.coef_of_experts),
-        )
+        columns, alpha = self.gate.columns, self.gate.alpha
+        gate = clone(given).set_params(alpha=float(alpha.max(initial=SMALLEST_ALPHA)))
+        unit = np.ones(len(columns.scale))  # in which the slopes have one precision
+        if columns.basis is None:
+            unit = np.sqrt(alpha / gate.alpha)
+        logits = columns.standard(self.gate.coef_of_experts) * np.append(unit, 1.0)[:, None]
+        units = columns.mean, columns.scale * unit
+        gate.begin_sums(self.Z, self.experts.n_experts, units, logits)
         return gate
 
     def fit_to_routing(self):

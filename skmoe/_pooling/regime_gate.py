@@ -54,7 +54,7 @@ class RegimeGate(PooledGate):
 
     def learn_alpha(self, resp, largest=LARGEST_ALPHA):
         if self._members.shape[1] == 1:
-            self.alpha = LARGEST_ALPHA
+            self.alpha = np.full(len(self.coef) - 1, LARGEST_ALPHA)
             self._learn_shares(resp)
             self._set(self.coef)
         else:

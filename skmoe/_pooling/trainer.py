@@ -13,7 +13,7 @@ from .._em.moves import HALVINGS, halves
 from .._em.problem import shallow_copy
 from .._em.progress import count
 from .._em.trainer import SURROGATE_PENALTY, Trainer
-from .._numerics.columns import SPARSE, effects_of
+from .._numerics.columns import SPARSE, StandardColumns, effects_of
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
@@ -90,7 +90,7 @@ class PooledTrainer(Trainer):
         self.source, self.columns = source, design
         start = partial(rows.started, data=data, n_experts=1)
         self.experts, self.likelihood = pooled_parts(
-            parts, source, design, data, start, parts.levels(design)
+            parts, source, design, data, start, parts.levels(parts.transformer, design)
         )
         self.experts.source = source
         weight = data.weight if data.subjects is None else data.subjects.row_weight
@@ -102,12 +102,11 @@ class PooledTrainer(Trainer):
         if self._see_the_same and basis is not None and len(basis) > MOST_COLUMNS:
             turned = self.experts.design[:, :-1]
             vars(data)["columns"] = components_of_turned(turned, basis, data.weight)
-        self.gate = PooledGate(
-            Z,
-            weight,
-            data.units if Z.shape[1] else None,
-            self.experts.columns if self._see_the_same and Z is design else None,
-        )
+        columns = self.experts.columns
+        if not (self._see_the_same and Z is design):
+            block = parts.levels(parts.gate.encoder, Z) if Z.shape[1] else None
+            columns = StandardColumns.of(Z, weight, data.units if Z.shape[1] else None, block)
+        self.gate = PooledGate(Z, weight, columns)
 
     _turned = None
 
@@ -480,7 +479,7 @@ class PooledTrainer(Trainer):
         best, best_state = problem.evidence, problem.state()
         for n_steps in self.effort.stretches:
             run = self._climb(problem, n_steps, tol or self.effort.tol)
-            is_settled = abs(problem.learn_alpha()) < SAME_ALPHA
+            is_settled = problem.learn_alpha() < SAME_ALPHA
             evidence = problem.evidence
             if evidence > best:
                 best, best_state = evidence, problem.state()

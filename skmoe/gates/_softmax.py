@@ -281,6 +281,16 @@ class SoftmaxGate(BaseGate):
     def _standardise(self, X):
         return standardised(X, *self._units)
 
+    def prior_precision(self):
+        """Curvature of the penalty in the weights of each column.
+
+        Returns
+        -------
+        precision : ndarray of shape (n_features,)
+            In the units of X.
+        """
+        return self.alpha * self._units[1] ** 2
+
     def _penalty(self):
         penalty = np.full(self.n_features_in_ + 1, float(self.alpha))
         penalty[-1] = 0.0

@@ -28,11 +28,12 @@ from sklearn.base import is_classifier
 
 from .._experts.fitting import split_last
 from .._experts.traits import column_names
-from .._numerics.columns import effects_of
+from .._numerics.columns import effects_of, groups_of_slopes
 from .._numerics.statistics import independent_columns
 from .._pooling.problem import INTERCEPT_PENALTY
 from .._reports.coefficients import levels_and_spread
 from .._reports.column_names import columns_of
+from .._tables.encoding import blocks_of_levels
 from ..gates import SoftmaxGate
 from ._estimates import OTHERWISE, Estimates, parameter_names
 
@@ -74,7 +75,7 @@ class PosteriorEstimates(Estimates):
         """
         half, inverse_root = self._laplace[:2]
         of_alpha = self._change_by_alpha()
-        of_alpha = np.outer(of_alpha, of_alpha)
+        of_alpha = of_alpha @ of_alpha.T
         if not is_robust:
             return half @ half.T + of_alpha
         root = self._prior_root() @ inverse_root
@@ -216,7 +217,7 @@ class PosteriorEstimates(Estimates):
         return notes + [NOT_NORMAL.format(of_parts)] * bool(names)
 
     def _change_by_alpha(self):
-        """Change of the parameters by a standard error of the logarithm of the gate's alpha.
+        """Changes by a standard error of the logarithm of each of the gate's precisions alpha.
 
         The fit moves by ``-V d(S^-1 v) / d log alpha``, v the gate's slopes. The evidence is near
         that of a Gamma distribution with ``gamma / 2`` for its shape, gamma the number of slopes
@@ -225,15 +226,18 @@ class PosteriorEstimates(Estimates):
         half, inverse_root, _ = self._laplace
         n_experts, n_columns = self.likelihood.n_experts, self.gate_columns.design.shape[1]
         if n_experts == 1 or n_columns == 1:
-            return np.zeros(len(half))
+            return np.zeros((len(half), 1))
         of_gate, of_shares = self._prior_root_of_gate()
         values = linalg.lstsq(np.hstack([of_gate, of_shares]), self.fitted()[-len(of_gate) :])[0]
-        is_slope = np.arange(len(values)) % n_columns < n_columns - 1
-        is_slope &= np.arange(len(values)) < of_gate.shape[1]
-        inverse_root = inverse_root[-len(values) :]
-        determined = np.sum(1 - (inverse_root[is_slope] ** 2).sum(axis=1))
-        change = half @ (inverse_root.T @ np.where(is_slope, values, 0.0))
-        return change * np.sqrt(2 / max(determined, 1.0))
+        inverse_root, changes = inverse_root[-len(values) :], []
+        block = blocks_of_levels(split_last(self.mixture.gate_)[0])
+        for group in groups_of_slopes(np.arange(n_columns) < n_columns - 1, block):
+            is_slope = np.zeros(len(values), dtype=bool)
+            is_slope[: of_gate.shape[1]] = np.resize(group, of_gate.shape[1])
+            determined = np.sum(1 - (inverse_root[is_slope] ** 2).sum(axis=1))
+            change = half @ (inverse_root.T @ np.where(is_slope, values, 0.0))
+            changes.append(change * np.sqrt(2 / max(determined, 1.0)))
+        return np.transpose(changes)
 
     def _of_floor(self):
         """Information about log-scales from the least error variance, which is in every row's."""
@@ -256,7 +260,8 @@ class PosteriorEstimates(Estimates):
         gate = split_last(self.mixture.gate_)[1]
         precision = np.full(self.gate_columns.design.shape[1], INTERCEPT_PENALTY)
         if isinstance(gate, SoftmaxGate):
-            precision[:-1] = gate.alpha
+            scale = self.gate_columns.from_raw[:-1, 1:].diagonal()
+            precision[:-1] = gate.prior_precision() / scale**2
         against_first, sd = _against_first(self.likelihood.n_experts), np.diag(precision**-0.5)
         if self.mixture.likelihood_.offset_var_ is None:
             of_gate = np.kron(against_first, sd)

@@ -59,8 +59,8 @@ def count(number, what="expert"):
     return f"{number} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def compared(criterion, values, chosen=None):
-    """A sentence about numbers of experts, of which the chosen one is first.
+def compared(criterion, values, chosen=None, what="expert"):
+    """A sentence about numbers of experts, or of ``what``, of which the chosen one is first.
 
     ``values`` are in nats over all rows, higher is better. ``chosen`` None is the best; a larger
     number that is better than the chosen one was so by no more than chance.
@@ -70,7 +70,7 @@ def compared(criterion, values, chosen=None):
     lead = {k: values[best] - values[k] for k in sorted(finite, key=values.get, reverse=True)}
     ahead = [f"{nats:.1f} of {k}" for k, nats in lead.items() if nats >= 0]
     behind = [f"{-nats:.1f} behind {k}" for k, nats in lead.items() if nats < 0]
-    said = f"{criterion}: {count(best)}"
+    said = f"{criterion}: {count(best, what)}"
     if not lead:
         return f"{said}, and no other number was tried."
     if ahead:

@@ -148,8 +148,13 @@ class Trainer:
         """What else was tried and by how much it lost, in sentences."""
         found = []
         if self.log_evidence is not None and len(self.log_evidence) > 1:
-            of_all_rows = {k: n_rows * value for k, value in self.log_evidence.items()}
-            found.append(compared("Evidence", of_all_rows))
+            regimes = self.regimes
+            if regimes is not None and regimes.were_compared:
+                said = compared("Evidence", regimes.support, regimes.n_regimes, "regime")
+            else:
+                of_all_rows = {k: n_rows * value for k, value in self.log_evidence.items()}
+                said = compared("Evidence", of_all_rows)
+            found.append(said)
         if self.number_scores is not None:
             tried = self.number_scores
             found.append(compared(tried.criterion, tried.values, tried.chosen))

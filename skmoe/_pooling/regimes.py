@@ -54,6 +54,11 @@ class Regimes:
         self.n_values, self.curve, self.rivals = n_values, curve, list(rivals)
         self.n_regimes = int(self.regime.max()) + 1
 
+    @property
+    def were_compared(self):
+        """Whether experts were tied, by the evidence for numbers of regimes."""
+        return self.n_regimes < len(self.regime) and len(self.support) > 1
+
     def named(self, names, order):
         """Names of the experts of each regime, a list of lists; by the first of each.
 

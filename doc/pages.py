@@ -13,11 +13,16 @@ from sphinx_gallery.scrapers import matplotlib_scraper
 from sphinx_gallery.utils import scale_image
 
 PHONE = 600  # pixels: pictures that are wider scroll on a phone, lest their text becomes too small
+NARROW = 5.6  # inches, for the pictures that are a little wider
 
 
 def scrape(block, block_vars, gallery_conf):
     """Save the pictures of a code block, and the first panel of those that have several."""
     figures = [plt.figure(number) for number in plt.get_fignums()]
+    for figure in figures:
+        width, height = figure.get_size_inches()
+        if NARROW < width <= 1.25 * NARROW:
+            figure.set_size_inches(NARROW, height)
     paths = block_vars["image_path_iterator"]
     n_before = len(paths)
     rst = matplotlib_scraper(block, block_vars, gallery_conf)

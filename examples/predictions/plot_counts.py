@@ -50,20 +50,20 @@ for k, (name, expert) in enumerate(moe.named_experts_.items()):
     )
 
 # %%
-# Left, calls per hour, marked by the expert with the largest responsibility, and the rates of both
-# experts. Right, the predicted number of calls in four hours from ten o'clock on, which has two
+# Above, calls per hour, marked by the expert with the largest responsibility, and the rates of both
+# experts. Below, the predicted number of calls in four hours from ten o'clock on, which has two
 # modes, beside what was observed in such shifts.
 
 owner = moe.responsibilities(X, calls, exposure=length).argmax(axis=1)
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(9, 4), layout="constrained"
+figure, (above, below) = plt.subplots(
+    2, 1, figsize=(5.6, 7), layout="constrained"
 )
 at = np.linspace(8, 20, 100)[:, None]
 for k, (marker, dash, color) in enumerate(
     [("o", "-", "C0"), ("^", "--", "C3")]
 ):
     rows = owner == k
-    left.plot(
+    above.plot(
         hour[rows],
         calls[rows] / length[rows],
         marker,
@@ -72,19 +72,19 @@ for k, (marker, dash, color) in enumerate(
         alpha=0.6,
         label=f"expert{k}",
     )
-    left.plot(at, moe.predict_experts(at)[:, k], dash, color="k", linewidth=2)
-left.set(xlabel="hour", ylabel="calls in an hour")
-left.legend(loc="upper right")
+    above.plot(at, moe.predict_experts(at)[:, k], dash, color="k", linewidth=2)
+above.set(xlabel="hour", ylabel="calls in an hour")
+above.legend(loc="upper right")
 
 count = np.arange(0, 160)
 shift = moe.predict_dist(
     np.full((len(count), 1), 10.0), exposure=np.full(len(count), 4.0)
 )
-right.bar(count, shift.pmf(count), width=1.0, color="0.7", label="predicted")
+below.bar(count, shift.pmf(count), width=1.0, color="0.7", label="predicted")
 like = (np.abs(hour - 10) < 1) & (length == 4)
-right.plot(
+below.plot(
     calls[like], np.full(like.sum(), -0.003), "k|", label="shifts like that"
 )
-right.set(xlabel="calls in four hours from ten o'clock", ylabel="probability")
-right.legend()
+below.set(xlabel="calls in four hours from ten o'clock", ylabel="probability")
+below.legend()
 plt.show()

@@ -50,14 +50,14 @@ moe = fits["log_normal"]
 print(moe.summary(X[train], price[train]))
 
 # %%
-# Left, flats of 1990 and later with the median and the central 90 %. Right, what a flat of 140
+# Above, flats of 1990 and later with the median and the central 90 %. Below, what a flat of 140
 # square metres may cost, by the year of its house: around 1970 there are two prices.
 
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(9, 4), layout="constrained"
+figure, (above, below) = plt.subplots(
+    2, 1, figsize=(5.6, 7), layout="constrained"
 )
 rows = year > 1990
-left.plot(
+above.plot(
     size[rows],
     price[rows],
     "o",
@@ -73,21 +73,21 @@ for likelihood, dash, color in [
     low, median, high = (
         fits[likelihood].predict_quantiles(grid, [0.05, 0.5, 0.95]).T
     )
-    left.plot(
+    above.plot(
         grid[:, 0], median, dash, color=color, linewidth=2.5, label=likelihood
     )
-    left.plot(grid[:, 0], low, dash, color=color, linewidth=1)
-    left.plot(grid[:, 0], high, dash, color=color, linewidth=1)
-left.axhline(0, color="k", linewidth=0.5)
-left.set(xlabel="size in square metres", ylabel="price in thousands")
-left.legend(loc="upper left")
+    above.plot(grid[:, 0], low, dash, color=color, linewidth=1)
+    above.plot(grid[:, 0], high, dash, color=color, linewidth=1)
+above.axhline(0, color="k", linewidth=0.5)
+above.set(xlabel="size in square metres", ylabel="price in thousands")
+above.legend(loc="upper left")
 
 amounts = np.linspace(1, 1200, 400)
 for at, dash in [(1930.0, ":"), (1970.0, "-"), (2010.0, "--")]:
     dist = moe.predict_dist(np.tile([140.0, at], (len(amounts), 1)))
-    right.plot(
+    below.plot(
         amounts, dist.pdf(amounts), dash, color="k", label=f"house of {at:.0f}"
     )
-right.set(xlabel="price in thousands", ylabel="density", xlim=(0, 1200))
-right.legend()
+below.set(xlabel="price in thousands", ylabel="density", xlim=(0, 1200))
+below.legend()
 plt.show()

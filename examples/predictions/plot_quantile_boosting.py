@@ -69,7 +69,7 @@ for name, (low, median, high) in zip(
 # over neighbouring patients, and dots are what was observed.
 
 figure, axes = plt.subplots(
-    1, 2, figsize=(9, 4), sharex=True, sharey=True, layout="constrained"
+    2, 1, figsize=(5.6, 7), sharex=True, sharey=True, layout="constrained"
 )
 for ax, (name, quantiles) in zip(axes, predicted.items(), strict=True):
     order = np.argsort(quantiles[:, 1])
@@ -86,6 +86,6 @@ for ax, (name, quantiles) in zip(axes, predicted.items(), strict=True):
         rows = kind[order]
         ax.plot(np.flatnonzero(rows), y[order][rows], ".", color=color, ms=5)
     ax.set_title(f"{name.replace('_', ' ')}: {inside.mean():.0%} inside")
-    ax.set_xlabel("patients, by predicted median")
-axes[0].set_ylabel("progression")
+    ax.set_ylabel("progression")
+axes[1].set_xlabel("patients, by predicted median")
 plt.show()

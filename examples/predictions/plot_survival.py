@@ -53,21 +53,21 @@ for name, mixture in (("with upper", moe), ("without", as_seen)):
     )
 
 # %%
-# Left, the patients, and the median time of each expert at the marker 0. Right, the probability of
+# Above, the patients, and the median time of each expert at the marker 0. Below, the probability of
 # no relapse for three patients on the dose 3. Where the marker leaves the regime open, the curve
 # falls in two steps, which no single distribution of its kind has.
 
 is_censored = np.isinf(upper)
 resp = moe.responsibilities(X, y, upper=upper)
 late = np.argmax([expert.coef_[0] for expert in moe.experts_])
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(10, 4), layout="constrained"
+figure, (above, below) = plt.subplots(
+    2, 1, figsize=(5.6, 7), layout="constrained"
 )
 for rows, marker_style, label in (
     (~is_censored, "o", "relapse"),
     (is_censored, "^", "censored: later than that"),
 ):
-    points = left.scatter(
+    points = above.scatter(
         dose[rows],
         y[rows],
         c=resp[rows, late],
@@ -82,12 +82,12 @@ for rows, marker_style, label in (
     )
 doses = np.column_stack([np.linspace(0, 4, 50), np.zeros(50)])
 for k, style in ((late, "-"), (1 - late, "--")):
-    left.plot(
+    above.plot(
         doses[:, 0], np.exp(moe.predict_experts(doses)[:, k]), f"k{style}"
     )
-left.set(xlabel="dose", ylabel="months", yscale="log", ylim=(0.8, 80))
-left.legend(loc="upper left", fontsize="small")
-figure.colorbar(points, ax=left, label="responsibility, regime that responds")
+above.set(xlabel="dose", ylabel="months", yscale="log", ylim=(0.8, 80))
+above.legend(loc="upper left", fontsize="small")
+figure.colorbar(points, ax=above, label="responsibility, regime that responds")
 
 months = np.linspace(0, 40, 200)
 patients = np.array([[3.0, -1.5], [3.0, 0.0], [3.0, 1.5]])
@@ -96,11 +96,11 @@ curves = np.stack([dist.sf(month) for month in months], axis=1)
 for curve, patient, style in zip(
     curves, patients, ("C0--", "k-", "C3-."), strict=True
 ):
-    right.plot(months, curve, style, label=f"marker {patient[1]:g}")
-right.set(
+    below.plot(months, curve, style, label=f"marker {patient[1]:g}")
+below.set(
     xlabel="months", ylabel="probability of no relapse so far", ylim=(0, 1)
 )
-right.legend()
+below.legend()
 plt.show()
 
 # %%
@@ -108,7 +108,7 @@ plt.show()
 # knows no regimes. The rate of relapses of the mixture falls after three months, while those of
 # both regimes still rise: most who relapse soon have done so, and leave the others behind.
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+figure, axes = plt.subplots(2, 1, figsize=(5.6, 7), layout="constrained")
 SurvivalDisplay.from_estimator(
     moe, X, y, upper=upper, target_name="months", ax=axes[0]
 )

@@ -43,17 +43,17 @@ summary = best.summary(X, y)
 print(summary)
 
 # %%
-# On the left the criteria, on the right the coefficients of both experts with their intervals of
+# Above the criteria, below the coefficients of both experts with their intervals of
 # 95 %. In one group countries with longer lives and larger incomes stayed ahead. In the other
 # neither column tells what came, and the errors are larger, by the difference of ``log_scale``. The
 # gate says that countries with short lives in 1977 were likely to be of the second.
 
 frame = summary.to_frame()
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(7.5, 3.8), layout="constrained", width_ratios=[1, 1]
+figure, (above, below) = plt.subplots(
+    2, 1, figsize=(5.6, 6), layout="constrained"
 )
-ExpertSelectionDisplay.from_selection(selection, ax=left)
-left.legend(loc="upper right", fontsize="small")
+ExpertSelectionDisplay.from_selection(selection, ax=above)
+above.legend(loc="upper right", fontsize="small")
 
 columns = X.columns.to_numpy()
 for k, (name, marker) in enumerate(
@@ -62,7 +62,7 @@ for k, (name, marker) in enumerate(
     part = frame.loc[name].loc[columns]
     places = np.arange(len(columns)) + 0.2 * (k - 0.5)
     reach = part["upper"] - part["estimate"]
-    right.errorbar(
+    below.errorbar(
         part["estimate"],
         places,
         xerr=reach,
@@ -73,14 +73,14 @@ for k, (name, marker) in enumerate(
         markerfacecolor="k" if k == 0 else "w",
         label=name,
     )
-right.axvline(0, color="0.5", linewidth=1)
-right.set(
+below.axvline(0, color="0.5", linewidth=1)
+below.set(
     yticks=np.arange(len(columns)),
     yticklabels=columns,
     xlabel="coefficient",
     ylim=(1.6, -0.6),
 )
-right.legend(loc="lower right")
+below.legend(loc="lower right")
 plt.show()
 
 # %%

@@ -43,7 +43,7 @@ for name, moe in mixtures.items():
         for note in moe.expert_report(X, tables[name]).notes
         if "regime" in note
     ]
-    print(f"{name}:", *notes or ["no note"], sep="\n  ")
+    print(f"{name}:", *notes or ["no note"], sep="\n- ")
 
 # %%
 # Points have the colour of the regime that is most responsible for them. The experts of heavy tails

@@ -53,12 +53,12 @@ print(
 )
 
 # %%
-# Left, the visits, one line for each patient, solid for responders, and the two experts. Right,
+# Above, the visits, one line for each patient, solid for responders, and the two experts. Below,
 # the estimated probabilities of responding: clear for most patients with ``subject``, ambiguous for
 # most visits without it.
 
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(9, 4), layout="constrained"
+figure, (above, below) = plt.subplots(
+    2, 1, figsize=(5.6, 7), layout="constrained"
 )
 for i in range(n_patients):
     rows, is_one = patient == i, found[i] > 0.5
@@ -67,22 +67,22 @@ for i in range(n_patients):
         if is_one
         else {"color": "C0", "linestyle": ":"}
     )
-    left.plot(dose[rows], effect[rows], linewidth=0.8, alpha=0.6, **style)
+    above.plot(dose[rows], effect[rows], linewidth=0.8, alpha=0.6, **style)
 for k, line in enumerate(together.experts_):
-    left.plot(dose[:n_visits], line.predict(X[:n_visits]), "k", linewidth=3)
+    above.plot(dose[:n_visits], line.predict(X[:n_visits]), "k", linewidth=3)
     end = line.predict([[5.0]])[0]
-    left.annotate(
+    above.annotate(
         "responds" if k == responder else "does not",
         (5, end),
         (5.1, end),
         va="center",
     )
-left.set(xlabel="dose", ylabel="effect", xlim=(0, 6.6))
+above.set(xlabel="dose", ylabel="effect", xlim=(0, 6.6))
 
 bins = np.linspace(0, 1, 21)
-right.hist(found, bins, color="C3", alpha=0.6, label="patients, as subjects")
+below.hist(found, bins, color="C3", alpha=0.6, label="patients, as subjects")
 share = np.full(by_visit.size, 1 / n_visits)
-right.hist(
+below.hist(
     by_visit.ravel(),
     bins,
     weights=share,
@@ -91,6 +91,6 @@ right.hist(
     linewidth=2,
     label="visits on their own (sixths)",
 )
-right.set(xlabel="probability of a responder", ylabel="patients")
-right.legend(loc="upper center")
+below.set(xlabel="probability of a responder", ylabel="patients")
+below.legend(loc="upper center")
 plt.show()

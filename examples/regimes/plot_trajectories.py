@@ -66,11 +66,11 @@ known = subject_effects(moe, seen, tests, subject=who)
 print(known.to_frame().round(2))
 
 # %%
-# Left, the children by their regime, and the line of each regime with the band of 80 % of its
-# children. Right, what is predicted of Ada and Ben, with intervals of 80 %.
+# Above, the children by their regime, and the line of each regime with the band of 80 % of its
+# children. Below, what is predicted of Ada and Ben, with intervals of 80 %.
 
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(9, 4), sharey=True, layout="constrained"
+figure, (above, below) = plt.subplots(
+    2, 1, figsize=(5.6, 8), sharex=True, layout="constrained"
 )
 grid = pd.DataFrame({"year": np.linspace(0, 5, 51)})
 resp = moe.responsibilities(X, score, subject=child)[:: len(years)]
@@ -78,24 +78,26 @@ lines = moe.predict_experts(grid)
 effects = np.column_stack([np.ones(len(grid)), grid["year"]])
 for k, color in enumerate(["C0", "C3"]):
     for i in np.flatnonzero(resp.argmax(axis=1) == k):
-        left.plot(years, score[child == i], color=color, lw=0.5, alpha=0.4)
+        above.plot(years, score[child == i], color=color, lw=0.5, alpha=0.4)
     of_children = moe.likelihood_.covariance_[k]
     std = np.sqrt(np.einsum("ni,ij,nj->n", effects, of_children, effects))
     low, high = lines[:, k] - 1.28 * std, lines[:, k] + 1.28 * std
-    left.fill_between(grid["year"], low, high, color=color, alpha=0.2)
+    above.fill_between(grid["year"], low, high, color=color, alpha=0.2)
     share = moe.gate_.proportions_[k]
-    left.plot(grid["year"], lines[:, k], color, lw=3, label=f"{share:.0%}")
-left.set(xlabel="year", ylabel="score", title="two regimes")
-left.legend(title="of the children", loc="upper left")
+    above.plot(grid["year"], lines[:, k], color, lw=3, label=f"{share:.0%}")
+above.set(ylabel="score", title="two regimes")
+above.legend(title="of the children", loc="upper left")
 
 later = pd.DataFrame({"year": np.linspace(1, 5, 41)})
 for name, color in (("Ada", "C0"), ("Ben", "C3")):
     dist = known.predict_dist(later, [name] * len(later))
     low, high = dist.interval(0.8)
-    right.fill_between(later["year"], low, high, color=color, alpha=0.2)
-    right.plot(later["year"], dist.mean(), color, label=name)
+    below.fill_between(later["year"], low, high, color=color, alpha=0.2)
+    below.plot(later["year"], dist.mean(), color, label=name)
     own = [i for i, each in enumerate(who) if each == name]
-    right.plot(seen["year"].iloc[own], np.take(tests, own), "o", color=color)
-right.set(xlabel="year", title="two tests, and the years after")
-right.legend(loc="upper left")
+    below.plot(seen["year"].iloc[own], np.take(tests, own), "o", color=color)
+below.set(
+    xlabel="year", ylabel="score", title="two tests, and the years after"
+)
+below.legend(loc="upper left")
 plt.show()

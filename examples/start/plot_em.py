@@ -47,7 +47,7 @@ print(moe.coefficients())
 print(moe.summary(X, flow))
 
 # %%
-# Left, the lines of the experts, and rows by their responsibilities. Right, the objective of EM
+# Above, the lines of the experts, and rows by their responsibilities. Below, the objective of EM
 # from one start, halves of the rows: it rises in every iteration, until it changes by less than
 # ``tol``. ``fit`` tries ten starts by default, and goes on from the best.
 
@@ -61,19 +61,19 @@ one_start = MixtureOfExpertsRegressor(
 ).fit(X, flow)
 grid = np.linspace(0, 10, 200)[:, None]
 responsibilities = moe.responsibilities(X, flow)
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(7.2, 3.2), layout="constrained"
+figure, (above, below) = plt.subplots(
+    2, 1, figsize=(5.6, 6), layout="constrained"
 )
-left.scatter(speed, flow, c=responsibilities[:, 0], cmap="coolwarm", s=10)
+above.scatter(speed, flow, c=responsibilities[:, 0], cmap="coolwarm", s=10)
 for k, colour in enumerate(("#b40426", "#3b4cc0")):
     gate = moe.gate_proba(grid)[:, k]
     line = np.where(gate > 0.02, moe.predict_experts(grid)[:, k], np.nan)
-    left.plot(grid, line, color=colour, label=f"expert{k}")
-left.set(xlabel="speed", ylabel="flow")
-left.legend()
+    above.plot(grid, line, color=colour, label=f"expert{k}")
+above.set(xlabel="speed", ylabel="flow")
+above.legend()
 bounds = one_start.lower_bounds_
-right.plot(np.arange(1, len(bounds) + 1), bounds, "o-", markersize=3)
-right.set(xlabel="iteration", ylabel="objective, per row")
+below.plot(np.arange(1, len(bounds) + 1), bounds, "o-", markersize=3)
+below.set(xlabel="iteration", ylabel="objective, per row")
 plt.show()
 
 # %%

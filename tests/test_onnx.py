@@ -367,6 +367,13 @@ def test_table_with_strings_and_missing_values_is_encoded(table):
     check_classifier(MixtureOfExpertsClassifier(n_experts=2, **QUICK).fit(X, y > 0.5), X)
 
 
+def test_a_mixture_of_a_table_that_has_grown(table):
+    X, y = table
+    moe = MixtureOfExpertsRegressor(n_experts=2, training="em", **QUICK).fit(X, y)
+    new = X[:40].assign(a=np.linspace(5, 9, 40))
+    check_regressor(moe.add_expert(new, 5 - new["a"], replay=(X[40:80], y[40:80])), X)
+
+
 def test_unknown_category_is_that_of_the_mixture(table):
     X, y = table
     moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y)

@@ -101,10 +101,13 @@ class Parser:
     def _exact(self, alias, model, inputs, name="variable"):
         return self.declare(alias, model, inputs, name, DoubleTensorType)
 
-    def head(self, transformers):
-        """What transformers, one after the other, make of the columns: a list of variables."""
-        variables = self.inputs
+    def head(self, transformers, variables=None):
+        """What transformers, one after the other, make of variables, None the columns: a list."""
+        variables = self.inputs if variables is None else variables
         for transformer in transformers:
+            if isinstance(transformer, FrozenEstimator):  # in experts that were added
+                variables = self.head(steps_of(transformer.estimator), variables)
+                continue
             key = (id(transformer), *(each.full_name for each in variables))
             if key not in self._seen:
                 self._seen[key] = self._transformed(transformer, variables)

@@ -143,9 +143,7 @@ class Clones:
             labels = shares = found.resp
         if trainer.densities.gate is not None or not self._pays(without, found):
             return found  # a second gate is no second chance
-        light = trainer.densities.gated(
-            names, means, self._light_gate, PENALTIES, found.shares
-        )
+        light = trainer.densities.gated(names, means, self._light_gate, PENALTIES, found.shares)
         team.gate_gain = Specialisation.of(light.log_density, found.log_density, data.weight)
         takes_light = not team.gate_gain.kept and self._pays(without, light)
         return light if takes_light else found

@@ -6,12 +6,13 @@ whoever asks. Updates make a new model of an old one; see ``_updates/``.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from ._data import Subjects, known_experts, only_known
 from ._experts.fitting import split_last
-from ._experts.own_density import own_distribution
+from ._experts.own_density import own_distribution, predicts_mean
 from ._experts.prediction import (
     LastTransformed,
     columns_seen,
@@ -92,6 +93,12 @@ class Model(ABC):
         own = self.likelihood.own_density_
         return list(map(has_own_density, self.experts)) if own is None else own.tolist()
 
+    @cached_property
+    def _predicts_other(self):
+        """Whether each expert predicts something else than the mean that a stack takes."""
+        is_stack = self.likelihood.own_density_ is not None and self.prediction_shape == ()
+        return [is_stack and not predicts_mean(each) for each in self.experts]
+
     def expert_predictions(self, X, routes=None, instead=None):
         """Predictions (n, k, ...) for each route; without routes, of every expert for every row.
 
@@ -114,6 +121,8 @@ class Model(ABC):
             if rows is None and is_stack_of(expert, before):
                 return stacked_prediction(expert, predictions[:, :k])
             asked, seen = expert, take_rows(X, rows)
+            if self._predicts_other[k]:
+                return own_distribution(expert, seen, self.likelihood.floor_).mean()
             if rows is None and not has_own_density(expert):
                 asked, seen = self._behind(k, X)
             prediction = expert_prediction(self.names[k], asked, seen, shape, self.classes)

@@ -41,7 +41,7 @@ def skewed(n, seed):
     return X, np.exp(X[:, 0] + 0.5 * np.exp(X[:, 1]) * rng.normal(size=n))
 
 
-class OfLogarithm(RegressorMixin, BaseEstimator):
+class LogLine(RegressorMixin, BaseEstimator):
     """Log-normal, whose scale is from a small tree of the squared errors of logarithms."""
 
     def fit(self, X, y, sample_weight=None):
@@ -50,6 +50,8 @@ class OfLogarithm(RegressorMixin, BaseEstimator):
         self.square_ = DecisionTreeRegressor(max_depth=3, min_samples_leaf=20).fit(X, squares)
         return self
 
+
+class OfLogarithm(LogLine):
     def pred_dist(self, X):
         scale = np.sqrt(self.square_.predict(X))
         return stats.lognorm(scale, scale=np.exp(self.line_.predict(X)))
@@ -77,6 +79,30 @@ class OfDistribution(Ridge):
         mean = self.predict(X)[:, None] + np.array([-1.0, 1.0])
         components = GaussianComponents(mean, np.array([0.2, 0.2]))
         return MixtureDistribution(np.full(mean.shape, 0.5), components)
+
+
+class OfQuantiles(LogLine):
+    """The same as quantiles; ``predict`` is the median."""
+
+    def __init__(self, factor=1.0):
+        self.factor = factor
+
+    def predict(self, X, quantiles=0.5):
+        return self._quantiles(X, np.reshape(quantiles, -1)).reshape(len(X), *np.shape(quantiles))
+
+    def _quantiles(self, X, levels):
+        scale = self.factor * np.sqrt(self.square_.predict(X))[:, None]
+        return np.exp(self.line_.predict(X)[:, None] + scale * stats.norm.ppf(levels))
+
+
+class OfAlphas(OfQuantiles):
+    """The same in another package's words."""
+
+    def predict(self, X):
+        return self._quantiles(X, 0.5)[:, 0]
+
+    def predict_quantiles(self, X, alpha=None):
+        return self._quantiles(X, alpha)
 
 
 class Counting(Ridge):
@@ -236,6 +262,55 @@ def test_an_infinite_density_is_not_used():
     moe = stack(Pole(), Ridge(), cv=3).fit(X, y)
     assert not moe.likelihood_.own_density_.any()
     assert np.isfinite(moe.oof_score_)
+
+
+# Quantiles -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [OfQuantiles, OfAlphas])
+def test_quantiles_make_a_density(kind):
+    (X, y), (X_new, y_new) = skewed(500, 0), skewed(2000, 1)
+    told, known = (each().fit(X, y) for each in (kind, OfLogarithm))
+    distribution = own_distribution(told, X_new, 1e-6)
+    of_log = known.pred_dist(X_new)
+    # Beyond the outermost of twenty quantiles the tails are guessed.
+    assert distribution.logpdf(y_new).mean() > of_log.logpdf(y_new).mean() - 0.05
+    levels = np.linspace(0.1, 0.9, 9)
+    distances = of_log.cdf(distribution.ppf(levels).T) - levels[:, None]
+    # Kernels reach below the lowest quantiles of strong skew.
+    assert np.abs(distances).max() < 0.07
+    moe = stack(kind(), Ridge()).fit(X, y)
+    assert moe.likelihood_.own_density_[0]
+    assert moe.log_density(X_new, y_new).mean() > of_log.logpdf(y_new).mean() - 0.1
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-3])
+@pytest.mark.parametrize("kind", [OfQuantiles, OfAlphas])
+def test_the_mean_of_a_stack_is_that_of_its_density(kind, factor):
+    X, y = skewed(300, 0)
+    moe = stack(make_pipeline(StandardScaler(), kind(factor)), Ridge()).fit(X, y)
+    assert moe.likelihood_.own_density_[0] == (factor == 1)  # much too narrow ones are not used
+    predicted, of_experts = moe.predict(X), moe.predict_experts(X)
+    assert_allclose(predicted, moe.predict_dist(X).mean(), rtol=1e-9)
+    assert_allclose(predicted, (moe.gate_proba(X) * of_experts).sum(axis=1), rtol=1e-9)
+    mean = own_distribution(moe.experts_[0], X, moe.likelihood_.floor_).mean()
+    assert_allclose(of_experts[:, 0], mean, rtol=1e-9)
+    combination = moe.experts_[2].final_estimator_
+    assert_allclose(of_experts[:, 2], combination.predict(of_experts[:, :2]), rtol=1e-9)
+    if factor == 1:
+        assert (mean > 1.02 * moe.experts_[0].predict(X)).mean() > 0.8  # than the median
+
+
+def test_quantile_forests_have_a_density():
+    RandomForestQuantileRegressor = pytest.importorskip(
+        "quantile_forest"
+    ).RandomForestQuantileRegressor
+    (X, y, _), (X_new, y_new, _) = two_branches(400, 0), two_branches(1000, 1)
+    forest = RandomForestQuantileRegressor(50, min_samples_leaf=20, random_state=0)
+    moe = stack(forest, Ridge(), cv=3).fit(X, y)
+    assert moe.likelihood_.own_density_[0]
+    without = stack(RandomForestRegressor(50, min_samples_leaf=20), Ridge(), cv=3).fit(X, y)
+    assert moe.log_density(X_new, y_new).mean() > without.log_density(X_new, y_new).mean() + 0.1
 
 
 # Spikes --------------------------------------------------------------------------------------

@@ -10,8 +10,15 @@ from ..distributions import (
     MixtureDistribution,
     NestedComponents,
     ScipyComponents,
+    StudentTComponents,
 )
 from .traits import has_oob_prediction, offers, step_inside
+
+# Chosen by the log-density of quantile forests on small tables, and of known distributions.
+LEVELS = ((np.arange(20) + 0.5) / 20).tolist()  # of the quantiles that a density is made of
+DF = 5.0  # of the kernels at these
+HALF = [5, 14]  # numbers of the quantiles that half of the mass is between
+NARROWEST = 0.15  # of the kernels, in distances between these
 
 
 def tells_density(estimator):
@@ -34,9 +41,8 @@ def own_distribution(estimator, X, floor):
     Components of a standard deviation below ``floor`` are Gaussian ones of that: where targets are
     rounded or repeat, a spike would have whatever density.
     """
-    while (tell := _teller(estimator)) is None:
-        estimator, X = step_inside(estimator, X)
-    distribution = tell(estimator, X, floor)
+    estimator, X = _inside(estimator, X)
+    distribution = _teller(estimator)(estimator, X, floor)
     if distribution.discrete or distribution.components.has_atoms:
         raise ValueError(
             f"{type(estimator).__name__} gives single values a probability, which cannot be "
@@ -46,15 +52,36 @@ def own_distribution(estimator, X, floor):
     return _without_spikes(distribution, floor)
 
 
+def predicts_mean(estimator):
+    """Whether ``predict`` is the mean of the distribution, if it tells any."""
+    if not tells_density(estimator):
+        return True
+    return _teller(_inside(estimator, None)[0]) in (_as_it_is, _of_deviation)
+
+
+def _inside(estimator, X):
+    """What ``_teller`` knows in a search or Pipeline, and X as it sees it."""
+    while _teller(estimator) is None:
+        estimator, X = step_inside(estimator, X)
+    return estimator, X
+
+
 def _teller(estimator):
     """What makes its distribution of an estimator, X and the floor; None where it has none."""
     if offers(estimator, "predict_dist"):
-        return lambda estimator, X, _: estimator.predict_dist(X)
+        return _as_it_is
     if offers(estimator, "pred_dist"):
-        return lambda estimator, X, _: _of_scipy(estimator.pred_dist(X))
-    if offers(estimator, "predict") and "return_std" in signature(estimator.predict).parameters:
-        return _of_deviation
+        return _of_scipy
+    for method in ("predict", "predict_quantiles"):
+        if offers(estimator, method):
+            for name in signature(getattr(estimator, method)).parameters:
+                if (method, name) in ARGUMENTS:
+                    return ARGUMENTS[method, name]
     return None
+
+
+def _as_it_is(estimator, X, _):
+    return estimator.predict_dist(X)
 
 
 def _of_deviation(estimator, X, floor):
@@ -63,8 +90,36 @@ def _of_deviation(estimator, X, floor):
     return MixtureDistribution(np.ones((len(mean), 1)), components)
 
 
-def _of_scipy(distribution):
+def _of_quantiles(estimator, X, floor):
+    return _between(estimator.predict(X, quantiles=LEVELS), floor)
+
+
+def _of_alphas(estimator, X, floor):
+    return _between(estimator.predict_quantiles(X, alpha=LEVELS), floor)
+
+
+ARGUMENTS = {
+    ("predict", "return_std"): _of_deviation,
+    ("predict", "quantiles"): _of_quantiles,
+    ("predict_quantiles", "alpha"): _of_alphas,
+}
+
+
+def _between(quantiles, floor):
+    """A kernel at each of the quantiles (n, len(LEVELS)), as wide as they are apart there."""
+    quantiles = np.sort(np.asarray(quantiles, dtype=np.float64), axis=1)
+    padded = np.pad(quantiles, ((0, 0), (1, 1)), mode="edge")
+    apart = padded[:, 2:] - padded[:, :-2]
+    apart[:, 1:-1] *= 0.5
+    middle = np.diff(quantiles[:, HALF], axis=1)
+    least = np.maximum(NARROWEST * middle, floor)
+    components = StudentTComponents(quantiles, np.maximum(apart, least), DF)
+    return MixtureDistribution(np.full(quantiles.shape, 1 / len(LEVELS)), components)
+
+
+def _of_scipy(estimator, X, _):
     """Of a frozen distribution of SciPy, or of NGBoost, which keeps one as ``dist``."""
+    distribution = estimator.pred_dist(X)
     if not isinstance(distribution, rv_frozen):
         distribution = distribution.dist
     kwds = {name: _column(value) for name, value in distribution.kwds.items()}

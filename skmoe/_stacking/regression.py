@@ -78,8 +78,9 @@ class RegressionDensities(Densities):
         likelihood = self.likelihood
         likelihood.scale_ = self.units.unit * parameters.scales(floor)
         likelihood.df_ = np.full(means.shape[1], parameters.df)
-        likelihood.own_density_ = np.isin(np.arange(means.shape[1]), list(self.own))
-        likelihood.scale_[likelihood.own_density_] = np.nan
+        if self.parts.is_list:
+            likelihood.own_density_ = np.isin(np.arange(means.shape[1]), list(self.own))
+            likelihood.scale_[likelihood.own_density_] = np.nan
         likelihood.scale_model_ = self.sizes
         return likelihood, *posterior_of(parameters, rows, floor), objective, converged
 

@@ -53,9 +53,9 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
     if trainer.log_evidence is not None:
         mixture.log_evidence_ = trainer.log_evidence
     if trainer.averaging is not None:
-        one, weight = trainer.averaging.one, trainer.averaging.weight
-        mixture.model_weights_ = {1: weight, len(model.experts): 1 - weight}
-        mixture._one_expert = trainer.parts.first(1, is_gated=False).model(one, trainer.settings)[0]
+        other, parts = trainer.averaging.other, trainer.parts.first(1, is_gated=False)
+        mixture.model_weights_ = trainer.averaging.weights
+        mixture._beside = parts.model(other, trainer.settings)[0], trainer.averaging.weight
     if trainer.specialisation is not None:
         mixture.specialisation_ = trainer.specialisation
     mixture.n_iter_ = len(run.objectives)

@@ -107,10 +107,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         densities pay for every row that the gate sends to the wrong expert.
     model_averaging : "auto" or bool, default="auto"
         Whether predictions and densities average over one expert and the number that the evidence
-        chose, by weights from the evidence. "auto" is where experts are pooled on rows of a weight
-        below 130, True also where it is more. Experts, gate, reports and effects are those of the
-        number that was chosen. It changes nothing where ``n_experts`` is given, or where the
-        evidence is clear; see :ref:`model_averaging`.
+        chose, by weights from the evidence; of one expert of classes, over its prior variance and
+        1. "auto" is where experts are pooled on rows of a weight below 130, True also where it is
+        more. Experts, gate, reports and effects are those of the number that was chosen. It changes
+        nothing where ``n_experts`` is given or the evidence is clear; see :ref:`model_averaging`.
     n_init : int, default=10
         Number of starts. Each gets ten EM iterations with linear experts, the five best get
         fifty more, and the best of these goes on. Where fewer than three led to the best, as many
@@ -163,8 +163,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Only where experts are pooled: for each number of experts that was tried, the highest
         ``lower_bound_`` with the weights of the gate integrated out, by Laplace's approximation;
         before any experts are tied. Of rows that are not in memory, the number that was kept alone.
-    model_weights_ : dict of int to float
-        Only where predictions average over two numbers of experts: the weight of each.
+    model_weights_ : dict
+        Only where predictions average over two numbers of experts: the weight of each. Of one
+        expert of classes that of a learned prior variance, and that of "unit variance".
     specialisation_ : Specialisation
         Only where clones beside a generalist, or EM in place of a stack, were tried: the mean
         out-of-fold log-densities ``score_without`` and ``score_with`` them, their

@@ -372,12 +372,11 @@ class FittedMixture:
 
     @property
     def _predictive(self):
-        """What predictions are of: the Model, or an Average of it and one expert."""
-        one = vars(self).get("_one_expert")
-        if one is None:
+        """What predictions are of: the Model, or an Average of it and another."""
+        other, weight = vars(self).get("_beside", (None, 0.0))
+        if other is None:
             return self._model
-        of_one = self.model_weights_[1]
-        return Average((self._model, replace(one)), (1 - of_one, of_one))
+        return Average((self._model, replace(other)), (1 - weight, weight))
 
     def _active_top_k(self):
         """Experts that a row keeps, as a model takes it: none where ``top_k`` is of all clones."""

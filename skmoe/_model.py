@@ -44,7 +44,7 @@ OF_ONE_FIT = (
     "_oof_top_k",
     "log_evidence_",
     "model_weights_",
-    "_one_expert",
+    "_beside",
     "specialisation_",
     "n_regimes_",
     "regimes_",

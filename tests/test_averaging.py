@@ -159,7 +159,9 @@ def test_rows_and_evidence_decide(wanted, n_rows, gap, expected):
 
     best, one = Problem(2, gap / n_rows - 1.0), Problem(1, -1.0)
     settings = Settings.of(MixtureOfExpertsRegressor(model_averaging=wanted))
-    found = averaging(best, lambda: one, n_rows) if settings.averages(n_rows) else None
+    found = (
+        averaging(best, lambda learns_variances: one, n_rows) if settings.averages(n_rows) else None
+    )
     assert (None if found is None else found.weight) == (expected and pytest.approx(expected))
 
 
@@ -203,6 +205,55 @@ def test_probabilities_of_classes():
     np.testing.assert_allclose(moe.predict_proba(NEW), expected, rtol=2e-4)
     labels = np.ones(len(NEW), dtype=int)
     np.testing.assert_allclose(moe.log_density(NEW, labels), np.log(expected[:, 1]), rtol=2e-4)
+
+
+def classes_of_one_line(n, slope=1.0, *, seed=0):
+    """Rows of two classes."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2))
+    return X, (slope * X[:, 0] > rng.logistic(size=n)).astype(int)
+
+
+def log_evidence_of_one_column(x, y, variance):
+    """By quadrature; an intercept has the variance 100."""
+    slope, intercept = np.meshgrid(np.linspace(-40, 40, 1601), np.linspace(-15, 15, 401))
+    value = stats.norm.logpdf(slope, scale=np.sqrt(variance)) + stats.norm.logpdf(
+        intercept, scale=10
+    )
+    standard = (x - x.mean()) / x.std()
+    for each, label in zip(standard, 2 * y - 1, strict=True):
+        value += special.log_expit(label * (intercept + slope * each))
+    return special.logsumexp(value) + np.log(80 / 1600 * 30 / 400)
+
+
+@pytest.mark.parametrize("slope", [1.5, 6.0])
+def test_one_expert_of_classes_averages_over_its_prior_variance(slope):
+    X, y = classes_of_one_line(40, slope)
+    X = X[:, :1]
+    moe, alone, one = fits(MixtureOfExpertsClassifier(**QUICK), X, y)
+    assert len(moe.experts_) == 1
+    learned = moe.likelihood_.shared_var_[0, 0]
+    ahead = log_evidence_of_one_column(X[:, 0], y, learned)
+    ahead -= log_evidence_of_one_column(X[:, 0], y, 1.0)
+    of_one = 1 / (1 + np.exp(ahead - 1))
+    # The bounds of both are a few hundredths of a nat below the evidence.
+    expected = {1: 1 - of_one, "unit variance": of_one}
+    assert moe.model_weights_ == pytest.approx(expected, abs=0.03)
+    assert "a learned prior variance of the slopes and 1, with" in " ".join(str(moe.plan_).split())
+    np.testing.assert_allclose(alone.predict_proba(X), one.predict_proba(X), atol=1e-6)
+    # What is not alone is between one expert and what the prior of variance 1 holds back.
+    log_odds = [np.abs(special.logit(each.predict_proba(X)[:, 1])).mean() for each in (moe, alone)]
+    assert (log_odds[0] < log_odds[1]) == (learned > 1)
+
+
+def test_large_slopes_and_none_are_not_held_at_the_unit_variance():
+    moe = MixtureOfExpertsClassifier(**QUICK).fit(*classes_of_one_line(100, 1e3))
+    assert not hasattr(moe, "model_weights_")
+    X = np.random.default_rng(0).normal(size=(100, 12))
+    y = np.arange(100) % 3
+    moe = MixtureOfExpertsClassifier(**QUICK).fit(X, y)
+    assert not hasattr(moe, "model_weights_")
+    np.testing.assert_allclose(moe.predict_proba(X), 1 / 3, atol=0.1)
 
 
 def test_counts():

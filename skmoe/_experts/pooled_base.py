@@ -43,6 +43,7 @@ class Pooled(ABC):
 
     y_scale = np.ones(1)
     is_one_expert = has_scales = can_be_wider = False
+    averages_variances = False  # whether predictions of one expert are over its and 1
     can_be_tied, ties, slope_variances = True, None, (1.0,)
 
     def stand_on(self, X, weight, shared_columns=(), units=None, block=None):

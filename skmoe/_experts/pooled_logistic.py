@@ -186,7 +186,7 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         After ``begin``.
     """
 
-    can_be_tied = False
+    can_be_tied, averages_variances = False, True
 
     def __init__(self, X, y, weight, *, classes, units=None, block=None):
         super().__init__(X, y, weight, 1, classes=classes, units=units)

@@ -106,6 +106,7 @@ class PooledInSteps(Pooled):
 
     n_pooled = 1
     first_size = largest_size = 1.0
+    learns_variances = True
     tau = property(lambda self: self.posterior.tau)
     rho = property(lambda self: self.posterior.rho)
 
@@ -202,7 +203,7 @@ class PooledInSteps(Pooled):
             for old, new in zip((now.gram, now.cross), sums, strict=True)
         )
         tau, rho = now.tau, now.rho
-        if learns:
+        if learns and self.learns_variances:
             coefficients, tau, rho = self._learn_variances(gram, cross, tau, rho, self._learned)
         else:
             coefficients = posteriors(gram, cross, tau, rho, self.ties, self.levels)

@@ -153,11 +153,11 @@ def own_experts(model):
 
 def averaged(mixture):
     """The mixtures that predictions average over and their weights, pairs in a list."""
-    one = vars(mixture).get("_one_expert")
-    if one is None:
+    other, weight = vars(mixture).get("_beside", (None, 0.0))
+    if other is None:
         return [(mixture, 1.0)]
-    twin, weight = copy.copy(mixture), mixture.model_weights_[1]
-    twin._set_model(one)
+    twin = copy.copy(mixture)
+    twin._set_model(other)
     return [(mixture, 1 - weight), (twin, weight)]
 
 

@@ -25,7 +25,8 @@ from .ways import choose_training
 
 AS_GOOD = "where its out-of-fold log-density is as high"
 AVERAGES = (
-    "Predictions will average over one expert and the number chosen, unless the evidence is clear."
+    "Predictions will average over one expert and the number chosen, or of one expert of classes "
+    "over its prior variance, unless the evidence is clear."
 )
 
 

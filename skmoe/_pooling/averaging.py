@@ -1,9 +1,11 @@
-"""Predictions that average over one expert and the number of most evidence.
+"""Predictions that average over two mixtures, where few rows do not tell which is the better.
 
-Of few rows the evidence does not know how many experts there are: a few nats decide, which a few
-rows make. Predictions then average over both mixtures, by weights [1]_ in which the log-evidence
-counts a fourth, since that of the best of many mixtures is the highest by chance as well, and only
-bounds and approximations of it are known.
+One has one expert, the other the number of most evidence: a few nats decide, which a few rows make.
+Predictions average over both, by weights [1]_ in which the log-evidence counts a fourth, since that
+of the best of many mixtures is the highest by chance as well, and only bounds of it are known.
+
+One expert of classes, whose slopes grow with their prior variance where columns all but separate
+the classes, averages over the variance of most evidence and 1.
 
 References
 ----------
@@ -20,34 +22,44 @@ from .._em.settings import FEW_ROWS
 
 TEMPER = 0.25  # part of the log-evidence that counts
 PRIOR = 3.0  # nats that more experts than one have to be ahead
-LEAST = 0.01  # weight of one expert, below which it is left out
+OF_VARIANCE = 1.0  # nats by which the variance of most evidence is ahead, as it was chosen
+UNIT = "unit variance"  # of slopes, on standardised columns
+LEAST = 0.01  # weight of the other mixture, below which it is left out
 
 
 @dataclass(frozen=True)
 class Averaging:
-    """One expert beside the mixture that was kept."""
+    """Another mixture beside the one that was kept."""
 
-    one: object  # PooledProblem of one expert
-    weight: float  # of one expert
-    n_experts: int  # of the mixture
+    other: object  # PooledProblem of one expert
+    weight: float  # of it
+    n_experts: int  # of the mixture that was kept
     n_rows: float  # by weight
+
+    @property
+    def weights(self):
+        """By number of experts, or name; the other last if there are two of one expert."""
+        weights = {1: self.weight, self.n_experts: 1 - self.weight}
+        return weights | ({UNIT: self.weight} if self.n_experts == 1 else {})
 
     @property
     def note(self):
         """What is averaged and why, a sentence."""
         few = f"Fewer than {FEW_ROWS} rows" if self.n_rows < FEW_ROWS else "As asked for"
-        return (
-            f"{few}: predictions average over {count(1)} and {self.n_experts}, with the weights "
-            f"{self.weight:.2f} and {1 - self.weight:.2f}."
-        )
+        over = f"{count(1)} and {self.n_experts}"
+        if self.n_experts == 1:
+            over = "a learned prior variance of the slopes and 1"
+        weights = " and ".join(f"{each:.2f}" for each in self.weights.values())
+        return f"{few}: predictions average over {over}, with the weights {weights}."
 
 
-def averaging(best, one, n_rows):
-    """The Averaging of ``best`` and the problem that ``one()`` makes, or None."""
+def averaging(best, one_line, n_rows):
+    """The Averaging of ``best`` and what ``one_line(learns_variances)`` makes, or None."""
     n_experts = best.experts.n_experts
-    if n_experts == 1:
+    temper, prior = (1.0, OF_VARIANCE) if n_experts == 1 else (TEMPER, PRIOR)
+    if n_experts == 1 and not best.experts.averages_variances:
         return None
-    one = one()
-    ahead = n_rows * (best.evidence - one.evidence) - PRIOR
-    weight = float(special.expit(-TEMPER * ahead))
-    return Averaging(one, weight, n_experts, n_rows) if weight >= LEAST else None
+    other = one_line(n_experts > 1)
+    ahead = n_rows * (best.evidence - other.evidence) - prior
+    weight = float(special.expit(-temper * ahead))
+    return Averaging(other, weight, n_experts, n_rows) if weight >= LEAST else None

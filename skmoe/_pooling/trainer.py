@@ -217,12 +217,13 @@ class PooledTrainer(Trainer):
         experts, likelihood = self.experts.resized(n_experts), shallow_copy(self.likelihood)
         return PooledProblem(experts, gate, likelihood, self.data, Z=Z)
 
-    def one_line(self):
+    def one_line(self, learns_variances=True):
         """One expert, at its maximum, the better of those that starts lead to; others follow."""
         best, experts = None, self.experts
-        for variance in experts.slope_variances:
+        for variance in experts.slope_variances if learns_variances else (1.0,):
             self.experts = shallow_copy(experts)
             self.experts.slope_variances = (variance,)
+            self.experts.learns_variances = learns_variances
             problem = self._new_problem(1).start(np.ones((len(self.data.y), 1)))
             self._climb(problem, self.settings.max_iter, tol=0.01 * WHOLE.tol)
             if best is None or problem.evidence > best[0].evidence + SAME_EVIDENCE:

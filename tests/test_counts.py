@@ -173,6 +173,15 @@ def test_weight_two_is_a_row_given_twice(kind):
 # Exposure ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("kind", "name"), [("poisson", "exposure"), ("binomial", "trials")])
+def test_exposures_and_trials_count_where_starts_are_tried_on_a_sample(kind, name):
+    coef = [[0.5, 0.0, 1.0], [0.0, -0.5, -1.0]]
+    rows = planted(12_000, 2, kind=kind, gate=[3, 0, 0], coef=coef, exposure=(2, 10))
+    moe = mixture(kind, n_init=2, tol=1e-5).fit(rows.X, rows.y, **{name: rows.exposure})
+    found = sorted(float(np.ravel(e.intercept_)[0]) for e in moe.experts_)
+    assert_allclose(found, [-1.0, 1.0], atol=0.1)  # of standard errors of about 0.02
+
+
 def test_an_exposure_multiplies_rates_everywhere():
     X, y, exposure = rows_of_rates("negative_binomial", 400)
     moe = mixture("negative_binomial").fit(X, y, exposure=exposure)

@@ -105,10 +105,13 @@ class GeneralProblem(Problem):
         resp = resp if self.subjects is None else self.subjects.average(resp)
         resp = as_known(resp, self.data)
         self.resp = np.ascontiguousarray(resp, dtype=np.float64)
+        self._forget_working()
+        return self
+
+    def _forget_working(self):
         self.working = self.working_exposure = self.working_target = self.unseen = None
         if self.exposure is not None:
-            self.working_exposure = np.repeat(self.exposure[:, None], resp.shape[1], axis=1)
-        return self
+            self.working_exposure = np.repeat(self.exposure[:, None], self.resp.shape[1], axis=1)
 
     def restart(self, resp, dead):
         working, working_exposure = self.working, self.working_exposure
@@ -133,6 +136,7 @@ class GeneralProblem(Problem):
     def adopt(self, other):
         self._take_parts(other)
         self.resp = np.broadcast_to(0.0, (len(self.y), other.resp.shape[1]))
+        self._forget_working()
         self.e_step()
 
     def step(self):

@@ -66,7 +66,7 @@ print(moe.stability(X, y, n_resamples=5, random_state=0))
 length, width = X.columns[0], y.name
 grid = X.iloc[[0] * 80].assign(**{length: np.linspace(4.2, 8.0, 80)})
 lines = moe.predict_experts(grid)
-figure, ax = plt.subplots(figsize=(5.6, 4), layout="constrained")
+figure, ax = plt.subplots(figsize=(4.8, 3.6), layout="constrained")
 for k, (marker, color) in enumerate([("o", "C0"), ("^", "C3")]):
     rows = regime == k
     ax.plot(
@@ -99,7 +99,7 @@ print(moe.predict_dist(new).cdf(3.0).round(2))
 # %%
 # Intervals are wide where the regime is uncertain:
 
-figure, ax = plt.subplots(figsize=(5.6, 4), layout="constrained")
+figure, ax = plt.subplots(figsize=(4.8, 3.6), layout="constrained")
 for level, shade in [(0.9, "0.85"), (0.5, "0.65")]:
     low, high = moe.predict_interval(grid, level=level).T
     ax.fill_between(

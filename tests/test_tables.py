@@ -1,6 +1,7 @@
 """Tables with strings, categories and missing values; sparse matrices."""
 
 import copy
+import warnings
 from functools import partial
 
 import numpy as np
@@ -205,6 +206,28 @@ def test_columns_may_have_integers_for_names(mixed):
     moe = regressor().fit(numbered, y)
     assert not hasattr(moe, "feature_names_in_")
     np.testing.assert_allclose(moe.predict(numbered), regressor().fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize(
+    ("experts", "gate", "n_experts"),
+    [(None, None, 1), (None, None, 2), (LinearRegression(), SoftmaxGate(alpha=1.0), 2)],
+    ids=["line", "pooled", "given"],
+)
+def test_rows_of_weight_zero_are_as_absent_from_what_is_encoded(mixed, experts, gate, n_experts):
+    X, y = mixed[0].iloc[:100], mixed[1][:100]
+    X = X[["age", "income", "town"]].assign(code=[f"c{k % 50}" for k in range(100)])
+    absent = X.assign(code=[f"new {k}" for k in range(100)], town="west", income=1e3)
+    table, target = pd.concat([X, absent], ignore_index=True), np.append(y, y + 9)
+    weight = np.repeat([1.0, 0.0], 100)
+    moe = regressor(experts, gate=gate, n_experts=n_experts, cv=False, n_init=2, tol=1e-2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LeftOutColumnsWarning)
+        alone = clone(moe).fit(X, y)
+        moe.fit(table, target, sample_weight=weight)
+    np.testing.assert_allclose(moe.predict(X), alone.predict(X), rtol=1e-6)
+    np.testing.assert_allclose(moe.log_density(X, y), alone.log_density(X, y), rtol=1e-6, atol=1e-8)
+    names = [each.experts_[0][:-1].get_feature_names_out().tolist() for each in (moe, alone)]
+    assert names[0] == names[1]
 
 
 def test_labels_of_the_rows_do_not_matter(mixed):

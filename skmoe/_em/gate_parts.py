@@ -16,6 +16,7 @@ from .._tables.encoding import (
     default_encoder,
     dense_encoder,
     encoder_before,
+    imputed_for,
     labels_of,
 )
 from .._tables.mixed import describe_columns
@@ -66,12 +67,13 @@ class GateParts:
         if without is not None:
             encoder = without
         elif has_default_encoder:
-            encoder = make_pipeline(default_encoder(rows.X))
+            encoder = make_pipeline(default_encoder(rows.X, weight=rows.weight))
         elif gate is None and of_dense and sparse.issparse(rows.X):
             encoder = dense_encoder(rows.X)
         elif columns is None and gate is not None:
-            before = encoder_before("gate", gate, rows.X)
-            encoder = encoder if before is None else make_pipeline(before)
+            before = encoder_before("gate", gate, rows.X, weight=rows.weight)
+            if before is not None:
+                encoder, has_default_encoder = make_pipeline(before), bool(imputed_for(gate))
         if not isinstance(trained, BaseGate):
             if report_weights and rows.has_unequal_weights and not takes_sample_weight(trained):
                 warn_user(
@@ -88,11 +90,12 @@ class GateParts:
         """Whether the gate can learn its rows by heart."""
         return self.trained.can_memorise
 
-    def fit_encoder(self, X, y):
+    def fit_encoder(self, X, y, weight):
         """What the gate sees of X; fits the transformers."""
         if self.encoder is None:
             return X
-        self.encoder, columns = fit_columns(self.encoder, X, y)
+        weight = weight if self.has_default_encoder else None  # others may refuse what is unseen
+        self.encoder, columns = fit_columns(self.encoder, X, y, weight)
         return columns
 
     def warn_of_many_weights(self, Z, n_experts):

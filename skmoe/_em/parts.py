@@ -61,7 +61,8 @@ class Parts:
     feature_names: np.ndarray | None = None  # (n_features,): names of the columns of X
     # Whether the default experts of a table see other columns than its default gate.
     has_own_columns: bool = False
-    transformer: Pipeline | None = None  # fitted transformers before experts that are solved
+    encodes: bool = False  # whether transformers before experts are not all the user's
+    transformer: Pipeline | None = None  # fitted ones before experts that are solved
 
     def labels(self, y):
         """Target as experts that are estimators are fitted on it."""
@@ -75,7 +76,7 @@ class Parts:
         check_can_be_known(rows, likelihood, len(self.names))
         rates = rows.y if rows.exposure is None else rows.y / rows.exposure
         start_target = likelihood.start_target(rates, rows.weight)
-        Z = self.gate.fit_encoder(rows.X, rows.y)
+        Z = self.gate.fit_encoder(rows.X, rows.y, rows.weight)
         self.gate.warn_of_many_weights(Z, len(self.names))
         effects = None if rows.subject is None else likelihood.effects_of(rows.X)
         return TrainingData.of(rows, Z, start_target, self.classes, effects)
@@ -146,7 +147,8 @@ class Parts:
             self.transformer, source = self.gate.encoder, data.Z
         elif head is not None:
             head = seed_estimator(head, seed)
-            self.transformer, source = fit_columns(head, source, data.y)
+            weight = data.weight if self.encodes else None
+            self.transformer, source = fit_columns(head, source, data.y, weight)
         name = "The design of linear experts"
         if sparse.issparse(source):
             if not are_solved_sparse(source.shape):

@@ -380,7 +380,7 @@ class Trainer:
             return []
         optional = problem.likelihood.scale == "auto"
         if optional and any(describe_columns(X)):
-            encoder = default_encoder(X)
+            encoder = default_encoder(X, weight=self.data.weight)
         else:
             encoder = encoder_before("scale", estimator, X)
         if encoder is not None:

@@ -1,5 +1,7 @@
 """Experts, gate and likelihood of a plan, adapted to the rows."""
 
+from functools import partial
+
 from .._em.gate_parts import GateParts
 from .._em.parts import Parts, adapt_experts
 from .._experts.traits import column_names
@@ -13,40 +15,34 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
     is_default, encoding, columns = plan.request.encodes, plan.encoding, mixture.expert_columns
     shrinks, averages = plan.training == "pooled", plan.training == "stack"
     target_type = "continuous" if mixture._classes is None else "auto"
-    left_out = identifiers(rows.X, shrinks=shrinks or averages) if encoding else ([], [])
+    kinds, left_out = partial(identifiers, rows.X, rows.weight), ([], [])
     if encoding:
+        left_out = kinds(shrinks=shrinks or averages)
         warn_of_numbers(rows.X)
         warn_of_left_out(*left_out, encoding)
     names_of_columns = column_names(mixture)
     gate = None if plain or plan.is_default_gate else mixture.gate
+    adapted = adapt_experts(
+        templates, rows.X, is_default=is_default, columns=columns, weight=rows.weight,
+        shrinks=shrinks, averages=target_type if averages and rows.y.ndim == 1 else None,
+    )  # fmt: skip
+    adapted_gate = GateParts.adapt(
+        gate, SoftmaxGate(), rows, len(names), gate_seed, unseen=plan.request.monotone[0],
+        of_dense=plan.training in ("stack", "specialists"),
+    )  # fmt: skip
     return Parts(
         model_class=mixture._model_class,
         names=names,
-        templates=adapt_experts(
-            templates,
-            rows.X,
-            is_default=is_default,
-            columns=columns,
-            shrinks=shrinks,
-            averages=target_type if averages and rows.y.ndim == 1 else None,
-        ),  # fmt: skip
+        templates=adapted,
+        encodes=adapted[0] is not templates[0],
         solver=mixture._solver(),
         is_default=is_default,
         is_list=mixture._is_list,
-        gate=GateParts.adapt(
-            gate,
-            SoftmaxGate(),
-            rows,
-            len(names),
-            gate_seed,
-            unseen=plan.request.monotone[0],
-            of_dense=plan.training in ("stack", "specialists"),
-        ),
+        gate=adapted_gate,
         likelihood=mixture._likelihood().of_columns(rows.X.shape[1], names_of_columns),
         classes=mixture._classes,
         shared_effects=mixture._shared_effects(),
         keeps_order=isinstance(mixture.shared_effects, dict),
         feature_names=names_of_columns,
-        has_own_columns=columns is not None
-        or (shrinks and bool(encoding) and left_out != identifiers(rows.X)),
+        has_own_columns=columns is not None or (shrinks and bool(encoding) and left_out != kinds()),
     )

@@ -283,7 +283,7 @@ def _compare(X, mass, weight):
     typical of each expert, summed over the columns.
     """
     strings, _ = describe_columns(X)
-    left_out = sum(identifiers(X), [])
+    left_out = sum(identifiers(X, weight), [])
     distance, parts = np.zeros(mass.shape), []
     labels = X.columns if is_table(X) else range(X.shape[1])
     for label, (name, column) in zip(labels, _columns(X), strict=True):

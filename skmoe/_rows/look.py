@@ -121,10 +121,10 @@ class FirstLook:
 def first_look(block, parameters):
     """A kernel for ``RowSource.reduce``: FirstLook of a block, and whether it can be used."""
     X, y, weight = block.X, block.y, block.weight
-    levels = {} if block.table is None else levels_of(block.table)
+    used = weight > 0
+    levels = {} if block.table is None else levels_of(block.table, used)
     check_sizes(X, "X", smallest=False)
     check_sizes(weight, "sample_weight", smallest=False, limit=HEAVIEST)
-    used = weight > 0
     if parameters.classifies:
         check_classification_targets(y)
         target, (values, numbers) = None, np.unique(y, return_inverse=True)

@@ -80,8 +80,9 @@ def split_table(table):
     return type(table)(plain), numbers
 
 
-def levels_of(table):
-    """Levels of the columns of a table that hold no numbers, by their labels."""
+def levels_of(table, used):
+    """Levels of the columns of a table that hold no numbers, by their labels, in the rows used."""
+    table = table[used]
     return {label: Levels.of(table, label) for label in describe_columns(table)[0]}
 
 

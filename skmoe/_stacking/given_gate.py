@@ -35,6 +35,6 @@ def size_columns(gate, data, encoder):
     is_sparse = sparse.issparse(data.X)
     if not is_sparse and not any(describe_columns(data.X)):
         return np.asarray(data.X, dtype=np.float64), None
-    encoder = dense_encoder(data.X) if is_sparse else default_encoder(data.X)
-    encoder, columns = fit_columns(encoder, data.X, data.y)
+    encoder = dense_encoder(data.X) if is_sparse else default_encoder(data.X, weight=data.weight)
+    encoder, columns = fit_columns(encoder, data.X, data.y, data.weight)
     return np.asarray(columns, dtype=np.float64), encoder

@@ -5,6 +5,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _num_samples
 
+from .mixed import take_rows
+
 
 class ConstantColumn(TransformerMixin, BaseEstimator):
     """Transformer of anything to a column of ones, beside which a model is its intercept alone."""
@@ -23,13 +25,17 @@ class ConstantColumn(TransformerMixin, BaseEstimator):
         return np.array(["constant"], dtype=object)
 
 
-def fit_columns(transformer, X, y):
-    """Fit a Pipeline of transformers that may select no column.
+def fit_columns(transformer, X, y, weight=None):
+    """Fit a Pipeline of transformers that may select no column, to rows of positive weight.
 
     Returns the transformer, followed by a ConstantColumn where it leaves no column, and what it
     makes of X.
     """
-    columns = transformer.fit_transform(X, y)
+    if weight is None or weight.all():
+        columns = transformer.fit_transform(X, y)
+    else:
+        used = np.flatnonzero(weight)
+        columns = transformer.fit(take_rows(X, used), y[used]).transform(X)
     if columns.shape[1] > 0:
         return transformer, columns
     constant = ConstantColumn().fit(columns)

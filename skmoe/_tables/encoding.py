@@ -20,6 +20,7 @@ from .mixed import (
     describe_columns,
     is_categorical,
     is_table,
+    take_rows,
     takes_categories,
 )
 
@@ -122,16 +123,16 @@ def blocks_of_levels(encoder):
     return block if block.any() else None
 
 
-def default_encoder(X, *, shrinks=False, averages=None, imputes="median"):
+def default_encoder(X, *, weight=None, shrinks=False, averages=None, imputes="median"):
     """``table_encoder`` of a table that the user leaves to the mixture.
 
-    Strings that nearly tell every row apart are left out; see ``identifiers`` for ``shrinks``. With
+    Strings that nearly tell every row apart are left out; see ``identifiers``. With
     ``averages`` the levels that only experts that shrink could use are means of the target, which
     is "continuous", or "auto" for labels; see TargetEncoder.
     """
-    left_out = sum(identifiers(X, shrinks=shrinks or averages is not None), [])
+    left_out = sum(identifiers(X, weight, shrinks=shrinks or averages is not None), [])
     check_any_left(left_out, X.shape[1])
-    averaged = set(identifiers(X)[0]) - set(left_out) if averages else ()
+    averaged = set(identifiers(X, weight)[0]) - set(left_out) if averages else ()
     return table_encoder(X, left_out, averaged=averaged, averages=averages, imputes=imputes)
 
 
@@ -194,15 +195,14 @@ def check_accepts(role, estimator, X):
         ]
         if columns
     )
-    steps = [
-        f"({transformer}, {columns})"
+    lines = "".join(
+        f"            ({transformer}, {columns}),\n"
         for transformer, columns in [
             ("OneHotEncoder(handle_unknown='ignore')", strings),
             ("SimpleImputer(add_indicator=True)", missing),
         ]
         if columns
-    ]
-    lines = "".join(f"            {step},\n" for step in steps)
+    )
     raise ValueError(
         f"The {role} {type(estimator).__name__} cannot take {what}. Put a Pipeline in its place "
         "that encodes them:\n"
@@ -236,12 +236,14 @@ def check_any_left(left_out, n_columns):
         )
 
 
-def identifiers(X, *, shrinks=False):
-    """Columns of strings that nearly tell every row apart, of no use as categories.
+def identifiers(X, weight=None, *, shrinks=False):
+    """Columns of strings that nearly tell every row of positive weight apart, no categories.
 
     Returns identifiers or free text, and dates that are written as strings; see ``Levels.kind``.
     ``shrinks`` is for experts that shrink the effects of levels, which can have more of them.
     """
+    if weight is not None and not weight.all():
+        X = take_rows(X, np.flatnonzero(weight))
     strings = describe_columns(X)[0]
     if is_table(X):
         strings = [label for label in strings if kind_of(X[label]) not in DATES]

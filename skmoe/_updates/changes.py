@@ -173,7 +173,7 @@ def _gate_now(mixture, rows):
     )
     if len(mixture.experts_) > 1:
         return replace(parts, given=last, encoder=encoder)
-    parts.fit_encoder(rows.X, rows.y)
+    parts.fit_encoder(rows.X, rows.y, rows.weight)
     return parts
 
 

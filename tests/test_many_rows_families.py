@@ -142,3 +142,15 @@ def test_what_has_no_sums_is_gathered(kind, params, is_exact, monkeypatch):
         mixture(kind, **params).fit(in_parts(X, y[kind], bounds=[900, 2000]))
     trainer = error.traceback[-1].frame.f_locals["trainer"]
     assert type(trainer.problem) is (OnePassProblem if is_exact else GatheredProblem)
+
+
+def test_the_logarithm_of_an_exposure_may_be_a_column_of_files():
+    coef = [[0.5, 0.0, 1.0], [0.0, -0.5, -1.0]]
+    rows = planted(4000, 2, kind="poisson", gate=[3, 0, 0], coef=coef, exposure=(2, 10))
+    X = np.column_stack([rows.X, np.log(rows.exposure)])
+    moe = mixture("counts", training="em").fit(rows.X, rows.y, exposure=rows.exposure)
+    other = mixture("counts").fit(in_parts(X, rows.y, bounds=[1000, 4000]))
+    assert_allclose([expert.coef_[2] for expert in other.experts_], 1.0, atol=0.1)
+    expected = moe.log_density(rows.X, rows.y, exposure=rows.exposure).mean()
+    # Four more parameters fit the rows better by about two nats, of 4000 rows.
+    assert_allclose(other.log_density(X, rows.y).mean(), expected, atol=2e-3)

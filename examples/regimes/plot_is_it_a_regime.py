@@ -7,6 +7,8 @@ one of each, and two lines. In all four tables several experts have more evidenc
 ``n_regimes_`` counts regression functions.
 """
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.linear_model import RidgeCV
@@ -43,14 +45,16 @@ for name, moe in mixtures.items():
         for note in moe.expert_report(X, tables[name]).notes
         if "regime" in note
     ]
-    print(f"{name}:", *notes or ["no note"], sep="\n- ")
+    print(f"{name}:")
+    for note in notes or ["no note"]:
+        print(textwrap.indent(textwrap.fill(note, 77), "  "))
 
 # %%
 # Points have the colour of the regime that is most responsible for them. The experts of heavy tails
 # and of uneven spread share one line. The lines of the curve join where one hands over to the next,
 # and the spline (dashed) has more evidence. Those of the true pair hold at the same ``x``.
 
-figure, axes = plt.subplots(2, 2, figsize=(7.5, 6), layout="constrained")
+figure, axes = plt.subplots(2, 2, figsize=(5.6, 6), layout="constrained")
 colors = plt.rcParams["axes.prop_cycle"].by_key()["color"]
 grid = np.linspace(-2, 2, 101)[:, None]
 for ax, (name, moe) in zip(axes.flat, mixtures.items(), strict=True):
@@ -63,7 +67,7 @@ for ax, (name, moe) in zip(axes.flat, mixtures.items(), strict=True):
         ax.plot(grid[:, 0], line, color=colors[r])
     n_experts, n_regimes = len(moe.experts_), moe.n_regimes_
     regimes = "1 regime" if n_regimes == 1 else f"{n_regimes} regimes"
-    ax.set(title=f"{name}: {n_experts} experts, {regimes}", xlabel="x")
+    ax.set(title=f"{name}:\n{n_experts} experts, {regimes}", xlabel="x")
     if name == "a curve":
         curve = make_pipeline(SplineTransformer(), RidgeCV()).fit(X, y)
         ax.plot(grid[:, 0], curve.predict(grid), "k--")

@@ -59,7 +59,7 @@ for table, y in tables.items():
 
 grid = np.linspace(-3, 3, 121)
 figure, axes = plt.subplots(
-    2, 2, figsize=(7.2, 6.0), sharex=True, sharey="row", layout="constrained"
+    2, 2, figsize=(5.6, 6.0), sharex=True, sharey="row", layout="constrained"
 )
 for ax, ((table, name), moe) in zip(axes.ravel(), fitted.items(), strict=True):
     y, above = tables[table][:n_samples], X[:n_samples, 1] > 0

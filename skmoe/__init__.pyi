@@ -79,6 +79,8 @@ class OrderedClassifier(ClassifierMixin, BaseEstimator):
     order: list[Any] | None
     max_iter: int
     tol: float
+    warm_start: bool
+    keeps_better_fit: bool
     set_fit_request: Callable[..., Any]
     set_score_request: Callable[..., Any]
     def __init__(
@@ -88,6 +90,7 @@ class OrderedClassifier(ClassifierMixin, BaseEstimator):
         order: list[Any] | None = None,
         max_iter: int = 10,
         tol: float = 0.001,
+        warm_start: bool = False,
     ) -> None: ...
     @property
     def feature_importances_(self) -> np.ndarray: ...

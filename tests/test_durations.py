@@ -10,6 +10,7 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe.distributions._survival import LogLogisticComponents, WeibullComponents
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import LogLogistic
+from skmoe.likelihoods._shapes import _lowest
 
 NAMES = ["weibull", "log_logistic"]
 ERRORS = {"weibull": lambda rng, n: np.log(rng.exponential(size=n)),
@@ -186,3 +187,20 @@ def test_a_precise_regime_beside_a_far_one_is_fitted_under_censoring():
     ).fit(X, low, upper=high)
     assert_allclose(np.sort([e.coef_[0] for e in moe.experts_]), [0.5, 1.0], atol=0.15)
     assert moe.likelihood_.shape_.max() > 50
+
+
+# How many regimes ------------------------------------------------------------------------------
+
+
+def test_one_regime_in_few_rows_is_one_expert():
+    X = np.random.default_rng(1).normal(size=(40, 3))  # of which some are learned by heart
+    y = np.exp(X[:, 0]) * np.random.default_rng(2).weibull(2.0, size=40)
+    moe = MixtureOfExpertsRegressor(likelihood="weibull", n_init=2, random_state=0).fit(X, y)
+    assert len(moe.experts_) == 1
+    assert moe.likelihood_.shape_ == pytest.approx([2.0], abs=0.8)  # some three standard errors
+
+
+def test_a_search_for_shapes_begins_at_the_largest_one_at_most():
+    assert _lowest(lambda log_shape: (log_shape - 10) ** 2, 5e6, 4.0) == pytest.approx(
+        np.exp(10), rel=1e-3
+    )

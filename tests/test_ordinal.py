@@ -1,5 +1,7 @@
 """Ordered classes: cumulative logits with proportional odds."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, special
 from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsRegressor
@@ -375,6 +378,35 @@ def test_steps_of_a_line_never_lower_the_likelihood():
         proba = line.predict_proba(X)[np.arange(300), number]
         values.append(np.log(proba).mean())
     assert np.diff(values).min() > -1e-9
+
+
+@pytest.mark.parametrize(
+    "regressor",
+    [
+        LinearRegression(),
+        DecisionTreeRegressor(max_depth=2, random_state=0),
+        GradientBoostingRegressor(n_estimators=5, random_state=0),
+    ],
+)
+def test_em_with_regressors_never_falls(regressor):
+    X, number = curved(300)
+    moe = mixture(experts=regressor, n_init=1, training="em", cv=False, max_iter=12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        moe.fit(X, as_ordered(number))
+    assert len(moe.lower_bounds_) > 4
+    assert np.diff(moe.lower_bounds_).min() > -1e-6  # of the prior of gaps between thresholds
+
+
+def test_a_fit_that_goes_on_keeps_what_no_step_makes_better():
+    X, number = curved(300)
+    tree = OrderedClassifier(DecisionTreeRegressor(max_depth=3, random_state=0), warm_start=True)
+    values = []
+    for _ in range(6):
+        proba = tree.fit(X, number).predict_proba(X)
+        values.append(np.log(proba[np.arange(300), number]).mean())
+    assert np.diff(values).min() >= -1e-9
+    assert values[-1] > values[0]
 
 
 def test_boosted_latent_means_say_more_of_new_rows_than_lines():

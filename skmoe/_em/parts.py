@@ -16,7 +16,7 @@ from .._experts.estimators import EstimatorExperts
 from .._experts.fitting import learns_batches, split_last
 from .._experts.solvers import are_solved_sparse, has_experts
 from .._experts.streamed import StreamedExperts
-from .._experts.traits import has_own_density, is_frozen, seed_estimator
+from .._experts.traits import has_own_density, is_frozen, offers, seed_estimator
 from .._experts.zero import BesideZero
 from .._tables.constant import fit_columns
 from .._tables.encoding import (
@@ -243,6 +243,9 @@ class Parts:
         seeded = [seed_estimator(template, random_state) for template in self.templates]
         # A mixture goes on with its regimes, and does not seek new ones.
         for estimator in [] if once else seeded:
+            last = split_last(estimator)[1]
+            if offers(last, "keeps_better_fit"):
+                last.set_params(warm_start=True)
             params = estimator.get_params(deep=False)
             has_regimes = has_own_density(estimator) and params.get("training") != "stack"
             if has_regimes and "warm_start" in params:

@@ -27,7 +27,9 @@ class OrderedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     log-probability of a class is above a parabola of curvature 1/2 that touches it at the present f
     [1]_, so that fits of the regressor to :math:`f + 2 \, \partial \log P / \partial f` raise the
     likelihood where it is fitted by least squares; the thresholds :math:`\theta` follow by Newton's
-    method. Regressors given as ``experts`` under ``likelihood="ordinal"`` become such classifiers.
+    method. A step that lowers the likelihood, as one of trees may, is not taken, and is the last.
+    Regressors given as ``experts`` under ``likelihood="ordinal"`` become such classifiers, which go
+    on from their last fit.
 
     Parameters
     ----------
@@ -40,6 +42,9 @@ class OrderedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Steps at most, each a fit of the regressor.
     tol : float, default=1e-3
         Root mean square change of f below which no more steps are taken.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last one, which it keeps where no step raises the
+        likelihood.
 
     Attributes
     ----------
@@ -73,18 +78,21 @@ class OrderedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     array([2, 0, 2])
     """
 
+    keeps_better_fit = True  # with warm_start
     _parameter_constraints = {
         "regressor": [HasMethods(["fit", "predict"])],
         "order": ["array-like", None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
     }
 
-    def __init__(self, regressor, *, order=None, max_iter=10, tol=1e-3):
+    def __init__(self, regressor, *, order=None, max_iter=10, tol=1e-3, warm_start=False):
         self.regressor = regressor
         self.order = order
         self.max_iter = max_iter
         self.tol = tol
+        self.warm_start = warm_start
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None):
@@ -129,7 +137,12 @@ class OrderedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             penalty=0.0, prior=True,
         )  # fmt: skip
         everything, latent = np.ones((len(weight), 1)), np.zeros(len(weight))
-        n_iter, change = 0, np.inf
+        n_iter, change, best, highest = 0, np.inf, None, -np.inf
+        if self.warm_start and np.array_equal(vars(self).get("classes_"), classes):
+            latent = np.asarray(self.regressor_.predict(X), dtype=np.float64)
+            cuts.offset, best = latent, (self.regressor_, self.thresholds_)
+            cuts.set_coef(self.thresholds_[None])
+            highest = weight @ between(*cuts.ends(ranks[numbers]))[0]
         while n_iter < self.max_iter and change > self.tol:
             _, slopes, _ = between(*cuts.ends(ranks[numbers]))
             target = latent - sum(slopes) / CURVATURE
@@ -143,7 +156,11 @@ class OrderedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             cuts.fit(everything)
             change = np.sqrt(np.average((latent - last) ** 2, weights=weight))
             n_iter += 1
-        self.regressor_, self.thresholds_, self.n_iter_ = model, cuts.coef[0], n_iter
+            value = weight @ between(*cuts.ends(ranks[numbers]))[0]
+            if value < highest:
+                break
+            best, highest = (model, cuts.coef[0]), value
+        (self.regressor_, self.thresholds_), self.n_iter_ = best, n_iter
         self.classes_, self._ranks, self.n_features_in_ = classes, ranks, X.shape[1]
         return self
 

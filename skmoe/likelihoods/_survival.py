@@ -5,14 +5,21 @@ from scipy import special
 
 from .._families.log_logistic import LogLogisticFamily
 from .._families.weibull import WeibullFamily
+from .._numerics.gamma_shapes import LARGEST_SHAPE
 from ._means import means_of
 from ._shapes import FIRST_STEP, LARGEST_STEP, SearchedShapes
 
+NO_ERROR = 0.9 * LARGEST_SHAPE  # a shape that only the limit holds
 SMALLEST_WIDTH = 1e-6  # of an interval of cumulative hazards, whose middle is its mean
 
 
 class _Durations(SearchedShapes):
     """Durations with a shape that has no closed maximum."""
+
+    @property
+    def at_floor_(self):
+        """Whether the errors of each expert are as small as is allowed, (n_experts,)."""
+        return self.shape_ > NO_ERROR
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         longest = LARGEST_STEP if self.scales_ is not None else FIRST_STEP

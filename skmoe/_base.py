@@ -231,19 +231,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
-        self,
-        X,
-        y=None,
-        sample_weight=None,
-        *,
-        exposure=None,
-        trials=None,
-        subject=None,
-        upper=None,
-        expert=None,
-        entry=None,
-        **params,
-    ):
+        self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        upper=None, expert=None, entry=None, **params,
+    ):  # fmt: skip
         """Fit experts and gate by EM.
 
         Parameters

@@ -287,16 +287,12 @@ class FittedMixture:
         Returns
         -------
         aic : float
-            With p, the free parameters of experts, scales and gate. Coefficients of columns that
-            are constant or depend on others, such as one of the one-hot columns of a category,
-            are none.
+            With p as in ``bic``.
 
         Raises
         ------
         ValueError
-            If the parameters cannot be counted, or are not at a maximum of the likelihood of y
-            given X: cross-fitted experts, ``top_k``, ``class_weight``,
-            :class:`~skmoe.gates.GaussianGate`.
+            Where ``bic`` does.
 
         Examples
         --------

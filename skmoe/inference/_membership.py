@@ -171,10 +171,8 @@ def _predictors(predictors, rows):
 
 
 def _third_step(resp, Z, weight, log_seen=None):
-    """Likelihood of assignments, and what makes log-odds in raw units of its parameters.
-
-    ``log_seen`` (n_units, n_experts) are log-probabilities that a unit of an expert is seen at all.
-    """
+    """Likelihood of assignments, and what makes log-odds in raw units of its parameters."""
+    # ``log_seen``: (n_units, n_experts): log-probabilities that a unit of an expert is seen at all.
     n_experts = resp.shape[1]
     assigned = resp.argmax(axis=1)
     joint = (resp * weight[:, None]).T @ np.eye(n_experts)[assigned]

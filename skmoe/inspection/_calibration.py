@@ -114,20 +114,9 @@ class CalibrationDisplay:
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator,
-        X,
-        y,
-        *,
-        kind="pit",
-        n_bins=10,
-        output=None,
-        sample_weight=None,
-        random_state=None,
-        name=None,
-        by="regime",
-        ax=None,
-    ):
+        cls, estimator, X, y, *, kind="pit", n_bins=10, output=None, sample_weight=None,
+        random_state=None, name=None, by="regime", ax=None,
+    ):  # fmt: skip
         """Draw the calibration of a fitted mixture on rows, best ones that it has not seen.
 
         Parameters
@@ -192,18 +181,9 @@ class CalibrationDisplay:
 
     @classmethod
     def from_predictions(
-        cls,
-        distribution,
-        y,
-        *,
-        kind="pit",
-        n_bins=10,
-        output=None,
-        sample_weight=None,
-        random_state=None,
-        name=None,
-        ax=None,
-    ):
+        cls, distribution, y, *, kind="pit", n_bins=10, output=None, sample_weight=None,
+        random_state=None, name=None, ax=None,
+    ):  # fmt: skip
         """Draw the calibration of predictive distributions, as ``predict_dist`` returns them.
 
         Parameters

@@ -114,21 +114,10 @@ class ExpertDisplay:
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator,
-        X,
-        y=None,
-        feature=None,
-        *,
-        responsibilities=None,
-        output=None,
-        class_of_interest=None,
-        grid_resolution=100,
-        subsample=200,
-        random_state=None,
-        by="regime",
+        cls, estimator, X, y=None, feature=None, *, responsibilities=None, output=None,
+        class_of_interest=None, grid_resolution=100, subsample=200, random_state=None, by="regime",
         ax=None,
-    ):
+    ):  # fmt: skip
         """Draw the experts of a fitted mixture.
 
         Parameters

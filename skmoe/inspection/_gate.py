@@ -93,20 +93,9 @@ class GateDisplay:
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator,
-        X,
-        features=None,
-        *,
-        y=None,
-        responsibilities=None,
-        grid_resolution=100,
-        subsample=200,
-        sample_weight=None,
-        random_state=None,
-        by="regime",
-        ax=None,
-    ):
+        cls, estimator, X, features=None, *, y=None, responsibilities=None, grid_resolution=100,
+        subsample=200, sample_weight=None, random_state=None, by="regime", ax=None,
+    ):  # fmt: skip
         """Draw the gate of a fitted mixture.
 
         Parameters

@@ -109,18 +109,9 @@ class PredictiveDisplay:
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator,
-        X,
-        y=None,
-        feature=None,
-        *,
-        row=None,
-        levels=LEVELS,
-        output=None,
-        grid_resolution=100,
-        ax=None,
-    ):
+        cls, estimator, X, y=None, feature=None, *, row=None, levels=LEVELS, output=None,
+        grid_resolution=100, ax=None,
+    ):  # fmt: skip
         """Draw the predictive distribution of a fitted mixture.
 
         Parameters

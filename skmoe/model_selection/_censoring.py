@@ -27,7 +27,7 @@ class Limits:
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
     entry : ndarray of shape (n_samples,), default=None
-        What limits are known to be not below, so that smaller ones are not seen.
+        What limits are not below in any row that is seen.
     """
 
     def __init__(self, known, is_limit, weight, entry=None):

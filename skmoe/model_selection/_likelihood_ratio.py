@@ -206,10 +206,7 @@ def _ratio_of_draw(estimator, null, table, n_experts, censor, seed):
 
 
 def _draw(mixture, X, random_state, subject=None, expert=None, entry=None, **given):
-    """A target for each row, drawn from a mixture: of known experts, and beyond the entries.
-
-    Rows of a subject are from one expert.
-    """
+    """A target for each row, drawn from a mixture: of a subject from one expert, beyond entries."""
     if subject is None and expert is None and entry is None:
         return mixture.sample_y(X, random_state=random_state, **given)[..., 0]
     proba, number = mixture.gate_proba(X), np.arange(X.shape[0])

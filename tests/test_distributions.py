@@ -303,6 +303,19 @@ def test_crps_of_student_t_mixtures_is_the_integral(df, spread):
     assert_allclose(few, dist.crps(y)[:2], atol=1e-7)
 
 
+@pytest.mark.parametrize("df", [5.0, 100.0])
+def test_crps_of_many_kernels_is_the_integral(df):
+    rng = np.random.default_rng(0)
+    mean = np.broadcast_to(rng.standard_t(3, size=40), (20, 40))
+    scale = np.exp(2 * rng.normal(size=(20, 40)) - 1)
+    weights = rng.gamma(0.3, size=mean.shape) * (rng.uniform(size=mean.shape) < 0.7)
+    weights /= weights.sum(axis=1, keepdims=True)
+    dist = MixtureDistribution(weights, StudentTComponents(mean, scale, df))
+    y = 3 * rng.normal(size=20)
+    # Distances within pairs are interpolated between scales that are more or less unlike.
+    assert_allclose(dist.crps(y), _quadrature.crps(dist, y), rtol=2e-4)
+
+
 def test_crps_of_equal_student_t_components_is_that_of_one():
     y = np.linspace(-5, 20, 50)
     one, three = np.zeros((50, 1)), np.zeros((50, 3))

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import check_sample_weight
 from ..distributions import MixtureDistribution, StudentTComponents
+from ..distributions._arrays import take
 
 MOST_BINS = 200  # of the target: between steps of equal width and of equally many rows
 DF = 5.0  # of the kernels
@@ -160,12 +161,15 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         distribution : MixtureDistribution
-            Of the target, with a component for each of its bins.
+            Of the target, with a component for each bin that has a weight, as many for all rows.
         """
         weights = self._weights(X)
         scale = self._scales(self._spreads(weights), self.width_)
-        centres = np.broadcast_to(self._centres, scale.shape)
-        return MixtureDistribution(weights, StudentTComponents(centres, scale, DF))
+        unused = weights == 0
+        most = np.count_nonzero(~unused, axis=1).max(initial=1)
+        bins = np.argsort(unused, axis=1, kind="stable")[:, :most]
+        components = StudentTComponents(self._centres[bins], take(scale, bins), DF)
+        return MixtureDistribution(take(weights, bins), components)
 
     def _weights(self, X):
         """Weights of the bins, (n_samples, n_bins)."""

@@ -81,7 +81,7 @@ class StudentTComponents(BaseComponents):
 
         It is the mean distance from the target less half that of two independent draws [1]_. The
         former is in closed form; the latter, for two components, is an integral by the trapezoidal
-        rule.
+        rule, or of many pairs interpolated between such, good to 1e-4 of the score.
 
         Parameters
         ----------

@@ -1,23 +1,26 @@
 """One typing error in the target is one row's matter."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
 from skmoe import MixtureOfExpertsRegressor
 
 
-def width_and_cover(error, **settings):
+@cache
+def width_and_cover(error):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(600, 3))
     y = X.sum(axis=1) + 0.5 * rng.normal(size=600)
     given = y[:300].copy()
     given[7] += error
-    moe = MixtureOfExpertsRegressor(random_state=0, **settings).fit(X[:300], given)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X[:300], given)
     low, high = moe.predict_interval(X[300:], 0.9).T
     return np.median(high - low), np.mean((low <= y[300:]) & (y[300:] <= high))
 
 
-@pytest.mark.parametrize("error", [1e3, 1e5, 1e6])
+@pytest.mark.parametrize("error", [1e3, 1e4, 1e6])
 def test_intervals_of_other_rows_stay_as_wide(error):
     width, _ = width_and_cover(0.0)
     with_error, cover = width_and_cover(error)

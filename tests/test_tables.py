@@ -1,6 +1,7 @@
 """Tables with strings, categories and missing values; sparse matrices."""
 
 import copy
+import re
 import warnings
 from functools import partial
 
@@ -711,11 +712,13 @@ def test_experts_of_ones_own_meet_missing_values_as_they_do():
             moe.predict(np.nan * rows)
 
 
-def test_numbers_as_strings_are_named_with_the_cells_in_the_way():
+@pytest.mark.parametrize("cell", ["1.0.", "6.2\x1a", "n/a"])
+def test_numbers_as_strings_are_named_with_the_cells_in_the_way(cell):
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"a": rng.normal(size=60), "x": rng.normal(size=60).round(1).astype(str)})
-    X.loc[3, "x"] = "1.0."
-    with pytest.warns(NumbersAsStringsWarning, match=r"column 'x' holds numbers .* for '1\.0\.'"):
+    X.loc[3, "x"] = cell
+    said = f"column 'x' holds numbers as strings, but for {re.escape(repr(cell))};"
+    with pytest.warns(NumbersAsStringsWarning, match=said):
         MixtureOfExpertsRegressor(n_experts=1).fit(X, X["a"] + rng.normal(size=60))
 
 

@@ -41,16 +41,23 @@ EXACT = LinearRegression(tol=1e-14)
 UNLIKE = [("ridge", Ridge(tol=1e-12)), ("tree", DecisionTreeRegressor())]
 
 ESTIMATORS = [
-    *both(n_init=2, max_iter=5),  # as scikit-learn checks its own mixtures
+    *both(**QUICK),
     # By EM: scikit-learn's boosting and forests, of which scales and gates are made else, hold
     # weights to be no repeats of rows.
     *both(DecisionTreeRegressor(), DecisionTreeClassifier(), n_experts=2, **BY_EM),
     MixtureOfExpertsRegressor(UNLIKE, **BY_EM),
-    MixtureOfExpertsRegressor(UNLIKE),
+    MixtureOfExpertsRegressor(UNLIKE, cv=2),
     # In sample.
     *both(gate=LogisticRegression(solver="newton-cholesky"), cv=False, n_experts=2, **QUICK),
     # The same folds for all rows and their copies: three lines through all rows begin alike.
-    *both(EXACT, gate=LogisticRegression(solver="newton-cholesky"), n_experts=3, **QUICK),
+    *both(
+        EXACT,
+        gate=LogisticRegression(solver="newton-cholesky"),
+        n_experts=3,
+        cv=2,
+        n_init=1,
+        max_iter=2,
+    ),
     *both(gate=DecisionTreeClassifier(random_state=0), **QUICK),
     *both(gate=ConstantGate(), **QUICK),
     OrderedLogisticRegression(),

@@ -18,6 +18,7 @@ from skmoe._experts import diverse
 from skmoe._experts.fitting import fit_weighted, takes_sample_weight
 from skmoe._experts.in_folds import as_one_of_several
 from skmoe._experts.smooth import SmoothRegressor
+from skmoe.likelihoods import Gaussian
 
 pd = pytest.importorskip("pandas")
 
@@ -197,14 +198,16 @@ def test_groups_weights_and_another_splitter(quick):
     assert list(moe.named_experts_) == ["ridge", "boosting", "lines", "stack"]
 
 
-def test_several_outputs_are_learned_by_em(quick):
+def test_several_outputs_are_learned_by_em_unless_a_stack_is_asked_for(quick):
     X, y = rows(60)
     moe = MixtureOfExpertsRegressor("diverse", max_iter=1, n_init=1, random_state=0)
     moe.fit(X, np.column_stack([y, -y]))
     assert get_tags(moe).target_tags.multi_output
     assert list(moe.named_experts_) == ["ridge", "boosting"]  # no mixture in another
-    with pytest.raises(ValueError, match="one output"):
-        moe.set_params(training="stack").fit(X, np.column_stack([y, -y]))
+    np.testing.assert_allclose(moe.predict(X)[:, 0], -moe.predict(X)[:, 1], rtol=0.1)
+    moe.set_params(training="stack", likelihood=Gaussian(covariance="full"))
+    moe.fit(X, np.column_stack([y, -y]))
+    assert list(moe.named_experts_) == ["ridge", "boosting", "stack"]
     np.testing.assert_allclose(moe.predict(X)[:, 0], -moe.predict(X)[:, 1], rtol=0.1)
 
 

@@ -544,7 +544,7 @@ def test_what_only_em_takes_is_trained_by_em(settings, fit_params):
         ({"training": 0}, {}),
         ({}, {"subject": np.arange(100)}),
         ({}, {"exposure": np.ones(100)}),
-        ({}, {"y": np.ones((100, 2))}),
+        ({"likelihood": "gaussian"}, {"y": np.ones((100, 2))}),
     ],
 )
 def test_refuses_what_it_does_not_know_and_stays_as_it_was(settings, fit_params):

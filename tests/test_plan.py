@@ -229,10 +229,9 @@ def test_what_is_planned_is_what_is_fitted(kind, asked):
     params = dict(params)
     if kind.endswith("list"):
         params.pop("n_experts", None)
-    if kind in ("tree", "forest") and (asked in ("laplace", "censored", "balanced", "warm")):
-        params["n_experts"] = 2  # else the search of their number takes long
-    if kind in ("tree", "forest") and asked in ("subject", "outputs", "groups"):
-        params["n_experts"] = 2
+    searched = {"tree": ("nothing", "gate", "t", "folds"), "forest": ("nothing",)}
+    if asked not in searched.get(kind, ASKED):
+        params["n_experts"] = 2  # the search of their number takes long
     y, rows = rows.get("y", Y), {k: v for k, v in rows.items() if k != "y"}
     moe = regressor(EXPERTS[kind], **QUICK | params | {"max_iter": 3, "n_init": 1, "tol": 1.0})
     before = moe.plan(X, y, **rows)

@@ -47,6 +47,16 @@ def test_specialists_are_kept_where_there_are_regimes():
     assert loss(moe, *new) < 0.85 * loss(alone, *new)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("n", [35, 120])
+def test_default_experts_specialise_or_are_left_out(n, n_classes):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(n, 3)), rng.integers(n_classes, size=n)
+    moe = clones(None, training="specialists", n_init=1).fit(X, y)
+    assert len(moe.experts_) == (3 if moe.specialisation_.kept else 1)
+    np.testing.assert_allclose(moe.predict_proba(X).sum(axis=1), 1.0)
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_noise_is_predicted_as_by_one(seed):
     rng = np.random.default_rng(seed)

@@ -280,8 +280,8 @@ class Parts:
         if isinstance(self.templates[0], Pipeline) and self.transformer is None:
             return None  # each expert has transformers of its own
         experts = self._make_solved(data, None, 0)
-        if experts is None:
-            return None
+        if experts is None or not experts.n_experts == len(order) == resp.shape[1]:
+            return None  # beside specialists there is a generalist, or it is alone
         experts.fit(resp, *working)
         return experts.streaming(resp, order, None)
 

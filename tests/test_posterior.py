@@ -604,6 +604,14 @@ def test_levels_that_are_random_effects_are_differences_from_their_mean():
     assert_allclose(found.estimate, directions @ raw)
     variances = np.einsum("ij,jk,ik->i", directions, cov, directions)
     assert_allclose(found.std_error, np.sqrt(variances))
+    # Of one line they are those of the fit itself, under whose prior levels have one scale.
+    columns = moe.likelihood_.columns_
+    to_raw = np.zeros((42, 42))
+    to_raw[0] = np.append(-columns.mean / columns.scale, 1.0)
+    to_raw[1:, :-1] = np.diag(1 / columns.scale)
+    of_fit = to_raw @ moe.likelihood_.coef_cov_[0, 0] @ to_raw.T
+    variances = np.einsum("ij,jk,ik->i", directions[:42, :42], of_fit, directions[:42, :42])
+    assert_allclose(found.std_error[:42], np.sqrt(variances), rtol=1e-4)
     # What is printed does not depend on the level that some would call the reference.
     assert_allclose(found.estimate[of_levels].sum(), 0.0, atol=1e-9)
     truth = effect - effect.mean()

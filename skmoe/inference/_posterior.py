@@ -260,8 +260,7 @@ class PosteriorEstimates(Estimates):
         gate = split_last(self.mixture.gate_)[1]
         precision = np.full(self.gate_columns.design.shape[1], INTERCEPT_PENALTY)
         if isinstance(gate, SoftmaxGate):
-            scale = self.gate_columns.from_raw[:-1, 1:].diagonal()
-            precision[:-1] = gate.prior_precision() / scale**2
+            precision[:-1] = gate.prior_precision() / self._scales(self.gate_columns) ** 2
         against_first, sd = _against_first(self.likelihood.n_experts), np.diag(precision**-0.5)
         if self.mixture.likelihood_.offset_var_ is None:
             of_gate = np.kron(against_first, sd)
@@ -269,6 +268,10 @@ class PosteriorEstimates(Estimates):
         # One function for a regime, and proportions within it.
         of_shares = np.eye(len(sd))[:, -1:] * SHARE_SD
         return np.kron(against_first @ self._is_member, sd), np.kron(against_first, of_shares)
+
+    @staticmethod
+    def _scales(columns):
+        return columns.from_raw[:-1, 1:].diagonal()
 
     @property
     def _is_member(self):
@@ -293,6 +296,8 @@ class PosteriorEstimates(Estimates):
         of_sources = np.column_stack([is_member, np.ones(n_experts), np.eye(n_experts)])
         variances = [own_var] * n_regimes + [likelihood.shared_var_] + [offset_var] * n_experts
         sd = np.sqrt(variances) / unit
+        # Of the columns here, in whose units those of levels are not; see ``StandardColumns``.
+        sd[..., :-1] *= self._scales(self.columns) / likelihood.columns_.scale
         if self.terms[0].logs_of:
             of_logs = np.zeros((len(sd), n_functions))
             of_logs[n_regimes:] = COMMON_LOG_SCALE

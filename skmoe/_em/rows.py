@@ -21,6 +21,7 @@ class FitRows:
     adapted: Rows | None = None  # as the parts of the mixture are adapted to them
 
     many = False  # whether they are not in memory, and ``checked`` is a sample
+    encoder = None  # of a mixed table that is not in memory, before all parts
 
     @property
     def n_rows(self):

@@ -60,8 +60,6 @@ class ManyRows(FitRows):
         self.source = open_rows(X, y, sample_weight, classifies=mixture._classifies)
         Progress(Settings.of(mixture)).say("First look at the rows")
         super().__init__(self._look())
-        # Of a mixed table, before the gate and experts of the mixture's choice.
-        self.encoder = None
         self.form = TableForm.of(self.look)  # of the tables that experts see, or None
         if not self.look.is_numeric:
             self.checked.X = self.form(self.checked.X)

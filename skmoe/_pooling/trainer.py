@@ -90,8 +90,9 @@ class PooledTrainer(Trainer):
         self.source, self.columns = source, design
         start = partial(rows.started, data=data, n_experts=1)
         self.experts, self.likelihood = pooled_parts(
-            parts, source, design, data, start, parts.levels(parts.transformer, design)
-        )
+            parts, source, design, data, start,
+            parts.levels(rows.encoder or parts.transformer, design),
+        )  # fmt: skip
         self.experts.source = source
         weight = data.weight if data.subjects is None else data.subjects.row_weight
         Z = gate_columns(parts.gate.trained, data.Z)
@@ -104,7 +105,7 @@ class PooledTrainer(Trainer):
             vars(data)["columns"] = components_of_turned(turned, basis, data.weight)
         columns = self.experts.columns
         if not (self._see_the_same and Z is design):
-            block = parts.levels(parts.gate.encoder, Z) if Z.shape[1] else None
+            block = parts.levels(rows.encoder or parts.gate.encoder, Z) if Z.shape[1] else None
             columns = StandardColumns.of(Z, weight, data.units if Z.shape[1] else None, block)
         self.gate = PooledGate(Z, weight, columns)
 

@@ -73,15 +73,14 @@ def test_every_output_has_its_own_sizes_of_errors_and_combination():
         assert_allclose(moe.experts_[2].predict(X)[:, j], of_output, rtol=1e-9)
 
 
-def test_units_and_order_of_the_outputs_do_not_matter():
+@pytest.mark.parametrize("covariance", ["diag", "full"])
+def test_units_levels_and_order_of_the_outputs_do_not_matter(covariance):
     X, y, _ = correlated(200, 0, 0.5)
-    one, other = stack().fit(X, y), stack().fit(X, y[:, ::-1] * [1e3, 1.0])
+    y *= np.exp(1.5 * X[:, :2])  # errors of unlike sizes
+    changed = y[:, ::-1] * [1e3, 1.0] + [0.0, 1e4]
+    one, other = stack(covariance).fit(X, y), stack(covariance).fit(X, changed)
     # L-BFGS ends within its tolerance; rounding differs with the unit.
-    assert_allclose(
-        other.log_density(X, y[:, ::-1] * [1e3, 1.0]) + np.log(1e3),
-        one.log_density(X, y),
-        atol=1e-2,
-    )
+    assert_allclose(other.log_density(X, changed) + np.log(1e3), one.log_density(X, y), atol=1e-2)
 
 
 @pytest.mark.parametrize("covariance", ["diag", "full"])

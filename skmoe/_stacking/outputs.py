@@ -88,7 +88,7 @@ class OutputDensities(Densities):
         """
         y, weight = self.data.y / self.size, self.data.weight
         scaled = (means / self.size[:, None])[rows]
-        likelihood, gate = (self.likelihood.start(y, weight, means.shape[1]), None)
+        likelihood, gate = self.likelihood.start(self.data.y, weight, means.shape[1]), None
         resp, last = np.full(scaled.shape[:2], 1 / scaled.shape[1]), -np.inf
         if shares is not None:
             resp = shares[rows]

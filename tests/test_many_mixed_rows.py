@@ -205,6 +205,7 @@ def test_levels_of_strings_have_variances_of_their_own_as_in_memory():
     spread, expected = (each.predict(new, return_std=True)[1] for each in (other, moe))
     assert_allclose(spread, expected, rtol=0.01)
     assert "levels of town" in str(other.summary(X, y))
+    assert "chosen" not in str(other.expert_report())  # the number was given
 
 
 def test_moments_of_columns_with_gaps_add_up():

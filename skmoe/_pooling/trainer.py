@@ -165,12 +165,13 @@ class PooledTrainer(Trainer):
     def _take_all_rows(self):
         """Go on from the mixture on the sample, and learn the gate's precision on all rows."""
         tried, n_rows, data = self.log_evidence, len(self.data.y), self._all_data
-        found = ", ".join(f"{value:.4f} for {k}" for k, value in tried.items())
-        choice = (
-            f"The number of experts was chosen by the evidence of {n_rows:,} rows, drawn by a hash "
-            f"of their content; a row of these: {found}."
-        )
-        self.notes = [choice, *bound_notes(tried, self.data.total_weight)]
+        if self.is_searched:
+            found = ", ".join(f"{value:.4f} for {k}" for k, value in tried.items())
+            choice = (
+                f"The number of experts was chosen by the evidence of {n_rows:,} rows, drawn by a "
+                f"hash of their content; a row of these: {found}."
+            )
+            self.notes = [choice, *bound_notes(tried, self.data.total_weight)]
         self.progress.say("All rows")
         self.problem = PooledRowsProblem(self.problem, data, self.rows.source)
         stretches = [n_steps for n_steps in WHOLE.stretches if n_steps <= self.settings.max_iter]

@@ -94,7 +94,7 @@ class Model(ABC):
         return list(map(has_own_density, self.experts)) if own is None else own.tolist()
 
     @cached_property
-    def _predicts_other(self):
+    def predicts_other(self):
         """Whether each expert predicts something else than the mean that a stack takes."""
         is_stack = self.likelihood.own_density_ is not None and self.prediction_shape == ()
         return [is_stack and not predicts_mean(each) for each in self.experts]
@@ -121,7 +121,7 @@ class Model(ABC):
             if rows is None and is_stack_of(expert, before):
                 return stacked_prediction(expert, predictions[:, :k])
             asked, seen = expert, take_rows(X, rows)
-            if self._predicts_other[k]:
+            if self.predicts_other[k]:
                 return own_distribution(expert, seen, self.likelihood.floor_).mean()
             if rows is None and not has_own_density(expert):
                 asked, seen = self._behind(k, X)

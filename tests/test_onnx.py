@@ -200,6 +200,23 @@ def test_densities_without_a_converter_are_named(rows):
         outputs(moe, X, {"quantiles": QUANTILES})
 
 
+class Quantiles(LinearRegression):
+    """Tells quantiles, of which the median is no mean."""
+
+    def predict(self, X, quantiles=None):
+        line = super().predict(X)
+        return line if quantiles is None else line[:, None] - np.log1p(-np.asarray(quantiles))
+
+
+def test_medians_are_not_taken_for_the_means_of_a_stack(rows, monkeypatch):
+    converters = skl2onnx._supported_operators.sklearn_operator_name_map
+    monkeypatch.setitem(converters, Quantiles, "SklearnLinearRegressor")
+    experts = [("told", Quantiles()), ("line", Ridge())]
+    moe = MixtureOfExpertsRegressor(experts, training="stack", cv=2, **QUICK).fit(*rows)
+    with pytest.raises(NotImplementedError, match="'told'.* takes the mean of its density"):
+        outputs(moe, rows[0])
+
+
 @pytest.mark.parametrize("n_outputs", [1, 2])
 def test_smooth_regressors(n_outputs, rows):
     X, y = rows

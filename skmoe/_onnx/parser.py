@@ -191,6 +191,11 @@ class Parser:
 
     def parts(self, model, dense=False):
         """What the operator of a mixture begins with: Parts, ``dense`` with all densities."""
+        for name, is_other in zip(model.named_experts_, model._model.predicts_other, strict=True):
+            why = "a stack takes the mean of its density, which is not what it predicts"
+            check_convertible(
+                f"The expert {name!r} cannot be converted to ONNX: {why}." if is_other else None
+            )
         own = model._model.own_density if dense else [False] * len(model.experts_)
         experts, columns = zip(model.named_experts_.items(), stacks(model), own, strict=True), None
         variables = [

@@ -474,22 +474,19 @@ class PooledTrainer(Trainer):
         return run_em(problem, max_iter=max_iter, tol=tol, patience=1, after=after)
 
     def _converge(self, problem, to_beat=-np.inf, tol=None):
-        """Iterate, and learn the gate's precision by turns; the problem, at its best.
-
-        Where gains that go on to shrink as the last one did do not lead to ``to_beat``, the run
-        ends.
-        """
+        """Iterate, and learn the gate's precision by turns, while ``to_beat`` is in reach."""
         best, best_state = problem.evidence, problem.state()
-        for n_steps in self.effort.stretches:
+        for number, n_steps in enumerate(self.effort.stretches, 1):
             run = self._climb(problem, n_steps, tol or self.effort.tol)
             is_settled = problem.learn_alpha() < SAME_ALPHA
             evidence = problem.evidence
             if evidence > best:
                 best, best_state = evidence, problem.state()
-            if run.converged and is_settled or evidence + _to_come(run.objectives) < to_beat:
+            to_come = _to_come(run.objectives, sum(self.effort.stretches[number:]))
+            if run.converged and is_settled or evidence + to_come < to_beat:
                 break
         problem.restore(best_state)
-        return problem
+        return problem  # at its best
 
 
 def evidence_of(problem):
@@ -501,10 +498,11 @@ def evidence_of(problem):
     return -np.inf if is_one else problem.evidence
 
 
-def _to_come(objectives):
-    """What later gains may add up to, if they shrink as the last one did, or more slowly."""
+def _to_come(objectives, n_left):
+    """What later gains may add up to: shrinking as the last, at most at twice the last pace."""
     if len(objectives) < 3:
         return 0.0
     before, gain = np.diff(objectives[-3:])
     rate = max(gain / max(before, 1e-300), SLOW_RATE)
-    return np.inf if rate >= 1 else 2 * gain * rate / (1 - rate)
+    at_pace = 2 * n_left * np.diff(objectives)[len(objectives) // 2 :].mean()
+    return at_pace if rate >= 1 else min(2 * gain * rate / (1 - rate), at_pace)

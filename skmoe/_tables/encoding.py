@@ -114,10 +114,8 @@ def blocks_of_levels(encoder):
     for name, transformer, _ in encoder.transformers_:
         if isinstance(transformer, OneHotEncoder):
             sizes = [len(levels) for levels in transformer.categories_]
-            numbers, place = (
-                np.repeat(np.arange(len(sizes)) + 1, sizes),
-                encoder.output_indices_[name],
-            )
+            numbers = np.repeat(np.arange(len(sizes)) + 1, sizes)
+            place = encoder.output_indices_[name]
             if len(numbers) == place.stop - place.start:  # none was dropped
                 block[place] = numbers
     return block if block.any() else None

@@ -20,7 +20,7 @@ X = rng.uniform(-1, 1, size=(1500, 3))
 black = X[:, 0] * X[:, 1] > 0
 noise = 0.1 * rng.normal(size=len(X))
 targets = {
-    "a chessboard of two regimes": np.where(black, X[:, 2], -X[:, 2]) + noise,
+    "a chessboard": np.where(black, X[:, 2], -X[:, 2]) + noise,
     "one function": np.abs(X[:, 2]) + noise,
 }
 train, test = slice(0, 600), slice(600, None)
@@ -40,16 +40,22 @@ for name, y in targets.items():
     moes[name] = moe
 
 # %%
-# On the left, the chessboard: each held-out row in the colour of the expert to which the gate gives
-# most. The gate has found the fields, though no straight line divides them. In the middle, the
-# target of one function: the generalist answers for all rows. On the right, why: what specialists
-# add to the out-of-fold log-density, with its standard error. They are kept where the bar ends
-# above zero.
+# Above, each held-out row in the colour of the expert to which the gate gives most. On the left the
+# gate has found the fields of the chessboard, though no straight line divides them. On the right,
+# where the target is one function, the generalist answers for all rows. Below, what specialists add
+# to the out-of-fold log-density, with its standard error: they are kept where the bar ends above
+# zero.
 
 names = ["generalist", "expert0", "expert1"]
 colours = dict(zip(names, ["0.6", "tab:blue", "tab:orange"], strict=True))
-figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
-for ax, (name, moe) in zip(axes, moes.items(), strict=False):
+figure, axes = plt.subplot_mosaic(
+    [list(moes), ["gain", "gain"]],
+    figsize=(5.6, 6),
+    height_ratios=[3, 2],
+    layout="constrained",
+)
+for name, moe in moes.items():
+    ax = axes[name]
     strongest = np.array(list(moe.named_experts_))[
         moe.gate_proba(X[test]).argmax(axis=1)
     ]
@@ -58,27 +64,29 @@ for ax, (name, moe) in zip(axes, moes.items(), strict=False):
         ax.scatter(
             *of_expert[:, :2].T, s=8, color=colours[expert], label=expert
         )
-    ax.set(title=name, xlabel="first feature", ylabel="second feature")
+    ax.set(title=name, xlabel="first feature", aspect="equal")
+axes["a chessboard"].set_ylabel("second feature")
 gains = [moe.specialisation_ for moe in moes.values()]
-axes[2].axhline(0, color="0.8")
-axes[2].errorbar(
-    [0, 1],
+axes["gain"].axhline(0, color="0.8")
+axes["gain"].errorbar(
+    [
+        f"{name}: {'kept' if moe.specialisation_.kept else 'left out'}"
+        for name, moe in moes.items()
+    ],
     [s.gain for s in gains],
     [s.standard_error for s in gains],
     fmt="ko",
     capsize=8,
 )
-verdicts = ["kept" if s.kept else "left out" for s in gains]
-axes[2].set_xticks(
-    [0, 1], [f"chessboard:\n{verdicts[0]}", f"one function:\n{verdicts[1]}"]
-)
-axes[2].set(title="gain of specialists, nats a row", xlim=(-0.5, 1.5))
+axes["gain"].set(title="gain of specialists, nats a row", xlim=(-0.5, 1.5))
 figure.legend(
-    *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3
+    *axes["a chessboard"].get_legend_handles_labels(),
+    loc="outside lower center",
+    ncols=3,
 )
 plt.show()
 
 # %%
 # The report of the experts says it too.
 
-print(moes["a chessboard of two regimes"].expert_report())
+print(moes["a chessboard"].expert_report())

@@ -59,12 +59,13 @@ def tree(depth):
 
 
 trees = {depth: tree(depth).fit(X, y) for depth in (1, 2, 3)}
-for depth, mixture in trees.items():
-    score = log_score(mixture, X_new, y_new)
+scores = {d: log_score(mixture, X_new, y_new) for d, mixture in trees.items()}
+for depth, score in scores.items():
     print(f"{depth} levels: held-out log-score {score:.3f}")
 
 # %%
-# The probability of a leaf is the product of the gates' along its branch.
+# The probability of a leaf is the product of the gates' along its branch. Colours are the most
+# probable leaf, and the dashed lines are the true borders.
 
 
 def leaf_proba(mixture, X):
@@ -77,32 +78,25 @@ def leaf_proba(mixture, X):
 
 axis = np.linspace(-2, 2, 160)
 grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-fig, panels = plt.subplots(
-    1, 3, figsize=(9, 3.6), sharey=True, layout="constrained"
-)
-for panel, (depth, mixture) in zip(panels, trees.items(), strict=True):
+figure, axes = plt.subplots(2, 2, figsize=(5.6, 6), layout="constrained")
+for panel, (depth, mixture) in zip(axes.flat, trees.items(), strict=False):
     leaf = leaf_proba(mixture, grid).argmax(axis=1).reshape(160, 160)
-    panel.imshow(
-        leaf, origin="lower", extent=(-2, 2, -2, 2), cmap="viridis", alpha=0.8
-    )
-    panel.plot(
-        [-2, 0],
-        [-0.8, -0.8],
-        "w--",
-        [0, 0],
-        [-2, 2],
-        "w--",
-        [0, 2],
-        [0.8, 0.8],
-        "w--",
-    )
-    score = log_score(mixture, X_new, y_new)
+    panel.imshow(leaf, origin="lower", extent=(-2, 2, -2, 2), cmap="Set2")
+    panel.plot([-2, 0], [-0.8, -0.8], "k--")
+    panel.plot([0, 0], [-2, 2], "k--")
+    panel.plot([0, 2], [0.8, 0.8], "k--")
     panel.set(
-        title=f"{2**depth} leaves, log-score {score:.2f}",
+        title=f"{2**depth} leaves",
         xlabel="first column",
+        ylabel="second column",
     )
-panels[0].set_ylabel("second column")
-fig.suptitle("Most probable leaf; dashed: the true borders")
+axes[1, 1].plot([2**depth for depth in scores], scores.values(), "ko-")
+axes[1, 1].set(
+    title="held-out log-score",
+    xlabel="leaves",
+    xticks=[2, 4, 8],
+    box_aspect=1,
+)
 plt.show()
 
 # %%

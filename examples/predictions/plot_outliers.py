@@ -67,7 +67,7 @@ print(f"{np.sum(~bad & (noise > 0.5))} other rows taken for some")
 
 grid = np.linspace(-3, 3, 301)[:, None]
 figure, axes = plt.subplots(
-    1, 3, figsize=(9, 3.6), sharex=True, sharey=True, layout="constrained"
+    3, 1, figsize=(5.6, 8), sharex=True, sharey=True, layout="constrained"
 )
 for ax, (name, moe) in zip(axes, fitted.items(), strict=True):
     ax.plot(X[~bad], y[~bad], ".", color="0.75", label="rows")
@@ -87,9 +87,9 @@ for ax, (name, moe) in zip(axes, fitted.items(), strict=True):
     )
     ax.plot(grid, lines[:, 0], "-", color="k", linewidth=3, label="expert 0")
     ax.plot(grid, lines[:, 1], "--", color="k", linewidth=3, label="expert 1")
-    ax.set(title=name, xlabel="x")
-axes[0].set_ylabel("y")
+    ax.set(title=name, ylabel="y")
+axes[-1].set_xlabel("x")
 figure.legend(
-    *axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=5
+    *axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=3
 )
 plt.show()

@@ -56,9 +56,10 @@ trust = mixture.gate_proba(anyone.assign(bmi=bmi.ravel(), s5=s5.ravel()))
 owner = mixture.oof_responsibilities_.argmax(axis=1)
 
 figure, axes = plt.subplots(
-    2, 3, figsize=(9, 6), sharex=True, sharey=True, layout="constrained"
+    3, 2, figsize=(5.6, 8), sharex=True, sharey=True, layout="constrained"
 )
-axes.flat[-1].set_axis_off()
+axes[2, 1].set_axis_off()
+axes[1, 1].tick_params(labelbottom=True)
 for k, (name, ax) in enumerate(
     zip(mixture.named_experts_, axes.flat, strict=False)
 ):
@@ -75,7 +76,13 @@ for k, (name, ax) in enumerate(
     ax.set_title(f"{name}: {share:.0%}, sd {scale:.0f}")
 figure.supxlabel("body mass index (kg/m²)")
 figure.supylabel("s5 (log of serum triglycerides)")
-figure.colorbar(shades, ax=axes, label="gate probability", ticks=[0, 0.5, 1])
+figure.colorbar(
+    shades,
+    ax=axes,
+    location="top",
+    label="gate probability",
+    ticks=[0, 0.5, 1],
+)
 plt.show()
 
 # %%

@@ -60,7 +60,7 @@ figure, axes = plt.subplots(
     2,
     sharex=True,
     sharey="row",
-    figsize=(8, 5.5),
+    figsize=(5.6, 5.5),
     height_ratios=[2, 1],
     layout="constrained",
 )
@@ -77,7 +77,7 @@ for (above, below), mixture in zip(axes.T, [moe, grown], strict=True):
         names, mixture.gate_proba(at).T, dashes, strict=False
     ):
         below.plot(at, share, dash, color="k", linewidth=2)
-        below.text(at[share > 0.5].mean(), 0.8, name, ha="center")
+        below.text(at[share > 0.5].mean(), 0.5, name, ha="center")
     below.set(xlabel="load")
 axes[0, 1].plot(
     X[few], y[few], "o", mfc="none", color="k", markersize=8, label="replay"
@@ -87,7 +87,7 @@ axes[1, 1].plot(
 )
 axes[0, 0].set(title="before", ylabel="yield", ylim=(-2, 13))
 axes[0, 1].set(title="after add_expert")
-axes[0, 1].legend(loc="upper left", ncols=2)
+axes[0, 1].legend(loc="upper left")
 axes[1, 0].set(ylabel="gate probability")
 plt.show()
 

@@ -173,7 +173,7 @@ for k in (1, 2, 4, 16):
     curve.append((microseconds(moe), loss(moe)))
 moe.set_params(top_k=2)
 
-figure, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
+figure, ax = plt.subplots(figsize=(5.6, 4), layout="constrained")
 ax.semilogx(*zip(*curve, strict=True), "C3o-", markersize=9)
 for k, point in zip((1, 2, 4, 16), curve, strict=True):
     ax.annotate(
@@ -229,7 +229,7 @@ routes = np.stack(
     [np.bincount(choice, minlength=16) for choice in experts.T]
 ) / len(experts)
 order = np.argsort(-routes[0])
-figure, ax = plt.subplots(figsize=(8, 3), layout="constrained")
+figure, ax = plt.subplots(figsize=(5.6, 3), layout="constrained")
 places = np.arange(16)
 ax.bar(places, routes[0, order], color="C0", label="first choice")
 ax.bar(
@@ -246,7 +246,7 @@ ax.set(
     xticks=places,
     xticklabels=order,
 )
-ax.legend()
+figure.legend(loc="outside upper center", ncols=3)
 plt.show()
 
 # %%
@@ -262,14 +262,13 @@ np.maximum.at(choice, (experts[:, 0], last), 1.0)
 common = np.argsort(-np.bincount(last))[:32]
 rank = np.argsort(order)[choice[:, common].argmax(axis=0)]
 common = common[np.argsort(rank, kind="stable")]
-figure, ax = plt.subplots(figsize=(8, 4.6), layout="constrained")
+figure, ax = plt.subplots(figsize=(5.6, 4.6), layout="constrained")
 ax.imshow(
     choice[order][:, common], cmap="Greys", vmin=0, vmax=1, aspect="auto"
 )
 ax.set_xticks(
     range(len(common)),
     [alphabet[c].replace(" ", "␣") for c in common],
-    fontsize=13,
 )
 ax.set_yticks(places, order)
 ax.set(xlabel="last character", ylabel="expert")

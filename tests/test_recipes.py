@@ -1,5 +1,11 @@
 """What the guide says of other libraries, where they are installed."""
 
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -110,6 +116,47 @@ def test_mapie_takes_tables_that_were_encoded():
     )
     low, high = conformal.predict_interval(encoder.transform(test[0]))[1][:, :, 0].T
     assert 0.86 < np.mean((low <= test[1]) & (test[1] <= high)) < 0.94
+
+
+@dataclass
+class DistributionPrediction:
+    """What ScoringBench takes: the mass of bins for each row."""
+
+    probas: np.ndarray
+    bin_edges: np.ndarray
+    bin_midpoints: np.ndarray
+    mean: np.ndarray
+
+
+def wrapper_of_the_guide(monkeypatch):
+    """The class that the guide writes, over a stand-in for ScoringBench, which is no package."""
+    base = SimpleNamespace(
+        DistributionPrediction=DistributionPrediction, ProbabilisticWrapper=object
+    )
+    for name in ("scoringbench", "scoringbench.wrappers", "scoringbench.wrappers.base"):
+        monkeypatch.setitem(sys.modules, name, base)
+    page = Path(__file__).parents[1] / "doc/guide/ecosystem.rst"
+    section = page.read_text("utf-8").split(".. _scoringbench:")[1]
+    block = section.split(".. code-block:: python\n")[1].split("\nPut the class")[0]
+    names = {}
+    exec(textwrap.dedent(block), names)
+    return names["SkmoeWrapper"]
+
+
+def test_scoringbench_scores_the_densities_of_the_mixture(monkeypatch):
+    X, y = draw(1, 200)
+    wrapper = wrapper_of_the_guide(monkeypatch)(experts=None).fit(*draw(0, 200))
+    bins = wrapper.predict_distribution(X)
+    widths, rows = np.diff(bins.bin_edges), np.arange(len(y))
+    assert bins.probas.shape == bins.bin_midpoints.shape == widths.shape
+    assert (widths > 0).all()
+    assert_allclose(bins.probas.sum(axis=1), 1)
+    assert_allclose(bins.mean, wrapper.predict(X))
+    assert_allclose((bins.probas * bins.bin_midpoints).sum(axis=1), bins.mean, atol=0.05)
+    # The leaderboard's log-score: a row outside of all bins is in the outermost.
+    k = (bins.bin_edges[:, 1:] < y[:, None]).sum(axis=1).clip(max=widths.shape[1] - 1)
+    log_score = np.log(bins.probas[rows, k] / widths[rows, k])
+    assert_allclose(log_score.mean(), wrapper.mixture.log_density(X, y).mean(), atol=0.005)
 
 
 def test_skrub_prepares_tables():

@@ -7,6 +7,7 @@ from scipy import optimize, special, stats
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
 from skmoe._families.base import Family
 from skmoe._families.beta import BetaFamily
 from skmoe._families.binomial import BinomialFamily
@@ -39,6 +40,34 @@ def rates(n=1500, seed=0):
 
 def mixture(**settings):
     return MixtureOfExpertsRegressor(**{"likelihood": "beta", "random_state": 0, **settings})
+
+
+@pytest.mark.parametrize(
+    ("sizes", "slopes"), [((2, 50), (0.5, 0.5)), ((10, 10), (0.5, -0.5)), ((100, 300), (1, 0.8))]
+)
+def test_rates_lose_by_a_merger_what_one_regression_in_place_of_two_does(sizes, slopes):
+    rng = np.random.default_rng(0)
+    k = np.repeat([0, 1], 200)
+    x, size = rng.normal(size=400), np.take(sizes, k)
+    mean = special.expit(np.take(slopes, k) * x)
+    y = rng.beta(size * mean, size * (1 - mean)).clip(1e-9, 1 - 1e-9)
+    ones = np.ones(400)
+    family = PooledBeta().fitting(in_sample=True, linear=True).start(y, ones, 1).family
+    experts = PooledGeneralizedLinearExperts(x[:, None], y, ones, family=family).resized(2)
+    resp = np.eye(2)[k]
+    experts.begin(resp)
+    for _ in range(30):
+        experts.fit(resp)
+
+    def loss(theta, rows):
+        mean, size = special.expit(theta[0] + theta[1] * x[rows]), np.exp(theta[2])
+        return -stats.beta.logpdf(y[rows], size * mean, size * (1 - mean)).sum()
+
+    one, *two = (
+        optimize.minimize(loss, [0.0, 0.0, 1.0], (rows,)).fun for rows in (k < 2, k == 0, k == 1)
+    )
+    # Errors are taken for normal, which those of a small size are not.
+    assert_allclose(experts.loss_as_one(0, 1), one - sum(two), rtol=0.3)
 
 
 @pytest.fixture(scope="module")

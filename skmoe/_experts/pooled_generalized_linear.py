@@ -157,6 +157,9 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
             return super().loss_as_one(k, other)
         pair, posterior = [k, other], self.posterior
         scales, mass, values = self.scales[pair], self._mass[pair], self._values[pair]
+        if self.family.unit_has_scale:  # no closed maximum: as if errors were normal
+            scales = 1 + scales  # variances are a share of those of zeros and ones
+            values = -0.5 * mass / scales
         gram = posterior.gram[:, pair] / scales[:, None, None]
         more = loss_of_quadratics(gram, posterior.cross[:, pair] / scales[:, None])
         alone = self._profiled(mass, values).sum()
@@ -165,6 +168,8 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
     def _profiled(self, mass, values):
         """Log-likelihood of rows at the best of scales, but for what only targets are in."""
         mass = np.maximum(mass, np.finfo(float).tiny)
+        if self.family.unit_has_scale:
+            return -0.5 * mass * np.log(-2 * values / mass)
         scales = self.family.best_scale(values / mass)
         return mass * self.family.normaliser(scales) + scales * values
 

@@ -720,7 +720,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
     ) -> np.ndarray: ...
     def score(
-        self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        exposure: ArrayLike | None = None,
+        trials: ArrayLike | None = None,
     ) -> float: ...
     def set_params(self, **params: dict[Any, Any]) -> Self: ...
     def stability(

@@ -13,7 +13,13 @@ from ._reports.docstrings import completed_by
 from ._reports.many_rows import r2_of_rows
 from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_out_of_core
-from ._rows.validation import check_exposure, check_fitted, check_single_trials, check_X
+from ._rows.validation import (
+    check_exposure,
+    check_fitted,
+    check_single_trials,
+    check_X,
+    numbers_of_rows,
+)
 from ._tables.mixed import as_pandas, check_sizes, is_plain, is_table
 from ._tables.vectors import check_numbers
 from ._updates.batches import learn_rows, learns_streams
@@ -308,7 +314,7 @@ class MixtureOfExpertsRegressor(
             raise ValueError(f"y has {y.shape[1:]} outputs, {self._y_shape} in fit.")
         return y
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X, y=None, sample_weight=None, *, exposure=None, trials=None):
         """Coefficient of determination of ``predict(X)``.
 
         Parameters
@@ -316,10 +322,12 @@ class MixtureOfExpertsRegressor(
         X : array-like or DataFrame of shape (n_samples, n_features), or Files
             Rows; collections of Dask's, too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their target; of successes and failures in two columns, their rates are meant, weighted
-            by the trials. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
+            Their target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
+        exposure, trials : array-like of shape (n_samples,), default=None
+            As in ``fit``; rates are meant, which count by them. So do those of successes and
+            failures in two columns.
 
         Returns
         -------
@@ -333,11 +341,14 @@ class MixtureOfExpertsRegressor(
         """
         if is_out_of_core(X):
             check_fitted(self)
+            if exposure is not None or trials is not None:
+                raise TypeError(f"score takes no exposure and no trials beside {type(X).__name__}.")
             return r2_of_rows(self, X, y, sample_weight)
-        y, trials = self._counted(check_numbers("y", y), None)
-        if trials is not None:
-            y = y / trials
-            sample_weight = trials if sample_weight is None else sample_weight * trials
+        y, trials = self._counted(check_numbers("y", y), trials)
+        size = check_exposure(self, exposure, X, trials, None if trials is None else y)
+        if size is not None:
+            y = numbers_of_rows("y", y, X) / size
+            sample_weight = size if sample_weight is None else sample_weight * size
         check_single_trials(self, y)
         return super().score(X, y, sample_weight)
 

@@ -161,7 +161,10 @@ def concordance_index(estimator, X, y, sample_weight=None, *, upper, entry=None)
     return float(right / total)
 
 
-def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
+@takes_rows
+def grid_log_score(
+    estimator, X, y, sample_weight=None, *, exposure=None, trials=None, step=1.0
+):  # fmt: skip
     """Mean log-probability of the grid cell of each target, for rounded targets.
 
     A density can be made as high as one likes on targets that repeat exactly, such as whole
@@ -177,6 +180,9 @@ def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
         Target, on the grid.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
+    exposure, trials : array-like of shape (n_samples,), default=None
+        As in ``fit``: exposures of counts, or trials of binomial ones. One for each row where None:
+        counts are then rates.
     step : float, default=1.0
         Distance of two neighbours on the grid.
 
@@ -195,7 +201,7 @@ def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
     >>> round(grid_log_score(moe, X, y), 2)
     -0.42
     """
-    distribution, y = _predicted(estimator, X, y)
+    distribution, y = _predicted(estimator, X, y, exposure, trials)
     low, high = y - step / 2, y + step / 2
     probability = np.where(  # from two small numbers, not from two near one
         distribution.cdf(y) < 0.5,
@@ -206,7 +212,10 @@ def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
     return _mean(log_probability, sample_weight)
 
 
-def interval_score(estimator, X, y, sample_weight=None, *, level=0.9):
+@takes_rows
+def interval_score(
+    estimator, X, y, sample_weight=None, *, exposure=None, trials=None, level=0.9
+):  # fmt: skip
     r"""Minus the mean interval score of the central predictive intervals.
 
     .. math:: (u - l) + \tfrac{2}{1 - \text{level}} \, [(l - y)_+ + (y - u)_+]
@@ -224,6 +233,9 @@ def interval_score(estimator, X, y, sample_weight=None, *, level=0.9):
         Target.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
+    exposure, trials : array-like of shape (n_samples,), default=None
+        As in ``fit``: exposures of counts, or trials of binomial ones. One for each row where None:
+        counts are then rates.
     level : float, default=0.9
         Probability that the intervals hold.
 
@@ -251,13 +263,14 @@ def interval_score(estimator, X, y, sample_weight=None, *, level=0.9):
     >>> round(interval_score(moe, X, y, level=0.5))
     -137
     """
-    distribution, y = _predicted(estimator, X, y)
+    distribution, y = _predicted(estimator, X, y, exposure, trials)
     low, high = distribution.interval(level)
     outside = np.maximum(low - y, 0) + np.maximum(y - high, 0)
     return -_mean(high - low + 2 / (1 - level) * outside, sample_weight)
 
 
-def crps_score(estimator, X, y, sample_weight=None):
+@takes_rows
+def crps_score(estimator, X, y, sample_weight=None, *, exposure=None, trials=None):
     r"""Minus the mean continuous ranked probability score of the predictive distributions.
 
     .. math:: \int (F(t) - [t \ge y])^2 \, dt
@@ -275,6 +288,9 @@ def crps_score(estimator, X, y, sample_weight=None):
         Target.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
+    exposure, trials : array-like of shape (n_samples,), default=None
+        As in ``fit``: exposures of counts, or trials of binomial ones. One for each row where None:
+        counts are then rates.
 
     Returns
     -------
@@ -300,11 +316,14 @@ def crps_score(estimator, X, y, sample_weight=None):
     >>> round(crps_score(moe, X, y), 1)
     -30.5
     """
-    distribution, y = _predicted(estimator, X, y)
+    distribution, y = _predicted(estimator, X, y, exposure, trials)
     return -_mean(distribution.crps(y), sample_weight)
 
 
-def pinball_score(estimator, X, y, sample_weight=None, *, quantile=(0.1, 0.5, 0.9)):
+@takes_rows
+def pinball_score(
+    estimator, X, y, sample_weight=None, *, exposure=None, trials=None, quantile=(0.1, 0.5, 0.9)
+):  # fmt: skip
     r"""Minus the mean pinball loss of predictive quantiles.
 
     .. math:: \max(q \, (y - y_q), (q - 1)(y - y_q))
@@ -319,6 +338,9 @@ def pinball_score(estimator, X, y, sample_weight=None, *, quantile=(0.1, 0.5, 0.
         Target.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
+    exposure, trials : array-like of shape (n_samples,), default=None
+        As in ``fit``: exposures of counts, or trials of binomial ones. One for each row where None:
+        counts are then rates.
     quantile : float or sequence of float, default=(0.1, 0.5, 0.9)
         Probabilities; the loss is a mean over them.
 
@@ -345,7 +367,7 @@ def pinball_score(estimator, X, y, sample_weight=None, *, quantile=(0.1, 0.5, 0.
     >>> cross_val_score(moe, X, y, scoring=score, cv=3).round(1)
     array([-9.7, -9.8, -9.7])
     """
-    distribution, y = _predicted(estimator, X, y)
+    distribution, y = _predicted(estimator, X, y, exposure, trials)
     probabilities = np.atleast_1d(quantile).astype(np.float64)
     quantiles = distribution.ppf(probabilities)
     q = probabilities.reshape((-1,) + (1,) * (y.ndim - 1))
@@ -353,11 +375,13 @@ def pinball_score(estimator, X, y, sample_weight=None, *, quantile=(0.1, 0.5, 0.
     return -_mean(np.maximum(q * beyond, (q - 1) * beyond), sample_weight)
 
 
-def _predicted(estimator, X, y):
+def _predicted(estimator, X, y, exposure, trials):
     """The predictive distributions, and targets of their shape."""
     mixture, X = _unwrap(estimator, X)
-    distribution, y = mixture.predict_dist(X), _targets(y).astype(np.float64)
-    check_single_trials(mixture, y)
+    given = RowMetadata(exposure, trials).given()
+    distribution, y = mixture.predict_dist(X, **given), _targets(y).astype(np.float64)
+    if trials is None:
+        check_single_trials(mixture, y)
     expected = distribution.mean().shape
     if y.shape != expected:
         raise ValueError(f"y has shape {y.shape}; the predictions have {expected}.")

@@ -30,6 +30,9 @@ def crps_score(
     X: Any,
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
+    *,
+    exposure: ArrayLike | None = None,
+    trials: ArrayLike | None = None,
 ) -> float: ...
 
 def grid_log_score(
@@ -38,6 +41,8 @@ def grid_log_score(
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
     *,
+    exposure: ArrayLike | None = None,
+    trials: ArrayLike | None = None,
     step: float = 1.0,
 ) -> float: ...
 
@@ -47,6 +52,8 @@ def interval_score(
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
     *,
+    exposure: ArrayLike | None = None,
+    trials: ArrayLike | None = None,
     level: float = 0.9,
 ) -> float: ...
 
@@ -69,5 +76,7 @@ def pinball_score(
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
     *,
+    exposure: ArrayLike | None = None,
+    trials: ArrayLike | None = None,
     quantile: float | Sequence[float] = ...,
 ) -> float: ...

@@ -364,6 +364,9 @@ def test_scores_do_not_compare_successes_with_rates():
         assert np.isfinite(score(moe, X, y / trials, trials))
     of_counts = moe.score(X, np.column_stack([y, trials - y]))
     assert of_counts == pytest.approx(moe.score(X, y / trials, trials))
+    assert of_counts == pytest.approx(moe.score(X, y, trials=trials))
+    expected = -moe.predict_dist(X, trials=trials).crps(y).mean()
+    assert crps_score(moe, X, y, trials=trials) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("trials", [20, "many", np.ones((400, 2)), 2.0**60 * np.ones(400)])

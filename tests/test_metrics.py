@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
+from sklearn import config_context
+from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import mean_pinball_loss
+from sklearn.metrics import mean_pinball_loss, r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -120,6 +122,49 @@ def test_proper_scores_prefer_the_mixture_that_made_the_data(scoring):
     ).fit(X, y)
     one, two = search.cv_results_["mean_test_score"]
     assert one < two < 0
+
+
+@pytest.fixture(name="counted", scope="module")
+def _counted():
+    """Events over unlike times, and a mixture of one expert of them."""
+    rng = np.random.default_rng(5)
+    X, time = rng.normal(size=(200, 1)), rng.uniform(0.5, 20, size=200)
+    y = rng.poisson(time * np.exp(0.5 * X[:, 0]))
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="poisson", training="em")
+    return moe.fit(X, y, exposure=time), X, y, time
+
+
+def test_scores_of_counts_are_those_of_poisson_distributions_over_their_exposure(counted):
+    moe, X, y, time = counted
+    expected = stats.poisson(time * moe.predict(X))
+    low, high = expected.interval(0.9)
+    fine = 20 * (np.maximum(low - y, 0) + np.maximum(y - high, 0))
+    steps = np.arange(400)[:, None]
+    crps = ((expected.cdf(steps) - (steps >= y)) ** 2).sum(axis=0)
+    known = {
+        grid_log_score: expected.logpmf(y).mean(),
+        interval_score: -(high - low + fine).mean(),
+        pinball_score: -mean_pinball_loss(y, expected.median(), alpha=0.5),
+        crps_score: -crps.mean(),
+    }
+    for score, value in known.items():
+        options = {"quantile": 0.5} if score is pinball_score else {}
+        assert_allclose(score(moe, X, y, exposure=time, **options), value, rtol=1e-6)
+    r2 = r2_score(y / time, moe.predict(X), sample_weight=time)
+    assert moe.score(X, y, exposure=time) == pytest.approx(r2)
+
+
+@pytest.mark.parametrize("scoring", [None, crps_score])
+def test_metadata_routing_gives_scores_the_exposure(counted, scoring):
+    moe, X, y, time = counted
+    halves = [(np.arange(100), np.arange(100, 200))]
+    fitted = clone(moe).fit(X[:100], y[:100], exposure=time[:100])
+    score = scoring or MixtureOfExpertsRegressor.score
+    with config_context(enable_metadata_routing=True):
+        routed = clone(moe).set_fit_request(exposure=True).set_score_request(exposure=True)
+        params = {"exposure": time}
+        found = cross_val_score(routed, X, y, cv=halves, scoring=scoring, params=params)
+    assert found[0] == pytest.approx(score(fitted, X[100:], y[100:], exposure=time[100:]))
 
 
 EVERY_SCORE = [crps_score, grid_log_score, interval_score, log_score, pinball_score]

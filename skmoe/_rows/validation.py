@@ -198,8 +198,8 @@ def check_single_trials(mixture, y):
     """Raise a ValueError if y, which a score compares with rates, counts successes."""
     if mixture._likelihood().takes_trials and np.max(y, initial=0.0) > 1:
         raise ValueError(
-            "Predictions without trials are rates, and y has more than one success in a row: this "
-            "score takes rates, with the trials as sample_weight, or single trials."
+            "Predictions without trials are rates, and y has more than one success in a row: pass "
+            "trials=, or rates with the trials as sample_weight."
         )
 
 

@@ -116,7 +116,7 @@ def test_of_many_rows_more_teach_the_kernel(monkeypatch):
 
     monkeypatch.setattr(smooth, "negative_evidence", noted)
     SmoothRegressor(0).fit(X, y)
-    assert sorted(set(sizes)) == [400, 500]
+    assert sorted(set(sizes)) == [400, 1000]
 
 
 def test_outputs_are_those_of_one_each_where_these_are_alike():

@@ -24,7 +24,7 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 FIRST_SAMPLE = 400  # rows that a kernel is learned on
-LAST_SAMPLE = 1_000  # a fourth of many rows, but no more than these
+LAST_SAMPLE = 1_000  # all rows, but no more than these
 LAST_STEPS = 10  # on them, from where the first ended
 EXACT_ROWS = 3_000  # with more, kernels stand around CENTRES rows
 CENTRES = 2_000
@@ -104,10 +104,7 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         unit = weight.mean()  # in which the noise has its start and bounds
         theta = np.append(-2.0, np.full(X.shape[1], middle_scale(X)))
         bounds = [NOISE, *[(-4.0, 8.0)] * X.shape[1]]
-        last = min(len(order) // 4, LAST_SAMPLE)
-        for size, steps in ((FIRST_SAMPLE, 100), (last, LAST_STEPS)):
-            if size < FIRST_SAMPLE:
-                continue
+        for size, steps in ((FIRST_SAMPLE, 100), (LAST_SAMPLE, LAST_STEPS)):
             rows = order[:size]
             given = X[rows], target[rows], weight[rows] / unit
             theta = minimize(

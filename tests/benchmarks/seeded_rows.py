@@ -1,9 +1,13 @@
 """Fits of rows that are drawn anew in each pass, on no disk: time, memory and recovery.
 
-Rows of 20 float32 columns and eight planted lines behind a softmax gate; a million and ten million,
-or as many as are asked for, a billion by ``1e9``, each in a process of its own::
+Rows of 20 uniform float32 columns and eight planted lines behind a softmax gate; a million and ten
+million, or as many as are asked for, a billion by ``1e9``, each in a process of its own::
 
     OMP_NUM_THREADS=1 python tests/benchmarks/seeded_rows.py [1e6 1e7 ...]
+    OMP_NUM_THREADS=1 python tests/benchmarks/seeded_rows.py --workers 1 2 4
+
+The second line fits ten million of these rows by a reader, and by processes of a Dask cluster that
+draw their own parts: seconds of the clock and of all processors for a whole fit.
 
 Seconds are of the processor: a pass is the median of those after the first look, of which drawing
 is what remains where nothing is computed. "Errors" are those of the experts' coefficients in
@@ -26,6 +30,7 @@ from skmoe.rows import Files
 
 PART_ROWS, N_COLUMNS, N_EXPERTS, NOISE = 250_000, 20, 8, 0.5
 N_IN_MEMORY = 20_000
+WORKER_ROWS = 10_000_000
 drawn = np.random.default_rng(0)
 GATE = 2.0 * drawn.normal(size=(N_COLUMNS, N_EXPERTS)).astype(np.float32)
 COEF = drawn.normal(size=(N_EXPERTS, N_COLUMNS)).astype(np.float32)
@@ -37,10 +42,14 @@ def part(number, n_rows=PART_ROWS):
     """X and y of the rows of a number, the same each time."""
     if number == 0:
         starts.append(time.process_time())
-    rng = np.random.default_rng([1, number])
-    X = rng.standard_normal((n_rows, N_COLUMNS), dtype=np.float32)
-    logits = X @ GATE - np.log(rng.standard_exponential((n_rows, N_EXPERTS)))
-    y = np.einsum("ij,ij->i", X, COEF[logits.argmax(axis=1)])
+    rng = np.random.Generator(np.random.SFC64([1, number]))
+    X = rng.random((n_rows, N_COLUMNS), dtype=np.float32) - np.float32(0.5)
+    X *= np.float32(np.sqrt(12.0))  # of variance 1
+    shares = np.exp(X @ GATE)
+    for k in range(1, N_EXPERTS):  # a column at a time, which is quicker than cumsum
+        shares[:, k] += shares[:, k - 1]
+    answers = (shares < rng.random((n_rows, 1), dtype=np.float32) * shares[:, -1:]).sum(axis=1)
+    y = np.einsum("ij,ij->i", X, COEF[answers])
     return X, y + np.float32(NOISE) * rng.standard_normal(n_rows, dtype=np.float32)
 
 
@@ -85,8 +94,40 @@ def measure(n_rows):
     )
 
 
+def measure_workers(counts):
+    """Print a line for the reader, and for each number of workers."""
+    import dask
+    import dask.array as da
+    import distributed
+
+    numbers = range(WORKER_ROWS // PART_ROWS)
+    print(f"reader: {fit_times(lambda: [time.process_time()], Files(numbers, part))}", flush=True)
+    parts = [dask.delayed(part)(number) for number in numbers]
+    X = [da.from_delayed(each[0], (PART_ROWS, N_COLUMNS), np.float32) for each in parts]
+    y = [da.from_delayed(each[1], (PART_ROWS,), np.float32) for each in parts]
+    for n_workers in counts:
+        options = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": ":0"}
+        with (
+            distributed.LocalCluster(**options, memory_limit="2GB") as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            rows = da.concatenate(X), da.concatenate(y)
+            clocks = lambda client=client: client.run(time.process_time).values()  # noqa: E731
+            print(f"{n_workers} workers: {fit_times(clocks, *rows)}", flush=True)
+
+
+def fit_times(clocks, *rows):
+    """Seconds of a fit by the clock, and of the processors that ``clocks`` reads."""
+    begin, used = time.perf_counter(), sum(clocks())
+    moe = MixtureOfExpertsRegressor(**SETTINGS, tol=1e-6).fit(*rows)
+    taken = time.perf_counter() - begin, sum(clocks()) - used
+    return f"{taken[0]:.0f} s, processors {taken[1]:.0f} s, {moe.n_iter_} iterations"
+
+
 if __name__ == "__main__":
-    if "--one" in sys.argv:
+    if "--workers" in sys.argv:
+        measure_workers([int(count) for count in sys.argv[2:]])
+    elif "--one" in sys.argv:
         measure(float(sys.argv[-1]))
     else:
         for number in sys.argv[1:] or ["1e6", "1e7"]:

@@ -159,6 +159,47 @@ def test_scoringbench_scores_the_densities_of_the_mixture(monkeypatch):
     assert_allclose(log_score.mean(), wrapper.mixture.log_density(X, y).mean(), atol=0.005)
 
 
+def threshold_autoregression(n):
+    """A series that follows another line where it was positive two steps ago."""
+    pd = pytest.importorskip("pandas")
+    rng, series = np.random.default_rng(0), np.zeros(n)
+    for now in range(2, n):
+        slope, level = (0.5, -1.5) if series[now - 2] > 0 else (-0.4, 1.5)
+        series[now] = level + slope * series[now - 1] + 0.3 * rng.normal()
+    return pd.Series(series, pd.date_range("2026-01-01", periods=n))
+
+
+@pytest.mark.filterwarnings("ignore:The default of config:FutureWarning")  # sktime's own
+@pytest.mark.parametrize("library", ["sktime", "skforecast"])
+def test_forecasts_by_lags_are_those_of_a_mixture_of_lags(library):
+    pytest.importorskip(library)
+    series = threshold_autoregression(300)
+    forecasts, moe = forecast_by(library, series)
+    # By hand: the lags of the first step that is not known, then of the second.
+    values = series.to_numpy()
+    lags = np.column_stack([values[1:-1], values[:-2]])
+    own = MixtureOfExpertsRegressor(random_state=0).fit(lags, values[2:])
+    assert len(moe.experts_) == len(own.experts_) == 2
+    first = own.predict(values[None, [-1, -2]])[0]
+    second = own.predict([[first, values[-1]]])[0]
+    assert_allclose(forecasts, [first, second], rtol=1e-3)
+
+
+def forecast_by(library, series):
+    """Two forecasts, and the mixture that made them."""
+    moe = MixtureOfExpertsRegressor(random_state=0)
+    if library == "sktime":
+        from sktime.forecasting.compose import make_reduction
+
+        forecaster = make_reduction(moe, window_length=2).fit(series)
+        return forecaster.predict(fh=[1, 2]), forecaster.estimator_
+    from skforecast.recursive import ForecasterRecursive
+
+    forecaster = ForecasterRecursive(moe, lags=2)
+    forecaster.fit(y=series)
+    return forecaster.predict(steps=2), forecaster.estimator
+
+
 def test_skrub_prepares_tables():
     skrub = pytest.importorskip("skrub")
     table, y = draw_table(0, 300)

@@ -29,6 +29,7 @@ except ImportError as _error:
 from ._classifier import MixtureOfExpertsClassifier
 from ._experts.classifier_stack import FLOOR, ClassifierStack
 from ._experts.density_forest import DensityForestRegressor
+from ._experts.smooth import process_inside
 from ._numerics.trees import Trees
 from ._onnx.boosting import with_integer_attributes
 from ._onnx.densities import (
@@ -270,7 +271,7 @@ def _components(graph, model, parts, weights, predictions, own):
     else:
         scale = graph("Add", graph("Mul", mean, np.array(0.0)), likelihood.scale_)
         if sizes_of(model) is not None:
-            scale = graph("Mul", scale, _sizes(graph, sizes_of(model), parts.columns))
+            scale = graph("Mul", scale, graph.number(parts.columns))
     if not len(own):
         return weights, mean, scale
     rest = np.setdiff1d(np.arange(len(model.experts_)), own)
@@ -281,12 +282,21 @@ def _components(graph, model, parts, weights, predictions, own):
     return [graph("Concat", *each, axis=1) for each in zip(*lists, strict=True)]
 
 
-def _sizes(graph, sizes, columns):
-    """Factors (n, 1) of the scales, as ErrorSizes makes them."""
-    log_size = mean_of_trees(graph, sizes.trees, columns)
+def _convert_sizes(scope, operator, container):
+    graph, sizes = _graph(scope, operator, container), operator.raw_operator
+    log_size = mean_of_trees(graph, sizes.trees, operator.inputs[0])
     log_size = graph("Max", graph("Min", log_size, np.array(sizes.high)), np.array(sizes.low))
     log_size = graph("Sub", log_size, np.array(sizes.centre))
-    return graph("Exp", graph("Mul", log_size, np.array(sizes.slope)))
+    factor = graph("Exp", graph("Mul", log_size, np.array(sizes.slope)))
+    if sizes.process is not None:
+        process, _ = process_inside(sizes.process)
+        known = _kernel(graph, process, operator.inputs[1], process.seen_)
+        known = graph("MatMul", known, process.whitening_.T)
+        known = graph("ReduceSum", graph("Mul", known, known), np.array([1]), keepdims=1)
+        variance = graph("Sub", np.array([process.prior_]), known)
+        excess = graph("Max", graph("Div", variance, process.left_out_), np.array(1.0))
+        factor = graph("Mul", factor, graph("Sqrt", excess))
+    graph("Identity", factor, output=operator.outputs[0])
 
 
 def _convert_classifier(scope, operator, container):
@@ -384,17 +394,21 @@ def _convert_linear(scope, operator, container):
 
 def _convert_smooth(scope, operator, container):
     exact, model = _graph(scope, operator, container), operator.raw_operator
-    centres = model.centres_
-    Z = exact("Div", exact.number(operator.inputs[0]), model.length_scales_)
+    kernel = _kernel(exact, model, operator.inputs[0], model.centres_)
+    scaled = (model.unit_ * model.coef_).reshape(len(model.centres_), -1)
+    values = exact.linear(kernel, scaled.T, model.level_)
+    exact("Identity", values, output=operator.outputs[0])
+
+
+def _kernel(exact, model, columns, centres):
+    """Kernels (n, m) of a Gaussian process around its centres."""
+    Z = exact("Div", exact.number(columns), model.length_scales_)
     products = exact.linear(Z, -2.0 * centres, np.einsum("ij,ij->i", centres, centres))
     own = exact("ReduceSum", exact("Mul", Z, Z), np.array([1]), keepdims=1)
     square = exact("Max", exact("Add", products, own), np.array(0.0))
     s = exact("Sqrt", exact("Mul", square, np.array(5.0)))
     slope = exact("Add", exact("Add", s, np.array(1.0)), exact("Mul", square, np.array(5 / 3)))
-    kernel = exact("Mul", slope, exact("Exp", exact("Neg", s)))
-    scaled = (model.unit_ * model.coef_).reshape(len(centres), -1)
-    values = exact.linear(kernel, scaled.T, model.level_)
-    exact("Identity", values, output=operator.outputs[0])
+    return exact("Mul", slope, exact("Exp", exact("Neg", s)))
 
 
 def _convert_density_forest(scope, operator, container):
@@ -456,6 +470,7 @@ for _alias, _convert in {
     "SkmoeGate": _convert_gate,
     "SkmoeRescaled": _convert_rescaled,
     "SkmoeRounded": _convert_rounded,
+    "SkmoeSizes": _convert_sizes,
     "SkmoeTableEncoder": _convert_encoder,
     "SkmoeDensityForest": _convert_density_forest,
     "SkmoeForestComponents": _convert_forest_components,

@@ -229,6 +229,21 @@ def test_a_kernel_of_few_numbers_is_learned_on_all_rows_once(monkeypatch, n_colu
     assert moe.n_expert_fits_ == 8
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")  # the line
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_scales_are_wider_in_a_gap(n_outputs):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(200, 1))
+    y = np.sin(9 * X) ** np.arange(1, n_outputs + 1) + 0.05 * rng.normal(size=(200, n_outputs))
+    left, gap = np.abs(X[:, 0]) > 0.5, np.abs(X[:, 0]) < 0.25
+    experts = [("process", make_pipeline(StandardScaler(), SmoothRegressor())), ("line", Ridge())]
+    moe = MixtureOfExpertsRegressor(experts, training="stack", cv=3, random_state=0)
+    moe.fit(X[left], y[left].squeeze())
+    _, std = moe.predict(X, return_std=True)
+    assert (std[gap].min(axis=0) > 3 * np.median(std[left], axis=0)).all()
+    assert (np.median(std[left], axis=0) < 0.1).all()
+
+
 def test_lines_far_behind_the_other_experts_are_not_searched_on():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(300, 1))

@@ -31,7 +31,7 @@ from skmoe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
-from skmoe._experts.smooth import SmoothRegressor
+from skmoe._experts.smooth import SmoothRegressor, process_inside
 from skmoe.distributions import GaussianComponents, MixtureDistribution
 from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
 
@@ -224,6 +224,15 @@ def test_smooth_regressors(n_outputs, rows):
     experts = [("smooth", SmoothRegressor()), ("line", Ridge())]
     moe = MixtureOfExpertsRegressor(experts, training="em", cv=2, max_iter=2, **QUICK)
     check_regressor(moe.fit(X, y), X, QUANTILES if n_outputs == 1 else None)
+
+
+def test_scales_that_a_process_widens(rows):
+    X, y = rows
+    process = make_pipeline(StandardScaler(), SmoothRegressor())
+    experts = [("process", process), ("line", Ridge())]
+    moe = MixtureOfExpertsRegressor(experts, training="stack", cv=2, **QUICK).fit(X, y)
+    assert process_inside(moe.experts_[0])[0].widening(2 * X).max() > 2
+    check_regressor(moe, 2 * X, QUANTILES)
 
 
 def test_clones_of_a_table_with_scales_by_row(table):

@@ -78,6 +78,29 @@ def test_a_weight_is_a_row_given_so_often(known_kernel, monkeypatch, exact_rows)
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-5)  # jitter
 
 
+def test_widening_compares_with_rows_left_out(known_kernel):
+    X, y, _ = waves(30)
+    new = 3 * waves(20, seed=1)[0]
+    of_scikit_learn = GaussianProcessRegressor(
+        Matern(KERNEL[1:], nu=2.5), alpha=KERNEL[0], optimizer=None
+    )
+
+    def variance(kept, X_new):
+        _, std = of_scikit_learn.fit(X[kept], y[kept]).predict(X_new, return_std=True)
+        return std**2 + KERNEL[0]
+
+    left_out = [variance(np.arange(30) != i, X[[i]])[0] for i in range(30)]
+    expected = np.sqrt(np.maximum(variance(np.arange(30), new) / np.mean(left_out), 1))[:, None]
+    assert expected.min() == 1 < expected.max()
+    widening = SmoothRegressor(0).fit(X, y).widening(new)
+    np.testing.assert_allclose(widening, expected, rtol=1e-6)  # the nugget
+    twice = SmoothRegressor(0).fit(np.tile(X, (2, 1)), np.tile(y, 2))
+    weighted = SmoothRegressor(0).fit(X, y, sample_weight=np.full(30, 2))
+    noise = KERNEL[0] * np.array([1, 1 / 2])  # that of a row of average weight
+    left_out = [twice.left_out_, weighted.left_out_] - noise
+    np.testing.assert_allclose(*left_out, rtol=1e-9)
+
+
 def test_all_rows_count_with_few_centres(known_kernel, monkeypatch):
     X, y, mean = waves(600)
     of_centres_alone = SmoothRegressor(0)

@@ -17,11 +17,13 @@ References
 """
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky, lapack
+from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
 from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
+
+from .traits import step_inside
 
 FIRST_SAMPLE = 400  # rows that a kernel is learned on
 LAST_SAMPLE = 1_000  # all rows, but no more than these
@@ -30,6 +32,7 @@ EXACT_ROWS = 3_000  # with more, kernels stand around CENTRES rows
 CENTRES = 2_000
 ROWS_PER_SCALE = 10  # or more: the kernel of all rows is that of each fold
 BLOCK = 1_000  # rows whose kernels are in memory at once
+SEEN_ROWS = 500  # from which it is told how far a row is from those of fit
 NOISE = (-14.0, 8.0)  # logarithm of the variance of the noise, in those of the process
 TINY = 1e-12
 
@@ -89,6 +92,8 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
             target = moment
         factor = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
         self.coef_ = cho_solve((factor, True), target).reshape(-1, *y.shape[1:])
+        if not self._in_fold:
+            self._learn_widening(Z, weight)
         return self
 
     def predict(self, X):
@@ -99,6 +104,30 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         for rows in gen_batches(len(Z), BLOCK):
             found[rows] = matern(Z[rows], self.centres_)[0] @ self.coef_
         return self.level_ + self.unit_ * found
+
+    def widening(self, X):
+        """How many times the standard deviation is that at a row left out, (n, 1), at least 1.
+
+        The latter is a root mean square, over rows of ``fit`` without their copies.
+        """
+        Z = np.asarray(X, dtype=np.float64) / self.length_scales_
+        variance = np.empty((len(Z), 1))
+        for rows in gen_batches(len(Z), BLOCK):
+            known = matern(Z[rows], self.seen_)[0] @ self.whitening_.T
+            variance[rows, 0] = self.prior_ - np.einsum("ij,ij->i", known, known)
+        return np.sqrt(np.maximum(variance / self.left_out_, 1.0))
+
+    def _learn_widening(self, Z, weight):
+        noise, (Z, place) = self.noise_ / weight.mean(), np.unique(Z, axis=0, return_inverse=True)
+        some = slice(None, None, -(-len(Z) // SEEN_ROWS))
+        self.seen_, self.prior_ = Z[some], 1.0 + noise
+        weight = np.bincount(place.ravel(), weight)[some]
+        gram = matern(self.seen_, self.seen_)[0]
+        gram.flat[:: len(gram) + 1] += self.noise_ / weight + 1e-9  # of many copies it is nothing
+        factor = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
+        self.whitening_ = solve_triangular(factor, np.eye(len(factor)), lower=True)
+        left_out = 1.0 / np.einsum("ij,ij->j", self.whitening_, self.whitening_)  # [1]_, 5.12
+        self.left_out_ = noise + np.average(left_out - self.noise_ / weight, weights=weight)
 
     def _learn_kernel(self, X, target, weight, order):
         unit = weight.mean()  # in which the noise has its start and bounds
@@ -112,6 +141,13 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
                 options={"maxiter": steps, "ftol": 1e-5},
             ).x  # fmt: skip
         self.noise_, self.length_scales_ = unit * np.exp(theta[0]), np.exp(theta[1:])
+
+
+def process_inside(estimator, X=None):
+    """The SmoothRegressor that a Pipeline ends in, None without one, and X as it sees it."""
+    while estimator is not None and not isinstance(estimator, SmoothRegressor):
+        estimator, X = step_inside(estimator, X)
+    return estimator, X
 
 
 def middle_scale(X):

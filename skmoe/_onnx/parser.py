@@ -60,7 +60,7 @@ class Parts:
     # from these.
     experts: list
     gate: Variable  # logarithms of its probabilities, up to a constant of the row
-    # What pooled experts see, or the trees of scales that depend on the row.
+    # What pooled experts see, or the factors of scales that depend on the row.
     columns: Variable | None
 
     def variables(self):
@@ -189,6 +189,12 @@ class Parser:
             inputs.append(self._prediction(inner, head))
         return self._exact("SkmoeGate", gate, inputs, "gate")
 
+    def _factors(self, sizes, columns):
+        """Factors (n, 1) of the scales, as ErrorSizes makes them."""
+        process = steps_of(sizes.process)
+        seen = [self.columns(process[:-1])] if process else []
+        return self._exact("SkmoeSizes", sizes, [columns, *seen], "factors")
+
     def parts(self, model, dense=False):
         """What the operator of a mixture begins with: Parts, ``dense`` with all densities."""
         for name, is_other in zip(model.named_experts_, model._model.predicts_other, strict=True):
@@ -207,6 +213,7 @@ class Parser:
             columns = self.columns(steps_of(split_last(model.experts_[0])[0]))
         elif sizes is not None:
             columns = self.columns(steps_of(sizes.encoder))
+            columns = self._factors(sizes, columns) if dense else columns
         return Parts(variables, self.gate(model.gate_), columns)
 
 

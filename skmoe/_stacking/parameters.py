@@ -16,6 +16,7 @@ from scipy.optimize import minimize
 from scipy.special import digamma, gammaln, logsumexp, stdtr
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from .._experts.smooth import process_inside
 from .._kernels._exp import log
 from .._numerics.trees import Trees
 from .gate import GATE_PENALTIES, choose_penalty, cross_fitted, gate_objective, log_gate_of
@@ -306,11 +307,12 @@ class ErrorSizes:
     """Boosted trees of the absolute error, one model for each fold, as factors of the scales.
 
     New rows are given the mean of the models' logarithms, within the range of those of training
-    rows, times ``slope``. An ``encoder``, or None, stands before the models.
+    rows, times ``slope``. An ``encoder``, or None, stands before the models. Rows of training were
+    among others; far from these, scales are widened by what a ``process``, an expert, is unsure of.
     """
 
-    def __init__(self, models, encoder, log_size, weight):
-        self.trees, self.encoder = Trees.of_boosting(models), encoder
+    def __init__(self, models, encoder, log_size, weight, process):
+        self.trees, self.encoder, self.process = Trees.of_boosting(models), encoder, process
         used = log_size[weight > 0]
         self.centre = np.average(log_size, weights=weight)
         self.low, self.high = used.min(), used.max()
@@ -323,7 +325,9 @@ class ErrorSizes:
     def __call__(self, X):
         """Factors of the scales, (n, 1), for each row."""
         Z = np.asarray(X if self.encoder is None else self.encoder.transform(X), dtype=np.float64)
-        return np.exp(self.slope * self.centred(self.trees.predict(Z)))
+        factor = np.exp(self.slope * self.centred(self.trees.predict(Z)))
+        process, Z = process_inside(self.process, X)
+        return factor if process is None else factor * process.widening(Z)
 
 
 def copies_of_rows(weight):

@@ -5,6 +5,7 @@ from scipy.optimize import nnls
 from sklearn.ensemble import StackingRegressor
 from sklearn.linear_model import RidgeCV
 
+from .._experts.smooth import process_inside
 from ..likelihoods import StudentT
 from .densities import Densities
 from .gate import cross_fitted
@@ -29,6 +30,8 @@ class RegressionDensities(Densities):
     See ``Densities`` for the parameters.
     """
 
+    process = None  # the expert that says where scales are wider
+
     def __init__(self, *given):
         super().__init__(*given)
         y, weight = self.data.y, self.data.weight
@@ -48,7 +51,7 @@ class RegressionDensities(Densities):
         Z, encoder = size_columns(self.gate, self.data, self.parts.gate.encoder)
         errors, weight = self.y - predictions, self.data.weight
         models, log_size = cross_fit_sizes(Z, errors, weight, self.folds, self.units.floor)
-        self.sizes = ErrorSizes(models, encoder, log_size, weight)
+        self.sizes = ErrorSizes(models, encoder, log_size, weight, self.process)
         self.log_size = self.sizes.centred(log_size)
 
     def take_own(self, log_densities, cdf, means):
@@ -63,6 +66,7 @@ class RegressionDensities(Densities):
                 self.own[k], self.own_cdf[k] = own, cdf[k]
 
     def stack(self, predictions, fitted):
+        self.process = next((each for each in fitted if process_inside(each)[0] is not None), None)
         weight, middle, unit = self.data.weight, self.units.middle, self.units.unit
         used = weight > 0
         combination = fit_combination(predictions[used], self.y[used], weight[used])

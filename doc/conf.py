@@ -95,11 +95,12 @@ sphinx_gallery_conf = {
 }
 
 
-def is_from_elsewhere(app, what, name, obj, skip, options):
-    """Leave out the methods that scikit-learn gives to every estimator."""
+def is_told_elsewhere(app, what, name, obj, skip, options):
+    """Leave out what scikit-learn says of every estimator, and a base class of its parts."""
     obj = obj.fget if isinstance(obj, property) else obj
-    module = getattr(obj, "__module__", None) or ""
-    return skip or module.partition(".")[0] != "skmoe"
+    package, _, module = (getattr(obj, "__module__", None) or "").partition(".")
+    of_part = module.startswith(("gates", "likelihoods"))
+    return skip or package != "skmoe" or (of_part and obj.__doc__ is None)
 
 
 def spaced(formula):
@@ -123,4 +124,4 @@ def add_formula(writer, node):
 
 def setup(app):
     app.add_html_math_renderer("mathml", (add_formula, None), (add_formula, None))
-    app.connect("autodoc-skip-member", is_from_elsewhere)
+    app.connect("autodoc-skip-member", is_told_elsewhere)

@@ -67,14 +67,13 @@ def mark_pictures(app, doctree, docname):
 
 
 def example_first(app, what, name, obj, options, lines):
-    """Move the example of a class before its parameters."""
-    if what != "class" or ".. rubric:: Examples" not in lines or ":Parameters:" not in lines:
+    """Move the example of a class or function before its parameters, notes and references."""
+    if what not in {"class", "function"} or ".. rubric:: Examples" not in lines:
         return
-    begin, parameters = lines.index(".. rubric:: Examples"), lines.index(":Parameters:")
-    after = range(begin + 1, len(lines))
-    end = next((i for i in after if re.match(r":|\.\. rubric", lines[i])), len(lines))
-    if parameters < begin:
-        lines[parameters:end] = lines[begin:end] + [""] + lines[parameters:begin]
+    begin = lines.index(".. rubric:: Examples")
+    parts = [i for i, line in enumerate(lines) if re.match(r":\w+:$|\.\. (rubric|seealso)", line)]
+    end = next((i for i in parts if i > begin), len(lines))
+    lines[parts[0] : end] = lines[begin:end] + [""] + lines[parts[0] : begin]
 
 
 # Addresses that people type or that moved, and where they lead; add one where a page moves.

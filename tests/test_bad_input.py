@@ -71,6 +71,19 @@ class SilentClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[np.zeros(len(X), dtype=int)]
 
 
+class UnkindClassifier(SilentClassifier):
+    """Classifier of other than probabilities of its classes."""
+
+    def __init__(self, n_columns=2, low=0.0):
+        self.n_columns = n_columns
+        self.low = low
+
+    def predict_proba(self, X):
+        proba = np.full((len(X), self.n_columns), self.low)
+        proba[:, 0] = 1 - self.low
+        return proba
+
+
 class NanGate(BaseGate):
     """Gate that knows nothing."""
 
@@ -481,8 +494,18 @@ def test_expert_that_predicts_nan_is_refused_by_name():
     assert_fit_raises(moe, X, Y, ValueError, "'bad' predicted NaN")
 
 
-def test_expert_that_predicts_a_wrong_shape_is_refused_by_name():
-    error = assert_fit_raises(regressor(Unkind("shape")), X, Y, ValueError, "shape")
+@pytest.mark.parametrize(
+    ("expert", "match"),
+    [
+        (Unkind("shape"), r"array of shape \(12, 3\), where \(12,\) is needed: a number for each"),
+        (UnkindClassifier(n_columns=3), r"\(12, 3\), where \(12, 2\) is needed: a column for each"),
+        (UnkindClassifier(n_columns=1), r"\(12, 1\), where \(12, 2\) is needed: a column for each"),
+        (UnkindClassifier(low=-1.0), "probabilities below zero"),
+    ],
+)
+def test_expert_that_predicts_a_wrong_shape_or_no_probabilities_is_refused_by_name(expert, match):
+    make, y = (classifier, LABELS) if is_classifier(expert) else (regressor, Y)
+    error = assert_fit_raises(make(expert), X, y, ValueError, match)
     assert any("expert 'expert0'" in note for note in error.__notes__)
 
 

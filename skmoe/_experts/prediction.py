@@ -25,8 +25,20 @@ def aligned_proba(estimator, X, classes):
     if unknown:
         raise ValueError(f"It predicts the classes {unknown}, which y does not hold.")
     proba = np.zeros((_num_samples(X), len(classes)))
-    proba[:, np.searchsorted(classes, estimator.classes_)] = estimator.predict_proba(X)
+    found = np.asarray(estimator.predict_proba(X))
+    check_shape(found, (len(proba), len(estimator.classes_)), "a column for each of its classes_")
+    if (found < 0).any():
+        raise ValueError("It predicts probabilities below zero.")
+    proba[:, np.searchsorted(classes, estimator.classes_)] = found
     return proba
+
+
+def check_shape(found, shape, what):
+    """Raise a ValueError unless predictions have as many entries as an array of this shape."""
+    if found.size != np.prod(shape):
+        raise ValueError(
+            f"It predicts an array of shape {found.shape}, where {shape} is needed: {what}."
+        )
 
 
 def own_log_proba(proba, y):
@@ -64,7 +76,9 @@ def expert_prediction(name, estimator, X, y_shape, classes):
                 prediction = np.asarray(estimator.predict(X), dtype=np.float64)
         else:
             prediction = aligned_proba(estimator, X, classes)
-        prediction = prediction.reshape((_num_samples(X), *y_shape))
+        shape = (_num_samples(X), *y_shape)
+        check_shape(prediction, shape, "a number for each row and output")
+        prediction = prediction.reshape(shape)
     if not np.isfinite(prediction).all():
         raise ValueError(f"Expert {name!r} predicted NaN or infinity.")
     return prediction

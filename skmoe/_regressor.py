@@ -13,13 +13,7 @@ from ._reports.docstrings import completed_by
 from ._reports.many_rows import r2_of_rows
 from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_out_of_core
-from ._rows.validation import (
-    check_exposure,
-    check_fitted,
-    check_single_trials,
-    check_X,
-    numbers_of_rows,
-)
+from ._rows.validation import check_exposure, check_fitted, check_single_trials, check_X
 from ._tables.mixed import as_pandas, check_sizes, is_plain, is_table
 from ._tables.vectors import check_numbers
 from ._updates.batches import learn_rows, learns_streams
@@ -347,7 +341,7 @@ class MixtureOfExpertsRegressor(
         y, trials = self._counted(check_numbers("y", y), trials)
         size = check_exposure(self, exposure, X, trials, None if trials is None else y)
         if size is not None:
-            y = numbers_of_rows("y", y, X) / size
+            y = column_or_1d(y) / size
             sample_weight = size if sample_weight is None else sample_weight * size
         check_single_trials(self, y)
         return super().score(X, y, sample_weight)

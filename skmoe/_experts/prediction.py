@@ -25,20 +25,21 @@ def aligned_proba(estimator, X, classes):
     if unknown:
         raise ValueError(f"It predicts the classes {unknown}, which y does not hold.")
     proba = np.zeros((_num_samples(X), len(classes)))
-    found = np.asarray(estimator.predict_proba(X))
-    check_shape(found, (len(proba), len(estimator.classes_)), "a column for each of its classes_")
+    shape, each = (len(proba), len(estimator.classes_)), "a column for each of its classes_"
+    found = in_shape(np.asarray(estimator.predict_proba(X)), shape, each)
     if (found < 0).any():
         raise ValueError("It predicts probabilities below zero.")
     proba[:, np.searchsorted(classes, estimator.classes_)] = found
     return proba
 
 
-def check_shape(found, shape, what):
-    """Raise a ValueError unless predictions have as many entries as an array of this shape."""
+def in_shape(found, shape, what):
+    """Predictions in this shape; raises a ValueError where they have another number of entries."""
     if found.size != np.prod(shape):
         raise ValueError(
             f"It predicts an array of shape {found.shape}, where {shape} is needed: {what}."
         )
+    return found.reshape(shape)
 
 
 def own_log_proba(proba, y):
@@ -76,9 +77,8 @@ def expert_prediction(name, estimator, X, y_shape, classes):
                 prediction = np.asarray(estimator.predict(X), dtype=np.float64)
         else:
             prediction = aligned_proba(estimator, X, classes)
-        shape = (_num_samples(X), *y_shape)
-        check_shape(prediction, shape, "a number for each row and output")
-        prediction = prediction.reshape(shape)
+        each = "a number for each row and output"
+        prediction = in_shape(prediction, (_num_samples(X), *y_shape), each)
     if not np.isfinite(prediction).all():
         raise ValueError(f"Expert {name!r} predicted NaN or infinity.")
     return prediction

@@ -181,8 +181,7 @@ def grid_log_score(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
     exposure, trials : array-like of shape (n_samples,), default=None
-        As in ``fit``: exposures of counts, or trials of binomial ones. One for each row where None:
-        counts are then rates.
+        As in ``fit``; one for each row where None: counts are then rates.
     step : float, default=1.0
         Distance of two neighbours on the grid.
 
@@ -234,8 +233,7 @@ def interval_score(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
     exposure, trials : array-like of shape (n_samples,), default=None
-        As in ``fit``: exposures of counts, or trials of binomial ones. One for each row where None:
-        counts are then rates.
+        As in ``fit``; one for each row where None: counts are then rates.
     level : float, default=0.9
         Probability that the intervals hold.
 
@@ -289,8 +287,7 @@ def crps_score(estimator, X, y, sample_weight=None, *, exposure=None, trials=Non
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
     exposure, trials : array-like of shape (n_samples,), default=None
-        As in ``fit``: exposures of counts, or trials of binomial ones. One for each row where None:
-        counts are then rates.
+        As in ``fit``; one for each row where None: counts are then rates.
 
     Returns
     -------
@@ -339,8 +336,7 @@ def pinball_score(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
     exposure, trials : array-like of shape (n_samples,), default=None
-        As in ``fit``: exposures of counts, or trials of binomial ones. One for each row where None:
-        counts are then rates.
+        As in ``fit``; one for each row where None: counts are then rates.
     quantile : float or sequence of float, default=(0.1, 0.5, 0.9)
         Probabilities; the loss is a mean over them.
 

@@ -5,7 +5,7 @@ Gates for regions that are not convex
 Two linear regimes alternate like the colours of a chessboard: one holds where both features have
 the same sign, the other where the signs differ. A softmax gate separates two experts by one
 straight line, which is not enough here. A Gaussian gate, a classifier as gate, or a softmax gate
-on products of the features is.
+on products of the features is. The rows are drawn, so that the true regions are known.
 """
 
 import matplotlib.pyplot as plt

@@ -6,7 +6,7 @@ A tree splits one column at a time, and no first split of a chessboard helps: it
 late, with few rows left for each. Clones of it can share the board, each with the fields of one
 colour. On rows without regimes the same clones would only learn from fewer rows each. So one tree,
 the generalist, learns from all rows, and specialists are kept beside it where the out-of-fold
-log-density says that they pay.
+log-density says that they pay. The rows are drawn: one target has regimes, the other has none.
 """
 
 import matplotlib.pyplot as plt

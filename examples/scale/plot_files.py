@@ -48,8 +48,8 @@ tracemalloc.stop()
 
 # %%
 # In all regimes a minute of delay (x0) is still a minute on arrival. They differ in how sure that
-# is. For four flights in ten, more often short ones, the standard deviation is 9.5 minutes, for more
-# than half it is 17. Six in a hundred lose half an hour on the way, give or take 31 minutes.
+# is. For four flights in ten, more often short ones, the standard deviation is 9.5 minutes, for
+# more than half it is 17. Six in a hundred lose half an hour on the way, give or take 31 minutes.
 
 print(moe.coefficients())
 print("loads: ", moe.expert_load_.round(2))

@@ -4,6 +4,7 @@ Adding an expert for a new regime
 
 A fitted mixture meets rows in a region where it has never seen any. ``add_expert`` trains a new
 expert for them, with the help of ten old rows, and leaves the old experts unchanged.
+The rows are drawn, so that nothing but the new regime differs.
 """
 
 import copy

@@ -4,7 +4,8 @@ Learning from a stream of two million rows
 
 ``partial_fit`` learns from rows that arrive in chunks: it fits the first ones from several
 starts, then learns from each chunk once and forgets it. The log-score and the memory are compared
-with EM on as many rows as fit into memory.
+with EM on as many rows as fit into memory. The rows are drawn, so that there are enough of them,
+and that it is known when they change.
 """
 
 import tracemalloc

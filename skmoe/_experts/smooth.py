@@ -33,6 +33,7 @@ CENTRES = 2_000
 ROWS_PER_SCALE = 10  # or more: the kernel of all rows is that of each fold
 BLOCK = 1_000  # rows whose kernels are in memory at once
 SEEN_ROWS = 500  # from which it is told how far a row is from those of fit
+UNSURE = 0.9  # scales are wider where the process is less sure than at this share of the rows
 NOISE = (-14.0, 8.0)  # logarithm of the variance of the noise, in those of the process
 TINY = 1e-12
 
@@ -108,7 +109,7 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
     def widening(self, X):
         """How many times the standard deviation is that at a row left out, (n, 1), at least 1.
 
-        The latter is a root mean square, over rows of ``fit`` without their copies.
+        The latter is what nine tenths of the rows of ``fit``, without their copies, do not exceed.
         """
         Z = np.asarray(X, dtype=np.float64) / self.length_scales_
         variance = np.empty((len(Z), 1))
@@ -127,7 +128,10 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         factor = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
         self.whitening_ = solve_triangular(factor, np.eye(len(factor)), lower=True)
         left_out = 1.0 / np.einsum("ij,ij->j", self.whitening_, self.whitening_)  # [1]_, 5.12
-        self.left_out_ = noise + np.average(left_out - self.noise_ / weight, weights=weight)
+        left_out -= self.noise_ / weight
+        self.left_out_ = noise + np.quantile(
+            left_out, UNSURE, weights=weight, method="inverted_cdf"
+        )
 
     def _learn_kernel(self, X, target, weight, order):
         unit = weight.mean()  # in which the noise has its start and bounds

@@ -27,7 +27,7 @@ from .traits import step_inside
 
 FIRST_SAMPLE = 400  # rows that a kernel is learned on
 LAST_SAMPLE = 1_000  # all rows, but no more than these
-LAST_STEPS = 10  # on them, from where the first ended
+LAST_STEPS = 3  # on them, from where the first ended: with ten, some kernels are overfitted
 EXACT_ROWS = 3_000  # with more, kernels stand around CENTRES rows
 CENTRES = 2_000
 ROWS_PER_SCALE = 10  # or more: the kernel of all rows is that of each fold

@@ -101,6 +101,16 @@ def test_widening_compares_with_rows_left_out(known_kernel):
     np.testing.assert_allclose(*left_out, rtol=1e-9)
 
 
+def test_no_row_of_a_grid_is_far_from_the_rows_of_fit(known_kernel, monkeypatch):
+    monkeypatch.setattr(smooth, "SEEN_ROWS", 50)
+    X = np.stack(np.meshgrid(np.linspace(-1, 1, 50), [-2.0, 2.0], [0.0]), -1).reshape(-1, 3)
+    order = np.random.default_rng(0).permutation(100)
+    process, shuffled = (SmoothRegressor(0).fit(rows, rows[:, 0]) for rows in (X, X[order]))
+    assert len(process.seen_) == 50
+    assert process.widening(X).max() < 1.5
+    np.testing.assert_allclose(shuffled.widening(2 * X), process.widening(2 * X), rtol=1e-9)
+
+
 def test_all_rows_count_with_few_centres(known_kernel, monkeypatch):
     X, y, mean = waves(600)
     of_centres_alone = SmoothRegressor(0)

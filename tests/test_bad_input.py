@@ -27,6 +27,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, gates
 from skmoe._compat import InvalidParameterError
+from skmoe._experts.prediction import aligned_proba
 from skmoe.exceptions import (
     ExpertCollapseWarning,
     IgnoredWeightsWarning,
@@ -492,6 +493,12 @@ def test_error_of_an_expert_when_predicting_names_the_expert():
 def test_expert_that_predicts_nan_is_refused_by_name():
     moe = regressor([("good", Ridge()), ("bad", Unkind("nan"))], n_experts="auto")
     assert_fit_raises(moe, X, Y, ValueError, "'bad' predicted NaN")
+
+
+def test_probabilities_below_zero_by_rounding_are_zero():
+    given = UnkindClassifier(low=-1e-7).fit(X, LABELS)
+    proba = aligned_proba(given, X, given.classes_)
+    assert proba.min() == 0
 
 
 @pytest.mark.parametrize(

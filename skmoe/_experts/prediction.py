@@ -18,6 +18,8 @@ from .fitting import split_last
 from .solvers import is_multinomial
 from .traits import column_names, offers
 
+ROUNDING = 1e-5  # of float32: one minus a probability may be below zero by so much
+
 
 def aligned_proba(estimator, X, classes):
     """``predict_proba`` with a column for each of ``classes``, 0 where it never saw one."""
@@ -27,9 +29,9 @@ def aligned_proba(estimator, X, classes):
     proba = np.zeros((_num_samples(X), len(classes)))
     shape, each = (len(proba), len(estimator.classes_)), "a column for each of its classes_"
     found = in_shape(np.asarray(estimator.predict_proba(X)), shape, each)
-    if (found < 0).any():
+    if (found < -ROUNDING).any():
         raise ValueError("It predicts probabilities below zero.")
-    proba[:, np.searchsorted(classes, estimator.classes_)] = found
+    proba[:, np.searchsorted(classes, estimator.classes_)] = np.maximum(found, 0.0)
     return proba
 
 

@@ -339,9 +339,11 @@ class MixtureOfExpertsRegressor(
                 raise TypeError(f"score takes no exposure and no trials beside {type(X).__name__}.")
             return r2_of_rows(self, X, y, sample_weight)
         y, trials = self._counted(check_numbers("y", y), trials)
+        if exposure is not None or trials is not None:
+            y = column_or_1d(y)
         size = check_exposure(self, exposure, X, trials, None if trials is None else y)
         if size is not None:
-            y = column_or_1d(y) / size
+            y = y / size
             sample_weight = size if sample_weight is None else sample_weight * size
         check_single_trials(self, y)
         return super().score(X, y, sample_weight)

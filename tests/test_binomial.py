@@ -365,6 +365,7 @@ def test_scores_do_not_compare_successes_with_rates():
     of_counts = moe.score(X, np.column_stack([y, trials - y]))
     assert of_counts == pytest.approx(moe.score(X, y / trials, trials))
     assert of_counts == pytest.approx(moe.score(X, y, trials=trials))
+    assert of_counts == pytest.approx(moe.score(X, y.tolist(), trials=trials.tolist()))
     expected = -moe.predict_dist(X, trials=trials).crps(y).mean()
     assert crps_score(moe, X, y, trials=trials) == pytest.approx(expected)
 

@@ -68,6 +68,11 @@ def test_rates_lose_by_a_merger_what_one_regression_in_place_of_two_does(sizes, 
     )
     # Errors are taken for normal, which those of a small size are not.
     assert_allclose(experts.loss_as_one(0, 1), one - sum(two), rtol=0.3)
+    scale, all_rows = experts.scales[1], np.tile([1.0, 0.0], (400, 1))
+    for _ in range(3):
+        experts.fit(all_rows)
+    assert experts.scales[1] == scale
+    assert_allclose(experts.loss_as_one(0, 1), 0.0, atol=1e-6)
 
 
 @pytest.fixture(scope="module")

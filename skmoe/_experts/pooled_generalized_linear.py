@@ -118,9 +118,10 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         return np.einsum("nk,nk->k", weights * self.sizes, posterior.expected.unit[3])
 
     def _learn_scales(self, mass, values):
-        """The scales of the highest bound, for sums (K,) over rows."""
-        mean = np.where(mass > 0, values, self._values) / np.where(mass > 0, mass, self._mass)
-        self.scales = self.family.best_scale(mean, self.scales)
+        """The scales of the highest bound, for sums (K,) over rows; those without rows stay."""
+        used, scales = mass > 0, np.broadcast_to(self.scales, mass.shape).copy()
+        scales[used] = self.family.best_scale(values[used] / mass[used], scales[used])
+        self.scales = scales
         self._mass, self._values = mass, values
 
     def sum_rows(self, resp):
@@ -156,7 +157,8 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         if not self.has_scales:
             return super().loss_as_one(k, other)
         pair, posterior = [k, other], self.posterior
-        scales, mass, values = self.scales[pair], self._mass[pair], self._values[pair]
+        scales, values = self.scales[pair], self._values[pair]
+        mass = np.maximum(self._mass[pair], np.finfo(float).tiny)
         if self.family.unit_has_scale:  # no closed maximum: as if errors were normal
             scales = 1 + scales  # variances are a share of those of zeros and ones
             values = -0.5 * mass / scales
@@ -167,7 +169,6 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
 
     def _profiled(self, mass, values):
         """Log-likelihood of rows at the best of scales, but for what only targets are in."""
-        mass = np.maximum(mass, np.finfo(float).tiny)
         if self.family.unit_has_scale:
             return -0.5 * mass * np.log(-2 * values / mass)
         scales = self.family.best_scale(values / mass)

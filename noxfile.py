@@ -11,6 +11,7 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 QUICK = ["pytest", "-m", "not slow"]
+FORECASTERS = ["skforecast>=0.26", "sktime>=1.2"]  # of the guide, and not for pandas 3
 
 
 @nox.session
@@ -46,11 +47,11 @@ def oldest(session):
     floors = session.cache_dir / "floors.txt"
     requirements = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["tests"]
     floors.write_text("\n".join(requirements).replace(">=", "=="))
-    session.install("--constraint", str(floors), ".[tests]")
+    session.install("--constraint", str(floors), ".[tests]", *FORECASTERS)
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    asked = ["column_kinds", "kernels", "parallel", "parameters", "tables"]
+    asked = ["column_kinds", "kernels", "parallel", "parameters", "recipes", "tables"]
     session.run(*QUICK, *(f"tests/test_{name}.py" for name in asked))
     # Not every one, as they are many.
     session.run("pytest", "-k", "check_estimator or check_fit", "tests/test_contract.py")

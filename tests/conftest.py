@@ -18,6 +18,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 NO_DATA = "The data sets are not part of the package."
 MAY_BE_SKIPPED = {
     NO_DATA,
+    "no pandas 2, without which there is neither sktime nor skforecast",  # noxfile.py: oldest
     "no floats of higher precision here to compare with",
     "no fork on this system",
     "one core",

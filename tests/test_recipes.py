@@ -172,7 +172,8 @@ def threshold_autoregression(n):
 @pytest.mark.filterwarnings("ignore:The default of config:FutureWarning")  # sktime's own
 @pytest.mark.parametrize("library", ["sktime", "skforecast"])
 def test_forecasts_by_lags_are_those_of_a_mixture_of_lags(library):
-    pytest.importorskip(library)
+    reason = "no pandas 2, without which there is neither sktime nor skforecast"
+    pytest.importorskip(library, reason=reason)
     series = threshold_autoregression(300)
     forecasts, moe = forecast_by(library, series)
     # By hand: the lags of the first step that is not known, then of the second.

@@ -58,6 +58,8 @@ class Unkind(RegressorMixin, BaseEstimator):
     def predict(self, X):
         if self.how == "nan":
             return np.full(len(X), np.nan)
+        if self.how == "an output a row":
+            return X[:, :2].T
         return np.zeros((len(X), 3)) if self.how == "shape" else X[:, 0]
 
 
@@ -514,6 +516,12 @@ def test_expert_that_predicts_a_wrong_shape_or_no_probabilities_is_refused_by_na
     make, y = (classifier, LABELS) if is_classifier(expert) else (regressor, Y)
     error = assert_fit_raises(make(expert), X, y, ValueError, match)
     assert any("expert 'expert0'" in note for note in error.__notes__)
+
+
+def test_predictions_with_a_row_for_each_output_are_refused():
+    moe = regressor(Unkind("an output a row"))
+    match = r"array of shape \(2, 12\), where \(12, 2\) is needed"
+    assert_fit_raises(moe, X, np.column_stack([Y, -Y]), ValueError, match)
 
 
 def test_frozen_expert_that_knows_other_classes_is_refused():

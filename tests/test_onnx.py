@@ -86,11 +86,8 @@ def outputs(estimator, X, options=None):
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     feeds = {"X": X}
     if hasattr(X, "columns"):
-        as_strings = {name: column.dtype == object for name, column in X.items()}
-        feeds = {
-            name: (column.astype(str) if as_strings[name] else column).to_numpy()[:, None]
-            for name, column in X.items()
-        }
+        feeds = X.fillna(dict.fromkeys(strings, "nan"))
+        feeds = {name: column.to_numpy()[:, None] for name, column in feeds.items()}
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(None, feeds), strict=True))
 

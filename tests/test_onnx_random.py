@@ -174,10 +174,8 @@ class Fit:
         session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
         feeds = {"X": X}
         if self.kind != "array":
-            feeds = {
-                name: (column.astype(str) if name == "town" else column).to_numpy()[:, None]
-                for name, column in X.items()
-            }
+            feeds = X.fillna({"town": "nan"})
+            feeds = {name: column.to_numpy()[:, None] for name, column in feeds.items()}
         names = [output.name for output in session.get_outputs()]
         return dict(zip(names, session.run(None, feeds), strict=True))
 

@@ -36,8 +36,8 @@ def aligned_proba(estimator, X, classes):
 
 
 def in_shape(found, shape, what):
-    """Predictions in this shape; raises a ValueError where they have another number of entries."""
-    if found.size != np.prod(shape):
+    """Predictions in this shape; raises a ValueError where theirs differs in more than ones."""
+    if [size for size in found.shape if size != 1] != [size for size in shape if size != 1]:
         raise ValueError(
             f"It predicts an array of shape {found.shape}, where {shape} is needed: {what}."
         )

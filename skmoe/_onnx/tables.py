@@ -105,6 +105,7 @@ def _one_hot(graph, column, levels):
     taken = _taken(graph, *column)
     if not isinstance(column[0].type, StringTensorType):
         return graph.number(graph("Equal", graph.number(taken), levels[None].astype(float)))
-    levels = [str(level).encode() for level in levels]  # as astype(str) writes missing ones
+    # None and NaN are "nan": so does a table say of missing strings, whichever these were.
+    levels = [str(np.nan if level is None else level).encode() for level in levels]
     one_hot = graph("OneHotEncoder", taken, domain=ML, cats_strings=levels, zeros=1)
     return graph.number(graph.reshape(one_hot, -1, len(levels)))

@@ -2,6 +2,7 @@
 
 import pickle
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -153,6 +154,22 @@ def test_memory_that_blocks_share_tells_nothing_of_other_blocks():
         source.know(None)
         expected = run_pass(ArrayRows(X, y, weight), parameters)
         assert_allclose(source.reduce(run_pass, parameters), expected, rtol=1e-4)
+
+
+def test_a_block_is_let_go_before_the_next_one_is_read():
+    blocks = []
+
+    def read(path):
+        for i in range(3):
+            assert [each() for each in blocks] == [None] * i
+            X = np.zeros((3, 1))
+            blocks.append(weakref.ref(X))
+            block = X, np.zeros(3)
+            del X
+            yield block
+            del block
+
+    assert len(list(Blocks(lambda number, X, y: y, Files([0], reader=read)))) == 3
 
 
 def test_threads_have_the_settings_of_who_fits(monkeypatch):

@@ -240,12 +240,14 @@ class Blocks:
         self._method, self._files = method, files
 
     def __iter__(self):
-        for number, (X, y, _) in enumerate(self._files):
+        number = 0
+        for X, y, _ in self._files:  # enumerate would hold the last block
             if X.shape[0]:
                 with noted(f"In block {number} of the rows."):
                     answer = self._method(number, X, y)
                 del X, y  # before the next ones are read
                 yield answer
+            number += 1
 
     def __array__(self, dtype=None, copy=None):
         answers = list(self)

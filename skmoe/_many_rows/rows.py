@@ -75,7 +75,7 @@ class ManyRows(FitRows):
         most = MOST_EXPERTS if mixture.n_experts == "auto" else n_experts
         fewest, per_column = starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * most
         likelihood = mixture._likelihood()
-        parameters = LookParameters(source.classifies, fewest, per_column, likelihood)
+        parameters = LookParameters(mixture._classifies, fewest, per_column, likelihood)
         look = self.look = source.reduce(first_look, parameters)
         check_enough_rows(0 if look is None else look.n_used, n_experts)
         check_sizes(look.columns.size[None], "X", smallest=True)

@@ -1,7 +1,7 @@
 """Rows in many blocks, each of which is read when it is needed."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -35,12 +35,10 @@ class Block:
     table: object = None
 
     @classmethod
-    def of(cls, X, y, weight, *, classifies, is_known, columns=None, encoder=None, form=None):
-        """Rows as they were given, of which there is one at least, checked.
+    def of(cls, X, y, weight, task):
+        """Rows as they were given to a BlockTask, of which there is one at least, checked.
 
-        Weights may be None. ``is_known`` is whether there was a first look, and ``columns`` are
-        what that has found; ``encoder`` makes numbers of a table that is known, and ``form`` is
-        that of one which experts are to see.
+        Weights may be None.
         """
         if y is None:
             raise ValueError(
@@ -49,28 +47,28 @@ class Block:
             )
         X, table = as_pandas(X), None
         names = tuple(X.columns) if is_table(X) else None
-        if columns is not None:
-            X = columns.match(X)
-        if names is not None and not is_known:
+        if task.columns is not None:
+            X = task.columns.match(X)
+        if names is not None and not task.is_known:
             table, X = split_table(X)
-        elif encoder is not None:
-            table, X = None if form is None else form(X), encode(encoder, X)
-        if table is None or is_known:
+        elif task.encoder is not None:
+            table, X = None if task.form is None else task.form(X), encode(task.encoder, X)
+        if table is None or task.is_known:
             check_real("X", X)
             X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
-        if classifies:
+        if task.classifies:
             check_labels("y", y)
         else:
             y = check_numbers("y", y)
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if y.ndim > (1 if classifies else 2):
+        if y.ndim > (1 if task.classifies else 2):
             raise ValueError(
                 f"The target has shape {y.shape}; a row has one label, or a few numbers."
             )
         dtype = None
-        if not classifies:
-            dtype = [np.float64, np.float32] if is_known else np.float64
+        if not task.classifies:
+            dtype = [np.float64, np.float32] if task.is_known else np.float64
         y = check_array(y, ensure_2d=y.ndim == 2, dtype=dtype, input_name="y")
         if weight is None:
             weight = unit_weights(len(X))
@@ -126,39 +124,23 @@ class BlockRows(RowSource):
     classifies : bool
         Whether the target holds labels.
     as_given : bool, default=False
-        Whether kernels are given ``(X, y, weight)`` of a block as it comes.
-
-    Attributes
-    ----------
-    classes : ndarray of shape (n_classes,) or None
-        Labels, once they are known: kernels are then given their numbers.
-    encoder : transformer or None
-        Of tables with strings or missing values, once it is known.
-    form : TableForm or None
-        Of the same, where experts are to see them, once it is known.
-    class_weights : ndarray of shape (n_classes,) or None
-        Factors of the weights, once they are known.
-    columns : KnownColumns or None
-        Of the rows, once they are known.
-    is_known : bool
-        Whether there was a first look. Before it, kernels are given a ``Block``; after it,
-        ``BlockArrays``.
+        Whether kernels are given ``(X, y, weight)`` of a block as it comes. Else they are given a
+        ``Block`` before ``know``, and ``BlockArrays`` after it.
     """
 
     def __init__(self, *, classifies, as_given=False):
-        self.classifies, self.as_given, self.is_known = classifies, as_given, False
-        self.classes = self.encoder = self.form = self.class_weights = self.columns = None
+        self._every_task = BlockTask(classifies, as_given)
         self._seen = None  # number and weight of the rows, by the first pass
 
-    def know(self, classes, *, columns=None, encoder=None, form=None, class_weights=None):
-        """Take what the first look has found; labels are None of numbers."""
-        self.classes, self.encoder, self.form, self.is_known = classes, encoder, form, True
-        self.columns, self.class_weights = columns, class_weights
+    def know(self, classes, **found):
+        """Take what the first look has found, fields of BlockTask; labels are None of numbers."""
+        self._every_task = replace(self._every_task, is_known=True, classes=classes, **found)
 
     def reduce(self, kernel, parameters):
         """See ``RowSource``; refuses rows whose number or weight is not that of the first pass."""
-        found = self._add_blocks(self._task(kernel, parameters))
-        if self.as_given:
+        task = self._task(kernel, parameters)
+        found = self._add_blocks(task)
+        if task.as_given:
             return found
         found = found or Counted(0, 0.0, None)
         now, before = (found.n_rows, found.weight), self._seen
@@ -180,19 +162,7 @@ class BlockRows(RowSource):
         """
 
     def _task(self, kernel, parameters):
-        if self.as_given:
-            return GivenTask(kernel, parameters)
-        return BlockTask(
-            kernel,
-            parameters,
-            self.classifies,
-            self.classes,
-            self.is_known,
-            self.columns,
-            self.encoder,
-            self.form,
-            self.class_weights,
-        )
+        return replace(self._every_task, kernel=kernel, parameters=parameters)
 
 
 @dataclass(frozen=True)
@@ -213,34 +183,29 @@ class Counted:
 class BlockTask:
     """A kernel, ready for ``(number, X, y, weight)`` of one block, wherever that may be."""
 
-    kernel: object
-    parameters: object
-    classifies: bool
-    classes: np.ndarray | None
-    is_known: bool
-    columns: object
-    encoder: object
-    form: object
-    class_weights: np.ndarray | None
+    classifies: bool  # whether the target holds labels
+    as_given: bool  # whether the kernel takes the block as it comes
+    is_known: bool = False  # whether there was a first look, which finds the following
+    classes: np.ndarray | None = None  # (n_classes,): labels, of which kernels see the numbers
+    columns: object = None  # KnownColumns: of the rows
+    encoder: object = None  # makes numbers of tables with strings or missing values
+    form: object = None  # TableForm: of the same, where experts are to see them
+    class_weights: np.ndarray | None = None  # (n_classes,): factors of the weights
+    kernel: object = None
+    parameters: object = None
 
     def __call__(self, number, X, y, weight, run=None):
-        """What the kernel makes of a block, Counted; None where it has no rows.
+        """What the kernel makes of a block; None where it has no rows.
 
-        With ``run``, a ``map``, it goes through slices of the rows.
+        Counted, but of blocks as they come. With ``run``, a ``map``, it goes through slices of
+        the rows.
         """
         if not X.shape[0]:
             return None
         with noted(f"In block {number} of the rows."):
-            block = Block.of(
-                X,
-                y,
-                weight,
-                classifies=self.classifies,
-                is_known=self.is_known,
-                columns=self.columns,
-                encoder=self.encoder,
-                form=self.form,
-            )
+            if self.as_given:
+                return self.kernel((X, y, weight), self.parameters)
+            block = Block.of(X, y, weight, self)
             return Counted(len(block.y), float(block.weight.sum()), self._sums(block, run))
 
     def _sums(self, block, run):
@@ -253,21 +218,6 @@ class BlockTask:
 
     def _on_slice(self, rows):
         return self.kernel(rows, self.parameters)
-
-
-@dataclass(frozen=True)
-class GivenTask:
-    """A kernel that takes ``(X, y, weight)`` of a block as it comes."""
-
-    kernel: object
-    parameters: object
-
-    def __call__(self, number, X, y, weight, run=None):
-        """What the kernel makes of a block; None where it has no rows."""
-        if not X.shape[0]:
-            return None
-        with noted(f"In block {number} of the rows."):
-            return self.kernel((X, y, weight), self.parameters)
 
 
 class IterableRows(BlockRows):
@@ -292,7 +242,7 @@ class IterableRows(BlockRows):
 
     def _each(self, task, run):
         number = 0
-        for block in self._blocks:
+        for block in self._blocks:  # enumerate would hold the last one
             yield task(number, *block, run)
             del block  # before the next one is read
             number += 1

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from .._experts.generalized_linear import LARGEST_PREDICTOR
 from .._numerics.grams import GramSums, weighted_grams
+from .._numerics.moments import add_fields
 from .._numerics.multinomial import class_pairs
 from .sums import Sums
 
@@ -236,8 +237,7 @@ class RowSums:
     gram: np.ndarray  # (p, p): Gram matrix of the columns
     constant: float  # part of the log-likelihood
 
-    def __add__(self, other):
-        return RowSums(self.gram + other.gram, self.constant + other.constant)
+    __add__ = add_fields
 
 
 def sum_rows(rows, parameters):

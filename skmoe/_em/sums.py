@@ -6,6 +6,7 @@ import numpy as np
 
 from .._kernels._linear_pass import linear_pass, sizes
 from .._numerics.grams import unpack
+from .._numerics.moments import add_fields
 from .._parallel import kernel_threads
 
 BLOCK_ROWS = 512  # rows that the kernel takes at once
@@ -62,9 +63,7 @@ class Sums:
     mass: np.ndarray  # (n_experts,): weights of the experts' rows
     rows_gram: np.ndarray | None = None  # (p, p): Gram matrix of all rows, where it is known
 
-    def __add__(self, other):
-        both = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Sums(*(None if one is None else one + more for one, more in both))
+    __add__ = add_fields
 
     @property
     def gate_mass(self):

@@ -26,6 +26,7 @@ import numpy as np
 
 from .._numerics.columns import quadratic_forms
 from .._numerics.grams import weighted_grams
+from .._numerics.moments import add_fields
 from .pooled import SMALL_PENALTY, learn_variances, pooled_coefficients, without_intercept
 from .pooled_base import Pooled
 
@@ -85,8 +86,7 @@ class StepSums:
     mass: np.ndarray  # (K,): weights of the experts' rows
     values: np.ndarray | float = 0.0  # (K,): sums of the family's ``statistic``
 
-    def __add__(self, other):
-        return StepSums(*(vars(self)[name] + vars(other)[name] for name in vars(self)))
+    __add__ = add_fields
 
 
 class PooledInSteps(Pooled):

@@ -8,6 +8,7 @@ from .._experts.fitting import NEGLIGIBLE_SHARE, round_shares
 from .._experts.prediction import expert_prediction
 from .._model import posterior
 from .._numerics.drawing import RowSample, hash_rows
+from .._numerics.moments import add_fields
 from .._numerics.multinomial import log_softmax, pair_grams
 from .._tables.mixed import is_table
 
@@ -94,25 +95,16 @@ class Gathered:
     rows_gram: np.ndarray
     pairs: np.ndarray | None
     own_rows: np.ndarray  # (n_experts,): number of the rows that are an expert's
-    # List of RowSample: rows drawn by the responsibility of each expert: X, target, predictions,
-    # responsibilities.
-    own: list
+    # (n_experts,) of RowSample: rows drawn by the responsibility of each expert: X, target,
+    # predictions, responsibilities.
+    own: np.ndarray
 
     @property
     def gate_mass(self):
         """Summed probabilities of the gate, (n_experts,)."""
         return np.maximum(self.mass - self.excess[-1], 0.0)
 
-    def __add__(self, other):
-        return Gathered(
-            self.value + other.value,
-            self.mass + other.mass,
-            self.excess + other.excess,
-            self.rows_gram + other.rows_gram,
-            None if self.pairs is None else self.pairs + other.pairs,
-            self.own_rows + other.own_rows,
-            [ours + theirs for ours, theirs in zip(self.own, other.own, strict=True)],
-        )
+    __add__ = add_fields
 
 
 def gather(block, parameters):
@@ -125,6 +117,7 @@ def gather(block, parameters):
         design = np.column_stack([(X - answers.mean) / answers.scale, np.ones(len(X))])
         shares[shares <= NEGLIGIBLE_SHARE] = 0.0
         mass = shares * weight[:, None]
+        ones, rows = np.ones(len(hashes), dtype=int), (shown, y, predictions, shares)
         part = Gathered(
             float(weight @ log_norm),
             weight @ resp,
@@ -132,16 +125,7 @@ def gather(block, parameters):
             (design.T * weight) @ design,
             pair_grams(design, proba, weight) if parameters.with_curvature else None,
             np.count_nonzero((shares >= parameters.least) & (mass > 0), axis=0),
-            [
-                RowSample(
-                    parameters.n_kept,
-                    hashes,
-                    of_expert,
-                    np.ones(len(hashes), dtype=int),
-                    (shown, y, predictions, shares),
-                )
-                for of_expert in mass.T
-            ],
+            np.array([RowSample(parameters.n_kept, hashes, own, ones, rows) for own in mass.T]),
         )
         total = part if total is None else total + part
     return total

@@ -7,6 +7,12 @@ import numpy as np
 BLOCK_ROWS = 2048
 
 
+def add_fields(ours, theirs):
+    """The ``__add__`` of data classes whose fields are sums over rows, or None."""
+    both = zip(vars(ours).values(), vars(theirs).values(), strict=True)
+    return type(ours)(*(None if one is None else one + more for one, more in both))
+
+
 @dataclass(frozen=True)
 class Moments:
     """Weighted moments of columns, and their extremes; those of two blocks of rows add up [1]_.

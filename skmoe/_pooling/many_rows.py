@@ -13,6 +13,7 @@ from .._em.revival import same_as_heavier
 from .._model import posterior
 from .._numerics import multinomial
 from .._numerics.columns import StandardColumns
+from .._numerics.moments import add_fields
 from .problem import ALPHA_STEPS, GateUnderPrior, PooledProblem
 
 PASS_ROWS = 4096  # at a time
@@ -35,8 +36,7 @@ class PooledSums:
     rows_gram: np.ndarray  # (p, p): Gram matrix of all rows
     gate_mass: np.ndarray  # (n_experts,): summed probabilities of the gate
 
-    def __add__(self, other):
-        return PooledSums(*(vars(self)[name] + vars(other)[name] for name in vars(self)))
+    __add__ = add_fields
 
 
 @dataclass(frozen=True)

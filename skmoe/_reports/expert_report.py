@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._experts.fitting import split_last
+from .._numerics.moments import add_fields
 from .._routing import count_loads, evenness
 from .by_regime import REGIME
 from .display import WIDTH, html_table, text_table
@@ -201,9 +202,7 @@ class ReportSums:
         resp, gate_proba = groups.proba(resp), groups.proba(gate_proba)
         return cls.of(resp, gate_proba, loss, weight, model.top_k, variances)
 
-    def __add__(self, other):
-        ours, theirs = vars(self), vars(other)
-        return ReportSums(**{name: ours[name] + theirs[name] for name in ours})
+    __add__ = add_fields
 
 
 def _of_sharp_gate(resp, gate_proba):

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from scipy import special
 
-from .._numerics.moments import Moments
+from .._numerics.moments import Moments, add_fields
 from .._rows.opening import open_rows
 from .._rows.validation import check_known_rows
 from .expert_report import report_of_sums, report_sums
@@ -42,8 +42,7 @@ class ErrorSums:
     squares: np.ndarray
     target: Moments
 
-    def __add__(self, other):
-        return ErrorSums(self.squares + other.squares, self.target + other.target)
+    __add__ = add_fields
 
 
 def r2_of_rows(mixture, X, y, sample_weight):
@@ -87,14 +86,7 @@ class LikelihoodSums:
     experts: Moments
     gate: Moments | None
 
-    def __add__(self, other):
-        gate = None if self.gate is None else self.gate + other.gate
-        return LikelihoodSums(
-            self.value + other.value,
-            self.entropy + other.entropy,
-            self.experts + other.experts,
-            gate,
-        )
+    __add__ = add_fields
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
+from .._numerics.moments import add_fields
 from .._parallel import thread_map
 from .._tables.mixed import as_pandas, check_real, is_table
 from .._tables.vectors import check_labels, check_numbers
@@ -173,10 +174,7 @@ class Counted:
     weight: float
     sums: object
 
-    def __add__(self, other):
-        return Counted(
-            self.n_rows + other.n_rows, self.weight + other.weight, self.sums + other.sums
-        )
+    __add__ = add_fields
 
 
 @dataclass(frozen=True)

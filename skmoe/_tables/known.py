@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .mixed import describe_columns, is_table, plain_columns, types_of
+from .mixed import describe_columns, is_table, plain_columns, types_of, with_columns
 
 NUMBERS, STRINGS = "numbers", "strings"
 KINDS = {  # by what pandas infers
@@ -103,11 +103,7 @@ def match_kinds(X, kinds):
                 f"The column {label!r} holds {values}, but held {kind} in fit: give it values of "
                 "that kind."
             )
-    if changed:
-        X = X.copy(deep=False)
-        for label, column in changed.items():
-            X[label] = column
-    return X
+    return with_columns(X, changed)
 
 
 def medians_of(X):

@@ -93,7 +93,14 @@ def plain_columns(X):
         for label, dtype in X.dtypes.items()
         if dtype.kind in "OU"  # U: strings of pyarrow
     }
-    changed = {label: column for label, column in columns.items() if column is not None}
+    return with_columns(X, {label: each for label, each in columns.items() if each is not None})
+
+
+def with_columns(X, changed):
+    """A table with other columns in place of some, by their labels; the table where there are none.
+
+    Labels may be of any kind, while those of ``assign`` are strings.
+    """
     if changed:
         X = X.copy(deep=False)
         for label, column in changed.items():

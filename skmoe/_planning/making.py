@@ -48,7 +48,7 @@ def make_plan(mixture, given):
         names, templates = mixture._expert_list(rows.y, rows.weight, n_experts)
         request = replace(request, names=names, templates=templates)
     n_rows = _rows_that_count(training, request, n_experts)
-    kind, n_folds, why_folds = _folds(training, request, n_experts, n_rows)
+    kind, n_folds, why_folds = _folds(training, request, n_rows)
     number_by = None if n_experts is not None else chosen_by(training, request)
     if number_by == OUT_OF_FOLD and kind == IN_SAMPLE:
         raise ValueError(
@@ -138,17 +138,11 @@ def _rows_that_count(training, request, n_experts):
     return request.rows.weight.sum()
 
 
-def _folds(training, request, n_experts, n_rows):
+def _folds(training, request, n_rows):
     """How rows are predicted in training, the number of folds, and the reason."""
     if training == "pooled":
-        asked = [
-            name
-            for name, is_given in {
-                "cv": not is_word(request.cv, "auto") and request.cv is not False,
-                "groups": request.groups is not None,
-            }.items()
-            if is_given
-        ]
+        asked = ["cv"] * (not is_word(request.cv, "auto") and request.cv is not False)
+        asked += ["groups"] * (request.groups is not None)
         without = f", so that {' and '.join(asked)} have no effect" if asked else ""
         return IN_SAMPLE, None, f"nothing is fitted in folds{without}"
     rows = request.rows

@@ -59,18 +59,18 @@ class NestedComponents(BaseComponents):
     def _place(self, values, answer):
         values = np.array(values)
         for rows, places, distribution in self.nested:
-            values[rows, places] = answer(distribution, rows)
+            values[rows, places] = answer(distribution)
         return values
 
     @property
     def mean(self):
         """Means, (n_samples, n_experts) or (n_samples, n_experts, n_outputs)."""
-        return self._place(self.components.mean, lambda each, rows: each.mean())
+        return self._place(self.components.mean, lambda each: each.mean())
 
     @property
     def var(self):
         """Variances, shaped like ``mean``."""
-        return self._place(self.components.var, lambda each, rows: each.var())
+        return self._place(self.components.var, lambda each: each.var())
 
     def logpdf(self, y):
         return self._at("logpdf", y)
@@ -93,12 +93,12 @@ class NestedComponents(BaseComponents):
         return values
 
     def ppf(self, q):
-        return self._place(self.components.ppf(q), lambda each, rows: each.ppf(q))
+        return self._place(self.components.ppf(q), lambda each: each.ppf(q))
 
     @property
     def cov(self):
         """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
-        return self._place(self.components.cov, lambda each, rows: each.cov())
+        return self._place(self.components.cov, lambda each: each.cov())
 
     def output(self, j):
         nested = [(rows, places, each.output(j)) for rows, places, each in self.nested]

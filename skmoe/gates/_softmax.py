@@ -182,7 +182,7 @@ class SoftmaxGate(BaseGate):
         coef, self._bound = _multinomial.stream_step(
             with_intercept(self._standardise(X)),
             targets * weight[:, None],
-            self._standard_weights(),
+            self.sum_logits(),
             self._penalty(),
             self._bound,
             keep=keep,
@@ -217,7 +217,11 @@ class SoftmaxGate(BaseGate):
         logits : ndarray of shape (n_features + 1, n_experts)
             The intercepts last.
         """
-        return self._standard_weights()
+        raw, standard = self._standard
+        if raw is self.coef_:
+            return standard
+        mean, scale = self._units
+        return np.vstack([self.coef_.T * scale[:, None], self.intercept_ + self.coef_ @ mean])
 
     @property
     def wants_curvature(self):
@@ -240,7 +244,7 @@ class SoftmaxGate(BaseGate):
         size : float, default=1.0
             Part of the step to take.
         """
-        penalty, coef = self._penalty(), self._standard_weights()
+        penalty, coef = self._penalty(), self.sum_logits()
         if sums.pairs is not None:
             hessian = _multinomial.hessian_of_pairs(sums.pairs, len(self.classes_))
             self._bound = 2 * np.einsum("kikj->kij", hessian)  # see _multinomial.curvature
@@ -263,7 +267,7 @@ class SoftmaxGate(BaseGate):
             The intercepts last.
         """
         if self._bound is not None:
-            change = (logits - self._standard_weights()).T
+            change = (logits - self.sum_logits()).T
             squares = 0.5 * np.vdot(change, (self._bound @ change[:, :, None])[:, :, 0])
             self._drift += sqrt(max(squares, 0.0) / self._bound_mass)
         self._set_weights(logits)
@@ -296,14 +300,6 @@ class SoftmaxGate(BaseGate):
         penalty[-1] = 0.0
         return penalty
 
-    def _standard_weights(self):
-        """The fitted weights in standardised units, (n_features + 1, n_experts)."""
-        raw, standard = self._standard
-        if raw is self.coef_:
-            return standard
-        mean, scale = self._units
-        return np.vstack([self.coef_.T * scale[:, None], self.intercept_ + self.coef_ @ mean])
-
     def _set_weights(self, coef):
         mean, scale = self._units
         self.coef_ = (coef[:-1] / scale[:, None]).T
@@ -317,7 +313,7 @@ class SoftmaxGate(BaseGate):
         last = vars(self).get("coef_")
         if not self.warm_start or last is None or last.shape != shape:
             return np.zeros((shape[1] + 1, n_experts))
-        start = self._standard_weights()
+        start = self.sum_logits()
         return start - start.mean(axis=1, keepdims=True) if self.l1_ratio == 0 else start
 
     def predict_log_proba(self, X):

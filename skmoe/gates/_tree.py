@@ -257,13 +257,9 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         self._columns = self._columns[order]
 
     def simplified(self):
-        start = 0
-        for branch in self.branches_:
-            size = 1 if branch is None else len(branch.classes_)
-            alone = np.array_equal(self._columns, np.arange(start, start + size))
-            if branch is not None and alone:
+        for branch, places in zip(self.branches_, self._places(), strict=True):
+            if branch is not None and np.array_equal(self._columns, places):
                 return branch
-            start += size
         return self
 
     def __sklearn_tags__(self):

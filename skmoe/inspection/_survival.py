@@ -5,6 +5,7 @@ from sklearn.base import is_classifier
 
 from .._compat import check_matplotlib_support
 from .._data import RowMetadata
+from .._numerics.statistics import weight_above
 from .._reports.by_regime import groups_of
 from .._rows.validation import check_known_rows, check_X
 from .._tables.vectors import check_weights
@@ -232,13 +233,6 @@ def kaplan_meier(rows):
     counts = is_event & (weight > 0)
     events, place = np.unique(time[counts], return_inverse=True)
     died = np.bincount(place, weight[counts])
-    at_risk = _above(time, weight, events) - _above(entry, weight, events)
+    at_risk = weight_above(time, weight, events) - weight_above(entry, weight, events)
     left = np.cumprod(1 - died / at_risk)
     return np.array([np.append(0.0, events), np.append(1.0, left)])
-
-
-def _above(values, weight, places):
-    """Sums of the weights of values that are not below each place."""
-    order = values.argsort()
-    sums = np.append(0.0, weight[order].cumsum())
-    return sums[-1] - sums[np.searchsorted(values[order], places)]

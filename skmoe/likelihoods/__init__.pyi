@@ -810,55 +810,6 @@ class SkewNormal(BaseLikelihood):
     ) -> None: ...
     def working_target(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray | None: ...
 
-class SkewT(BaseLikelihood):
-    scale_: np.ndarray
-    skew_: np.ndarray
-    df_: np.ndarray
-    floor_: float
-    df: float | Literal["estimate"]
-    can_be_pooled: bool
-    can_be_stacked: bool
-    has_scale_free_mean: bool
-    has_sums: bool
-    is_reweighted: bool
-    is_robust: bool
-    learned_logs: tuple[str, ...]
-    learned_values: tuple[str, ...]
-    per_expert: tuple[str, ...]
-    def __init__(self, df: float | Literal["estimate"] = 4.0) -> None: ...
-    @property
-    def at_floor_(self) -> Any: ...
-    def components(
-        self,
-        prediction: np.ndarray,
-        experts: np.ndarray | None = None,
-        row_scale: np.ndarray | None = None,
-    ) -> Any: ...
-    def log_density(
-        self,
-        y: np.ndarray,
-        prediction: np.ndarray,
-        experts: np.ndarray | None = None,
-        row_scale: np.ndarray | None = None,
-    ) -> np.ndarray: ...
-    def log_prior(self, penalty: float | np.ndarray) -> float: ...
-    @property
-    def n_parameters_(self) -> Any: ...
-    @property
-    def precision_(self) -> Any: ...
-    def start(self, y: np.ndarray, weight: np.ndarray, n_experts: int) -> Self: ...
-    def update(
-        self,
-        y: np.ndarray,
-        prediction: np.ndarray,
-        weights: np.ndarray,
-        penalty: float | np.ndarray = 0.0,
-        pooled_rows: float = 0.0,
-        row_scale: np.ndarray | None = None,
-    ) -> None: ...
-    def working_target(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray | None: ...
-    def working_weights(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray | None: ...
-
 class WithNoise(BaseLikelihood):
     share_: float
     low_: float | np.ndarray
@@ -1138,33 +1089,30 @@ class Poisson(BaseLikelihood):
         pooled_rows: float = 0.0,
     ) -> None: ...
 
-class StudentT(BaseLikelihood):
+class SkewT(BaseLikelihood):
     scale_: np.ndarray
+    skew_: np.ndarray
     df_: np.ndarray
-    floor_: float | np.ndarray
+    floor_: float
     df: float | Literal["estimate"]
     can_be_pooled: bool
-    first_steps: int
+    can_be_stacked: bool
     has_scale_free_mean: bool
     has_sums: bool
     is_reweighted: bool
     is_robust: bool
     learned_logs: tuple[str, ...]
+    learned_values: tuple[str, ...]
     per_expert: tuple[str, ...]
     def __init__(self, df: float | Literal["estimate"] = 4.0) -> None: ...
     @property
     def at_floor_(self) -> Any: ...
-    @property
-    def can_be_stacked(self) -> Any: ...
     def components(
         self,
         prediction: np.ndarray,
         experts: np.ndarray | None = None,
         row_scale: np.ndarray | None = None,
     ) -> Any: ...
-    def expected_target(
-        self, bounds: Any, prediction: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]: ...
     def log_density(
         self,
         y: np.ndarray,
@@ -1178,9 +1126,6 @@ class StudentT(BaseLikelihood):
     @property
     def precision_(self) -> Any: ...
     def start(self, y: np.ndarray, weight: np.ndarray, n_experts: int) -> Self: ...
-    @property
-    def takes_upper(self) -> Any: ...
-    def terms(self) -> type | None: ...
     def update(
         self,
         y: np.ndarray,
@@ -1190,14 +1135,7 @@ class StudentT(BaseLikelihood):
         pooled_rows: float = 0.0,
         row_scale: np.ndarray | None = None,
     ) -> None: ...
-    def update_censored(
-        self,
-        bounds: Any,
-        prediction: np.ndarray,
-        weights: np.ndarray,
-        penalty: float | np.ndarray = 0.0,
-        pooled_rows: float = 0.0,
-    ) -> None: ...
+    def working_target(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray | None: ...
     def working_weights(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray | None: ...
 
 class LogLogistic(BaseLikelihood):
@@ -1264,6 +1202,68 @@ class LogLogistic(BaseLikelihood):
         penalty: float | np.ndarray = 0.0,
         pooled_rows: float = 0.0,
     ) -> None: ...
+
+class StudentT(BaseLikelihood):
+    scale_: np.ndarray
+    df_: np.ndarray
+    floor_: float | np.ndarray
+    df: float | Literal["estimate"]
+    can_be_pooled: bool
+    first_steps: int
+    has_scale_free_mean: bool
+    has_sums: bool
+    is_reweighted: bool
+    is_robust: bool
+    learned_logs: tuple[str, ...]
+    per_expert: tuple[str, ...]
+    def __init__(self, df: float | Literal["estimate"] = 4.0) -> None: ...
+    @property
+    def at_floor_(self) -> Any: ...
+    @property
+    def can_be_stacked(self) -> Any: ...
+    def components(
+        self,
+        prediction: np.ndarray,
+        experts: np.ndarray | None = None,
+        row_scale: np.ndarray | None = None,
+    ) -> Any: ...
+    def expected_target(
+        self, bounds: Any, prediction: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]: ...
+    def log_density(
+        self,
+        y: np.ndarray,
+        prediction: np.ndarray,
+        experts: np.ndarray | None = None,
+        row_scale: np.ndarray | None = None,
+    ) -> np.ndarray: ...
+    def log_prior(self, penalty: float | np.ndarray) -> float: ...
+    @property
+    def n_parameters_(self) -> Any: ...
+    @property
+    def precision_(self) -> Any: ...
+    def start(self, y: np.ndarray, weight: np.ndarray, n_experts: int) -> Self: ...
+    @property
+    def takes_upper(self) -> Any: ...
+    def terms(self) -> type | None: ...
+    def update(
+        self,
+        y: np.ndarray,
+        prediction: np.ndarray,
+        weights: np.ndarray,
+        penalty: float | np.ndarray = 0.0,
+        pooled_rows: float = 0.0,
+        row_scale: np.ndarray | None = None,
+    ) -> None: ...
+    def update_censored(
+        self,
+        bounds: Any,
+        prediction: np.ndarray,
+        weights: np.ndarray,
+        penalty: float | np.ndarray = 0.0,
+        pooled_rows: float = 0.0,
+    ) -> None: ...
+    def working_weights(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray | None: ...
 
 class Weibull(BaseLikelihood):
     shape_: np.ndarray

@@ -11,8 +11,6 @@ References
    (2008), sections 2.6 and 5.8.
 """
 
-from abc import abstractmethod
-
 import numpy as np
 
 from ..distributions import GaussianComponents, StudentTComponents
@@ -43,9 +41,9 @@ class CensoredErrors(CensoredTargets):
         """Bounds on the scale of the predictions."""
         return bound
 
-    @abstractmethod
     def _between(self, low, high):
         """Of z between two ends (n, K): weight E u (None for ones), E uz / E u, and E uzz."""
+        return gaussian_between(low, high)
 
     def expected_target(self, bounds, prediction):
         working, location, _ = self._moments(bounds, prediction)

@@ -6,7 +6,7 @@ from sklearn.ensemble import RandomForestRegressor
 from .._experts.traits import offers
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
-from ._censored import CensoredErrors, gaussian_between
+from ._censored import CensoredErrors
 from ._censored_terms import CensoredGaussianTerms
 from ._error_terms import CorrelatedTerms
 from ._gaussian_terms import GaussianTerms, of_shared_scale
@@ -151,9 +151,6 @@ class Gaussian(CensoredErrors, ScaledErrors):
         self._pooled_rows = pooled_rows
         self._refresh(penalty)
 
-    def _between(self, low, high):
-        return gaussian_between(low, high)
-
     def _learn_sums(self, mass, squares, penalty, pooled_rows):
         self.update_from_sums(mass, squares, penalty, pooled_rows)
 
@@ -162,10 +159,7 @@ class Gaussian(CensoredErrors, ScaledErrors):
         """Whether several outputs err independently of each other."""
         return self.covariance == "diag"
 
-    @property
-    def learns_batches(self):
-        """Whether there is ``learn_batch``: where scales do not depend on the row."""
-        return isinstance(self.scale, str) and self.scale in ("expert", "shared")
+    learns_batches = has_sums
 
     def learn_batch(self, y, prediction, weights, penalty=0.0, *, keep, gain):
         mass, squares = self._sum(y[:, None] - prediction, weights)

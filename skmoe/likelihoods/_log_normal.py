@@ -4,7 +4,7 @@ import numpy as np
 from scipy import stats
 
 from ..distributions import GaussianComponents, ScipyComponents
-from ._censored import CensoredErrors, gaussian_between
+from ._censored import CensoredErrors
 from ._censored_terms import CensoredLogNormalTerms
 from ._gaussian_terms import LogNormalTerms
 from ._scaled import ScaledErrors
@@ -87,9 +87,6 @@ class LogNormal(CensoredErrors, ScaledErrors):
     def _on_scale(self, bound):
         with np.errstate(divide="ignore"):
             return np.log(np.maximum(bound, 0.0))
-
-    def _between(self, low, high):
-        return gaussian_between(low, high)
 
     def _around(self, prediction, scale, experts):
         median = np.exp(np.clip(prediction, -LARGEST_LOG, LARGEST_LOG))

@@ -1,6 +1,7 @@
 """What likelihoods with a scale for each expert share."""
 
 from abc import abstractmethod
+from numbers import Real
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from ._outliers import without_outliers
 
 SAME = 1e-12  # of the range of the target: values that are nearer differ by rounding
 FEW_VALUES = 10_000
+FIRST_DF = 4.0
+DF_BOUNDS = (2.1, 200.0)  # of an estimate: a variance, and next to Gaussian
 MOST_OF_BULK = 2.0  # variances of the rows that are no outliers: what the floor is a part of
 
 
@@ -115,6 +118,22 @@ class ScaledErrors(BaseLikelihood):
     @property
     def n_parameters_(self):
         return self.scale_.size
+
+
+class TailedErrors(ScaledErrors):
+    """Errors with degrees of freedom, ``df``: a number, or "estimate"."""
+
+    def start(self, y, weight, n_experts):
+        estimated = isinstance(self.df, str) and self.df == "estimate"
+        if not estimated and not (isinstance(self.df, Real) and 2 < self.df < np.inf):
+            raise ValueError(f'df must be a number above 2, or "estimate"; got {self.df!r}.')
+        self.df_ = np.full(n_experts, FIRST_DF if estimated else float(self.df))
+        return super().start(y, weight, n_experts)
+
+    def _keep_within_bounds(self):
+        super()._keep_within_bounds()
+        if self.df == "estimate":
+            self.df_ = np.clip(self.df_, *DF_BOUNDS)
 
 
 class RobustErrors(ScaledErrors):

@@ -1,7 +1,6 @@
 """Errors that are skewed, around the location that an expert predicts."""
 
 from abc import abstractmethod
-from numbers import Real
 
 import numpy as np
 from scipy import optimize
@@ -10,11 +9,9 @@ from ..distributions import SkewNormalComponents, SkewTComponents
 from ..distributions._skewed import log_skew_normal, normal_hazard
 from ..distributions._student_t import log_t, log_tail
 from ._outliers import without_outliers
-from ._scaled import ScaledErrors
+from ._scaled import DF_BOUNDS, FIRST_DF, ScaledErrors, TailedErrors
 from ._skew_normal_terms import LARGEST_SKEW, SkewNormalTerms
 
-FIRST_DF = 4.0
-DF_BOUNDS = (2.1, 200.0)
 DF_STEP = 1e-6  # of their logarithm, for a difference
 FIRST_SKEW = 2.0  # at most, of a search
 LITTLE_SKEW = 0.5
@@ -218,7 +215,7 @@ class SkewNormal(_SkewedErrors):
         return SkewNormalTerms
 
 
-class SkewT(_SkewedErrors):
+class SkewT(TailedErrors, _SkewedErrors):
     r"""Errors of the skew t distribution: long tails, of which one is longer.
 
     .. math:: f_k(y \mid x) = \frac{2}{\sigma_k} \, t_\nu(z) \,
@@ -273,21 +270,9 @@ class SkewT(_SkewedErrors):
     def __init__(self, df=FIRST_DF):
         self.df = df
 
-    def start(self, y, weight, n_experts):
-        estimated = isinstance(self.df, str) and self.df == "estimate"
-        if not estimated and not (isinstance(self.df, Real) and 2 < self.df < np.inf):
-            raise ValueError(f'df must be a number above 2, or "estimate"; got {self.df!r}.')
-        self.df_ = np.full(n_experts, FIRST_DF if estimated else float(self.df))
-        return super().start(y, weight, n_experts)
-
     @property
     def _learned(self):
         return super()._learned + (("df_",) if self.df == "estimate" else ())
-
-    def _keep_within_bounds(self):
-        super()._keep_within_bounds()
-        if self.df == "estimate":
-            self.df_ = np.clip(self.df_, *DF_BOUNDS)
 
     def _df(self, k):
         return self.df_[k]

@@ -1,7 +1,6 @@
 """Student's t errors around the prediction of an expert."""
 
 from functools import partial
-from numbers import Real
 
 import numpy as np
 from scipy import optimize
@@ -10,13 +9,10 @@ from .._numerics.gamma_shapes import log_gamma_ratio
 from ..distributions import StudentTComponents
 from ._censored import CensoredErrors, student_between
 from ._error_terms import StudentTTerms
-from ._scaled import RobustErrors
-
-FIRST_DF = 4.0
-DF_BOUNDS = (2.1, 200.0)  # of an estimate: a variance, and next to Gaussian
+from ._scaled import DF_BOUNDS, FIRST_DF, RobustErrors, TailedErrors
 
 
-class StudentT(CensoredErrors, RobustErrors):
+class StudentT(TailedErrors, CensoredErrors, RobustErrors):
     r"""Student's t errors with a scale for each expert, which outliers barely move.
 
     .. math:: y \mid x, k \sim t_{\nu_k}(\mu_k(x), \sigma_k)
@@ -83,13 +79,6 @@ class StudentT(CensoredErrors, RobustErrors):
     def __init__(self, df=FIRST_DF):
         self.df = df
 
-    def start(self, y, weight, n_experts):
-        estimated = isinstance(self.df, str) and self.df == "estimate"
-        if not estimated and not (isinstance(self.df, Real) and 2 < self.df < np.inf):
-            raise ValueError(f'df must be a number above 2, or "estimate"; got {self.df!r}.')
-        self.df_ = np.full(n_experts, FIRST_DF if estimated else float(self.df))
-        return super().start(y, weight, n_experts)
-
     def _working_weights(self, squares):
         n_outputs = squares.shape[2] if squares.ndim == 3 else 1
         return (self.df_ + n_outputs) / (self.df_ + self._distance(squares))
@@ -137,11 +126,6 @@ class StudentT(CensoredErrors, RobustErrors):
                 for loss, df, is_used in zip(losses, self.df_, used, strict=True)
             ]
         )
-
-    def _keep_within_bounds(self):
-        super()._keep_within_bounds()
-        if self.df == "estimate":
-            self.df_ = np.clip(self.df_, *DF_BOUNDS)
 
     def _between(self, low, high):
         return student_between(low, high, self.df_)

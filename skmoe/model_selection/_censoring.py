@@ -12,6 +12,8 @@ References
 
 import numpy as np
 
+from .._numerics.statistics import weight_above
+
 TINY = np.finfo(float).tiny
 
 
@@ -34,9 +36,9 @@ class Limits:
         self._known, self._is_limit = known, is_limit
         self._limits, number = np.unique(known[is_limit], return_inverse=True)
         ended = np.bincount(number, weight[is_limit], minlength=len(self._limits))
-        at_risk = _above(known, weight, self._limits, "left")
+        at_risk = weight_above(known, weight, self._limits)
         if entry is not None:
-            at_risk -= _above(entry, weight, self._limits, "right")
+            at_risk -= weight_above(entry, weight, self._limits, side="right")
         left = 1 - ended / np.maximum(at_risk, TINY)
         # Share of the limits that lie beyond each of them; of few rows at risk, none may.
         self._log_beyond = np.cumsum(np.log(np.maximum(left, TINY)))
@@ -79,10 +81,3 @@ class Censoring:
         is_right, is_left = y > right, y < left
         lower = np.where(is_left, -np.inf, np.where(is_right, right, y))
         return lower, np.where(is_left, left, np.where(is_right, np.inf, y))
-
-
-def _above(values, weight, places, side):
-    """Sums of the weights of values that are above each place, or with "left" not below."""
-    order = values.argsort()
-    sums = np.append(0.0, weight[order].cumsum())
-    return sums[-1] - sums[np.searchsorted(values[order], places, side)]

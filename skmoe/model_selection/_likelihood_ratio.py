@@ -14,7 +14,6 @@ from .._data import RowMetadata
 from .._experts.folds import in_sample
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
-from .._parameters import ExpertParameters
 from .._rows.validation import check_X
 from .._tables.mixed import rows_of
 from ..distributions._arrays import draw_places, take
@@ -23,6 +22,7 @@ from ..gates import ConstantGate
 from ..gates._classifier import as_gate
 from ..inference._estimates import Estimates
 from ._censoring import Censoring
+from ._n_experts import check_clones
 
 DRAWS = 100  # until all classes are in a resample
 
@@ -136,7 +136,7 @@ def n_experts_test(
     >>> n_experts_test(moe, X, y, 1, n_resamples=9, random_state=0).pvalue
     0.1
     """
-    _check_mixture(estimator)
+    check_clones(estimator)
     if n_experts < 1 or n_resamples < 1:
         raise ValueError(
             f"n_experts and n_resamples must be positive; got {n_experts!r} and {n_resamples!r}."
@@ -172,13 +172,6 @@ class _Table:
     X: object
     weight: np.ndarray
     metadata: RowMetadata
-
-
-def _check_mixture(estimator):
-    if not isinstance(estimator, ExpertParameters):
-        raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
-    if estimator._is_list:
-        raise TypeError("The number of experts in a list is given; give one expert to clone.")
 
 
 def _ratio(estimator, table, y, n_experts):
@@ -306,7 +299,7 @@ def gate_test(
     >>> result.df, result.pvalue > 0.05
     (1, True)
     """
-    _check_mixture(estimator)
+    check_clones(estimator)
     gate = estimator.gate.steps[-1][1] if isinstance(estimator.gate, Pipeline) else estimator.gate
     if not (gate is None or (as_gate(gate).is_linear and gate.sees_rows)):
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")

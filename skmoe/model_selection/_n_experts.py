@@ -117,13 +117,10 @@ class ExpertSelection:
         digits = {"n_experts": "d", "n_parameters": "d"}
         usual = ".4f" if self.criterion_ == "cv" else ".1f"
         return [
-            [f"{value:{digits.get(name, usual)}}" for name, value in self._row(i)]
+            [f"{column[i]:{digits.get(name, usual)}}" for name, column in self.results_.items()]
             + [f"<- {self.criterion_}" if n_experts == self.best_n_experts_ else ""]
             for i, n_experts in enumerate(self.results_["n_experts"])
         ]
-
-    def _row(self, i):
-        return [(name, column[i]) for name, column in self.results_.items()]
 
     def __str__(self):
         table = text_table([*self.results_, ""], self._cells())
@@ -242,18 +239,17 @@ def select_n_experts(
     estimator = seed_estimator(estimator, random_state)
     if criterion in ("auto", "evidence"):
         criterion = _resolved(criterion, estimator, candidates[-1], X, y, rows)
-    if criterion == "evidence":
+    if criterion != "cv":
+        is_pooled = criterion == "evidence"
+        estimator = estimator if is_pooled else _in_sample(estimator, rows)
         with jobs(n_jobs, (estimator, X, y, rows)) as run:
             fits = run(_fit, [(k, verbose and f"{count(k)}: fitted") for k in candidates])
-        results = _evidence([mixture for mixture, _ in fits], candidates)
-        best = int(np.argmax(results["log_evidence"]))
-        fitted, caught = fits[best]
-    elif criterion != "cv":
-        estimator = _in_sample(estimator, rows)
-        with jobs(n_jobs, (estimator, X, y, rows)) as run:
-            fits = run(_fit, [(k, verbose and f"{count(k)}: fitted") for k in candidates])
-        results = _information(fits, candidates, X, y, rows)
-        best = int(np.argmin(results[criterion]))
+        if is_pooled:
+            results = _evidence([mixture for mixture, _ in fits], candidates)
+            best = int(np.argmax(results["log_evidence"]))
+        else:
+            results = _information(fits, candidates, X, y, rows)
+            best = int(np.argmin(results[criterion]))
         fitted, caught = fits[best]
     else:
         seed = random_state.randint(np.iinfo(np.int32).max)
@@ -292,11 +288,16 @@ def _resolved(criterion, estimator, most_experts, X, y, rows):
     return "bic" if _has_few_parameters(estimator, most_experts, X, y, rows) else "cv"
 
 
-def _check_candidates(estimator, n_experts):
+def check_clones(estimator):
+    """Raise a TypeError unless it is a mixture of clones, whose number can be chosen."""
     if not isinstance(estimator, ExpertParameters):
         raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
     if estimator._is_list:
         raise TypeError("The number of experts in a list is given; give one expert to clone.")
+
+
+def _check_candidates(estimator, n_experts):
+    check_clones(estimator)
     candidates = list(n_experts) if isinstance(n_experts, Iterable) else [n_experts]
     if not candidates or min(candidates) < 1:
         raise ValueError(f"n_experts must be positive numbers, one at least; got {n_experts!r}.")

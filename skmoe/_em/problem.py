@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from .revival import Neighbours, dead_experts, reseeded
+from .revival import dead_experts, reseeded
 
 
 class Problem(ABC):
@@ -151,7 +151,7 @@ class Problem(ABC):
 
     def reseed(self, dead):
         """Hand each of these experts the rows around a place of high loss."""
-        self.restart(reseeded(self.resp, -self.log_norm, dead, Neighbours(self.data)), dead)
+        self.restart(reseeded(self.resp, -self.log_norm, dead, self.data), dead)
 
     def restart(self, resp, dead):
         """Go on from responsibilities in which dead experts have rows again."""

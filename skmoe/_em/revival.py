@@ -2,6 +2,7 @@
 
 import numpy as np
 
+N_CANDIDATES = 16  # rows of high loss, around which a dead expert may begin anew
 SAME_DENSITY = 1e-6  # in log-density, for every row: two experts that no data will part
 
 
@@ -40,14 +41,14 @@ def same_as_heavier(differences, load):
     return copies
 
 
-def reseeded(resp, loss, dead, neighbours):
+def reseeded(resp, loss, dead, data):
     """Responsibilities (n, K) in which each dead expert has the rows around a place of high loss.
 
-    ``loss`` (n,) is the negative log-density of each row.
+    ``loss`` (n,) is the negative log-density of each row, ``data`` are the rows: TrainingData.
     """
-    resp, weight = resp.copy(), neighbours.data.weight
+    resp, weight = resp.copy(), data.weight
     for k in dead:
-        rows = neighbours(loss, weight.sum() / (2 * resp.shape[1]))
+        rows = rows_of_loss(data, loss, weight.sum() / (2 * resp.shape[1]))
         resp[rows] *= 0.1
         resp[rows, k] += 0.9
         loss = loss.copy()
@@ -55,36 +56,24 @@ def reseeded(resp, loss, dead, neighbours):
     return resp
 
 
-class Neighbours:
-    """Finds the rows around a place where the mixture fits badly, for a dead expert.
+def rows_of_loss(data, loss, mass):
+    """Rows around a place where the mixture fits badly, for a dead expert: their numbers.
 
-    Parameters
-    ----------
-    data : TrainingData
-        With ``points`` (n_samples, n_columns), standardised columns and target, which are made
-        when an expert dies, and ``weight`` (n_samples,).
+    They have about the weight ``mass``, and of some candidates the place has the most loss.
     """
-
-    n_candidates = 16
-
-    def __init__(self, data):
-        self.data = data
-
-    def __call__(self, loss, mass):
-        """Numbers of rows, of about the weight ``mass``, around the candidate of most loss."""
-        points, weights = self.data.points, self.data.weight
-        order = np.argsort(-loss, kind="stable")
-        order = order[weights[order] > 0]
-        cumulative = np.cumsum(weights[order])
-        quantiles = np.linspace(0, 0.1, self.n_candidates) * cumulative[-1]
-        best, best_rows = -np.inf, order[:1]
-        for candidate in order[np.unique(np.searchsorted(cumulative, quantiles, side="right"))]:
-            distance = ((points - points[candidate]) ** 2).sum(axis=1)
-            nearest = np.argsort(distance, kind="stable")
-            enough = np.searchsorted(np.cumsum(weights[nearest]), mass)
-            radius = distance[nearest[min(enough, len(nearest) - 1)]]
-            rows = np.flatnonzero(distance <= radius * (1 + 1e-9))
-            weight = weights[rows]
-            if weight.sum() > 0 and weight @ loss[rows] / weight.sum() > best:
-                best, best_rows = weight @ loss[rows] / weight.sum(), rows
-        return best_rows
+    points, weights = data.points, data.weight
+    order = np.argsort(-loss, kind="stable")
+    order = order[weights[order] > 0]
+    cumulative = np.cumsum(weights[order])
+    quantiles = np.linspace(0, 0.1, N_CANDIDATES) * cumulative[-1]
+    best, best_rows = -np.inf, order[:1]
+    for candidate in order[np.unique(np.searchsorted(cumulative, quantiles, side="right"))]:
+        distance = ((points - points[candidate]) ** 2).sum(axis=1)
+        nearest = np.argsort(distance, kind="stable")
+        enough = np.searchsorted(np.cumsum(weights[nearest]), mass)
+        radius = distance[nearest[min(enough, len(nearest) - 1)]]
+        rows = np.flatnonzero(distance <= radius * (1 + 1e-9))
+        weight = weights[rows]
+        if weight.sum() > 0 and weight @ loss[rows] / weight.sum() > best:
+            best, best_rows = weight @ loss[rows] / weight.sum(), rows
+    return best_rows

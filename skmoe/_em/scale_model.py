@@ -1,5 +1,7 @@
 """Scales that depend on the row: a regressor learns where errors are large."""
 
+from functools import partial
+
 import numpy as np
 
 from .._experts.estimators import EstimatorExperts
@@ -41,7 +43,7 @@ def learn_scale_model(problem, X, estimator, folds, *, optional, n_jobs):
         power = _best_power(variance, squares, problem.weight)
         problem.row_scale = _row_scale(variance, power)
         problem.likelihood = shallow_copy(problem.likelihood)
-        problem.likelihood.scale_model_ = ScaleModel(learner.models[0], power)
+        problem.likelihood.scale_model_ = partial(_row_scale_of, learner.models[0], power)
         if problem.experts.in_sample:
             problem.update_around_experts()
             run = run_em(problem, max_iter=STEPS, tol=1e-5, patience=1)
@@ -63,24 +65,10 @@ def _pays(gains, weight):
     return mean > max(LEAST_GAIN, STANDARD_ERRORS * error)
 
 
-class ScaleModel:
-    """Fitted regressors of squared errors, and how far to trust their mean.
-
-    Parameters
-    ----------
-    models : list of estimators
-        One for each fold.
-    power : float
-        Of its predictions.
-    """
-
-    def __init__(self, models, power):
-        self.models, self.power = models, power
-
-    def __call__(self, X):
-        """Factors of the scales, (n, 1), for each row."""
-        variance = np.mean([model.predict(X) for model in self.models], axis=0)
-        return _row_scale(np.clip(variance, *BOUNDS), self.power)
+def _row_scale_of(models, power, X):
+    """Factors of the scales, (n, 1), for each row, by the models of all folds."""
+    variance = np.mean([model.predict(X) for model in models], axis=0)
+    return _row_scale(np.clip(variance, *BOUNDS), power)
 
 
 def _row_scale(variance, power):

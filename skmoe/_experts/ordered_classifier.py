@@ -5,7 +5,6 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import check_consistent_length, column_or_1d, get_tags
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, fit_context
@@ -13,7 +12,7 @@ from .._numerics.ordered import between, probabilities
 from .._tables.mixed import has_shape
 from .._tables.vectors import check_weights
 from .fitting import fit_weighted, takes_sample_weight
-from .ordered_logistic import OrderedLogisticExperts, ranks_of
+from .ordered_logistic import OrderedLogisticExperts, ordered_classes
 
 CURVATURE = 0.5  # of minus the log-probability of an interval of a logistic variable, at most
 
@@ -121,12 +120,8 @@ class OrderedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         X = X if has_shape(X) else np.asarray(X)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
-        check_classification_targets(y)
         weight = check_weights(sample_weight, X, ensure_non_negative=True)
-        classes, numbers = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(f"y has one class only, {classes.tolist()[0]!r}; two are needed.")
-        ranks = ranks_of(classes, self.order)
+        classes, numbers, ranks = ordered_classes(y, self.order)
         if sample_weight is not None and not takes_sample_weight(self.regressor):
             raise ValueError(
                 f"{self.regressor!r} takes no sample_weight: give a regressor that does, or no "

@@ -217,12 +217,8 @@ class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
             Fitted.
         """
         given, (X, y) = X, check_X_y(X, y, dtype=np.float64, estimator=self)
-        check_classification_targets(y)
         weight = check_weights(sample_weight, X, ensure_non_negative=True)
-        classes, numbers = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(f"y has one class only, {classes.tolist()[0]!r}; two are needed.")
-        ranks = ranks_of(classes, self.order)
+        classes, numbers, ranks = ordered_classes(y, self.order)
         validate_data(self, given, skip_check_array=True)  # learns the columns
         experts = OrderedLogisticExperts(
             X, numbers, weight, 1, classes=classes, ranks=ranks,
@@ -270,6 +266,15 @@ class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.poor_score = True  # of classes that are in no order
         return tags
+
+
+def ordered_classes(y, order):
+    """Labels (n_classes,), the number of each row's class, and the rank of each class."""
+    check_classification_targets(y)
+    classes, numbers = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"y has one class only, {classes.tolist()[0]!r}; two are needed.")
+    return classes, numbers, ranks_of(classes, order)
 
 
 def ranks_of(classes, order):

@@ -19,7 +19,7 @@ from .._experts.traits import is_frozen
 from .._numerics.drawing import SPARE, hash_rows
 from .._rows.arrays import ArrayRows
 from ..exceptions import ThinnedRowsWarning, warn_user
-from .gathered_pass import FoldAnswers, GatherParameters, fold_numbers, gather
+from .gathered_pass import FoldAnswers, fold_numbers, gather
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class GatheredProblem(Problem):
 
     def _pass(self):
         n_kept = SPARE * self.gathering.own_rows.most
-        parameters = GatherParameters(self._answers, n_kept, self._least, self.gate.wants_curvature)
+        parameters = self._answers, n_kept, self._least, self.gate.wants_curvature
         self.found = self.rows.reduce(gather, parameters)
         self.load = self.found.gate_mass / self.weight.sum()
         self.objective = (self.found.value + self.log_prior()) / self.weight.sum()

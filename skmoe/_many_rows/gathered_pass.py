@@ -75,16 +75,6 @@ def fold_numbers(hashes, n_folds):
 
 
 @dataclass(frozen=True)
-class GatherParameters:
-    """Arguments of a pass."""
-
-    answers: FoldAnswers  # the mixture at the moment
-    n_kept: int  # rows to keep for each expert
-    least: float  # responsibility below which a row is not an expert's
-    with_curvature: bool  # whether to sum the curvature of the gate
-
-
-@dataclass(frozen=True)
 class Gathered:
     """Sums over rows, see ``Sums``, and the rows of each expert; those of two blocks add up."""
 
@@ -108,8 +98,13 @@ class Gathered:
 
 
 def gather(block, parameters):
-    """E-step on a block; a kernel for ``RowSource.reduce`` that returns Gathered."""
-    answers, total = parameters.answers, None
+    """E-step on a block; a kernel for ``RowSource.reduce`` that returns Gathered.
+
+    ``parameters`` are the mixture at the moment, FoldAnswers; how many rows to keep for each
+    expert; the responsibility below which a row is not an expert's; and whether to sum the
+    curvature of the gate.
+    """
+    (answers, n_kept, least, with_curvature), total = parameters, None
     for X, shown, hashes, y, weight, logits, log_density, predictions in answers.over_rows(block):
         log_gate = log_softmax(logits)
         resp, log_norm = posterior(log_gate, log_density)
@@ -123,9 +118,9 @@ def gather(block, parameters):
             weight @ resp,
             design.T @ ((resp - proba) * weight[:, None]),
             (design.T * weight) @ design,
-            pair_grams(design, proba, weight) if parameters.with_curvature else None,
-            np.count_nonzero((shares >= parameters.least) & (mass > 0), axis=0),
-            np.array([RowSample(parameters.n_kept, hashes, own, ones, rows) for own in mass.T]),
+            pair_grams(design, proba, weight) if with_curvature else None,
+            np.count_nonzero((shares >= least) & (mass > 0), axis=0),
+            np.array([RowSample(n_kept, hashes, own, ones, rows) for own in mass.T]),
         )
         total = part if total is None else total + part
     return total

@@ -254,20 +254,18 @@ class PooledProblem(Problem):
         return np.arange(0)
 
     def report_sums(self, model, order):
-        means, exposure = self.experts.predictions, self.data.exposure
-        means = means if exposure is None else means * exposure[:, None]
-        loss = model.losses(self.y, means[:, order])
+        loss = model.losses(self.y, self._means(order))
         proba = self.gate.proba[:, order]
         return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
 
     def sums_of_regimes(self, model, groups, order):
         """The same of regimes; ``groups`` are those of the model's experts."""
-        means, exposure = self.experts.predictions, self.data.exposure
-        means = means if exposure is None else means * exposure[:, None]
-        resp, proba = self.resp[:, order], self.gate.proba[:, order]
-        return ReportSums.of_predictions(
-            model, groups, resp, proba, means[:, order], self.y, self.weight
-        )
+        resp, proba, means = self.resp[:, order], self.gate.proba[:, order], self._means(order)
+        return ReportSums.of_predictions(model, groups, resp, proba, means, self.y, self.weight)
+
+    def _means(self, order):
+        means, exposure = self.experts.predictions[:, order], self.data.exposure
+        return means if exposure is None else means * exposure[:, None]
 
     def finished_gate(self, given):
         """A fitted public gate with these weights, with kind and other settings of ``given``."""

@@ -15,6 +15,7 @@ from .display import WIDTH, html_table, text_table
 FAR_MORE = 20.0  # times as probable, from which on a row is on the wrong side
 LEAST_MISPLACED = 0.1  # rows
 DECISIVE = 3.0  # log-evidence over all rows, a factor of 20
+SAME_OPTIMUM = 1e-3  # per unit of weight
 CERTAIN = 0.9  # mean gate probability of an expert's own rows
 
 
@@ -252,13 +253,9 @@ def bound_notes(log_evidence, n_rows):
     ]
 
 
-def describe_experts(groups, sums, from_mean, likelihood, n_revived):
-    """Columns and overlap of an ExpertReport.
-
-    ``from_mean`` turns a mean loss into an error; the likelihood has ``scale_`` or
-    ``temperature_``, or neither; ``n_revived`` are re-seedings, if there were any.
-    """
-    names, n_experts = groups.names, len(groups.names)
+def describe_experts(model, groups, sums, n_revived):
+    """Columns and overlap of an ExpertReport; ``n_revived`` are re-seedings, if there were any."""
+    names, n_experts, likelihood = groups.names, len(groups.names), model.likelihood
     scale = np.full(n_experts, np.nan) if likelihood.scale_ is None else likelihood.scale_
     if groups.are_regimes and likelihood.scale_ is not None:
         scale = np.sqrt(sums.variances.T / np.maximum(sums.load, np.finfo(float).tiny)).T
@@ -278,7 +275,7 @@ def describe_experts(groups, sums, from_mean, likelihood, n_revived):
         "entropy": np.abs(sums.entropy / np.log(max(n_experts, 2)) / safe).tolist(),  # no -0.0
         "overlap": [float(overlap[k, j]) if n_experts > 1 else 0.0 for k, j in enumerate(nearest)],
         "with": [names[j] if overlap[k, j] > 0 and j != k else "" for k, j in enumerate(nearest)],
-        "error": np.asarray(from_mean(sums.losses / safe)).tolist(),
+        "error": np.asarray(model.error_of_loss(sums.losses / safe)).tolist(),
         "scale": np.asarray(scale).tolist(),
         "revived": n_revived.astype(int).tolist(),
     }
@@ -291,16 +288,15 @@ def in_order(labels):
     return [numbers[label] for label in labels.tolist()]
 
 
-def distinct_optima(ends, tolerance=1e-3):
+def distinct_optima(ends):
     """Distinct optima among the ends of short runs.
 
-    ``ends`` are pairs of an objective per unit of weight, and fewest effective rows of an expert;
-    objectives within ``tolerance`` are one optimum. Returns a list of dicts, best first; see
-    ExpertReport.
+    ``ends`` are pairs of an objective per unit of weight, and fewest effective rows of an expert.
+    Returns a list of dicts, best first; see ExpertReport.
     """
     optima = []
     for value, smallest in sorted(ends, reverse=True):
-        if optima and optima[-1]["objective"] - value <= tolerance:
+        if optima and optima[-1]["objective"] - value <= SAME_OPTIMUM:
             optima[-1]["count"] += 1
             optima[-1]["smallest"] = min(optima[-1]["smallest"], smallest)
         else:
@@ -333,17 +329,16 @@ def report_sums(model, groups, rows):
 
 def report_of_sums(model, groups, sums, trained):
     """An ExpertReport from sums over rows; see ``report``."""
-    columns, overlap = describe_experts(
-        groups,
-        sums,
-        model.error_of_loss,
-        model.likelihood,
-        None if trained is None else np.array(trained.columns["revived"]),
-    )
-    optima, notes = ([], []) if trained is None else (trained.optima, trained.notes)
+    if trained is None:
+        return _report(model, groups, sums, None, [], [], None)
+    n_revived = np.array(trained.columns["revived"])
+    return _report(model, groups, sums, n_revived, trained.optima, trained.notes, trained.plan)
+
+
+def _report(model, groups, sums, n_revived, optima, notes, plan):
+    columns, overlap = describe_experts(model, groups, sums, n_revived)
     balance = evenness(sums.load, sums.sent, sums.total)
     is_sparse = model.top_k is not None
-    plan = None if trained is None else trained.plan
     return ExpertReport(columns, overlap, optima, balance, notes, plan=plan, is_sparse=is_sparse)
 
 
@@ -358,14 +353,6 @@ def report_training(problem, model, groups, order, ends, notes=(), plan=None):
         sums = problem.sums_of_regimes(model, groups, order)
     else:
         sums = problem.report_sums(model, order)
-    columns, overlap = describe_experts(
-        groups,
-        sums,
-        model.error_of_loss,
-        model.likelihood,
-        None if problem.n_revived is None else groups.sum(problem.n_revived[order]),
-    )
-    balance = evenness(sums.load, sums.sent, sums.total)
+    n_revived = None if problem.n_revived is None else groups.sum(problem.n_revived[order])
     notes = [*notes, *separation_notes(model, groups, sums)]
-    optima, is_sparse = distinct_optima(ends), model.top_k is not None
-    return ExpertReport(columns, overlap, optima, balance, notes, plan=plan, is_sparse=is_sparse)
+    return _report(model, groups, sums, n_revived, distinct_optima(ends), notes, plan)

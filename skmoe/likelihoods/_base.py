@@ -468,7 +468,6 @@ class BaseLikelihood(
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Target, or a part of it.
         """
-        return
 
     @property
     def stands_alone(self):

@@ -1,7 +1,7 @@
 """Likelihood-ratio tests: whether one more expert is needed, and whether the gate is."""
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import stats
@@ -149,7 +149,7 @@ def n_experts_test(
         rows = np.repeat(np.arange(len(weight)), weight.astype(np.int64))
         X, y, metadata = _safe_indexing(X, rows), y[rows], metadata.take(rows)
         weight = np.ones(len(rows))
-    table = _Table(X, weight, metadata)
+    table = X, weight, metadata
     censor = None
     if upper is not None:
         censor = Censoring(np.asarray(y, np.float64), metadata.upper, weight, metadata.entry)
@@ -165,18 +165,12 @@ def n_experts_test(
     return LikelihoodRatioResult(statistic, pvalue, null_distribution=drawn)
 
 
-@dataclass
-class _Table:
-    """Rows without their target."""
-
-    X: object
-    weight: np.ndarray
-    metadata: RowMetadata
-
-
 def _ratio(estimator, table, y, n_experts):
-    """Twice the gain of one more expert, and the mixture without it."""
-    X, weight, metadata = table.X, table.weight, table.metadata
+    """Twice the gain of one more expert, and the mixture without it.
+
+    ``table`` are rows without their target: X, weights and RowMetadata.
+    """
+    X, weight, metadata = table
     small, large = (
         clone(estimator).set_params(n_experts=k).fit(X, y, weight, **metadata.given())
         for k in (n_experts, n_experts + 1)
@@ -187,12 +181,13 @@ def _ratio(estimator, table, y, n_experts):
 
 
 def _ratio_of_draw(estimator, null, table, n_experts, censor, seed):
-    random_state, given = np.random.RandomState(seed), table.metadata._replace(upper=None).given()
+    random_state, (X, weight, metadata) = np.random.RandomState(seed), table
+    given = metadata._replace(upper=None).given()
     for _ in range(DRAWS):
-        y = _draw(null, table.X, random_state, **given)
+        y = _draw(null, X, random_state, **given)
         if censor is not None:
             y, upper = censor(y, random_state)
-            table = replace(table, metadata=table.metadata._replace(upper=upper))
+            table = X, weight, metadata._replace(upper=upper)
         if not is_classifier(null) or len(np.unique(y)) == len(null.classes_):
             return _ratio(estimator, table, y, n_experts)[0]
     raise ValueError("Draws lack a class, which is too rare for the bootstrap.")

@@ -99,7 +99,7 @@ def is_told_elsewhere(app, what, name, obj, skip, options):
     """Leave out what scikit-learn says of every estimator, and a base class of its parts."""
     obj = obj.fget if isinstance(obj, property) else obj
     package, _, module = (getattr(obj, "__module__", None) or "").partition(".")
-    of_part = module.startswith(("gates", "likelihoods"))
+    of_part = module.startswith(("distributions", "gates", "likelihoods"))
     return skip or package != "skmoe" or (of_part and obj.__doc__ is None)
 
 

@@ -8,6 +8,7 @@ from scipy import integrate, stats
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.distributions import (
+    BaseComponents,
     GaussianComponents,
     MixtureDistribution,
     ScipyComponents,
@@ -322,3 +323,44 @@ def test_crps_of_equal_student_t_components_is_that_of_one():
     alone = MixtureDistribution(one + 1, StudentTComponents(one, np.ones(1), 4.0))
     mixed = MixtureDistribution(three + 1 / 3, StudentTComponents(three, np.ones(3), 4.0))
     assert_allclose(mixed.crps(y), alone.crps(y), rtol=1e-9)
+
+
+class Uniform(BaseComponents):
+    """On an interval for each row and expert, with what has no default and no more."""
+
+    def __init__(self, low, high):
+        self.low, self.high = low, high
+        self.mean, self.var = (low + high) / 2, (high - low) ** 2 / 12
+
+    def logpdf(self, y):
+        inside = (self.low <= y) & (y <= self.high)
+        return np.where(inside, -np.log(self.high - self.low), -np.inf)
+
+    def cdf(self, y):
+        return np.clip((y - self.low) / (self.high - self.low), 0, 1)
+
+    def sf(self, y):
+        return 1 - self.cdf(y)
+
+    def ppf(self, q):
+        return self.low + q * (self.high - self.low)
+
+    def rvs(self, places, random_state):
+        low, high = (np.take_along_axis(end, places, axis=1) for end in (self.low, self.high))
+        return random_state.uniform(low, high)
+
+
+def test_components_of_ones_own_are_those_of_scipy():
+    low = np.array([[-1.0, 0.0], [2.0, 5.0]])
+    width = np.array([[1.0, 4.0], [2.0, 0.5]])
+    weights = np.array([[0.3, 0.7], [0.5, 0.5]])
+    own = MixtureDistribution(weights, Uniform(low, low + width))
+    known = MixtureDistribution(weights, ScipyComponents(stats.uniform(low, width)))
+    y = np.array([-0.5, 5.2])
+    for name in ("pdf", "cdf", "sf", "crps"):
+        assert_allclose(getattr(own, name)(y), getattr(known, name)(y), rtol=1e-12)
+    for name in ("mean", "std", "entropy", "median"):
+        assert_allclose(getattr(own, name)(), getattr(known, name)(), rtol=1e-12)
+    draws = own.rvs(1000, random_state=0)
+    five_errors = 5 * own.std().max() / 1000**0.5
+    assert_allclose(draws.mean(axis=1), own.mean(), rtol=0, atol=five_errors)

@@ -1,10 +1,11 @@
 """The predictive distribution of a mixture, in the words of :mod:`scipy.stats`.
 
-``MixtureDistribution`` weighs components; there are components of a few kinds, all with the same
-methods.
+:class:`MixtureDistribution` weighs components: of every kind there is one for each row and expert,
+and :class:`BaseComponents` says what all of them have.
 """
 
 from ._averaged import AveragedBinomialComponents
+from ._components import BaseComponents
 from ._counts import BinomialComponents, NegativeBinomialComponents, PoissonComponents
 from ._gaussian import CorrelatedComponents, GaussianComponents
 from ._mixture import MixtureDistribution
@@ -18,6 +19,7 @@ from ._zero_inflated import ZeroInflatedComponents
 
 __all__ = [
     "AveragedBinomialComponents",
+    "BaseComponents",
     "BinomialComponents",
     "CorrelatedComponents",
     "GaussianComponents",

@@ -15,7 +15,7 @@ class AveragedBinomialComponents(BinomialComponents):
     rates : ndarray of shape (n_samples, n_experts, n_rates)
         Between 0 and 1.
     masses : ndarray of shape (n_rates,)
-        Probabilities of the rates, of which there is none that is zero.
+        Probabilities of the rates, all above zero.
     trials : float or ndarray that broadcasts to (n_samples, n_experts)
         Whole numbers from 1 on.
 

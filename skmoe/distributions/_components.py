@@ -10,13 +10,27 @@ NARROW = 1e-5  # difference of two logarithms of probabilities, below which a de
 
 
 class BaseComponents(metaclass=ABCMeta):
-    """One distribution for each row and expert: what all kinds have, and defaults for few."""
+    """Base class of components: one distribution for each row and expert.
 
-    discrete = False  # whether all the probability is on whole numbers
+    Components of your own derive from this class, keep ``mean`` and ``var``, and implement
+    ``logpdf``, ``cdf``, ``sf``, ``ppf`` and ``rvs``; all else has a default.
+
+    Attributes
+    ----------
+    mean, var : ndarray of shape (n_samples, n_experts) or (n_samples, n_experts, n_outputs)
+        Means and variances.
+    discrete : bool
+        Whether all the probability is on whole numbers.
+    has_atoms : bool
+        Whether single values have a probability beside values that have a density.
+    edges : sequence of ndarray
+        Where panels of a quadrature should end, beside quantiles.
+    """
+
+    discrete = has_atoms = False
+    edges = ()
     nested = None  # mixtures in place of some of them
-    has_atoms = False  # single values of some probability beside values that have a density
     asks_each_output = False  # outputs are of different kinds
-    edges = ()  # where panels of a quadrature should end, beside quantiles
 
     @property
     def cov(self):

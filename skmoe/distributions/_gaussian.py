@@ -61,7 +61,7 @@ class GaussianComponents(BaseComponents):
     def crps(self, weights, y):
         r"""Continuous ranked probability score of their mixture, in closed form.
 
-        .. math:: \sum_k \pi_k A(y - \mu_k, \sigma_k) - \tfrac12 \sum_{jk} \pi_j \pi_k
+        .. math:: \sum_k \pi_k A(y - \mu_k, \sigma_k) - \tfrac{1}{2} \sum_{jk} \pi_j \pi_k
             A\bigl(\mu_j - \mu_k, \sqrt{\sigma_j^2 + \sigma_k^2}\bigr)
 
         where A is the mean of the absolute value of a Gaussian variable [1]_.

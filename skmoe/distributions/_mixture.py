@@ -20,12 +20,9 @@ class MixtureDistribution:
     ----------
     weights : ndarray of shape (n_samples, n_experts)
         Gate probabilities; rows sum to one. Kept as ``weights``.
-    components : object
-        Components with ``mean``, ``var``, ``discrete``, ``logpdf``, ``cdf``, ``sf``, ``ppf``
-        and ``rvs``, such as :class:`GaussianComponents` or :class:`ScipyComponents`; with several
-        outputs also ``cov`` and ``output``. Kept as ``components``. They are asked about y
-        (n_samples, 1), or about many of these, (n_places, n_samples, 1), at once. Some that have
-        ``crps(weights, y)`` know a closed form of it.
+    components : BaseComponents
+        Such as :class:`GaussianComponents` or :class:`ScipyComponents`. Kept as ``components``.
+        They are asked about y (n_samples, 1), or many at once, (n_places, n_samples, 1).
 
     Examples
     --------

@@ -11,7 +11,7 @@ class NestedComponents(BaseComponents):
 
     Parameters
     ----------
-    components : object
+    components : BaseComponents
         Components of one kind, such as :class:`GaussianComponents`, for all rows and experts.
     nested : list of (rows, places, distribution)
         Distributions that take the place of some of them: the one of row ``i`` of a distribution
@@ -39,7 +39,6 @@ class NestedComponents(BaseComponents):
 
     @property
     def discrete(self):
-        """Whether all the probability is on whole numbers."""
         flags = [each.discrete for _, _, each in self.nested]
         n_nested = sum(len(rows) for rows, _, _ in self.nested)
         if n_nested < np.prod(self.components.mean.shape[:2]):
@@ -48,7 +47,6 @@ class NestedComponents(BaseComponents):
 
     @property
     def has_atoms(self):
-        """Whether single values have a probability beside values that have a density."""
         parts = [self.components, *(each.components for _, _, each in self.nested)]
         return any(part.has_atoms for part in parts)
 
@@ -97,7 +95,6 @@ class NestedComponents(BaseComponents):
 
     @property
     def cov(self):
-        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
         return self._place(self.components.cov, lambda each: each.cov())
 
     def output(self, j):

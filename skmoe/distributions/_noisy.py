@@ -15,7 +15,7 @@ class NoisyComponents(BaseComponents):
 
     Parameters
     ----------
-    components : object
+    components : BaseComponents
         Continuous components, such as :class:`GaussianComponents`.
     share : float
         Probability of noise.
@@ -39,7 +39,6 @@ class NoisyComponents(BaseComponents):
 
     @property
     def edges(self):
-        """Where panels of a quadrature should end: at the jumps, and in the components' tails."""
         return [self.low, self.high, *(self.components.ppf(q) for q in TAILS)]
 
     def without_noise(self):
@@ -92,7 +91,6 @@ class NoisyComponents(BaseComponents):
 
     @property
     def cov(self):
-        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
         gap = self._gap()
         between = self.share * (1 - self.share) * gap[..., :, None] * gap[..., None, :]
         noise = self.share * diagonal(self._noise_var())

@@ -10,7 +10,7 @@ class PerOutputComponents(BaseComponents):
 
     Parameters
     ----------
-    outputs : list of objects
+    outputs : list of BaseComponents
         Components of one output each, such as :class:`GaussianComponents`.
 
     Examples
@@ -32,12 +32,10 @@ class PerOutputComponents(BaseComponents):
 
     @property
     def discrete(self):
-        """Whether all the probability is on whole numbers, in every output."""
         return all(each.discrete for each in self.outputs)
 
     @property
     def has_atoms(self):
-        """Whether single values of an output have a probability beside a density."""
         return any(each.has_atoms for each in self.outputs)
 
     def without_noise(self):

@@ -11,7 +11,7 @@ class ZeroInflatedComponents(BaseComponents):
 
     Parameters
     ----------
-    components : object
+    components : BaseComponents
         Components of targets that are not negative, such as :class:`PoissonComponents`.
     is_zero : ndarray of bool that broadcasts to (n_samples, n_experts)
         Which of them are replaced by a point mass.
@@ -36,12 +36,10 @@ class ZeroInflatedComponents(BaseComponents):
 
     @property
     def discrete(self):
-        """Whether all the probability is on whole numbers."""
         return self.components.discrete
 
     @property
     def has_atoms(self):
-        """Whether single values have a probability beside values that have a density."""
         return not self.discrete and bool(self.is_zero.any())
 
     @property

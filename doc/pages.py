@@ -28,6 +28,9 @@ def scrape(block, block_vars, gallery_conf):
     rst = matplotlib_scraper(block, block_vars, gallery_conf)
     for figure, path in zip(figures, paths.paths[n_before:], strict=True):
         if len(figure.axes) > 1:
+            figure.set_layout_engine("none")  # the axes stay where they are
+            for legend in figure.legends:  # of all panels
+                legend.set_visible(False)
             box = figure.axes[0].get_tightbbox()
             box = box.transformed(figure.dpi_scale_trans.inverted()).padded(0.05)
             figure.savefig(path.replace(".png", "_panel.png"), bbox_inches=box)

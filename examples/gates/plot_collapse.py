@@ -87,7 +87,7 @@ display.ax_.axhline(
     linestyle="--",
     label="default, ten starts",
 )
-display.ax_.legend()
+display.ax_.legend(loc="lower right")
 plt.show()
 
 # %%

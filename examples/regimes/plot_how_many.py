@@ -80,7 +80,7 @@ below.set(
     xlabel="coefficient",
     ylim=(1.6, -0.6),
 )
-below.legend(loc="lower right")
+below.legend(loc="upper left")
 plt.show()
 
 # %%

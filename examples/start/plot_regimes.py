@@ -13,7 +13,12 @@ import pandas as pd
 from plotly.data import gapminder
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.inspection import ExpertDisplay, GateDisplay, PredictiveDisplay
+from skmoe.inspection import (
+    ExpertDisplay,
+    GateDisplay,
+    PredictiveDisplay,
+    StabilityDisplay,
+)
 
 countries = gapminder().query("year == 2007").set_index("country")
 X = pd.DataFrame({"log10 of income": np.log10(countries["gdpPercap"])})
@@ -41,9 +46,13 @@ print(", ".join(countries.index[africa & (regime == 0)]))
 
 # %%
 # Would another seed, or half of the rows, lead to the same two? ``stability`` refits to find out.
-# One half in five leads to three regimes; the rows of the two are much the same in all.
+# One half in five leads to three regimes; the rows of the two are much the same in all. Those that
+# change sides, right, are countries of incomes at which both regimes are found.
 
-print(moe.stability(X, y, n_resamples=5, random_state=0))
+stability = moe.stability(X, y, n_resamples=5, random_state=0)
+print(stability)
+StabilityDisplay.from_stability(stability, X, X.columns[0])
+plt.show()
 
 # %%
 # Above, each row is marked by the expert with the largest responsibility, and a line is thick where
@@ -75,3 +84,5 @@ for income in (1000, 5000, 20_000):
         f"income {income}: mean {mean[0]:.1f}, sd {std[0]:.1f}, "
         f"90 % interval {interval.round(1)}"
     )
+
+# sphinx_gallery_thumbnail_number = 2

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
 
-from sklearn.base import ClassifierMixin
 from sklearn.utils.metadata_routing import process_routing
 
 from ._attributes import attributes_now, set_fitted
@@ -224,10 +223,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     _in_fold = False  # whether it goes on, in a fold, from what was found on all rows
     _finds_regimes = True  # of no use to a stack of which it is an expert
     _to_beat = float("-inf")  # mean log-density of the best of the other experts of such a stack
-
-    @property
-    def _classifies(self):
-        return isinstance(self, ClassifierMixin)  # tags take longer than a few iterations
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(

@@ -59,7 +59,7 @@ def few_threads(work):
     """Context in which scikit-learn has one thread of BLAS, and of OpenMP as kernels have."""
     controller = _loaded_libraries()
     n_threads = kernel_threads(work)
-    with _blas_limit(controller, 1), _limit(controller, "openmp", n_threads):
+    with _blas_limit(controller, 1), _openmp_limit(controller, n_threads):
         yield
 
 
@@ -82,7 +82,7 @@ def on_one_thread(config, function, *args):
 
     ``config`` is scikit-learn's, which every thread has of its own.
     """
-    with config_context(**config), _limit(_loaded_libraries(), "openmp", 1):
+    with config_context(**config), _openmp_limit(_loaded_libraries(), 1):
         return function(*args)
 
 
@@ -236,13 +236,13 @@ def _run_and_catch(caller, function, shared, arguments):
 
 
 def _run_with_few_threads(controller, n_threads, function, shared, arguments):
-    with _limit(controller, "openmp", n_threads):
+    with _openmp_limit(controller, n_threads):
         return _run(function, shared, arguments)
 
 
-def _limit(controller, user_api, n_threads):
-    """Context with at most ``n_threads``, and no more than there are already."""
-    libraries = controller.select(user_api=user_api)  # alone: the others are not set back after it
+def _openmp_limit(controller, n_threads):
+    """Context with at most ``n_threads`` of OpenMP, and no more than there are already."""
+    libraries = controller.select(user_api="openmp")  # alone: the others are not set back after it
     now = [library["num_threads"] for library in libraries.info()]
     return libraries.limit(limits=min([n_threads, *now]))
 

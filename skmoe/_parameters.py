@@ -116,6 +116,10 @@ class ExpertParameters(
         return self.shared_effects or []
 
     @property
+    def _classifies(self):
+        return isinstance(self, ClassifierMixin)  # tags take longer than a few iterations
+
+    @property
     def _encodes(self):
         """Whether experts and gate encode what they see of a table."""
         is_chosen = self.experts is None or isinstance(self.experts, str)
@@ -129,9 +133,8 @@ class ExpertParameters(
     def _given_experts(self, y=None, sample_weight=None):
         """``experts``, and in place of "diverse" a list, which depends on what is to be fitted."""
         if isinstance(self.experts, str):
-            classifies = isinstance(self, ClassifierMixin)
-            lines = None if classifies else type(self)()
-            return diverse_experts(classifies, y, sample_weight, lines)
+            lines = None if self._classifies else type(self)()
+            return diverse_experts(self._classifies, y, sample_weight, lines)
         return self.experts
 
     def _expert_list(self, y=None, sample_weight=None, n_experts=None):
@@ -247,7 +250,7 @@ class ExpertParameters(
             choosers = experts + ([] if gate is None else [gate])
             tags.input_tags.sparse = not self._dense_parts()
             tags.input_tags.allow_nan = all(accepts(e, "allow_nan") for e in choosers)
-            adapts = isinstance(self.experts, str) and not isinstance(self, ClassifierMixin)
+            adapts = isinstance(self.experts, str) and not self._classifies
             tags.target_tags.multi_output = adapts or all(
                 get_tags(e).target_tags.multi_output for e in experts
             )
@@ -305,7 +308,8 @@ class ExpertParameters(
 
 def check_expert(mixture, name, estimator):
     """Raise a TypeError or ValueError unless an estimator can be an expert."""
-    method = "predict_proba" if isinstance(mixture, ClassifierMixin) else "predict"
+    classifies = mixture._classifies
+    method = "predict_proba" if classifies else "predict"
     lacking = [m for m in ("fit", method) if not offers(estimator, m)]
     if isinstance(estimator, STACKS) and estimator.final_estimator is None:
         lacking = []  # a stack with its default on top has the method once it is fitted
@@ -314,7 +318,6 @@ def check_expert(mixture, name, estimator):
             f"Expert {name!r} must be an estimator with fit and {method}; {estimator!r} "
             + ("is a class: call it." if isinstance(estimator, type) else f"lacks {lacking}.")
         )
-    classifies = isinstance(mixture, ClassifierMixin)
     if is_regressor(estimator) if classifies else is_classifier(estimator):
         kind = "classifier" if classifies else "regressor"
         raise ValueError(f"Expert {name!r} should be a {kind}; got {estimator!r}.")

@@ -4,7 +4,6 @@ Each has early stopping as a parameter, and wants a validation set in ``fit``.
 """
 
 import sys
-from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import clone
@@ -14,34 +13,20 @@ from sklearn.utils import _safe_indexing
 from .fitting import join_last, split_last
 from .traits import offers
 
-
-@dataclass(frozen=True)
-class Library:
-    """Names of the parameters of one library."""
-
-    stopping: tuple  # tuple of str: those that ask for early stopping if they are set
-    n_trees: str  # the number of trees
-
-
-LIBRARIES = {
-    "lightgbm": Library(
-        (
-            "early_stopping_rounds",
-            "early_stopping_round",
-            "early_stopping",
-            "n_iter_no_change",
-        ),
-        "n_estimators",
+# Of each library, the parameters that ask for early stopping if they are set.
+STOPPING = {
+    "lightgbm": (
+        "early_stopping_rounds", "early_stopping_round", "early_stopping", "n_iter_no_change",
     ),
-    "xgboost": Library(("early_stopping_rounds", "callbacks"), "n_estimators"),
-    "catboost": Library(("early_stopping_rounds", "od_wait", "od_type"), "iterations"),
-}
+    "xgboost": ("early_stopping_rounds", "callbacks"),
+    "catboost": ("early_stopping_rounds", "od_wait", "od_type"),
+}  # fmt: skip
 
 
 def _library_of(estimator):
     """Name of the library that an estimator, or a class that it derives from, is of, or None."""
     names = (cls.__module__.partition(".")[0] for cls in type(estimator).__mro__)
-    return next((name for name in names if name in LIBRARIES), None)
+    return next((name for name in names if name in STOPPING), None)
 
 
 def _stopping_params(estimator):
@@ -50,7 +35,7 @@ def _stopping_params(estimator):
     if library is None:
         return []
     params = estimator.get_params(deep=False)
-    return [name for name in LIBRARIES[library].stopping if _is_set(params.get(name))]
+    return [name for name in STOPPING[library] if _is_set(params.get(name))]
 
 
 def _is_set(value):
@@ -125,7 +110,8 @@ def with_median_trees(estimator, models):
     counts = [_count_trees(split_last(model)[1]) for model in models]
     counts = [count for count in counts if count]
     last = split_last(estimator)[1]
-    n_trees = {LIBRARIES[_library_of(last)].n_trees: int(np.median(counts))} if counts else {}
+    name = "iterations" if _library_of(last) == "catboost" else "n_estimators"
+    n_trees = {name: int(np.median(counts))} if counts else {}
     return join_last(estimator, _without_stopping(last, **n_trees))
 
 

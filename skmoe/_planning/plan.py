@@ -1,6 +1,5 @@
 """The plan: what ``fit`` does, or has done, and why; it prints as a table."""
 
-import html
 import textwrap
 from dataclasses import dataclass, field, replace
 
@@ -108,8 +107,7 @@ class Plan:
     __repr__ = __str__
 
     def _repr_html_(self):
-        table = html_table(["", "chosen", "because"], self.cells)
-        return table + "".join(f"<p>{html.escape(each)}</p>" for each in self.findings)
+        return html_table(["", "chosen", "because"], self.cells, below=self.findings)
 
     @property
     def sentence(self):

@@ -5,7 +5,6 @@ from numbers import Integral
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import ClassifierMixin
 
 from .._em.gate_parts import validate_gate
 from .._experts.diverse import LINES, PROCESS_ROWS
@@ -89,7 +88,7 @@ class Request:
             warm_start=mixture.warm_start,
             groups=groups,
             is_stream=mixture._buffer is not None,
-            classifies=isinstance(mixture, ClassifierMixin),
+            classifies=mixture._classifies,
             solver=mixture._solver(),
             rows=rows,
             many=many,

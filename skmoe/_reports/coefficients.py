@@ -1,6 +1,5 @@
 """Coefficients of linear experts and of a softmax gate, by the names of the columns."""
 
-import html
 import textwrap
 
 import numpy as np
@@ -79,8 +78,7 @@ class CoefficientTable:
     __repr__ = __str__
 
     def _repr_html_(self):
-        note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
-        return html_table(*self._table()) + note
+        return html_table(*self._table(), below=filter(None, [self.note]))
 
 
 def _format(value, zero):

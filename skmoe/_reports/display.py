@@ -45,11 +45,12 @@ def interval_ends(level):
     return [f"{50 * (1 + sign * level):.4g} %" for sign in (-1, 1)]
 
 
-def html_table(header, cells, caption=None):
-    """The same as HTML, everything escaped."""
+def html_table(header, cells, caption=None, below=()):
+    """The same as HTML, everything escaped, with lines ``below``."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in cells
     )
     caption = "" if caption is None else f"<caption>{html.escape(caption)}</caption>"
-    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return table + "".join(f"<p>{html.escape(line)}</p>" for line in below)

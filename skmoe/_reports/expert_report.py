@@ -1,6 +1,5 @@
 """What each expert does: rows, load, certainty of the gate, overlap, error, scale."""
 
-import html
 import textwrap
 from dataclasses import dataclass
 
@@ -111,9 +110,8 @@ class ExpertReport:
         return line
 
     def _repr_html_(self):
-        text = html_table(list(self.columns), self._cells())
-        for line in (self._balance_line(), *self._sentences()):
-            text += f"<p>{html.escape(line)}</p>"
+        below = self._balance_line(), *self._sentences()
+        text = html_table(list(self.columns), self._cells(), below=below)
         if self.optima:
             rows = [
                 [f"{o['objective']:.4f}", f"{o['share']:.0%}", f"{o['smallest']:.1f}"]

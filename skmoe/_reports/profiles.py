@@ -1,6 +1,5 @@
 """Who belongs to each expert: where its rows differ most from the others, and a typical one."""
 
-import html
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -177,11 +176,11 @@ class ExpertProfiles:
     __repr__ = __str__
 
     def _repr_html_(self):
-        text = ""
-        for profile in self.profiles:
-            text += html_table(HEADER, self._cells(profile), caption=self._headline(profile))
-            text += "".join(f"<p>{html.escape(line)}</p>" for line in self._below(profile))
-        return f"{text}<p>{html.escape(NOTE)}</p>"
+        tables = (
+            html_table(HEADER, self._cells(each), self._headline(each), self._below(each))
+            for each in self.profiles
+        )
+        return f"{''.join(tables)}<p>{NOTE}</p>"
 
 
 def _percent(share):

@@ -1,6 +1,5 @@
 """Whether other seeds, and other rows, lead to the same regimes."""
 
-import html
 import warnings
 from collections import Counter
 
@@ -217,8 +216,7 @@ class Stability:
     __repr__ = __str__
 
     def _repr_html_(self):
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
-        return html_table(self._header(), self._cells()) + lines
+        return html_table(self._header(), self._cells(), below=self._lines())
 
 
 class RefittedMixture:

@@ -1,6 +1,5 @@
 """Tables of estimates with standard errors, Wald's tests and intervals."""
 
-import html
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -88,5 +87,4 @@ class WaldTable(ABC):
     __repr__ = __str__
 
     def _repr_html_(self):
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
-        return html_table(self._header(), self._cells()) + lines
+        return html_table(self._header(), self._cells(), below=self._lines())

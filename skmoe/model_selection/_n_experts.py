@@ -1,6 +1,5 @@
 """How many experts: evidence, information criteria and cross-validation."""
 
-import html
 import time
 import warnings
 from collections.abc import Iterable
@@ -129,8 +128,8 @@ class ExpertSelection:
     __repr__ = __str__
 
     def _repr_html_(self):
-        table = html_table([*self.results_, ""], self._cells())
-        return table + (f"<p>{html.escape(self.disagreement)}</p>" if self.disagreement else "")
+        below = filter(None, [self.disagreement])
+        return html_table([*self.results_, ""], self._cells(), below=below)
 
 
 def select_n_experts(

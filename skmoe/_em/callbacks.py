@@ -26,12 +26,15 @@ class FitTasks:
 
     def __init__(self, estimator, X, y, sample_weight):
         self._context = estimator._init_callback_context(max_subtasks=None)
-        self._has_callbacks = has_callbacks(estimator)
+        self._has_callbacks, self._has_begun = has_callbacks(estimator), False
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._given = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
 
     def begin(self, max_iter):
-        """The fit begins; it takes ``max_iter`` iterations at most."""
+        """The fit begins, unless it has; it takes ``max_iter`` iterations at most."""
+        if self._has_begun:
+            return
+        self._has_begun = True
         self._context.max_subtasks = max_iter  # known only once the data were looked at
         self._context.call_on_fit_task_begin(**self._given)
 

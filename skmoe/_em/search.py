@@ -70,15 +70,11 @@ class NumberTrainer:
     def train(self, previous, tasks, attributes_now):
         """Train them in turn; see ``Trainer``."""
         tasks.begin(None)
-        return self.train_begun(previous, tasks, attributes_now)
-
-    def train_begun(self, previous, tasks, attributes_now):
-        """The same where the tasks have begun already."""
         best = best_score = None
         scores, behind = {}, 0
         for n_experts in range(1, self.most + 1):
             trainer = self.make(n_experts)
-            trained = trainer.train_begun(None, tasks, attributes_now)
+            trained = trainer.train(None, tasks, attributes_now)
             score = self._score(*trained)
             scores[n_experts] = score.value
             trainer.progress.say(f"  {count(n_experts).capitalize()}", score.value)
@@ -130,7 +126,7 @@ class NumberThenEM:
         """Train them in turn; see ``Trainer``."""
         tasks.begin(None)
         told = NoTasks() if self.on_sample else tasks
-        found = self.search.train_begun(previous, told, attributes_now)
+        found = self.search.train(previous, told, attributes_now)
         chooser = found[0]
         n_experts, settings = chooser.parts.n_solved, chooser.settings
         if self.keeps and settings.active_top_k(n_experts) is None:
@@ -139,4 +135,4 @@ class NumberThenEM:
         trainer.progress.say(f"EM of {count(n_experts)}")
         trainer.reason = f"the evidence chose {count(n_experts)}, and top_k is {settings.top_k}"
         trainer.log_evidence, trainer.number_scores = chooser.log_evidence, chooser.number_scores
-        return trainer.train_begun(None, tasks, attributes_now)
+        return trainer.train(None, tasks, attributes_now)

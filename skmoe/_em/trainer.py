@@ -131,10 +131,6 @@ class Trainer:
         the run; and model, order and load, as ``Parts.model`` does.
         """
         tasks.begin(self.most_iterations)
-        return self.train_begun(previous, tasks, attributes_now)
-
-    def train_begun(self, previous, tasks, attributes_now):
-        """The same where the tasks have begun already."""
         self.progress.say(f"Fitting {count(self.n_experts)} on {count(self.n_rows, 'row')}")
         self.start(previous)
         with self.problem.experts.side_by_side(self.settings.n_jobs):

@@ -136,7 +136,7 @@ class StackedTrainer(Trainer):
         if self.instead is not None and self._has_linear_regimes():
             self.progress.say("A mixture of linear experts explains the target better: trying EM")
             em = self.instead()
-            trained = em.train_begun(previous, tasks, attributes_now)
+            trained = em.train(previous, tasks, attributes_now)
             self.specialisation = em.specialisation = Specialisation.of(
                 self.problem.log_norm, em.problem.log_norm, self.data.weight, of_list=True
             )

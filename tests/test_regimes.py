@@ -104,7 +104,7 @@ def test_report_says_what_regimes_are(heavy_tails):
     by_name = dict(zip(report.columns["expert"], report.columns["regime"], strict=True))
     found = [{by_name[name] for name in names} for names in moe.regimes_]
     assert found == [{"regime0"}, {"regime1"}]
-    assert moe.plan_.findings[0].startswith("Evidence: 2 regimes; ahead, in nats")
+    assert moe.plan_.findings[0].startswith("Evidence: 2 regimes, ahead of ")
 
 
 def test_experts_of_a_regime_have_one_estimate(heavy_tails):

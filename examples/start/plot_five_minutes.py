@@ -143,6 +143,7 @@ for name, model in [("one line", line), ("mixture", moe)]:
 # - :doc:`/guide/reading`: reports, profiles, coefficients and displays.
 # - :doc:`/guide/regimes`: when several experts are one regime, and when a regime is in doubt.
 # - :doc:`/guide/tables`: strings and missing values, which need no preparation.
-# - :doc:`/guide/inference`: how many regimes, and standard errors.
+# - :doc:`/guide/inference`: standard errors and confidence intervals.
+# - :doc:`/guide/distributions`: quantiles, densities, regions and scores.
 # - :doc:`/howto`: progress bars, early stopping, conformal intervals, serving.
 # - :doc:`/guide/when`: when another model is the better choice.

@@ -68,13 +68,13 @@ def compared(criterion, values, chosen=None, what="expert"):
     best = max(values, key=values.get) if chosen is None else chosen
     finite = [k for k in values if k != best and np.isfinite(values[k])]  # others have no maximum
     lead = {k: values[best] - values[k] for k in sorted(finite, key=values.get, reverse=True)}
-    ahead = [f"{nats:.1f} of {k}" for k, nats in lead.items() if nats >= 0]
+    ahead = [f"of {k} by {nats:.1f}" for k, nats in lead.items() if nats >= 0]
     behind = [f"{-nats:.1f} behind {k}" for k, nats in lead.items() if nats < 0]
     said = f"{criterion}: {count(best, what)}"
     if not lead:
         return f"{said}, and no other number was tried."
     if ahead:
-        said += f"; ahead, in nats over all rows, by {', '.join(ahead)}"
+        said += f", ahead {', '.join(ahead)} (nats over all rows)"
     if behind:
         said += f"; {', '.join(behind)}, which is too little for one more"
     return f"{said}."

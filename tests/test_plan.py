@@ -337,7 +337,7 @@ def test_findings_are_nats_over_all_rows():
     moe = regressor().fit(X, Y)
     evidence = {k: 120 * value for k, value in moe.log_evidence_.items()}
     behind = evidence[1] - evidence[2]
-    assert f"by {behind:.1f} of 2" in str(moe.plan_.findings[0])
+    assert f"of 2 by {behind:.1f}" in str(moe.plan_.findings[0])
     by_bic = regressor(training="em", tol=1e-8, max_iter=500)
     found = by_bic.fit(X, Y).plan_
     assert found.n_experts == 1
@@ -348,7 +348,7 @@ def test_findings_are_nats_over_all_rows():
     found = clone(by_bic).fit(X, step).plan_
     assert found.n_experts == 2
     one, two = (clone(by_bic).set_params(n_experts=k).fit(X, step).bic(X, step) for k in (1, 2))
-    assert f"{(one - two) / 2:.1f} of 1" in found.findings[0]
+    assert f"of 1 by {(one - two) / 2:.1f}" in found.findings[0]
 
 
 def test_warm_start_after_clones_begins_afresh():

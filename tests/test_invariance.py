@@ -3,10 +3,12 @@
 import joblib
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -242,3 +244,24 @@ def test_names_of_the_classes_do_not_matter(kind):
     other = classifier(kind, splits(len(y))).fit(X, renamed)
     # Logistic regression and trees treat the classes alike, up to the order of sums.
     assert_allclose(moe.predict_proba(X), other.predict_proba(X)[:, ::-1], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda scaler: {"experts": make_pipeline(scaler, LinearRegression()), **LINEAR},
+        lambda scaler: {"experts": make_pipeline(scaler, DecisionTreeRegressor()), **TREES},
+        lambda scaler: {"gate": make_pipeline(scaler, SoftmaxGate()), **LINEAR},
+    ],
+    ids=["lines", "trees", "gate"],
+)
+def test_a_transformer_that_may_work_in_place_changes_no_rows_of_others(make):
+    X, y = kink()
+    given = X.copy()
+    moe, other = (
+        MixtureOfExpertsRegressor(**make(StandardScaler(copy=copy))).set_params(training="em")
+        for copy in (False, True)
+    )
+    prediction = moe.fit(X, y).predict(X)
+    assert_array_equal(X, given)
+    assert_array_equal(prediction, other.fit(given, y).predict(given))

@@ -27,7 +27,7 @@ from .logistic import LogisticExperts
 from .ordered_classifier import OrderedClassifier
 from .ordered_logistic import OrderedLogisticExperts, OrderedLogisticRegression, ranks_of
 from .rates import RateRegressor
-from .traits import has_own_density, offers
+from .traits import has_own_density, offers, seed_estimator
 
 # A coefficient for each column is too few to learn rows by heart.
 IN_SAMPLE = (
@@ -287,7 +287,7 @@ def count_coefficients(estimator, X, y):
     if has_experts(estimator):
         return sum(count_coefficients(e, X, y) for e in estimator._expert_list()[1])
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
-        X = clone(estimator[:-1]).fit_transform(X, y)
+        X = seed_estimator(estimator[:-1], 0).fit_transform(X, y)
     return X.shape[1] + 1
 
 

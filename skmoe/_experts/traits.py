@@ -23,6 +23,7 @@ FORESTS = (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+COPIES = ("copy", "copy_X")  # parameters of scikit-learn's: whether rows are copied
 GENERALIST = "generalist"  # the expert that all rows teach, beside clones that specialise
 
 
@@ -36,12 +37,15 @@ def draw_seeds(random_state, size):
 def seed_estimator(estimator, random_state):
     """A clone whose open ``random_state`` parameters are integers drawn from ``random_state``.
 
-    Integers that the user set stay.
+    Integers that the user set stay. Rows, which other parts see too, are copied before a change.
     """
     estimator = clone(estimator)
+    params = sorted(estimator.get_params(deep=True).items())
+    in_place = [key for key, value in params if value is False and key.split("__")[-1] in COPIES]
+    estimator.set_params(**dict.fromkeys(in_place, True))
     open_ones = [
         key
-        for key, value in sorted(estimator.get_params(deep=True).items())
+        for key, value in params
         if (key == "random_state" or key.endswith("__random_state"))
         and not isinstance(value, (int, np.integer, str))  # "deprecated", of TargetEncoder
     ]

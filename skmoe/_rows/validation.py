@@ -31,12 +31,7 @@ def check_rows(
 
     ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.
     """
-    check_given(mixture, y)
-    X = check_X(mixture, X, reset=reset)
-    y, trials = mixture._counted(y, metadata.trials)
-    y, bounds = check_bounds(mixture, y, metadata)
-    y = mixture._check_known_target(y) if known else mixture._check_target(y)
-    check_consistent_length(X, y)
+    X, y, metadata, bounds = _targets_of(mixture, X, y, metadata, reset=reset, known=known)
     if bounds is not None and not (
         np.isfinite(bounds.lower).any() and np.isfinite(bounds.upper).any()
     ):
@@ -49,7 +44,7 @@ def check_rows(
     if n_used == 0 and not may_be_empty:
         raise ValueError("sample_weight is zero for every row; one at least must be positive.")
     warn_of_small_weights(weight.sum(), weight @ weight, n_used)
-    return _rows_of(mixture, X, y, weight, metadata._replace(trials=trials), bounds)
+    return _rows_of(mixture, X, y, weight, metadata, bounds)
 
 
 def check_enough_rows(n_used, n_experts):
@@ -64,14 +59,8 @@ def check_enough_rows(n_used, n_experts):
 def check_known_rows(mixture, X, y, sample_weight=None, metadata=NO_METADATA):
     """Rows for a fitted mixture to look at."""
     check_fitted(mixture)
-    check_given(mixture, y)
-    X = check_X(mixture, X)
-    y, trials = mixture._counted(y, metadata.trials)
-    y, bounds = check_bounds(mixture, y, metadata)
-    y = mixture._check_known_target(y)
-    check_consistent_length(X, y)
-    weight = check_weights(sample_weight, X)
-    metadata, n_experts = metadata._replace(trials=trials), len(mixture.experts_)
+    X, y, metadata, bounds = _targets_of(mixture, X, y, metadata, reset=False, known=True)
+    weight, n_experts = check_weights(sample_weight, X), len(mixture.experts_)
     rows = _rows_of(mixture, X, y, weight, metadata, bounds, n_experts)
     if rows.expert is not None and mixture._active_top_k() is not None:
         raise ValueError(
@@ -80,6 +69,21 @@ def check_known_rows(mixture, X, y, sample_weight=None, metadata=NO_METADATA):
         )
     check_can_be_known(rows, mixture.likelihood_, n_experts)
     return rows
+
+
+def _targets_of(mixture, X, y, metadata, *, reset, known):
+    """X, y, metadata with the trials that y may hold, and the bounds of what is censored."""
+    if y is None:
+        raise ValueError(
+            f"This {type(mixture).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+    X = check_X(mixture, X, reset=reset)
+    y, trials = mixture._counted(y, metadata.trials)
+    y, bounds = check_bounds(mixture, y, metadata)
+    y = mixture._check_known_target(y) if known else mixture._check_target(y)
+    check_consistent_length(X, y)
+    return X, y, metadata._replace(trials=trials), bounds
 
 
 def _rows_of(mixture, X, y, weight, metadata, bounds, n_experts=np.inf):
@@ -106,15 +110,6 @@ def check_expert(expert, X, n_experts, counts):
         )
     expert = np.where(counts, expert, -1)
     return expert.astype(np.intp) if (expert >= 0).any() else None
-
-
-def check_given(mixture, y):
-    """Raise a ValueError if there is no target."""
-    if y is None:
-        raise ValueError(
-            f"This {type(mixture).__name__} estimator requires y to be passed, but the target y "
-            "is None."
-        )
 
 
 def check_X(mixture, X, *, reset=False):

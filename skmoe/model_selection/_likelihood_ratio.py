@@ -20,11 +20,10 @@ from ..distributions._arrays import draw_places, take
 from ..distributions._quadrature import find_root
 from ..gates import ConstantGate
 from ..gates._classifier import as_gate
+from ..inference._bootstrap import with_all_classes
 from ..inference._estimates import Estimates
 from ._censoring import Censoring
 from ._n_experts import check_clones
-
-DRAWS = 100  # until all classes are in a resample
 
 LITTLE = 1e-9  # least responsibility, for rows that are impossible under every expert
 
@@ -183,14 +182,13 @@ def _ratio(estimator, table, y, n_experts):
 def _ratio_of_draw(estimator, null, table, n_experts, censor, seed):
     random_state, (X, weight, metadata) = np.random.RandomState(seed), table
     given = metadata._replace(upper=None).given()
-    for _ in range(DRAWS):
+
+    def draw():
         y = _draw(null, X, random_state, **given)
-        if censor is not None:
-            y, upper = censor(y, random_state)
-            table = X, weight, metadata._replace(upper=upper)
-        if not is_classifier(null) or len(np.unique(y)) == len(null.classes_):
-            return _ratio(estimator, table, y, n_experts)[0]
-    raise ValueError("Draws lack a class, which is too rare for the bootstrap.")
+        return (y, metadata.upper) if censor is None else censor(y, random_state)
+
+    y, upper = with_all_classes(null, draw)
+    return _ratio(estimator, (X, weight, metadata._replace(upper=upper)), y, n_experts)[0]
 
 
 def _draw(mixture, X, random_state, subject=None, expert=None, entry=None, **given):

@@ -15,10 +15,10 @@ SMOOTHING_STEPS = 20
 class Categorical(BaseLikelihood):
     r"""Class probabilities of the experts, calibrated out of fold.
 
-    .. math:: p_k(c \mid x) = (1 - \epsilon_k) \, {\tilde p}_{kc}(x)^{1/T_k} / Z + \epsilon_k \, q_c
+    .. math:: p_k(c \mid x) = (1 - \epsilon_k) \, s_{kc}(x)^{1/T_k} / Z + \epsilon_k \, q_c
 
-    with the class shares q. Temperatures and mixing shares are learned from out-of-fold
-    predictions alone: for predictions on an expert's own rows T is 1 and
+    with what the experts say, s, and the class shares q. Temperatures and mixing shares are learned
+    from out-of-fold predictions alone: for predictions on an expert's own rows T is 1 and
     :math:`\epsilon` is fixed.
 
     Parameters

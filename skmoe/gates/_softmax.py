@@ -27,7 +27,7 @@ class SoftmaxGate(BaseGate):
     only), and in these units the fit maximises
 
     .. math:: \sum_{ik} y_{ik} \log \pi_k(x_i)
-        - \alpha (\rho \lVert W \rVert_1 + \tfrac{1 - \rho}{2} \lVert W \rVert_2^2)
+        - \alpha \sum_{kj} \bigl(\rho |w_{kj}| + \tfrac{1 - \rho}{2} w_{kj}^2\bigr)
 
     with intercepts free and :math:`\rho` for ``l1_ratio``: by damped Newton steps [1]_, by L-BFGS
     where there are more than 500 parameters, by proximal Newton steps [2]_ where

@@ -114,7 +114,8 @@ def spaced(formula):
 def add_formula(writer, node):
     """Write a formula as MathML, which browsers show without a script or a network."""
     is_block = node.tagname == "math_block"
-    latex = re.sub(r"\\([bB]igg?)(?![a-zA-Z])", r"\\\1l", node.astext())
+    latex = re.sub(r"\\[bB]igg?[lr]?(?=[(\[])", r"\\left", node.astext())  # as large as inside
+    latex = re.sub(r"\\[bB]igg?[lr]?(?=[)\]])", r"\\right", latex)
     number = f' id="{node["ids"][0]}"' if node.get("ids") else ""
     tag = "div" if is_block else "span"
     formula = spaced(tex2mathml(latex, as_block=is_block))

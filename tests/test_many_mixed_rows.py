@@ -142,6 +142,18 @@ def test_data_frames_of_dask_with_strings():
     assert_allclose(mean, other.predict(X), **SAME)
 
 
+def test_many_levels_of_few_rows_are_learned_by_pooled_lines_as_in_memory():
+    rng = np.random.default_rng(0)
+    X = pandas.DataFrame({"a": rng.normal(size=600), "kind": rng.integers(80, size=600)})
+    y = 2 * X["a"] + rng.normal(size=80)[X["kind"]] + 0.3 * rng.normal(size=600)
+    X["kind"] = "level" + X["kind"].astype(str)
+    params = {"n_experts": 1, "training": "pooled"}
+    moe = MixtureOfExpertsRegressor(**params).fit(X, y)
+    other = MixtureOfExpertsRegressor(**params).fit(in_parts(X, y, bounds=[300, 600]))
+    assert len(other.coefficients().terms) > 80
+    assert_allclose(other.predict(X), moe.predict(X), atol=1e-4)
+
+
 def test_identifiers_are_left_out_and_named(monkeypatch):
     X, y, _ = mixed_table()
     named = X.assign(name=[f"row {i}" for i in range(2000)])

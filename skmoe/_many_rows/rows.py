@@ -144,7 +144,7 @@ class ManyRows(FitRows):
         cannot take the table, and none is a Pipeline that expects it. Else they see the table.
         """
         table, request = self.checked.X, plan.request
-        self.encoder = fit_encoder(self.look, plan.encoding)
+        self.encoder = fit_encoder(self.look, plan.encoding, shrinks=plan.training == "pooled")
         rows = replace(self.checked, X=encode(self.encoder, table))
         needs_encoder = any(needs_encoding(each, table) for each in request.templates)
         if request.encodes or (needs_encoder and not any(map(decides_itself, request.templates))):

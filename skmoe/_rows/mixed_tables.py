@@ -96,14 +96,14 @@ def add_levels(levels, other, labels):
     }
 
 
-def fit_encoder(look, who):
+def fit_encoder(look, who, *, shrinks):
     """The encoder of default experts and gates, fitted.
 
     As for rows in memory, except that missing numbers are replaced by means. Warns about columns
     that are left out.
 
-    ``who`` are the parts that are default ones. Raises a ValueError if there are no columns left,
-    or one holds numbers and other things.
+    ``who`` are the parts that are default ones; ``shrinks`` is as for ``identifiers``. Raises a
+    ValueError if there are no columns left, or one holds numbers and other things.
     """
     strings = look.strings
     has_numbers = dict(zip(look.names, np.isfinite(look.columns.low), strict=True))
@@ -114,7 +114,9 @@ def fit_encoder(look, who):
                 "make all of them strings, or all numbers."
             )
         check_uniform(label, levels.values if levels.values is not None else [])
-    names, dates = columns_of_no_use({label: levels.kind for label, levels in strings.items()})
+    names, dates = columns_of_no_use(
+        {label: levels.kind for label, levels in strings.items()}, shrinks=shrinks
+    )
     warn_of_left_out(names, dates, who)
     check_any_left(names + dates, len(look.names))
     few = _table_of_few_rows(look, strings)

@@ -116,6 +116,7 @@ def add_formula(writer, node):
     is_block = node.tagname == "math_block"
     latex = re.sub(r"\\[bB]igg?[lr]?(?=[(\[])", r"\\left", node.astext())  # as large as inside
     latex = re.sub(r"\\[bB]igg?[lr]?(?=[)\]])", r"\\right", latex)
+    latex = re.sub(r"\|([^|]+)\|", r"\\left|\1\\right|", latex)
     number = f' id="{node["ids"][0]}"' if node.get("ids") else ""
     tag = "div" if is_block else "span"
     formula = spaced(tex2mathml(latex, as_block=is_block))

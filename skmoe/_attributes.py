@@ -14,6 +14,8 @@ from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .likelihoods._kind_of_target import kind_of_target
 
+WIDER = 2.0  # times as large as among the rows of ``fit`` are errors where no rows were seen
+
 
 def set_trained(mixture, model, problem, order, load, folds, dead):
     """Set the attributes of a trained problem, without those of its run; ``dead`` are experts."""
@@ -54,8 +56,14 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
         mixture.log_evidence_ = trainer.log_evidence
     if trainer.averaging is not None:
         other, parts = trainer.averaging.other, trainer.parts.first(1, is_gated=False)
-        mixture.model_weights_ = trainer.averaging.weights
-        mixture._beside = parts.model(other, trainer.settings)[0], trainer.averaging.weight
+        other, *_ = parts.model(other, trainer.settings)
+        weight, surroundings = trainer.averaging.weight, problem.surroundings(model.gate)
+        if weight > 0:
+            mixture.model_weights_ = trainer.averaging.weights
+        else:  # it is for rows far from these alone
+            other.likelihood.widen(WIDER)
+        if weight > 0 or surroundings is not None:
+            mixture._beside = other, weight, surroundings
     if trainer.specialisation is not None:
         mixture.specialisation_ = trainer.specialisation
     mixture.n_iter_ = len(run.objectives)
@@ -73,7 +81,7 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
         notes += trainer.regimes.notes()
         has_ties = mixture.n_regimes_ < len(order)
     if trainer.averaging is not None:
-        notes.append(trainer.averaging.note)
+        notes += trainer.averaging.notes
     if plan.n_experts is None and trainer.log_evidence is not None and not has_ties:
         notes += bound_notes(trainer.log_evidence, mixture.n_samples_seen_)
     classifies = mixture._classes is not None

@@ -108,8 +108,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Whether predictions and densities average over one expert and the number that the evidence
         chose, by weights from the evidence; of one expert of classes, over its prior variance and
         1. "auto" is where experts are pooled on rows of a weight below 130, True also where it is
-        more. Experts, gate, reports and effects are those of the number that was chosen. It changes
-        nothing where ``n_experts`` is given or the evidence is clear; see :ref:`model_averaging`.
+        more. Far from the rows of ``fit`` one expert has some weight in either case. Experts, gate,
+        reports and effects are those of the number that was chosen. It changes nothing where
+        ``n_experts`` is given; see :ref:`model_averaging`.
     n_init : int, default=10
         Number of starts. Each gets ten EM iterations with linear experts, the five best get
         fifty more, and the best of these goes on. Where fewer than three led to the best, as many

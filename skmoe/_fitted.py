@@ -369,10 +369,10 @@ class FittedMixture:
     @property
     def _predictive(self):
         """What predictions are of: the Model, or an Average of it and another."""
-        other, weight = vars(self).get("_beside", (None, 0.0))
-        if other is None:
+        if "_beside" not in vars(self):
             return self._model
-        return Average((self._model, replace(other)), (1 - weight, weight))
+        other, *weights = self._beside
+        return Average((self._model, replace(other)), *weights)
 
     def _active_top_k(self):
         """Experts that a row keeps, as a model takes it: none where ``top_k`` is of all clones."""

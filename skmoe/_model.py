@@ -25,13 +25,17 @@ from ._experts.prediction import (
 from ._experts.traits import has_own_density
 from ._kernels._estep import e_step
 from ._numerics.statistics import independent_columns
+from ._numerics.surroundings import Surroundings
 from ._parallel import kernel_threads
 from ._routing import Routes
+from ._tables.encoding import numeric_matrix
 from ._tables.mixed import take_rows
 from .distributions import MixtureDistribution, NestedComponents
 from .distributions._arrays import draw_places, log_beyond
 from .distributions._joined import JoinedComponents
 from .exceptions import noted
+
+ELSEWHERE = 0.05  # largest weight of one expert where no rows were seen
 
 # Attributes of a mixture that describe the rows and the training of one fit.
 OF_ONE_FIT = (
@@ -353,21 +357,34 @@ class ClassificationModel(Model):
 
 @dataclass(frozen=True)
 class Average:
-    """Predictions averaged over fitted mixtures of the same target."""
+    """Predictions averaged over two fitted mixtures of the same target."""
 
     models: tuple  # of Model
-    weights: tuple  # of float: they sum to one
+    weight: float  # of the second
+    surroundings: Surroundings | None = None  # far from which it has more, up to ELSEWHERE
+
+    def weights(self, X):
+        """Of both models in each row, (n, 1)."""
+        weight = np.full((X.shape[0], 1), self.weight)
+        if self.surroundings is not None:
+            gate, seen = self.models[0].transformed.behind(self.models[0].gate, X)
+            far = self.surroundings.far(numeric_matrix(seen))
+            weight = np.maximum(weight, ELSEWHERE * far[:, None])
+        return 1 - weight, weight
 
     def distribution(self, X, exposure=None, scaled=True):
-        """Predictive distribution of each row, of the experts of all models."""
+        """Predictive distribution of each row, of the experts of all models that have weight."""
+        weights = self.weights(X)
+        if not weights[1].any():
+            return self.models[0].distribution(X, exposure, scaled)
         each = [model.distribution(X, exposure, scaled) for model in self.models]
-        shares = [w * part.weights for w, part in zip(self.weights, each, strict=True)]
+        shares = [w * part.weights for w, part in zip(weights, each, strict=True)]
         components = JoinedComponents([part.components for part in each])
         return MixtureDistribution(np.hstack(shares), components)
 
     def proba(self, X):
         """Class probabilities (n, n_classes)."""
-        of_models = zip(self.weights, self.models, strict=True)
+        of_models = zip(self.weights(X), self.models, strict=True)
         return sum(weight * model.proba(X) for weight, model in of_models)
 
     def log_density(self, rows):
@@ -376,8 +393,12 @@ class Average:
         if bounds is not None and bounds.entry is not None:  # of the average, not of each model
             log_seen = log_beyond(self.distribution(rows.X), bounds.entry[:, None])
             rows = replace(rows, bounds=replace(bounds, entry=None))
-        of_models = zip(self.weights, self.models, strict=True)
-        logs = [np.log(weight) + model.log_density(rows) for weight, model in of_models]
+        weights = 1 - self.weight, self.weight  # of subjects
+        if rows.subject is None:
+            weights = [each[:, 0] for each in self.weights(rows.X)]
+        with np.errstate(divide="ignore"):  # of no weight
+            logs = [np.log(each) for each in weights]
+        logs = [a + model.log_density(rows) for a, model in zip(logs, self.models, strict=True)]
         return np.logaddexp.reduce(logs) - log_seen
 
 

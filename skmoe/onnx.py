@@ -43,6 +43,8 @@ from ._onnx.densities import (
     quantiles,
     variances,
 )
+from ._onnx.distances import kernel
+from ._onnx.distances import weights as weights_of_average
 from ._onnx.gates import WRITERS
 from ._onnx.graph import Graph, float_type
 from ._onnx.parser import Parser, Parts, is_pooled, sizes_of
@@ -69,8 +71,9 @@ _OPTIONS = {"gate": False, "quantiles": None, "components": False}
 def _declare_mixture(scope, model, inputs, dense=False):
     """The operator of a mixture, without outputs; ``dense`` has the components of all experts."""
     parser, variables = Parser(scope, inputs), list(inputs)
-    for each, _ in averaged(model):
+    for each in averaged(model):
         variables += parser.parts(each, dense).variables()
+    variables += parser.weights(model)
     operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
     operator.inputs = variables
     return operator
@@ -211,10 +214,15 @@ def _weighted_sum(graph, weights, values):
     return graph.sum(graph("Mul", graph("Unsqueeze", weights, np.array([-1])), values), 1)
 
 
-def _of_all(operator):
-    """Each mixture that predictions average over, its weight and Parts, in a list."""
+def _of_all(graph, operator):
+    """Each mixture that predictions average over, its weights (n, 1) or None, and Parts: a list."""
     rest, models = list(operator.inputs), averaged(operator.raw_operator)
-    return [(*each, Parts.among(rest, each[0])) for each in models[::-1]][::-1]
+    if len(models) == 1:
+        return [(models[0], None, Parts.among(rest, models[0]))]
+    weights = graph.number(rest.pop())
+    shares = [graph("Gather", weights, np.array([j]), axis=1) for j in range(len(models))]
+    of_models = zip(models[::-1], shares[::-1], strict=True)
+    return [(each, share, Parts.among(rest, each)) for each, share in of_models][::-1]
 
 
 def _joined(graph, arrays):
@@ -224,7 +232,7 @@ def _joined(graph, arrays):
 
 def _shared(graph, weights, share):
     """Gate probabilities times the weight of the mixture."""
-    return weights if share == 1 else graph("Mul", weights, np.array(share))
+    return weights if share is None else graph("Mul", weights, share)
 
 
 def _graph(scope, operator, container):
@@ -236,7 +244,7 @@ def _graph(scope, operator, container):
 def _convert_regressor(scope, operator, container):
     graph, model = _graph(scope, operator, container), operator.raw_operator
     options, lists = container.get_options(model, dict(_OPTIONS)), []
-    for number, (one, share, parts) in enumerate(_of_all(operator)):
+    for number, (one, share, parts) in enumerate(_of_all(graph, operator)):
         own = np.flatnonzero(one._model.own_density) if _is_dense(options) else ()
         predictions = _stacked_predictions(graph, one, parts, own)
         if isinstance(one.likelihood_, PositiveMeans) and one.likelihood_.floor_ > 0:
@@ -282,6 +290,12 @@ def _components(graph, model, parts, weights, predictions, own):
     return [graph("Concat", *each, axis=1) for each in zip(*lists, strict=True)]
 
 
+def _convert_weights(scope, operator, container):
+    graph = _graph(scope, operator, container)
+    found = weights_of_average(graph, operator.raw_operator, operator.inputs[0])
+    graph("Identity", found, output=operator.outputs[0])
+
+
 def _convert_sizes(scope, operator, container):
     graph, sizes = _graph(scope, operator, container), operator.raw_operator
     log_size = mean_of_trees(graph, sizes.trees, operator.inputs[0])
@@ -290,7 +304,7 @@ def _convert_sizes(scope, operator, container):
     factor = graph("Exp", graph("Mul", log_size, np.array(sizes.slope)))
     if sizes.process is not None:
         process, _ = process_inside(sizes.process)
-        known = _kernel(graph, process, operator.inputs[1], process.seen_)
+        known = kernel(graph, process, operator.inputs[1], process.seen_)
         known = graph("MatMul", known, process.whitening_.T)
         known = graph("ReduceSum", graph("Mul", known, known), np.array([1]), keepdims=1)
         variance = graph("Sub", np.array([process.prior_]), known)
@@ -302,7 +316,7 @@ def _convert_sizes(scope, operator, container):
 def _convert_classifier(scope, operator, container):
     graph, model = _graph(scope, operator, container), operator.raw_operator
     lists = []
-    for number, (one, share, parts) in enumerate(_of_all(operator)):
+    for number, (one, share, parts) in enumerate(_of_all(graph, operator)):
         weights = _gate_weights(graph, one, parts)
         if len(operator.outputs) > 2 and number == 0:
             graph.number(weights, operator.outputs[2])
@@ -394,21 +408,10 @@ def _convert_linear(scope, operator, container):
 
 def _convert_smooth(scope, operator, container):
     exact, model = _graph(scope, operator, container), operator.raw_operator
-    kernel = _kernel(exact, model, operator.inputs[0], model.centres_)
+    known = kernel(exact, model, operator.inputs[0], model.centres_)
     scaled = (model.unit_ * model.coef_).reshape(len(model.centres_), -1)
-    values = exact.linear(kernel, scaled.T, model.level_)
+    values = exact.linear(known, scaled.T, model.level_)
     exact("Identity", values, output=operator.outputs[0])
-
-
-def _kernel(exact, model, columns, centres):
-    """Kernels (n, m) of a Gaussian process around its centres."""
-    Z = exact("Div", exact.number(columns), model.length_scales_)
-    products = exact.linear(Z, -2.0 * centres, np.einsum("ij,ij->i", centres, centres))
-    own = exact("ReduceSum", exact("Mul", Z, Z), np.array([1]), keepdims=1)
-    square = exact("Max", exact("Add", products, own), np.array(0.0))
-    s = exact("Sqrt", exact("Mul", square, np.array(5.0)))
-    slope = exact("Add", exact("Add", s, np.array(1.0)), exact("Mul", square, np.array(5 / 3)))
-    return exact("Mul", slope, exact("Exp", exact("Neg", s)))
 
 
 def _convert_density_forest(scope, operator, container):
@@ -471,6 +474,7 @@ for _alias, _convert in {
     "SkmoeRescaled": _convert_rescaled,
     "SkmoeRounded": _convert_rounded,
     "SkmoeSizes": _convert_sizes,
+    "SkmoeWeights": _convert_weights,
     "SkmoeTableEncoder": _convert_encoder,
     "SkmoeDensityForest": _convert_density_forest,
     "SkmoeForestComponents": _convert_forest_components,

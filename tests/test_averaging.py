@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.settings import FEW_ROWS, Settings
+from skmoe._numerics.surroundings import Surroundings
 from skmoe._pooling.averaging import LEAST, averaging
 from skmoe.gates import ConstantGate
 from skmoe.metrics import log_score
@@ -110,7 +111,91 @@ def test_clear_regimes_are_not_averaged():
     moe = MixtureOfExpertsRegressor(**QUICK).fit(X, y)
     assert not hasattr(moe, "model_weights_")
     alone = clone(moe).set_params(model_averaging=False).fit(X, y)
-    np.testing.assert_array_equal(moe.predict(NEW), alone.predict(NEW))
+    among = 0.5 * NEW
+    assert moe._predictive.weights(among)[1].mean() < 0.005
+    np.testing.assert_array_equal(moe.predict_interval(X), alone.predict_interval(X))
+
+
+def gap(n, p=1, seed=0):
+    """Two lines that meet nowhere, one on each side of an empty stretch of the first column."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, (n, p))
+    X[:, 0] = np.sign(X[:, 0]) * rng.uniform(1, 2, n)
+    y = np.where(X[:, 0] > 0, X[:, -1] + 1, -X[:, -1]) + 0.1 * rng.normal(size=n)
+    return X, y
+
+
+@pytest.mark.parametrize("p", [1, 4])
+def test_where_nothing_was_seen_one_expert_has_a_twentieth(p):
+    X, y = gap(200, p)
+    moe = MixtureOfExpertsRegressor(**QUICK).fit(X, y)
+    assert len(moe.experts_) == 2
+    assert not hasattr(moe, "model_weights_")
+    alone, one = (
+        clone(moe).set_params(**params).fit(X, y)
+        for params in ({"model_averaging": False}, {"n_experts": 1})
+    )
+    new = np.zeros((5, p))
+    new[:, 0] = [-0.3, 0.0, 0.3, 10.0, 1e6]
+    of_one = moe._predictive.weights(new)[1][:, 0]
+    assert (of_one > 0.04).all()
+    assert of_one[-1] == pytest.approx(0.05)
+    targets = np.array([-3.0, 0.0, 1.0, 5.0, 0.0])
+    mean, scale = one.predict(new), one.predict(new, return_std=True)[1]
+    likelihood = one.likelihood_
+    scale = np.sqrt(4 * likelihood.scale_**2 + likelihood.variances(new)[:, 0, 0])
+    density = stats.t.pdf(targets, likelihood.df_, mean, scale)
+    expected = (1 - of_one) * np.exp(alone.log_density(new, targets)) + of_one * density
+    np.testing.assert_allclose(np.exp(moe.log_density(new, targets)), expected, rtol=1e-3)
+    np.testing.assert_allclose(moe.predict_dist(new).pdf(targets), expected, rtol=1e-3)
+    np.testing.assert_allclose(
+        moe.predict(new), (1 - of_one) * alone.predict(new) + of_one * mean, rtol=1e-3
+    )
+
+
+def test_a_regime_that_nobody_has_seen_is_not_ruled_out():
+    X, y = gap(200)
+    new = np.linspace(-0.5, 0.5, 50)[:, None]
+    unseen = 4.0 + 0.1 * np.random.default_rng(1).normal(size=50)
+    moe, alone, one = fits(MixtureOfExpertsRegressor(**QUICK), X, y)
+    scores = [log_score(each, new, unseen) for each in (moe, alone, one)]
+    assert scores[1] < -50
+    assert scores[0] > scores[2] + np.log(0.04 / 2)
+    # Rows like those of the fit lose next to nothing, and no more than a twentieth elsewhere.
+    more = gap(2000, seed=1)
+    assert log_score(moe, *more) > log_score(alone, *more) - 0.005
+    lines = np.where(new[:, 0] > 0, new[:, 0] + 1, -new[:, 0])
+    lost = alone.log_density(new, lines) - moe.log_density(new, lines)
+    assert lost.max() <= -np.log(0.95) + 1e-6
+
+
+def test_distance_does_not_depend_on_units_and_ignores_columns_without_effect():
+    X, y = gap(300, 4)
+    new = np.random.default_rng(1).uniform(-2, 2, (40, 4))
+    shift, unit = np.array([1e4, -3, 0, 2]), np.array([100.0, 0.01, 1, 7])
+    moe = MixtureOfExpertsRegressor(**QUICK).fit(X, y)
+    other = clone(moe).fit(shift + unit * X, y)
+    weights, others = moe._predictive.weights(new)[1], other._predictive.weights(shift + unit * new)
+    np.testing.assert_allclose(others[1], weights, atol=1e-4)
+    is_in_gap = np.abs(new[:, 0]) < 0.8
+    assert weights[is_in_gap].min() > weights[~is_in_gap & (np.abs(new[:, 0]) > 1)].max()
+
+
+def test_squared_distances_are_those_of_the_nearest_rows():
+    rng = np.random.default_rng(0)
+    X, slopes = rng.normal(size=(60, 3)), np.array([2.0, 0.0, 0.5])
+    copies = np.vstack([X, X[:20]])
+    weight = np.append(np.full(60, 1.0), np.full(20, 2.0))
+    found = Surroundings.of(copies, weight, slopes)
+    Z, new = X * slopes, rng.normal(size=(30, 3))
+    between = ((Z[:, None] - Z) ** 2).sum(axis=2) + np.diag(np.full(60, np.inf))
+    nearest = np.repeat(between.min(axis=1), np.append(np.full(20, 3), np.full(40, 1)))
+    usual = np.quantile(nearest, 0.9, method="inverted_cdf")
+    distance = ((new * slopes)[:, None] - Z) ** 2
+    distance = distance.sum(axis=2).min(axis=1)
+    np.testing.assert_allclose(found.far(new), np.maximum(1 - usual / distance, 0), atol=1e-6)
+    assert not found.far(X).any()
+    assert Surroundings.of(X[:, :1], np.ones(60), np.zeros(1)) is None
 
 
 def test_new_rows_of_one_line_are_hardly_less_likely_than_under_one_expert():
@@ -144,11 +229,11 @@ def test_nothing_is_averaged_with_a_given_number_of_experts():
 @pytest.mark.parametrize(
     ("wanted", "n_rows", "gap", "expected"),
     [
-        ("auto", FEW_ROWS, 1.0, None),
+        ("auto", FEW_ROWS, 1.0, 0.0),
         (True, FEW_ROWS, 1.0, special.expit(0.5)),
-        (False, 50, 1.0, None),
+        (False, 50, 1.0, 0.0),
         ("auto", 50, 1.0, special.expit(0.5)),
-        ("auto", 50, 40.0, None),
+        ("auto", 50, 40.0, 0.0),
     ],
 )
 def test_rows_and_evidence_decide(wanted, n_rows, gap, expected):
@@ -159,10 +244,9 @@ def test_rows_and_evidence_decide(wanted, n_rows, gap, expected):
 
     best, one = Problem(2, gap / n_rows - 1.0), Problem(1, -1.0)
     settings = Settings.of(MixtureOfExpertsRegressor(model_averaging=wanted))
-    found = (
-        averaging(best, lambda learns_variances: one, n_rows) if settings.averages(n_rows) else None
-    )
-    assert (None if found is None else found.weight) == (expected and pytest.approx(expected))
+    found = averaging(best, lambda learns_variances: one, n_rows, settings.averages(n_rows))
+    assert found.weight == pytest.approx(expected)
+    assert len(found.notes) == (expected > 0)
 
 
 def test_a_row_of_weight_two_is_two_rows(unclear):

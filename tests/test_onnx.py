@@ -312,6 +312,21 @@ def test_averages_over_one_expert_and_several(classifies):
     assert 0.01 < moe.model_weights_[1] < 0.99
 
 
+@pytest.mark.parametrize("classifies", [False, True])
+def test_one_expert_far_from_the_rows(classifies):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    log_odds = np.where(X[:, 0] > 0, 4 * X[:, 1], -4 * X[:, 1])
+    new = 3 * X[:60]
+    if classifies:
+        moe = MixtureOfExpertsClassifier(**QUICK).fit(X, log_odds > rng.logistic(size=300))
+        check_classifier(moe, new)
+    else:
+        moe = MixtureOfExpertsRegressor(**QUICK).fit(X, log_odds + 0.1 * rng.normal(size=300))
+        check_regressor(moe, new, QUANTILES)
+    assert moe._predictive.weights(new)[1].max() > 0.04
+
+
 def test_more_columns_than_rows():
     X, y = draw(60, 100)
     moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y)

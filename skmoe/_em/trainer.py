@@ -157,7 +157,7 @@ class Trainer:
         if self.regimes is not None:
             found += self.regimes.notes()
         if self.averaging is not None:
-            found.append(self.averaging.note)
+            found += self.averaging.notes
         if self.specialisation is not None:
             found.append(" ".join(str(self.specialisation).split()))
         return found

@@ -23,6 +23,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from .._numerics.surroundings import squared_distances
 from .traits import step_inside
 
 FIRST_SAMPLE = 400  # rows that a kernel is learned on
@@ -162,11 +163,8 @@ def middle_scale(X):
 
 def matern(A, B):
     """Kernels of rows, in length scales, and -2 times their derivatives by squared distances."""
-    square = A @ B.T
-    square *= -2.0
-    square += np.einsum("ij,ij->i", A, A)[:, None]
-    square += np.einsum("ij,ij->i", B, B)
-    s = np.sqrt(5.0 * np.maximum(square, 0.0, out=square))
+    square = squared_distances(A, B)
+    s = np.sqrt(5.0 * square)
     decay = np.exp(-s)
     slope = (1.0 + s) * decay
     return slope + square * (5 / 3) * decay, (5 / 3) * slope

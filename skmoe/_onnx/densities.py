@@ -152,13 +152,12 @@ def own_experts(model):
 
 
 def averaged(mixture):
-    """The mixtures that predictions average over and their weights, pairs in a list."""
-    other, weight = vars(mixture).get("_beside", (None, 0.0))
-    if other is None:
-        return [(mixture, 1.0)]
+    """The mixtures that predictions average over, a list."""
+    if "_beside" not in vars(mixture):
+        return [mixture]
     twin = copy.copy(mixture)
-    twin._set_model(other)
-    return [(mixture, 1 - weight), (twin, weight)]
+    twin._set_model(mixture._beside[0])
+    return [mixture, twin]
 
 
 def degrees(model):
@@ -166,7 +165,7 @@ def degrees(model):
 
     Those of experts with densities of their own are the last.
     """
-    return np.concatenate([_degrees_of_one(each) for each, _ in averaged(model)])
+    return np.concatenate([_degrees_of_one(each) for each in averaged(model)])
 
 
 def _degrees_of_one(model):

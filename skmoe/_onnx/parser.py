@@ -189,6 +189,13 @@ class Parser:
             inputs.append(self._prediction(inner, head))
         return self._exact("SkmoeGate", gate, inputs, "gate")
 
+    def weights(self, model):
+        """Weights (n, 2) of the mixtures that predictions average over, in a list; or none."""
+        if "_beside" not in vars(model):
+            return []
+        columns = self.columns(steps_of(model.gate_)[:-1])
+        return [self._exact("SkmoeWeights", model._predictive, [columns], "weights")]
+
     def _factors(self, sizes, columns):
         """Factors (n, 1) of the scales, as ErrorSizes makes them."""
         process = steps_of(sizes.process)

@@ -4,6 +4,9 @@ One has one expert, the other the number of most evidence: a few nats decide, wh
 Predictions average over both, by weights [1]_ in which the log-evidence counts a fourth, since that
 of the best of many mixtures is the highest by chance as well, and only bounds of it are known.
 
+Far from the rows of ``fit`` one expert has some weight whatever the evidence: where nothing was
+seen, there may be another regime. ``Average`` has how much.
+
 One expert of classes, whose slopes grow with their prior variance where columns all but separate
 the classes, averages over the variance of most evidence and 1.
 
@@ -43,23 +46,29 @@ class Averaging:
         return weights | ({UNIT: self.weight} if self.n_experts == 1 else {})
 
     @property
-    def note(self):
-        """What is averaged and why, a sentence."""
+    def notes(self):
+        """What is averaged in all rows and why, a sentence, in a list."""
+        if self.weight == 0:
+            return []
         few = f"Fewer than {FEW_ROWS} rows" if self.n_rows < FEW_ROWS else "As asked for"
         over = f"{count(1)} and {self.n_experts}"
         if self.n_experts == 1:
             over = "a learned prior variance of the slopes and 1"
         weights = " and ".join(f"{each:.2f}" for each in self.weights.values())
-        return f"{few}: predictions average over {over}, with the weights {weights}."
+        return [f"{few}: predictions average over {over}, with the weights {weights}."]
 
 
-def averaging(best, one_line, n_rows):
-    """The Averaging of ``best`` and what ``one_line(learns_variances)`` makes, or None."""
+def averaging(best, one_line, n_rows, weighs):
+    """The Averaging of ``best`` and what ``one_line(learns_variances)`` makes, or None.
+
+    Only if it ``weighs`` them has the other any weight among the rows of ``fit``.
+    """
     n_experts = best.experts.n_experts
     temper, prior = (1.0, OF_VARIANCE) if n_experts == 1 else (TEMPER, PRIOR)
-    if n_experts == 1 and not best.experts.averages_variances:
+    if n_experts == 1 and not (weighs and best.experts.averages_variances):
         return None
     other = one_line(n_experts > 1)
     ahead = n_rows * (best.evidence - other.evidence) - prior
-    weight = float(special.expit(-temper * ahead))
-    return Averaging(other, weight, n_experts, n_rows) if weight >= LEAST else None
+    weight = float(special.expit(-temper * ahead)) if weighs else 0.0
+    weight = weight if weight >= LEAST else 0.0
+    return Averaging(other, weight, n_experts, n_rows) if n_experts > 1 or weight > 0 else None

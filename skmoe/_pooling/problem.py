@@ -21,9 +21,11 @@ from sklearn.base import clone
 
 from .._em.problem import Problem, shallow_copy
 from .._em.revival import copies_of_heavier
+from .._experts.fitting import split_last
 from .._kernels._estep import e_step
 from .._numerics import multinomial as _multinomial
 from .._numerics.columns import StandardColumns, sparse_rows
+from .._numerics.surroundings import Surroundings
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._tables.encoding import numeric_matrix
@@ -281,6 +283,14 @@ class PooledProblem(Problem):
         units = columns.mean, columns.scale * unit
         gate.begin_sums(self.Z, self.experts.n_experts, units, logits)
         return gate
+
+    def surroundings(self, gate):
+        """Rows that the fitted gate sees, by its log-odds; None where these are constants."""
+        _, gate = split_last(gate)
+        if gate.n_functions_ == 0:
+            return None
+        slopes = np.linalg.norm(gate.coef_ - gate.coef_.mean(axis=0), axis=0)
+        return Surroundings.of(numeric_matrix(self.Z), self.gate.weight, slopes)
 
     def fit_to_routing(self):
         """Let the likelihood take what predictions need of the experts."""

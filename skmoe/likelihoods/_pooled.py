@@ -80,6 +80,9 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         self._mass = sums.mass
         self._squares = (self.scale_.T**2 * self._mass).T
 
+    def widen(self, factor):
+        self.scale_ = factor * self.scale_
+
     @property
     def at_floor_(self):
         """Whether each expert's errors are as small as the floor, for any output; (n_experts,).

@@ -62,6 +62,9 @@ class UncertainCoefficients:
         variance += unseen[:, None]
         return np.maximum(variance, 0.0)
 
+    def widen(self, factor):
+        """Make errors so many times as large, where they have a scale of their own."""
+
     @classmethod
     def plain(cls):
         """The likelihood, unstarted, that this is the pooled one of."""

@@ -36,14 +36,13 @@ class OutputsSweep(LeastSquaresSweep):
         errs_alone = experts.flat or likelihood.independent_outputs
         return errs_alone and (np.ptp(experts.y, axis=0) > 0).all()
 
-    def sums(self, problem, resp=None, with_curvature=None):
+    def sums(self, problem, resp=None, with_gate=True):
         experts, shape = problem.experts, (problem.experts.n_experts, -1)
         # With responsibilities there may be no scale, and it is not used.
         any_scale = np.tile(experts.y_scale, (experts.n_experts, 1))
         scale = any_scale if resp is not None else problem.likelihood.scale_.reshape(shape)
         errors = GaussianErrors(scale, experts.y_mean, experts.y_scale)
-        wanted = problem.gate.wants_curvature if with_curvature is None else with_curvature
-        sums = run_blocks(problem, experts.standard_coef, errors, resp, True, wanted)
+        sums = run_blocks(problem, experts.standard_coef, errors, resp, True, with_gate)
         sums.gram = sums.gram[:, 0]
         sums.rows_gram = sums.gram.sum(axis=0)
         return sums
@@ -59,15 +58,14 @@ class NewtonSweep(LogisticSweep):
     def _errors(problem):
         """How the target lies around the linear functions, as ``BlockParameters`` takes it."""
 
-    def sums(self, problem, resp=None, with_curvature=None):
+    def sums(self, problem, resp=None, with_gate=True):
         experts, errors = problem.experts, self._errors(problem)
         if self._of_rows is None:
             given = experts.mean, experts.scale, errors.constant
             self._of_rows = problem.rows.reduce(sum_rows, given)
-        wanted = problem.gate.wants_curvature if with_curvature is None else with_curvature
         functions = experts.functions.reshape(experts.n_experts, -1, len(experts.mean) + 1)
         sums = run_blocks(
-            problem, functions.swapaxes(1, 2), errors, resp, experts.wants_curvature, wanted
+            problem, functions.swapaxes(1, 2), errors, resp, experts.wants_curvature, with_gate
         )
         sums.rows_gram = self._of_rows.gram
         sums.value += self._of_rows.constant
@@ -143,10 +141,11 @@ class GeneralizedLinearSweep(NewtonSweep):
         return [of_scales[:, None, None], scales[:, None, None] * of_experts, of_gate]
 
 
-def run_blocks(problem, coef, errors, resp, with_grams, with_curvature):
-    """Sums of a pass by blocks; the arguments are those of ``BlockParameters``."""
-    experts, logits = problem.experts, problem.gate.sum_logits()
+def run_blocks(problem, coef, errors, resp, with_grams, with_gate):
+    """Sums of a pass by blocks; other arguments are those of ``BlockParameters``."""
+    experts, gate = problem.experts, problem.gate
     parameters = BlockParameters(
-        experts.mean, experts.scale, logits, coef, errors, resp, with_grams, with_curvature
-    )
+        experts.mean, experts.scale, gate.sum_logits(), coef, errors, resp, with_grams,
+        with_gate and gate.wants_curvature,
+    )  # fmt: skip
     return problem.rows.reduce(block_pass, parameters)

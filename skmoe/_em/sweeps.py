@@ -36,8 +36,8 @@ class Sweep(ABC):
         """M-step and pass; the penalised log-likelihood reached."""
 
     @abstractmethod
-    def sums(self, problem, resp=None, with_curvature=None):
-        """Sums of a pass with the parameters as they are."""
+    def sums(self, problem, resp=None, with_gate=True):
+        """Sums of a pass with the parameters as they are; the gate's too if ``with_gate``."""
 
     @abstractmethod
     def point(self, problem):
@@ -199,14 +199,14 @@ class LeastSquaresSweep(Sweep):
         grams = np.repeat(sums.gram, n_outputs, axis=0)
         return [grams * precision, of_scales, problem.gate.curvature_of_each()]
 
-    def sums(self, problem, resp=None, with_curvature=None):
-        experts, gate = problem.experts, problem.gate
-        scale = problem.likelihood.scale_
+    def sums(self, problem, resp=None, with_gate=True):
+        experts, scale = problem.experts, problem.likelihood.scale_
         if resp is not None:  # there may be none yet, and it is not used
             scale = np.full(experts.n_experts, experts.y_scale[0])
-        wanted = gate.wants_curvature if with_curvature is None else with_curvature
         units = {"y_mean": experts.y_mean[0], "y_scale": experts.y_scale[0]}
-        return run_compiled(problem, experts.standard_coef[:, :, 0], scale, resp, wanted, **units)
+        return run_compiled(
+            problem, experts.standard_coef[:, :, 0], scale, resp, with_gate, **units
+        )
 
 
 class LogisticSweep(Sweep):
@@ -279,8 +279,7 @@ class LogisticSweep(Sweep):
             problem.experts.learn_sums(sums, size)
             if resp is None and size == 1.0 and self.accelerated(problem, point, before):
                 return self._total(problem) - before
-            wanted = with_gate and problem.gate.wants_curvature
-            problem.sums = self.sums(problem, resp, wanted)
+            problem.sums = self.sums(problem, resp, with_gate)
             problem.load_from_sums()
             if self._total(problem) >= least:
                 return self._total(problem) - before
@@ -308,14 +307,13 @@ class LogisticSweep(Sweep):
         """Penalised log-likelihood, or what the M-step raises for given responsibilities."""
         return problem.sums.value + problem.log_prior()
 
-    def sums(self, problem, resp=None, with_curvature=None):
+    def sums(self, problem, resp=None, with_gate=True):
         experts = problem.experts
         if self._rows_gram is None:  # where all is 0, every curvature is a quarter
             nothing = np.zeros_like(experts.log_odds)
             at_zero = self._run(problem, nothing, None, False, True)
             self._rows_gram = 4 * at_zero.gram.sum(axis=0)
-        wanted = problem.gate.wants_curvature if with_curvature is None else with_curvature
-        sums = self._run(problem, experts.log_odds, resp, wanted, experts.wants_curvature)
+        sums = self._run(problem, experts.log_odds, resp, with_gate, experts.wants_curvature)
         sums.mass, sums.squares = sums.squares[:, 0], None
         sums.gram = sums.gram[:, None]  # one pair of classes
         sums.cross = np.concatenate([-sums.cross, sums.cross], axis=2)
@@ -323,16 +321,19 @@ class LogisticSweep(Sweep):
         return sums
 
     @staticmethod
-    def _run(problem, functions, resp, with_curvature, with_grams):
-        given = functions, np.ones(len(functions)), resp, with_curvature
+    def _run(problem, functions, resp, with_gate, with_grams):
+        given = functions, np.ones(len(functions)), resp, with_gate
         return run_compiled(problem, *given, logistic=True, with_grams=with_grams)
 
 
-def run_compiled(problem, coef, error_scale, resp, with_curvature, **settings):
-    """Sums of a compiled pass; the arguments are those of ``PassParameters``."""
-    experts, logits = problem.experts, problem.gate.sum_logits()
-    settings = {"resp": resp, "with_curvature": with_curvature, **settings}
-    parameters = PassParameters(experts.mean, experts.scale, logits, coef, error_scale, **settings)
+def run_compiled(problem, coef, error_scale, resp, with_gate, **settings):
+    """Sums of a compiled pass; other arguments are those of ``PassParameters``."""
+    experts, gate = problem.experts, problem.gate
+    with_curvature = with_gate and gate.wants_curvature
+    parameters = PassParameters(
+        experts.mean, experts.scale, gate.sum_logits(), coef, error_scale, resp=resp,
+        with_curvature=with_curvature, **settings,
+    )  # fmt: skip
     flat = problem.rows.reduce(run_pass, parameters)
     return Sums.from_kernel(flat, *coef.shape, with_curvature)
 

@@ -8,6 +8,8 @@ one to four experts are fitted, BIC chooses among them, and the coefficients of 
 confidence intervals.
 """
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -88,4 +90,4 @@ plt.show()
 # many of them in these years, which neither column knows.
 
 resp = best.responsibilities(X, y)[:, 1]
-print("; ".join(X.index[resp > 0.99]))
+print(textwrap.fill("; ".join(X.index[resp > 0.99]), 79))

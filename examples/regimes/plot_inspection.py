@@ -49,8 +49,7 @@ for name, model in {"one line": line, "two experts": moe}.items():
     print(f"{name:12} held-out log-score {score:.3f}")
 
 X, X_test, y, y_test = train_test_split(X, y, test_size=1 / 3, random_state=1)
-moe.fit(X, y)
-line.fit(X, y)
+moe, line = moe.fit(X, y), line.fit(X, y)
 
 # %%
 # Convergence

@@ -7,6 +7,8 @@ head and life expectancy of 142 countries in 2007 (gapminder.org). A mixture of 
 regimes, the border between them, and how far countries are from the line in each.
 """
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -42,7 +44,7 @@ regime = moe.responsibilities(X, y).argmax(axis=1)
 print(pd.crosstab(regime, countries["continent"], rownames=["regime"]))
 print("Africa, regime 0:")
 africa = countries["continent"] == "Africa"
-print(", ".join(countries.index[africa & (regime == 0)]))
+print(textwrap.fill(", ".join(countries.index[africa & (regime == 0)]), 79))
 
 # %%
 # Would another seed, or half of the rows, lead to the same two? ``stability`` refits to find out.

@@ -32,7 +32,7 @@ from ._tables.encoding import numeric_matrix
 from ._tables.mixed import take_rows
 from .distributions import MixtureDistribution, NestedComponents
 from .distributions._arrays import draw_places, log_beyond
-from .distributions._joined import JoinedComponents
+from .distributions._joined import joined
 from .exceptions import noted
 
 ELSEWHERE = 0.05  # largest weight of one expert where no rows were seen
@@ -379,7 +379,7 @@ class Average:
             return self.models[0].distribution(X, exposure, scaled)
         each = [model.distribution(X, exposure, scaled) for model in self.models]
         shares = [w * part.weights for w, part in zip(weights, each, strict=True)]
-        components = JoinedComponents([part.components for part in each])
+        components = joined([part.components for part in each])
         return MixtureDistribution(np.hstack(shares), components)
 
     def proba(self, X):

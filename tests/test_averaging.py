@@ -12,6 +12,7 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.settings import FEW_ROWS, Settings
 from skmoe._numerics.surroundings import Surroundings
 from skmoe._pooling.averaging import LEAST, averaging
+from skmoe.distributions import _quadrature
 from skmoe.gates import ConstantGate
 from skmoe.metrics import log_score
 
@@ -147,7 +148,10 @@ def test_where_nothing_was_seen_one_expert_has_a_twentieth(p):
     density = stats.t.pdf(targets, likelihood.df_, mean, scale)
     expected = (1 - of_one) * np.exp(alone.log_density(new, targets)) + of_one * density
     np.testing.assert_allclose(np.exp(moe.log_density(new, targets)), expected, rtol=1e-3)
-    np.testing.assert_allclose(moe.predict_dist(new).pdf(targets), expected, rtol=1e-3)
+    dist = moe.predict_dist(new)
+    np.testing.assert_allclose(dist.pdf(targets), expected, rtol=1e-3)
+    by_quadrature = _quadrature.crps(dist, targets)
+    np.testing.assert_allclose(dist.crps(targets), by_quadrature, rtol=1e-4)
     np.testing.assert_allclose(
         moe.predict(new), (1 - of_one) * alone.predict(new) + of_one * mean, rtol=1e-3
     )

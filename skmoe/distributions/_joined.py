@@ -3,6 +3,15 @@
 import numpy as np
 
 from ._components import BaseComponents
+from ._student_t import StudentTComponents
+
+
+def joined(parts):
+    """Components of several mixtures as those of one; of Student's t components, of that kind."""
+    if any(type(part) is not StudentTComponents for part in parts):
+        return JoinedComponents(parts)
+    arrays = ([getattr(part, name) for part in parts] for name in ("mean", "scale", "df"))
+    return StudentTComponents(*(np.concatenate(each, axis=1) for each in arrays))
 
 
 class JoinedComponents(BaseComponents):

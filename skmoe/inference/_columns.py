@@ -15,29 +15,19 @@ NEGLIGIBLE = 1e-6  # standard deviations that one column adds to another
 class Columns:
     """Standardised columns with an intercept, and the way back to raw units.
 
-    Their rank is full unless ``every`` column is kept.
-
     Parameters
     ----------
-    mixture : mixture
-        Knows the names of the columns of X.
-    estimator : estimator
-        Fitted; its last step sees the columns.
-    X : array-like of n_samples rows
-        Checked.
-    used : ndarray of shape (n_samples,)
+    X : ndarray of shape (n_used, n_columns)
         Rows of positive weight.
     weight : ndarray of shape (n_used,)
         Their weights.
-    shared : sequence of int, default=()
-        Columns with one coefficient for all experts.
-    every : bool, default=False
-        Whether to keep columns that depend on others.
+    kept : ndarray of bool of shape (n_columns,)
+        The columns that have coefficients; others depend on these.
+    names : list of str, default=()
+        Names of the columns, if some are not kept.
 
     Attributes
     ----------
-    kept : ndarray of bool of shape (n_columns,)
-        The columns that have coefficients.
     design : ndarray of shape (n_used, n_kept + 1)
         The last column is one.
     to_raw : ndarray of shape (n_columns + 1, n_kept + 1)
@@ -49,33 +39,11 @@ class Columns:
         Of each column that is not kept, what it is made of.
     """
 
-    def __init__(self, mixture, estimator, X, used, weight, shared=(), every=False):
-        X = columns_seen(estimator, X)[used]
-        if every:
-            self.kept = np.ones(X.shape[1], dtype=bool)
-        else:
-            self.kept = independent_columns(X, weight, shared)
+    def __init__(self, X, weight, kept, names=()):
+        self.kept = kept
         mean, scale = standardisation(X, weight)
-        self._set((X - mean) / scale, mean, scale, weight)
-        names = columns_of(estimator, column_names(mixture)).names
-        recode = self.to_raw @ self.from_raw
-        size = np.append(1.0, scale)  # of what each coefficient adds
-        self.left_out = [
-            f"{names[j]} = {_formula(recode[:, j + 1], size / scale[j], names)}"
-            for j in np.flatnonzero(~self.kept)
-        ]
-
-    @classmethod
-    def none(cls, n_samples):
-        """The intercept alone."""
-        columns = cls.__new__(cls)
-        columns.kept, columns.left_out = np.ones(0, dtype=bool), []
-        columns._set(np.empty((n_samples, 0)), np.zeros(0), np.ones(0), np.ones(n_samples))
-        return columns
-
-    def _set(self, standard, mean, scale, weight):
-        n_columns, kept = len(scale) + 1, np.append(self.kept, True)
-        design = np.column_stack([standard, np.ones(len(standard))])
+        n_columns, kept = len(scale) + 1, np.append(kept, True)
+        design = np.column_stack([(X - mean) / scale, np.ones(len(X))])
         self.design = design[:, kept]
         to_raw, from_raw = np.zeros((2, n_columns, n_columns))
         to_raw[0, :-1], to_raw[0, -1] = -mean / scale, 1.0
@@ -87,6 +55,23 @@ class Columns:
             root = np.sqrt(weight)[:, None]
             made_of[:, ~kept] = linalg.lstsq(root * self.design, root * design[:, ~kept])[0]
         self.to_raw, self.from_raw = to_raw[:, kept], made_of @ from_raw
+        recode = self.to_raw @ self.from_raw
+        size = np.append(1.0, scale)  # of what each coefficient adds
+        self.left_out = [
+            f"{names[j]} = {_formula(recode[:, j + 1], size / scale[j], names)}"
+            for j in np.flatnonzero(~self.kept)
+        ]
+
+    @classmethod
+    def seen_by(cls, mixture, estimator, X, used, weight, shared=(), every=False):
+        """Columns that the last step of a fitted estimator of a mixture sees.
+
+        ``shared`` ones have one coefficient for all experts. Unless ``every`` column is kept, those
+        that depend on others are not.
+        """
+        X = columns_seen(estimator, X)[used]
+        kept = np.ones(X.shape[1], bool) if every else independent_columns(X, weight, shared)
+        return cls(X, weight, kept, columns_of(estimator, column_names(mixture)).names)
 
 
 def _formula(coef, size, names):

@@ -63,7 +63,7 @@ class Estimates:
         self.mixture, weight = mixture, weight[used]
         gate = split_last(mixture.gate_)[1]
         every, shared = self.keeps_all_columns, mixture._shared_columns
-        self.columns = Columns(mixture, mixture.experts_[0], X, used, weight, shared, every)
+        self.columns = Columns.seen_by(mixture, mixture.experts_[0], X, used, weight, shared, every)
         self.owners = _owners(mixture)
         self.terms = [terms_of(own, rows) for own, _ in self.owners]
         y, entries = y if rows.bounds is None else rows.bounds, None
@@ -92,9 +92,10 @@ class Estimates:
             subjects = Subjects(subject[used], weight, effects)
         gate_weight = weight if subjects is None else subjects.row_weight
         if isinstance(gate, SoftmaxGate):
-            self.gate_columns = Columns(mixture, mixture.gate_, X, used, gate_weight, every=every)
+            given = mixture.gate_, X, used, gate_weight
+            self.gate_columns = Columns.seen_by(mixture, *given, every=every)
         else:
-            self.gate_columns = Columns.none(len(weight))
+            self.gate_columns = Columns(np.empty((len(weight), 0)), weight, np.ones(0, bool))
         gate_design = self.gate_columns.design
         if subjects is not None:
             gate_design = subjects.of_first_rows(gate_design)

@@ -7,11 +7,12 @@ from sklearn.utils.validation import check_array, check_consistent_length
 
 from .._data import RowMetadata, Subjects
 from .._experts.fitting import split_last
-from .._numerics.statistics import independent_columns, standardisation
+from .._numerics.statistics import independent_columns
 from .._rows.validation import check_fitted, check_known_rows
 from .._tables.mixed import as_pandas, is_table
 from ..gates import ConstantGate
 from ..likelihoods import ExpertTerms
+from ._columns import Columns
 from ._estimates import LEAST_UNDECIDED
 from ._information import MixtureLikelihood, inverse, maximise
 from ._summary import MixtureSummary
@@ -120,7 +121,7 @@ def membership_summary(
     if rows.bounds is not None and rows.bounds.entry is not None:
         components = model.components(rows.X, model.all_routes(rows.X))
         log_seen = components.logsf(rows.bounds.entry[:, None])[used]
-    likelihood, to_raw = _third_step(resp[used], Z, weight[used], log_seen)
+    likelihood, to_raw = _third_step(resp[used], Z, names, weight[used], log_seen)
     theta, value, information, converged = maximise(likelihood, np.zeros(likelihood.size))
     covariance, flat, _ = inverse(information)
     is_separated = likelihood.undecided(theta)[0].min() < LEAST_UNDECIDED
@@ -170,7 +171,7 @@ def _predictors(predictors, rows):
     return Z, names or [f"x{j}" for j in range(Z.shape[1])]
 
 
-def _third_step(resp, Z, weight, log_seen=None):
+def _third_step(resp, Z, names, weight, log_seen=None):
     """Likelihood of assignments, and what makes log-odds in raw units of its parameters."""
     # ``log_seen``: (n_units, n_experts): log-probabilities that a unit of an expert is seen at all.
     n_experts = resp.shape[1]
@@ -178,15 +179,11 @@ def _third_step(resp, Z, weight, log_seen=None):
     joint = (resp * weight[:, None]).T @ np.eye(n_experts)[assigned]
     errors = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
     log_errors = np.log(np.maximum(errors, 1e-300))[:, assigned].T
-    kept = independent_columns(Z, weight)
-    mean, scale = standardisation(Z[:, kept], weight)
-    design = np.column_stack([(Z[:, kept] - mean) / scale, np.ones(len(Z))])
-    to_raw = np.zeros((1 + Z.shape[1], design.shape[1]))
-    to_raw[0] = np.append(-mean / scale, 1.0)
-    to_raw[1 + np.flatnonzero(kept), np.arange(len(scale))] = 1 / scale
+    columns = Columns(Z, weight, independent_columns(Z, weight), names)
+    design = columns.design
     kinds, entries = [_Assignment] * n_experts, None
     if log_seen is not None:
         log_errors, entries = log_errors + log_seen, np.split(log_seen, n_experts, axis=1)
     targets = np.split(log_errors, n_experts, axis=1)
     likelihood = MixtureLikelihood(kinds, design, targets, design, weight, entries=entries)
-    return likelihood, linalg.block_diag(*[to_raw] * (n_experts - 1))
+    return likelihood, linalg.block_diag(*[columns.to_raw] * (n_experts - 1))

@@ -68,6 +68,13 @@ def label_categories(axis, places, labels):
             label.set(ha="right", va="center_baseline" if 2 * height > room else "top")
 
 
+def certainty_of(share, n_experts):
+    """From 0, where the largest of ``n_experts`` shares is as the others, to 1, where it is all."""
+    if n_experts == 1:
+        return np.ones_like(share)
+    return np.clip((share - 1 / n_experts) / (1 - 1 / n_experts), 0, 1)
+
+
 def scatter_rows(ax, x, y, resp, names):
     """Rows as marks of the expert of largest responsibility: filled where it is sure, else hollow.
 
@@ -75,9 +82,7 @@ def scatter_rows(ax, x, y, resp, names):
     """
     owner, share = resp.argmax(axis=1), resp.max(axis=1)
     n_experts = resp.shape[1]
-    certainty = np.ones_like(share)
-    if n_experts > 1:
-        certainty = np.clip((share - 1 / n_experts) / (1 - 1 / n_experts), 0, 1)
+    certainty = certainty_of(share, n_experts)
     scatters = []
     for k, (colour, marker) in enumerate(zip(colours(n_experts), cycle(MARKERS), strict=False)):
         rows = owner == k

@@ -287,6 +287,16 @@ class Axis:
             styles = [style | {"marker": "o", "markersize": 4} for style in styles]
         return styles, np.zeros(len(names))
 
+    def draw_shares(self, panel, shares, names, what):
+        """Lines of shares (n_places, n_names) over the places."""
+        lines = [
+            panel.plot(self.places + offset, of_name, linewidth=2, **style)[0]
+            for of_name, style, offset in zip(shares.T, *self.styles(names), strict=True)
+        ]
+        self.dress(panel.xaxis)
+        panel.set(ylabel=what, ylim=(-0.03, 1.03))
+        return lines
+
     def scattered(self):
         """Where rows are drawn: at their values, of categories a little beside."""
         if self.labels is None:

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from .._compat import check_matplotlib_support
 from .._reports.by_regime import groups_of
-from ._axes import colours, make_axes, scatter_rows
+from ._axes import certainty_of, colours, make_axes, scatter_rows
 from ._columns import Axis, Columns, given_responsibilities, unwrap
 
 MOST_PANELS = 4  # where features are not named
@@ -173,7 +173,7 @@ class GateDisplay:
         for panel, axes, proba in zip(panels, self.panels, self.proba, strict=True):
             lines, mesh, scatters = [], None, []
             if len(axes) == 1:
-                lines = self._draw_curves(panel, axes[0], proba)
+                lines = axes[0].draw_shares(panel, proba, self.names, "gate probability")
             else:
                 mesh, scatters = self._draw_regions(panel, axes, proba)
             self.lines_.append(lines)
@@ -194,23 +194,10 @@ class GateDisplay:
         elif handles:
             self.ax_.legend(handles=handles)
 
-    def _draw_curves(self, panel, axis, proba):
-        styles, offsets = axis.styles(self.names)
-        lines = [
-            panel.plot(axis.places + offset, proba[:, k], linewidth=2, **style)[0]
-            for k, (style, offset) in enumerate(zip(styles, offsets, strict=True))
-        ]
-        axis.dress(panel.xaxis)
-        panel.set(ylabel="gate probability", ylim=(-0.03, 1.03))
-        return lines
-
     def _draw_regions(self, panel, axes, proba):
         across, up = axes
         owner, n_experts = proba.argmax(axis=2), len(self.names)
-        certainty = np.ones(owner.shape)
-        if n_experts > 1:
-            certainty = np.clip((proba.max(axis=2) - 1 / n_experts) / (1 - 1 / n_experts), 0, 1)
-        strength = (0.1 + 0.45 * certainty)[:, :, None]
+        strength = 0.1 + 0.45 * certainty_of(proba.max(axis=2), n_experts)[:, :, None]
         mesh = panel.pcolormesh(
             across.places,
             up.places,

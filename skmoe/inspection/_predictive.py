@@ -192,7 +192,6 @@ class PredictiveDisplay:
             Itself.
         """
         (ax,) = make_axes(self, ax)
-        self.axis.dress(ax.xaxis)
         if self.proba is not None:
             self._draw_classes(ax)
         else:
@@ -201,17 +200,13 @@ class PredictiveDisplay:
 
     def _draw_classes(self, ax):
         names = [str(label) for label in self.classes]
-        styles, offsets = self.axis.styles(names)
-        self.lines_ = [
-            ax.plot(self.points + offset, self.proba[:, c], linewidth=2, **style)[0]
-            for c, (style, offset) in enumerate(zip(styles, offsets, strict=True))
-        ]
-        ax.set(ylabel="class probability", ylim=(-0.03, 1.03))
+        self.lines_ = self.axis.draw_shares(ax, self.proba, names, "class probability")
         ax.legend(handlelength=3.5)
 
     def _draw_fan(self, ax):
         from matplotlib.collections import PolyCollection
 
+        self.axis.dress(ax.xaxis)
         greys = np.linspace(DARKEST, PALEST, len(self.levels)) if len(self.levels) > 1 else [0.7]
         self.fans_ = []
         pairs = list(zip(self.levels, self.regions, greys, strict=True))

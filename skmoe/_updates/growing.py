@@ -20,6 +20,7 @@ from .._routing import keep_best
 from .._tables.mixed import describe_columns, is_table, stack_rows
 from ..exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate, TreeGate
+from ..gates._base import shares
 
 REFITS = 5  # M-steps of a new expert, each with working weights or targets of the last
 GENERATED_ROWS = 2000  # that stand for all old rows, where the gate can generate them
@@ -151,10 +152,7 @@ def remove_expert(model, k, load):
     last = shallow_copy(last)
     last.reorder(keep)
     gate = join_last(model.gate, last.simplified())
-    remaining = load[keep]
-    total = remaining.sum()  # 0 where the one that is gone had it all
-    load = remaining / total if total > 0 else np.full(len(keep), 1 / len(keep))
-    return Update(_without(model, keep, gate), load)
+    return Update(_without(model, keep, gate), shares(load[keep]))
 
 
 def remove_and_retrain(model, k, rows, gate, splitting, settings):

@@ -508,7 +508,6 @@ class RandomEffects(BaseLikelihood):
     covariance: Literal["full", "diag"]
     can_be_pooled: bool
     can_be_stacked: bool
-    df_: Any
     effect_names_: Any
     effect_numbers_: Any
     has_scale_free_mean: bool
@@ -578,7 +577,6 @@ class Gaussian(BaseLikelihood):
     scale: Any
     covariance: Literal["diag", "full"]
     can_be_stacked: bool
-    df_: Any
     has_scale_free_mean: bool
     learned_logs: tuple[str, ...]
     def __init__(
@@ -669,7 +667,6 @@ class Laplace(BaseLikelihood):
     floor_: float
     can_be_pooled: bool
     can_be_stacked: bool
-    df_: Any
     first_steps: int
     has_scale_free_mean: bool
     has_sums: bool
@@ -715,7 +712,6 @@ class LogNormal(BaseLikelihood):
     can_be_pooled: bool
     can_be_stacked: bool
     changes_target: bool
-    df_: Any
     has_scale_free_mean: bool
     has_sums: bool
     learned_logs: tuple[str, ...]
@@ -770,7 +766,6 @@ class SkewNormal(BaseLikelihood):
     floor_: float
     can_be_pooled: bool
     can_be_stacked: bool
-    df_: Any
     has_scale_free_mean: bool
     has_sums: bool
     is_reweighted: bool

@@ -133,6 +133,9 @@ class Gaussian(CensoredErrors, ScaledErrors):
     def _learn(self, residuals, weights, penalty, pooled_rows):
         self.update_from_sums(*self._sum(residuals, weights), penalty, pooled_rows)
 
+    def _learn_sums(self, mass, squares, penalty, pooled_rows):
+        self.update_from_sums(mass, squares, penalty, pooled_rows)
+
     def update_from_sums(self, mass, squares, penalty=0.0, pooled_rows=0.0):
         """Re-estimate the standard deviations from sums over the rows.
 
@@ -150,9 +153,6 @@ class Gaussian(CensoredErrors, ScaledErrors):
         self._mass, self._squares = mass, squares
         self._pooled_rows = pooled_rows
         self._refresh(penalty)
-
-    def _learn_sums(self, mass, squares, penalty, pooled_rows):
-        self.update_from_sums(mass, squares, penalty, pooled_rows)
 
     @property
     def independent_outputs(self):
@@ -179,7 +179,7 @@ class Gaussian(CensoredErrors, ScaledErrors):
         if self._is_full:
             penalty = diagonal(np.broadcast_to(penalty, squares.shape[:2]))
         squares = squares + penalty
-        if isinstance(self.scale, str) and self.scale == "shared":
+        if self._is_shared:
             squares = np.broadcast_to(squares.sum(axis=0), squares.shape)
             mass = np.full_like(mass, mass.sum())
         if self._is_full:

@@ -66,10 +66,6 @@ class LogNormal(CensoredErrors, ScaledErrors):
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         super().update(self.expert_target(y), prediction, weights, penalty, pooled_rows)
 
-    def _learn(self, residuals, weights, penalty, pooled_rows):
-        squares = np.einsum("nk,nk...->k...", weights, residuals**2)
-        self._set_scale(weights.sum(axis=0), squares + penalty, pooled_rows)
-
     def log_density(self, y, prediction, experts=None):
         scale = self.scale_ if experts is None else self.scale_[experts]
         log_y = self.expert_target(y)[:, None]

@@ -18,12 +18,11 @@ MOST_OF_BULK = 2.0  # variances of the rows that are no outliers: what the floor
 class ScaledErrors(BaseLikelihood):
     """Errors around the predictions with a scale for each expert.
 
-    A subclass says how residuals make scales, ``_learn``, and what the distribution
-    around a prediction is, ``_around``.
+    A subclass says what the distribution around a prediction is, ``_around``, and how residuals
+    make scales, ``_learn``, if not by their mean square.
     """
 
     per_expert = learned_logs = ("scale_",)
-    df_ = None  # degrees of freedom, where tails are heavy
 
     def start(self, y, weight, n_experts):
         bulk = variance_of(y, without_outliers(y, weight))
@@ -59,9 +58,10 @@ class ScaledErrors(BaseLikelihood):
         """``row_scale`` with as many axes as the predictions have."""
         return row_scale.reshape(row_scale.shape + (1,) * (prediction.ndim - row_scale.ndim))
 
-    @abstractmethod
     def _learn(self, residuals, weights, penalty, pooled_rows):
         """``update`` from the residuals (n, K) or (n, K, n_outputs)."""
+        squares = np.einsum("nk,nk...->k...", weights, residuals**2)
+        self._set_scale(weights.sum(axis=0), squares + penalty, pooled_rows)
 
     def _set_scale(self, mass, squares, pooled_rows):
         """Scales from weights (K,) and weighted sums of squares (K,) or (K, n_outputs)."""
@@ -153,14 +153,10 @@ class RobustErrors(ScaledErrors):
     def _learn(self, residuals, weights, penalty, pooled_rows):
         squares, steps = residuals**2, 1
         if self.scale_ is None:
-            self._begin(squares, weights, pooled_rows)
+            super()._learn(residuals, weights, 0.0, pooled_rows)
             steps = self.first_steps
         for _ in range(steps):
             self._improve(squares, weights, penalty, pooled_rows)
-
-    def _begin(self, squares, weights, pooled_rows):
-        sums = np.einsum("nk,nk...->k...", weights, squares)
-        self._set_scale(weights.sum(axis=0), sums, pooled_rows)
 
     @abstractmethod
     def _improve(self, squares, weights, penalty, pooled_rows):

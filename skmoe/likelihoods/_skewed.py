@@ -44,8 +44,7 @@ class _SkewedErrors(ScaledErrors):
         n_experts = residuals.shape[1]
         self._shift = np.zeros(n_experts)
         if self.scale_ is None:
-            sums = np.einsum("nk,nk->k", weights, residuals**2)
-            self._set_scale(weights.sum(axis=0), sums, pooled_rows)
+            super()._learn(residuals, weights, 0.0, pooled_rows)
         penalty = np.broadcast_to(penalty, n_experts)
         better = [
             self._better(k, residuals[:, k], weights[:, k], penalty[k]) for k in range(n_experts)

@@ -360,11 +360,12 @@ def _evidence(mixtures, candidates):
 
 def _information(fits, candidates, X, y, rows):
     given = _scored_with(rows)
-    terms = [_likelihood_terms(mixture, X, y, rows) for mixture, _ in fits]
+    terms = zip(*(_likelihood_terms(mixture, X, y, rows) for mixture, _ in fits), strict=True)
+    log_likelihood, _, n_parameters, _ = map(np.array, terms)
     return {
         "n_experts": np.array(candidates),
-        "log_likelihood": np.array([log_likelihood for log_likelihood, *_ in terms]),
-        "n_parameters": np.array([n_parameters for _, _, n_parameters, _ in terms]),
+        "log_likelihood": log_likelihood,
+        "n_parameters": n_parameters,
         "aic": np.array([mixture.aic(X, y, **given) for mixture, _ in fits]),
         "bic": np.array([mixture.bic(X, y, **given) for mixture, _ in fits]),
         "icl": np.array([mixture.icl(X, y, **given) for mixture, _ in fits]),

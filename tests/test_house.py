@@ -16,13 +16,13 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; one that rises is worth a sentence in the commit.
 IN_ALL = {
-    "lines of code": 28_020,
+    "lines of code": 27_945,
     "lines of docstrings": 13_910,
-    "classes": 364,
+    "classes": 362,
     "classes of problems": 6,  # ways to train by EM
     "classes of trainers": 4,
-    "types of gates and likelihoods asked for": 16,  # where they are neither written nor analysed
-    "private methods called in another file": 24,
+    "types of gates and likelihoods asked for": 15,  # where they are neither written nor analysed
+    "private methods called in another file": 22,
     "hasattr and getattr": 29,
 }
 EACH = {

@@ -1,7 +1,7 @@
 """Likelihoods: how probable a target is, given the prediction of an expert.
 
 A likelihood owns the scales of the experts. :class:`BaseLikelihood` says what it promises, and
-:class:`PredictorTerms` what its standard errors need; the user guide writes one from scratch.
+:class:`PredictorTerms` what its standard errors need.
 """
 
 from ._base import BaseLikelihood

@@ -374,18 +374,19 @@ class Average:
 
     def distribution(self, X, exposure=None, scaled=True):
         """Predictive distribution of each row, of the experts of all models that have weight."""
+        first = self.models[0].distribution(X, exposure, scaled)  # it refuses rows of no use
         weights = self.weights(X)
         if not weights[1].any():
-            return self.models[0].distribution(X, exposure, scaled)
-        each = [model.distribution(X, exposure, scaled) for model in self.models]
+            return first
+        each = [first, self.models[1].distribution(X, exposure, scaled)]
         shares = [w * part.weights for w, part in zip(weights, each, strict=True)]
         components = joined([part.components for part in each])
         return MixtureDistribution(np.hstack(shares), components)
 
     def proba(self, X):
         """Class probabilities (n, n_classes)."""
-        of_models = zip(self.weights(X), self.models, strict=True)
-        return sum(weight * model.proba(X) for weight, model in of_models)
+        each = [model.proba(X) for model in self.models]
+        return sum(w * of_model for w, of_model in zip(self.weights(X), each, strict=True))
 
     def log_density(self, rows):
         """Log-density (n,) of rows, or of subjects where these are given."""
@@ -393,12 +394,12 @@ class Average:
         if bounds is not None and bounds.entry is not None:  # of the average, not of each model
             log_seen = log_beyond(self.distribution(rows.X), bounds.entry[:, None])
             rows = replace(rows, bounds=replace(bounds, entry=None))
+        each = [model.log_density(rows) for model in self.models]
         weights = 1 - self.weight, self.weight  # of subjects
         if rows.subject is None:
-            weights = [each[:, 0] for each in self.weights(rows.X)]
+            weights = [of_model[:, 0] for of_model in self.weights(rows.X)]
         with np.errstate(divide="ignore"):  # of no weight
-            logs = [np.log(each) for each in weights]
-        logs = [a + model.log_density(rows) for a, model in zip(logs, self.models, strict=True)]
+            logs = [np.log(w) + of_model for w, of_model in zip(weights, each, strict=True)]
         return np.logaddexp.reduce(logs) - log_seen
 
 

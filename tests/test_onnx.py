@@ -223,13 +223,20 @@ def test_smooth_regressors(n_outputs, rows):
     check_regressor(moe.fit(X, y), X, QUANTILES if n_outputs == 1 else None)
 
 
-def test_scales_that_a_process_widens(rows):
+@pytest.mark.parametrize("of_kinds", [False, True])
+def test_scales_that_a_process_widens(rows, of_kinds):
     X, y = rows
+    if of_kinds:
+        kind = np.arange(len(y)) % 5
+        X, y = np.column_stack([X, kind]), y + np.array([0.0, 9.0, -5.0, 7.0, -9.0])[kind]
     process = make_pipeline(StandardScaler(), SmoothRegressor())
     experts = [("process", process), ("line", Ridge())]
     moe = MixtureOfExpertsRegressor(experts, training="stack", cv=2, **QUICK).fit(X, y)
-    assert process_inside(moe.experts_[0])[0].widening(2 * X).max() > 2
+    process, _ = process_inside(moe.experts_[0])
+    assert process.widening(2 * X).max() > 2
+    assert len(process.indicators_[0]) == 5 * of_kinds
     check_regressor(moe, 2 * X, QUANTILES)
+    check_regressor(moe, X, QUANTILES)
 
 
 def test_clones_of_a_table_with_scales_by_row(table):

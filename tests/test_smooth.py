@@ -24,6 +24,7 @@ def waves(n, noise=0.1, seed=0):
 def known_kernel(monkeypatch):
     def learn(self, *rows):
         self.noise_, self.length_scales_ = KERNEL[0], KERNEL[1:]
+        self.indicators_ = smooth.NO_INDICATORS
 
     monkeypatch.setattr(SmoothRegressor, "_learn_kernel", learn)
 
@@ -137,6 +138,38 @@ def test_columns_have_length_scales_by_what_they_do_and_noise_is_recovered():
     assert np.sqrt(model.noise_ * square / 500) == pytest.approx(0.2, rel=0.15)
     new, _, expected = waves(200, seed=1)
     assert np.sqrt(np.mean((model.predict(new) - expected) ** 2)) < 0.15
+
+
+EFFECTS = np.array([0.0, 3.0, -1.0, 2.0, -2.0, 1.0])
+
+
+def kinds(n_rows, effects, seed=0):
+    """Numbers of two kinds with their effects, a wave in a third column, and noise."""
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(0, len(effects), (n_rows, 2))
+    X = np.column_stack([kind, rng.normal(size=n_rows)])
+    mean = effects[kind].sum(axis=1) + np.sin(X[:, 2])
+    return X, mean + 0.1 * rng.normal(size=n_rows), mean
+
+
+def test_columns_of_few_values_have_indicators_where_values_are_kinds(monkeypatch):
+    X, y, _ = kinds(150, EFFECTS)
+    new, _, expected = kinds(200, EFFECTS, seed=1)
+    with_them = SmoothRegressor(0).fit(X, y)
+    columns, values = with_them.indicators_
+    np.testing.assert_array_equal(columns, np.repeat([0, 1], 6))
+    np.testing.assert_array_equal(values, np.tile(np.arange(6), 2))
+    monkeypatch.setattr(smooth, "MOST_VALUES", 5)
+    without = SmoothRegressor(0).fit(X, y)
+    assert not len(without.indicators_[0])
+    error, error_without = (np.mean((m.predict(new) - expected) ** 2) for m in (with_them, without))
+    assert error < 0.7 * error_without
+
+
+@pytest.mark.parametrize("effects", [np.zeros(8), np.arange(8.0), np.sin(np.arange(8) / 3)])
+def test_columns_of_few_values_have_none_where_these_are_numbers(effects):
+    X, y, _ = kinds(300, effects)
+    assert not len(SmoothRegressor(0).fit(X, y).indicators_[0])
 
 
 def test_of_many_rows_more_teach_the_kernel(monkeypatch):

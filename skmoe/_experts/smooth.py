@@ -5,8 +5,10 @@ The kernel is Matérn's with smoothness 5/2,
 .. math:: k(x, x') = (1 + s + s^2/3) e^{-s}, \quad s^2 = 5 \sum_j (x_j - x'_j)^2 / l_j^2
 
 and its length scales :math:`l` and the noise maximise the marginal likelihood of a sample of the
-rows, in which the variance of the process has its best value [1]_. The mean is that of all rows;
-of many, it is a combination of kernels around some rows (the subset of regressors of [2]_).
+rows, in which the variance of the process has its best value [1]_. Columns of few values may be
+numbers of kinds, or have steps: beside them stand indicators of these values, where the marginal
+likelihood gains more than Schwarz's criterion asks of so many parameters. The mean is that of all
+rows; of many, it is a combination of kernels around some rows (the subset of regressors of [2]_).
 
 References
 ----------
@@ -31,12 +33,15 @@ LAST_SAMPLE = 1_000  # all rows, but no more than these
 LAST_STEPS = 3  # on them, from where the first ended: with ten, some kernels are overfitted
 EXACT_ROWS = 3_000  # with more, kernels stand around CENTRES rows
 CENTRES = 2_000
-ROWS_PER_SCALE = 10  # or more: the kernel of all rows is that of each fold
+ROWS_PER_SCALE = 10  # or more: the kernel of all rows is that of each fold, indicators are tried
+MOST_VALUES = 20  # of a column, for each of which there may be an indicator
+SAME = 1e-5  # a value of a standardised column is one of these if it is as close
 BLOCK = 1_000  # rows whose kernels are in memory at once
 SEEN_ROWS = 500  # from which it is told how far a row is from those of fit
 UNSURE = 0.9  # scales are wider where the process is less sure than at this share of the rows
-NOISE = (-14.0, 8.0)  # logarithm of the variance of the noise, in those of the process
+NOISE = (-14.0, 8.0)  # logarithm of its variance, in those of the process and units of the weights
 TINY = 1e-12
+NO_INDICATORS = np.empty(0, dtype=int), np.empty(0)
 
 
 class SmoothRegressor(RegressorMixin, BaseEstimator):
@@ -51,8 +56,10 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
 
     Attributes
     ----------
-    length_scales_ : ndarray of shape (n_features,)
-        One for each column.
+    length_scales_ : ndarray of shape (n_features + n_indicators,)
+        One for each column and indicator.
+    indicators_ : tuple of ndarray of shape (n_indicators,)
+        Numbers of columns, and the value that is told of each.
     noise_ : float
         Variance of the noise, in those of the process.
     """
@@ -78,7 +85,7 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         target = ((y - self.level_) / self.unit_).reshape(len(y), -1)
         if not self._in_fold:
             self._learn_kernel(X, target, weight, order)
-        Z = X / self.length_scales_
+        Z = self._scaled(X)
         if len(y) <= EXACT_ROWS:
             self.centres_, gram = Z, matern(Z, Z)[0]
             gram.flat[:: len(gram) + 1] += self.noise_ / weight
@@ -101,10 +108,10 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
     def predict(self, X):
         """Means."""
         check_is_fitted(self)
-        Z = np.asarray(X, dtype=np.float64) / self.length_scales_
-        found = np.empty((len(Z), *self.coef_.shape[1:]))
-        for rows in gen_batches(len(Z), BLOCK):
-            found[rows] = matern(Z[rows], self.centres_)[0] @ self.coef_
+        X = np.asarray(X, dtype=np.float64)
+        found = np.empty((len(X), *self.coef_.shape[1:]))
+        for rows in gen_batches(len(X), BLOCK):
+            found[rows] = matern(self._scaled(X[rows]), self.centres_)[0] @ self.coef_
         return self.level_ + self.unit_ * found
 
     def widening(self, X):
@@ -112,10 +119,10 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
 
         The latter is what nine tenths of the rows of ``fit``, without their copies, do not exceed.
         """
-        Z = np.asarray(X, dtype=np.float64) / self.length_scales_
-        variance = np.empty((len(Z), 1))
-        for rows in gen_batches(len(Z), BLOCK):
-            known = matern(Z[rows], self.seen_)[0] @ self.whitening_.T
+        X = np.asarray(X, dtype=np.float64)
+        variance = np.empty((len(X), 1))
+        for rows in gen_batches(len(X), BLOCK):
+            known = matern(self._scaled(X[rows]), self.seen_)[0] @ self.whitening_.T
             variance[rows, 0] = self.prior_ - np.einsum("ij,ij->i", known, known)
         return np.sqrt(np.maximum(variance / self.left_out_, 1.0))
 
@@ -135,18 +142,35 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
             left_out, UNSURE, weights=weight, method="inverted_cdf"
         )
 
+    def _scaled(self, X):
+        """Columns and indicators, in length scales."""
+        return with_indicators(X, *self.indicators_) / self.length_scales_
+
     def _learn_kernel(self, X, target, weight, order):
-        unit = weight.mean()  # in which the noise has its start and bounds
-        theta = np.append(-2.0, np.full(X.shape[1], middle_scale(X)))
-        bounds = [NOISE, *[(-4.0, 8.0)] * X.shape[1]]
-        for size, steps in ((FIRST_SAMPLE, 100), (LAST_SAMPLE, LAST_STEPS)):
-            rows = order[:size]
-            given = X[rows], target[rows], weight[rows] / unit
-            theta = minimize(
-                negative_evidence, theta, given, jac=True, method="L-BFGS-B", bounds=bounds,
-                options={"maxiter": steps, "ftol": 1e-5},
-            ).x  # fmt: skip
-        self.noise_, self.length_scales_ = unit * np.exp(theta[0]), np.exp(theta[1:])
+        unit, rows = weight.mean(), order[:LAST_SAMPLE]
+        X, target, weight = X[rows], target[rows], weight[rows] / unit
+
+        def learned(columns):
+            theta = np.append(-2.0, np.full(columns.shape[1], middle_scale(columns)))
+            bounds = [NOISE, *[(-4.0, 8.0)] * columns.shape[1]]
+            for size, steps in ((FIRST_SAMPLE, 100), (LAST_SAMPLE, LAST_STEPS)):
+                given = columns[:size], target[:size], weight[:size]
+                found = minimize(
+                    negative_evidence, theta, given, jac=True, method="L-BFGS-B", bounds=bounds,
+                    options={"maxiter": steps, "ftol": 1e-5},
+                )  # fmt: skip
+                theta = found.x
+            return found
+
+        found, self.indicators_, n = learned(X), NO_INDICATORS, len(X)
+        indicators = few_values(X)
+        more = with_indicators(X, *indicators)
+        n_indicators, n_scales = len(indicators[0]), more.shape[1]
+        if n_indicators > 0 and n >= ROWS_PER_SCALE * n_scales:
+            other = learned(more)
+            if n * (found.fun - other.fun) > 0.5 * np.log(n) * n_indicators:
+                found, self.indicators_ = other, indicators
+        self.noise_, self.length_scales_ = unit * np.exp(found.x[0]), np.exp(found.x[1:])
 
 
 def process_inside(estimator, X=None):
@@ -154,6 +178,19 @@ def process_inside(estimator, X=None):
     while estimator is not None and not isinstance(estimator, SmoothRegressor):
         estimator, X = step_inside(estimator, X)
     return estimator, X
+
+
+def few_values(X):
+    """Columns that have three values to MOST_VALUES, and each of these: two arrays (m,)."""
+    values = [np.unique(column) for column in X.T]
+    sizes = [len(each) if 2 < len(each) <= MOST_VALUES else 0 for each in values]
+    kept = [each[:size] for each, size in zip(values, sizes, strict=True)]
+    return np.repeat(np.arange(len(sizes)), sizes), np.concatenate(kept)
+
+
+def with_indicators(X, columns, values):
+    """X, and for each of these columns whether it has the value."""
+    return np.hstack([X, np.abs(X[:, columns] - values) < SAME])
 
 
 def middle_scale(X):

@@ -2,12 +2,18 @@
 
 import numpy as np
 
+from .._experts.smooth import SAME
 from .._model import ELSEWHERE
 
 
 def kernel(exact, model, columns, centres):
     """Kernels (n, m) of a Gaussian process around its centres."""
-    Z = exact("Div", exact.number(columns), model.length_scales_)
+    columns, (places, values) = exact.number(columns), model.indicators_
+    if len(places):
+        off = exact("Abs", exact("Sub", exact("Gather", columns, places, axis=1), values))
+        has_value = exact.number(exact("Less", off, np.array(SAME)))
+        columns = exact("Concat", columns, has_value, axis=1)
+    Z = exact("Div", columns, model.length_scales_)
     square = _squared_distances(exact, Z, centres)
     s = exact("Sqrt", exact("Mul", square, np.array(5.0)))
     slope = exact("Add", exact("Add", s, np.array(1.0)), exact("Mul", square, np.array(5 / 3)))

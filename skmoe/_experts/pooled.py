@@ -420,14 +420,18 @@ class PooledExperts(Pooled, LeastSquaresExperts):
     def divergence(self):
         return sum(c.divergence + p.divergence for c, p in self.posteriors)
 
-    def expected_log_density(self):
-        """Expected log-density of each row of the standardised target, (n, K)."""
-        log_density = np.zeros((len(self.design), self.n_experts))
+    def squared_errors(self):
+        """Expected squared errors in units of the error variances, summed over outputs, (n, K)."""
+        total = np.zeros((len(self.design), self.n_experts))
         for m, (coefficients, precisions) in enumerate(self.posteriors):
             squares = (self.targets[:, [m]] - self.design @ coefficients.mean.T) ** 2
             squares += quadratic_forms(self.design, coefficients.cov, self.levels) + self.floor[m]
-            log_density += precisions.log_mean - np.log(2 * np.pi) - precisions.mean * squares
-        return 0.5 * log_density
+            total += precisions.mean * squares
+        return total
+
+    def expected_log_density(self):
+        """Expected log-density of each row of the standardised target, (n, K)."""
+        return self.log_density_if_wider(1.0)
 
     has_scales = can_be_wider = True
     # Large slopes of columns that are nearly dependent, and small errors, are another optimum.
@@ -435,10 +439,8 @@ class PooledExperts(Pooled, LeastSquaresExperts):
 
     def log_density_if_wider(self, factor):
         """``expected_log_density`` if errors were so many times as large."""
-        constant = sum(p.log_mean for _, p in self.posteriors)
-        constant = 0.5 * (constant - len(self.posteriors) * np.log(2 * np.pi))
-        inner = self.expected_log_density() - constant
-        return constant - len(self.posteriors) * np.log(factor) + inner / factor**2
+        constant = sum(p.log_mean - np.log(2 * np.pi * factor**2) for _, p in self.posteriors)
+        return 0.5 * (constant - self.squared_errors() / factor**2)
 
     def slope_sums(self, resp):
         """Sums for the slopes in units of the error variances; see ``Pooled``."""

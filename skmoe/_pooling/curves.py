@@ -1,5 +1,8 @@
 """One curve in place of several lines: a regression on spline columns, by the same evidence.
 
+A line of the target's logarithm, with errors of one size there, is a curve as well, and its errors
+are skewed and grow with the mean.
+
 Lines between which the gate goes by one column imitate a curve of that column, or a line with a
 bend. Both are one regression function, without steps: cubic splines of the column, or linear ones
 with knots where the gate goes from one regime to the next, beside all other columns as they are.
@@ -15,6 +18,7 @@ from scipy import special
 from sklearn.preprocessing import SplineTransformer
 
 from .parts import pooled_parts
+from .rivals import CLOSE
 
 N_KNOTS = 5
 FEWEST_VALUES = 10  # of a column that a target can be a curve of
@@ -52,25 +56,50 @@ def best_curve(search, problem, regime):
     knots = np.unique([column.min(), *borders, column.max()])[:, None]
     has_tails = len(regime) > proba.shape[1]
     block = None if experts.columns.block is None else np.delete(experts.columns.block, j)
-    evidence = [
-        _evidence(search, others, spline.fit_transform(column), block, has_tails)
-        for spline in (SplineTransformer(N_KNOTS), SplineTransformer(degree=1, knots=knots))
-    ]
+    splines = SplineTransformer(N_KNOTS), SplineTransformer(degree=1, knots=knots)
+    designs = [np.hstack([others, spline.fit_transform(column)]) for spline in splines]
+    evidence = [_evidence(search, trainer.data, each, block, has_tails) for each in designs]
     nats = special.logsumexp(evidence) - np.log(2 * bends.sum())
     nats -= search.n_rows * problem.evidence
     return Curve(trainer.name_of_column(j), float(nats))
 
 
-def _evidence(search, others, bases, block, has_tails):
-    """Log-evidence of one regime on these columns and bases of splines, over all rows."""
+def line_of_logarithm(search, problem, regime):
+    """That one line of ``log(y)`` is ahead of a mixture of regimes, a sentence; a list.
+
+    Empty where the target is not positive, or has several outputs.
+    """
+    data, experts = problem.data, problem.experts
+    if not experts.can_be_wider or data.y.ndim > 1 or data.y.min() <= 0:
+        return []
+    has_tails = len(regime) > regime.max() + 1
+    logarithm = replace(data, y=np.log(data.y))
+    nats = _evidence(search, logarithm, experts.design[:, :-1], experts.columns.block, has_tails)
+    nats -= data.weight @ logarithm.y + search.n_rows * problem.evidence
+    if nats <= CLOSE:
+        return []
+    return [
+        f"The {regime.max() + 1} regimes may be one line of the target's logarithm: by "
+        f"log-evidence over all rows, it is {nats:.1f} nats ahead. Compare "
+        "likelihood='log_normal'."
+    ]
+
+
+def _evidence(search, data, design, block, has_tails):
+    """Log-evidence of one regime on these columns and rows, over all rows.
+
+    Columns of the design behind those of ``block`` are no levels.
+    """
     trainer = copy.copy(search.trainer)
-    data, design = replace(trainer.data, units=None), np.hstack([others, bases])
+    trainer.data = data = replace(data, units=None)
+    if block is not None:
+        block = np.pad(block, (0, design.shape[1] - len(block)))
     trainer.experts, _ = pooled_parts(
         trainer.parts,
         trainer.source,
         design,
         data,
         lambda each: each.start(data.y, data.weight, 1),
-        None if block is None else np.append(block, np.zeros(bases.shape[1], dtype=int)),
+        block,
     )
     return search.n_rows * type(search)(trainer).of_one_regime(has_tails).evidence

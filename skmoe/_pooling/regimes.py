@@ -15,12 +15,13 @@ import numpy as np
 from .._em.problem import shallow_copy
 from .._em.progress import count
 from .._experts.pooled_steps import loss_of_quadratics
-from .curves import best_curve
+from .curves import best_curve, line_of_logarithm
 from .ordered import is_ordered, values_of
 from .overdispersed import overdispersed_evidence
 from .problem import PooledProblem
 from .regime_gate import RegimeGate
 from .rivals import CLOSE, MANY, close_numbers
+from .uneven import uneven_line
 
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
@@ -46,7 +47,8 @@ class Regimes:
     curve : Curve, default=None
         That was tried in place of several regimes.
     rivals : list of str, default=()
-        Notes on other partitions into as many regimes, and on other optima.
+        Notes on one line of the logarithm, on other partitions into as many regimes, and on other
+        optima.
     """
 
     def __init__(self, regime, kind, support, n_values=None, curve=None, rivals=()):
@@ -131,15 +133,18 @@ class RegimeSearch:
         ]
         if n_experts > 1 and rows.min() < FEWEST_ROWS:
             chosen, kind = self._tied(best, to_try.pop(), -np.inf)
-        to_beat, family = n_rows * chosen.evidence - MARGIN, self.trainer.parts.likelihood.family
+        to_beat = n_rows * chosen.evidence - MARGIN
         for regime in to_try:
             tied, kind_of_tied = self._tied(best, regime, to_beat)
             n_regimes, value = tied.experts.ties.n_regimes, n_rows * tied.evidence
-            if value <= support.get(n_regimes, -np.inf):
+            plain = support.get(n_regimes, -np.inf)
+            if n_regimes == 1 and value < max(to_beat, plain):
+                other, tied, kind_of_tied = self._one_line(best, tied, kind_of_tied)
+                value = max(value, other)
+            if value <= plain:
                 continue  # so many experts do without ties
-            other = overdispersed_evidence(best, family) if n_regimes == 1 else -np.inf
-            support[n_regimes] = max(value, other) + MARGIN
-            if max(value, other) >= to_beat:
+            support[n_regimes] = value + MARGIN
+            if value >= to_beat:
                 chosen, kind = tied, kind_of_tied
                 break
         ties, n_experts = chosen.experts.ties, chosen.experts.n_experts
@@ -151,9 +156,24 @@ class RegimeSearch:
         n_values = None if values is None else len(values)
         curve = best_curve(self, chosen, regime) if regime.max() > 0 else None
         support, rivals = dict(sorted(support.items())), self.trainer.rivals.notes(chosen)
+        if regime.max() > 0:
+            rivals += line_of_logarithm(self, chosen, regime)
         if regime.max() > 0 or best.experts.n_experts >= MANY:
             rivals += self.trainer.optima(best)
         return chosen, Regimes(regime, kind, support, n_values, curve, rivals)
+
+    def _one_line(self, best, tied, kind):
+        """Log-evidence of one line whose errors are of another kind, less ``MARGIN`` where it is
+        to be ahead; the better mixture of ties, and the kind of these.
+        """
+        if not best.experts.can_be_wider:
+            return overdispersed_evidence(best, self.trainer.parts.likelihood.family), tied, kind
+        evidence, resp = uneven_line(self.trainer.one_line())
+        if evidence < self.n_rows * best.evidence:
+            return evidence - MARGIN, tied, kind
+        anew = self._new(SPREAD, np.zeros(resp.shape[1], dtype=int)).start(resp)
+        tied = max(tied, self._converged(anew, -np.inf), key=lambda each: each.evidence)
+        return evidence - MARGIN, tied, SPREAD
 
     def of_one_regime(self, has_tails):
         """The mixture that is one regression function, of one expert or of two of unlike scales."""

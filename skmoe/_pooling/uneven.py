@@ -1,0 +1,72 @@
+r"""One regression whose errors are larger in some rows than in others, against a mixture of lines.
+
+A softmax gate leads from narrow errors to wide ones along the columns, and errors that are wide at
+both ends of a column look like lines that cross. Here the variance of the errors is a function of
+its own, ``log s^2 = c + f(x)`` [1]_: linear in all columns, or a square or a spline of one. It is
+learned by a regression of the squared errors of one line with a Gamma likelihood, whose maximum is
+that of normal errors [2]_. Where its evidence, by BIC, is as high as that of the mixture, there is
+one regime.
+
+References
+----------
+.. [1] A. C. Harvey, "Estimating regression models with multiplicative heteroscedasticity",
+   Econometrica 44 (1976) 461-465.
+.. [2] G. K. Smyth, "Generalized linear models with varying dispersion", Journal of the Royal
+   Statistical Society B 51 (1989) 47-60.
+"""
+
+import warnings
+
+import numpy as np
+from scipy import special
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import GammaRegressor
+from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
+from sklearn.tree import DecisionTreeRegressor
+
+SMALLEST = 1e-3  # squared error, in units of their mean: as rounding has it
+PENALTY = 1e-3  # of the regression, per row
+LEVELS = 3  # of spread: wide errors at both ends of a column, and narrow ones between
+FAR = 4.0  # standard deviations of a column, beyond which it does not change the spread
+FEWEST_VALUES = 4  # of a column that a spread can be a curve of
+
+
+def uneven_line(one):
+    """One line whose errors have an uneven spread, in place of several.
+
+    ``one`` is the mixture of one expert; its outputs have one such function. Returns the
+    log-evidence over all rows, by BIC, where each of the functions has the same prior probability;
+    and as responsibilities (n_samples, 3) the rows of three levels of the likeliest function.
+    """
+    weight, n_rows = one.weight, one.weight.sum()
+    X = np.clip(one.experts.design[:, :-1], -FAR, FAR)
+    squares = one.experts.squared_errors().ravel()
+    squares = np.maximum(squares / (weight @ squares / n_rows), SMALLEST)
+    bases = [X]
+    for column in X.T[:, :, None]:
+        if len(np.unique(column)) >= FEWEST_VALUES:
+            bases += [
+                PolynomialFeatures(include_bias=False).fit_transform(column),
+                SplineTransformer(degree=1, knots="quantile").fit_transform(column),
+            ]
+    n_outputs = len(one.experts.posteriors)
+    found = [_uneven(basis, squares, weight, n_outputs) for basis in bases]
+    gains, (_, variance) = [gain for gain, _ in found], max(found, key=lambda each: each[0])
+    evidence = n_rows * one.evidence + special.logsumexp(gains) - np.log(len(bases))
+    levels = (
+        DecisionTreeRegressor(max_leaf_nodes=LEVELS, random_state=0)
+        .fit(X, np.log(variance), weight)
+        .apply(X)
+    )
+    return float(evidence), np.equal.outer(levels, np.unique(levels)).astype(float)
+
+
+def _uneven(basis, squares, weight, n_outputs):
+    """What errors gain by a variance that depends on the basis, less its cost; and it."""
+    regression = GammaRegressor(alpha=PENALTY, solver="newton-cholesky")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # what it has reached can be had
+        variance = regression.fit(basis, squares, weight).predict(basis)
+    gain = 0.5 * n_outputs * weight @ (squares - squares / variance - np.log(variance))
+    n_free = np.linalg.matrix_rank(basis - basis.mean(axis=0))
+    return gain - 0.5 * n_free * np.log(weight.sum()), variance

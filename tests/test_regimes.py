@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import linalg, optimize, special, stats
-from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import SplineTransformer
 
 from skmoe import MixtureOfExpertsRegressor
@@ -165,27 +164,39 @@ def test_lines_that_cross_are_not_errors_that_are_wide_at_both_ends():
     np.testing.assert_allclose(slopes, [-1.5, 1.5], atol=0.4)  # four standard errors
 
 
-def test_evidence_of_uneven_errors_is_the_bic_of_their_regression():
+@pytest.mark.parametrize("tails", [10.0, 4.0], ids=["light", "heavy"])
+def test_evidence_of_uneven_errors_is_the_bic_of_their_regressions(tails):
     rng = np.random.default_rng(0)
-    X = rng.integers(0, 3, size=(300, 1)).astype(float)  # too few values to be a curve of
-    y = X[:, 0] + rng.normal(size=300) * np.exp(0.5 * X[:, 0])
-    errors = y - LinearRegression().fit(X, y).predict(X)
+    x = rng.integers(0, 3, size=300).astype(float)  # too few values to be a curve of
+    errors = rng.standard_t(tails, size=300) * np.exp(0.5 * x)
     experts = SimpleNamespace(
-        design=np.hstack([X - 1, np.ones_like(X)]),
+        design=np.column_stack([x - 1, np.ones(300)]),
         squared_errors=lambda: 7 * errors[:, None] ** 2,
         posteriors=[None],
     )
     one = SimpleNamespace(experts=experts, weight=np.ones(300), evidence=-2.0)
 
-    def loss(theta):
-        return -stats.norm.logpdf(errors, 0, np.exp(theta[0] + theta[1] * X[:, 0])).sum()
+    def loss(theta, law):
+        log_scale = theta[0] + theta[1] * x
+        return (log_scale - law.logpdf(errors / np.exp(log_scale))).sum()
 
-    found = optimize.minimize(loss, [0.0, 0.0])
+    normal, heavy = (
+        -optimize.minimize(loss, [0.0, 0.0], law, method="Nelder-Mead").fun
+        for law in (stats.norm, stats.t(4))
+    )
     even = stats.norm.logpdf(errors, 0, np.sqrt(np.mean(errors**2))).sum()
-    gain = -found.fun - even - 0.5 * np.log(len(y))
+    cost = 0.5 * np.log(300)
+    gain = np.logaddexp(normal - cost, heavy - 2 * cost) - even - np.log(2)
     evidence, levels = uneven_line(one)
-    np.testing.assert_allclose(evidence - len(y) * one.evidence, gain, atol=0.05)
-    assert len(np.unique(np.column_stack([levels @ np.arange(3), X[:, 0]]), axis=0)) == 3
+    np.testing.assert_allclose(evidence + 300 * 2.0, gain, atol=0.2)
+    assert len(np.unique(np.column_stack([levels @ np.arange(3), x]), axis=0)) == 3
+
+
+def test_uneven_errors_with_heavy_tails_are_no_regimes():
+    rng = np.random.default_rng([4, 500, 1])
+    X = rng.normal(size=(500, 4))
+    y = X @ SLOPES + rng.standard_t(3, size=500) * (0.3 + np.abs(X[:, 0]))
+    assert MixtureOfExpertsRegressor(random_state=0).fit(X, y).n_regimes_ == 1
 
 
 # Curves ---------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ A softmax gate leads from narrow errors to wide ones along the columns, and erro
 both ends of a column look like lines that cross. Here the variance of the errors is a function of
 its own, ``log s^2 = c + f(x)`` [1]_: linear in all columns, or a square or a spline of one. It is
 learned by a regression of the squared errors of one line with a Gamma likelihood, whose maximum is
-that of normal errors [2]_. Where its evidence, by BIC, is as high as that of the mixture, there is
+that of normal errors [2]_, or of Student's t ones with the weights of EM. Where its evidence, by BIC, is as high as that of the mixture, there is
 one regime.
 
 References
@@ -28,6 +28,7 @@ SMALLEST = 1e-3  # squared error, in units of their mean: as rounding has it
 PENALTY = 1e-3  # of the regression, per row
 LEVELS = 3  # of spread: wide errors at both ends of a column, and narrow ones between
 FAR = 4.0  # standard deviations of a column, beyond which it does not change the spread
+HEAVY, N_STEPS = 4.0, 4  # degrees of freedom of heavy tails, and steps of EM to them
 FEWEST_VALUES = 4  # of a column that a spread can be a curve of
 
 
@@ -49,10 +50,13 @@ def uneven_line(one):
                 PolynomialFeatures(include_bias=False).fit_transform(column),
                 SplineTransformer(degree=1, knots="quantile").fit_transform(column),
             ]
-    n_outputs = len(one.experts.posteriors)
-    found = [_uneven(basis, squares, weight, n_outputs) for basis in bases]
-    gains, (_, variance) = [gain for gain, _ in found], max(found, key=lambda each: each[0])
-    evidence = n_rows * one.evidence + special.logsumexp(gains) - np.log(len(bases))
+    n_outputs, cost = len(one.experts.posteriors), 0.5 * np.log(n_rows)
+    normal = [_uneven(basis, squares, weight, n_outputs, np.inf) for basis in bases]
+    best = np.argmax([gain for gain, _ in normal])
+    heavy = _uneven(bases[best], squares, weight, n_outputs, HEAVY)
+    gains = [*(gain for gain, _ in normal), heavy[0] - cost]
+    _, variance = max(normal[best], heavy, key=lambda each: each[0])
+    evidence = n_rows * one.evidence + special.logsumexp(gains) - np.log(len(gains))
     levels = (
         DecisionTreeRegressor(max_leaf_nodes=LEVELS, random_state=0)
         .fit(X, np.log(variance), weight)
@@ -61,12 +65,25 @@ def uneven_line(one):
     return float(evidence), np.equal.outer(levels, np.unique(levels)).astype(float)
 
 
-def _uneven(basis, squares, weight, n_outputs):
-    """What errors gain by a variance that depends on the basis, less its cost; and it."""
+def _uneven(basis, squares, weight, n_outputs, df):
+    """What errors gain by a variance that depends on the basis, less its cost; and it.
+
+    They are of Student's t of ``df`` degrees of freedom, fitted by EM, or normal.
+    """
     regression = GammaRegressor(alpha=PENALTY, solver="newton-cholesky")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # what it has reached can be had
-        variance = regression.fit(basis, squares, weight).predict(basis)
-    gain = 0.5 * n_outputs * weight @ (squares - squares / variance - np.log(variance))
+    is_normal, of_row = np.isinf(df), np.ones(len(squares))
+    for _ in range(1 if is_normal else N_STEPS):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # what it has reached can be had
+            variance = regression.fit(basis, of_row * squares, weight).predict(basis)
+        z = n_outputs * squares / variance
+        of_row = 1.0 if is_normal else (df + n_outputs) / (df + z)
+    if is_normal:
+        log_density = -0.5 * z
+    else:
+        half = 0.5 * (df + n_outputs)
+        log_density = special.gammaln(half) - special.gammaln(0.5 * df) - half * np.log1p(z / df)
+        log_density -= 0.5 * n_outputs * np.log(0.5 * df)
+    gain = weight @ (log_density + 0.5 * n_outputs * (squares - np.log(variance)))
     n_free = np.linalg.matrix_rank(basis - basis.mean(axis=0))
     return gain - 0.5 * n_free * np.log(weight.sum()), variance

@@ -202,6 +202,14 @@ def test_squared_distances_are_those_of_the_nearest_rows():
     assert Surroundings.of(X[:, :1], np.ones(60), np.zeros(1)) is None
 
 
+def test_rows_that_are_close_next_to_an_outlier_are_not_far():
+    X = np.random.default_rng(0).normal(scale=1e-6, size=(300, 1))
+    X[0] = 1e3  # next to its square, those of the other distances are lost to rounding
+    found = Surroundings.of(X, np.ones(300), np.ones(1))
+    assert not found.far(X).any()
+    np.testing.assert_allclose(found.far([[500.0]]), 1.0, atol=1e-6)
+
+
 def test_new_rows_of_one_line_are_hardly_less_likely_than_under_one_expert():
     gaps = []
     for seed in range(4):

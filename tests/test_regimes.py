@@ -199,6 +199,24 @@ def test_uneven_errors_with_heavy_tails_are_no_regimes():
     assert MixtureOfExpertsRegressor(random_state=0).fit(X, y).n_regimes_ == 1
 
 
+def test_evidence_of_uneven_errors_counts_a_row_as_often_as_its_weight_says():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 12))  # so many columns that first steps of a regression overflow
+    squares = np.exp(2 * X[:, :1] - 3 * np.abs(X[:, 1:2])) * rng.normal(size=(150, 1)) ** 2
+    weight = rng.integers(0, 3, size=150)
+
+    def evidence(rows, weight):
+        design = np.column_stack([X, np.ones(150)])[rows]
+        experts = SimpleNamespace(
+            design=design, squared_errors=lambda: squares[rows], posteriors=[None]
+        )
+        return uneven_line(SimpleNamespace(experts=experts, weight=weight, evidence=0.0))[0]
+
+    weighted = evidence(np.arange(150), weight.astype(float))
+    repeated = evidence(np.repeat(np.arange(150), weight), np.ones(weight.sum()))
+    np.testing.assert_allclose(weighted, repeated, rtol=1e-6)
+
+
 # Curves ---------------------------------------------------------------------------------------
 
 
@@ -250,7 +268,8 @@ def test_regimes_may_be_one_line_of_the_logarithm():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 2))
     y = np.exp(1 + X @ [0.5, -0.3] + 0.5 * rng.normal(size=200))
-    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    rows = np.vstack([X, X[:1]]), np.append(y, -1.0), np.append(np.ones(200), 0.0)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(*rows)  # the last one does not count
     assert moe.n_regimes_ > 1
     (note,) = [each for each in moe.expert_report(X, y).notes if "logarithm" in each]
     # An independent computation: BIC of least squares of the logarithm.

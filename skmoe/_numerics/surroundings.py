@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state, gen_batches
 MOST_ROWS = 500  # that others are compared with
 USUAL = 0.9  # share of the rows of fit, whose distances from the nearest one are usual
 DECIMALS = 9  # of log-odds, in which rows are the same
+ROUNDING = 1e-12  # of the largest square of a row: squares of distances are not more exact
 BLOCK = 1_000  # rows whose distances are in memory at once
 
 
@@ -34,7 +35,8 @@ class Surroundings:
         np.fill_diagonal(squares, np.inf)
         nearest = squares.min(axis=1)
         usual = np.quantile(nearest, USUAL, weights=weight, method="inverted_cdf")
-        return cls(slopes, centre, Z, float(usual))
+        exact = ROUNDING * np.einsum("ij,ij->i", Z, Z).max()
+        return cls(slopes, centre, Z, float(max(usual, exact)))
 
     def far(self, X):
         """0 for rows that are as near to one of ``fit`` as is usual, to 1 for distant ones; (n,).

@@ -70,10 +70,11 @@ def line_of_logarithm(search, problem, regime):
     Empty where the target is not positive, or has several outputs.
     """
     data, experts = problem.data, problem.experts
-    if not experts.can_be_wider or data.y.ndim > 1 or data.y.min() <= 0:
+    smallest = data.y[data.weight > 0].min()
+    if not experts.can_be_wider or data.y.ndim > 1 or smallest <= 0:
         return []
     has_tails = len(regime) > regime.max() + 1
-    logarithm = replace(data, y=np.log(data.y))
+    logarithm = replace(data, y=np.log(np.maximum(data.y, smallest)))
     nats = _evidence(search, logarithm, experts.design[:, :-1], experts.columns.block, has_tails)
     nats -= data.weight @ logarithm.y + search.n_rows * problem.evidence
     if nats <= CLOSE:

@@ -43,12 +43,12 @@ def uneven_line(one):
     X = np.clip(one.experts.design[:, :-1], -FAR, FAR)
     squares = one.experts.squared_errors().ravel()
     squares = np.maximum(squares / (weight @ squares / n_rows), SMALLEST)
-    bases = [X]
+    bases, spline = [X], SplineTransformer(degree=1, knots="quantile")
     for column in X.T[:, :, None]:
         if len(np.unique(column)) >= FEWEST_VALUES:
             bases += [
                 PolynomialFeatures(include_bias=False).fit_transform(column),
-                SplineTransformer(degree=1, knots="quantile").fit_transform(column),
+                spline.fit_transform(column, sample_weight=weight),
             ]
     n_outputs, cost = len(one.experts.posteriors), 0.5 * np.log(n_rows)
     normal = [_uneven(basis, squares, weight, n_outputs, np.inf) for basis in bases]
@@ -73,7 +73,8 @@ def _uneven(basis, squares, weight, n_outputs, df):
     regression = GammaRegressor(alpha=PENALTY, solver="newton-cholesky")
     is_normal, of_row = np.isinf(df), np.ones(len(squares))
     for _ in range(1 if is_normal else N_STEPS):
-        with warnings.catch_warnings():
+        # Steps that are too long overflow, and shorter ones follow.
+        with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             warnings.simplefilter("ignore", ConvergenceWarning)  # what it has reached can be had
             variance = regression.fit(basis, of_row * squares, weight).predict(basis)
         z = n_outputs * squares / variance

@@ -14,7 +14,7 @@ from skmoe._kernels._systems import (
     softmax_step,
     solve_factored,
 )
-from skmoe._numerics.multinomial import factor_definite
+from skmoe._numerics.multinomial import LONGEST_CHANGE, factor_definite, shortening
 from skmoe._numerics.statistics import LeastSquaresStatistics
 
 LEAST_PIVOT = 1e-6
@@ -250,3 +250,15 @@ def test_kernels_of_the_gate_name_the_argument_of_a_wrong_shape():
         solve_factored(np.eye(5), np.zeros(4))
     with pytest.raises(ValueError, match=f"matrix {needed}"):
         cholesky(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e50, 1e200])
+def test_steps_of_any_size_are_shortened_to_the_longest_change(size):
+    design = np.random.default_rng(0).normal(size=(50, 3))
+    design[:, -1] = 1.0
+    step = size * np.array([[1.0, 0.0], [2.0, -1.0], [0.5, 3.0]])
+    factors = shortening(step, design.T @ design)
+    change = np.sqrt(np.mean((design @ (factors * step)) ** 2, axis=0))
+    assert_allclose(np.minimum(change, LONGEST_CHANGE), change)
+    if size > 1:
+        assert_allclose(change, LONGEST_CHANGE)

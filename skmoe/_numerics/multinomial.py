@@ -301,8 +301,9 @@ def newton_direction(factor, gradient):
 
 def shortening(step, rows_gram):
     """Factors (K,) that keep changes of logits in bounds, from the Gram matrix of all rows."""
-    squares = np.einsum("jk,jk->k", step, rows_gram @ step)
-    change = np.sqrt(np.maximum(squares, 0.0) / rows_gram[-1, -1])
+    unit = max(np.abs(step).max() / 1e100, 1.0)  # of columns that all but depend on others
+    squares = np.einsum("jk,jk->k", step / unit, rows_gram @ (step / unit))
+    change = unit * np.sqrt(np.maximum(squares, 0.0) / rows_gram[-1, -1])
     return np.minimum(1.0, LONGEST_CHANGE / np.maximum(change, 1e-300))
 
 

@@ -32,6 +32,7 @@ def show_versions() -> None: ...
 class DensityForestRegressor(RegressorMixin, BaseEstimator):
     forest_: Any
     width_: float
+    adaptive_: bool
     n_features_in_: int
     feature_names_in_: np.ndarray
     n_estimators: int

@@ -61,8 +61,10 @@ def test_weights_are_shares_of_leaves(weighted):
     np.testing.assert_allclose(forest.predict(new), dist.mean())
 
 
-def test_the_width_has_the_best_density_out_of_bag():
+@pytest.mark.parametrize("skewed", [False, True])
+def test_the_kernels_have_the_best_density_out_of_bag(skewed):
     X, y = noisy_line(80)
+    y = np.exp(y) if skewed else y
     forest = DensityForestRegressor(30, random_state=0).fit(X, y)
     there, order = forest.forest_.apply(X), np.argsort(y)
     weights = np.zeros((80, 80))
@@ -73,13 +75,17 @@ def test_the_width_has_the_best_density_out_of_bag():
             weights[row] += inside / inside.sum()
     weights = (weights / weights.sum(axis=1, keepdims=True))[:, order]
     deviation = np.sqrt(weights @ y[order] ** 2 - (weights @ y[order]) ** 2)
-    spread = np.sqrt(np.maximum(deviation, 1e-3 * y.std()) * y.std())
+    own = np.maximum(deviation, 1e-3 * y.std())[:, None]
+    density = weights @ stats.norm.pdf(y[order], y[order][:, None], 0.05 * y.std())
 
-    def score(width):
-        kernel = stats.t(5, y[order], (width * spread)[:, None])
+    def score(kernels):
+        width, adaptive = kernels
+        factor = 1 / np.maximum(density, 0.01 / y.std()) if adaptive else y.std()
+        kernel = stats.t(5, y[order], width * np.sqrt(own * factor))
         return np.log(np.sum(weights * kernel.pdf(y[:, None]), axis=1)).sum()
 
-    assert forest.width_ == max(density_forest.WIDTHS, key=score)
+    possible = [(w, adaptive) for w in density_forest.WIDTHS for adaptive in (False, True)]
+    assert (forest.width_, forest.adaptive_) == max(possible, key=score)
 
 
 def test_two_peaks_are_recovered():
@@ -89,6 +95,20 @@ def test_two_peaks_are_recovered():
     density, scale = forest.predict_dist(new).logpdf(target), np.std(target)
     assert density.mean() > truth.mean() - 0.25
     assert density.mean() > stats.norm(0, scale).logpdf(target).mean() + 0.5
+
+
+def test_kernels_are_narrow_where_targets_are_dense():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(800, 1))
+    near = rng.uniform(size=800) < 0.5  # half of all rows are close to zero, the others up to ten
+    y = np.where(near, rng.uniform(0, 0.2, 800), rng.uniform(2, 10, 800))
+    forest = DensityForestRegressor(30, min_samples_leaf=20, random_state=0).fit(X, y)
+    assert forest.adaptive_
+    components = forest.predict_dist(X[:1]).components
+    mean, scale = components.mean[0], components.scale[0]
+    assert scale[mean < 0.2].mean() < 0.3 * scale[mean > 2].mean()
+    straight, target = noisy_line(800)
+    assert not DensityForestRegressor(30, random_state=0).fit(straight, target).adaptive_
 
 
 def test_rounded_targets_do_not_make_it_narrow():
@@ -117,7 +137,8 @@ def test_bins_of_many_values_keep_mean_and_variance():
     assert plain.predict(X).mean() == pytest.approx(y.mean(), rel=0.1)  # those in bags
     dist = forest.predict_dist(X[:1])  # Student's t has 5 / 3 of its scale's variance
     within = dist.weights[0] @ forest._variances
-    assert dist.var()[0] == pytest.approx(y.var() * (1 + 5 / 3 * forest.width_**2) + 2 / 3 * within)
+    of_kernels = 5 / 3 * dist.weights[0] @ dist.components.scale[0] ** 2
+    assert dist.var()[0] == pytest.approx(y.var() - within + of_kernels)
 
 
 def test_rows_without_weight_are_left_out_and_units_do_not_matter():

@@ -16,8 +16,8 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; one that rises is worth a sentence in the commit.
 IN_ALL = {
-    "lines of code": 28_025,
-    "lines of docstrings": 13_940,
+    "lines of code": 28_040,
+    "lines of docstrings": 13_945,
     "classes": 362,
     "classes of problems": 6,  # ways to train by EM
     "classes of trainers": 4,

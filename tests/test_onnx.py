@@ -178,10 +178,13 @@ def uneven(X):
     return np.exp(2 * X[:, 0]) * np.random.default_rng(1).normal(size=len(X))
 
 
-def test_densities_of_experts_narrower_than_the_least_scale(rows):
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_densities_of_experts_narrower_than_the_least_scale(rows, adaptive):
     X = rows[0]
     experts = [("forest", DensityForestRegressor(20, random_state=0)), ("line", Ridge())]
     moe = MixtureOfExpertsRegressor(experts, cv=2, **QUICK).fit(X, uneven(X))
+    moe.experts_[0].adaptive_ = adaptive
+    check_regressor(moe, X, QUANTILES)
     moe.likelihood_.floor_ = 0.5  # that of a target of long steps
     own = moe.predict_dist(X).components.nested[0][2].components
     assert own.var.min() == pytest.approx(0.25)

@@ -1,7 +1,10 @@
 """A random forest that predicts distributions."""
 
+from itertools import product
+
 import numpy as np
 from scipy.sparse import csr_array
+from scipy.stats import norm
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -15,6 +18,8 @@ DF = 5.0  # of the kernels
 WIDTHS = np.geomspace(0.01, 2.0, 16)  # that are tried
 LEARNING_ROWS = 2_000  # by which one of them is chosen
 LEAST_SPREAD = 1e-3  # of a row, in standard deviations of the target
+PILOT_WIDTH = 0.05  # of the density that widths adapt to, in these
+LEAST_DENSITY = 0.01  # that they adapt to, over one of these
 TINY = 1e-300
 ROWS = {"accept_sparse": "csr", "ensure_all_finite": "allow-nan", "dtype": np.float32}
 
@@ -26,12 +31,14 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     forests weigh them [1]_, and each is smoothed by a kernel, Student's t:
 
     .. math:: p(y \mid x) = \frac1T \sum_t \sum_{i \in \mathrm{leaf}_t(x)}
-        \frac{w_i}{\sum_{j \in \mathrm{leaf}_t(x)} w_j} \, t_5(y; y_i, h \sqrt{s(x) s})
+        \frac{w_i}{\sum_{j \in \mathrm{leaf}_t(x)} w_j} \, t_5(y; y_i, h \sqrt{s(x) r})
 
-    with trees t, weights w of the rows, the standard deviation s of the target, and s(x), that of
-    the weighed targets of the row. The width h maximises the out-of-bag log-density, to which rows
-    of the same target do not contribute: rounded and repeated targets do not make it narrow. For
-    speed targets are put into 200 bins. In a list of experts, the forest enters with its density.
+    with trees t, weights w of the rows, and the standard deviation s(x) of the weighed targets of
+    the row. There r is that of all targets, s, or 1 / f(y_i | x): by the square root of a density f
+    of kernels of .05 s, widths adapt to where a row's targets are dense [2]_. Which of both and the
+    width h maximise the out-of-bag log-density, to which rows of the same target do not contribute:
+    rounded and repeated targets do not make it narrow. For speed targets are put into 200 bins. In
+    a list of experts, the forest enters with its density.
 
     Parameters
     ----------
@@ -52,6 +59,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         Fitted.
     width_ : float
         The width h.
+    adaptive_ : bool
+        Whether r is 1 / f(y_i | x).
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -61,6 +70,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     ----------
     .. [1] N. Meinshausen, "Quantile regression forests", Journal of Machine Learning Research 7,
        2006.
+    .. [2] I. S. Abramson, "On bandwidth variation in kernel estimates: a square root law", Annals
+       of Statistics 10, 1982.
 
     Examples
     --------
@@ -132,7 +143,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         self._histograms = csr_array(
             (shares, (leaves.ravel(), np.repeat(bins, n_trees))), (len(of_leaf), len(mass))
         )
-        self._learn_width(y, weight, bins, leaves, of_leaf)
+        self._learn_kernels(y, weight, bins, leaves, of_leaf)
         return self
 
     def predict(self, X):
@@ -164,7 +175,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
             Of the target, with a component for each bin that has a weight, as many for all rows.
         """
         weights = self._weights(X)
-        scale = self._scales(self._spreads(weights), self.width_)
+        scale = self._scales(self._spreads(weights, self.adaptive_), self.width_)
         unused = weights == 0
         most = np.count_nonzero(~unused, axis=1).max(initial=1)
         bins = np.argsort(unused, axis=1, kind="stable")[:, :most]
@@ -188,8 +199,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         of_trees = factors.ravel(), leaves.ravel(), np.arange(0, n * n_trees + 1, n_trees)
         return (csr_array(of_trees, (n, self._histograms.shape[0])) @ self._histograms).toarray()
 
-    def _learn_width(self, y, weight, bins, leaves, of_leaf):
-        """The width of the largest out-of-bag log-density, without rows of the same target."""
+    def _learn_kernels(self, y, weight, bins, leaves, of_leaf):
+        """Kernels of the largest out-of-bag log-density, without rows of the same target."""
         unseen = np.ones(leaves.shape, dtype=bool)
         for tree, rows in enumerate(self.forest_.estimators_samples_):
             unseen[rows, tree] = False
@@ -202,28 +213,37 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         weights = self._weigh(leaves, of_leaf[leaves] / others / n_trees)
         place = np.arange(len(rows)), bins[rows]
         weights[place] = np.maximum(weights[place] - (own / others / n_trees).sum(axis=1), 0.0)
-        spreads = self._spreads(weights)
+        spreads = {adaptive: self._spreads(weights, adaptive) for adaptive in (False, True)}
         _, value, copies = np.unique(y, return_inverse=True, return_counts=True)
         in_bin = np.bincount(bins)[bins]
         weights[place] *= 1 - ((copies[value] - 1) / np.maximum(in_bin - 1, 1))[rows]
-        scores, square = [], (y[rows, None] - self._centres) ** 2 / DF
-        for width in WIDTHS:
-            scale = self._scales(spreads, width)
+        scores, square = {}, (y[rows, None] - self._centres) ** 2 / DF
+        for width, adaptive in product(WIDTHS.tolist(), spreads):
+            scale = self._scales(spreads[adaptive], width)
             kernel = (1 + square / scale**2) ** (-0.5 * (DF + 1)) / scale  # but for a constant
             density = np.einsum("nb,nb->n", weights, kernel)
-            scores.append(weight[rows] @ np.log(np.maximum(density, TINY)))
-        self.width_ = float(WIDTHS[np.argmax(scores)])
+            scores[width, adaptive] = weight[rows] @ np.log(np.maximum(density, TINY))
+        self.width_, self.adaptive_ = max(scores, key=scores.get)
 
-    def _spreads(self, weights):
-        """Geometric mean of the standard deviations of each row and of the target, (n_samples,)."""
+    def _spreads(self, weights, adaptive):
+        """Scales of kernels of width one, (n_samples, 1) or, ``adaptive``, (n_samples, n_bins)."""
         mean = weights @ self._centres
         square = weights @ self._variances
         square += np.einsum("nb,nb->n", weights, (self._centres - mean[:, None]) ** 2)
-        return np.sqrt(np.maximum(np.sqrt(square), LEAST_SPREAD * self._spread) * self._spread)
+        own = np.maximum(np.sqrt(square), LEAST_SPREAD * self._spread)[:, None]
+        if not adaptive:
+            return np.sqrt(own * self._spread)
+        density = weights @ self._pilot()
+        return np.sqrt(own / np.maximum(density, LEAST_DENSITY / self._spread))
+
+    def _pilot(self):
+        """Gaussian densities (n_bins, n_bins) around the bins, at the bins."""
+        width = PILOT_WIDTH * self._spread
+        return norm.pdf(self._centres, self._centres[:, None], width)
 
     def _scales(self, spreads, width):
         """Of the kernels, (n_samples, n_bins); a bin is as wide as its targets differ."""
-        return np.sqrt((width * spreads[:, None]) ** 2 + self._variances)
+        return np.sqrt((width * spreads) ** 2 + self._variances)
 
 
 def _bins_of(y, weight):

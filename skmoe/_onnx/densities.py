@@ -11,7 +11,7 @@ import numpy as np
 from onnx import TensorProto
 from scipy import special, stats
 
-from .._experts.density_forest import DF, LEAST_SPREAD, DensityForestRegressor
+from .._experts.density_forest import DF, LEAST_DENSITY, LEAST_SPREAD, DensityForestRegressor
 from .._experts.fitting import split_last
 from .._numerics.trees import Trees
 from .trees import mean_of_trees
@@ -194,8 +194,10 @@ def _is_wide(expert, floor):
     """Whether no component is narrower than the floor, but for Gaussian ones."""
     if floor == 0 or np.isinf(_degrees_of(expert)).all():
         return True
-    is_forest = isinstance(expert, DensityForestRegressor)
-    return is_forest and expert.width_ * np.sqrt(LEAST_SPREAD) * expert._spread >= floor
+    if not isinstance(expert, DensityForestRegressor):
+        return False
+    factor = 1 / expert._pilot().max() if expert.adaptive_ else expert._spread
+    return expert.width_ * np.sqrt(LEAST_SPREAD * expert._spread * factor) >= floor
 
 
 def mean_of_components(graph, components):
@@ -242,8 +244,10 @@ def of_forest(graph, model, X):
     square = graph("Add", graph("Mul", away, away), variances_)
     square = graph("ReduceSum", graph("Mul", weights, square), np.array([1]), keepdims=1)
     own = graph("Max", graph("Sqrt", square), np.array(LEAST_SPREAD * spread))
-    scale = graph(
-        "Sqrt", graph("Add", graph("Mul", own, np.array(model.width_**2 * spread)), variances_)
-    )
+    factor = np.array(model.width_**2 * spread)
+    if model.adaptive_:
+        density = graph("MatMul", weights, model._pilot() * spread)
+        factor = graph("Div", factor, graph("Max", density, np.array(LEAST_DENSITY)))
+    scale = graph("Sqrt", graph("Add", graph("Mul", own, factor), variances_))
     means = graph("Add", graph("Mul", weights, np.array(0.0)), centres)
     return weights, means, scale

@@ -163,8 +163,8 @@ class RegimeSearch:
         return chosen, Regimes(regime, kind, support, n_values, curve, rivals)
 
     def _one_line(self, best, tied, kind):
-        """Log-evidence of one line whose errors are of another kind, less ``MARGIN`` where it is
-        to be ahead; the better mixture of ties, and the kind of these.
+        """Log-evidence of one line with errors of another kind (of uneven errors, less the
+        ``MARGIN`` that ties may be behind), the better ties, and their kind.
         """
         if not best.experts.can_be_wider:
             return overdispersed_evidence(best, self.trainer.parts.likelihood.family), tied, kind

@@ -4,8 +4,8 @@ A softmax gate leads from narrow errors to wide ones along the columns, and erro
 both ends of a column look like lines that cross. Here the variance of the errors is a function of
 its own, ``log s^2 = c + f(x)`` [1]_: linear in all columns, or a square or a spline of one. It is
 learned by a regression of the squared errors of one line with a Gamma likelihood, whose maximum is
-that of normal errors [2]_, or of Student's t ones with the weights of EM. Where its evidence, by BIC, is as high as that of the mixture, there is
-one regime.
+that of normal errors [2]_, or of Student's t ones with the weights of EM. Where its evidence, by
+BIC, is as high as that of the mixture, there is one regime.
 
 References
 ----------

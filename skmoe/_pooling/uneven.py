@@ -24,6 +24,8 @@ from sklearn.linear_model import GammaRegressor
 from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 from sklearn.tree import DecisionTreeRegressor
 
+from .._parallel import few_threads
+
 SMALLEST = 1e-3  # squared error, in units of their mean: as rounding has it
 PENALTY = 1e-3  # of the regression, per row
 LEVELS = 3  # of spread: wide errors at both ends of a column, and narrow ones between
@@ -73,10 +75,7 @@ def _uneven(basis, squares, weight, n_outputs, df):
     regression = GammaRegressor(alpha=PENALTY, solver="newton-cholesky")
     is_normal, of_row = np.isinf(df), np.ones(len(squares))
     for _ in range(1 if is_normal else N_STEPS):
-        # Steps that are too long overflow, and shorter ones follow.
-        with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
-            warnings.simplefilter("ignore", ConvergenceWarning)  # what it has reached can be had
-            variance = regression.fit(basis, of_row * squares, weight).predict(basis)
+        variance = _fitted(regression, basis, of_row * squares, weight)
         z = n_outputs * squares / variance
         of_row = 1.0 if is_normal else (df + n_outputs) / (df + z)
     if is_normal:
@@ -88,3 +87,10 @@ def _uneven(basis, squares, weight, n_outputs, df):
     gain = weight @ (log_density + 0.5 * n_outputs * (squares - np.log(variance)))
     n_free = np.linalg.matrix_rank(basis - basis.mean(axis=0))
     return gain - 0.5 * n_free * np.log(weight.sum()), variance
+
+
+def _fitted(regression, basis, squares, weight):
+    """Its predictions, as far as it gets. Steps too long overflow, and shorter ones follow."""
+    quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
+    with few_threads(basis.size), quiet, np.errstate(over="ignore", invalid="ignore"):
+        return regression.fit(basis, squares, weight).predict(basis)

@@ -59,11 +59,8 @@ def uneven_line(one):
     gains = [*(gain for gain, _ in normal), heavy[0] - cost]
     _, variance = max(normal[best], heavy, key=lambda each: each[0])
     evidence = n_rows * one.evidence + special.logsumexp(gains) - np.log(len(gains))
-    levels = (
-        DecisionTreeRegressor(max_leaf_nodes=LEVELS, random_state=0)
-        .fit(X, np.log(variance), weight)
-        .apply(X)
-    )
+    tree = DecisionTreeRegressor(max_leaf_nodes=LEVELS, random_state=0)
+    levels = tree.fit(X, np.log(variance), weight).apply(X)
     return float(evidence), np.equal.outer(levels, np.unique(levels)).astype(float)
 
 
@@ -72,10 +69,9 @@ def _uneven(basis, squares, weight, n_outputs, df):
 
     They are of Student's t of ``df`` degrees of freedom, fitted by EM, or normal.
     """
-    regression = GammaRegressor(alpha=PENALTY, solver="newton-cholesky")
     is_normal, of_row = np.isinf(df), np.ones(len(squares))
     for _ in range(1 if is_normal else N_STEPS):
-        variance = _fitted(regression, basis, of_row * squares, weight)
+        variance = _variance(basis, of_row * squares, weight)
         z = n_outputs * squares / variance
         of_row = 1.0 if is_normal else (df + n_outputs) / (df + z)
     if is_normal:
@@ -89,8 +85,9 @@ def _uneven(basis, squares, weight, n_outputs, df):
     return gain - 0.5 * n_free * np.log(weight.sum()), variance
 
 
-def _fitted(regression, basis, squares, weight):
-    """Its predictions, as far as it gets. Steps too long overflow, and shorter ones follow."""
+def _variance(basis, squares, weight):
+    regression = GammaRegressor(alpha=PENALTY, solver="newton-cholesky")
+    # What it has reached can be had; steps that are too long overflow, and shorter ones follow.
     quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
     with few_threads(basis.size), quiet, np.errstate(over="ignore", invalid="ignore"):
         return regression.fit(basis, squares, weight).predict(basis)

@@ -163,12 +163,11 @@ class RegimeSearch:
         return chosen, Regimes(regime, kind, support, n_values, curve, rivals)
 
     def _one_line(self, best, tied, kind):
-        """Log-evidence of one line with errors of another kind (of uneven errors, less the
-        ``MARGIN`` that ties may be behind), the better ties, and their kind.
-        """
+        """Log-evidence of one line with errors of another kind, the better ties, and their kind."""
         if not best.experts.can_be_wider:
             return overdispersed_evidence(best, self.trainer.parts.likelihood.family), tied, kind
         evidence, resp = uneven_line(self.trainer.one_line())
+        # Less MARGIN: it is not to be behind experts without ties.
         if evidence < self.n_rows * best.evidence:
             return evidence - MARGIN, tied, kind
         anew = self._new(SPREAD, np.zeros(resp.shape[1], dtype=int)).start(resp)

@@ -52,12 +52,12 @@ def uneven_line(one):
                 PolynomialFeatures(include_bias=False).fit_transform(column),
                 spline.fit_transform(column, sample_weight=weight),
             ]
-    n_outputs, cost = len(one.experts.posteriors), 0.5 * np.log(n_rows)
-    normal = [_uneven(basis, squares, weight, n_outputs, np.inf) for basis in bases]
+    given = squares, weight, len(one.experts.posteriors)
+    normal = [_uneven(basis, *given, np.inf) for basis in bases]
     best = np.argmax([gain for gain, _ in normal])
-    heavy = _uneven(bases[best], squares, weight, n_outputs, HEAVY)
-    gains = [*(gain for gain, _ in normal), heavy[0] - cost]
-    _, variance = max(normal[best], heavy, key=lambda each: each[0])
+    heavy = _uneven(bases[best], *given, HEAVY)
+    gains = [*(gain for gain, _ in normal), heavy[0] - 0.5 * np.log(n_rows)]
+    variance = max(normal[best], heavy, key=lambda each: each[0])[1]
     evidence = n_rows * one.evidence + special.logsumexp(gains) - np.log(len(gains))
     tree = DecisionTreeRegressor(max_leaf_nodes=LEVELS, random_state=0)
     levels = tree.fit(X, np.log(variance), weight).apply(X)
@@ -74,15 +74,15 @@ def _uneven(basis, squares, weight, n_outputs, df):
         variance = _variance(basis, of_row * squares, weight)
         z = n_outputs * squares / variance
         of_row = 1.0 if is_normal else (df + n_outputs) / (df + z)
-    if is_normal:
-        log_density = -0.5 * z
-    else:
+    log_density = -0.5 * z
+    if not is_normal:
         half = 0.5 * (df + n_outputs)
         log_density = special.gammaln(half) - special.gammaln(0.5 * df) - half * np.log1p(z / df)
         log_density -= 0.5 * n_outputs * np.log(0.5 * df)
     gain = weight @ (log_density + 0.5 * n_outputs * (squares - np.log(variance)))
-    n_free = np.linalg.matrix_rank(basis - basis.mean(axis=0))
-    return gain - 0.5 * n_free * np.log(weight.sum()), variance
+    centred = basis - np.average(basis, axis=0, weights=weight)
+    cost = 0.5 * np.linalg.matrix_rank(centred[weight > 0]) * np.log(weight.sum())
+    return gain - cost, variance
 
 
 def _variance(basis, squares, weight):

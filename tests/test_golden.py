@@ -268,7 +268,7 @@ CASES = {
 }
 
 
-def fitted(name):
+def fit_of(name):
     """The fitted mixture of a case, its rows, and what methods are given of them."""
     kind, names, fit, params = CASES[name]
     X, y, resp, facts = rows_of(kind)
@@ -290,7 +290,7 @@ def fitted(name):
 
 def numbers(name):
     """What is compared: dict of names to list of float."""
-    moe, X, y, facts = fitted(name)
+    moe, X, y, facts = fit_of(name)
     five = getattr(X, "iloc", X)[FIVE]
     regresses = hasattr(moe, "predict_quantiles")
     found = {

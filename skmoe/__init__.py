@@ -1,9 +1,7 @@
 """Mixture of experts for scikit-learn: any estimators as experts, a learned gate, EM."""
 
 from ._classifier import MixtureOfExpertsClassifier
-from ._experts.by_output import OutputsRegressor
 from ._experts.density_forest import DensityForestRegressor
-from ._experts.ordered_classifier import OrderedClassifier
 from ._experts.ordered_logistic import OrderedLogisticRegression
 from ._experts.rates import RateRegressor
 from ._regressor import MixtureOfExpertsRegressor
@@ -13,9 +11,7 @@ __all__ = [
     "DensityForestRegressor",
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
-    "OrderedClassifier",
     "OrderedLogisticRegression",
-    "OutputsRegressor",
     "RateRegressor",
     "show_versions",
 ]

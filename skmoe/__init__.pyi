@@ -19,9 +19,7 @@ __all__ = [
     "DensityForestRegressor",
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
-    "OrderedClassifier",
     "OrderedLogisticRegression",
-    "OutputsRegressor",
     "RateRegressor",
     "show_versions",
 ]
@@ -69,44 +67,6 @@ class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self: ...
     def predict(self, X: ArrayLike) -> np.ndarray: ...
     def predict_proba(self, X: ArrayLike) -> np.ndarray: ...
-
-class OrderedClassifier(ClassifierMixin, BaseEstimator):
-    regressor_: Any
-    thresholds_: np.ndarray
-    classes_: np.ndarray
-    n_iter_: int
-    n_features_in_: int
-    regressor: Any
-    order: list[Any] | None
-    max_iter: int
-    tol: float
-    warm_start: bool
-    keeps_better_fit: bool
-    set_fit_request: Callable[..., Any]
-    set_score_request: Callable[..., Any]
-    def __init__(
-        self,
-        regressor: Any,
-        *,
-        order: list[Any] | None = None,
-        max_iter: int = 10,
-        tol: float = 0.001,
-        warm_start: bool = False,
-    ) -> None: ...
-    @property
-    def feature_importances_(self) -> np.ndarray: ...
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self: ...
-    def predict(self, X: Any) -> np.ndarray: ...
-    def predict_proba(self, X: Any) -> np.ndarray: ...
-
-class OutputsRegressor(RegressorMixin, BaseEstimator):
-    estimators_: list[Any]
-    estimators: list[Any]
-    set_fit_request: Callable[..., Any]
-    set_score_request: Callable[..., Any]
-    def __init__(self, estimators: list[Any]) -> None: ...
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self: ...
-    def predict(self, X: Any) -> np.ndarray: ...
 
 class RateRegressor(RegressorMixin, BaseEstimator):
     classifier_: Any
@@ -215,8 +175,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
     ) -> float: ...
     def bic(
         self,
@@ -228,8 +186,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
     ) -> float: ...
     def coefficients(self, *, by: Literal["regime", "expert"] = "regime") -> CoefficientTable: ...
     def expert_profiles(
@@ -242,8 +198,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         responsibilities: ArrayLike | None = None,
         described_by: Any = None,
         by: Literal["regime", "expert"] = "regime",
@@ -258,8 +212,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         by: Literal["regime", "expert"] = "regime",
     ) -> ExpertReport: ...
     @property
@@ -274,8 +226,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         **params: dict[Any, Any],
     ) -> Self: ...
     def gate_proba(self, X: Any) -> np.ndarray: ...
@@ -291,8 +241,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
     ) -> float: ...
     def log_density(
         self,
@@ -303,8 +251,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> np.ndarray: ...
     def marginal_effects(
@@ -317,8 +263,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
     ) -> MarginalEffects: ...
@@ -339,8 +283,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Plan: ...
     def predict(self, X: Any) -> np.ndarray: ...
@@ -371,8 +313,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         by: Literal["regime", "expert"] = "regime",
     ) -> np.ndarray: ...
@@ -396,8 +336,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         n_resamples: int = 20,
         n_jobs: int | None = None,
@@ -414,8 +352,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
         by: Literal["regime", "expert"] = "regime",
@@ -450,7 +386,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
     experts: Any
     n_experts: int | Literal["auto"]
     gate: Any
-    likelihood: str | BaseLikelihood | list[Any] | dict[Any, Any]
+    likelihood: str | BaseLikelihood
     training: Literal["auto", "em", "pooled", "stack", "specialists"]
     expert_columns: list[int | str] | None
     shared_effects: list[int | str] | dict[Any, Any] | None
@@ -478,7 +414,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         n_experts: int | Literal["auto"] = "auto",
         *,
         gate: Any = None,
-        likelihood: str | BaseLikelihood | list[Any] | dict[Any, Any] = "auto",
+        likelihood: str | BaseLikelihood = "auto",
         training: Literal["auto", "em", "pooled", "stack", "specialists"] = "auto",
         expert_columns: list[int | str] | None = None,
         shared_effects: list[int | str] | dict[Any, Any] | None = None,
@@ -515,8 +451,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
     ) -> float: ...
     def bic(
         self,
@@ -528,8 +462,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
     ) -> float: ...
     def coefficients(self, *, by: Literal["regime", "expert"] = "regime") -> CoefficientTable: ...
     def expert_profiles(
@@ -542,8 +474,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         responsibilities: ArrayLike | None = None,
         described_by: Any = None,
         by: Literal["regime", "expert"] = "regime",
@@ -558,8 +488,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         by: Literal["regime", "expert"] = "regime",
     ) -> ExpertReport: ...
     @property
@@ -574,8 +502,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         **params: dict[Any, Any],
     ) -> Self: ...
     def gate_proba(self, X: Any) -> np.ndarray: ...
@@ -591,8 +517,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
     ) -> float: ...
     def log_density(
         self,
@@ -603,8 +527,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> np.ndarray: ...
     def marginal_effects(
@@ -617,8 +539,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
     ) -> MarginalEffects: ...
@@ -633,8 +553,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Plan: ...
     @overload
@@ -703,8 +621,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         by: Literal["regime", "expert"] = "regime",
     ) -> np.ndarray: ...
@@ -740,8 +656,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         n_resamples: int = 20,
         n_jobs: int | None = None,
@@ -758,8 +672,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        expert: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
         by: Literal["regime", "expert"] = "regime",

@@ -228,7 +228,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, expert=None, entry=None, **params,
+        upper=None, **params,
     ):  # fmt: skip
         """Fit experts and gate by EM.
 
@@ -257,23 +257,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             For censored targets, which lie between y and this: infinite where a target is known
             to be at least y (right-censored), equal to y where it was observed. A target known to
             be at most ``upper`` has y = -inf. Experts are fitted by EM, without pooling, by
-            ``likelihood`` "gaussian", "log_normal", "student_t", "gamma", "weibull" or
-            "log_logistic"; see :doc:`/guide/censored`. ``score``, and so a grid search by default,
+            ``likelihood`` "gaussian", "log_normal", "student_t", "gamma" or "weibull";
+            see :doc:`/guide/censored`. ``score``, and so a grid search by default,
             takes every y for observed: use :func:`~skmoe.metrics.log_score` with ``upper``, or
             ``select_n_experts(..., criterion="cv", upper=upper)``. None is every target observed.
-        expert : array-like of shape (n_samples,), default=None
-            For rows whose expert is known: its number, from 0, and -1 for all others. A row that is
-            known teaches its expert and the gate alone, and experts keep these numbers. Of
-            subjects, one row is enough. It is for EM, and a given ``n_experts``; the likelihood,
-            and so ``bic`` and ``summary`` with the same ``expert``, is that of target and known
-            expert together. None is that none is known.
-        entry : array-like of shape (n_samples,), default=None
-            For rows that are seen only because their target exceeds this, such as patients who are
-            alive when they enter a study (left truncation, delayed entry); below y, or y where
-            ``upper`` is above; 0, or -inf where targets may be negative, for those seen from the
-            start. The gate stays that of all, seen or not: a row counts with its density over the
-            probability that the mixture exceeds the entry. By EM, for the likelihoods of ``upper``;
-            see :doc:`/guide/entry`. None is that all are seen.
         **params : dict
             ``groups`` (n_samples,): rows of one group stay in one fold.
 
@@ -294,7 +281,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         2
         """
         tasks = FitTasks(self, X, y, sample_weight)
-        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
+        metadata = RowMetadata(exposure, trials, subject, upper)
         with unchanged_on_error(self):
             self._buffer = None
             if is_out_of_core(X):
@@ -333,7 +320,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     @in_memory("pass a sample of the rows")
     def plan(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, expert=None, entry=None, groups=None,
+        upper=None, groups=None,
     ):  # fmt: skip
         """What ``fit`` would do with these rows, and why; nothing is fitted.
 
@@ -343,7 +330,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their target.
-        sample_weight, exposure, trials, subject, upper, expert, entry, groups : array-like
+        sample_weight, exposure, trials, subject, upper, groups : array-like
             As for ``fit``.
 
         Returns
@@ -367,7 +354,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         """
         validate_params(self)
         twin = copy.copy(self)  # validation learns columns and classes
-        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
+        metadata = RowMetadata(exposure, trials, subject, upper)
         split_params = {} if groups is None else {"groups": groups}
         rows = FitRows.of(twin, X, y, sample_weight, metadata, split_params)
         plan = make_plan(twin, rows).for_users()

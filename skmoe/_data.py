@@ -25,8 +25,6 @@ class RowMetadata(NamedTuple):
     trials: object = None
     subject: object = None
     upper: object = None
-    expert: object = None
-    entry: object = None
 
     def given(self):
         """Those that are not None, by name."""
@@ -55,20 +53,9 @@ class Bounds:
     # ``lower``, ``upper``: (n_samples,): infinite where a target is known from one side alone.
     lower: np.ndarray
     upper: np.ndarray
-    entry: np.ndarray | None = None  # (n_samples,): targets at most this large are not seen
 
     def __getitem__(self, rows):
-        entry = None if self.entry is None else self.entry[rows]
-        return Bounds(self.lower[rows], self.upper[rows], entry)
-
-    def around_entry(self):
-        """Bounds of targets that are not seen, and of those that are."""
-        infinite = np.full(len(self.entry), np.inf)
-        return Bounds(-infinite, self.entry), Bounds(self.entry, infinite)
-
-    def beside(self, other):
-        """The bounds of these rows and of others."""
-        return Bounds(np.append(self.lower, other.lower), np.append(self.upper, other.upper))
+        return Bounds(self.lower[rows], self.upper[rows])
 
     @property
     def points(self):
@@ -90,7 +77,6 @@ class Rows:
     subject: np.ndarray | None = None  # (n_samples,): rows of one subject share one expert
     # Of targets some of which are censored; y then holds ``bounds.points``.
     bounds: Bounds | None = None
-    expert: np.ndarray | None = None  # (n_samples,): number of the expert of each row, or -1
 
     @property
     def has_unequal_weights(self):
@@ -235,55 +221,6 @@ class Subjects:
         return of_subject
 
 
-def known_experts(expert, subjects):
-    """Number of the expert of each row, or of each subject, -1 where it is not known; or None.
-
-    A subject is of an expert if one of its rows is. Raises a ValueError if others are of another.
-    """
-    if expert is None or subjects is None:
-        return expert
-    known = np.full(len(subjects.labels), -1)
-    np.maximum.at(known, subjects.numbers, expert)
-    torn = np.flatnonzero((expert >= 0) & (expert != known[subjects.numbers]))
-    if len(torn):
-        raise ValueError(
-            f"expert gives rows of subject {subjects.labels[subjects.numbers[torn[0]]]} to several "
-            "experts; all rows of a subject share one."
-        )
-    return known
-
-
-def only_known(log_density, known):
-    """Log-densities (n, K), minus infinity under all experts but the one that is known."""
-    if known is None:
-        return log_density
-    others = (known >= 0)[:, None] & (np.arange(log_density.shape[1]) != known[:, None])
-    return np.where(others, -np.inf, log_density)
-
-
-def check_can_be_known(rows, likelihood, n_experts):
-    """Raise a ValueError if a row is known to be of an expert that makes no such target.
-
-    That is one that makes zeros alone, or, under some likelihoods, one of those beside it.
-    """
-    if rows.expert is None or likelihood.zero_expert is None:
-        return
-    expert, counts, family = rows.expert, True, likelihood.expert_family
-    if rows.subject is not None:
-        subjects = Subjects(rows.subject, rows.weight)
-        expert, counts = subjects.of_rows(known_experts(expert, subjects)), rows.weight > 0
-    makes_zeros = expert == n_experts - 1
-    wrong = makes_zeros & (rows.y != 0)
-    if family is not None and not family.supports(0.0):
-        wrong |= (expert >= 0) & ~makes_zeros & (rows.y == 0)
-    for row in np.flatnonzero(wrong & counts):
-        what = "makes zeros alone" if makes_zeros[row] else "makes no zeros"
-        raise ValueError(
-            f"Row {row} has y={rows.y[row]:.6g} and cannot be of expert {expert[row]}, which "
-            f"{what}: give -1, or the number of another expert."
-        )
-
-
 def check_subject(subject, X):
     """Subject of each row (n_samples,) as it was given, or None."""
     return None if subject is None else check_ids("subject", subject, X)
@@ -354,8 +291,6 @@ class TrainingData:
     # Of the rows that these stand for; None where they stand for themselves.
     units: Units | None = None
     bounds: Bounds | None = None  # bounds of censored targets
-    # (n_units,): numbers of experts that are known, of rows or of subjects, else -1.
-    known: np.ndarray | None = None
 
     @classmethod
     def of(cls, rows, Z, start_target=None, classes=None, effects=None):
@@ -365,7 +300,7 @@ class TrainingData:
             subjects = Subjects(rows.subject, rows.weight, effects)
         return cls(
             rows.X, rows.y, rows.weight, Z, start_target, rows.exposure, subjects, classes=classes,
-            bounds=rows.bounds, known=known_experts(rows.expert, subjects),
+            bounds=rows.bounds,
         )  # fmt: skip
 
     @property

@@ -94,7 +94,7 @@ class FittedMixture:
     @block_by_block
     def responsibilities(
         self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None,
-        expert=None, entry=None, sample_weight=None, by="regime",
+        sample_weight=None, by="regime",
     ):  # fmt: skip
         """Probability that each regime or expert made each row, given its target too.
 
@@ -104,8 +104,8 @@ class FittedMixture:
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
-        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
-            As in ``fit``; entry times change nothing. Without subjects every row is on its own.
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
+            As in ``fit``. Without subjects every row is on its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
         by : {"regime", "expert"}, default="regime"
@@ -127,14 +127,14 @@ class FittedMixture:
         >>> moe.responsibilities(X[:3], y[:3]).sum(axis=1).round(6)
         array([1., 1., 1.])
         """
-        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
+        metadata = RowMetadata(exposure, trials, subject, upper)
         rows = check_known_rows(self, X, y, sample_weight, metadata)
         return groups_of(self, by).proba(self._model.responsibilities(rows))
 
     @block_by_block
     def log_density(
-        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None, expert=None,
-        entry=None, sample_weight=None,
+        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None,
+        sample_weight=None,
     ):  # fmt: skip
         r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
 
@@ -144,7 +144,7 @@ class FittedMixture:
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
-        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
             As in ``fit``. Without subjects every row is on its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
@@ -166,13 +166,13 @@ class FittedMixture:
         >>> moe.log_density(X[:3], y[:3]).shape
         (3,)
         """
-        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
+        metadata = RowMetadata(exposure, trials, subject, upper)
         rows = check_known_rows(self, X, y, sample_weight, metadata)
         return self._predictive.log_density(rows)
 
     def expert_report(
         self, X=None, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, expert=None, entry=None, by="regime",
+        upper=None, by="regime",
     ):  # fmt: skip
         """What each regime or expert does: rows, load, certainty, overlap, error, scale.
 
@@ -185,8 +185,8 @@ class FittedMixture:
             Their target; Files hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
-        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
-            As in ``fit``; entry times change nothing.
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
+            As in ``fit``.
         by : {"regime", "expert"}, default="regime"
             What has a line: where fewer regimes than experts were found, regime0 is the experts
             of ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
@@ -208,7 +208,7 @@ class FittedMixture:
         expert    load   rows   wins ...
         """
         check_fitted(self)
-        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
+        metadata = RowMetadata(exposure, trials, subject, upper)
         groups = groups_of(self, by)
         trained = self._report_of_regimes if groups.are_regimes else self._training_report
         if is_out_of_core(X):
@@ -227,7 +227,7 @@ class FittedMixture:
 
     def bic(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, expert=None, entry=None,
+        upper=None,
     ):  # fmt: skip
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
 
@@ -239,7 +239,7 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; n is their sum.
-        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
             As in ``fit``. With subjects, n is their number.
 
         Returns
@@ -263,13 +263,13 @@ class FittedMixture:
         True
         """
         log_likelihood, n_samples, n_parameters, _ = self._likelihood_terms(
-            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert, entry)
+            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 
     def aic(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, expert=None, entry=None,
+        upper=None,
     ):  # fmt: skip
         """Akaike information criterion, ``-2 log L + 2 p``; lower is better.
 
@@ -281,7 +281,7 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
-        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
             As in ``fit``.
 
         Returns
@@ -301,13 +301,13 @@ class FittedMixture:
         True
         """
         log_likelihood, _, n_parameters, _ = self._likelihood_terms(
-            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert, entry)
+            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
         )
         return -2 * log_likelihood + 2 * n_parameters
 
     def icl(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, expert=None, entry=None,
+        upper=None,
     ):  # fmt: skip
         r"""Integrated completed likelihood, ``bic`` plus twice the entropy; lower is better.
 
@@ -322,7 +322,7 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
-        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
             As in ``fit``. With subjects, entropy and n are theirs.
 
         Returns
@@ -348,7 +348,7 @@ class FittedMixture:
         True
         """
         log_likelihood, n_samples, n_parameters, entropy = self._likelihood_terms(
-            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert, entry)
+            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples) + 2 * entropy
 

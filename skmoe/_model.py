@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ._data import Subjects, known_experts, only_known
+from ._data import Subjects
 from ._experts.fitting import split_last
 from ._experts.own_density import own_distribution, predicts_mean
 from ._experts.prediction import (
@@ -31,7 +31,7 @@ from ._routing import Routes
 from ._tables.encoding import numeric_matrix
 from ._tables.mixed import take_rows
 from .distributions import MixtureDistribution, NestedComponents
-from .distributions._arrays import draw_places, log_beyond
+from .distributions._arrays import draw_places
 from .distributions._joined import joined
 from .exceptions import noted
 
@@ -236,10 +236,7 @@ class Model(ABC):
         routes = self.routes(rows.X)
         log_density = self.log_densities(rows.X, rows.y, routes, rows.exposure, rows.bounds)
         if rows.subject is None:
-            log_density = only_known(log_density, rows.expert)
             resp, log_norm = posterior(routes.log_weights, log_density)
-            if rows.bounds is not None and rows.bounds.entry is not None:
-                log_norm -= log_beyond(self.distribution(rows.X), rows.bounds.entry[:, None])
             return routes.dense(resp), log_norm, None
         effects = self.likelihood.effects_of(rows.X)
         subjects = Subjects(rows.subject, rows.weight, effects)
@@ -248,7 +245,6 @@ class Model(ABC):
             log_density = self.likelihood.log_density(rows.y, predictions, subjects=subjects)
         log_gate = subjects.log_gate(routes.dense(routes.log_weights, fill=-np.inf))
         log_density = subjects.weighted_sum(routes.dense(log_density, fill=0.0))
-        log_density = only_known(log_density, known_experts(rows.expert, subjects))
         return *posterior(log_gate, log_density), subjects
 
 
@@ -390,17 +386,13 @@ class Average:
 
     def log_density(self, rows):
         """Log-density (n,) of rows, or of subjects where these are given."""
-        bounds, log_seen = rows.bounds, 0.0
-        if bounds is not None and bounds.entry is not None:  # of the average, not of each model
-            log_seen = log_beyond(self.distribution(rows.X), bounds.entry[:, None])
-            rows = replace(rows, bounds=replace(bounds, entry=None))
         each = [model.log_density(rows) for model in self.models]
         weights = 1 - self.weight, self.weight  # of subjects
         if rows.subject is None:
             weights = [of_model[:, 0] for of_model in self.weights(rows.X)]
         with np.errstate(divide="ignore"):  # of no weight
             logs = [np.log(w) + of_model for w, of_model in zip(weights, each, strict=True)]
-        return np.logaddexp.reduce(logs) - log_seen
+        return np.logaddexp.reduce(logs)
 
 
 def posterior(log_gate, log_density):

@@ -7,14 +7,14 @@ from sklearn.utils.validation import column_or_1d
 
 from ._base import BaseMixtureOfExperts, unchanged_on_error
 from ._compat import HasMethods, StrOptions, check_y, fit_context
-from ._experts.solvers import ByOutput, GeneralizedLinear, LeastSquares, Rates
+from ._experts.solvers import GeneralizedLinear, LeastSquares, Rates
 from ._model import RegressionModel
 from ._reports.docstrings import completed_by
 from ._reports.many_rows import r2_of_rows
 from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_out_of_core
 from ._rows.validation import check_exposure, check_fitted, check_single_trials, check_X
-from ._tables.mixed import as_pandas, check_sizes, is_plain, is_table
+from ._tables.mixed import check_sizes, is_plain
 from ._tables.vectors import check_numbers
 from ._updates.batches import learn_rows, learns_streams
 from ._updating import UpdatableMixture
@@ -23,7 +23,7 @@ from .inference._effects import MeasuringMixture
 from .inference._intervals import QuantileMixture
 from .inference._stability import RefittedMixture
 from .inference._summary import InferringMixture
-from .likelihoods import Gaussian, PerExpert, PerOutput
+from .likelihoods import Gaussian
 from .likelihoods._names import BY_NAME, unfitted
 
 
@@ -64,12 +64,10 @@ class MixtureOfExpertsRegressor(
         process and, of one output, the default mixture: "ridge", "boosting", "forest", "net",
         "process", "lines". Of one output the last and the forest have densities of their own. Each
         is in the Pipeline that it needs, for strings and missing values too.
-    likelihood : str, likelihood, or list or dict of these, default="auto"
-        How targets scatter around the predictions: "gaussian", "student_t" (under which a few gross
-        outliers do not matter), "laplace", "skew_normal", "skew_t", "poisson",
-        "negative_binomial", "binomial", "beta", "gamma", "weibull", "log_logistic", "log_normal"
-        (under which experts are fitted on the logarithm), or an object; a list is one for each
-        expert, and a dict one for each output by the names of the columns of y. See
+    likelihood : str or likelihood, default="auto"
+        How targets scatter around the predictions: "gaussian", "student_t" (less sensitive to
+        outliers), "poisson", "negative_binomial", "binomial", "beta", "gamma", "weibull",
+        "log_normal" (under which experts are fitted on the logarithm), or an object. See
         :mod:`skmoe.likelihoods`.
         "auto" is "gaussian" where experts have rows of their own, and, see ``training``, under
         "stack" and "specialists" "student_t" with tails and scales that are learned. Under
@@ -129,12 +127,7 @@ class MixtureOfExpertsRegressor(
     _classes = None
     _parameter_constraints = {
         **UpdatableMixture._parameter_constraints,
-        "likelihood": [
-            StrOptions({"auto", *BY_NAME}),
-            HasMethods(["log_density", "update"]),
-            list,
-            dict,
-        ],
+        "likelihood": [StrOptions({"auto", *BY_NAME}), HasMethods(["log_density", "update"])],
     }
 
     def __init__(
@@ -250,16 +243,9 @@ class MixtureOfExpertsRegressor(
         return self
 
     def _solver(self):
-        likelihood = self._likelihood()
-        if likelihood.of_outputs is not None:
-            return ByOutput([_solver_of(each.expert_family) for each in likelihood.of_outputs])
-        return _solver_of(likelihood.expert_family)
+        return _solver_of(self._likelihood().expert_family)
 
     def _likelihood(self):
-        if isinstance(self.likelihood, list):
-            return PerExpert(self.likelihood)
-        if isinstance(self.likelihood, dict):
-            return PerOutput(self.likelihood)
         is_auto = isinstance(self.likelihood, str) and self.likelihood == "auto"
         return Gaussian() if is_auto else unfitted(self.likelihood)
 
@@ -287,13 +273,6 @@ class MixtureOfExpertsRegressor(
         return y
 
     def _numeric_target(self, y):
-        table = as_pandas(y) if isinstance(self.likelihood, dict) else None
-        names = list(table.columns) if is_table(table) else []
-        if names and names != list(self.likelihood):
-            raise ValueError(
-                f"likelihood is for the outputs {list(self.likelihood)}, but y has the columns "
-                f"{names}: give one for each, in the same order."
-            )
         if not is_plain(y) or y.ndim != 1:
             y = check_numbers("y", y)
             y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
@@ -352,7 +331,6 @@ class MixtureOfExpertsRegressor(
     def predict(self, X, return_std=False, *, quantiles=None, exposure=None, trials=None):
         """Predict the mean, the gate's average of the experts; or quantiles.
 
-        The noise of :class:`~skmoe.likelihoods.WithNoise` is left out of means.
 
         Parameters
         ----------
@@ -392,7 +370,7 @@ class MixtureOfExpertsRegressor(
             return self.predict_quantiles(X, quantiles, exposure=exposure, trials=trials)
         check_fitted(self)
         scaled = return_std or not self.likelihood_.has_scale_free_mean
-        distribution = self._distribution(X, exposure, trials, scaled).without_noise()
+        distribution = self._distribution(X, exposure, trials, scaled)
         mean = distribution.mean()
         if not np.isfinite(mean).all():  # long tails, or rows far from those of fit
             row = np.argmin(np.isfinite(mean.reshape(len(mean), -1)).all(axis=1))

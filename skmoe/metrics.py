@@ -41,8 +41,7 @@ def takes_rows(score):
 
 @takes_rows
 def log_score(
-    estimator, X, y, sample_weight=None, *, exposure=None, trials=None, upper=None, expert=None,
-    entry=None,
+    estimator, X, y, sample_weight=None, *, exposure=None, trials=None, upper=None,
 ):  # fmt: skip
     """Mean log-density of the targets under a fitted mixture.
 
@@ -60,9 +59,9 @@ def log_score(
         Target.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
-    exposure, trials, upper, expert, entry : array-like of shape (n_samples,), default=None
+    exposure, trials, upper : array-like of shape (n_samples,), default=None
         As in ``fit``: exposures of counts, or trials of binomial ones; upper bounds of censored
-        targets; experts that are known; entry times.
+        targets.
 
     Returns
     -------
@@ -81,18 +80,17 @@ def log_score(
     array([-5.4, -5.5, -5.4])
     """
     mixture, X = _unwrap(estimator, X)
-    given = RowMetadata(exposure, trials, None, upper, expert, entry).given()
+    given = RowMetadata(exposure, trials, None, upper).given()
     return float(np.average(mixture.log_density(X, _targets(y), **given), weights=sample_weight))
 
 
 @takes_rows
-def concordance_index(estimator, X, y, sample_weight=None, *, upper, entry=None):
+def concordance_index(estimator, X, y, sample_weight=None, *, upper):
     """Share of the pairs of rows whose predicted medians are in the order of their targets.
 
     Harrell's index [1]_, as scikit-survival's ``concordance_index_censored`` defines it: a pair
     counts where it is known which target is the smaller one, because the one is known to end
-    before the other begins, or when the other is censored. Equal predictions count one half. With
-    ``entry`` the later one has to have entered by then, since it would not be seen else.
+    before the other begins, or when the other is censored. Equal predictions count one half.
 
     Parameters
     ----------
@@ -106,8 +104,6 @@ def concordance_index(estimator, X, y, sample_weight=None, *, upper, entry=None)
         Weights; a pair counts with the product of its two.
     upper : array-like of shape (n_samples,)
         Upper bounds: infinite where a target is censored on the right, y where it was observed.
-    entry : array-like of shape (n_samples,), default=None
-        Entry times, as in ``fit``.
 
     Returns
     -------
@@ -147,11 +143,9 @@ def concordance_index(estimator, X, y, sample_weight=None, *, upper, entry=None)
     median = mixture.predict_dist(X).median()
     lower, upper = (np.asarray(bound, dtype=np.float64).ravel() for bound in (y, upper))
     weight = np.ones(len(lower)) if sample_weight is None else np.asarray(sample_weight, float)
-    entry = np.full(len(lower), -np.inf) if entry is None else np.asarray(entry, float).ravel()
     right = total = 0.0
     for i in np.flatnonzero(np.isfinite(upper)):
         is_later = (lower > upper[i]) | ((lower == upper[i]) & (lower < upper))
-        is_later &= entry < upper[i]
         ahead = median[is_later] - median[i]
         ordered = np.where(np.abs(ahead) <= TIED, 0.5, ahead > 0)
         right += weight[i] * (weight[is_later] @ ordered)

@@ -22,7 +22,6 @@ def concordance_index(
     sample_weight: ArrayLike | None = None,
     *,
     upper: ArrayLike,
-    entry: ArrayLike | None = None,
 ) -> float: ...
 
 def crps_score(
@@ -66,8 +65,6 @@ def log_score(
     exposure: ArrayLike | None = None,
     trials: ArrayLike | None = None,
     upper: ArrayLike | None = None,
-    expert: ArrayLike | None = None,
-    entry: ArrayLike | None = None,
 ) -> float: ...
 
 def pinball_score(

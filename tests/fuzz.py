@@ -34,12 +34,10 @@ from skmoe.likelihoods import (
     Categorical,
     Gamma,
     Gaussian,
-    Laplace,
     LogNormal,
     NegativeBinomial,
     Poisson,
     StudentT,
-    WithNoise,
 )
 
 REFUSALS = (ValueError, TypeError)
@@ -206,22 +204,17 @@ class Case:
         any_target = [
             "gaussian",
             "student_t",
-            "laplace",
             Gaussian(self.pick("expert", "shared", "auto", DecisionTreeRegressor(max_depth=2))),
             StudentT(df=self.pick(2.5, 4.0, "estimate")),
-            Laplace(),
-            WithNoise(self.pick("gaussian", "student_t", "laplace")),
         ]
         if self.target == "outputs":
             any_target.append(Gaussian(covariance="full"))
         if self.target == "counts":
             any_target += ["poisson", "negative_binomial", Poisson(), NegativeBinomial()] * 2
         if self.target == "positive":
-            any_target += ["gamma", "log_normal", "weibull", "log_logistic", Gamma(), LogNormal()]
+            any_target += ["gamma", "log_normal", "weibull", Gamma(), LogNormal()]
         if self.target == "rates":
             any_target += ["beta"] * 4
-        if self.target == "outputs":
-            any_target = [each for each in any_target if "aplace" not in str(each)]
         return self.pick(*any_target)
 
     def _estimator(self, plain):

@@ -7,7 +7,7 @@ from scipy import optimize, special, stats
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._em.loop import run_em
 from skmoe.gates import ConstantGate, SoftmaxGate
-from skmoe.likelihoods import RandomEffects, StudentT, WithNoise, ZeroInflated
+from skmoe.likelihoods import RandomEffects, StudentT, ZeroInflated
 
 
 def columns(n=200, n_features=2, seed=0):
@@ -37,12 +37,6 @@ def long_tails(n=200):
     return X, X @ [1.0, -1.0] + rng.standard_t(3, size=n), {}
 
 
-def skewed(n=200):
-    rng, X = columns(n)
-    errors = stats.skewnorm.rvs(5, size=n, random_state=1)
-    return X, X @ [1.0, -1.0] + errors, {}
-
-
 def censored(n=300):
     rng, X = columns(n)
     y = X @ [1.0, -1.0] + 2 * rng.normal(size=n) - 1
@@ -66,8 +60,6 @@ ONE = {
     "zero-inflated counts": (many_zeros, {"likelihood": ZeroInflated("negative_binomial")}),
     "zero-inflated gamma": (amounts, {"likelihood": ZeroInflated("gamma")}),
     "student": (long_tails, {"likelihood": StudentT("estimate")}),
-    "noise": (long_tails, {"likelihood": WithNoise(share="estimate")}),
-    "skew normal": (skewed, {"likelihood": "skew_normal"}),
     "tobit": (censored, {}),
     "random intercept": (of_subjects, {"likelihood": RandomEffects()}),
 }

@@ -20,7 +20,6 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, RateReg
 from skmoe.distributions import BinomialComponents
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.inference import bootstrap
-from skmoe.likelihoods import PerExpert, WithNoise
 from skmoe.metrics import crps_score, interval_score, log_score, pinball_score
 from skmoe.model_selection import gate_test, n_experts_test, select_n_experts
 
@@ -326,10 +325,6 @@ def test_wrong_counts_are_refused():
             moe.fit(X, wrong, **given)
     with pytest.raises(ValueError, match="binomial"):
         MixtureOfExpertsRegressor(likelihood="poisson").fit(X, y, trials=trials)
-    with pytest.raises(ValueError, match="probabilities of counts"):
-        mixture(likelihood=WithNoise("binomial")).fit(X, y > 5)
-    with pytest.raises(ValueError, match="alike"):
-        mixture(likelihood=PerExpert(["binomial", "binomial"])).fit(X, y > 5)
     with pytest.raises(ValueError, match="knows no trials"):
         mixture(MixtureOfExpertsRegressor()).fit(X, y, trials=trials)
 

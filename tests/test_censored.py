@@ -22,7 +22,7 @@ from skmoe.gates import SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.likelihoods import Gaussian, StudentT
 from skmoe.likelihoods._censored import gaussian_between, student_between
-from skmoe.likelihoods._censored_terms import CensoredGaussianTerms
+from skmoe.likelihoods._gaussian_terms import CensoredGaussianTerms
 from skmoe.metrics import concordance_index, log_score
 from skmoe.model_selection import gate_test, select_n_experts
 
@@ -298,7 +298,7 @@ def test_standard_errors_are_of_the_observed_information():
     information = -np.array(hessian) / 4e-6
     assert_allclose(summary.cov, np.linalg.inv(information), rtol=1e-3, atol=1e-6)
     assert_allclose(summary.log_likelihood, moe.log_density(X, y, upper=upper).sum())
-    with pytest.raises(ValueError, match="log_logistic and gamma, not for StudentT"):
+    with pytest.raises(ValueError, match="weibull and gamma, not for StudentT"):
         mixture("student_t", 1).fit(X, y, upper=upper).summary(X, y, upper=upper)
 
 
@@ -530,7 +530,7 @@ def test_impossible_bounds_are_refused(y, upper, message):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"likelihood": "laplace"}, "upper, for censored targets, needs likelihood='gaussian'"),
+        ({"likelihood": "beta"}, "upper, for censored targets, needs likelihood='gaussian'"),
         ({"likelihood": "poisson"}, "upper, for censored targets, needs likelihood"),
         ({"likelihood": Gaussian("auto")}, "without a scale that depends on the row"),
         ({"likelihood": "gaussian", "training": "pooled"}, "targets that are observed"),
@@ -543,7 +543,10 @@ def test_impossible_bounds_are_refused(y, upper, message):
             },
             "targets that are observed, so no upper",
         ),
-        ({"experts": MixtureOfExpertsRegressor(n_experts=1)}, "upper or entry, so no mixtures"),
+        (
+            {"experts": MixtureOfExpertsRegressor(n_experts=1)},
+            "where there is upper, so no mixtures",
+        ),
     ],
 )
 def test_what_cannot_learn_from_censored_targets_says_so(params, message):

@@ -28,13 +28,15 @@ from skmoe._families.poisson import PoissonFamily
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.inference._posterior import PosteriorEstimates
-from skmoe.likelihoods import Gaussian, RandomEffects, StudentT, WithNoise, ZeroInflated
-from skmoe.likelihoods._censored_terms import CensoredLogNormalTerms
-from skmoe.likelihoods._error_terms import CorrelatedTerms, NoisyTerms, StudentTTerms
+from skmoe.likelihoods import Gaussian, RandomEffects, StudentT, ZeroInflated
+from skmoe.likelihoods._error_terms import CorrelatedTerms, StudentTTerms
 from skmoe.likelihoods._family_terms import FamilyTerms
-from skmoe.likelihoods._gaussian_terms import GaussianTerms, LogNormalTerms
+from skmoe.likelihoods._gaussian_terms import (
+    CensoredLogNormalTerms,
+    GaussianTerms,
+    LogNormalTerms,
+)
 from skmoe.likelihoods._logit_terms import SoftmaxTerms
-from skmoe.likelihoods._skew_normal_terms import SkewNormalTerms
 
 LINES = np.array([[0.0, 0.6, -0.4], [1.5, -0.5, 0.5]])  # intercept and slopes, by regime
 GATE = np.array([-0.3, 1.5, 0.8])  # log-odds of the second regime
@@ -73,10 +75,6 @@ TERMS = {
     "student_t": (StudentTTerms, 1),
     "log_normal": (LogNormalTerms, 2),
     "censored": (CensoredLogNormalTerms, 1),
-    "skew_normal": (SkewNormalTerms, 1),
-    "noise": (NoisyTerms.around(LogNormalTerms, None), 1),
-    "noise_skew": (NoisyTerms.around(SkewNormalTerms, None), 1),
-    "noise_share": (NoisyTerms.around(SkewNormalTerms, 0.1), 1),
     "poisson": (FamilyTerms.of(PoissonFamily()), 1),
     "negative_binomial": (FamilyTerms.of(NegativeBinomialFamily()), 1),
     "binomial": (FamilyTerms.of(BinomialFamily()), 1),
@@ -94,12 +92,12 @@ def test_slopes_of_means_are_derivatives(kind):
     assert len(by_beside) == len(beside)
     for m, step in enumerate(h * np.eye(n_predictors)):
         ends = [terms.mean_of(predictors + sign * step, beside) for sign in (1, -1)]
-        assert_allclose(by_predictors[:, :, m], (ends[0] - ends[1]) / (2 * h), atol=1e-8)
+        assert_allclose(by_predictors[:, :, m], (ends[0] - ends[1]) / (2 * h), atol=1e-6)
         for row, slopes in enumerate(by_beside):
             moved = np.zeros_like(beside)
             moved[row] = step
             ends = [terms.mean_of(predictors, beside + sign * moved) for sign in (1, -1)]
-            assert_allclose(slopes[:, :, m], (ends[0] - ends[1]) / (2 * h), atol=1e-8)
+            assert_allclose(slopes[:, :, m], (ends[0] - ends[1]) / (2 * h), atol=1e-6)
 
 
 # One expert ---------------------------------------------------------------------------------------
@@ -158,10 +156,6 @@ def test_effects_of_one_generalised_linear_model_are_those_of_the_textbook(kind)
 # Two regimes, every likelihood --------------------------------------------------------------------
 
 
-def skewed_mean(eta, log_scale, skew):
-    return eta + np.exp(log_scale) * np.sqrt(2 / np.pi) * skew / np.sqrt(1 + skew**2)
-
-
 def log_normal_mean(eta, log_scale, *_):
     return np.exp(eta + np.exp(2 * log_scale) / 2)
 
@@ -174,31 +168,6 @@ CASES = {  # likelihood, target of predictors, mean of predictors and what is be
         "log_normal",
         lambda eta, rng: np.exp(eta + 0.3 * rng.normal(size=len(eta))),
         log_normal_mean,
-    ),
-    "skew_normal": (
-        "skew_normal",
-        lambda eta, rng: (
-            eta + 0.3 * rng.normal(size=len(eta)) + 0.9 * abs(rng.normal(size=len(eta)))
-        ),
-        skewed_mean,
-    ),
-    "noise_log": (
-        WithNoise("log_normal", share=0.05),
-        lambda eta, rng: np.where(
-            rng.uniform(size=len(eta)) < 0.05,
-            rng.uniform(0, 20, size=len(eta)),
-            np.exp(eta + 0.2 * rng.normal(size=len(eta))),
-        ),
-        log_normal_mean,
-    ),
-    "noise_share": (
-        WithNoise(),
-        lambda eta, rng: np.where(
-            rng.uniform(size=len(eta)) < 0.05,
-            rng.uniform(-10, 10, size=len(eta)),
-            eta + 0.3 * rng.normal(size=len(eta)),
-        ),
-        None,
     ),
     "poisson": ("poisson", lambda eta, rng: rng.poisson(np.exp(1 + eta)), np.exp),
     "negative_binomial": (
@@ -703,10 +672,10 @@ def test_terms_that_do_not_know_their_mean_are_refused(monkeypatch):
 
     X, eta, rng = two_regimes()
     y = eta + 0.3 * rng.normal(size=len(eta)) + 0.9 * abs(rng.normal(size=len(eta)))
-    moe = mixture("skew_normal", n_experts=1, tol=1e-4).fit(X, y)
-    monkeypatch.setattr(SkewNormalTerms, "mean_of", classmethod(location))
-    with pytest.raises(ValueError, match="Give them mean_of and slopes_of_mean"):
-        moe.marginal_effects(X, y)
+    moe = mixture("log_normal", n_experts=1, tol=1e-4).fit(X, np.exp(y))
+    monkeypatch.setattr(LogNormalTerms, "mean_of", classmethod(location))
+    with pytest.raises(ValueError, match="Give them mean_of"):
+        moe.marginal_effects(X, np.exp(y))
 
 
 def test_experts_and_gates_of_constants_have_no_effects():

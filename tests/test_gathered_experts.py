@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from planted import in_parts, planted
-from scipy import stats
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.neighbors import KNeighborsRegressor
@@ -27,7 +26,7 @@ from skmoe._planning.making import make_plan
 from skmoe._rows.blocks import BlockRows
 from skmoe.exceptions import IgnoredWeightsWarning, ThinnedRowsWarning
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import Gaussian, PerOutput, RandomEffects, ZeroInflated
+from skmoe.likelihoods import Gaussian, RandomEffects, ZeroInflated
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 
@@ -83,15 +82,6 @@ def test_linear_experts_without_sums_end_where_rows_in_memory_do(kind, params, t
     report = other.expert_report()
     assert sum(report.columns["rows"]) == pytest.approx(2000)
     assert np.asarray(other.predict(in_parts(X))).shape == y[target].shape
-
-
-def test_experts_predict_locations_where_errors_are_skewed():
-    X, y = rows_of_two_regimes()
-    errors = stats.skewnorm(5.0).rvs(2000, random_state=0)
-    params = {"n_experts": 1, "likelihood": "skew_normal", "tol": 1e-8}
-    moe = MixtureOfExpertsRegressor(**params).fit(in_parts(X, X[:, 0] + errors))
-    assert_allclose(moe.experts_[0].intercept_, 0, atol=0.05)  # the mean of the errors is 0.8
-    assert_allclose(moe.likelihood_.skew_, 5, atol=1.5)
 
 
 def test_proportions_of_a_constant_gate():
@@ -369,9 +359,8 @@ def test_diverse_experts_of_many_rows_are_without_the_process_of_few(mixture, ta
         ),
         ({"likelihood": RandomEffects()}, "a likelihood without subjects"),
         ({"likelihood": ZeroInflated()}, "without a zero component"),
-        ({"likelihood": PerOutput(["student_t", "poisson"])}, "not reweighted one by one"),
     ],
-    ids=range(7),
+    ids=range(6),
 )
 def test_what_cannot_be_gathered_is_refused_by_name(params, what):
     X, y = rows_of_two_regimes()

@@ -70,9 +70,9 @@ def test_gradient_and_information_are_derivatives(terms, n_experts, with_subject
     _, gradient, information = likelihood.derivatives(theta)
     steps = 1e-5 * np.eye(likelihood.size)
     up, down = ([likelihood.derivatives(theta + sign * s) for s in steps] for sign in (1, -1))
-    # Central differences leave some 1e-10 times third derivatives.
+    # Differences here leave 1e-10 times third derivatives, those of the terms some 1e-7.
     differences = [(u[0] - d[0]) / 2e-5 for u, d in zip(up, down, strict=True)]
-    assert_allclose(gradient, differences, rtol=1e-6, atol=1e-6)
+    assert_allclose(gradient, differences, rtol=1e-5, atol=1e-5)
     differences = np.array([(u[1] - d[1]) / 2e-5 for u, d in zip(up, down, strict=True)])
     assert_allclose(information, -differences, rtol=1e-5, atol=1e-5)
 
@@ -83,7 +83,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch):
     whole = moe.summary(X, y, cov="sandwich")
     monkeypatch.setattr("skmoe.inference._information.BLOCK_ROWS", 17)
     blocks = moe.summary(X, y, cov="sandwich")
-    assert_allclose(blocks.cov, whole.cov, rtol=1e-8, atol=1e-12)
+    assert_allclose(blocks.cov, whole.cov, rtol=1e-6, atol=1e-8)  # of differences
 
 
 def test_standard_errors_are_those_of_flexmix(shared_data):
@@ -417,7 +417,6 @@ REFUSED = [
     (None, {"gate": GaussianGate()}, "not behind GaussianGate"),
     (None, {"gate": SoftmaxGate(0.1, l1_ratio=0.5)}, "L1 penalty"),
     (None, {"top_k": 1}, "with top_k"),
-    (None, {"likelihood": "laplace"}, "not for Laplace"),
     (Ridge(alpha=1000), {}, "a penalty pulls"),
     (None, {"gate": SoftmaxGate(alpha=100)}, "a penalty pulls"),
 ]

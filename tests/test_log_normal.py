@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.inspection import ExpertDisplay
-from skmoe.likelihoods import LogNormal, WithNoise
+from skmoe.likelihoods import LogNormal
 from skmoe.metrics import log_score
 
 
@@ -216,17 +216,6 @@ def test_predictions_far_outside_stay_numbers():
 # Beside other parts -----------------------------------------------------------------------------
 
 
-def test_noise_beside_it_is_found():
-    X, y, _ = log_lines(0, n=3000)
-    rng = np.random.default_rng(1)
-    bad = rng.uniform(size=3000) < 0.05
-    y[bad] = rng.uniform(0, y.max(), size=bad.sum())
-    moe = mixture(likelihood=WithNoise("log_normal")).fit(X, y)
-    assert_allclose(moe.likelihood_.share_, 0.05, atol=0.02)
-    assert_allclose(np.sort(moe.likelihood_.scale_), [0.3, 0.6], rtol=0.1)
-    assert not WithNoise("gaussian").changes_target
-
-
 def test_added_and_replaced_experts_learn_the_logarithm():
     X, y, _ = log_lines(0)
     moe = mixture().fit(X, y)
@@ -306,7 +295,7 @@ def test_another_likelihood_waits_for_the_next_fit():
 # What is refused --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("likelihood", ["log_normal", WithNoise(LogNormal())])
+@pytest.mark.parametrize("likelihood", ["log_normal", LogNormal()])
 def test_targets_that_are_not_positive_are_refused(likelihood):
     X = np.arange(4.0)[:, None]
     with pytest.raises(ValueError, match="LogNormal needs positive targets; y holds 0"):

@@ -91,7 +91,7 @@ class Fit:
         if self.kind == "mixed":
             way = self.pick("pooled", "default experts")
         if way == "em":
-            kinds = ["gaussian", "student_t", "laplace", "log_normal", "poisson", "gamma",
+            kinds = ["gaussian", "student_t", "log_normal", "poisson", "gamma",
                      "negative_binomial", Gaussian("shared")]  # fmt: skip
             likelihood = self.pick(*kinds)
             if likelihood in ("log_normal", "gamma"):
@@ -99,14 +99,14 @@ class Fit:
             if likelihood in ("poisson", "negative_binomial"):
                 y = self.rng.poisson(np.exp(np.clip(y, -2, 3))).astype(float)
         self.y, self.way = y, way
-        self.has_quantiles = likelihood not in ("laplace", "poisson", "gamma", "negative_binomial")
+        self.has_quantiles = likelihood not in ("poisson", "gamma", "negative_binomial")
         if way == "pooled":
             parameters = {"n_experts": 2}
         elif way == "default experts":
             parameters = {"n_experts": 2, "training": "em", "likelihood": "student_t"}
         elif way == "em":
             members = ["tree", "gradient", "boosting", "forest"]
-            if self.has_quantiles or likelihood == "laplace":
+            if self.has_quantiles:
                 members += ["ridge", "line", "polynomial", "net"]
             parameters = {"experts": self._member(self.pick(*members)), "training": "em"}
             parameters |= {"n_experts": 2, "likelihood": likelihood, "gate": self._gate()}

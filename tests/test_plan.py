@@ -97,7 +97,7 @@ def test_a_gate_says_nothing_before_one_expert():
 @pytest.mark.parametrize(
     "params",
     [
-        *({"likelihood": name} for name in ("student_t", "laplace", "skew_normal")),
+        *({"likelihood": name} for name in ("student_t", "weibull")),
         {"likelihood": StudentT("estimate")},
         {"likelihood": Gaussian("shared")},
         {"gate": SoftmaxGate(load_balance=1e-9)},
@@ -199,7 +199,6 @@ ASKED = {
     "nothing": ({}, {}),
     "two": ({"n_experts": 2}, {}),
     "gate": ({"gate": GaussianGate()}, {}),
-    "laplace": ({"likelihood": "laplace"}, {}),
     "t": ({"likelihood": "student_t"}, {}),
     "folds": ({"cv": 3}, {}),
     "in sample": ({"cv": False, "n_experts": 2}, {}),
@@ -421,7 +420,7 @@ def table_of_guide(first_cell):
 
 WISHES = {
     "a gate other than": ({"gate": GaussianGate()}, {}),
-    "another likelihood": ({"likelihood": "laplace"}, {}),
+    "another likelihood": ({"likelihood": "student_t"}, {}),
     "counts, rates": ({"likelihood": "poisson"}, {"y": COUNTS}),
     "several outputs": ({}, {"y": np.column_stack([Y, Y])}),
     "censored targets": ({}, {"upper": np.where(np.arange(120) < 9, np.inf, Y)}),

@@ -10,7 +10,6 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.distributions import (
     GaussianComponents,
     MixtureDistribution,
-    NoisyComponents,
     ScipyComponents,
     StudentTComponents,
 )
@@ -33,7 +32,6 @@ def gaussian(mean, scale):
 CONTINUOUS = {
     "gaussian": gaussian,
     "student_t": lambda mean, scale: StudentTComponents(mean, scale, np.array([2.5, 4, 30])),
-    "noisy": lambda mean, scale: NoisyComponents(gaussian(mean, scale), 0.1, -8.0, 9.0),
     "laplace": lambda mean, scale: ScipyComponents(stats.laplace(loc=mean, scale=scale)),
     "log_normal": lambda mean, scale: ScipyComponents(stats.lognorm(scale, scale=np.exp(mean / 3))),
     "gamma": lambda mean, scale: ScipyComponents(stats.gamma(2.0, mean, scale)),
@@ -62,9 +60,6 @@ def row_of(dist, i, repeats=1):
 def components_of(components, rows):
     if isinstance(components, GaussianComponents):
         return GaussianComponents(components.mean[rows], components.std[rows])
-    if isinstance(components, NoisyComponents):
-        own = components_of(components.components, rows)
-        return NoisyComponents(own, components.share, components.low, components.high)
     if isinstance(components, StudentTComponents):
         own = (getattr(components, name)[rows] for name in ("mean", "scale", "df"))
         return StudentTComponents(*own)
@@ -284,12 +279,6 @@ def test_regions_of_highest_density_hold_their_level_and_end_at_one_density(kind
         assert_array_equal(higher, within)
 
 
-def test_region_of_highest_density_takes_the_whole_noise_where_it_needs_a_part():
-    dist = NoisyComponents(gaussian(np.zeros((1, 1)), np.ones((1, 1))), 0.1, -50.0, 50.0)
-    (region,) = MixtureDistribution(np.ones((1, 1)), dist).hdr(0.95)
-    assert_allclose(region, [[-50, 50]], atol=1e-6)
-
-
 def test_region_of_highest_density_leaves_the_valley_out():
     dist = MixtureDistribution(
         np.array([[0.5, 0.5]]), GaussianComponents(np.array([[-10.0, 10.0]]), np.array([1.0, 1.0]))
@@ -362,23 +351,6 @@ def test_nested_mixtures_of_far_components_answer_as_the_flat_one(components):
     assert_allclose(both.entropy(), flat.entropy(), rtol=1e-6)
     assert_allclose(both.modes(), flat.modes(), rtol=1e-6, atol=1e-6)
     assert_allclose(both.hdr(0.8)[0], flat.hdr(0.8)[0], rtol=1e-6, atol=1e-6)
-
-
-def test_noise_of_two_outputs_is_uniform_over_their_box():
-    flat, low, high = two_outputs(), np.array([-4.0, -3.0]), np.array([3.0, 8.0])
-    dist = MixtureDistribution(flat.weights, NoisyComponents(flat.components, 0.3, low, high))
-    draws = dist.rvs(40_000, random_state=0)
-    for i in range(7):
-        assert_allclose(np.cov(draws[i].T), dist.cov()[i], atol=0.25)  # five standard errors
-        assert_allclose(draws[i].mean(axis=0), dist.mean()[i], atol=0.06)
-    assert_allclose(np.diagonal(dist.cov(), axis1=1, axis2=2), dist.var(), rtol=1e-12)
-    y = np.random.default_rng(1).normal(size=(7, 2))
-    expected = 0.7 * flat.pdf(y) + 0.3 / (7 * 11)
-    assert_allclose(dist.pdf(y), expected, rtol=1e-12)
-    outside = np.column_stack([y[:, 0], np.full(7, 9.0)])
-    assert_allclose(dist.pdf(outside), 0.7 * flat.pdf(outside), rtol=1e-12)
-    assert_allclose(dist.output(1).cdf(y[:, 1]), dist.cdf(y)[:, 1], rtol=1e-12)
-    assert dist.without_noise().components is flat.components
 
 
 @pytest.mark.parametrize("scipy", [False, True])

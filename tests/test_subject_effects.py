@@ -15,7 +15,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Subjects
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import RandomEffects, WithNoise
+from skmoe.likelihoods import RandomEffects
 from skmoe.likelihoods._random_effects_terms import RandomEffectsTerms
 
 WITHIN, BETWEEN = np.array([0.5, 0.3]), np.array([0.8, 0.5])
@@ -226,8 +226,6 @@ def test_what_cannot_be_is_refused():
     for params, rows, message in [
         ({}, {}, "the subject of each row"),
         ({"top_k": 1}, {"subject": subject}, "top_k=None"),
-        ({"likelihood": [RandomEffects(), "gaussian"]}, {"subject": subject}, "stands for all"),
-        ({"likelihood": WithNoise(RandomEffects())}, {"subject": subject}, "RandomEffects"),
         ({"experts": DecisionTreeRegressor()}, {"subject": subject}, "needs linear experts"),
         ({"cv": 5}, {"subject": subject}, "needs linear experts"),
         ({"training": "pooled"}, {"subject": subject}, "training='pooled' needs likelihood"),

@@ -8,7 +8,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.distributions import MixtureDistribution
 from skmoe.gates import ConstantGate, SoftmaxGate
-from skmoe.likelihoods import WithNoise, ZeroInflated
+from skmoe.likelihoods import ZeroInflated
 from skmoe.model_selection import gate_test
 
 BASES = ("poisson", "negative_binomial", "gamma")
@@ -183,8 +183,6 @@ def test_what_cannot_be_inflated_is_refused():
     X, y, *_ = zero_inflated("poisson", n=50)
     with pytest.raises(ValueError, match="takes a likelihood of counts"):
         MixtureOfExpertsRegressor(likelihood=ZeroInflated("gaussian")).fit(X, y)
-    with pytest.raises(ValueError, match="Noise around ZeroInflated"):
-        MixtureOfExpertsRegressor(likelihood=WithNoise(ZeroInflated("gamma"))).fit(X, y)
     experts = [("zero", DecisionTreeRegressor())]
     with pytest.raises(ValueError, match="call the expert otherwise"):
         MixtureOfExpertsRegressor(experts, likelihood=ZeroInflated()).fit(X, y)

@@ -3,15 +3,13 @@ Regimes with outliers
 =====================
 
 One row in twelve is an outlier. Under Gaussian errors outliers pull the lines and inflate the
-scale of their expert. Student's t distribution is less sensitive to them. ``WithNoise`` gives
-outliers a uniform density of their own: it estimates their share, and identifies the rows.
+scale of their expert. Student's t distribution is less sensitive to them.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.likelihoods import WithNoise
 
 rng = np.random.default_rng(0)
 
@@ -31,12 +29,11 @@ X_test, y_test, _ = draw(2000, share=0.0)
 
 # %%
 # Held-out rows without outliers say how well the regimes were found: by the error of the mean, and
-# by the log-score of the distribution of rows that are not noise.
+# by the log-score of their distribution.
 
 likelihoods = {
     "Gaussian": "gaussian",
     "Student's t": "student_t",
-    "with noise": WithNoise(),
 }
 fitted = {}
 print(f"{'':14}{'RMSE':>6}{'log-score':>12}")
@@ -46,42 +43,19 @@ for name, likelihood in likelihoods.items():
     )
     fitted[name] = moe.fit(X, y)
     rmse = np.sqrt(np.mean((moe.predict(X_test) - y_test) ** 2))
-    clean = moe.predict_dist(X_test).without_noise()
-    print(f"{name:14}{rmse:6.2f}{clean.logpdf(y_test).mean():12.2f}")
-
-# %%
-# The noise has been found: its share, and its rows. The probability that a row is noise is the
-# average over the experts that it may belong to.
-
-moe = fitted["with noise"]
-noise = (
-    moe.likelihood_.noise_proba(y, moe.predict_experts(X))
-    * moe.responsibilities(X, y)
-).sum(axis=1)
-print(f"share {moe.likelihood_.share_:.3f} (planted {bad.mean():.3f})")
-print(f"{np.sum(bad & (noise > 0.5))} of {bad.sum()} outliers found, ", end="")
-print(f"{np.sum(~bad & (noise > 0.5))} other rows taken for some")
+    score = moe.log_density(X_test, y_test).mean()
+    print(f"{name:14}{rmse:6.2f}{score:12.2f}")
 
 # %%
 # Each expert's line is drawn where the gate gives it more than half.
 
 grid = np.linspace(-3, 3, 301)[:, None]
 figure, axes = plt.subplots(
-    3, 1, figsize=(5.6, 8), sharex=True, sharey=True, layout="constrained"
+    2, 1, figsize=(5.6, 5.6), sharex=True, sharey=True, layout="constrained"
 )
 for ax, (name, moe) in zip(axes, fitted.items(), strict=True):
     ax.plot(X[~bad], y[~bad], ".", color="0.75", label="rows")
     ax.plot(X[bad], y[bad], "x", color="0.45", label="outliers")
-    if name == "with noise":
-        ax.plot(
-            X[noise > 0.5],
-            y[noise > 0.5],
-            "o",
-            markersize=10,
-            markerfacecolor="none",
-            color="k",
-            label="found",
-        )
     lines = np.where(
         moe.gate_proba(grid) > 0.5, moe.predict_experts(grid), np.nan
     )

@@ -1,16 +1,13 @@
 """The general problem: any experts, gate and likelihood, over arrays of n rows and K experts."""
 
 import numpy as np
-from scipy import special
 
-from .._data import only_known
 from .._kernels._estep import e_step
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._routing import Routes, keep_best
 from .acceleration import Acceleration
 from .cross_fitted_gate import CrossFittedGate
-from .placing import as_known
 from .problem import Problem, shallow_copy
 from .revival import copies_of_heavier
 
@@ -19,7 +16,6 @@ ROUTING_POOLED_ROWS = 1.0
 CENSORED_FIRST_ROUNDS = 5  # then expected targets of linear experts are off their bounds
 STATE = (
     "resp",
-    "unseen",
     "log_norm",
     "log_density",
     "gate_proba",
@@ -49,12 +45,9 @@ class GeneralProblem(Problem):
         Expected targets under each expert, on which it is fitted, where targets are censored.
     row_scale : ndarray of shape (n_samples, 1) or None
         Factors of the scales, where these depend on the row.
-    unseen : ndarray of shape (n_samples, n_experts) or None
-        How many rows of each expert, for each one that was seen, were not, as they ended before
-        the entry; see ``_unseen``.
     """
 
-    row_scale = gate_proba = unseen = None
+    row_scale = gate_proba = None
     accelerates = True
     objective = -np.inf
 
@@ -62,8 +55,7 @@ class GeneralProblem(Problem):
         super().__init__(experts, gate, likelihood, data, **settings)
         self.acceleration, experts.subjects = Acceleration(), data.subjects
         if gate_folds is not None:
-            sum_to_one = self.load_prior is None and not self._enters_late
-            self.gate = CrossFittedGate(self.gate, gate_folds, sum_to_one=sum_to_one)
+            self.gate = CrossFittedGate(self.gate, gate_folds, sum_to_one=self.load_prior is None)
 
     @property
     def exposure(self):
@@ -74,15 +66,6 @@ class GeneralProblem(Problem):
     def bounds(self):
         """Bounds of censored targets, or None."""
         return self.data.bounds
-
-    @property
-    def _enters_late(self):
-        """Whether rows are seen only if their target exceeds their entry."""
-        return self.bounds is not None and self.bounds.entry is not None
-
-    @property
-    def mass(self):
-        return self.resp if self.unseen is None else self.resp + self.unseen
 
     @property
     def subjects(self):
@@ -103,13 +86,12 @@ class GeneralProblem(Problem):
     def start(self, resp):
         self.acceleration = Acceleration()
         resp = resp if self.subjects is None else self.subjects.average(resp)
-        resp = as_known(resp, self.data)
         self.resp = np.ascontiguousarray(resp, dtype=np.float64)
         self._forget_working()
         return self
 
     def _forget_working(self):
-        self.working = self.working_exposure = self.working_target = self.unseen = None
+        self.working = self.working_exposure = self.working_target = None
         if self.exposure is not None:
             self.working_exposure = np.repeat(self.exposure[:, None], self.resp.shape[1], axis=1)
 
@@ -143,12 +125,12 @@ class GeneralProblem(Problem):
         """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
         before, point = self.objective, self._point()
         for _ in range(self._n_first_rounds()):
-            self.experts.fit(self.mass, *self.working_data)
+            self.experts.fit(self.resp, *self.working_data)
             self._update_likelihood(self.resp * self.weight[:, None])
             self._set_working()
         self.experts.precision = self.likelihood.precision_
         self.experts.relative_factor = self.likelihood.relative_factor_
-        self.experts.fit(self.mass, *self.working_data)
+        self.experts.fit(self.resp, *self.working_data)
         self.update_around_experts()
         return self._accelerated(before, point)
 
@@ -206,10 +188,7 @@ class GeneralProblem(Problem):
 
     def _update_likelihood(self, weights, **settings):
         given = self.means, weights, self.experts.penalty
-        if self.unseen is not None:
-            given = *self._beside_unseen(*given[:2]), given[2]
-            self.likelihood.update_censored(*given, **settings)
-        elif self.bounds is not None:
+        if self.bounds is not None:
             self.likelihood.update_censored(self.bounds, *given, **settings)
         else:
             self.likelihood.update(self.y, *given, **settings, **self._row_arguments())
@@ -236,8 +215,6 @@ class GeneralProblem(Problem):
     def _labels_around(self, log_gate, log_density):
         log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
         resp, *_ = self.posterior(log_gate, log_density, self.top_k)
-        if self._enters_late:
-            resp = resp + self._unseen(log_gate)[0]
         return self._with_prior(resp, np.exp(log_gate))
 
     def _row_arguments(self):
@@ -247,7 +224,7 @@ class GeneralProblem(Problem):
     def _gate_labels(self):
         """Soft labels for the gate that agree with the last E-step."""
         proba = self.resp if self.gate_proba is None else self.gate_proba
-        return self._with_prior(self.mass, proba)
+        return self._with_prior(self.resp, proba)
 
     def _with_prior(self, resp, proba):
         """Responsibilities, and pseudo-responsibilities of the prior on the loads.
@@ -274,10 +251,6 @@ class GeneralProblem(Problem):
             )
         log_density = self.expert_log_density()
         log_likelihood = self._share_rows(log_gate, log_density, self.top_k)
-        if self._enters_late:
-            self.unseen, log_seen = self._unseen(log_gate)
-            self.log_norm = self.log_norm - log_seen
-            log_likelihood -= self.weight @ log_seen
         self.log_density, self.gate_proba = log_density, np.exp(log_gate)
         self._set_load()
         if self.gate.objective == "joint":
@@ -305,7 +278,6 @@ class GeneralProblem(Problem):
         if subjects is not None:
             log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
             weight = subjects.counts
-        log_density = only_known(log_density, self.data.known)
         log_density = keep_best(log_gate, log_density, top_k)
         resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
         n_threads = kernel_threads(resp.size)
@@ -314,60 +286,13 @@ class GeneralProblem(Problem):
             resp, log_norm = subjects.of_rows(resp), subjects.per_row(log_norm)
         return resp, log_norm, log_likelihood
 
-    # Rows that enter late ---------------------------------------------------------------------
-
-    def _unseen(self, log_gate):
-        """Rows (n, K) that were not seen for each one that was; log-probabilities (n,) to be seen.
-
-        With the probabilities F_k that a row of expert k ends before the entry, a row is seen with
-        probability S = 1 - sum_k pi_k F_k. As -log S is convex in the logarithms of pi_k F_k, it
-        is above its tangent, whose slopes pi_k F_k / S count for EM as rows of expert k that are
-        known to have ended before the entry.
-        """
-        before, beyond = (
-            self.likelihood.log_probability(each, self.means) for each in self.bounds.around_entry()
-        )
-        log_seen = special.logsumexp(log_gate + beyond, axis=1)
-        return np.exp(log_gate + before - log_seen[:, None]), log_seen
-
-    def _late(self):
-        """Numbers of the rows of which some were not seen, their bounds, and their means."""
-        late = np.flatnonzero(self.unseen.any(axis=1))
-        return late, self.bounds.around_entry()[0][late], self.means[late]
-
-    def _beside_unseen(self, means, weights):
-        """Bounds, means and weights of the rows, and then of those that were not seen."""
-        late, before, its_means = self._late()
-        its_weights = self.unseen[late] * self.weight[late, None]
-        means, weights = np.vstack([means, its_means]), np.vstack([weights, its_weights])
-        return self.bounds.beside(before), means, weights
-
-    def _with_unseen(self, target, working):
-        """Expected targets of seen and unseen rows in one, and working weights."""
-        late, before, means = self._late()
-        targets = [target[late], None]
-        targets[1], its_working = self.likelihood.expected_target(before, means)
-        masses = np.stack([np.maximum(self.resp[late], 1e-300), self.unseen[late]])
-        total = masses.sum(axis=0)
-        if working is not None:
-            masses = masses * np.stack([working[late], its_working])
-            working = working.copy()
-            working[late] = masses.sum(axis=0) / total
-        shares = masses / masses.sum(axis=0)
-        targets = np.where(shares > 0, targets, targets[0])
-        target = target.copy()
-        target[late] = self.likelihood.middle_target(targets, shares, means)
-        return target, working
-
     def _set_working(self):
         """Weights, exposures and targets that the next fit of the experts takes."""
         if self.bounds is not None:
             expected = self.likelihood.expected_target(self.bounds, self.means)
-            expected = expected if self.unseen is None else self._with_unseen(*expected)
             self.working_target, self.working = expected
             return
-        given = self.likelihood.working_data(self.y, self.means)
-        working, working_exposure, self.working_target = given
+        working, working_exposure = self.likelihood.working_data(self.y, self.means)
         if working is not None:
             self.working = working
         elif self.row_scale is not None and self.experts.in_sample:  # least squares, unequal errors

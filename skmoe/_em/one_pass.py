@@ -81,8 +81,6 @@ class OnePassProblem(Problem):
             return False
         if data.Z is not experts.source or data.bounds is not None or data.exposure is not None:
             return False
-        if data.known is not None:
-            return False
         n_columns = len(experts.mean) + 1
         if n_columns > BLOCK_LIMIT:  # BLAS makes the sums over rows of wide tables faster
             return False

@@ -11,12 +11,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_array
 
 from .._compat import learn_columns
-from .._data import TrainingData, check_can_be_known
+from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
 from .._experts.fitting import learns_batches, split_last
 from .._experts.solvers import are_solved_sparse, has_experts
 from .._experts.streamed import StreamedExperts
-from .._experts.traits import has_own_density, is_frozen, offers, seed_estimator
+from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
 from .._tables.constant import fit_columns
 from .._tables.encoding import (
@@ -73,7 +73,6 @@ class Parts:
         likelihood = self.likelihood.fitting(in_sample=True, linear=True)
         if likelihood.looks_at_target:
             likelihood.start(rows.y, rows.weight, len(self.names))
-        check_can_be_known(rows, likelihood, len(self.names))
         rates = rows.y if rows.exposure is None else rows.y / rows.exposure
         start_target = likelihood.start_target(rates, rows.weight)
         Z = self.gate.fit_encoder(rows.X, rows.y, rows.weight)
@@ -133,7 +132,7 @@ class Parts:
 
     def beside_zero(self, experts):
         """Linear experts, with one that always predicts zero where the likelihood has it."""
-        return experts if self.likelihood.zero_expert is None else BesideZero([experts])
+        return experts if self.likelihood.zero_expert is None else BesideZero(experts)
 
     def linear_design(self, data, seed):
         """What linear experts see of X, and as an array; fits the transformers before them.
@@ -243,9 +242,6 @@ class Parts:
         seeded = [seed_estimator(template, random_state) for template in self.templates]
         # A mixture goes on with its regimes, and does not seek new ones.
         for estimator in [] if once else seeded:
-            last = split_last(estimator)[1]
-            if offers(last, "keeps_better_fit"):
-                last.set_params(warm_start=True)
             params = estimator.get_params(deep=False)
             has_regimes = has_own_density(estimator) and params.get("training") != "stack"
             if has_regimes and "warm_start" in params:
@@ -317,7 +313,7 @@ class Parts:
         problem.fit_to_routing()
         likelihood = copy.copy(problem.likelihood)
         load = problem.load_under(gate)
-        order = self._order(gate, likelihood, load) if problem.data.known is None else None
+        order = self._order(gate, likelihood, load)
         if order is None:
             order = np.arange(len(self.names))
         else:
@@ -338,7 +334,7 @@ class Parts:
     def _estimators(self, problem):
         """Fitted experts, each whole: transformers included."""
         if not problem.experts.is_solved:
-            fitted = problem.experts.finish(problem.mass, *problem.working_data)
+            fitted = problem.experts.finish(problem.resp, *problem.working_data)
             return fitted if self.transformer is None else self._behind_transformer(fitted)
         templates, zero = self.templates[: self.n_solved], self.templates[self.n_solved :]
         last = clone(split_last(templates[0])[1])  # that all have in common
@@ -356,7 +352,7 @@ class Parts:
 
     def _order(self, gate, likelihood, load):
         """Clones by falling load; None where the order means something or cannot be changed."""
-        fixed = self.is_list or self.keeps_order or likelihood.keeps_order
+        fixed = self.is_list or self.keeps_order
         if fixed or not gate.can_reorder:
             return None
         trained = np.argsort(-load[: self.n_solved], kind="stable")

@@ -1,9 +1,8 @@
-"""Which expert is which, where some share coefficients, or some are known for rows."""
+"""Which expert is which, where some share coefficients."""
 
 from itertools import islice, permutations
 
 import numpy as np
-from scipy import optimize
 
 MOST_PLACINGS = 24  # tried of each start
 MOST_ORDERS = 5040  # looked through for these
@@ -40,17 +39,3 @@ def unlike_orders(owner):
         if len(seen) == MOST_PLACINGS:
             break
     return list(seen.values())
-
-
-def as_known(resp, data):
-    """Responsibilities in the order of experts that agrees best with what is known of ``data``.
-
-    Rows of known experts are theirs alone.
-    """
-    if data.known is None:
-        return resp
-    known = data.known if data.subjects is None else data.subjects.of_rows(data.known)
-    certain = np.eye(resp.shape[1])[np.maximum(known, 0)] * (known >= 0)[:, None]
-    agreement = certain.T @ (data.weight[:, None] * resp)
-    order = optimize.linear_sum_assignment(agreement, maximize=True)[1]
-    return np.where((known >= 0)[:, None], certain, resp[:, order])

@@ -80,11 +80,6 @@ class Problem(ABC):
         return self.working, self.working_exposure, self.working_target
 
     @property
-    def mass(self):
-        """Responsibilities (n, K), and rows that were not seen: what experts are fitted with."""
-        return self.resp
-
-    @property
     def is_smooth(self):
         """Whether EM takes experts to a limit, which its last gains foretell."""
         return self.accelerates and self.experts.in_sample

@@ -207,7 +207,7 @@ class Trainer:
             return [], []
         few = enough_rows(n_experts, data)
         whole = callable(self.settings.init) or len(data.y) < 2 * few
-        whole |= data.subjects is not None or data.known is not None
+        whole |= data.subjects is not None
         sample = data if whole else data.sample(few)
         is_quick = problem.experts.is_solved and not problem.gate.is_costly
         chosen = problem if is_quick else surrogate(data, self.parts, problem.top_k)

@@ -72,7 +72,7 @@ def supports_warm_start(estimator):
     """
     last = _last_step(estimator)
     asked = last.get_params(deep=False).get("warm_start", False)
-    return bool(asked) and (offers(type(last), "partial_fit") or offers(last, "keeps_better_fit"))
+    return bool(asked) and (offers(type(last), "partial_fit"))
 
 
 def fit_again(model, X, y, weights):

@@ -7,7 +7,7 @@ is called, and what comes out are such estimators, fitted.
 from abc import ABC, abstractmethod
 
 import numpy as np
-from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.base import clone, is_classifier
 from sklearn.linear_model import (
     GammaRegressor,
     LinearRegression,
@@ -19,12 +19,10 @@ from sklearn.linear_model import (
 from sklearn.pipeline import Pipeline
 
 from .._compat import validate_params
-from .by_output import OutputExperts, OutputsRegressor
 from .fitting import join_last, split_last
 from .generalized_linear import GeneralizedLinearExperts
 from .least_squares import LeastSquaresExperts
 from .logistic import LogisticExperts
-from .ordered_classifier import OrderedClassifier
 from .ordered_logistic import OrderedLogisticExperts, OrderedLogisticRegression, ranks_of
 from .rates import RateRegressor
 from .traits import has_own_density, offers, seed_estimator
@@ -170,12 +168,10 @@ class OrderedLogistic(LinearSolver):
 
     def as_expert(self, estimator):
         last = split_last(estimator)[1]
-        if not isinstance(last, type) and is_regressor(last) and not has_own_density(last):
-            last = OrderedClassifier(last)
-        if not isinstance(last, OrderedLogisticRegression | OrderedClassifier):
+        if not isinstance(last, OrderedLogisticRegression):
             raise ValueError(
-                "likelihood='ordinal' needs experts=None or OrderedLogisticRegression(), or "
-                f"regressors; got {last!r}."
+                "likelihood='ordinal' needs experts=None or OrderedLogisticRegression(); got "
+                f"{last!r}."
             )
         return join_last(estimator, clone(last).set_params(order=self.order))
 
@@ -184,8 +180,7 @@ class OrderedLogistic(LinearSolver):
         return self._penalty_of(estimator)
 
     def _penalty_of(self, estimator):
-        is_line = isinstance(estimator, OrderedLogisticRegression)
-        return float(estimator.alpha) if is_line else None
+        return float(estimator.alpha)
 
     def experts(self, design, y, weight, n_experts, **settings):
         settings |= {"classes": self.classes, "ranks": ranks_of(self.classes, self.order)}
@@ -243,36 +238,6 @@ class Rates(GeneralizedLinear):
         return self.of_classes.penalty_of(estimator.classifier) if is_rate else None
 
 
-class ByOutput(LinearSolver):
-    """A solver of its own for each output.
-
-    Parameters
-    ----------
-    solvers : list of LinearSolver
-        One for each output.
-    """
-
-    default_penalty = 0.0  # the default of each solver, where that is larger
-
-    def __init__(self, solvers):
-        self.solvers = solvers
-
-    def default_expert(self):
-        return OutputsRegressor([solver.default_expert() for solver in self.solvers])
-
-    def _penalty_of(self, estimator):
-        return None
-
-    def experts(self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None):
-        outputs = []
-        for solver, column in zip(self.solvers, y.T, strict=True):
-            own = max(penalty, solver.default_penalty)
-            outputs.append(
-                solver.experts(design, column, weight, n_experts, penalty=own, prior=prior)
-            )
-        return OutputExperts(outputs)
-
-
 def is_multinomial(estimator):
     """Whether a LogisticRegression is one for all classes, and not for each against the rest."""
     multi_class = estimator.get_params(deep=False).get("multi_class", "deprecated")
@@ -300,11 +265,9 @@ def is_linear(estimator):
         in_sample = estimator.cv is False or estimator.cv == "auto"
         return in_sample and all(is_linear(expert) for expert in estimator._expert_list()[1])
     last = split_last(estimator)[1]
-    if isinstance(last, OutputsRegressor):
-        return all(map(is_linear, last.estimators))
     if isinstance(last, RateRegressor):
         last = last.classifier
-    return isinstance(last.regressor if isinstance(last, OrderedClassifier) else last, IN_SAMPLE)
+    return isinstance(last, IN_SAMPLE)
 
 
 def has_experts(estimator):

@@ -42,6 +42,8 @@ class Family(ABC):
         Whether scales are precisions, the factor s of u, as a shape of Gamma is.
     unit_has_scale : bool
         Whether u depends on the scale.
+    scale_is_slope : bool
+        Whether the log-density depends on the predictor times the scale.
     has_density : bool
         Whether targets have a density in their units, and not a probability.
     at_bound_message : str or None
@@ -55,7 +57,7 @@ class Family(ABC):
     """
 
     scale = at_bound_message = estimator = None
-    has_precision = unit_has_scale = has_density = False
+    has_precision = unit_has_scale = has_density = scale_is_slope = False
     is_rate = False
 
     def __eq__(self, other):
@@ -73,22 +75,11 @@ class Family(ABC):
         """Mean of a target of size one."""
 
     @abstractmethod
-    def mean_slope(self, predictor):
-        """Derivative of the mean by the predictor."""
-
-    def mean_factor(self, scale=1.0):
-        """Means over ``mean``, where that is another location, and the slope of its logarithm.
-
-        The slope is that by the logarithm of the scale.
-        """
-        return 1.0, 0.0
-
-    @abstractmethod
     def unit(self, y, predictor, scale=1.0):
         """The function u for a target of size one, its slope, and its curvature.
 
         The curvature, of Newton's steps, must not be negative: minus the second derivative, or
-        what is expected of it, where ``second`` is overridden.
+        what is expected of it.
         """
 
     def sloped(self, y, predictor, scale):
@@ -99,9 +90,9 @@ class Family(ABC):
         """The function c of the scale."""
         return 0.0
 
-    def normaliser_slopes(self, scale):
-        """Its first and second derivative."""
-        return 0.0, 0.0
+    def normaliser_bend(self, scale):
+        """Its second derivative."""
+        return 0.0
 
     @abstractmethod
     def constant(self, y, size=1.0):
@@ -132,24 +123,6 @@ class Family(ABC):
     @abstractmethod
     def components(self, mean, scale=1.0, size=1.0):
         """Components around means."""
-
-    # By linear predictors, for standard errors --------------------------------------------------
-
-    def first(self, y, predictor, scale=1.0, size=1.0):
-        """Derivatives of the log-density by the predictor and the logarithm of the scale."""
-        value, slope, _ = self.unit(y / size, predictor, scale)
-        if self.scale is None:
-            return [size * slope]
-        return [size * scale * slope, scale * (size * value + self.normaliser_slopes(scale)[0])]
-
-    def second(self, y, predictor, scale=1.0, size=1.0):
-        """Second derivatives, in the same order, a symmetric matrix."""
-        _, slope, curvature = self.unit(y / size, predictor, scale)
-        bend, mixed = -size * scale * curvature, size * scale * slope
-        if self.scale is None:
-            return [[bend]]
-        by_log = self.first(y, predictor, scale, size)[1]
-        return [[bend, mixed], [mixed, by_log + scale**2 * self.normaliser_slopes(scale)[1]]]
 
     # Where linear predictors are normal, for partial pooling ------------------------------------
 
@@ -198,8 +171,6 @@ class LogLink(Family):
     def mean(self, predictor):
         return np.exp(np.clip(predictor, -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN))
 
-    mean_slope = mean
-
     def unit_of(self, mean):
         return mean
 
@@ -214,9 +185,6 @@ class LogitLink(Family):
 
     def mean(self, predictor):
         return special.expit(predictor)
-
-    def mean_slope(self, predictor):
-        return special.expit(predictor) * special.expit(-predictor)
 
     def first_predictor(self, y, size=1.0):
         return special.logit((y + PSEUDO_COUNT) / (size + 2 * PSEUDO_COUNT))

@@ -58,24 +58,6 @@ class BetaFamily(LogitLink):
         step = np.clip(1.5 * mean, -LONGEST_STEP, LONGEST_STEP)
         return np.minimum(scale * np.exp(step), LARGEST_SHAPE)
 
-    def first(self, y, predictor, scale=1.0, size=1.0):
-        _, slope = self.sloped(y, predictor, scale)
-        return [scale * slope, self.statistic(None, y, predictor, 0.0, scale)]
-
-    def second(self, y, predictor, scale=1.0, size=1.0):
-        mean, other = _rates(predictor)
-        slope, bend = mean * other, mean * other * (other - mean)
-        by_mean = scale * (special.logit(y) - special.digamma(scale * mean))
-        by_mean += scale * special.digamma(scale * other)
-        of_mean, of_other, of_all = (
-            scale**2 * special.polygamma(1, scale * share) for share in (mean, other, 1.0)
-        )
-        twice = -(slope**2) * (of_mean + of_other) + bend * by_mean
-        mixed = slope * (by_mean - mean * of_mean + other * of_other)
-        of_scale = self.statistic(None, y, predictor, 0.0, scale)
-        of_scale = of_scale + of_all - mean**2 * of_mean - other**2 * of_other
-        return [[twice, mixed], [mixed, of_scale]]
-
     def log_density(self, y, mean, scale=1.0, size=1.0):
         is_possible, mean = self.supports(y), np.clip(mean, *MEANS)
         y, a, b = np.where(is_possible, y, 0.5), scale * mean, scale * (1 - mean)

@@ -26,8 +26,8 @@ class GammaFamily(LogLink):
     def normaliser(self, scale):
         return scale * np.log(scale) - scale - special.gammaln(scale)
 
-    def normaliser_slopes(self, scale):
-        return np.log(scale) - special.digamma(scale), 1 / scale - special.polygamma(1, scale)
+    def normaliser_bend(self, scale):
+        return 1 / scale - special.polygamma(1, scale)
 
     def constant(self, y, size=1.0):
         return -np.log(y)

@@ -2,37 +2,36 @@
 
 import numpy as np
 from scipy import special
+from sklearn.linear_model import GammaRegressor
 
 from ..distributions._survival import WeibullComponents
-from .base import LARGEST_LOG_MEAN
-from .durations import DurationFamily
+from .base import LARGEST_LOG_MEAN, LogLink
 
 
-class WeibullFamily(DurationFamily):
+class WeibullFamily(LogLink):
     """Durations ``(mean / gamma(1 + 1 / shape)) * e ** (1 / shape)``, of exponential e."""
 
+    estimator = GammaRegressor
+    scale = "shape_"
+    has_precision = unit_has_scale = has_density = scale_is_slope = True
+
     def unit(self, y, predictor, scale=1.0):
-        log_ratio = self._log_ratio(y, predictor, scale)
+        log_ratio = scale * (np.log(y) - predictor + special.gammaln(1 + 1 / scale))
+        log_ratio = np.minimum(log_ratio, LARGEST_LOG_MEAN)  # of the cumulative hazard
         ratio = np.exp(log_ratio)
         return (log_ratio - ratio) / scale, ratio - 1, scale * ratio
 
-    def _log_ratio(self, y, predictor, scale):
-        """Logarithm of the cumulative hazard."""
-        log_ratio = scale * (np.log(y) - predictor + special.gammaln(1 + 1 / scale))
-        return np.minimum(log_ratio, LARGEST_LOG_MEAN)
+    def normaliser(self, scale):
+        return np.log(scale)
 
-    def first(self, y, predictor, scale=1.0, size=1.0):
-        log_ratio = self._log_ratio(y, predictor, scale)
-        excess, by_shape = np.expm1(log_ratio), log_ratio - special.digamma(1 + 1 / scale)
-        return [scale * excess, 1 - by_shape * excess]
+    def constant(self, y, size=1.0):
+        return -np.log(y)
 
-    def second(self, y, predictor, scale=1.0, size=1.0):
-        log_ratio = self._log_ratio(y, predictor, scale)
-        ratio, by_shape = np.exp(log_ratio), log_ratio - special.digamma(1 + 1 / scale)
-        mixed = scale * (ratio - 1 + ratio * by_shape)
-        bend = by_shape + special.polygamma(1, 1 + 1 / scale) / scale
-        of_shape = bend * (1 - ratio) - ratio * by_shape**2
-        return [[-(scale**2) * ratio, mixed], [mixed, of_shape]]
+    def supports(self, y):
+        return y > 0
+
+    def log_density(self, y, mean, scale=1.0, size=1.0):
+        return self.components(mean, scale).logpdf(y)
 
     def components(self, mean, scale=1.0, size=1.0):
         shape = np.broadcast_to(scale, mean.shape)

@@ -149,7 +149,7 @@ class GatheredProblem(Problem):
         self.experts, self.resp = experts, weights * (shares >= self._least) * seen
         self.likelihood, self.gate = shallow_copy(self.likelihood), shallow_copy(self.gate)
         working = self.likelihood.working_data(data.y, means)
-        self.working, self.working_exposure, self.working_target = working
+        self.working, self.working_exposure = working
         self.experts.fit(self.resp, *self.working_data)
         self.likelihood.update(data.y, self.experts.predictions, weights, 0.0)
         self.gate.learn_sums(self.found)
@@ -216,7 +216,7 @@ class GatheredProblem(Problem):
     def state(self):
         names = (
             "experts", "gate", "likelihood", "found", "load", "objective", "resp", "working",
-            "working_exposure", "working_target",
+            "working_exposure",
         )  # fmt: skip
         return {name: vars(self).get(name) for name in names}
 

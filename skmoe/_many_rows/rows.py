@@ -294,7 +294,6 @@ def _wanted_by_estimators(mixture):
     likelihood = mixture._likelihood().fitting(in_sample=False, linear=False)
     return {
         "experts that are no mixtures": not any(map(has_own_density, templates)),
-        "outputs that are not reweighted one by one": not likelihood.reweights_outputs,
         "scales that do not depend on the row": likelihood.scale_estimator() is None,
         "cv='auto', 'prefit', False or a number of folds": (
             cv is False or str(cv) in ("auto", "prefit") or (isinstance(cv, Integral) and cv > 1)

@@ -19,7 +19,6 @@ from ..likelihoods import (
     Categorical,
     Gamma,
     Gaussian,
-    Laplace,
     LogNormal,
     NegativeBinomial,
     Poisson,
@@ -30,7 +29,7 @@ from ..likelihoods._pooled_categorical import PooledCategorical
 
 # Of those of numbers, but LogNormal, the mean of a component is the prediction of the expert.
 OF_NUMBERS = (
-    Gaussian, PooledGaussian, StudentT, Laplace, LogNormal, Poisson, NegativeBinomial, Gamma,
+    Gaussian, PooledGaussian, StudentT, LogNormal, Poisson, NegativeBinomial, Gamma,
 )  # fmt: skip
 OF_CLASSES = (Categorical, PooledCategorical)
 GATES = (ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate)

@@ -165,7 +165,7 @@ def _implied_number(mixture, likelihood, gate):
         return 1 + max(numbers, default=0)
     if gate is not None and as_gate(gate).target_load is not None:
         return len(gate.target_load)
-    return likelihood.n_experts
+    return None
 
 
 def is_word(value, *words):

@@ -6,7 +6,6 @@ from .._experts.fitting import supports_warm_start
 from .._experts.own_density import has_oob_density
 from .._experts.solvers import is_linear
 from .._experts.traits import STACK, has_own_density, is_frozen
-from ..gates._classifier import as_gate
 from .request import POOLED_GATES, is_word
 
 WAYS = ("em", "pooled", "stack", "specialists")
@@ -21,21 +20,14 @@ class Need(NamedTuple):
     is_given: object
 
 
-_NONE_KNOWN = Need(
-    "experts that are known for no row, so no expert", lambda r: r.rows.expert is None
-)
 _OUT_OF_FOLD = (
     Need(
-        "likelihood='auto' or 'student_t', or Gaussian(covariance='full') of several outputs",
-        lambda r: (
-            r.has_default_likelihood
-            or r.likelihood.can_be_stacked
-            or (_has_outputs(r) and r.likelihood.has_sums and not r.likelihood.independent_outputs)
-        ),
+        "likelihood='auto' or 'student_t'",
+        lambda r: r.has_default_likelihood or r.likelihood.can_be_stacked,
     ),
-    Need("targets that are observed, so no upper or entry", lambda r: r.rows.bounds is None),
+    Need("one output", lambda r: r.rows.y.ndim == 1),
+    Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
     Need("rows that are independent, so no subject", lambda r: r.rows.subject is None),
-    _NONE_KNOWN,
     Need("out-of-fold predictions, so no cv=False", lambda r: r.cv is not False),
     Need(
         "experts that are yet to be fitted, so no cv='prefit'",
@@ -60,8 +52,7 @@ NEEDS = {
             lambda r: r.likelihood.can_be_pooled,
         ),
         Need(POOLED_GATES, lambda r: r.can_pool_gate),
-        Need("targets that are observed, so no upper or entry", lambda r: r.rows.bounds is None),
-        _NONE_KNOWN,
+        Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
         Need(
             "no shared_effects of classes or of some experts",
             lambda r: (
@@ -95,35 +86,11 @@ NEEDS = {
             lambda r: not r.likelihood.takes_subjects or r.top_k is None,
         ),
         Need(
-            "top_k=None where experts are known",
-            lambda r: r.rows.expert is None or r.top_k is None,
-        ),
-        Need(
-            "n_experts, greater than the largest number of expert",
-            lambda r: (
-                r.rows.expert is None
-                or (r.n_experts is not None and r.rows.expert.max() < len(r.names))
-            ),
-        ),
-        Need(
-            "experts that predict a number where there is upper or entry, so no mixtures",
+            "experts that predict a number where there is upper, so no mixtures",
             lambda r: r.rows.bounds is None or not any(map(has_own_density, r.templates)),
-        ),
-        Need("top_k=None where there is entry", lambda r: r.top_k is None or not _enters_late(r)),
-        Need(
-            "a gate of the target given X, no GaussianGate, where there is entry",
-            lambda r: r.gate is None or as_gate(r.gate).objective != "joint" or not _enters_late(r),
         ),
     ),
 }
-
-
-def _has_outputs(request):
-    return request.rows.y.ndim == 2
-
-
-def _enters_late(request):
-    return request.rows.bounds is not None and request.rows.bounds.entry is not None
 
 
 def lacking(way, request):
@@ -142,19 +109,9 @@ def _preferred(request):
         return "em", "the experts are frozen: gate and scales alone are learned"
     if all(is_linear(e) or is_frozen(e) or supports_warm_start(e) for e in experts):
         return "em", "experts go on from iteration to iteration, are frozen or linear"
-    if _has_outputs(request):  # regimes are what makes them depend on each other
-        return (
-            "em",
-            f"there are several outputs; training={_all_rows(request)!r} may predict better",
-        )
-    if _all_rows(request) == "stack":
+    if request.kind == "list":
         return "stack", "the experts are a list of unlike models"
     return "specialists", "the experts are clones of a model that is not linear"
-
-
-def _all_rows(request):
-    """The way of training that gives experts all rows."""
-    return "stack" if request.kind == "list" else "specialists"
 
 
 def choose_training(training, request):

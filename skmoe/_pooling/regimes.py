@@ -16,7 +16,6 @@ from .._em.problem import shallow_copy
 from .._em.progress import count
 from .._experts.pooled_steps import loss_of_quadratics
 from .curves import best_curve, line_of_logarithm
-from .ordered import is_ordered, values_of
 from .overdispersed import overdispersed_evidence
 from .problem import PooledProblem
 from .regime_gate import RegimeGate
@@ -27,7 +26,8 @@ MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior 
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
 WIDER, WIDE_SHARE = 3.0, 0.1  # errors, and share, of an expert that is put behind another
 ROUGH = 0.05  # nats over all rows that a step still gains where what is sought is a note
-SHAPE, SPREAD, ORDERED = "shape", "spread", "ordered"
+SHAPE, SPREAD = "shape", "spread"
+MOST_VALUES = 10  # of a target that is not continuous
 
 
 class Regimes:
@@ -37,7 +37,7 @@ class Regimes:
     ----------
     regime : ndarray of int of shape (n_experts,)
         Number of the regime of each expert.
-    kind : {"shape", "spread", "ordered"} or None
+    kind : {"shape", "spread"} or None
         Of the ties; None where each expert is a regime.
     support : dict of int to float
         The highest log-evidence, over all rows, of each number of regimes that was looked at; with
@@ -99,7 +99,6 @@ class Regimes:
 ERRORS = {
     SHAPE: "have heavier tails than the likelihood's, or are skewed",
     SPREAD: "have a spread that depends on the columns, or heavy tails",
-    ORDERED: "are those of a target of a few values: an ordered logit explains it as well",
 }
 
 
@@ -122,8 +121,6 @@ class RegimeSearch:
         Regimes.
         """
         n_rows, n_experts = self.n_rows, best.experts.n_experts
-        if n_experts > 1 and is_ordered(best, MARGIN):
-            return best, Regimes(np.zeros(n_experts, dtype=int), ORDERED, {1: 0.0})
         support = {k: n_rows * each for k, each in self.trainer.log_evidence.items()}
         chosen, kind, rows = best, None, best.effective_rows()
         to_try = [
@@ -152,15 +149,13 @@ class RegimeSearch:
         if ties is not None:
             value = n_rows * chosen.evidence + MARGIN
             support[ties.n_regimes] = max(value, support.get(ties.n_regimes, value))
-        values = values_of(best)
-        n_values = None if values is None else len(values)
         curve = best_curve(self, chosen, regime) if regime.max() > 0 else None
         support, rivals = dict(sorted(support.items())), self.trainer.rivals.notes(chosen)
         if regime.max() > 0:
             rivals += line_of_logarithm(self, chosen, regime)
         if regime.max() > 0 or best.experts.n_experts >= MANY:
             rivals += self.trainer.optima(best)
-        return chosen, Regimes(regime, kind, support, n_values, curve, rivals)
+        return chosen, Regimes(regime, kind, support, _few_values(best), curve, rivals)
 
     def _one_line(self, best, tied, kind):
         """Log-evidence of one line with errors of another kind, the better ties, and their kind."""
@@ -253,3 +248,12 @@ def partitions(problem):
         gram, cross = np.delete(gram, second, axis=1), np.delete(cross, second, axis=1)
         found.insert(0, regime)
     return found
+
+
+def _few_values(problem):
+    """How many values a target of few of them has, or None."""
+    data = problem.data
+    if data.y.ndim > 1 or not problem.experts.can_be_wider:
+        return None
+    n_values = len(np.unique(data.y[data.weight > 0]))
+    return n_values if 1 < n_values <= MOST_VALUES else None

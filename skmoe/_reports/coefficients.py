@@ -8,7 +8,6 @@ from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
 
-from .._experts.by_output import OutputsRegressor
 from .._experts.fitting import split_last
 from .._experts.ordered_logistic import OrderedLogisticRegression
 from .._experts.rates import RateRegressor
@@ -245,8 +244,6 @@ def _of_expert(mixture, name, expert, names):
     if isinstance(expert, FrozenEstimator):
         expert = expert.estimator
     last = split_last(expert)[1]
-    if isinstance(last, OutputsRegressor) and all(map(_is_linear_model, last.estimators_)):
-        return _of_outputs(mixture, columns_of(expert, names), last)
     of_rates = isinstance(last, RateRegressor)
     last = last.classifier_ if of_rates else last
     if isinstance(last, OrderedLogisticRegression):
@@ -283,16 +280,6 @@ def _is_linear_model(estimator):
     """Whether it predicts from ``coef_`` and ``intercept_``, through a link at most."""
     known = any(kind.__module__.startswith(LINEAR_MODULE) for kind in type(estimator).mro())
     return known and offers(estimator, "coef_") and isinstance(estimator.coef_, np.ndarray)
-
-
-def _of_outputs(mixture, columns, regressor):
-    """The same of a regressor of its own for each output."""
-    parts, likelihoods = {}, mixture.likelihood_.likelihoods_
-    for j, (likelihood, last) in enumerate(zip(likelihoods, regressor.estimators_, strict=True)):
-        terms = _in_raw_units(columns, last.coef_[None], np.reshape(last.intercept_, 1))
-        part = f"{predicted(likelihood, last)}, output {j}"
-        parts[part] = {term: value[0] for term, value in terms.items()}
-    return parts
 
 
 def predicted(likelihood, last):

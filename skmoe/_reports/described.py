@@ -66,7 +66,7 @@ class DescribedMixture:
     @in_memory("pass a sample of the rows")
     def expert_profiles(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, expert=None, entry=None, responsibilities=None, described_by=None, by="regime",
+        upper=None, responsibilities=None, described_by=None, by="regime",
     ):  # fmt: skip
         """Who belongs to each regime or expert: its share, prediction, and how its rows differ.
 
@@ -83,8 +83,8 @@ class DescribedMixture:
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
-        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
-            As in ``fit``; entry times change nothing. From the third on only with y.
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
+            As in ``fit``. From the third on only with y.
         responsibilities : array-like of shape (n_samples, n_experts), default=None
             How much the rows belong to each expert, or regime, in place of those from y; those of
             ``responsibilities`` with the same ``by``. For the training rows
@@ -114,7 +114,7 @@ class DescribedMixture:
             weight = check_weights(sample_weight, X)
             rows = Rows(X, None, weight, check_exposure(self, exposure, X, trials))
         else:
-            metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
+            metadata = RowMetadata(exposure, trials, subject, upper)
             rows = check_known_rows(self, X, y, sample_weight, metadata)
         table = rows.X if described_by is None else check_columns(described_by, rows.X)
         groups = groups_of(self, by)

@@ -227,7 +227,7 @@ def profile_experts(mixture, rows, groups, membership, table):
         predictions = model.expert_proba(rows.X)
         target = None if y is None else np.eye(len(outputs))[y]
     else:
-        predictions = model.distribution(rows.X, rows.exposure).without_noise().components.mean
+        predictions = model.distribution(rows.X, rows.exposure).components.mean
         predictions = predictions.reshape(len(membership), len(model.names), -1)
         outputs = [f"output {j}" for j in range(predictions.shape[2])]
         is_known = y is not None and rows.bounds is None

@@ -10,7 +10,7 @@ from sklearn.utils.validation import (
 )
 
 from .._compat import check_feature_names, check_n_features
-from .._data import NO_METADATA, Bounds, Rows, check_can_be_known, check_subject
+from .._data import NO_METADATA, Bounds, Rows, check_subject
 from .._experts.solvers import MOST_SPARSE_COLUMNS, are_solved_sparse
 from .._tables.known import fill_missing, kinds_of, match_kinds, medians_of
 from .._tables.mixed import check_sizes, check_table
@@ -60,15 +60,7 @@ def check_known_rows(mixture, X, y, sample_weight=None, metadata=NO_METADATA):
     """Rows for a fitted mixture to look at."""
     check_fitted(mixture)
     X, y, metadata, bounds = _targets_of(mixture, X, y, metadata, reset=False, known=True)
-    weight, n_experts = check_weights(sample_weight, X), len(mixture.experts_)
-    rows = _rows_of(mixture, X, y, weight, metadata, bounds, n_experts)
-    if rows.expert is not None and mixture._active_top_k() is not None:
-        raise ValueError(
-            f"top_k={mixture.top_k!r} leaves experts out, which a row may be known to be of: give "
-            "no expert, or fit the mixture with top_k=None."
-        )
-    check_can_be_known(rows, mixture.likelihood_, n_experts)
-    return rows
+    return _rows_of(mixture, X, y, check_weights(sample_weight, X), metadata, bounds)
 
 
 def _targets_of(mixture, X, y, metadata, *, reset, known):
@@ -86,30 +78,10 @@ def _targets_of(mixture, X, y, metadata, *, reset, known):
     return X, y, metadata._replace(trials=trials), bounds
 
 
-def _rows_of(mixture, X, y, weight, metadata, bounds, n_experts=np.inf):
+def _rows_of(mixture, X, y, weight, metadata, bounds):
     exposure = check_exposure(mixture, metadata.exposure, X, metadata.trials, y)
     subject = check_subject(metadata.subject, X)
-    counts = True if subject is None else weight > 0
-    expert = check_expert(metadata.expert, X, n_experts, counts)
-    return Rows(X, y, weight, exposure, subject, bounds, expert)
-
-
-def check_expert(expert, X, n_experts, counts):
-    """Number of the expert of each row (n_samples,), -1 where it is not known, or None.
-
-    It is known of rows that count. Raises a ValueError if there is no such expert.
-    """
-    if expert is None:
-        return None
-    expert = numbers_of_rows("expert", expert, X)
-    if not ((expert >= -1) & (expert == np.floor(expert)) & (expert < n_experts)).all():
-        below = f"below {n_experts}" if n_experts < np.inf else "from 0"
-        raise ValueError(
-            f"expert must be the number of an expert, {below}, in each row, or -1 where it is not "
-            "known."
-        )
-    expert = np.where(counts, expert, -1)
-    return expert.astype(np.intp) if (expert >= 0).any() else None
+    return Rows(X, y, weight, exposure, subject, bounds)
 
 
 def check_X(mixture, X, *, reset=False):
@@ -222,24 +194,22 @@ def check_trials(mixture, exposure, X, trials, y):
 
 
 def check_bounds(mixture, y, metadata):
-    """The target as a finite one, and the bounds of what is censored or enters late, or None.
+    """The target as a finite one, and the bounds of what is censored, or None.
 
-    Raises a ValueError if there is no such target: NaN, an upper bound below y, a row without a
-    finite bound, or one that enters after its target.
+    Raises a ValueError if there is no such target: NaN, an upper bound below y, or a row without
+    a finite bound.
     """
-    upper, entry = metadata.upper, metadata.entry
-    if upper is None and entry is None:
+    upper = metadata.upper
+    if upper is None:
         return y, None
-    what = "upper, for censored targets," if entry is None else "entry, for late ones,"
-    upper = y if upper is None else upper
     if not mixture._likelihood().takes_upper:
         raise ValueError(
-            f"{what} needs likelihood='gaussian', 'log_normal', 'student_t', 'gamma', 'weibull' or "
-            "'log_logistic', without a scale that depends on the row; this "
+            "upper, for censored targets, needs likelihood='gaussian', 'log_normal', 'student_t', "
+            "'gamma' or 'weibull', without a scale that depends on the row; this "
             f"{type(mixture).__name__} has another."
         )
     if np.ndim(y) > 1 and np.shape(y)[1] > 1:
-        raise ValueError(f"{what[:5]} is for one output; y has shape {np.shape(y)}.")
+        raise ValueError(f"upper is for one output; y has shape {np.shape(y)}.")
     y = column_or_1d(check_numbers("y", y), dtype=np.float64)
     upper = numbers_of_rows("upper", upper, y)
     for name, values in (("y", y), ("upper", upper)):
@@ -256,33 +226,8 @@ def check_bounds(mixture, y, metadata):
     if len(unknown):
         raise ValueError(f"Row {unknown[0]} has no finite bound: y or upper must be finite.")
     check_sizes(np.where(np.isfinite(upper), upper, 0.0), "upper", smallest=True)
-    bounds = Bounds(y, upper, check_entry(entry, y, upper, metadata.subject))
-    has_bounds = bounds.entry is not None or (y < upper).any()
-    return bounds.points, bounds if has_bounds else None
-
-
-def check_entry(entry, y, upper, subject):
-    """What each target was known to exceed before it was seen, (n_samples,), or None for nothing.
-
-    Raises a ValueError if that is no number below the target.
-    """
-    if entry is None:
-        return None
-    if subject is not None:
-        raise ValueError("entry is for rows that are independent: give no subject.")
-    entry = numbers_of_rows("entry", entry, y)
-    is_late, is_above = ~np.isneginf(entry), (entry < y) | ((entry == y) & (y < upper))
-    wrong = np.flatnonzero(is_late & ~is_above)
-    if len(wrong):
-        row = wrong[0]
-        raise ValueError(
-            f"entry must be below y: row {row} has entry={entry[row]:.6g} and y={y[row]:.6g}. A "
-            "row whose target is not above its entry is never seen: leave it out; one that is "
-            "censored from its entry on has y=entry and upper above; one that was seen from the "
-            "start has entry=0, or -inf where targets may be negative."
-        )
-    check_sizes(np.where(np.isfinite(entry), entry, 0.0), "entry", smallest=True)
-    return entry if np.isfinite(entry).any() else None
+    bounds = Bounds(y, upper)
+    return bounds.points, bounds if (y < upper).any() else None
 
 
 def check_responsibilities(responsibilities, n_rows, n_experts, kind="expert"):

@@ -141,17 +141,6 @@ def cross_fit_combination(predictions, y, weight, folds):
     return cross_fitted(weight, folds, fit, predict)
 
 
-def combination_of_outputs(combinations):
-    """That of several outputs, from those of each: of the predictions (n, K * n_outputs)."""
-    joint, m = RidgeCV(), len(combinations)
-    joint.coef_ = np.zeros((m, len(combinations[0].coef_) * m))
-    for j, each in enumerate(combinations):
-        joint.coef_[j, j::m] = each.coef_
-    joint.intercept_ = np.array([each.intercept_ for each in combinations])
-    joint.alpha_, joint.n_features_in_ = combinations[0].alpha_, joint.coef_.shape[1]
-    return joint
-
-
 def stack_of(names, fitted, combination):
     """A StackingRegressor of fitted estimators and a fitted regressor of their predictions."""
     stack = StackingRegressor(

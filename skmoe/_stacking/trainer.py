@@ -14,7 +14,6 @@ from .._model import Model
 from .._reports.expert_report import ReportSums
 from .classification import ClassificationDensities
 from .clones import Clones
-from .outputs import OutputDensities
 from .regression import RegressionDensities
 from .specialisation import Specialisation
 from .unlike import UnlikeExperts
@@ -110,8 +109,7 @@ class StackedTrainer(Trainer):
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
         needs_folds = folds is None or any(map(tells_density, parts.templates))
         self.expert_folds = splits if needs_folds and parts.is_list else folds
-        of_numbers = RegressionDensities if data.y.ndim == 1 else OutputDensities
-        kind = of_numbers if parts.classes is None else ClassificationDensities
+        kind = RegressionDensities if parts.classes is None else ClassificationDensities
         self.densities = kind(parts, data, splits, gate, settings.tol)
         self.expert_seed, self.numbers, self.instead = expert_seed, numbers, instead
         self.way = "stack" if numbers is None else "specialists"

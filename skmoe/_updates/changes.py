@@ -25,10 +25,6 @@ from .batches import check_batch
 def add_expert(mixture, X, y, expert, name, sample_weight, replay):
     """See ``UpdatableMixture``, as the next two."""
     _check_likelihood_is_that_of_fit(mixture)
-    if mixture._likelihood().keeps_order:
-        raise ValueError(
-            "add_expert needs one likelihood for all: the list has none for the new expert."
-        )
     name = _free_name(mixture, name)
     rows = check_batch(mixture, X, y, sample_weight)
     template = _new_template(mixture, name, expert, rows.X)

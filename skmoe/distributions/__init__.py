@@ -10,10 +10,7 @@ from ._counts import BinomialComponents, NegativeBinomialComponents, PoissonComp
 from ._gaussian import CorrelatedComponents, GaussianComponents
 from ._mixture import MixtureDistribution
 from ._nested import NestedComponents
-from ._noisy import NoisyComponents
-from ._per_output import PerOutputComponents
 from ._scipy import ScipyComponents
-from ._skewed import SkewNormalComponents, SkewTComponents
 from ._student_t import StudentTComponents
 from ._zero_inflated import ZeroInflatedComponents
 
@@ -26,12 +23,8 @@ __all__ = [
     "MixtureDistribution",
     "NegativeBinomialComponents",
     "NestedComponents",
-    "NoisyComponents",
-    "PerOutputComponents",
     "PoissonComponents",
     "ScipyComponents",
-    "SkewNormalComponents",
-    "SkewTComponents",
     "StudentTComponents",
     "ZeroInflatedComponents",
 ]

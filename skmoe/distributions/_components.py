@@ -30,22 +30,11 @@ class BaseComponents(metaclass=ABCMeta):
     discrete = has_atoms = False
     edges = ()
     nested = None  # mixtures in place of some of them
-    asks_each_output = False  # outputs are of different kinds
 
     @property
     def cov(self):
         """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
         return diagonal(self.var)
-
-    def without_noise(self):
-        """The components without noise; the same where there is none.
-
-        Returns
-        -------
-        components : BaseComponents
-            Of the same shape.
-        """
-        return self
 
     @abstractmethod
     def logpdf(self, y):

@@ -24,14 +24,9 @@ class JoinedComponents(BaseComponents):
 
     discrete = property(lambda self: all(part.discrete for part in self.parts))
     has_atoms = property(lambda self: any(part.has_atoms for part in self.parts))
-    asks_each_output = property(lambda self: any(part.asks_each_output for part in self.parts))
     mean = property(lambda self: np.concatenate([part.mean for part in self.parts], axis=1))
     var = property(lambda self: np.concatenate([part.var for part in self.parts], axis=1))
     cov = property(lambda self: np.concatenate([part.cov for part in self.parts], axis=1))
-
-    def without_noise(self):
-        parts = [part.without_noise() for part in self.parts]
-        return self if parts == self.parts else JoinedComponents(parts)
 
     def output(self, j):
         return JoinedComponents([part.output(j) for part in self.parts])

@@ -49,18 +49,6 @@ class MixtureDistribution:
         """Sum over the experts of weight times value; (n, K[, m]) in, (n[, m]) out."""
         return np.einsum("nk,nk...->n...", self.weights, values)
 
-    def without_noise(self):
-        """The distribution without the noise of :class:`~skmoe.likelihoods.WithNoise`.
-
-        Returns
-        -------
-        distribution : MixtureDistribution
-            Of targets that are not noise; the same one where there is none.
-        """
-        components = self.components.without_noise()
-        same = components is self.components
-        return self if same else MixtureDistribution(self.weights, components)
-
     def mean(self):
         """Mean.
 
@@ -316,9 +304,6 @@ class MixtureDistribution:
         return np.stack([self._quantile(float(one)) for one in q], axis=1)
 
     def _quantile(self, q):
-        if self.components.asks_each_output:
-            outputs = range(self._y_shape()[0])
-            return np.stack([self.output(j)._quantile(q) for j in outputs], axis=1)
         quantiles = self.components.ppf(q)
         unused = self.weights == 0
         if quantiles.ndim == 3:

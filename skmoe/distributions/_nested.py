@@ -50,10 +50,6 @@ class NestedComponents(BaseComponents):
         parts = [self.components, *(each.components for _, _, each in self.nested)]
         return any(part.has_atoms for part in parts)
 
-    def without_noise(self):
-        nested = [(rows, places, each.without_noise()) for rows, places, each in self.nested]
-        return NestedComponents(self.components.without_noise(), nested)
-
     def _place(self, values, answer):
         values = np.array(values)
         for rows, places, distribution in self.nested:

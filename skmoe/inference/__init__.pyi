@@ -29,8 +29,6 @@ def bootstrap(
     trials: ArrayLike | None = None,
     subject: ArrayLike | None = None,
     upper: ArrayLike | None = None,
-    expert: ArrayLike | None = None,
-    entry: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     statistic: Callable[..., Any] | None = None,
     method: Literal["rows", "parametric"] = "rows",
@@ -52,8 +50,6 @@ def membership_summary(
     trials: ArrayLike | None = None,
     subject: ArrayLike | None = None,
     upper: ArrayLike | None = None,
-    expert: ArrayLike | None = None,
-    entry: ArrayLike | None = None,
     level: float = 0.95,
 ) -> MixtureSummary: ...
 
@@ -67,7 +63,6 @@ def subject_effects(
     exposure: ArrayLike | None = None,
     trials: ArrayLike | None = None,
     upper: ArrayLike | None = None,
-    expert: ArrayLike | None = None,
 ) -> SubjectEffects: ...
 
 class BootstrapResult:

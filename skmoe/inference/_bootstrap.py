@@ -114,8 +114,8 @@ class BootstrapResult:
 
 def bootstrap(
     estimator, X, y, *, sample_weight=None, exposure=None, trials=None, subject=None, upper=None,
-    expert=None, entry=None, groups=None, statistic=None, method="rows", n_resamples=200,
-    confidence_level=0.95, n_jobs=None, random_state=None, verbose=0,
+    groups=None, statistic=None, method="rows", n_resamples=200, confidence_level=0.95, n_jobs=None,
+    random_state=None, verbose=0,
 ):  # fmt: skip
     """Bootstrap a fitted mixture: standard errors and intervals without formulas.
 
@@ -134,9 +134,9 @@ def bootstrap(
         Their target.
     sample_weight : array-like of shape (n_samples,), default=None
         Their weights. A row is one observation, whatever its weight, and keeps it.
-    exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
+    exposure, trials, subject, upper : array-like of shape (n_samples,)
         As in ``fit``. Whole subjects are drawn, and one that is drawn twice counts as two. Upper
-        bounds, known experts and entry times are for method="rows".
+        bounds are for method="rows".
     groups : array-like of shape (n_samples,), default=None
         Rows that are drawn together, such as those of one person, with method="rows".
     statistic : callable, default=None
@@ -200,7 +200,7 @@ def bootstrap(
     (1,)
     """
     _check_options(estimator, statistic, method, n_resamples, confidence_level)
-    metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
+    metadata = RowMetadata(exposure, trials, subject, upper)
     rows = check_rows(estimator, X, y, sample_weight, metadata, groups)
     if rows.metadata.subject is not None and estimator._is_cross_fitted:
         raise ValueError(
@@ -208,12 +208,10 @@ def bootstrap(
             "is drawn twice would be on both sides of a fold."
         )
     alike = rows.metadata.subject is None and rows.groups is None and np.ptp(rows.weight) == 0
-    if method == "parametric" and not (
-        alike and upper is None and expert is None and entry is None
-    ):
+    if method == "parametric" and not (alike and upper is None):
         raise ValueError(
             "method='parametric' draws a target for each row, on its own: groups, subjects, "
-            "unequal weights, known experts and censoring have no meaning there. Take "
+            "unequal weights and censoring have no meaning there. Take "
             "method='rows'."
         )
     known = rows.responsibilities(estimator)

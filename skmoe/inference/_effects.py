@@ -122,7 +122,7 @@ class MeasuringMixture:
     @in_memory("pass a sample of the rows")
     def marginal_effects(
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
-        expert=None, entry=None, cov="observed", level=0.95,
+        cov="observed", level=0.95,
     ):  # fmt: skip
         r"""Average marginal effects of the columns of X, with standard errors.
 
@@ -154,7 +154,7 @@ class MeasuringMixture:
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights, in the fit and in the averages.
-        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
             As in ``fit``. Effects are on the mean of counts under these exposures and trials, as
             ``predict`` with them has it, and on the mean of what is not censored.
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
@@ -189,7 +189,7 @@ class MeasuringMixture:
         if sparse.issparse(X):
             raise TypeError("marginal_effects takes dense X: pass X.toarray().")
         is_pooled = self.likelihood_.averages_experts
-        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
+        metadata = RowMetadata(exposure, trials, subject, upper)
         estimates = estimates_of(self, X, y, sample_weight, metadata)
         raw, covariance, are_known = _parameters(
             self, estimates, cov, X, y, sample_weight, metadata
@@ -276,12 +276,12 @@ def _check_means(mixture, rows, used, means):
     if is_classifier(mixture):
         predicted, scale = model.proba(rows.X), 1.0
     else:
-        distribution = model.distribution(rows.X, rows.exposure).without_noise()
+        distribution = model.distribution(rows.X, rows.exposure)
         predicted, scale = distribution.mean(), distribution.std().mean()
     gap = np.abs(means - predicted.reshape(len(predicted), -1)[used]).mean()
     if not gap <= LARGEST_MISMATCH * scale:
         raise ValueError(
             f"The terms of {mixture.likelihood_} do not have the mean that the mixture predicts: "
-            f"they differ by {gap:.3g} on average. Give them mean_of and slopes_of_mean. "
+            f"they differ by {gap:.3g} on average. Give them mean_of. "
             f"{OTHERWISE}"
         )

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.base import is_classifier
 
-from .._data import NO_METADATA, Subjects, known_experts
+from .._data import NO_METADATA, Subjects
 from .._experts.fitting import split_last
 from .._experts.traits import column_names
 from .._numerics.statistics import standardisation
@@ -66,12 +66,9 @@ class Estimates:
         self.columns = Columns.seen_by(mixture, mixture.experts_[0], X, used, weight, shared, every)
         self.owners = _owners(mixture)
         self.terms = [terms_of(own, rows) for own, _ in self.owners]
-        y, entries = y if rows.bounds is None else rows.bounds, None
+        y = y if rows.bounds is None else rows.bounds
         owners = list(zip(self.terms, (own for own, _ in self.owners), strict=True))
         targets = [terms.target_of(own, y, exposure)[used] for terms, own in owners]
-        if rows.bounds is not None and rows.bounds.entry is not None:
-            _, seen = rows.bounds.around_entry()
-            entries = [terms.target_of(own, seen, exposure)[used] for terms, own in owners]
         first = self.terms[0]
         self.log_jacobian = weight @ first.log_jacobian(targets[0])
         n_predictors = first.n_predictors(targets[0])
@@ -80,8 +77,6 @@ class Estimates:
             self.y_mean, self.y_scale = standardisation(first.points(targets[0]), weight)
             mass = weight @ first.has_density(targets[0])
             targets = [(target - self.y_mean) / self.y_scale for target in targets]
-            if entries is not None:
-                entries = [(each - self.y_mean) / self.y_scale for each in entries]
             self.log_jacobian -= mass * np.log(self.y_scale).sum()
         self.n_predictors = [
             terms.n_predictors(target) for terms, target in zip(self.terms, targets, strict=True)
@@ -107,8 +102,6 @@ class Estimates:
             weight,
             subjects,
             self._parameter_owners(),
-            known_experts(None if rows.expert is None else rows.expert[used], subjects),
-            entries,
         )
 
     def _parameter_owners(self):
@@ -312,9 +305,8 @@ def check_applies(mixture):
     if any(own.terms() is None for own, _ in _owners(mixture)):
         raise ValueError(
             "Standard errors are known for classes, for counts and positive targets, for "
-            "log_normal, gaussian with scales that do not depend on the row, and for student_t, "
-            f"skew_normal and WithNoise of one output, not for {mixture.likelihood_}, whose "
-            f"terms() is None. {OTHERWISE}"
+            "log_normal, gaussian with scales that do not depend on the row, and for student_t of "
+            f"one output, not for {mixture.likelihood_}, whose terms() is None. {OTHERWISE}"
         )
     _, gate = split_last(mixture.gate_)
     if type(gate) not in (SoftmaxGate, ConstantGate):
@@ -342,8 +334,8 @@ def terms_of(likelihood, rows):
     terms = likelihood.censored_terms()
     if terms is None:
         raise ValueError(
-            "Standard errors for censored targets are known for gaussian, log_normal, weibull, "
-            f"log_logistic and gamma, not for {likelihood}. {OTHERWISE}"
+            "Standard errors for censored targets are known for gaussian, log_normal, weibull "
+            f"and gamma, not for {likelihood}. {OTHERWISE}"
         )
     return terms
 

@@ -12,13 +12,10 @@ References
    of the Royal Statistical Society B 44 (1982) 226-233.
 """
 
-from itertools import repeat
-
 import numpy as np
 from scipy import linalg
 from sklearn.utils import gen_batches
 
-from .._data import only_known
 from ..likelihoods._logit_terms import SoftmaxTerms
 
 BLOCK_ROWS = 8192
@@ -48,10 +45,6 @@ class MixtureLikelihood:
         Weights of the rows.
     subjects : Subjects, default=None
         Which rows share one expert; the gate's design then has a row for each subject.
-    known : ndarray of shape (n_units,), default=None
-        Numbers of the experts that are known, of rows or subjects; -1 for the others.
-    entries : list of ndarray, default=None
-        Bounds that targets have to be in to be seen at all, as the terms of each expert take them.
     owners : sequence, default=None
         For each parameter of the experts, one expert after the other, who owns it: parameters
         of the same owner are one. None is that each is its own.
@@ -67,12 +60,11 @@ class MixtureLikelihood:
     """
 
     def __init__(
-        self, terms, design, targets, gate_design, weight, subjects=None, owners=None, known=None,
-        entries=None,
+        self, terms, design, targets, gate_design, weight, subjects=None, owners=None
     ):  # fmt: skip
         self.terms, self.design, self.targets = terms, design, targets
         self.gate_design, self.weight, self.n_experts = gate_design, weight, len(terms)
-        self.subjects, self.known = subjects, known
+        self.subjects = subjects
         sizes = [each.size(design, target) for each, target in zip(terms, targets, strict=True)]
         self.ends = np.cumsum(sizes)  # of each expert's parameters
         places, first = np.arange(self.ends[-1]), {}
@@ -83,11 +75,6 @@ class MixtureLikelihood:
         self.free, number = np.unique(places, return_inverse=True)
         self.size = len(self.free)
         self.spread = np.eye(self.size)[number]
-        self.seen = None  # the likelihood of being seen, of the same parameters
-        if entries is not None:
-            self.seen = MixtureLikelihood(
-                terms, design, entries, gate_design, weight, owners=owners
-            )
 
     def split(self, theta):
         """Parameters of each expert, a list, and those of the gate."""
@@ -97,8 +84,7 @@ class MixtureLikelihood:
     def value(self, theta):
         """The log-likelihood."""
         with np.errstate(over="ignore", invalid="ignore"):  # too long a step is tried, not taken
-            value = sum(block.log_likelihood() for block in self._blocks(theta))
-        return value if self.seen is None else value - self.seen.value(theta)
+            return sum(block.log_likelihood() for block in self._blocks(theta))
 
     def derivatives(self, theta):
         """Log-likelihood, gradient (size,) and observed information (size, size)."""
@@ -111,18 +97,13 @@ class MixtureLikelihood:
             gradient += block.unit_weight @ scores
             information += scores.T @ (scores * block.unit_weight[:, None])
             information -= block.curvature()
-        found = value, self.spread.T @ gradient, self.spread.T @ information @ self.spread
-        if self.seen is None:
-            return found
-        return tuple(a - b for a, b in zip(found, self.seen.derivatives(theta), strict=True))
+        return value, self.spread.T @ gradient, self.spread.T @ information @ self.spread
 
     def outer_scores(self, theta):
         """Sum of ``weight**2 * score score^T`` over rows, or of subjects, (size, size)."""
         outer = np.zeros((self.size, self.size))
-        every_seen = repeat(None) if self.seen is None else self.seen._blocks(theta)
-        for block, seen in zip(self._blocks(theta), every_seen, strict=False):
-            scores = block.scores() if seen is None else block.scores() - seen.scores()
-            weighted = scores @ self.spread * block.unit_weight[:, None]
+        for block in self._blocks(theta):
+            weighted = block.scores() @ self.spread * block.unit_weight[:, None]
             outer += weighted.T @ weighted
         return outer
 
@@ -146,13 +127,12 @@ class MixtureLikelihood:
                 terms(part, self.design, target, *([self.subjects] if terms.joins_rows else []))
                 for terms, part, target in kinds
             ]
-            yield _Block(experts, of_gate, self.gate_design, self.weight, self.known, self.subjects)
+            yield _Block(experts, of_gate, self.gate_design, self.weight, self.subjects)
             return
         for rows in gen_batches(len(self.weight), BLOCK_ROWS):
             design = self.design[rows]
             experts = [terms(part, design, target[rows]) for terms, part, target in kinds]
-            known = None if self.known is None else self.known[rows]
-            yield _Block(experts, of_gate, self.gate_design[rows], self.weight[rows], known)
+            yield _Block(experts, of_gate, self.gate_design[rows], self.weight[rows])
 
 
 class _Block:
@@ -168,7 +148,7 @@ class _Block:
         The same for each row, times its weight.
     """
 
-    def __init__(self, experts, gate_theta, gate_design, weight, known, subjects=None):
+    def __init__(self, experts, gate_theta, gate_design, weight, subjects=None):
         self.experts, self.subjects = experts, subjects
         self.unit_weight = weight if subjects is None else subjects.counts
         no_labels = np.zeros(
@@ -176,7 +156,7 @@ class _Block:
         )  # the gate's are the responsibilities
         self.gate = SoftmaxTerms(gate_theta, gate_design, no_labels)
         log_density = np.column_stack([self._of_units(e, e.log_density()) for e in experts])
-        joint = self.gate.log_proba + only_known(log_density, known)
+        joint = self.gate.log_proba + log_density
         highest = joint.max(axis=1, keepdims=True)
         self.log_norm = np.log(np.exp(joint - highest).sum(axis=1)) + highest[:, 0]
         self.resp = np.exp(joint - self.log_norm[:, None])

@@ -40,7 +40,7 @@ class _Assignment(ExpertTerms):
 
 def membership_summary(
     mixture, X, y, predictors, sample_weight=None, *, exposure=None, trials=None, subject=None,
-    upper=None, expert=None, entry=None, level=0.95,
+    upper=None, level=0.95,
 ):  # fmt: skip
     r"""What else predicts the regime of a row, or of a subject, while the regimes stay as they are.
 
@@ -67,7 +67,7 @@ def membership_summary(
         Numbers that may predict the regime; with ``subject`` the same in all rows of one.
     sample_weight : array-like of shape (n_samples,), default=None
         Their weights.
-    exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,), default=None
+    exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
         As in ``fit``.
     level : float, default=0.95
         Of the confidence intervals.
@@ -110,7 +110,7 @@ def membership_summary(
             "membership_summary needs a mixture whose gate sees no columns: "
             "gate=ConstantGate(). What a gate sees has coefficients in summary(X, y)."
         )
-    metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
+    metadata = RowMetadata(exposure, trials, subject, upper)
     rows = check_known_rows(mixture, X, y, sample_weight, metadata)
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1; got {level!r}.")

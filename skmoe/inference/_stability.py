@@ -225,8 +225,7 @@ class RefittedMixture:
     @in_memory("pass a sample of the rows")
     def stability(
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
-        expert=None, entry=None, groups=None, n_resamples=20, n_jobs=None, random_state=None,
-        verbose=0,
+        groups=None, n_resamples=20, n_jobs=None, random_state=None, verbose=0,
     ):  # fmt: skip
         """Whether other seeds, and other rows, lead to the same regimes.
 
@@ -249,7 +248,7 @@ class RefittedMixture:
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights. A row is one observation, whatever its weight, and keeps it.
-        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
             As in ``fit``. Halves are of the subjects.
         groups : array-like of shape (n_samples,), default=None
             Rows that are drawn together, such as those of one person.
@@ -307,7 +306,7 @@ class RefittedMixture:
                 f"Training by {self.plan_.training!r} fits experts to all rows, and finds no "
                 "regimes whose stability could be asked for: take training='em'."
             )
-        metadata = RowMetadata(exposure, trials, subject, upper, expert, entry)
+        metadata = RowMetadata(exposure, trials, subject, upper)
         rows = check_rows(self, X, y, sample_weight, metadata, groups)
         n_regimes, labels = partition(self, rows)
         seeds = check_random_state(random_state).randint(

@@ -112,7 +112,6 @@ class SubjectEffects:
 
 def subject_effects(
     mixture, X, y, sample_weight=None, *, subject, exposure=None, trials=None, upper=None,
-    expert=None,
 ):  # fmt: skip
     """What some rows tell of their subjects: which regime they are of, and their random effects.
 
@@ -167,7 +166,7 @@ def subject_effects(
         raise ValueError("subject_effects takes a MixtureOfExpertsRegressor.")
     if subject is None:
         raise ValueError("subject_effects needs the subject of each row: give subject.")
-    metadata = RowMetadata(exposure, trials, subject, upper, expert)
+    metadata = RowMetadata(exposure, trials, subject, upper)
     rows = check_known_rows(mixture, X, y, sample_weight, metadata)
     model, likelihood = mixture._model, mixture.likelihood_
     if model.top_k is not None:

@@ -148,7 +148,7 @@ class InferringMixture:
     @in_memory("pass a sample of the rows")
     def summary(
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
-        expert=None, entry=None, cov="observed", level=0.95, by="regime",
+        cov="observed", level=0.95, by="regime",
     ):  # fmt: skip
         r"""Coefficients with standard errors, tests and confidence intervals.
 
@@ -200,7 +200,7 @@ class InferringMixture:
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights. For "observed" a row of weight 2 is two rows; for "sandwich" it is
             one, which stands for two of the population.
-        exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,)
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
             As in ``fit``. The sandwich allows for any dependence within a subject. Upper bounds are
             for "gaussian", "log_normal", "weibull", "log_logistic" and "gamma".
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
@@ -248,7 +248,7 @@ class InferringMixture:
         check_is_fitted(self)
         check_options(self, cov, level)
         is_pooled = self.likelihood_.averages_experts
-        metadata, df = RowMetadata(exposure, trials, subject, upper, expert, entry), np.inf
+        metadata, df = RowMetadata(exposure, trials, subject, upper), np.inf
         estimates = estimates_of(self, X, y, sample_weight, metadata)
         likelihood = estimates.likelihood
         if cov == "bootstrap":

@@ -422,7 +422,7 @@ class SurvivalDisplay:
         y: ArrayLike | None = None,
         *,
         upper: ArrayLike | None = None,
-        entry: ArrayLike | None = None,
+        entry: Any = None,
         sample_weight: ArrayLike | None = None,
         times: ArrayLike | None = None,
         kind: Literal["survival", "hazard"] = "survival",

@@ -107,7 +107,7 @@ class SurvivalDisplay:
             Rows, of which the curves are means.
         y : array-like of shape (n_samples,), default=None
             Their targets, for the estimate of Kaplan and Meier. None draws none.
-        upper, entry : array-like of shape (n_samples,), default=None
+        upper : array-like of shape (n_samples,), default=None
             As in ``fit``. Targets must be observed, or censored on the right. With ``entry`` a row
             counts for those of its columns that were not seen, too.
         sample_weight : array-like of shape (n_samples,), default=None

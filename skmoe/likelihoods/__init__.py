@@ -11,17 +11,12 @@ from ._categorical import Categorical
 from ._counts import NegativeBinomial, Poisson
 from ._gamma import Gamma
 from ._gaussian import Gaussian
-from ._laplace import Laplace
 from ._log_normal import LogNormal
 from ._ordinal import Ordinal
-from ._per_expert import PerExpert
-from ._per_output import PerOutput
 from ._random_effects import RandomEffects
-from ._skewed import SkewNormal, SkewT
 from ._student_t import StudentT
-from ._survival import LogLogistic, Weibull
+from ._survival import Weibull
 from ._terms import ExpertTerms, PredictorTerms
-from ._with_noise import WithNoise
 from ._zero_inflated import ZeroInflated
 
 __all__ = [
@@ -32,20 +27,13 @@ __all__ = [
     "ExpertTerms",
     "Gamma",
     "Gaussian",
-    "Laplace",
-    "LogLogistic",
     "LogNormal",
     "NegativeBinomial",
     "Ordinal",
-    "PerExpert",
-    "PerOutput",
     "Poisson",
     "PredictorTerms",
     "RandomEffects",
-    "SkewNormal",
-    "SkewT",
     "StudentT",
     "Weibull",
-    "WithNoise",
     "ZeroInflated",
 ]

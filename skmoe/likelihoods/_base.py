@@ -16,7 +16,6 @@ STATED = {  # methods, and the attributes that say so
     "expert_target": "changes_target",
     "working_weights": "is_robust",
     "working_exposure": "is_reweighted",
-    "working_target": "is_reweighted",
     "learn_batch": "learns_batches",
 }
 
@@ -56,15 +55,8 @@ class BaseLikelihood(
     takes_subjects : bool
         Whether rows of a subject depend on each other given their expert. ``update`` and
         ``log_density`` are told the ``subjects``.
-    keeps_order : bool
-        Whether the place of an expert means something, so that clones must not be put in the order
-        of their loads, nor an expert added.
-    of_outputs : list of BaseLikelihood or None
-        One for each output, where these have likelihoods of their own.
     target_dtype : dtype
         Of targets in training.
-    n_experts : int or None
-        Number of experts that it is for; None where it is for any.
     can_be_pooled : bool
         Whether partial pooling can learn it.
     can_be_stacked : bool
@@ -73,9 +65,6 @@ class BaseLikelihood(
         Whether linear experts under it are learned from sums over rows that are not in memory.
     independent_outputs : bool
         Whether several outputs err independently of each other.
-    reweights_outputs : bool
-        Whether working weights, exposures or targets are those of single outputs, of shape
-        (n_samples, n_experts, n_outputs). Only experts that EM solves itself can take these.
     regime_ : ndarray of int of shape (n_experts,) or None
         Number of the regime of each expert; None where each is one.
     columns_ : StandardColumns or None
@@ -123,12 +112,9 @@ class BaseLikelihood(
     family = None
     takes_exposure = False
     takes_trials = takes_upper = takes_subjects = False
-    keeps_order = False
-    n_experts = of_outputs = None
     target_dtype = np.dtype(np.float64)
     can_be_pooled = can_be_stacked = has_sums = False
     independent_outputs = True
-    reweights_outputs = False
     averages_experts = has_scale_free_mean = False
     scale_model_ = regime_ = None
     at_floor_ = ()
@@ -378,8 +364,7 @@ class BaseLikelihood(
         Returns
         -------
         working : ndarray of shape (n_samples, n_experts) or None
-            None, the default, is factors of one. With an axis of outputs, under
-            ``reweights_outputs``.
+            None, the default, is factors of one.
         """
         return None
 
@@ -396,31 +381,12 @@ class BaseLikelihood(
         Returns
         -------
         working : ndarray of shape (n_samples, n_experts) or None
-            None, the default, is factors of one. With an axis of outputs, under
-            ``reweights_outputs``.
-        """
-        return None
-
-    def working_target(self, y, prediction):
-        """What each expert is fitted on, where that depends on what it predicts.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-
-        Returns
-        -------
-        working : ndarray of shape (n_samples, n_experts) or None
-            None, the default, is ``expert_target(y)`` for all. With an axis of outputs, under
-            ``reweights_outputs``.
+            None, the default, is factors of one.
         """
         return None
 
     def working_data(self, y, prediction):
-        """Working weights, exposures and targets, in the order in which experts take them.
+        """Working weights and exposures, in the order in which experts take them.
 
         Parameters
         ----------
@@ -431,14 +397,10 @@ class BaseLikelihood(
 
         Returns
         -------
-        working : tuple of three ndarrays or None
-            As ``working_weights``, ``working_exposure`` and ``working_target`` have them.
+        working : tuple of two ndarrays or None
+            As ``working_weights`` and ``working_exposure`` have them.
         """
-        return (
-            self.working_weights(y, prediction),
-            self.working_exposure(y, prediction),
-            self.working_target(y, prediction),
-        )
+        return self.working_weights(y, prediction), self.working_exposure(y, prediction)
 
     @property
     def expert_family(self):
@@ -468,14 +430,6 @@ class BaseLikelihood(
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Target, or a part of it.
         """
-
-    @property
-    def stands_alone(self):
-        """Whether it can be no part of another likelihood.
-
-        By default it cannot if it tells experts apart, adds one, or needs to know of trials.
-        """
-        return self.keeps_order or self.takes_trials or self.zero_expert is not None
 
     @property
     def precision_(self):

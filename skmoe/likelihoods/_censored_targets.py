@@ -41,23 +41,6 @@ class CensoredTargets:
         """
         raise TypeError(f"{type(self).__name__} does not implement expected_target.")
 
-    def middle_target(self, targets, shares, prediction):
-        """One target in place of several, with which experts gain as much, or no more.
-
-        Parameters
-        ----------
-        targets, shares : ndarray of shape (n_targets, n_samples, n_experts)
-            Targets of ``expected_target``, and the share of the weight that each has.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-
-        Returns
-        -------
-        target : ndarray of shape (n_samples, n_experts)
-            By default their mean.
-        """
-        return (shares * targets).sum(axis=0)
-
     def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
         """``update`` where targets are censored.
 

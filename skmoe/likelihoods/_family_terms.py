@@ -1,10 +1,10 @@
-"""Derivatives of the log-density of generalised linear models, of any family."""
+"""Log-densities of generalised linear models, of any family."""
 
 from functools import cache
 
 import numpy as np
 
-from ._terms import PredictorTerms, of_each_output
+from ._terms import PredictorTerms
 
 LARGEST_PREDICTOR = 300.0
 LARGEST_SHAPE = 1e5  # beyond, counts are Poisson's, and Gamma's targets exact
@@ -26,14 +26,6 @@ class FamilyTerms(PredictorTerms):
             attributes["at_bound_message"] = family.at_bound_message
         return type("FamilyTerms", (cls,), attributes)
 
-    def __init__(self, theta, design, target):
-        super().__init__(theta, design, target)
-        y, size = target[:, :1], target[:, 1:]
-        predictors = np.clip(self.predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR)
-        self.is_possible = self.family.supports(y)  # of zero inflation, not all are
-        y = np.where(self.is_possible, y, self.family.mean(predictors))
-        self._given = y, predictors, np.exp(self.logs[0]) if self.logs_of else 1.0, size
-
     @staticmethod
     def n_predictors(target):
         return 1
@@ -42,16 +34,20 @@ class FamilyTerms(PredictorTerms):
     def target_of(cls, likelihood, y, exposure):
         return np.column_stack([y, np.ones(len(y)) if exposure is None else exposure])
 
+    def log_densities(self):
+        y, size = self.target[:, :1], self.target[:, 1:]
+        mean = self.family.mean(np.clip(self.predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR))
+        y = np.where(self.family.supports(y), y, mean)  # of zero inflation, not all are possible
+        scale = np.exp(self.logs[0]) if self.logs_of else 1.0
+        return self.family.log_density(y, size * mean, scale, size)
+
     def log_density(self):
-        y, predictors, scale, size = self._given
-        log_density = self.family.log_density(y, size * self.family.mean(predictors), scale, size)
-        return np.where(self.is_possible, log_density, -np.inf)[:, 0]
+        is_possible = self.family.supports(self.target[:, 0])
+        return np.where(is_possible, self.log_densities()[:, 0], -np.inf)
 
-    def first(self):
-        return self.family.first(*self._given)
-
-    def second(self):
-        return self.family.second(*self._given)
+    def widths(self):
+        steep = self.family.scale_is_slope  # the log-density depends on scale * predictor
+        return [np.exp(-np.maximum(self.logs[0], 0.0)) if steep else 1.0, *super().widths()[1:]]
 
     def undecided(self, weights):
         if not self.family.is_rate:
@@ -60,19 +56,27 @@ class FamilyTerms(PredictorTerms):
 
     @classmethod
     def mean_of(cls, predictors, beside):
-        mean = cls.family.mean(np.clip(predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR))
-        return mean * cls.family.mean_factor(*np.exp(beside))[0]
-
-    @classmethod
-    def slopes_of_mean(cls, predictors, beside):
-        predictors = np.clip(predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR)
-        factor, of_log = cls.family.mean_factor(*np.exp(beside))
-        slopes = of_each_output(cls.family.mean_slope(predictors) * factor)
-        of_scale = of_each_output(cls.mean_of(predictors, beside) * of_log)
-        return [slopes] + [of_scale] * len(cls.beside())
+        return cls.family.mean(np.clip(predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR))
 
     @classmethod
     def at_bound(cls, logs, likelihood):
         if not cls.logs_of:
             return super().at_bound(logs, likelihood)
         return logs[:, 0, 0] > np.log(LARGEST_SHAPE)
+
+
+class CensoredFamilyTerms(FamilyTerms):
+    """A generalised linear model whose targets lie between bounds."""
+
+    @classmethod
+    def target_of(cls, likelihood, y, exposure):
+        """The bounds, in two columns; y is a ``Bounds``."""
+        return np.column_stack([y.lower, y.upper])
+
+    def log_densities(self):
+        mean = self.family.mean(np.clip(self.predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR))
+        components = self.family.components(mean, np.exp(self.logs[0]))
+        return components.log_between(self.target[:, :1], self.target[:, 1:])
+
+    def log_density(self):
+        return self.log_densities()[:, 0]

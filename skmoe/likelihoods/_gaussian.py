@@ -7,9 +7,8 @@ from .._experts.traits import offers
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
 from ._censored import CensoredErrors
-from ._censored_terms import CensoredGaussianTerms
 from ._error_terms import CorrelatedTerms
-from ._gaussian_terms import GaussianTerms, of_shared_scale
+from ._gaussian_terms import CensoredGaussianTerms, GaussianTerms, of_shared_scale
 from ._scaled import ScaledErrors, grid_step
 
 KINDS = ("expert", "shared", "auto")

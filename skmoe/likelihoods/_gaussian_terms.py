@@ -1,10 +1,11 @@
-"""Derivatives of the log-density of linear regressions with Gaussian errors."""
+"""Log-densities of linear regressions with Gaussian errors, observed or censored."""
 
 from functools import cache
 
 import numpy as np
 
-from ._terms import PredictorTerms, of_each_output
+from ..distributions import GaussianComponents
+from ._terms import PredictorTerms
 
 LARGEST_LOG = 700.0  # of a mean
 
@@ -15,23 +16,9 @@ class GaussianTerms(PredictorTerms):
     logs_of = ("scale_",)
     standardises = True
 
-    def __init__(self, theta, design, target):
-        super().__init__(theta, design, target)
-        self.precision = np.exp(-2 * self.logs[0])
-        self.residuals = self.target - self.predictors
-
-    def log_density(self):
-        squares = self.residuals**2 * self.precision
-        return (-0.5 * (squares + np.log(2 * np.pi)) - self.logs[0]).sum(axis=1)
-
-    def first(self):
-        by_location = self.residuals * self.precision
-        return [by_location, self.residuals * by_location - 1]
-
-    def second(self):
-        mixed = -2 * self.residuals * self.precision
-        of_location = np.broadcast_to(-self.precision, mixed.shape)
-        return [[of_location, mixed], [mixed, self.residuals * mixed]]
+    def log_densities(self):
+        squares = ((self.target - self.predictors) * np.exp(-self.logs[0])) ** 2
+        return -0.5 * (squares + np.log(2 * np.pi)) - self.logs[0]
 
     @classmethod
     def at_bound(cls, logs, likelihood):
@@ -51,11 +38,6 @@ class LogNormalMean:
     def mean_of(cls, predictors, beside):
         return np.exp(np.clip(predictors + 0.5 * np.exp(2 * beside[0]), None, LARGEST_LOG))
 
-    @classmethod
-    def slopes_of_mean(cls, predictors, beside):
-        mean = cls.mean_of(predictors, beside)
-        return [of_each_output(mean), of_each_output(mean * np.exp(2 * beside[0]))]
-
 
 class LogNormalTerms(LogNormalMean, GaussianTerms):
     """Gaussian errors of the logarithm of y."""
@@ -63,3 +45,40 @@ class LogNormalTerms(LogNormalMean, GaussianTerms):
     @classmethod
     def log_jacobian(cls, target):
         return -target.sum(axis=1)
+
+
+class CensoredGaussianTerms(GaussianTerms):
+    """Linear regressions with Gaussian errors whose targets lie between bounds.
+
+    The target is a column of lower and one of upper bounds, equal where it was observed.
+    """
+
+    @staticmethod
+    def n_predictors(target):
+        return 1
+
+    @classmethod
+    def target_of(cls, likelihood, y, exposure):
+        """The bounds on the scale of the predictions, in two columns; y is a ``Bounds``."""
+        return np.column_stack([likelihood.expert_target(end) for end in (y.lower, y.upper)])
+
+    @classmethod
+    def points(cls, target):
+        lower = np.where(np.isfinite(target[:, :1]), target[:, :1], target[:, 1:])
+        return np.where(np.isfinite(target[:, 1:]), 0.5 * (lower + target[:, 1:]), lower)
+
+    @classmethod
+    def has_density(cls, target):
+        return target[:, 0] == target[:, 1]
+
+    def log_densities(self):
+        components = GaussianComponents(self.predictors, np.exp(self.logs[0]))
+        return components.log_between(self.target[:, :1], self.target[:, 1:])
+
+
+class CensoredLogNormalTerms(LogNormalMean, CensoredGaussianTerms):
+    """Gaussian errors of the logarithm of y."""
+
+    @classmethod
+    def log_jacobian(cls, target):
+        return np.where(cls.has_density(target), -target[:, 0], 0.0)

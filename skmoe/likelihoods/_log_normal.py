@@ -5,8 +5,7 @@ from scipy import stats
 
 from ..distributions import GaussianComponents, ScipyComponents
 from ._censored import CensoredErrors
-from ._censored_terms import CensoredLogNormalTerms
-from ._gaussian_terms import LogNormalTerms
+from ._gaussian_terms import CensoredLogNormalTerms, LogNormalTerms
 from ._scaled import ScaledErrors
 
 LARGEST_LOG = 500.0  # of a prediction; its square is a float still

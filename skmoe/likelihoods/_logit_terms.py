@@ -63,8 +63,3 @@ class SoftmaxTerms(ExpertTerms):
     @classmethod
     def mean_of(cls, predictors, beside):
         return np.exp(log_softmax(np.column_stack([np.zeros(len(predictors)), predictors])))
-
-    @classmethod
-    def slopes_of_mean(cls, predictors, beside):
-        proba = cls.mean_of(predictors, beside)
-        return [proba[:, :, None] * (np.eye(proba.shape[1]) - proba[:, None])[:, :, 1:]]

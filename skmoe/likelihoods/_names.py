@@ -8,24 +8,18 @@ from ._binomial import Binomial
 from ._counts import NegativeBinomial, Poisson
 from ._gamma import Gamma
 from ._gaussian import Gaussian
-from ._laplace import Laplace
 from ._log_normal import LogNormal
-from ._skewed import SkewNormal, SkewT
 from ._student_t import StudentT
-from ._survival import LogLogistic, Weibull
+from ._survival import Weibull
 
 BY_NAME = {
     "beta": Beta,
     "binomial": Binomial,
     "gamma": Gamma,
     "gaussian": Gaussian,
-    "laplace": Laplace,
-    "log_logistic": LogLogistic,
     "log_normal": LogNormal,
     "negative_binomial": NegativeBinomial,
     "poisson": Poisson,
-    "skew_normal": SkewNormal,
-    "skew_t": SkewT,
     "student_t": StudentT,
     "weibull": Weibull,
 }

@@ -16,9 +16,8 @@ class Ordinal(Categorical):
     .. math:: P_k(y \le c \mid x) = \frac{1}{1 + \exp(-(\theta_{kc} - x^T \beta_k))}
 
     A line and a threshold between each class and the next for each expert [1]_: an
-    :class:`~skmoe.OrderedLogisticRegression`. With one expert it is R's ``polr``. A regressor given
-    as expert learns the latent mean in place of the line, within an
-    :class:`~skmoe.OrderedClassifier`. Experts are fitted by EM, without pooling.
+    :class:`~skmoe.OrderedLogisticRegression`. With one expert it is R's ``polr``.
+    Experts are fitted by EM, without pooling.
 
     Parameters
     ----------
@@ -101,19 +100,19 @@ class OrdinalTerms(PredictorTerms):
         names = tuple(f"cut{j}_" for j in range(2, len(ranks)))
         return type("OrdinalTerms", (cls,), {"ranks": ranks, "values_of": names})
 
-    def __init__(self, theta, design, target):
-        super().__init__(theta, design, target)
-        thresholds = np.concatenate([[-np.inf, 0.0], self.values[:, 0], [np.inf]])
-        self._is_in_order = (np.diff(thresholds) > 0).all()
-        rank = target[:, 0].astype(int)
+    def _thresholds(self):
+        return np.concatenate([[-np.inf, 0.0], self.values[:, 0], [np.inf]])
+
+    def log_densities(self):
+        thresholds, rank = self._thresholds(), self.target[:, 0].astype(int)
+        if (np.diff(thresholds) <= 0).any():
+            return np.full(self.target.shape, -np.inf)
         ends = (thresholds[rank + step] - self.predictors[:, 0] for step in (0, 1))
-        self._log_proba, self._slopes, self._bends = between(*ends)
-        # Derivatives of both ends, by the predictor and then by the thresholds.
-        cuts = range(2, len(self.ranks))
-        self._of_ends = [
-            np.column_stack([-np.ones(len(rank)), *(rank + step == cut for cut in cuts)])
-            for step in (0, 1)
-        ]
+        return between(*ends)[0][:, None]
+
+    def widths(self):
+        gap = np.diff(self._thresholds()).min()
+        return [1.0] + [min(1.0, gap)] * len(self.beside())
 
     @classmethod
     def names_beside(cls, predictor):
@@ -128,38 +127,7 @@ class OrdinalTerms(PredictorTerms):
         first, *others = expert.thresholds_
         return np.concatenate([[-first], expert.coef_, np.array(others) - first])[None]
 
-    def log_density(self):
-        return np.where(self._is_in_order, self._log_proba, -np.inf)
-
-    def first(self):
-        low, high = self._of_ends
-        by_low, by_high = self._slopes
-        first = low * by_low[:, None] + high * by_high[:, None]
-        return list(first.T[:, :, None])
-
-    def second(self):
-        low, high = self._of_ends
-        of_low, of_high, of_both = (each[:, None, None] for each in self._bends)
-        mixed = of_both * low[:, :, None] * high[:, None]
-        second = of_low * low[:, :, None] * low[:, None] + mixed + mixed.swapaxes(1, 2)
-        second += of_high * high[:, :, None] * high[:, None]
-        return [list(row[:, :, None]) for row in second.transpose(1, 2, 0)]
-
     @classmethod
     def mean_of(cls, predictors, beside):
         thresholds = np.append(0.0, beside[:, 0])
         return probabilities(predictors[:, 0], thresholds)[:, list(cls.ranks)]
-
-    @classmethod
-    def slopes_of_mean(cls, predictors, beside):
-        thresholds = np.append(0.0, beside[:, 0])
-        above = probabilities(predictors[:, 0], thresholds)[:, ::-1].cumsum(axis=1)[:, -2::-1]
-        density = np.pad(above * (1 - above), ((0, 0), (1, 1)))  # at the thresholds
-        places = list(cls.ranks)
-        by_predictor = (density[:, :-1] - density[:, 1:])[:, places]
-        slopes = [by_predictor]
-        for cut in range(2, len(cls.ranks)):
-            by_cut = np.zeros_like(by_predictor)
-            by_cut[:, cut - 1], by_cut[:, cut] = density[:, cut], -density[:, cut]
-            slopes.append(by_cut[:, places])
-        return [slope[:, :, None] for slope in slopes]

@@ -70,7 +70,7 @@ class RandomEffects(ScaledErrors):
     (array([0.5]), array([[1. , 0.3]]))
     """
 
-    takes_subjects = stands_alone = True
+    takes_subjects = True
     per_expert = ("scale_", "relative_factor_")
     learned_values = ("relative_factor_",)
     effect_numbers_ = ()  # of the columns

@@ -1,4 +1,4 @@
-"""Shapes of positive targets that are found by a search, and standard errors between bounds."""
+"""Shapes of positive targets that are found by a search."""
 
 from functools import partial
 
@@ -6,12 +6,11 @@ import numpy as np
 from scipy import optimize
 
 from .._numerics.gamma_shapes import LARGEST_SHAPE
-from ._family_terms import FamilyTerms
+from ._family_terms import CensoredFamilyTerms
 from ._means import PositiveMeans, means_of
 
 LARGEST_STEP = 0.5  # of the logarithm of a shape, in one update
 FIRST_STEP = 4.0
-STEP = 1e-3  # of a predictor, or the logarithm of a shape, in differences
 
 
 class SearchedShapes(PositiveMeans):
@@ -60,40 +59,3 @@ def _lowest(loss, shape, longest):
     ends = last - longest, min(last + longest, np.log(LARGEST_SHAPE))
     best = optimize.minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-5})
     return np.exp(best.x if best.fun < loss(last) else last)
-
-
-class CensoredFamilyTerms(FamilyTerms):
-    """A generalised linear model whose targets lie between bounds, by central differences."""
-
-    @classmethod
-    def target_of(cls, likelihood, y, exposure):
-        """The bounds, in two columns; y is a ``Bounds``."""
-        return np.column_stack([y.lower, y.upper])
-
-    def __init__(self, theta, design, target):
-        super(FamilyTerms, self).__init__(theta, design, target)
-        centre, ahead, back = (self._log_probability(step, 0.0) for step in (0.0, STEP, -STEP))
-        up, down = (self._log_probability(0.0, step) for step in (STEP, -STEP))
-        corners = (
-            sign * other * self._log_probability(sign * STEP, other * STEP)
-            for sign in (1, -1)
-            for other in (1, -1)
-        )
-        self._centre, mixed = centre, sum(corners) / (4 * STEP**2)
-        self._first = [(ahead - back) / (2 * STEP), (up - down) / (2 * STEP)]
-        twice = [(one - 2 * centre + other) / STEP**2 for one, other in ((ahead, back), (up, down))]
-        self._second = [[twice[0], mixed], [mixed, twice[1]]]
-
-    def _log_probability(self, step, step_of_log):
-        mean = self.family.mean(self.predictors + step)
-        components = self.family.components(mean, np.exp(self.logs[0] + step_of_log))
-        return components.log_between(self.target[:, :1], self.target[:, 1:])
-
-    def log_density(self):
-        return self._centre[:, 0]
-
-    def first(self):
-        return self._first
-
-    def second(self):
-        return self._second

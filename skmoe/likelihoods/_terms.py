@@ -5,10 +5,15 @@ here suffices to write another: :class:`PredictorTerms` for outputs that err ind
 :class:`ExpertTerms` for all else.
 """
 
+import copy
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg
+
+STEP = 2e-4  # of differences, in widths: relative errors of some 1e-7, by bend and by rounding
+MEAN_STEP = 1e-4
 
 
 class ExpertTerms(ABC):
@@ -325,11 +330,25 @@ class ExpertTerms(ABC):
         Returns
         -------
         slopes : list of 1 + n_beside ndarrays of shape (n_samples, n_outputs, n_predictors)
-            By the predictors, then by each of the logarithms and values. By default ones and zeros:
-            those of predictors.
+            By the predictors, then by each of the logarithms and values: central differences of
+            ``mean_of``.
         """
-        ones = of_each_output(np.ones_like(predictors))
-        return [ones] + [np.zeros_like(ones)] * len(cls.beside())
+        slopes = []
+        for given in (predictors, *range(len(beside))):
+            of_each = []
+            for j in range(predictors.shape[1]):
+                up, down = [predictors, beside.copy()], [predictors, beside.copy()]
+                if given is predictors:
+                    step = MEAN_STEP * (1 + np.abs(predictors[:, [j]]))
+                    move = step * (np.arange(predictors.shape[1]) == j)
+                    up[0], down[0] = predictors + move, predictors - move
+                else:
+                    step = MEAN_STEP
+                    up[1][given, j] += step
+                    down[1][given, j] -= step
+                of_each.append((cls.mean_of(*up) - cls.mean_of(*down)) / (2 * step))
+            slopes.append(np.stack(of_each, axis=2))
+        return slopes
 
     @classmethod
     def at_bound(cls, logs, likelihood):
@@ -351,10 +370,11 @@ class ExpertTerms(ABC):
 
 
 class PredictorTerms(ExpertTerms):
-    """Terms of outputs that err independently: derivatives by predictors and logarithms are enough.
+    """Terms of outputs that err independently; derivatives are central differences.
 
-    In ``log_density``, ``first`` and ``second`` a subclass has ``predictors`` and ``target``, of
-    shape (n_samples, n_outputs), and ``logs``, one row (n_outputs,) for each of ``logs_of``.
+    A subclass implements ``log_densities`` by its ``predictors`` and ``target``, of shape
+    (n_samples, n_outputs), and ``logs`` and ``values``, one row (n_outputs,) for each of
+    ``logs_of`` and of ``values_of``, which are moved for differences: nothing may be kept of them.
 
     Parameters
     ----------
@@ -367,30 +387,77 @@ class PredictorTerms(ExpertTerms):
     """
 
     @abstractmethod
-    def first(self):
-        """Derivatives by the predictors, then by each of the logarithms and values.
+    def log_densities(self):
+        """Log-density of each output.
 
         Returns
         -------
-        first : list of 1 + n_logs + n_values ndarrays of shape (n_samples, n_outputs)
-            Of each output's log-density.
+        log_densities : ndarray of shape (n_samples, n_outputs)
+            Natural logarithms.
         """
 
-    @abstractmethod
+    def log_density(self):
+        return self.log_densities().sum(axis=1)
+
+    def widths(self):
+        """Over which lengths the log-density bends: of a predictor, a logarithm or a value.
+
+        Returns
+        -------
+        widths : list of 1 + n_logs + n_values floats or ndarrays of shape (n_outputs,)
+            By default the scale for a predictor that is a location, and 1 for all else.
+        """
+        has_scale = self.standardises and len(self.logs) > 0
+        return [np.exp(self.logs[0]) if has_scale else 1.0] + [1.0] * len(self.beside())
+
+    def _moved(self, *moves):
+        """Log-densities where parameters, by their places, are moved by these lengths."""
+        twin = copy.copy(self)
+        for place, length in moves:
+            if place == 0:
+                twin.predictors = twin.predictors + length
+            elif place <= len(self.logs):
+                twin.logs = twin.logs.copy()
+                twin.logs[place - 1] += length
+            else:
+                twin.values = twin.values.copy()
+                twin.values[place - 1 - len(self.logs)] += length
+        return twin.log_densities()
+
+    @cached_property
+    def _differences(self):
+        """First and second derivatives of each output's log-density, in the order of ``widths``."""
+        steps = [STEP * np.asarray(width) for width in self.widths()]
+        here, n = self.log_densities(), len(steps)
+        pairs = [[self._moved((i, sign * steps[i])) for sign in (1, -1)] for i in range(n)]
+        first = [(up - down) / (2 * step) for (up, down), step in zip(pairs, steps, strict=True)]
+        second = [[None] * n for _ in range(n)]
+        for i, (up, down) in enumerate(pairs):
+            second[i][i] = (up - 2 * here + down) / steps[i] ** 2
+            for j in range(i):
+                corners = sum(
+                    a * b * self._moved((i, a * steps[i]), (j, b * steps[j]))
+                    for a in (1, -1)
+                    for b in (1, -1)
+                )
+                second[i][j] = second[j][i] = corners / (4 * steps[i] * steps[j])
+        return first, second
+
+    def score(self):
+        by_predictor, *by_logs = self._differences[0]
+        parts = [by_predictor[:, :, None] * self.design[:, None, :]]
+        parts += [by_log[:, :, None] for by_log in by_logs]
+        return np.concatenate(parts, axis=2).reshape(len(self.design), -1)
+
     def second(self):
-        """Second derivatives, in the same order.
+        """Second derivatives by the predictors, the logarithms and the values.
 
         Returns
         -------
         second : list of 1 + n_logs + n_values such lists
             A symmetric matrix of ndarrays of shape (n_samples, n_outputs).
         """
-
-    def score(self):
-        by_predictor, *by_logs = self.first()
-        parts = [by_predictor[:, :, None] * self.design[:, None, :]]
-        parts += [by_log[:, :, None] for by_log in by_logs]
-        return np.concatenate(parts, axis=2).reshape(len(self.design), -1)
+        return self._differences[1]
 
     def hessian(self, weights):
         second = self.second()
@@ -406,8 +473,3 @@ class PredictorTerms(ExpertTerms):
             ]
             blocks.append(np.block(rows))
         return linalg.block_diag(*blocks)
-
-
-def of_each_output(slopes):
-    """Derivatives (n, m, m) of means by all outputs' predictors, from ``slopes`` by their own."""
-    return slopes[:, :, None] * np.eye(slopes.shape[1])

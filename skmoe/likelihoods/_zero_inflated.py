@@ -1,16 +1,19 @@
 """Counts and amounts with more zeros than the experts account for."""
 
+import copy
+
 import numpy as np
 
 from ..distributions import ZeroInflatedComponents
-from ._composed import Around, copied_parts
+from ._base import BaseLikelihood
 from ._means import PositiveMeans
+from ._names import unfitted
 from ._terms import ExpertTerms
 
 FIRST_SHARE = 0.5  # of the zeros, that the point mass starts with where experts may make them too
 
 
-class ZeroInflated(Around):
+class ZeroInflated(BaseLikelihood):
     r"""Another likelihood, and a component that is always zero.
 
     .. math:: p(y \mid x) = \pi_0(x) \, [y = 0] + \sum_k \pi_k(x) \, f_k(y \mid x)
@@ -57,12 +60,28 @@ class ZeroInflated(Around):
 
     zero_expert = "zero"
     is_reweighted = True  # zeros move between a single expert and the zero component
+    looks_at_target = True
 
     def __init__(self, likelihood="poisson"):
         self.likelihood = likelihood
 
+    @property
+    def _new(self):
+        """The other likelihood, unfitted, as it is to be trained."""
+        return unfitted(self.likelihood).fitting(in_sample=True, linear=self._linear)
+
+    @property
+    def expert_family(self):
+        """Family of the default experts."""
+        return self._new.expert_family
+
+    @property
+    def takes_exposure(self):
+        """Whether means may be multiplied by an exposure."""
+        return self._new.takes_exposure
+
     def start(self, y, weight, n_experts):
-        (inner,) = self._new
+        inner = self._new
         if not isinstance(inner, PositiveMeans):
             raise ValueError(
                 "ZeroInflated takes a likelihood of counts or positive targets: 'poisson', "
@@ -94,7 +113,7 @@ class ZeroInflated(Around):
         # If the other likelihood has no zeros, they are replaced by the smallest positive value.
         if not self._has_zeros:
             y = np.where(y == 0, np.min(y, where=y > 0, initial=np.inf), y)
-        return self._new[0].start_target(y, weight)
+        return self._new.start_target(y, weight)
 
     def start_beside(self, resp, y):
         # Half of each zero is the zero component's; all of it, if the other likelihood has no
@@ -104,8 +123,8 @@ class ZeroInflated(Around):
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         y, _ = self._without_zeros(y, 0.0)
-        (inner,) = copied_parts(self)
-        inner.update(y, prediction[:, :-1], weights[:, :-1], penalty, pooled_rows)
+        self.likelihood_ = copy.copy(self.likelihood_)  # EM keeps the one before
+        self.likelihood_.update(y, prediction[:, :-1], weights[:, :-1], penalty, pooled_rows)
 
     def log_density(self, y, prediction, experts=None):
         inner, is_zero, prediction = self._places(prediction, experts)
@@ -127,8 +146,41 @@ class ZeroInflated(Around):
         working = self.likelihood_.working_exposure(y, prediction[:, :-1])
         return None if working is None else np.hstack([working, np.ones((len(y), 1))])
 
+    def log_prior(self, penalty):
+        return self.likelihood_.log_prior(penalty)
+
+    def point(self):
+        return self.likelihood_.point()
+
+    def at(self, point):
+        return self._with(self.likelihood_.at(point))
+
+    def _with(self, likelihood):
+        twin = copy.copy(self)
+        twin.likelihood_ = likelihood
+        return twin
+
     def reorder(self, order):
-        super().reorder(np.asarray(order)[:-1])
+        self.likelihood_ = copy.copy(self.likelihood_)
+        self.likelihood_.reorder(np.asarray(order)[:-1])
+
+    @property
+    def n_parameters_(self):
+        return self.likelihood_.n_parameters_
+
+    @property
+    def scale_(self):
+        """Scales of the other likelihood."""
+        return self.likelihood_.scale_
+
+    @property
+    def at_floor_(self):
+        """Whether the scale of each expert is the smallest allowed; (n_experts,)."""
+        return self.likelihood_.at_floor_
+
+    @property
+    def precision_(self):
+        return self.likelihood_.precision_
 
     def of_expert(self, k):
         return (self, k) if self._inner[k] < 0 else self.likelihood_.of_expert(self._inner[k])

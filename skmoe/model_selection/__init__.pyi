@@ -28,8 +28,6 @@ def gate_test(
     trials: ArrayLike | None = None,
     subject: ArrayLike | None = None,
     upper: ArrayLike | None = None,
-    expert: ArrayLike | None = None,
-    entry: ArrayLike | None = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> LikelihoodRatioResult: ...
 
@@ -44,8 +42,6 @@ def n_experts_test(
     trials: ArrayLike | None = None,
     subject: ArrayLike | None = None,
     upper: ArrayLike | None = None,
-    expert: ArrayLike | None = None,
-    entry: ArrayLike | None = None,
     n_resamples: int = 99,
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = None,
@@ -65,8 +61,6 @@ def select_n_experts(
     trials: ArrayLike | None = None,
     subject: ArrayLike | None = None,
     upper: ArrayLike | None = None,
-    expert: ArrayLike | None = None,
-    entry: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = None,

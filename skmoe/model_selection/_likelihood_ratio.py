@@ -63,7 +63,7 @@ class LikelihoodRatioResult:
 
 def n_experts_test(
     estimator, X, y, n_experts=1, *, sample_weight=None, exposure=None, trials=None, subject=None,
-    upper=None, expert=None, entry=None, n_resamples=99, n_jobs=None, random_state=None, verbose=0,
+    upper=None, n_resamples=99, n_jobs=None, random_state=None, verbose=0,
 ):  # fmt: skip
     """Test ``n_experts`` experts against one more, by the parametric bootstrap.
 
@@ -85,7 +85,7 @@ def n_experts_test(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights: a row of weight 2 counts as two rows, whose targets are drawn one by one. Where
         weights are no whole numbers, one target is drawn for each row.
-    exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,), default=None
+    exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
         As in ``fit``. In the targets that are drawn, rows of a subject share an expert too, experts
         that are known stay, and all are beyond their entries. They are censored at the limits of
         their rows, which of observed ones are drawn from the product-limit estimate of all limits
@@ -142,7 +142,7 @@ def n_experts_test(
         )
     X, estimator = rows_of(X), estimator._of_order_in(y)
     y, trials = estimator._counted(np.asarray(y), trials)
-    metadata = RowMetadata(exposure, trials, subject, upper, expert, entry).checked(X)
+    metadata = RowMetadata(exposure, trials, subject, upper).checked(X)
     weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if (weight == np.round(weight)).all():
         rows = np.repeat(np.arange(len(weight)), weight.astype(np.int64))
@@ -234,7 +234,7 @@ def _beyond(entry, y, components, places, random_state):
 
 def gate_test(
     estimator, X, y, *, sample_weight=None, exposure=None, trials=None, subject=None, upper=None,
-    expert=None, entry=None, random_state=None,
+    random_state=None,
 ):  # fmt: skip
     r"""Test whether the gate has to look at the row: softmax gate against proportions.
 
@@ -257,7 +257,7 @@ def gate_test(
         Target.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights: a row of weight 2 counts as two rows.
-    exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,), default=None
+    exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
         As in ``fit``.
     random_state : int, RandomState instance or None, default=None
         Seed of the mixture where it has none.
@@ -296,7 +296,7 @@ def gate_test(
     gate = estimator.gate.steps[-1][1] if isinstance(estimator.gate, Pipeline) else estimator.gate
     if not (gate is None or (as_gate(gate).is_linear and gate.sees_rows)):
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
-    metadata = RowMetadata(exposure, trials, subject, upper, expert, entry).checked(X)
+    metadata = RowMetadata(exposure, trials, subject, upper).checked(X)
     rows = {"sample_weight": sample_weight, **metadata.given()}
     fitted = estimator
     estimator = in_sample(seed_estimator(estimator, check_random_state(random_state)))

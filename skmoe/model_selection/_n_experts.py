@@ -134,7 +134,7 @@ class ExpertSelection:
 
 def select_n_experts(
     estimator, X, y, n_experts=range(1, 7), *, criterion="auto", cv=5, sample_weight=None,
-    exposure=None, trials=None, subject=None, upper=None, expert=None, entry=None, groups=None,
+    exposure=None, trials=None, subject=None, upper=None, groups=None,
     n_jobs=None, random_state=None, verbose=0,
 ):  # fmt: skip
     r"""Choose the number of experts of a mixture; one is always among the candidates.
@@ -168,7 +168,7 @@ def select_n_experts(
         classes. Every row has to be held out once.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights: a row of weight 2 counts as two rows.
-    exposure, trials, subject, upper, expert, entry : array-like of shape (n_samples,), default=None
+    exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
         As in ``fit``; each candidate needs all experts that are known. Criteria count subjects, and
         folds and standard errors take them as a whole.
     groups : array-like of shape (n_samples,), default=None
@@ -227,7 +227,7 @@ def select_n_experts(
     X, estimator = rows_of(X), estimator._of_order_in(y)
     y, trials = estimator._counted(np.asarray(y), trials)
     check_consistent_length(X, y, groups)
-    metadata = RowMetadata(exposure, trials, subject, upper, expert, entry).checked(X)
+    metadata = RowMetadata(exposure, trials, subject, upper).checked(X)
     rows = {
         "sample_weight": check_weights(sample_weight, X, ensure_non_negative=True),
         **metadata.given(),

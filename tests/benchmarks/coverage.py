@@ -12,11 +12,11 @@ import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import Gaussian, PerExpert, RandomEffects, ZeroInflated
+from skmoe.likelihoods import Gaussian, RandomEffects, ZeroInflated
 
 N_SETS, N_ROWS = 200, 500
 LINES = np.array([[0.0, 1.0, -0.5], [1.5, -1.0, 0.5]])  # intercept and slopes, by regime
@@ -90,15 +90,6 @@ def censored_log_normal(rng):
     return Simulated(X, np.minimum(times, ends), regime, truth, GATE, {"upper": upper}, params)
 
 
-def skew_normal(rng):
-    X, regime, location = regimes(rng)
-    skew, scale = np.array([4.0, -3.0]), np.array([0.8, 0.6])
-    error = stats.skewnorm.rvs(skew[regime], random_state=rng)
-    truth = lines_with(np.log(scale), skew)
-    params = {"likelihood": "skew_normal"}
-    return Simulated(X, location + scale[regime] * error, regime, truth, GATE, {}, params)
-
-
 def student_t(rng):
     X, regime, mean = regimes(rng)
     scale = np.array([0.4, 0.3])
@@ -124,15 +115,6 @@ def shared_scale(rng):
     y = mean + 0.5 * rng.normal(size=N_ROWS)
     truth = lines_with(np.log([0.5, 0.5]))
     return Simulated(X, y, regime, truth, GATE, {}, {"likelihood": Gaussian("shared")})
-
-
-def per_expert(rng):
-    X, regime, mean = regimes(rng)
-    error = np.where(regime == 0, rng.normal(size=N_ROWS), rng.standard_t(4, size=N_ROWS))
-    scale = np.array([0.5, 0.4])
-    truth = lines_with(np.log(scale))
-    params = {"likelihood": PerExpert(["gaussian", "student_t"])}
-    return Simulated(X, mean + scale[regime] * error, regime, truth, GATE, {}, params)
 
 
 def random_intercept(rng):
@@ -171,38 +153,16 @@ def random_slopes(rng):
     return Simulated(X, y, regime, truth, gate, {"subject": subject}, params)
 
 
-def durations(rng, likelihood, late=0.0):
-    """Times and their censoring; ``late`` is the mean entry of those who outlast it."""
-    n_all = N_ROWS * 4
-    X = rng.normal(size=(n_all, 2))
-    design = np.column_stack([np.ones(n_all), X])
-    regime = (rng.uniform(size=n_all) < special.expit(design @ GATE)).astype(int)
-    is_weibull, shape = likelihood == "weibull", np.array([2.5, 1.5])
-    error = np.log(rng.exponential(size=n_all)) if is_weibull else rng.logistic(size=n_all)
-    location = np.einsum("ij,ij->i", design, LINES[regime])
-    times = np.exp(location + error / shape[regime])
-    entry = late * rng.exponential(size=n_all)
-    ends = entry + rng.exponential(8.0, size=n_all)
-    seen = np.flatnonzero(times > entry)[:N_ROWS]
-    facts = {"upper": np.where(times <= ends, times, np.inf)[seen]}
-    if late:
-        facts["entry"] = entry[seen]
-    truth = np.array(lines_with(np.log(shape)))
-    truth[:, 0] += special.gammaln(1 + 1 / shape) * is_weibull  # means, in place of locations
-    y, params = np.minimum(times, ends)[seen], {"likelihood": likelihood}
-    return Simulated(X[seen], y, regime[seen], list(truth), GATE, facts, params)
-
-
 def weibull(rng):
-    return durations(rng, "weibull")
-
-
-def log_logistic(rng):
-    return durations(rng, "log_logistic")
-
-
-def late_weibull(rng):
-    return durations(rng, "weibull", late=1.0)
+    X, regime, location = regimes(rng)
+    shape = np.array([2.5, 1.5])
+    times = np.exp(location + np.log(rng.exponential(size=N_ROWS)) / shape[regime])
+    ends = rng.exponential(8.0, size=N_ROWS)
+    facts = {"upper": np.where(times <= ends, times, np.inf)}
+    truth = np.array(lines_with(np.log(shape)))
+    truth[:, 0] += special.gammaln(1 + 1 / shape)  # means, in place of locations
+    y, params = np.minimum(times, ends), {"likelihood": "weibull"}
+    return Simulated(X, y, regime, list(truth), GATE, facts, params)
 
 
 def beta(rng):
@@ -223,18 +183,14 @@ def ordinal(rng):
 
 SIMULATIONS = [
     weibull,
-    late_weibull,
-    log_logistic,
     beta,
     ordinal,
     binomial,
     zero_inflated_poisson,
     censored_log_normal,
-    skew_normal,
     student_t,
     correlated_outputs,
     shared_scale,
-    per_expert,
     random_intercept,
     random_slopes,
 ]

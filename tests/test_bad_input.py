@@ -541,8 +541,15 @@ def test_frozen_expert_that_knows_other_classes_is_refused():
         ([("a__b", Ridge())], "auto", "must not contain __"),
         ([("gate", Ridge())], "auto", "conflict with constructor arguments"),
         ([], "auto", "non-empty list"),
-        ([Ridge(), Ridge()], "auto", r"list of \(name, estimator\)"),
-        ([("a", Ridge(), 1)], "auto", r"list of \(name, estimator\)"),
+        (
+            [("a", Ridge()), Ridge()],
+            "auto",
+            r"of estimators alone or of \(name, estimator\) tuples",
+        ),
+        ([("a", Ridge(), 1)], "auto", r"of \(name, estimator\) tuples alone"),
+        ([["a", Ridge()]], "auto", r"of \(name, estimator\) tuples alone"),
+        ([Ridge(), Ridge()], 3, "n_experts=3, but the list has 2"),
+        (["drop", "drop"], "auto", "All experts are 'drop'"),
     ],
 )
 def test_list_of_experts_with_a_mistake_is_refused(experts, n_experts, match):

@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -299,8 +300,13 @@ def check_responsibilities(responsibilities, n_rows, n_experts, kind="expert"):
 
 def check_fitted(mixture):
     """check_is_fitted, but that asks all experts for their tags: longer than a row takes."""
-    if not mixture.__sklearn_is_fitted__():
-        check_is_fitted(mixture)
+    if mixture.__sklearn_is_fitted__():
+        return
+    if mixture._buffer is not None:
+        raise NotFittedError(
+            f"This {type(mixture).__name__} is not fitted yet: {mixture._buffer.state()}"
+        )
+    check_is_fitted(mixture)
 
 
 def check_classes(classes):

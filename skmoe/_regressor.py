@@ -18,7 +18,7 @@ from ._tables.mixed import as_pandas, check_sizes, is_plain, is_table
 from ._tables.vectors import check_numbers
 from ._updates.batches import learn_rows, learns_streams
 from ._updating import UpdatableMixture
-from .distributions._arrays import check_n_draws
+from .distributions._arrays import check_n_draws, check_probabilities
 from .inference._effects import MeasuringMixture
 from .inference._intervals import QuantileMixture
 from .inference._stability import RefittedMixture
@@ -390,6 +390,7 @@ class MixtureOfExpertsRegressor(
         if quantiles is not None:
             if return_std:
                 raise ValueError("Ask for return_std or for quantiles, not for both at once.")
+            quantiles = check_probabilities("quantiles", quantiles)
             return self.predict_quantiles(X, quantiles, exposure=exposure, trials=trials)
         check_fitted(self)
         scaled = return_std or not self.likelihood_.has_scale_free_mean

@@ -49,11 +49,16 @@ def check_rows(
 
 
 def check_enough_rows(n_used, n_experts):
-    """Raise a ValueError if rows of positive weight are fewer than experts."""
+    """Raise a ValueError if rows of positive weight are fewer than experts, or than two."""
     if n_used < n_experts:
         raise ValueError(
             f"Found n_samples={n_used} rows of positive weight, fewer than "
             f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
+        )
+    if n_used < 2:
+        raise ValueError(
+            f"Found n_samples={n_used} row of positive weight, and one tells nothing of how far "
+            "targets scatter: give two at least."
         )
 
 

@@ -1,5 +1,6 @@
 """Mixture of experts for scikit-learn: any estimators as experts, a learned gate, EM."""
 
+from . import _compat  # noqa: F401  # before all else, as it looks at the version of scikit-learn
 from ._classifier import MixtureOfExpertsClassifier
 from ._experts.density_forest import DensityForestRegressor
 from ._experts.ordered_logistic import OrderedLogisticRegression

@@ -52,10 +52,11 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     Parameters
     ----------
     n_experts : int or "auto", default="auto"
-        Number of experts; of a list, its length. "auto" is chosen from the data, up to eight: by
-        the evidence under partial pooling, for other linear experts by BIC, else by the
-        out-of-fold log-density. Beside a generalist, see ``training``, 4 are tried, and 8 where 4
-        are kept. 1 is one model with a density.
+        Number of experts; of a list, its length. "auto" tries up to eight, and chooses by the
+        evidence under partial pooling, which may add some for errors that are not normal, by BIC
+        for other linear experts, else by the out-of-fold log-density. With one non-linear
+        estimator, see ``training``, 4 are tried, and 8 where 4 are kept. 1 is one model with a
+        density.
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`. Strings and missing
         values of a table are encoded. The transformers of a Pipeline are fitted once.

@@ -45,18 +45,18 @@ class MixtureOfExpertsClassifier(
 
     Parameters
     ----------
-    experts : estimator, list of (str, estimator) or "diverse", default=None
-        One classifier, cloned for every expert, or a named list of unlike ones, in which
-        ``"drop"`` leaves one out. One in a ``FrozenEstimator`` stays as it is; a mixture can be
-        an expert too. One that has ``partial_fit``, such as a net, goes on in each iteration from
-        where the last one left it if its ``warm_start`` is True. Boosting that is to stop early
-        gets a validation set: see :doc:`/guide/boosting`. None is logistic regression, with
-        coefficients pooled or, by EM, with a next-to-nothing L2 penalty; on a
-        DataFrame with strings or missing values these are encoded first. "diverse" is a list of
-        logistic regression, histogram gradient boosting, a random forest, a neural net and, for
-        fewer than 1,000 rows of equal weight, a Gaussian process: "logistic", "boosting",
-        "forest", "net", "process". Each is in the Pipeline that it needs, for strings and missing
-        values too.
+    experts : estimator, list of estimator or of (str, estimator), or "diverse", default=None
+        One classifier, cloned for every expert, or a list of unlike ones, named as in
+        :func:`~sklearn.pipeline.make_pipeline` where you give no names; ``"drop"`` leaves one out.
+        One in a ``FrozenEstimator`` stays as it is; a mixture can be an expert too. One that has
+        ``partial_fit``, such as a net, goes on in each iteration from where the last one left it if
+        its ``warm_start`` is True. Boosting that is to stop early gets a validation set: see
+        :doc:`/guide/boosting`. None is logistic regression, with coefficients pooled or, by EM,
+        with a next-to-nothing L2 penalty; on a DataFrame with strings or missing values these are
+        encoded first. "diverse" is a list of logistic regression, histogram gradient boosting, a
+        random forest, a neural net and, for fewer than 1,000 rows of equal weight, a Gaussian
+        process: "logistic", "boosting", "forest", "net", "process". Each is in the Pipeline that it
+        needs, for strings and missing values too.
     likelihood : {"auto", "categorical", "ordinal"} or Categorical, default="auto"
         How the experts' probabilities are calibrated out of fold; see
         :class:`~skmoe.likelihoods.Categorical`. "auto" and "categorical" learn temperatures and

@@ -3,8 +3,17 @@
 from functools import cache
 
 import numpy as np
+import sklearn
+
+if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 7):  # as in pyproject.toml
+    raise ImportError(
+        f"skmoe needs scikit-learn 1.7 or newer, and found {sklearn.__version__}: "
+        "`pip install -U scikit-learn`. `pip check` then names packages that ask for an older one."
+    )
+
 from sklearn.base import _fit_context as fit_context
 from sklearn.model_selection import KFold
+from sklearn.pipeline import _name_estimators as name_estimators
 from sklearn.preprocessing import TargetEncoder
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as n_openmp_threads
 from sklearn.utils._optional_dependencies import check_matplotlib_support
@@ -170,6 +179,7 @@ __all__ = [
     "input_places",
     "learn_columns",
     "n_openmp_threads",
+    "name_estimators",
     "routing_enabled",
     "validate_params",
     "validate_parameter_constraints",

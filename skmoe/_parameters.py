@@ -21,6 +21,7 @@ from ._compat import (
     QuickParameters,
     ShowsBelow,
     VisualBlock,
+    name_estimators,
 )
 from ._experts.diverse import diverse_experts
 from ._experts.traits import offers
@@ -36,7 +37,7 @@ STACKS = (StackingClassifier, StackingRegressor)
 class ExpertParameters(
     ShowsBelow, MetaEstimatorMixin, QuickParameters, BaseComposition, BaseEstimator
 ):
-    """``get_params`` and ``set_params`` for ``experts``, an estimator or a list of named ones.
+    """``get_params`` and ``set_params`` for ``experts``, an estimator or a list of several.
 
     "diverse" stands for a list, of which the parameters cannot be set.
     """
@@ -52,7 +53,7 @@ class ExpertParameters(
         Returns
         -------
         params : dict
-            ``experts__alpha`` for a single expert, ``forest__max_depth`` for a named one.
+            ``experts__alpha`` for a single expert, ``forest__max_depth`` for one of a list.
 
         Examples
         --------
@@ -60,7 +61,7 @@ class ExpertParameters(
         2
         """
         if isinstance(self.experts, list):
-            return self._get_params("experts", deep=deep)
+            return self._get_params("_pairs", deep=deep)
         return BaseEstimator.get_params(self, deep=deep)
 
     def set_params(self, **params):
@@ -93,9 +94,22 @@ class ExpertParameters(
                     "or what you want to tune."
                 )
         if isinstance(params.get("experts", self.experts), list):
-            self._set_params("experts", **params)
+            self.experts = params.pop("experts", self.experts)
+            self._set_params("_pairs", **params)
             return self
         return BaseEstimator.set_params(self, **params)
+
+    @property
+    def _pairs(self):
+        """``experts``, of a list without names with those that ``make_pipeline`` would give."""
+        is_bare = isinstance(self.experts, list) and not any(
+            isinstance(each, tuple | list) for each in self.experts
+        )
+        return name_estimators(self.experts) if is_bare else self.experts
+
+    @_pairs.setter
+    def _pairs(self, pairs):
+        self.experts = pairs
 
     @abstractmethod
     def _solver(self):
@@ -127,7 +141,7 @@ class ExpertParameters(
 
     @property
     def _is_list(self):
-        """Whether ``experts`` is a list of named ones, or stands for one."""
+        """Whether ``experts`` is a list, or stands for one."""
         return isinstance(self.experts, list | str)
 
     def _given_experts(self, y=None, sample_weight=None):
@@ -135,7 +149,7 @@ class ExpertParameters(
         if isinstance(self.experts, str):
             lines = None if self._classifies else type(self)()
             return diverse_experts(self._classifies, y, sample_weight, lines)
-        return self.experts
+        return self._pairs
 
     def _expert_list(self, y=None, sample_weight=None, n_experts=None):
         """Names and unfitted estimators of the experts, without the dropped ones; checked.
@@ -172,8 +186,8 @@ class ExpertParameters(
             for item in experts
         ):
             raise ValueError(
-                "experts must be an estimator or a non-empty list of (name, estimator) tuples; "
-                f"got {experts!r}."
+                "experts must be an estimator or a non-empty list, of estimators alone or of "
+                f"(name, estimator) tuples alone; got {experts!r}."
             )
         self._validate_names([name for name, _ in experts])
         kept = [(name, estimator) for name, estimator in experts if estimator != "drop"]

@@ -18,7 +18,7 @@ from ._tables.mixed import check_sizes, is_plain
 from ._tables.vectors import check_numbers
 from ._updates.batches import learn_rows, learns_streams
 from ._updating import UpdatableMixture
-from .distributions._arrays import check_n_draws
+from .distributions._arrays import check_n_draws, check_probabilities
 from .inference._effects import MeasuringMixture
 from .inference._intervals import QuantileMixture
 from .inference._stability import RefittedMixture
@@ -52,18 +52,19 @@ class MixtureOfExpertsRegressor(
 
     Parameters
     ----------
-    experts : estimator, list of (str, estimator) or "diverse", default=None
-        One regressor, cloned for every expert, or a named list of unlike ones, in which
-        ``"drop"`` leaves one out. One in a ``FrozenEstimator`` stays as it is; a mixture can be
-        an expert too. One that has ``partial_fit``, such as a net, goes on in each iteration from
-        where the last one left it if its ``warm_start`` is True. Boosting that is to stop early
-        gets a validation set: see :doc:`/guide/boosting`. None is linear regression with a
-        next-to-nothing L2 penalty, log-linear under likelihoods of counts and positive targets; on
-        a DataFrame with strings or missing values these are encoded first. "diverse" is a list of
-        ridge regression, histogram gradient boosting, a random forest, a neural net, a Gaussian
-        process and, of one output, the default mixture: "ridge", "boosting", "forest", "net",
-        "process", "lines". Of one output the last and the forest have densities of their own. Each
-        is in the Pipeline that it needs, for strings and missing values too.
+    experts : estimator, list of estimator or of (str, estimator), or "diverse", default=None
+        One regressor, cloned for every expert, or a list of unlike ones, named as in
+        :func:`~sklearn.pipeline.make_pipeline` where you give no names; ``"drop"`` leaves one out.
+        One in a ``FrozenEstimator`` stays as it is; a mixture can be an expert too. One that has
+        ``partial_fit``, such as a net, goes on in each iteration from where the last one left it if
+        its ``warm_start`` is True. Boosting that is to stop early gets a validation set: see
+        :doc:`/guide/boosting`. None is linear regression with a next-to-nothing L2 penalty,
+        log-linear under likelihoods of counts and positive targets; on a DataFrame with strings or
+        missing values these are encoded first. "diverse" is a list of ridge regression, histogram
+        gradient boosting, a random forest, a neural net, a Gaussian process and, of one output, the
+        default mixture: "ridge", "boosting", "forest", "net", "process", "lines". Of one output the
+        last and the forest have densities of their own. Each is in the Pipeline that it needs, for
+        strings and missing values too.
     likelihood : str or likelihood, default="auto"
         How targets scatter around the predictions: "gaussian", "student_t" (less sensitive to
         outliers), "poisson", "negative_binomial", "binomial", "beta", "gamma", "weibull",
@@ -367,6 +368,7 @@ class MixtureOfExpertsRegressor(
         if quantiles is not None:
             if return_std:
                 raise ValueError("Ask for return_std or for quantiles, not for both at once.")
+            quantiles = check_probabilities("quantiles", quantiles)
             return self.predict_quantiles(X, quantiles, exposure=exposure, trials=trials)
         check_fitted(self)
         scaled = return_std or not self.likelihood_.has_scale_free_mean

@@ -12,6 +12,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from ._data import RowMetadata
 from ._experts.traits import has_own_density, step_inside
 from ._rows.validation import check_single_trials
+from .distributions._arrays import check_probabilities
 
 __all__ = [
     "concordance_index",
@@ -358,7 +359,7 @@ def pinball_score(
     array([-9.7, -9.8, -9.7])
     """
     distribution, y = _predicted(estimator, X, y, exposure, trials)
-    probabilities = np.atleast_1d(quantile).astype(np.float64)
+    probabilities = np.atleast_1d(check_probabilities("quantile", quantile))
     quantiles = distribution.ppf(probabilities)
     q = probabilities.reshape((-1,) + (1,) * (y.ndim - 1))
     beyond = y[:, None] - quantiles

@@ -34,6 +34,7 @@ from skmoe.exceptions import (
     SmallWeightsWarning,
 )
 from skmoe.gates import BaseGate, ConstantGate, GaussianGate, SoftmaxGate
+from skmoe.metrics import pinball_score
 
 rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(60, 2))
@@ -541,8 +542,15 @@ def test_frozen_expert_that_knows_other_classes_is_refused():
         ([("a__b", Ridge())], "auto", "must not contain __"),
         ([("gate", Ridge())], "auto", "conflict with constructor arguments"),
         ([], "auto", "non-empty list"),
-        ([Ridge(), Ridge()], "auto", r"list of \(name, estimator\)"),
-        ([("a", Ridge(), 1)], "auto", r"list of \(name, estimator\)"),
+        (
+            [("a", Ridge()), Ridge()],
+            "auto",
+            r"of estimators alone or of \(name, estimator\) tuples",
+        ),
+        ([("a", Ridge(), 1)], "auto", r"of \(name, estimator\) tuples alone"),
+        ([["a", Ridge()]], "auto", r"of \(name, estimator\) tuples alone"),
+        ([Ridge(), Ridge()], 3, "n_experts=3, but the list has 2"),
+        (["drop", "drop"], "auto", "All experts are 'drop'"),
     ],
 )
 def test_list_of_experts_with_a_mistake_is_refused(experts, n_experts, match):
@@ -753,9 +761,66 @@ def test_level_out_of_range_is_refused(level):
 
 
 @pytest.mark.parametrize("q", [-0.1, 1.1, [0.5, 50], np.nan, [[0.5]]])
-def test_quantile_out_of_range_is_refused(q):
-    with pytest.raises(ValueError, match=r"q must be .*in \[0, 1\]"):
-        regressor().fit(X, Y).predict_quantiles(X, q)
+def test_quantile_out_of_range_is_refused_by_the_name_that_was_typed(q):
+    moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, Y)
+    in_range = r" must be .*in \[0, 1\]"
+    with pytest.raises(ValueError, match="^q" + in_range):
+        moe.predict_quantiles(X, q)
+    with pytest.raises(ValueError, match="^quantiles" + in_range):
+        moe.predict(X, quantiles=q)
+    with pytest.raises(ValueError, match="^quantile" + in_range):
+        pinball_score(moe, X, Y, quantile=q)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"a": 1.0, "b": 2.0},
+        {"a": [1.0], "b": [2.0]},
+        [{"a": 1.0, "b": 2.0}],
+        [[{"a": 1.0}, 2.0]],
+        {1.0, 2.0},
+        (row for row in [[1.0, 2.0]]),
+    ],
+    ids=["dict", "dict of columns", "list of dicts", "dicts as cells", "set", "generator"],
+)
+@pytest.mark.parametrize("make", [regressor, classifier])
+def test_rows_of_another_kind_are_refused_with_what_to_give(make, rows):
+    match = r"^X must be a DataFrame, or an array.*pandas.DataFrame\(\[row\]\)"
+    y = Y if make is regressor else LABELS
+    assert_fit_raises(make(), rows, y[:1], TypeError, match)
+    moe = make(n_experts=1).fit(pd.DataFrame(X, columns=["a", "b"]), y)
+    with pytest.raises(TypeError, match=match):
+        moe.predict(rows)
+    assert moe.predict(pd.DataFrame([{"a": 1.0, "b": 2.0}])).shape == (1,)
+
+
+@pytest.mark.parametrize("name", ["coef_", "intercept_"])
+@pytest.mark.parametrize("make", [regressor, classifier])
+def test_coefficients_of_a_mixture_are_told_where_they_are(make, name):
+    moe = make(n_experts=1)
+    for each in (moe, moe.fit(X, Y if make is regressor else LABELS)):
+        assert not hasattr(each, name)
+        with pytest.raises(AttributeError, match=rf"coefficients\(\).*experts_\[k\]\.{name}"):
+            getattr(each, name)
+    assert not hasattr(moe, "coefs_")
+    with pytest.raises(AttributeError, match="has no attribute 'coefs_'"):
+        moe.coefs_  # noqa: B018
+    tree = make(DecisionTreeClassifier() if make is classifier else DecisionTreeRegressor())
+    with pytest.raises(AttributeError) as error:
+        tree.partial_fit  # noqa: B018
+    assert "is not solved in closed form" in str(error.value.__cause__)
+
+
+@pytest.mark.parametrize("training", ["auto", "em"])
+@pytest.mark.parametrize("experts", [None, Ridge(), DecisionTreeRegressor(), "diverse"])
+def test_one_row_is_refused(experts, training):
+    moe = MixtureOfExpertsRegressor(experts, training=training)
+    assert_fit_raises(moe, X[:1], Y[:1], ValueError, "n_samples=1 row")
+    weight = np.eye(60)[7]
+    assert_fit_raises(moe, X, Y, ValueError, "n_samples=1 row", sample_weight=weight)
+    with pytest.raises(ValueError, match="n_samples=1 row"):
+        moe.plan(X[:1], Y[:1])
 
 
 def test_information_criteria_of_cross_fitted_experts_are_refused():

@@ -27,21 +27,21 @@ def line(n_samples, n_columns, seed, noise=1.0):
     return X, X[:, 0] + noise * rng.normal(size=n_samples)
 
 
-@pytest.mark.parametrize("unit", ["row", "group", "subject"])
+@pytest.mark.parametrize("unit", ["group", "subject"])
 def test_one_of_what_folds_are_made_of_is_an_error_that_says_so(unit):
-    X = np.zeros((1 if unit == "row" else 5, 1))
-    y, ids = np.arange(float(len(X))), np.zeros(len(X))
-    facts = {} if unit == "row" else {"groups" if unit == "group" else unit: ids}
+    X, y, ids = np.zeros((5, 1)), np.arange(5.0), np.zeros(5)
+    facts = {"groups" if unit == "group" else unit: ids}
     moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(), 1)
     with pytest.raises(ValueError, match=f"need two {unit}s or more; found 1"):
         moe.fit(X, y, **facts)
 
 
-def test_one_row_makes_a_mixture_in_sample():
+def test_two_rows_make_a_mixture_in_sample():
     for gate in (ConstantGate(), TreeGate()):
         moe = MixtureOfExpertsRegressor(LinearRegression(), 1, gate=gate, cv=False)
         with pytest.warns(ScaleFloorWarning):
-            assert moe.fit([[1.0]], [2.0]).predict([[3.0]]) == pytest.approx(2.0)
+            moe.fit([[1.0], [3.0]], [2.0, 4.0])
+        assert moe.predict([[2.0]]) == pytest.approx(3.0)
 
 
 # Rows a coefficient -----------------------------------------------------------------------------

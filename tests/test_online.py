@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import warnings
 from functools import partial
 
@@ -11,6 +12,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, special
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDRegressor
 from sklearn.naive_bayes import GaussianNB
@@ -22,6 +24,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._numerics import multinomial as _multinomial
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
+from skmoe.inspection import GateDisplay
 from skmoe.likelihoods import Categorical
 
 SLOPES = np.array([[2.0, -1.0], [-1.0, 1.5], [0.5, 0.5]])
@@ -601,6 +604,43 @@ def test_rows_that_cannot_be_fitted_yet_are_only_collected():
         moe.predict(X)
     moe.partial_fit(X[2:], y[2:])
     assert_same_answers(moe, regressor(max_iter=300).fit(X, y))
+
+
+ASKING = [
+    lambda moe, X, y: moe.predict(X),
+    lambda moe, X, y: moe.score(X, y),
+    lambda moe, X, y: moe.expert_report(),
+    lambda moe, X, y: moe.summary(X, y),
+    lambda moe, X, y: moe.marginal_effects(X, y),
+    GateDisplay.from_estimator,
+]
+
+
+@pytest.mark.parametrize("params", [{}, {"n_experts": 1}, {"n_experts": 3}])
+@pytest.mark.parametrize("classes", [None, ["no", "yes"]])
+def test_whoever_asks_too_early_is_told_how_many_rows_there_are_and_are_needed(params, classes):
+    X, y = draw(20) if classes is None else draw_classes(20)
+    kind = MixtureOfExpertsRegressor if classes is None else MixtureOfExpertsClassifier
+    moe, given = kind(**params), {} if classes is None else {"classes": classes}
+    with pytest.raises(NotFittedError, match="Call 'fit'"):
+        moe.predict(X)
+    told = None
+    for n_used in range(1, 11):
+        rows = slice(2 * n_used - 2, 2 * n_used)
+        moe.partial_fit(X[rows], y[rows], sample_weight=[0.0, 1.0], **given)
+        if hasattr(moe, "experts_"):
+            break
+        for ask in ASKING:
+            with pytest.raises(NotFittedError) as error:
+                ask(moe, X, y)
+            assert f"has collected {n_used} row" in str(error.value)
+            told = int(re.search(r"once it has (\d+) rows", str(error.value)).group(1))
+        if classes is not None:
+            n_classes = len(set(y[1 : 2 * n_used : 2]))
+            assert f"classes: {n_classes}) so far" in str(error.value)
+            assert "of 2 classes" in str(error.value)
+    assert n_used == told if classes is None else n_used >= told
+    assert moe.predict(X).shape == (20,)
 
 
 def test_classes_are_needed_first_and_then_fixed():

@@ -93,6 +93,51 @@ def test_dropped_expert_is_left_out():
     assert moe.gate_proba(X).shape == (80, 1)
 
 
+@pytest.mark.parametrize(
+    "experts",
+    [
+        [Ridge(), DecisionTreeRegressor()],
+        [Ridge(), RandomForestRegressor(), Ridge(), Ridge()],
+        [make_pipeline(Ridge()), "drop", make_pipeline(Ridge())],
+        [FrozenEstimator(Ridge()), "drop", "drop"],
+    ],
+)
+def test_experts_without_names_have_those_of_a_pipeline(experts):
+    moe, named = regressor(experts, "auto"), make_pipeline(*experts).steps
+    assert moe._expert_list()[0] == [name for name, each in named if each != "drop"]
+    with_names = regressor(named, "auto")
+    assert moe.get_params().keys() == with_names.get_params().keys()
+    assert moe.experts is experts
+    assert clone(moe).get_params().keys() == moe.get_params().keys()
+
+
+def test_experts_without_names_are_those_of_the_same_list_with_names():
+    experts = [Ridge(), DecisionTreeRegressor(max_depth=2)]
+    moe = regressor(experts, "auto", cv=2).fit(X, Y)
+    assert list(moe.named_experts_) == ["ridge", "decisiontreeregressor"]
+    assert moe.plan(X, Y).experts == moe.plan_.experts
+    named = unlike(cv=2).fit(X, Y)
+    np.testing.assert_array_equal(moe.predict(X), named.predict(X))
+    of_classes = [LogisticRegression(), DecisionTreeClassifier(max_depth=2)]
+    plan = classifier(of_classes, "auto").plan(X, C)
+    assert plan.experts == "logisticregression, decisiontreeclassifier"
+
+
+def test_parameters_of_experts_without_names_are_set_by_those_they_get():
+    experts = [Ridge(), DecisionTreeRegressor(), Ridge()]
+    moe = regressor(experts, "auto")
+    moe.set_params(decisiontreeregressor__max_depth=5, **{"ridge-2__alpha": 3.0})
+    assert (experts[1].max_depth, experts[2].alpha) == (5, 3.0)
+    moe.set_params(**{"ridge-1": "drop"}, tol=0.1)  # and the others keep their names
+    assert moe.get_params()["ridge-2"] is experts[2]
+    assert isinstance(experts[0], Ridge)
+    assert moe._expert_list()[0] == ["decisiontreeregressor", "ridge-2"]
+    moe.set_params(experts=[Ridge()], ridge__alpha=7.0)
+    assert moe.experts[0].alpha == 7.0
+    with pytest.raises(ValueError, match="Invalid parameter 'colour'"):
+        moe.set_params(colour=1)
+
+
 def test_replacing_an_expert_leaves_the_list_that_was_passed_alone():
     experts = [("ridge", Ridge()), ("tree", DecisionTreeRegressor())]
     regressor(experts, "auto").set_params(tree="drop")
@@ -146,6 +191,14 @@ def test_grid_search_goes_over_named_experts():
     grid = {"tree": ["drop", DecisionTreeRegressor(max_depth=3)], "ridge__alpha": [1.0]}
     search = GridSearchCV(unlike(cv=2), grid, cv=2, error_score="raise").fit(X, Y)
     assert search.cv_results_["mean_test_score"].shape == (2,)
+
+
+def test_grid_search_goes_over_experts_without_names():
+    moe = regressor([Ridge(), LinearRegression()], "auto", max_iter=5)
+    grid = {"ridge__alpha": [0.1, 1e6], "linearregression": ["drop"]}
+    search = GridSearchCV(moe, grid, cv=2, error_score="raise").fit(X, X[:, 1])
+    assert search.best_params_["ridge__alpha"] == 0.1
+    assert list(search.best_estimator_.named_experts_) == ["ridge"]
 
 
 # Pickle ---------------------------------------------------------------------------------------
@@ -276,6 +329,7 @@ def test_result_does_not_depend_on_the_number_of_jobs(experts):
             ["ridge", "Ridge", "tree", "DecisionTreeRegressor"],
         ),
         (regressor([("a", Ridge()), ("b", "drop")], "auto"), ["Ridge", "drop"]),
+        (regressor([Ridge(), Ridge()], "auto"), ["ridge-1", "ridge-2", "Ridge"]),
         # An unfitted forest has no truth value.
         (regressor(RandomForestRegressor(3)), ["RandomForestRegressor", "SoftmaxGate"]),
         (regressor(make_pipeline(StandardScaler(), Ridge())), ["StandardScaler", "Ridge"]),

@@ -2,6 +2,8 @@
 
 import importlib
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +35,30 @@ def test_every_package_is_installed():
     folders = [path.parent for path in ROOT.glob("skmoe/**/__init__.py")]
     names = [".".join(folder.relative_to(ROOT).parts) for folder in folders]
     assert sorted(names) == settings["packages"]
+
+
+@pytest.mark.parametrize("patch", [-1, 0])  # of the floor: the version before, and itself
+def test_an_older_scikit_learn_is_refused_by_its_version_before_anything_private(patch):
+    floor = found(r'"scikit-learn>=(\d+\.\d+)\.0"', "pyproject.toml")
+    major, minor = floor.split(".")
+    version = f"{major}.{int(minor) + patch}.2"
+    code = (
+        f"import sys, numpy, sklearn; sklearn.__version__ = {version!r}\n"
+        "for name in list(sys.modules):\n"
+        "    if name.startswith('sklearn.'):\n"
+        "        sys.modules[name] = None  # what is imported from there is not found\n"
+        "import skmoe"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(skmoe.__file__).parents[1], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    last = run.stderr.strip().splitlines()[-1]
+    if patch < 0:
+        asked = f"ImportError: skmoe needs scikit-learn {floor} or newer, and found {version}: "
+        assert last.startswith(asked)
+    else:
+        assert last.startswith("ModuleNotFoundError: import of sklearn.base halted")
 
 
 @pytest.mark.skipif(not (ROOT / "recipe").exists(), reason="The sources are not there.")

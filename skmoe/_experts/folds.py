@@ -170,7 +170,7 @@ def decide_folds(cv, estimators, X, y, split_params, *, n_rows=np.inf, subject=N
         reason = f"linear experts with {ROWS_PER_COEFFICIENT} rows a coefficient or more"
         return IN_SAMPLE, None, reason if np.isfinite(n_rows) else "what is fitted is a likelihood"
     if n_folds < 2:
-        unit = "group" if "groups" in split_params else "row" if subject is None else "subject"
+        unit = "group" if "groups" in split_params else "subject"
         otherwise = "leave groups out" if unit == "group" else "ask for in-sample ones by cv=False"
         raise ValueError(
             f"Out-of-fold predictions need two {unit}s or more; found 1. Give more, or {otherwise}."

@@ -28,7 +28,7 @@ class Request:
     names: list
     templates: list
     # {"default", "clones", "list"}: experts of the mixture's choice, clones of one estimator, or a
-    # named list.
+    # list of several.
     kind: str
     # Whether experts meet a mixed table behind an encoder: default and "diverse" ones.
     encodes: bool

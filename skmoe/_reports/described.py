@@ -21,6 +21,15 @@ from .profiles import check_columns, profile_experts
 class DescribedMixture:
     """Coefficients, importances and profiles of the experts of a fitted mixture."""
 
+    def __getattr__(self, name):
+        """For names that there are not, an AttributeError that says more of some."""
+        if name in ("coef_", "intercept_"):
+            raise AttributeError(
+                f"{type(self).__name__} has no {name}: each expert has its own. coefficients() has "
+                f"those of all in a table, experts_[k].{name} those of expert k, if it is linear."
+            )
+        return object.__getattribute__(self, name)  # which raises what it raised before
+
     def coefficients(self, *, by="regime"):
         """Coefficients of experts and gate, in one table by the names of the columns.
 

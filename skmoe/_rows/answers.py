@@ -3,12 +3,11 @@
 from functools import partial, wraps
 from inspect import signature
 
-from sklearn.utils.validation import check_is_fitted
-
 from .._data import RowMetadata
 from .._experts.traits import draw_seeds
 from .files import ITERATED, Blocks, is_out_of_core
 from .source import of_block
+from .validation import check_fitted
 
 OF_ROWS = (*RowMetadata._fields, "sample_weight")  # what has an entry for each row, beside y
 
@@ -22,7 +21,7 @@ def block_by_block(method):
     def answer(mixture, X, *args, **params):
         if not is_out_of_core(X):
             return method(mixture, X, *args, **params)
-        check_is_fitted(mixture)
+        check_fitted(mixture)
         asked = parameters.bind(mixture, X, *args, **params).arguments
         del asked["self"], asked["X"]
         y = asked.pop("y", None)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -48,11 +49,16 @@ def check_rows(
 
 
 def check_enough_rows(n_used, n_experts):
-    """Raise a ValueError if rows of positive weight are fewer than experts."""
+    """Raise a ValueError if rows of positive weight are fewer than experts, or than two."""
     if n_used < n_experts:
         raise ValueError(
             f"Found n_samples={n_used} rows of positive weight, fewer than "
             f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
+        )
+    if n_used < 2:
+        raise ValueError(
+            f"Found n_samples={n_used} row of positive weight, and one tells nothing of how far "
+            "targets scatter: give two at least."
         )
 
 
@@ -244,8 +250,13 @@ def check_responsibilities(responsibilities, n_rows, n_experts, kind="expert"):
 
 def check_fitted(mixture):
     """check_is_fitted, but that asks all experts for their tags: longer than a row takes."""
-    if not mixture.__sklearn_is_fitted__():
-        check_is_fitted(mixture)
+    if mixture.__sklearn_is_fitted__():
+        return
+    if mixture._buffer is not None:
+        raise NotFittedError(
+            f"This {type(mixture).__name__} is not fitted yet: {mixture._buffer.state()}"
+        )
+    check_is_fitted(mixture)
 
 
 def check_classes(classes):

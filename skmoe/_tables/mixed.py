@@ -351,6 +351,11 @@ def check_table(X, *, sparse_ok, strings_ok):
             dtype=[np.float64, np.float32],
             ensure_all_finite="allow-nan",
         )
+    except TypeError as error:
+        raise TypeError(
+            f"X must be a DataFrame, or an array of numbers: {error}. A row in a dict becomes one "
+            "by pandas.DataFrame([row]), a list of such rows by pandas.DataFrame(rows)."
+        ) from error
     except ValueError as error:
         sizes = (
             column_sizes(X)

@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from .._em.problem import shallow_copy
+from .._em.progress import count
 from .._experts.fitting import join_last, learns_weights, split_last
 from .._experts.streamed import StreamedExperts
 from .._model import posterior
@@ -35,7 +36,8 @@ PATIENCE = 10  # times as many rows as that are waited for weight, or for a clas
 class Buffer:
     """The first rows of a stream, on which ``partial_fit`` refits until there are enough.
 
-    ``fitted`` is the weight of those that the last refit has seen, ``n_classes`` how many classes.
+    ``fitted`` is the weight of those that the last refit has seen, ``n_classes`` how many classes;
+    ``fewest`` is the number of rows of positive weight that the first fit takes.
     """
 
     classes: np.ndarray | None
@@ -44,6 +46,7 @@ class Buffer:
     weight: np.ndarray | None = None
     fitted: float = 0.0
     n_classes: int = 0
+    fewest: int = 2
 
     def extended(self, X, y, weight):
         """A buffer with some more rows."""
@@ -58,12 +61,17 @@ class Buffer:
             weight=np.concatenate([self.weight, weight]),
         )
 
-    def can_be_fitted(self, fewest):
-        """Whether there are ``fewest`` rows of positive weight, and two classes if any."""
-        used = self.weight > 0
-        if np.count_nonzero(used) < fewest:
-            return False
-        return self.classes is None or self._n_classes_now() > 1
+    def can_be_fitted(self):
+        """Whether there are rows enough, and two classes if any."""
+        is_enough = np.count_nonzero(self.weight) >= self.fewest
+        return is_enough and (self.classes is None or self._n_classes_now() > 1)
+
+    def state(self):
+        """What there is, and what the first fit takes, in words."""
+        found, needed = count(np.count_nonzero(self.weight), "row"), f"{self.fewest} rows"
+        if self.classes is not None:
+            found, needed = f"{found} (classes: {self._n_classes_now()})", f"{needed} of 2 classes"
+        return f"partial_fit has collected {found} so far, and fits once it has {needed}."
 
     def is_due(self):
         """Whether a refit pays: the weight has doubled since the last, or a class is new."""

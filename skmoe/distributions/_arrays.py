@@ -11,6 +11,14 @@ def diagonal(var):
     return var[..., None] * np.eye(var.shape[-1])
 
 
+def check_probabilities(name, q):
+    """A probability, or an array (n_quantiles,) of some; a ValueError if it is none."""
+    q = np.asarray(q, dtype=np.float64)
+    if q.ndim > 1 or not q.size or not ((q >= 0) & (q <= 1)).all():
+        raise ValueError(f"{name} must be one probability or a list of them, in [0, 1]; got {q}.")
+    return q
+
+
 def check_n_draws(name, n_draws):
     """Raise a ValueError unless it is a number of draws."""
     if not isinstance(n_draws, Integral) or isinstance(n_draws, bool) or n_draws < 0:

@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
 from . import _quadrature, _regions
-from ._arrays import check_n_draws, draw_places, log_beyond
+from ._arrays import check_n_draws, check_probabilities, draw_places, log_beyond
 
 
 class MixtureDistribution:
@@ -296,9 +296,7 @@ class MixtureDistribution:
         ValueError
             If a q is not between 0 and 1.
         """
-        q = np.asarray(q, dtype=np.float64)
-        if q.ndim > 1 or not q.size or not ((q >= 0) & (q <= 1)).all():
-            raise ValueError(f"q must be one probability or a list of them, in [0, 1]; got {q}.")
+        q = check_probabilities("q", q)
         if q.ndim == 0:
             return self._quantile(float(q))
         return np.stack([self._quantile(float(one)) for one in q], axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import optimize
 from sklearn.base import is_classifier
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
 from .._data import RowMetadata, check_ids, number_ids
 from .._experts.fitting import join_last, split_last
@@ -17,6 +17,7 @@ from .._experts.traits import offers
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._reports.display import html_table, interval_ends, text_table, under_headings
+from .._rows.validation import check_fitted
 from .._tables.mixed import has_shape
 from .._tables.vectors import check_weights
 from ._estimates import check_applies, parameter_names, raw_parameters
@@ -302,7 +303,7 @@ def check_rows(estimator, X, y, sample_weight, metadata, groups):
 def _check_options(estimator, statistic, method, n_resamples, confidence_level):
     if not isinstance(estimator, ExpertParameters):
         raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     if method not in ("rows", "parametric"):
         raise ValueError(f"method must be 'rows' or 'parametric'; got {method!r}.")
     if n_resamples < 2:

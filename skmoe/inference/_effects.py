@@ -3,10 +3,10 @@
 import numpy as np
 from scipy import sparse
 from sklearn.base import is_classifier
-from sklearn.utils.validation import check_is_fitted
 
 from .._data import RowMetadata
 from .._rows.answers import in_memory
+from .._rows.validation import check_fitted
 from .._tables.mixed import take_rows
 from .._tables.vectors import check_weights
 from ._averages import Averages, Changes
@@ -184,7 +184,7 @@ class MeasuringMixture:
         >>> print(moe.marginal_effects(X, y))
         effect  std_error ...
         """
-        check_is_fitted(self)
+        check_fitted(self)
         check_options(self, cov, level)
         if sparse.issparse(X):
             raise TypeError("marginal_effects takes dense X: pass X.toarray().")

@@ -1,11 +1,11 @@
 """Standard errors of a fitted mixture, from the curvature of its log-likelihood."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from .._data import RowMetadata
 from .._reports.by_regime import composition, groups_of
 from .._rows.answers import in_memory
+from .._rows.validation import check_fitted
 from ._bootstrap import bootstrap
 from ._by_regime import RegimeParameters
 from ._estimates import parameter_names, raw_parameters
@@ -245,7 +245,7 @@ class InferringMixture:
         >>> print(moe.summary(X, y))
         estimate  std_error ...
         """
-        check_is_fitted(self)
+        check_fitted(self)
         check_options(self, cov, level)
         is_pooled = self.likelihood_.averages_experts
         metadata, df = RowMetadata(exposure, trials, subject, upper), np.inf

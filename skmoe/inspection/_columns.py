@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._experts.traits import step_inside
 from .._fitted import FittedMixture
-from .._rows.validation import check_responsibilities
+from .._rows.validation import check_fitted, check_responsibilities
 from .._tables.encoding import numeric_matrix
 from .._tables.mixed import as_pandas, describe_columns, is_table
 from .._tables.vectors import check_weights
@@ -24,8 +24,8 @@ def unwrap(estimator, X=None):
     """The fitted mixture at the end of Pipelines and searches, and X as it sees it."""
     if isinstance(estimator, type):
         raise TypeError(f"{estimator.__name__} is a class: pass a fitted estimator.")
-    check_is_fitted(estimator)
     while not isinstance(estimator, FittedMixture):
+        check_is_fitted(estimator)
         inner, X = step_inside(estimator, X)
         if inner is None:
             raise TypeError(
@@ -33,7 +33,7 @@ def unwrap(estimator, X=None):
                 "mixtures, Pipelines that end in one, and searches over them."
             )
         estimator = inner
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     return estimator, X
 
 

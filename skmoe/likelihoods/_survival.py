@@ -20,9 +20,10 @@ class Weibull(SearchedShapes):
     The rate rises with time where the shape :math:`\nu_k` is above 1, falls where it is below, and
     is constant at 1, the exponential distribution. Experts predict the means :math:`\mu_k`; the
     default ones are log-linear, an accelerated failure time model that has proportional hazards
-    too [1]_. Their slopes are those of R's ``survreg``, whose intercept is that of
-    :math:`\log \lambda` and whose scale is :math:`1 / \nu`. Targets may be censored, by ``upper``
-    of ``fit``; experts are then fitted on expected powers :math:`y^{\nu_k}`.
+    too [1]_. Where an expert has the intercept :math:`b_k`, that of :math:`\log \mu_k`, R's
+    ``survreg`` has :math:`b_k - \log \Gamma(1 + 1 / \nu_k)`, that of :math:`\log \lambda_k`, beside
+    the same slopes and the scale :math:`1 / \nu_k`. Targets may be censored, by ``upper`` of
+    ``fit``; experts are then fitted on expected powers :math:`y^{\nu_k}`.
 
     Attributes
     ----------
@@ -49,6 +50,10 @@ class Weibull(SearchedShapes):
     >>> moe = moe.fit(X, y, upper=upper)
     >>> moe.likelihood_.shape_.round(1), moe.experts_[0].coef_.round(1)
     (array([2.]), array([1.]))
+    >>> from scipy.special import gammaln
+    >>> less = gammaln(1 + 1 / moe.likelihood_.shape_)
+    >>> (moe.experts_[0].intercept_ - less).round(1)  # in survreg
+    array([1.])
     >>> moe.predict_dist([[0.0]]).sf(3.0).round(1)
     array([0.3])
     """

@@ -35,7 +35,7 @@ class Update:
     n_fits: int = 0  # fits of single experts that it took
     warnings: list = field(default_factory=list)  # list of (str, type): messages and their classes
     new_stream: object = None  # a new expert, to go on with batches
-    beside: tuple | None = None  # the mixture that ``_beside`` of the old one had, changed alike
+    beside: Model | None = None  # what predictions average over as well
 
 
 # Adding -------------------------------------------------------------------------------------
@@ -161,21 +161,18 @@ def _decision(last, Z):
 def remove_expert(model, k, load, beside=None):
     """Remove an expert; the gate shares what was its among the others in their old proportions.
 
-    ``beside`` is a Model that the mixture averages over, of one expert and those added later: of
-    these it loses the same, and of a mixture that loses another it is no part.
+    ``beside`` is a Model that predictions average over as well, of one expert and those added
+    later. It loses the same of these; without another expert there is no average.
     """
     keep = np.delete(np.arange(len(load)), k)
     _, last = split_last(model.gate)
     last = shallow_copy(last)
     last.reorder(keep)
     gate = join_last(model.gate, last.simplified())
-    smaller, its_k = _without(model, keep, gate), 0
-    if beside is not None:
-        its_k = k - len(model.experts) + len(beside.experts)
-    of_beside = None
-    if its_k > 0:
-        of_beside = remove_expert(beside, its_k, np.ones(len(beside.experts))).model
-    return Update(smaller, shares(load[keep]), beside=of_beside)
+    n_beside = 0 if beside is None else len(beside.experts)
+    its_k = k - len(load) + n_beside
+    beside = remove_expert(beside, its_k, np.ones(n_beside)).model if its_k > 0 else None
+    return Update(_without(model, keep, gate), shares(load[keep]), beside=beside)
 
 
 def remove_and_retrain(model, k, rows, gate, splitting, settings):

@@ -542,6 +542,16 @@ def test_pooled_expert_is_replaced_and_the_last_one_may_go(pooled_mixtures, kind
     moe.add_expert(*pooled_rows(kind, 120, 1, is_new=True), replay=(X, y))
 
 
+def test_probabilities_far_away_are_not_rounded_beside_an_expert_of_another_kind(pooled_mixtures):
+    moe = pooled_mixtures("classes")
+    X = 100 * pooled_rows("classes", 50, 2)[0]
+    before = moe._model.expert_proba(X)
+    assert before.min() < 1e-3
+    tree = DecisionTreeClassifier(min_samples_leaf=10, random_state=0)
+    moe.add_expert(*pooled_rows("classes", 120, 1, is_new=True), tree, replay=replay_of("classes"))
+    assert_array_equal(moe._model.expert_proba(X)[:, :-1], before)
+
+
 def test_unseen_levels_widen_pooled_experts_alone(pooled_mixtures):
     moe = pooled_mixtures("table")
     X, y = pooled_rows("table", 200, 1, is_new=True)

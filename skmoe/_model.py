@@ -153,7 +153,8 @@ class Model(ABC):
         """Factors (n, 1[, n_outputs]) of the scales where these depend on the row, or None."""
         scale_model = self.likelihood.scale_model_
         if scale_model is not None and self.likelihood.averages_experts:
-            _, X = self._behind(0, X)  # uncertain are the coefficients of what experts see
+            # Uncertain are the coefficients of what pooled experts see.
+            _, X = self._behind(np.argmax(self.likelihood.pooled_), X)
         return None if scale_model is None else scale_model(X)
 
     @abstractmethod

@@ -24,14 +24,20 @@ class UpdatableMixture(BaseMixtureOfExperts):
         The decision has to know where the old rows were. A few of them are enough: in
         ``replay`` they stand for all old rows, and the new expert never learns from them. Without,
         rows are generated where the gate can do so (a :class:`~skmoe.gates.GaussianGate` without
-        transformers); where it cannot, the new expert takes over everywhere, and a warning says
-        so.
+        transformers); where it cannot, the new expert would take over everywhere, which is an error
+        unless it is asked for.
+
+        Pooled experts, the default ones, stay as they are too, with the uncertainty of their
+        coefficients, and predictions go on to average over one expert where they did
+        (``model_averaging``). The new expert is not pooled. Under Gaussian errors its predictive
+        distribution is Student's t, with as many degrees of freedom as it has rows.
 
         The parameters of the mixture do not change: ``clone`` gives a mixture of the experts
         that it was made with, and ``fit`` begins with these again. ``lower_bounds_``,
         ``n_iter_`` and the like stay those of the last fit, ``oof_*`` attributes are deleted,
-        and there is no ``bic`` or ``aic`` until the next fit. ``partial_fit`` goes on with the old
-        sums and those of the new rows, where the new expert is linear or has ``partial_fit``.
+        and there is no ``bic``, ``aic`` or ``summary`` until the next fit. ``partial_fit`` goes on
+        with the old sums and those of the new rows, where the new expert is linear or has
+        ``partial_fit``.
 
         Parameters
         ----------
@@ -48,7 +54,9 @@ class UpdatableMixture(BaseMixtureOfExperts):
             Weights of the new rows. None is a weight of one for each.
         replay : (X_old, y_old), default=None
             Some of the rows that the mixture was trained on, drawn at random; about seven for each
-            column will do. Each stands for ``n_samples_seen_ / len(y_old)`` rows.
+            column will do. Each stands for ``n_samples_seen_ / len(y_old)`` rows. None is rows that
+            the gate generates; ``()`` is to do without, with a
+            :class:`~skmoe.exceptions.NoReplayWarning`.
 
         Returns
         -------
@@ -58,8 +66,9 @@ class UpdatableMixture(BaseMixtureOfExperts):
         Raises
         ------
         ValueError
-            If rows, name or expert cannot be used, or the experts are pooled, as by default: fit
-            with ``training="em"`` first. The mixture is then as it was before.
+            If rows, name or expert cannot be used, there is neither ``replay`` nor a gate that
+            generates rows, or the mixture is a stack or of specialists. The mixture is then as it
+            was before.
 
         Examples
         --------
@@ -67,9 +76,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> from skmoe import MixtureOfExpertsRegressor
         >>> X = np.linspace(-2, 2, 200)[:, None]
         >>> y = np.abs(X[:, 0]) + 0.01 * np.sin(200 * X[:, 0])
-        >>> moe = MixtureOfExpertsRegressor(
-        ...     n_experts=2, training="em", random_state=0
-        ... ).fit(X, y)
+        >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
         >>> X_new = np.linspace(4, 5, 50)[:, None]
         >>> moe = moe.add_expert(X_new, 10 - X_new[:, 0], replay=(X[::10], y[::10]))
         >>> moe.predict([[-1.0], [4.5]]).round(2)
@@ -163,8 +170,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
         Raises
         ------
         ValueError
-            If there is no such expert, the rows cannot be used, or the experts are pooled, as by
-            default: fit with ``training="em"`` first. The mixture is then as it was before.
+            If there is no such expert, the rows cannot be used, or the mixture is a stack or of
+            specialists. The mixture is then as it was before.
 
         Examples
         --------
@@ -174,9 +181,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> X = np.linspace(-2, 2, 200)[:, None]
         >>> y = np.where(X[:, 0] < 0, -X[:, 0], np.sin(3 * X[:, 0]))
         >>> y += 0.01 * np.sin(200 * X[:, 0])
-        >>> moe = MixtureOfExpertsRegressor(
-        ...     n_experts=2, training="em", random_state=0
-        ... ).fit(X, y)
+        >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
         >>> curved = max(
         ...     moe.named_experts_, key=lambda k: moe.named_experts_[k].coef_[0]
         ... )

@@ -15,6 +15,7 @@ __all__ = [
     "ExpertCollapseWarning",
     "IgnoredWeightsWarning",
     "LeftOutColumnsWarning",
+    "NoReplayWarning",
     "NumbersAsStringsWarning",
     "ScaleFloorWarning",
     "SmallWeightsWarning",
@@ -43,6 +44,14 @@ class LeftOutColumnsWarning(UserWarning):
 
     Identifiers, free text and dates as strings have nearly a level for each row: one-hot columns of
     them would identify each row, and would not generalise.
+    """
+
+
+class NoReplayWarning(UserWarning):
+    """Issued when ``add_expert`` is to do without old rows, by ``replay=()``.
+
+    The gate then learns from the new rows alone where the new expert is to predict, which may be
+    everywhere: predictions for rows of the old regimes can be far off.
     """
 
 

@@ -6,6 +6,7 @@ __all__ = [
     "ExpertCollapseWarning",
     "IgnoredWeightsWarning",
     "LeftOutColumnsWarning",
+    "NoReplayWarning",
     "NumbersAsStringsWarning",
     "ScaleFloorWarning",
     "SmallWeightsWarning",
@@ -17,6 +18,8 @@ class ExpertCollapseWarning(UserWarning): ...
 class IgnoredWeightsWarning(UserWarning): ...
 
 class LeftOutColumnsWarning(UserWarning): ...
+
+class NoReplayWarning(UserWarning): ...
 
 class NumbersAsStringsWarning(UserWarning): ...
 

@@ -331,8 +331,6 @@ def _convert_classifier(scope, operator, container):
 def _calibrated(graph, model, parts, predictions):
     """Class probabilities (n, K, n_classes), as ``calibrate`` of the likelihood makes them."""
     likelihood = model.likelihood_
-    if isinstance(likelihood, PooledCategorical):
-        return _averaged(graph, likelihood, parts.columns, predictions)
     own = np.array(model._model.own_density)[:, None]
     temperature = np.where(own, 1.0, likelihood.temperature_[:, None])
     epsilon = np.where(own, 0.0, likelihood.epsilon_[:, None])
@@ -340,8 +338,12 @@ def _calibrated(graph, model, parts, predictions):
         powered = graph("Pow", predictions, 1 / temperature)
         total = graph("ReduceSum", powered, np.array([2]), keepdims=1)
         predictions = graph("Div", powered, total)
-    smoothing = epsilon * likelihood.class_share_
-    return graph("Add", graph("Mul", predictions, 1 - epsilon), smoothing)
+    if (epsilon != 0).any():
+        smoothing = epsilon * likelihood.class_share_
+        predictions = graph("Add", graph("Mul", predictions, 1 - epsilon), smoothing)
+    if isinstance(likelihood, PooledCategorical):
+        return _averaged(graph, likelihood, parts.columns, predictions)
+    return predictions
 
 
 def _averaged(graph, likelihood, columns, predictions):

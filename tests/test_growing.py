@@ -17,11 +17,11 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SG
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._updates import growing
-from skmoe.exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
+from skmoe.exceptions import ExpertCollapseWarning, IgnoredWeightsWarning, NoReplayWarning
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
 
 NEW_SLOPES, NEW_INTERCEPT, NEW_SCALE = np.array([-1.5, 1.0]), 5.0, 0.3
@@ -232,9 +232,22 @@ def test_gaussian_gate_generates_the_old_rows(table):
     assert score(moe, given(new[0]), new[1]) > -0.4
 
 
-def test_without_old_rows_the_new_expert_takes_over_and_a_warning_says_so(moe):
-    with pytest.warns(UserWarning, match="pass some of them as replay"):
+def test_without_old_rows_nothing_is_added_unless_that_is_asked_for(moe):
+    before, bytes_before = vars(moe).copy(), pickle.dumps(moe)
+    with pytest.raises(ValueError, match=r"pass some, drawn at random, as replay=\(X_old, y_old\)"):
         moe.add_expert(*NEW)
+    assert all(vars(moe)[name] is before[name] for name in before)
+    assert pickle.dumps(moe) == bytes_before
+    with pytest.warns(NoReplayWarning, match="may take over everywhere") as warned:
+        moe.add_expert(*NEW, replay=())
+    assert warned[0].filename == __file__
+    assert moe.gate_proba(OLD[0])[:, -1].min() > 0.99
+
+
+def test_gate_that_can_generate_old_rows_does_so_unless_there_are_to_be_none():
+    moe = regressor(n_experts=2, n_init=1, gate=GaussianGate()).fit(*OLD)
+    with pytest.warns(NoReplayWarning):
+        moe.add_expert(*NEW, replay=[])
     assert moe.gate_proba(OLD[0])[:, -1].min() > 0.99
 
 
@@ -374,6 +387,256 @@ def test_class_that_the_mixture_does_not_know_is_an_error():
     with pytest.raises(ValueError, match=r"the classes \['d'\], which y does not hold"):
         moe.add_expert(X, y, stranger, replay=old)
     assert all(vars(moe)[name] is before[name] for name in before)
+
+
+# Pooled experts ---------------------------------------------------------------------------------
+
+
+def pooled_rows(kind, n, seed, *, is_new=False):
+    """Rows of two lines with a target of a kind; new ones lie far away, and are of a third."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3)) + [8.0 * is_new, 0, 0]
+    line = np.where(X[:, 0] > 0, 1 + 2 * X[:, 1], -2 * X[:, 1] - X[:, 2])
+    line = 2 - 1.5 * X[:, 1] if is_new else line
+    if kind == "classes":
+        return X, np.where(2 * line + rng.logistic(size=n) > 0, "yes", "no")
+    if kind == "three classes":
+        return X, np.digitize(2 * line + rng.logistic(size=n), [-1, 2])
+    if kind == "counts":
+        return X, rng.poisson(np.exp(0.5 + 0.4 * line))
+    y = line + 0.3 * rng.normal(size=n)
+    if kind == "gamma":
+        return X, np.exp(0.4 * y)
+    if kind == "outputs":
+        return X, np.column_stack([y, 1 - y + 0.3 * rng.normal(size=n)])
+    if kind == "one regime":  # errors of two sizes: experts are tied, and the gate sees no rows
+        return X, y if is_new else X[:, 1] + rng.choice([0.2, 1.5], size=n) * rng.normal(size=n)
+    if kind == "table":
+        word = rng.choice(["a", "b", "c"], size=n)
+        table = pd.DataFrame({"u": X[:, 0], "v": X[:, 1], "w": X[:, 2], "word": word})
+        table.loc[rng.random(n) < 0.05, "w"] = np.nan
+        return table.replace({"word": {"a": "new"}}) if is_new else table, y + (word == "a")
+    return X, y
+
+
+def pooled_mixture(kind, **params):
+    if "classes" in kind:
+        return MixtureOfExpertsClassifier(random_state=0, **params)
+    likelihood = {"counts": "poisson", "gamma": "gamma"}.get(kind, "auto")
+    return MixtureOfExpertsRegressor(likelihood=likelihood, random_state=0, **params)
+
+
+KINDS = {  # numbers of experts and old rows; None has the evidence choose
+    "line": ("auto", 400),
+    "few": ("auto", 90),
+    "outputs": (2, 300),
+    "table": (2, 300),
+    "one regime": ("auto", 300),
+    "counts": (2, 300),
+    "gamma": (2, 300),
+    "classes": ("auto", 125),
+    "three classes": (2, 400),
+}
+
+
+@pytest.fixture(scope="module")
+def pooled_mixtures():
+    """Fits of each kind, made once."""
+    fitted = {}
+
+    def of_kind(kind):
+        if kind not in fitted:
+            n_experts, n = KINDS[kind]
+            moe = pooled_mixture(kind, n_experts=n_experts)
+            fitted[kind] = moe.fit(*pooled_rows(kind, n, 0))
+            assert moe.likelihood_.averages_experts
+        return copy.deepcopy(fitted[kind])
+
+    return of_kind
+
+
+def replay_of(kind):
+    return pooled_rows(kind, 80, 0)  # the first of those of the fit
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pooled_experts_stay_as_they_are_when_one_is_added(pooled_mixtures, kind):
+    moe = pooled_mixtures(kind)
+    old, new = pooled_rows(kind, 1000, 2), pooled_rows(kind, 1000, 3, is_new=True)
+    few_new = pooled_rows(kind, 120, 1, is_new=True)
+    alone = clone(moe).set_params(n_experts=1, training="em").fit(*few_new)
+    density, proba = moe.log_density(*old), moe.gate_proba(old[0])
+    grown = copy.deepcopy(moe).add_expert(*few_new, name="new", replay=replay_of(kind))
+    assert np.mean(density - grown.log_density(*old)) < 0.05
+    assert score(grown, *new) > score(alone, *new) - 0.05  # some of 120 rows stay with the old
+    assert score(grown, *new) > score(moe, *new) + 0.3
+    left = grown.gate_proba(old[0])[:, :-1]
+    assert_allclose(left / left.sum(axis=1, keepdims=True), proba, rtol=1e-9, atol=1e-12)
+    # All that an old row may lose is the logarithm of the share of the old experts.
+    share = np.log(left.sum(axis=1))
+    assert np.all(grown.log_density(*old) > density + share - 1e-9)
+    assert ("_beside" in vars(grown)) == ("_beside" in vars(moe))
+    grown.remove_expert("new")  # and all is as it was
+    assert_allclose(grown.log_density(*old), density, rtol=1e-9)
+    assert getattr(grown, "regimes_", None) == getattr(moe, "regimes_", None)
+    assert getattr(grown, "model_weights_", None) == getattr(moe, "model_weights_", None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_grown_pooled_mixture_answers_all_that_a_fitted_one_does(pooled_mixtures, kind):
+    moe = pooled_mixtures(kind)
+    given = pooled_rows(kind, 120, 1, is_new=True)
+    moe.add_expert(*given, name="new", replay=replay_of(kind))
+    X, y = pooled_rows(kind, 60, 2)
+    log_density = moe.log_density(X, y)
+    if "classes" in kind:
+        proba = moe.predict_proba(X)
+        of_class = np.searchsorted(moe.classes_, y)
+        assert_allclose(np.log(proba[np.arange(60), of_class]), log_density, rtol=1e-9)
+    else:
+        dist = moe.predict_dist(X)
+        assert_allclose(dist.logpdf(y), log_density, rtol=1e-9)
+        assert_allclose(dist.mean(), moe.predict(X), rtol=1e-9)
+        if kind not in ("outputs", "counts"):
+            assert_allclose(dist.cdf(moe.predict_quantiles(X, [0.3])[:, 0]), 0.3, atol=1e-6)
+    twin = pickle.loads(pickle.dumps(moe))
+    assert_array_equal(twin.log_density(X, y), log_density)
+    assert_allclose(moe.responsibilities(X, y).sum(axis=1), 1, rtol=1e-12)
+    assert "new" in moe.expert_report(X, y, by="expert").columns["expert"]
+    assert len(moe.expert_report(X, y).columns) > 5
+    if "regimes_" in vars(moe):
+        assert moe.regimes_[-1] == ["new"]
+        assert moe.n_regimes_ == len(moe.regimes_)
+    table = moe.coefficients(by="expert")
+    assert np.isfinite(table.values[table.terms.index("intercept")]).all()
+    assert str(moe.coefficients())
+    for refused in (moe.summary, moe.marginal_effects, moe.bic):
+        with pytest.raises(ValueError, match=r"fit\(X, y\)"):
+            refused(X, y)
+    with pytest.raises(ValueError, match="no training rows"):
+        moe.expert_report()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pooled_expert_is_replaced_and_the_last_one_may_go(pooled_mixtures, kind):
+    moe, name = pooled_mixtures(kind), "expert0"
+    X, y = pooled_rows(kind, 300, 2)
+    proba, scale = moe.predict_experts(X[:20]), moe.likelihood_.scale_
+    tree = DecisionTreeClassifier if "classes" in kind else DecisionTreeRegressor
+    tree = tree(min_samples_leaf=10, random_state=0)
+    if kind == "table":
+        tree = LinearRegression()
+    before = score(moe, X, y)
+    moe.replace_expert(name, tree, X, y)
+    assert_array_equal(moe.predict_experts(X[:20])[:, 1:], proba[:, 1:])
+    if scale is not None:
+        assert_array_equal(moe.likelihood_.scale_[1:], scale[1:])
+    assert score(moe, X, y) > before - 1.0  # a tree of few leaves in the place of a line
+    if "regimes_" in vars(moe):
+        assert [name] in moe.regimes_
+    for other in list(moe.named_experts_)[1:]:
+        moe.remove_expert(other)
+    assert not moe.likelihood_.averages_experts
+    assert list(moe.named_experts_) == [name]
+    assert np.isfinite(moe.log_density(X, y)).all()
+    moe.add_expert(*pooled_rows(kind, 120, 1, is_new=True), replay=(X, y))
+
+
+def test_probabilities_far_away_are_not_rounded_beside_an_expert_of_another_kind(pooled_mixtures):
+    moe = pooled_mixtures("classes")
+    X = 100 * pooled_rows("classes", 50, 2)[0]
+    before = moe._model.expert_proba(X)
+    assert before.min() < 1e-3
+    tree = DecisionTreeClassifier(min_samples_leaf=10, random_state=0)
+    moe.add_expert(*pooled_rows("classes", 120, 1, is_new=True), tree, replay=replay_of("classes"))
+    assert_array_equal(moe._model.expert_proba(X)[:, :-1], before)
+
+
+def test_unseen_levels_widen_pooled_experts_alone(pooled_mixtures):
+    moe = pooled_mixtures("table")
+    X, y = pooled_rows("table", 200, 1, is_new=True)
+    moe.add_expert(X, y, LinearRegression(), replay=replay_of("table"))
+    scales = moe._model.row_scale(X)
+    assert_array_equal(scales[:, -1], 1.0)
+    unseen = (X["word"] == "new").to_numpy()
+    assert scales[unseen, 0].min() > 1.01 * scales[~unseen, 0].min()
+    first = moe.replace_expert("expert0", LinearRegression(), X, y)._model.row_scale(X)
+    assert_array_equal(first[:, 0], 1.0)
+    assert_allclose(first[:, 1], scales[:, 1], rtol=1e-12)
+    assert str(moe.coefficients(by="expert"))
+
+
+def test_weight_of_one_expert_far_away_goes_on_after_growth(pooled_mixtures):
+    """Far from all rows predictions average over one old expert, with the new one in both."""
+    moe = pooled_mixtures("few")
+    other, weight, _ = moe._beside
+    X_new = pooled_rows("few", 120, 1, is_new=True)[0]
+    alone = [each.predict(X_new) for each in other.experts]
+    grown = copy.deepcopy(moe)
+    grown.add_expert(*pooled_rows("few", 120, 1, is_new=True), replay=replay_of("few"))
+    X, y = pooled_rows("few", 50, 2)
+    X = X * [-9, 1, 1]  # away from the new rows, too
+    at = np.abs(grown.gate_proba(X)[:, -1]) < 1e-9
+    assert at.sum() > 10
+    assert moe._predictive.weights(X)[1][at].max() > 0.04
+    assert_allclose(grown.log_density(X, y)[at], moe.log_density(X, y)[at], rtol=1e-6)
+    assert_array_equal(grown._beside[0].experts[0].predict(X_new), *alone)
+    assert grown._beside[1] == weight
+
+
+def test_new_expert_among_pooled_ones_has_tails_of_its_rows(pooled_mixtures):
+    moe = pooled_mixtures("line")
+    rows = pooled_rows("line", 20, 1, is_new=True)
+    moe.add_expert(*rows, replay=replay_of("line"))
+    assert_allclose(moe.likelihood_.df_[-1], 20, atol=0.5)
+    error = rows[1] - moe.experts_[-1].predict(rows[0])
+    assert 0.8 * error.std() < moe.likelihood_.scale_[-1] < 2 * error.std()
+
+
+def test_a_stream_goes_on_from_a_pooled_mixture_that_has_grown(pooled_mixtures):
+    moe = pooled_mixtures("line")
+    moe.add_expert(*pooled_rows("line", 120, 1, is_new=True), replay=replay_of("line"))
+    rows = both(pooled_rows("line", 300, 5), pooled_rows("line", 100, 6, is_new=True))
+    before = score(moe, *rows)
+    moe.partial_fit(*rows)
+    assert score(moe, *rows) > before - 0.05
+
+
+def test_pooled_mixture_that_has_grown_is_pooled_again_by_a_warm_start(pooled_mixtures):
+    moe = pooled_mixtures("outputs")
+    new = pooled_rows("outputs", 120, 1, is_new=True)
+    moe.add_expert(*new, replay=replay_of("outputs"))
+    held_out = both(pooled_rows("outputs", 500, 2), pooled_rows("outputs", 200, 3, is_new=True))
+    before = score(moe, *held_out)
+    moe.set_params(n_experts=3, warm_start=True)
+    moe.fit(*both(pooled_rows("outputs", 300, 0), new))
+    assert moe.likelihood_.pooled_.all()
+    assert score(moe, *held_out) > before - 0.05
+
+
+def test_weights_are_repeats_where_pooled_experts_grow(pooled_mixtures):
+    X, y = pooled_rows("line", 60, 1, is_new=True)
+    times = np.tile([1, 2, 3], 20)
+    one, other = pooled_mixtures("line"), pooled_mixtures("line")
+    one.add_expert(X, y, sample_weight=times.astype(float), replay=replay_of("line"))
+    other.add_expert(np.repeat(X, times, axis=0), np.repeat(y, times), replay=replay_of("line"))
+    rows = both(pooled_rows("line", 100, 2), pooled_rows("line", 100, 3, is_new=True))
+    assert_allclose(one.log_density(*rows), other.log_density(*rows), rtol=1e-6)
+
+
+@pytest.mark.parametrize("training", ["stack", "specialists"])
+def test_expert_is_added_to_a_stack_that_is_frozen_as_the_first_of_another(training):
+    trees = DecisionTreeRegressor(min_samples_leaf=10, random_state=0)
+    experts = [("line", Ridge()), ("tree", trees)] if training == "stack" else trees
+    moe = MixtureOfExpertsRegressor(experts, training=training, n_experts=2, cv=2, random_state=0)
+    moe.fit(*pooled_rows("line", 200, 0))
+    whole = MixtureOfExpertsRegressor([("old", FrozenEstimator(moe))], cv="prefit")
+    whole.fit(*replay_of("line"))
+    new = pooled_rows("line", 120, 1, is_new=True)
+    whole.add_expert(*new, Ridge(), name="new", replay=replay_of("line"))
+    old = pooled_rows("line", 500, 2)
+    assert score(whole, *old) > score(moe, *old) - 0.05
+    assert score(whole, *pooled_rows("line", 500, 3, is_new=True)) > -0.35
 
 
 # Removing ---------------------------------------------------------------------------------------

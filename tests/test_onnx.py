@@ -24,7 +24,7 @@ from sklearn.preprocessing import (
     SplineTransformer,
     StandardScaler,
 )
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import (
     DensityForestRegressor,
@@ -408,11 +408,26 @@ def test_table_with_strings_and_missing_values_is_encoded(table):
     check_classifier(MixtureOfExpertsClassifier(n_experts=2, **QUICK).fit(X, y > 0.5), X)
 
 
-def test_a_mixture_of_a_table_that_has_grown(table):
+@pytest.mark.parametrize("training", ["em", "pooled"])
+def test_a_mixture_of_a_table_that_has_grown(table, training):
     X, y = table
-    moe = MixtureOfExpertsRegressor(n_experts=2, training="em", **QUICK).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, training=training, **QUICK).fit(X, y)
     new = X[:40].assign(a=np.linspace(5, 9, 40))
-    check_regressor(moe.add_expert(new, 5 - new["a"], replay=(X[40:80], y[40:80])), X)
+    moe.add_expert(new, 5 - new["a"], replay=(X[40:80], y[40:80]))
+    check_regressor(moe, X.assign(c="other"), QUANTILES if training == "pooled" else None)
+    check_regressor(moe.replace_expert("expert0", Ridge(), X, y), X.assign(c="other"))
+
+
+@pytest.mark.parametrize(("n_classes", "n_experts"), [(2, "auto"), (3, 2)])
+def test_pooled_classes_that_have_grown(rows, n_classes, n_experts):
+    X, y = (part[:120] for part in rows)
+    labels, new = np.digitize(y, [-0.5, 1.5][: n_classes - 1]), X + [9, 0, 0]
+    moe = MixtureOfExpertsClassifier(n_experts=n_experts, cv=3, **QUICK).fit(X, labels)
+    assert ("_beside" in vars(moe)) == (n_experts == "auto")
+    tree = DecisionTreeClassifier(min_samples_leaf=3)
+    moe.add_expert(new, (X[:, 1] + 2 * X[:, 2] > 0).astype(int), tree, replay=(X, labels))
+    assert moe.likelihood_.temperature_[-1] != 1
+    check_classifier(moe, np.vstack([X, new]))
 
 
 def test_unknown_category_is_that_of_the_mixture(table):

@@ -478,5 +478,3 @@ def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted_classes):
         fitted_classes.bic(X2, Y2)
     with pytest.raises(AttributeError, match="partial_fit"):
         fitted_classes.partial_fit(X2, Y2)
-    with pytest.raises(ValueError, match="Pooled experts"):
-        pickle.loads(pickle.dumps(fitted_classes)).add_expert(X2, Y2)

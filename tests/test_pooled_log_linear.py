@@ -538,6 +538,4 @@ def test_constant_exact_tiny_and_outlying_targets_are_taken():
 def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted_counts):
     with pytest.raises(ValueError, match="lower_bound_"):
         fitted_counts.bic(X2, Y2)
-    with pytest.raises(ValueError, match="Pooled experts"):
-        pickle.loads(pickle.dumps(fitted_counts)).add_expert(X2, Y2)
     assert not hasattr(fitted_counts, "partial_fit")

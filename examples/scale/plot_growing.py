@@ -33,9 +33,7 @@ def unknown_rows(n):
 
 
 X, y = known_rows(500)
-moe = MixtureOfExpertsRegressor(
-    n_experts=2, training="em", random_state=0
-).fit(X, y)
+moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
 
 # %%
 # Sixty new rows, and 2 % of the old ones, which represent the others and teach the gate where the
@@ -97,9 +95,9 @@ plt.show()
 # better. The proportions of the old experts among themselves are the same to the last digits.
 
 X_all, y_all = np.concatenate([X, X_new]), np.concatenate([y, y_new])
-refit = MixtureOfExpertsRegressor(
-    n_experts=3, training="em", random_state=0
-).fit(X_all, y_all)
+refit = MixtureOfExpertsRegressor(n_experts=3, random_state=0).fit(
+    X_all, y_all
+)
 test = {"known": known_rows(5000), "unknown": unknown_rows(5000)}
 for kind, rows in test.items():
     scores = [log_score(mixture, *rows) for mixture in (moe, grown, refit)]

@@ -47,13 +47,15 @@ def variances(graph, likelihood, X):
     forms = graph.sum(graph("Mul", products, graph.reshape(design, 0, 1, size)), 2)
     variance = graph.reshape(forms, 0, n_experts, n_functions)
     prior = likelihood.own_var_ + likelihood.shared_var_
+    is_pooled = likelihood.pooled_[:, None].astype(float)
     if outside is not None:
-        variance = graph("Add", variance, graph("Mul", outside, prior[:, 0]))
+        variance = graph("Add", variance, graph("Mul", outside, prior[:, 0] * is_pooled))
     if columns.block is not None:  # levels that fit did not see
         is_level, of_levels = columns.of_levels(prior)
         unseen = graph("Sub", np.array(1.0), graph("MatMul", X, is_level))
         unseen = graph("MatMul", graph("Max", unseen, np.array(0.0)), of_levels)
-        variance = graph("Add", variance, graph.reshape(unseen, -1, 1, n_functions))
+        unseen = graph("Mul", graph.reshape(unseen, -1, 1, n_functions), is_pooled)
+        variance = graph("Add", variance, unseen)
     return graph("Max", variance, np.array(0.0))
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from skl2onnx._parse import _parse_sklearn
 from skl2onnx.common._topology import Variable
 from skl2onnx.common.data_types import DoubleTensorType
@@ -217,7 +218,8 @@ class Parser:
         ]
         sizes = sizes_of(model)
         if is_pooled(model):
-            columns = self.columns(steps_of(split_last(model.experts_[0])[0]))
+            first = model.experts_[np.argmax(model.likelihood_.pooled_)]
+            columns = self.columns(steps_of(split_last(first)[0]))
         elif sizes is not None:
             columns = self.columns(steps_of(sizes.encoder))
             columns = self._factors(sizes, columns) if dense else columns

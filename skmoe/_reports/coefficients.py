@@ -124,11 +124,15 @@ def _order_levels(mixture, values, names):
     Returns the standard deviation of the effects of each column of strings, by its name; under
     three classes and more that of log-odds of two.
     """
-    load, spread = mixture.expert_load_, {}
+    load, spread = dict(zip(mixture.named_experts_, mixture.expert_load_, strict=True)), {}
     for levels, of_column in levels_and_spread(mixture, names):
         for part, terms in values.items():
-            effects = {name: load @ list(terms[name].values()) for name in levels}
-            ordered = iter(sorted(levels, key=effects.get))
+            of_levels = {name: terms[name] for name in levels if name in terms}
+            effects = {
+                name: sum(load[expert] * value for expert, value in row.items())
+                for name, row in of_levels.items()
+            }
+            ordered = iter(sorted(effects, key=effects.get))
             in_order = [next(ordered) if term in effects else term for term in terms]
             values[part] = {term: terms[term] for term in in_order}
         spread |= of_column
@@ -140,7 +144,7 @@ def levels_and_spread(mixture, names):
     likelihood = mixture.likelihood_
     if likelihood.columns_ is None or likelihood.columns_.block is None:
         return
-    columns = columns_of(mixture.experts_[0], names)
+    columns = columns_of(mixture.experts_[np.argmax(likelihood.pooled_)], names)
     prior = likelihood.own_var_ + likelihood.shared_var_
     is_level, variances = likelihood.columns_.of_levels(prior)
     n_classes = len(mixture.classes_) if is_classifier(mixture) else 0
@@ -182,7 +186,10 @@ def _table_of_regimes(mixture, groups, values, values_of_gate, spread):
         return dict(zip(groups.names, of_groups, strict=True))
 
     for part, terms in values.items():
-        rows = {term: np.array([row[name] for name in experts]) for term, row in terms.items()}
+        rows = {
+            term: np.array([row.get(name, np.nan) for name in experts])
+            for term, row in terms.items()
+        }
         through_log = part.startswith(OF_LOGARITHM)
         of_regimes[part] = {
             term: by_name(_mean(groups, row, load, through_log)) for term, row in rows.items()
@@ -218,7 +225,8 @@ def _mean(groups, values, load, through_log=False):
     shares = groups.shares(load)
     if through_log:
         return special.logsumexp(values[:, None], axis=0, b=shares[:, None] * groups.members)
-    return groups.sum(shares * values)
+    of_others = np.where(groups.sum(np.isnan(values)) > 0, np.nan, 0.0)  # who lack the column
+    return groups.sum(shares * np.nan_to_num(values)) + of_others
 
 
 def _in_raw_units(columns, coef, intercept):

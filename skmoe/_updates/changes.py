@@ -16,7 +16,8 @@ from .._experts.fitting import split_last
 from .._experts.folds import Splitting
 from .._experts.traits import draw_seeds, has_oob_prediction, is_frozen
 from .._parameters import check_expert
-from ..exceptions import warn_user
+from .._reports.by_regime import regimes_of
+from ..exceptions import NoReplayWarning, warn_user
 from ..gates import ConstantGate
 from . import growing
 from .batches import check_batch
@@ -30,29 +31,25 @@ def add_expert(mixture, X, y, expert, name, sample_weight, replay):
     template = _new_template(mixture, name, expert, rows.X)
     draw_seed, fold_seed, expert_seed = draw_seeds(mixture.random_state, 3)
     old = _old_rows(mixture, rows.X, replay, draw_seed)
-    if old is None:
-        warn_user(
-            "Without rows of the old regimes the new expert takes over everywhere: pass some "
-            "of them as replay=(X_old, y_old). The gate cannot generate any.",
-            UserWarning,
-        )
     templates = [FrozenEstimator(copy.copy(mixture)), template]
+    gate = _gate_now(mixture, growing.joined(rows, old))
     update = growing.add_expert(
         mixture._model,
         rows,
         old,
-        _parts_beside(mixture, [f"before_{name}", name], templates, _gate_now(mixture, rows)),
+        _parts_beside(mixture, [f"before_{name}", name], templates, gate),
         _splitting_beside(mixture, templates, fold_seed),
         Settings.of(mixture),
         expert_seed,
         report_weights=sample_weight is not None,
+        beside=_beside(mixture),
     )
     n_before, weight = len(mixture.experts_), float(rows.weight.sum())
     stream = mixture._stream if mixture._buffer is None else None  # which lacks rows of the buffer
-    _set_changed(mixture, "add_expert", update)
+    _set_changed(mixture, "add_expert", update, name)
     mixture.n_samples_seen_ += weight
-    gate = split_last(mixture.gate_)[1]
-    if stream is not None and update.new_stream is not None and gate.learns_batches:
+    goes_on = split_last(mixture.gate_)[1].learns_batches
+    if stream is not None and update.new_stream is not None and goes_on:
         mixture._stream = stream.grown(update.new_stream, n_before, weight)
 
 
@@ -64,7 +61,7 @@ def remove_expert(mixture, name, X, y, sample_weight):
     if len(mixture.experts_) == 1:
         raise ValueError(f"The expert {name!r} is the only one left; a mixture needs one.")
     if X is None:
-        update = growing.remove_expert(mixture._model, k, mixture.expert_load_)
+        update = growing.remove_expert(mixture._model, k, mixture.expert_load_, _beside(mixture))
     else:
         rows = check_batch(mixture, X, y, sample_weight)
         (seed,) = draw_seeds(mixture.random_state, 1)
@@ -76,7 +73,7 @@ def remove_expert(mixture, name, X, y, sample_weight):
             _splitting_beside(mixture, [], seed),
             Settings.of(mixture),
         )
-    _set_changed(mixture, "remove_expert", update)
+    _set_changed(mixture, "remove_expert", update, name)
 
 
 def replace_expert(mixture, name, estimator, X, y, sample_weight):
@@ -99,7 +96,7 @@ def replace_expert(mixture, name, estimator, X, y, sample_weight):
         expert_seed,
         report_weights=sample_weight is not None,
     )
-    _set_changed(mixture, "replace_expert", update)
+    _set_changed(mixture, "replace_expert", update, name)
 
 
 # What the changes are made of ---------------------------------------------------------------
@@ -148,7 +145,14 @@ def _on_its_columns(mixture, expert, X):
 
 
 def _old_rows(mixture, X, replay, seed):
-    """Rows that stand for all rows seen so far; None without any."""
+    """Rows that stand for all rows seen so far; None where none are wanted."""
+    if isinstance(replay, (tuple, list)) and not replay:
+        warn_user(
+            "With replay=() the gate does not know where the old rows were: the new expert may "
+            "take over everywhere.",
+            NoReplayWarning,
+        )
+        return None
     if replay is not None:
         if not isinstance(replay, (tuple, list)) or len(replay) != 2:
             raise ValueError("replay must be a pair (X_old, y_old).")
@@ -156,18 +160,22 @@ def _old_rows(mixture, X, replay, seed):
     elif not isinstance(mixture.gate_, Pipeline) and mixture.gate_.can_sample:
         old = growing.generate_rows(mixture._model, X, seed)
     else:
-        return None
+        raise ValueError(
+            "Without rows of the old regimes the new expert takes over everywhere, and the gate "
+            "cannot generate any: pass some, drawn at random, as replay=(X_old, y_old), about "
+            "seven for each column; or replay=() if old regimes are of no interest."
+        )
     return replace(old, weight=old.weight * (mixture.n_samples_seen_ / old.weight.sum()))
 
 
 def _gate_now(mixture, rows):
-    """The fitted gate as parts; of a mixture of one expert, what ``fit`` would make for two."""
+    """The fitted gate as parts; if it sees no rows, what ``fit`` would make for two experts."""
     encoder, last = split_last(mixture.gate_)
     (seed,) = draw_seeds(mixture.random_state, 1)
     parts = GateParts.adapt(
         mixture.gate, mixture._default_gate(), rows, 2, seed, report_weights=False
     )
-    if len(mixture.experts_) > 1:
+    if len(mixture.experts_) > 1 and last.sees_rows >= parts.trained.sees_rows:
         return replace(parts, given=last, encoder=encoder)
     parts.fit_encoder(rows.X, rows.y, rows.weight)
     return parts
@@ -211,18 +219,16 @@ def _splitting_beside(mixture, templates, seed):
 
 def _check_likelihood_is_that_of_fit(mixture):
     _check_has_no_zero_component(mixture)
-    if mixture.likelihood_.averages_experts:
-        raise ValueError(
-            "Pooled experts are learned together, and none can be added or replaced. Fit with "
-            "training='em', or fit again on all rows."
-        )
     if not mixture._grows:
         raise ValueError(
             "Stacks and specialists have experts that can be removed, but not added or "
             "replaced: gate and scales were learned from what those of fit predict out of "
-            "fold. Fit again with other experts, or with training='em'."
+            "fold. Freeze the whole mixture as the first expert of another, fit that with "
+            "cv='prefit', and add to it; or fit again with other experts, or training='em'."
         )
     asked, fitted = type(mixture._likelihood()), type(mixture.likelihood_)
+    if mixture.likelihood_.averages_experts:
+        fitted = type(fitted.plain())
     if asked is not fitted:
         raise ValueError(
             f"The likelihood was {fitted.__name__} in fit and is {asked.__name__} now: a new "
@@ -238,12 +244,29 @@ def _check_has_no_zero_component(mixture):
         )
 
 
-def _set_changed(mixture, method, update):
-    """Take another model, and drop what spoke of the last fit alone."""
-    mixture._set_model(update.model)
+def _beside(mixture):
+    """The Model that predictions average over besides that of the mixture, or None."""
+    return vars(mixture).get("_beside", [None])[0]
+
+
+def _set_changed(mixture, method, update, name):
+    """Take another model, and drop what spoke of the last fit alone; ``name`` has changed."""
+    regimes = [[each for each in names if each != name] for names in regimes_of(mixture)]
+    averaged, model = vars(mixture).copy(), update.model
+    if model.likelihood.averages_experts and not model.likelihood.pooled_.any():
+        model = replace(model, likelihood=model.likelihood.for_batches())
+    mixture._set_model(model)
+    if regimes:
+        regimes += [] if method == "remove_expert" else [[name]]
+        mixture.regimes_ = [names for names in regimes if names]
+        mixture.n_regimes_ = len(mixture.regimes_)
+    if update.beside is not None:
+        mixture._beside = update.beside, *averaged["_beside"][1:]
+        if "model_weights_" in averaged:
+            mixture.model_weights_ = averaged["model_weights_"]
     mixture.expert_load_ = update.load
     mixture.n_expert_fits_ += update.n_fits
-    mixture._buffer = mixture._stream = mixture._training_report = None
+    mixture._buffer = mixture._stream = mixture._training_report = mixture._report_of_regimes = None
     mixture.__dict__.pop("n_distinct_experts_", None)
     mixture._changed_by = method
     for warning in update.warnings:

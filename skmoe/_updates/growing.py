@@ -35,6 +35,7 @@ class Update:
     n_fits: int = 0  # fits of single experts that it took
     warnings: list = field(default_factory=list)  # list of (str, type): messages and their classes
     new_stream: object = None  # a new expert, to go on with batches
+    beside: Model | None = None  # what predictions average over as well
 
 
 # Adding -------------------------------------------------------------------------------------
@@ -49,23 +50,27 @@ def generate_rows(model, X, seed):
     return Rows(drawn, model.draw(drawn, random_state), np.ones(GENERATED_ROWS))
 
 
-def add_expert(model, rows, old, parts, splitting, settings, seed, *, report_weights):
+def joined(new, old):
+    """New Rows and then old ones, which may be None."""
+    if old is None:
+        return new
+    pairs = (new.y, old.y), (new.weight, old.weight)
+    return Rows(stack_rows(new.X, old.X), *map(np.concatenate, pairs))
+
+
+def add_expert(
+    model, rows, old, parts, splitting, settings, seed, *, report_weights, beside=None
+):  # fmt: skip
     """Add an expert for new rows, behind one new decision between it and the old model.
 
     ``old`` are rows that stand for those the model was trained on, or None. ``parts`` has the old
     mixture, frozen, and the new expert, the last; its gate is the old one. ``report_weights`` asks
     to say that an expert takes no weights: those of old rows alone matter little to an expert that
-    gets next to none of them.
+    gets next to none of them. ``beside`` is a Model that the old mixture averages over as well.
     """
     new_weight = rows.weight.sum()
-    is_new = np.ones(len(rows.y), dtype=bool)
-    if old is not None:
-        is_new = np.append(is_new, np.zeros(len(old.y), dtype=bool))
-        rows = Rows(
-            stack_rows(rows.X, old.X),
-            np.concatenate([rows.y, old.y]),
-            np.append(rows.weight, old.weight),
-        )
+    n_new, rows = len(rows.y), joined(rows, old)
+    is_new = np.arange(len(rows.y)) < n_new
     encoder, last = parts.gate.encoder, parts.gate.given
     data = TrainingData.of(rows, rows.X if encoder is None else encoder.transform(rows.X))
     gate = _decision(last, data.Z)
@@ -81,7 +86,7 @@ def add_expert(model, rows, old, parts, splitting, settings, seed, *, report_wei
         n_inner=1 if folds is None else INNER_STEPS,
         is_new=is_new,
     )
-    problem.row_scale = model.row_scale(rows.X)
+    problem.row_scale = _common_row_scale(model, rows.X)
     with experts.side_by_side(settings.n_jobs):
         caught = _run(problem, settings, folds)
         _, fitted = experts.finish(problem.resp, *problem.working_data)
@@ -93,20 +98,28 @@ def add_expert(model, rows, old, parts, splitting, settings, seed, *, report_wei
         )
         caught.append((message, ExpertCollapseWarning))
     decision = problem.gate.set_params(**gate.get_params(deep=False))
-    within = None if len(model.experts) == 1 else last
-    grown = replace(
-        model,
-        names=[*model.names, name],
-        experts=[*model.experts, fitted],
-        gate=parts.gate.behind(TreeGate.from_fitted(decision, [within, None])),
-        likelihood=model.likelihood.extended(problem.likelihood, 1),
-    )
+    new = name, fitted, decision, problem.likelihood
+    grown = _grown(model, parts, *new)
     load = mean_load(grown, rows)
     least = settings.least_responsibility(folds, 2)
     of_new = parts.stream_of(1, problem.resp, of_new_rows, fitted, least)
     if decision.learns_batches:
         decision.begin_stream(data.Z, problem.resp, problem.weight)
-    return Update(grown, load, experts.n_fits, caught, of_new)
+    if beside is not None:
+        beside = _grown(beside, parts, *new)
+    return Update(grown, load, experts.n_fits, caught, of_new, beside)
+
+
+def _grown(model, parts, name, fitted, decision, likelihood):
+    """A model behind a decision between it and a new expert, the second of the likelihood."""
+    within = None if len(model.experts) == 1 else split_last(model.gate)[1]
+    return replace(
+        model,
+        names=[*model.names, name],
+        experts=[*model.experts, fitted],
+        gate=parts.gate.behind(TreeGate.from_fitted(decision, [within, None])),
+        likelihood=model.likelihood.extended(likelihood, 1),
+    )
 
 
 class Addition(GeneralProblem):
@@ -145,14 +158,21 @@ def _decision(last, Z):
 # Removing and replacing ---------------------------------------------------------------------
 
 
-def remove_expert(model, k, load):
-    """Remove an expert; the gate shares what was its among the others in their old proportions."""
+def remove_expert(model, k, load, beside=None):
+    """Remove an expert; the gate shares what was its among the others in their old proportions.
+
+    ``beside`` is a Model that predictions average over as well, of one expert and those added
+    later. It loses the same of these; without another expert there is no average.
+    """
     keep = np.delete(np.arange(len(load)), k)
     _, last = split_last(model.gate)
     last = shallow_copy(last)
     last.reorder(keep)
     gate = join_last(model.gate, last.simplified())
-    return Update(_without(model, keep, gate), shares(load[keep]))
+    n_beside = 0 if beside is None else len(beside.experts)
+    its_k = k - len(load) + n_beside
+    beside = remove_expert(beside, its_k, np.ones(n_beside)).model if its_k > 0 else None
+    return Update(_without(model, keep, gate), shares(load[keep]), beside=beside)
 
 
 def remove_and_retrain(model, k, rows, gate, splitting, settings):
@@ -196,7 +216,7 @@ def replace_expert(model, k, rows, parts, splitting, settings, seed, *, report_w
     )
     likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=False)
     likelihood = likelihood.start(rows.y, rows.weight, len(parts.names))
-    arguments, working = likelihood.row_arguments(model.row_scale(rows.X)), ()
+    arguments, working = likelihood.row_arguments(_common_row_scale(model, rows.X)), ()
     with experts.side_by_side(settings.n_jobs):
         for _ in range(REFITS if likelihood.is_reweighted else 1):
             experts.fit(resp, *working)
@@ -247,6 +267,11 @@ def train_gate(model, rows, log_gate, log_density, gate, splitting, settings):
 
 
 # Of all three -------------------------------------------------------------------------------
+
+
+def _common_row_scale(model, X):
+    """Factors of the scales of all experts, a new one included; None where there are none."""
+    return None if model.likelihood.averages_experts else model.row_scale(X)
 
 
 def _experts_beside(parts, data, folds, settings, seed, report_weights):

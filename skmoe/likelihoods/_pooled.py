@@ -1,7 +1,10 @@
 """What pooled experts leave of the Gaussian likelihood: Student's t around uncertain lines."""
 
+import copy
+
 import numpy as np
 
+from .._experts.pooled import FEWEST_DF
 from ..distributions import StudentTComponents
 from ..distributions._student_t import IndependentStudentT
 from ._gaussian import Gaussian
@@ -79,6 +82,14 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         self.log_scale_precision_ = curvature.reshape(shape)
         self._mass = sums.mass
         self._squares = (self.scale_.T**2 * self._mass).T
+
+    def extended(self, other, k):
+        # The scale of the new expert is known as well as its rows tell.
+        other = copy.copy(other)
+        df = np.maximum(other._mass, FEWEST_DF)
+        other.df_ = np.broadcast_to(df, other.scale_.T.shape).T
+        other.log_scale_precision_ = np.full_like(other.scale_, np.inf)
+        return super().extended(other, k)
 
     def widen(self, factor):
         self.scale_ = factor * self.scale_

@@ -61,6 +61,7 @@ class PooledCategorical(UncertainCoefficients, Categorical):
 
         ``row_scale``, from ``scale_model_``, is (n, K, n_functions), and None is zero.
         """
+        prediction = super().calibrate(prediction, experts)  # of experts that were added later
         if row_scale is None:
             return prediction
         if experts is not None:

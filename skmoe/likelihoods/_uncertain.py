@@ -1,5 +1,7 @@
 """Linear functions whose coefficients are known up to a normal posterior."""
 
+import copy
+
 import numpy as np
 
 from .._numerics.columns import quadratic_forms
@@ -47,6 +49,20 @@ class UncertainCoefficients:
             self.regime_ = ties.regime
             self.offset_var_ = experts.tau[:, -1] * unit**2 if ties.has_offsets else None
 
+    @property
+    def pooled_(self):
+        """Whether each expert is pooled, and none that was added later, (n_experts,)."""
+        return self.coef_cov_[:, 0, -1, -1] > 0
+
+    def extended(self, other, k):
+        # Coefficients of the new expert, if it has any, are those that it was fitted with.
+        other = copy.copy(other)
+        other.coef_cov_ = np.zeros((k + 1, *self.coef_cov_.shape[1:]))
+        twin = super().extended(other, k)
+        if self.regime_ is not None:
+            twin.regime_ = np.append(self.regime_, self.regime_.max() + 1)
+        return twin
+
     def reorder(self, order):
         """Renumber the experts in place; see ``BaseLikelihood``."""
         super().reorder(order)
@@ -59,7 +75,7 @@ class UncertainCoefficients:
         design, functions = self.columns_.design(X), self.coef_cov_.swapaxes(0, 1)
         variance = np.stack([quadratic_forms(design, cov) for cov in functions], axis=2)
         unseen = self.columns_.variances_of_unseen(X, self.own_var_ + self.shared_var_)
-        variance += unseen[:, None]
+        variance += unseen[:, None] * self.pooled_[:, None]
         return np.maximum(variance, 0.0)
 
     def widen(self, factor):

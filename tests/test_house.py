@@ -1,7 +1,11 @@
 """The structure of the package, by its sources: floors, sizes, and what asks or calls what."""
 
 import ast
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -30,6 +34,9 @@ EACH = {
     "lines of a function": 58,  # without its docstring
     "test files that define a helper": 5,  # shared: tests/planted.py, tests/mixtures.py
 }
+
+LEAVES = ()  # folders that the core reaches through a door alone; relative to skmoe/
+DOORS = "_doors.py"
 
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="The sources are not there.")
 
@@ -89,7 +96,7 @@ def all_imports():
     for path in parsed():
         here = path.relative_to(PACKAGE)
         unit = here.parts[0].removesuffix(".py")
-        if not unit.startswith("__"):
+        if not unit.startswith("__") and str(here) != DOORS:
             for name, line in imports_of(path):
                 if name != unit and not name.startswith("__"):
                     found.append((unit, name, f"{here}:{line}"))
@@ -115,6 +122,62 @@ def test_files_stand_as_low_as_their_imports_let_them():
     for unit, name, _ in all_imports():
         lowest[unit] = max(lowest[unit], floor[name] + 1)
     assert floor == lowest
+
+
+# Leaves ---------------------------------------------------------------------------------------
+
+
+def test_the_core_imports_no_leaf_but_at_its_door():
+    core = [path for path in parsed() if path.relative_to(PACKAGE).parts[0] not in LEAVES]
+    found = [
+        (name, str(path.relative_to(PACKAGE)))
+        for path in core
+        for name, _ in imports_of(path)
+        if name in LEAVES
+    ]
+    assert sorted(found) == sorted((leaf, DOORS) for leaf in LEAVES)
+    outside = [node for node in ast.parse((PACKAGE / DOORS).read_text("utf-8")).body
+               if isinstance(node, ast.Import | ast.ImportFrom)]  # fmt: skip
+    assert outside == [], "doors import when they are gone through"
+
+
+FITS_OF_THE_CORE = """
+import sys
+import numpy as np
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.tree import DecisionTreeRegressor
+import skmoe
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+
+assert skmoe.__file__.startswith(sys.argv[1]), skmoe.__file__
+rng = np.random.default_rng(0)
+X = rng.normal(size=(120, 2))
+y = np.where(X[:, 0] > 0, 2.0, -1.0) * X[:, 1] + 0.3 * rng.normal(size=120)
+few = {"random_state": 0, "n_init": 1, "max_iter": 3}
+for moe in (
+    MixtureOfExpertsRegressor(n_experts=2, **few),
+    MixtureOfExpertsRegressor(LinearRegression(), 2, tol=1.0, **few),
+    MixtureOfExpertsRegressor([("a", Ridge()), ("b", DecisionTreeRegressor())], cv=2, **few),
+    MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=2), 2, cv=2, **few),
+):
+    moe.fit(X, y).predict(X, quantiles=[0.1, 0.9])
+MixtureOfExpertsRegressor(n_experts=2, likelihood="poisson", **few).fit(X, np.round(y**2))
+MixtureOfExpertsClassifier(n_experts=2, **few).fit(X, y > 0).predict_proba(X)
+gone = tuple(f"skmoe.{leaf}" for leaf in sys.argv[2:])
+loaded = [name for name in sys.modules if gone and name.startswith(gone)]
+assert not loaded, loaded
+"""
+
+
+@pytest.mark.parametrize("leaves", ["all", *LEAVES])
+def test_the_core_fits_without_leaves(leaves, tmp_path):
+    gone = LEAVES if leaves == "all" else (leaves,)
+    shutil.copytree(PACKAGE, tmp_path / "skmoe", ignore=lambda folder, names: [
+        name for name in names if name == "__pycache__"
+        or str(Path(folder, name).relative_to(PACKAGE)) in gone
+    ])  # fmt: skip
+    script = [sys.executable, "-W", "ignore", "-c", FITS_OF_THE_CORE, str(tmp_path), *gone]
+    subprocess.run(script, check=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)})
 
 
 # Sizes ----------------------------------------------------------------------------------------

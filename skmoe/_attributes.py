@@ -10,6 +10,7 @@ from ._reports.by_regime import EXPERT, REGIME, groups_of
 from ._reports.display import first_of
 from ._reports.expert_report import bound_notes, report_training
 from ._reports.leaks import leak_notes
+from ._reports.level_coding import shares_of_levels
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .likelihoods._kind_of_target import kind_of_target
@@ -93,6 +94,7 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
     regimes = groups_of(mixture, REGIME)
     if regimes.are_regimes:
         mixture._report_of_regimes = report_training(problem, model, regimes, *said)
+    mixture._level_shares = shares_of_levels(mixture, plan.request.rows)
     mixture._grows = trainer.grows
     mixture._stream = Stream.begin(problem, model, order, mixture.n_features_in_, trainer.parts)
     mixture._changed_by = None

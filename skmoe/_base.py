@@ -39,6 +39,7 @@ from ._planning.number import EVIDENCE
 from ._planning.parts import make_parts
 from ._planning.ways import WAYS
 from ._reports.described import DescribedMixture
+from ._reports.repeats import repeated_rows
 from ._rows.answers import in_memory
 from ._rows.files import is_out_of_core
 from ._trainers import make_trainer
@@ -363,7 +364,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         split_params = {} if groups is None else {"groups": groups}
         rows = FitRows.of(twin, X, y, sample_weight, metadata, split_params)
         plan = make_plan(twin, rows).for_users()
-        plan.findings += refusals(twin, plan.training)
+        plan.findings += refusals(twin, plan.training) + repeated_rows(rows.checked)[1]
         return plan
 
     def _split_params(self, params, sample_weight):

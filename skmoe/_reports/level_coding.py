@@ -38,19 +38,17 @@ def coding_of_levels(mixture, estimator):
     """
     columns, learned = columns_of(estimator, column_names(mixture)), mixture.likelihood_.columns_
     effects, places = np.zeros(len(columns.names)), {}
-    if estimator is mixture.gate_ and not split_last(estimator)[1].sees_rows:
-        return {}
-    if estimator is not mixture.gate_ and learned is not None and learned.block is not None:
+    if estimator is mixture.gate_:
+        if not split_last(estimator)[1].sees_rows:
+            return {}
+    elif learned is not None and learned.block is not None:
         effects = effects_of(learned.block)
     for j, category in enumerate(columns.category):
         if category is not None:
             places.setdefault(category, []).append(j)
-
-    def share(j):
-        return mixture._level_shares.get(columns.names[j], 0.0)
-
+    share = [mixture._level_shares.get(name, 0.0) for name in columns.names]
     return {
-        name: (levels, None if effects[levels[0]] else max(levels, key=share))
+        name: (levels, None if effects[levels[0]] else max(levels, key=share.__getitem__))
         for name, levels in places.items()
     }
 

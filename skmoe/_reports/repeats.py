@@ -20,43 +20,37 @@ SAID = (
 
 def repeated_rows(rows):
     """Which rows of ``fit`` repeat none before them, (n_samples,), and a sentence; a list."""
-    is_first, used = np.ones(len(rows.y), bool), np.flatnonzero(rows.weight > 0)[:MOST_ROWS]
-    if sparse.issparse(rows.X) or len(used) < 2:
-        return is_first, []
-    group, log_values = np.zeros(len(used), dtype=int), 0.0  # of independent columns
-    for label in labels_of(rows.X):
-        codes = _codes(rows.X[label] if is_table(rows.X) else rows.X[:, label])[used]
+    X, used = rows.X, np.flatnonzero(rows.weight > 0)[:MOST_ROWS]
+    is_first = np.ones(len(rows.y), bool)
+    nothing = is_first, []
+    if sparse.issparse(X) or len(used) < 2:
+        return nothing
+    group, log_values = np.zeros(len(used), dtype=int), 0.0  # as many as frequent ones count for
+    for label in labels_of(X):
+        codes = (X[label].factorize()[0] + 1 if is_table(X) else _codes(X[:, label]))[used]
         group = np.unique(group * (codes.max() + 1) + codes, return_inverse=True)[1]
         if group.max() > (1 - LEAST_SHARE) * len(used):
-            return is_first, []
-        log_values += _log_values(codes)
+            return nothing
+        log_values -= np.log(np.square(np.bincount(codes) / len(codes)).sum())
     if np.log(len(used)) - log_values > np.log(BY_CHANCE):
-        return is_first, []
+        return nothing
     y = np.asarray(rows.y, dtype=float).reshape(len(rows.y), -1)[used]
-    near = NEARLY * np.subtract(*np.percentile(y, [75, 25], axis=0))
     first, mass = np.unique(group, return_index=True, return_counts=True)[1:]
     off = np.zeros(y[first].shape)
     np.maximum.at(off, group, np.abs(y - y[first][group]))
-    is_near = (off <= near).all(axis=1) & (np.bincount(group, rows.weight[used]) > 1 + 1e-9)
-    n_repeats = (mass - 1) @ is_near
-    is_most = mass @ (is_near & (mass > 1)) >= LEAST_NEAR * mass[mass > 1].sum()
-    if not is_most or n_repeats < LEAST_SHARE * len(used):
-        return is_first, []
+    is_near = (off <= NEARLY * np.subtract(*np.percentile(y, [75, 25], axis=0))).all(axis=1)
+    is_near &= np.bincount(group, rows.weight[used]) > 1 + 1e-9
+    n_repeats, n_alike = (mass - 1) @ is_near, mass[mass > 1].sum()
+    if mass @ (is_near & (mass > 1)) < LEAST_NEAR * n_alike or n_repeats < LEAST_SHARE * len(used):
+        return nothing
     is_first[used] = ~is_near[group]
     is_first[used[first]] = True
     return is_first, [SAID.format(n_repeats, len(used))]
 
 
 def _codes(column):
-    """Numbers from zero of the values of a column; missing ones are alike in tables and floats."""
-    if hasattr(column, "factorize"):
-        return column.factorize()[0] + 1
+    """Numbers from zero of the values of a column of an array."""
     if column.dtype.kind != "O":
         return np.unique(column, return_inverse=True)[1]
     numbers = {}
     return np.array([numbers.setdefault(value, len(numbers)) for value in column])
-
-
-def _log_values(codes):
-    """Logarithm of the number of values, as many as frequent ones count for."""
-    return -np.log(np.square(np.bincount(codes) / len(codes)).sum())

@@ -10,6 +10,8 @@ from ._reports.by_regime import EXPERT, REGIME, groups_of
 from ._reports.display import first_of
 from ._reports.expert_report import bound_notes, report_training
 from ._reports.leaks import leak_notes
+from ._reports.level_coding import shares_of_levels
+from ._reports.repeats import repeated_rows
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .likelihoods._kind_of_target import kind_of_target
@@ -85,14 +87,17 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
     if plan.n_experts is None and trainer.log_evidence is not None and not has_ties:
         notes += bound_notes(trainer.log_evidence, mixture.n_samples_seen_)
     classifies = mixture._classes is not None
-    leaks = leak_notes(plan.request.rows, column_names(mixture), classifies=classifies)
-    notes = [*leaks, *notes]
+    is_first, repeats = repeated_rows(plan.request.rows)
+    leaks = leak_notes(plan.request.rows, column_names(mixture), is_first, classifies=classifies)
+    notes = [*leaks, *repeats, *notes]
     mixture.plan_ = plan.fitted(trainer, model.names, mixture.n_samples_seen_)
+    mixture.plan_.findings = mixture.plan_.findings + repeats
     said = order, trainer.ends, notes, mixture.plan_.sentence
     mixture._training_report = report_training(problem, model, groups_of(mixture, EXPERT), *said)
     regimes = groups_of(mixture, REGIME)
     if regimes.are_regimes:
         mixture._report_of_regimes = report_training(problem, model, regimes, *said)
+    mixture._level_shares = shares_of_levels(mixture, plan.request.rows)
     mixture._grows = trainer.grows
     mixture._stream = Stream.begin(problem, model, order, mixture.n_features_in_, trainer.parts)
     mixture._changed_by = None

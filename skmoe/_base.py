@@ -1,6 +1,7 @@
 """Template of both mixtures: parameters, validation, and fitted attributes."""
 
 import copy
+import time
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
@@ -32,11 +33,13 @@ from ._many_rows.rows import ManyRows
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
 from ._planning.convertible import refusals
+from ._planning.duration import remember
 from ._planning.making import make_plan
 from ._planning.number import EVIDENCE
 from ._planning.parts import make_parts
 from ._planning.ways import WAYS
 from ._reports.described import DescribedMixture
+from ._reports.repeats import repeated_rows
 from ._rows.answers import in_memory
 from ._rows.files import is_out_of_core
 from ._trainers import make_trainer
@@ -298,7 +301,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         plan = make_plan(self, rows)
         self.plan_ = plan.for_users()  # for callbacks; that of what was fitted in the end
         settings = Settings.of(self)
-        Progress(settings).say(str(plan))
+        began = time.perf_counter()
+        Progress(settings).say(plan)
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
         rows.adapt(plan)
         parts = make_parts(self, plan, rows.adapted, gate_seed)
@@ -316,6 +320,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         with one_pool(self.n_jobs, "threads" if are_forests else None):
             trained = trainer.train(rows.previous, tasks, partial(attributes_now, self))
         set_fitted(self, plan, *trained)
+        remember(plan, self.plan_.training, time.perf_counter() - began)
         tasks.end()
 
     @in_memory("pass a sample of the rows")
@@ -338,7 +343,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         -------
         plan : Plan
             Prints as a table: the way of training, experts, their number, gate and likelihood, each
-            with the reason, and how many fits of experts it costs at the most.
+            with the reason, and the cost: about how many seconds, or at most how many fits.
 
         Raises
         ------
@@ -359,7 +364,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         split_params = {} if groups is None else {"groups": groups}
         rows = FitRows.of(twin, X, y, sample_weight, metadata, split_params)
         plan = make_plan(twin, rows).for_users()
-        plan.findings += refusals(twin, plan.training)
+        plan.findings += refusals(twin, plan.training) + repeated_rows(rows.checked)[1]
         return plan
 
     def _split_params(self, params, sample_weight):

@@ -49,6 +49,7 @@ def by_hand(X):
 
 def add_up(table, part, X):
     coefficients = table.to_frame().loc[part].dropna()
+    coefficients.index = coefficients.index.str.removesuffix(" (reference)")
     return (by_hand(X)[list(coefficients.index)] @ coefficients).to_numpy()
 
 
@@ -190,5 +191,75 @@ def test_the_table_reads_as_text_and_as_html():
     assert lines[0].split() == ["expert0", "expert1"]
     assert lines[1] == "log-odds of True against False"
     assert [line.split()[0] for line in lines[2:5]] == ["intercept", "kind=high", "kind=low"]
-    assert lines[-2].startswith("gate: log-odds against expert0")
+    assert "kind=mid (reference)" in lines[5]
+    assert lines[-4].startswith("gate: log-odds against expert0")
+    assert lines[-1].startswith("levels: differences from the most frequent one")
     assert "<td>  dose &lt;mg&gt;</td>" in table._repr_html_()
+
+
+def table_of_strings(n_samples=400):
+    """A number, a kind of three levels, a town of twelve, and a target of two regimes."""
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["high", "low", "mid"], n_samples, p=[0.2, 0.5, 0.3])
+    town = rng.integers(12, size=n_samples)
+    X = pd.DataFrame({"dose": rng.normal(size=n_samples), "kind": kind})
+    X["town"] = [f"town {j:02}" for j in town]
+    y = rng.normal(size=12)[town] + 2.0 * (kind == "mid") + 0.3 * rng.normal(size=n_samples)
+    is_second = rng.random(n_samples) < np.where(kind == "low", 0.2, 0.8)
+    return X, y + is_second * (4.0 + 2 * X["dose"])
+
+
+def same_row(moe, part, names):
+    """Part and column of ``coefficients`` that have what stands in a part of ``summary``."""
+    if part.startswith("gate: "):
+        return f"gate: log-odds against {names[0]}", part.removeprefix("gate: ").split()[0]
+    name, _, classes = part.partition(": ")
+    if classes:
+        return f"log-odds of {classes}", name
+    return "prediction" if moe.likelihood == "auto" else "logarithm of the prediction", name
+
+
+@pytest.mark.parametrize(
+    ("by", "settings"),
+    [
+        ("expert", {"n_experts": 1}),
+        ("expert", {"n_experts": 2}),
+        ("regime", {"n_experts": 2, "regimes": 1}),
+        ("expert", {"training": "em", "n_experts": 2, "tol": 1e-10}),
+        ("expert", {"n_experts": 2, "likelihood": "poisson"}),
+        ("expert", {"n_experts": 2, "classes": 3}),
+        ("expert", {"n_experts": 1, "training": "em", "classes": 2}),
+    ],
+    ids=str,
+)
+def test_they_are_the_estimates_of_summary(by, settings):
+    X, y = table_of_strings()
+    settings, kind, tolerance = dict(settings), MixtureOfExpertsRegressor, 1e-7
+    n_classes = settings.pop("classes", None)
+    if n_classes:
+        kind, X = MixtureOfExpertsClassifier, X[["dose", "kind"]]
+        y = np.digitize(y, [0, 2][: n_classes - 1])
+    if settings.pop("regimes", None):  # one regression with heavy tails
+        errors = np.random.default_rng(1).standard_t(2, size=len(y))
+        X, y = X[["dose", "kind"]], X["dose"] + (X["kind"] == "low") + errors
+    if "likelihood" in settings:
+        y = np.round(np.exp(y / 3))
+    if settings.get("training") == "em":
+        X, tolerance = X[["dose", "kind"]], 1e-2  # summary goes on to the maximum
+    weight = 1.0 + (X["kind"] == "high") * 9.0  # by which it is the most frequent level
+    moe = kind(n_init=2, random_state=0, **settings).fit(X, y, weight)
+    assert by == "expert" or moe.n_regimes_ < len(moe.experts_)
+    table, summary = moe.coefficients(by=by).to_frame(), moe.summary(X, y, weight, by=by).to_frame()
+    assert table.loc[table.index.isin(["kind=high (reference)"], level="term")].eq(0).all(axis=None)
+    names, n_compared = list(table.columns), 0
+    for (part, term), estimate in summary["estimate"].items():
+        place, name = same_row(moe, part, names)
+        if (place, term) in table.index and name in names and np.isfinite(estimate):
+            assert_allclose(
+                table.loc[(place, term), name], estimate, rtol=tolerance, atol=tolerance
+            )
+            n_compared += 1
+    assert n_compared >= 4 * len(names)
+    assert {t for t in summary.index.get_level_values("term") if "=" in t} == {
+        t for t in table.index.get_level_values("term") if "=" in t
+    }

@@ -98,7 +98,7 @@ def test_tables_print(fitted):
     estimates = summary.to_frame()["estimate"]
     strings = X.select_dtypes(exclude="number")
     few = [name for name in strings if strings[name].nunique(dropna=False) < 10]  # not by mean
-    references = {f"{name}={strings[name].mode()[0]}" for name in few}
+    references = {f"{name}={strings[name].mode()[0]} (reference)" for name in few}
     assert set(estimates.index[estimates.isna()].get_level_values("term")) == references
     for table in (summary, moe.coefficients(), moe.expert_report()):
         lines = str(table).splitlines()

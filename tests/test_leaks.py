@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._data import Rows
+from skmoe._reports.leaks import leak_notes
+from skmoe._reports.repeats import repeated_rows
 from skmoe.exceptions import ScaleFloorWarning
 
 
@@ -56,3 +59,105 @@ def test_a_good_column_is_no_leak(table, noise):
     said = notes_of(X.assign(d=y + noise * rng.normal(size=120)), y)
     assert "?" not in said
     assert "?" not in notes_of(X, y > 0, MixtureOfExpertsClassifier)
+
+
+def graded(n_levels, n_samples=600, seed=0):
+    """A number, a grade, and what follows from the grade."""
+    rng = np.random.default_rng(seed)
+    grade = rng.integers(n_levels, size=n_samples)
+    table = pd.DataFrame({"a": rng.normal(size=n_samples)})
+    return table.assign(grade=np.char.add("g", grade.astype(str))), rng.normal(size=n_levels)[grade]
+
+
+def leaks_of(X, y, weight=None, *, classifies=False):
+    """What is said of rows, without a fit."""
+    weight = np.ones(len(y)) if weight is None else weight
+    rows = Rows(X, np.asarray(y), weight)
+    is_first, repeats = repeated_rows(rows)
+    return leak_notes(rows, None, is_first, classifies=classifies), repeats
+
+
+def test_levels_that_give_most_targets_away_are_named_where_scales_are_at_their_floor():
+    X, rate = graded(30)
+    rate = rate + 1e-4 * np.random.default_rng(1).normal(size=600)  # nearly constant
+    y = np.where(np.arange(600) % 6 == 0, rate + X["a"], rate)
+    (said,), _ = leaks_of(X, y)
+    share = int(said.split("in ")[-1].split("%")[0])
+    assert "columns ['grade'] have the same target" in said
+    assert 79 <= share <= 85  # 5 of 6 rows, at the edge of two roundings less
+    with pytest.warns(ScaleFloorWarning, match=r"\['grade'\] have the same target, in "):
+        assert said in notes_of(X, y, n_experts=2, n_init=2)
+
+
+def test_levels_that_decide_most_classes_are_named():
+    X, _ = graded(12)
+    number = X["grade"].str[1:].astype(int)
+    drawn = np.random.default_rng(1).integers(2, size=600)
+    (said,), _ = leaks_of(X, np.where(number < 9, number % 2, drawn), classifies=True)
+    assert "columns ['grade'] are of the same class, in 7" in said
+    # One class next to alone, as of levels in which an event never happens, is no leak.
+    assert leaks_of(X, np.where(number < 9, 0, drawn), classifies=True) == ([], [])
+
+
+@pytest.mark.parametrize("n_levels", [3, 30, 200, 290, 500])
+@pytest.mark.parametrize("seed", range(3))
+def test_levels_that_tell_little_are_no_leak(n_levels, seed):
+    X, effect = graded(n_levels, seed=seed)
+    rng = np.random.default_rng(seed)
+    few = (rng.random(600) < 0.5).astype(float)  # null data, ties, and a good column
+    for y in (rng.normal(size=600), few, rng.poisson(3, 600), np.maximum(rng.normal(size=600), 0)):
+        assert leaks_of(X, y) == ([], [])
+    assert leaks_of(X, effect + 0.1 * rng.normal(size=600)) == ([], [])
+    assert leaks_of(X, np.round(3 * effect + rng.normal(size=600))) == ([], [])
+    assert leaks_of(X, few.astype(int), classifies=True) == ([], [])
+    likely = rng.random(600) < 1 / (1 + np.exp(-2 * effect))
+    assert leaks_of(X, likely.astype(int), classifies=True) == ([], [])
+
+
+def rows_given(times, n_distinct=150, n_columns=2, kind="array"):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(n_distinct, n_columns)), rng.normal(size=n_distinct)
+    X, y = np.repeat(X, times, axis=0), np.repeat(y, times)
+    if kind == "array":
+        return X, y
+    X = pd.DataFrame(X).add_prefix("x").assign(kind=np.char.add("k", (X[:, 0] > 0).astype(str)))
+    X.loc[X["x0"] > 1, "x1"] = np.nan
+    return (X if kind == "table" else X.to_numpy(dtype=object)), y
+
+
+@pytest.mark.parametrize("kind", ["array", "table", "objects"])
+@pytest.mark.parametrize("jitter", [0.0, 1e-4])
+def test_rows_that_repeat_others_are_counted(kind, jitter):
+    X, y = rows_given(3, kind=kind)
+    y = y + jitter * np.random.default_rng(1).normal(size=450)
+    _, (said,) = leaks_of(X, y)
+    if kind != "objects":  # whose NaN are unlike
+        assert said.startswith("300 of 450 rows repeat others")
+    assert leaks_of(X, y, np.full(450, 1 / 3))[1] == []  # which is what it says to do
+    assert leaks_of(X, (y > 0).astype(int), classifies=True)[1] != []
+    distinct, drawn = np.arange(0, 450, 3), np.random.default_rng(2).normal(size=450)
+    take = X.iloc if kind == "table" else X
+    assert leaks_of(take[distinct], y[distinct])[1] == []
+    assert leaks_of(X, drawn)[1] == []  # repeated measurements that differ
+
+
+@pytest.mark.parametrize("n_samples", [50, 500, 5000])
+def test_rows_of_few_values_may_be_equal(n_samples):
+    rng = np.random.default_rng(0)
+    rare = (rng.random((n_samples, 12)) < 0.05).astype(float)
+    kinds = [rng.integers(k, size=(n_samples, p)) for k, p in ((2, 1), (3, 3), (2, 8), (10, 4))]
+    for X in (rare, *kinds):
+        targets = rng.normal(size=n_samples), rng.integers(5, size=n_samples), X.sum(axis=1)
+        assert all(leaks_of(X, y)[1] == [] for y in targets)
+
+
+def test_repeats_are_told_of_before_and_after_the_fit():
+    X, y = rows_given(3, n_distinct=60)
+    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=1, random_state=0)
+    said = "120 of 180 rows repeat others"
+    assert said in " ".join(str(moe.plan(X, y)).split())
+    moe.fit(X, y)
+    assert said in " ".join(str(moe.plan_).split())
+    assert said in " ".join(moe.expert_report().notes)
+    moe.fit(X, y, np.full(180, 1 / 3))
+    assert said not in " ".join(moe.expert_report().notes)

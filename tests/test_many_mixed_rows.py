@@ -24,6 +24,11 @@ PARTITIONS = {
 }
 
 
+def terms_of(moe):
+    """Of the table of coefficients; a sample of the rows says which level is the reference."""
+    return [term.removesuffix(" (reference)") for term in moe.coefficients().terms]
+
+
 @pytest.mark.parametrize("bounds", PARTITIONS.values(), ids=PARTITIONS)
 def test_strings_from_blocks_are_those_of_rows_in_memory(bounds):
     X, y, _ = mixed_table(with_gaps=False)
@@ -31,7 +36,7 @@ def test_strings_from_blocks_are_those_of_rows_in_memory(bounds):
     other = MixtureOfExpertsRegressor(**PARAMS, tol=1e-7).fit(in_parts(X, y, bounds=bounds))
     assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-6)
     assert_allclose(other.predict(X), moe.predict(X), atol=1e-2)  # both stopped near the maximum
-    assert other.coefficients().terms == moe.coefficients().terms
+    assert terms_of(other) == terms_of(moe)
     assert_array_equal(other.feature_names_in_, ["a", "kind", "b"])
     assert_allclose(np.asarray(other.predict(in_parts(X, bounds=bounds))), other.predict(X), **SAME)
 
@@ -48,7 +53,7 @@ def test_missing_values_become_means_and_columns_of_their_own():
         assert_allclose(
             encoder.named_transformers_["simpleimputer"].statistics_, X[["a", "b"]].mean()
         )
-        assert other.coefficients().terms == moe.coefficients().terms
+        assert terms_of(other) == terms_of(moe)
         # Imputed numbers have coefficients of their own: in memory, medians do as well.
         assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-4)
         assert_allclose(other.predict(X), fits[0].predict(X), **SAME)

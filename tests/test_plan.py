@@ -1,6 +1,7 @@
 """The plan: what fit will do, said before, and held to."""
 
 import re
+import time
 from copy import deepcopy
 from functools import partial
 from itertools import product
@@ -16,6 +17,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._planning import duration
+from skmoe._planning.plan import Plan
 from skmoe._planning.ways import NEEDS, WAYS
 from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate
 from skmoe.likelihoods import Categorical, Gaussian, RandomEffects, StudentT
@@ -511,3 +514,46 @@ def test_the_guide_says_what_can_be_asked_of_a_fit(way):
             if answers != conditions.get(cell, False):
                 wrong.append((method, is_linear, None if answers else message))
     assert not wrong
+
+
+def seconds_in(plan):
+    name, about, _ = plan.cells[-1]
+    assert name == "cost"
+    return float(about.removeprefix("about ").removesuffix(" s"))
+
+
+def test_the_cost_in_seconds_grows_with_the_work_and_is_that_of_the_last_fit(monkeypatch):
+    monkeypatch.setattr(duration, "last_ratio", {})
+    rng = np.random.default_rng(0)
+    rows, y = rng.normal(size=(5000, 9)), rng.normal(size=5000)
+    plan = regressor(n_init=10).plan(rows, y)
+    assert 1.0 < seconds_in(plan) < 10.0
+    less = [
+        regressor().plan(rows[:500], y[:500]),
+        regressor().plan(rows[:, :2], y),
+        regressor(n_init=1).plan(rows, y),
+        regressor(n_experts=2).plan(rows, y),
+        regressor(training="em", n_experts=2).plan(rows, y),
+    ]
+    assert max(map(seconds_in, less)) < seconds_in(plan)
+    assert plan.cells[-1][2] == "10 starts, 1 to 8 experts, 5,000 rows x 9 columns"
+    began = time.perf_counter()
+    moe = regressor(n_init=2).fit(X, Y)
+    took = time.perf_counter() - began
+    assert set(duration.last_ratio) == {"pooled"}
+    formula = duration.seconds_of(moe.plan_)
+    said = seconds_in(regressor(n_init=2).plan(X, Y))
+    assert said == pytest.approx(np.clip(took, formula / 5, formula * 5), rel=0.5)  # one digit
+
+
+def test_levels_are_columns_and_identifiers_are_none():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"x": np.arange(700.0), "kind": np.arange(700) % 7})
+    table = table.assign(kind=table["kind"].astype(str), name=np.arange(700).astype(str))
+    for rows in (table, table.to_numpy(dtype=object)):
+        assert duration.count_columns(rows) == 1 + 7
+
+
+def test_a_plan_is_put_in_words_only_where_it_is_shown(monkeypatch):
+    monkeypatch.setattr(Plan, "__str__", None)
+    assert regressor(n_experts=1).fit(X, Y).plan_.cells[-1][0] == "cost"

@@ -63,12 +63,12 @@ def weight_above(values, weight, places, side="left"):
     return sums[-1] - sums[np.searchsorted(values[order], places, side)]
 
 
-def independent_columns(X, sample_weight, shared=()):
+def independent_columns(X, sample_weight, shared=(), last=()):
     """Columns that have coefficients of their own beside an intercept.
 
-    From the last to the first, shared ones after all others, a column is left out that is constant
-    or a linear combination of those kept: of one-hot columns the first level, as
-    ``OneHotEncoder(drop="first")`` does.
+    From the last to the first, shared ones after all others and ``last`` ones after these, a column
+    is left out that is constant or a linear combination of those kept: of one-hot columns the one
+    that is ``last``, or the first level, as ``OneHotEncoder(drop="first")`` does.
 
     ``shared`` columns have one coefficient for all experts; of what they and others say, the
     others' coefficients remain. Returns bool (n_features,), of which as many are true as the rank
@@ -78,8 +78,8 @@ def independent_columns(X, sample_weight, shared=()):
     X, weight = X[used], sample_weight[used]
     mean, scale = standardisation(X, weight)
     scale[np.ptp(X, axis=0) == 0] = np.inf  # else the rounding of a large mean is left
-    is_shared = np.isin(np.arange(X.shape[1]), shared)
-    order = np.lexsort((-np.arange(X.shape[1]), is_shared))
+    numbers = np.arange(X.shape[1])
+    order = np.lexsort((-numbers, np.isin(numbers, shared), np.isin(numbers, last)))
     root = np.sqrt(weight / weight.sum())[:, None]
     triangle = np.empty((0, X.shape[1]))
     for rows in _blocks(slice(0, len(X))):

@@ -12,6 +12,7 @@ from .._experts.fitting import split_last
 from .._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT, decide_folds
 from .._experts.traits import is_frozen
 from .._rows.validation import check_enough_rows
+from .duration import count_columns
 from .number import (
     OUT_OF_FOLD,
     choose_number,
@@ -87,6 +88,8 @@ def make_plan(mixture, given):
         n_rows=n_rows,
         number_by=number_by,
         is_number_of_plain=number_by not in (None, OUT_OF_FOLD) and not has_plain_gate(request),
+        shape=(given.n_rows, count_columns(rows.X)),
+        n_init=mixture.n_init,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from .._em.progress import count
 from .._experts.traits import STACK
 from .._reports.display import WIDTH, html_table
+from .duration import about
 from .request import Request
 
 
@@ -64,6 +65,8 @@ class Plan:
     n_rows: float = field(default=0.0, repr=False)
     number_by: str | None = field(default=None, repr=False)
     is_number_of_plain: bool = field(default=False, repr=False)
+    shape: tuple = field(default=(0, 0), repr=False)  # rows, and columns with levels
+    n_init: int = field(default=1, repr=False)
 
     @property
     def cells(self):
@@ -83,10 +86,15 @@ class Plan:
             "predictions": self.predictions,
         }
         cells = [[name, value, self.reasons.get(name, "")] for name, value in values.items()]
-        most = self.most_expert_fits
-        fits = "none" if most is None else f"at most {most:,}"
-        why = "experts are solved all at once" if most is None else "fits of single estimators"
-        return [*cells, ["cost", fits, why]]
+        if self.most_expert_fits is not None:
+            fits = f"at most {self.most_expert_fits:,}"
+            return [*cells, ["cost", fits, "fits of single estimators"]]
+        n_rows, n_columns = self.shape
+        tried = count(self.most_experts)
+        if self.number_by is not None:
+            tried = f"1 to {tried}"
+        what = f"{count(self.n_init, 'start')}, {tried}, {n_rows:,} rows x {n_columns:,} columns"
+        return [*cells, ["cost", about(self), what]]
 
     def __str__(self):
         cells = self.cells

@@ -26,6 +26,8 @@ class Plan:
     n_rows: Any
     number_by: Any
     is_number_of_plain: Any
+    shape: Any
+    n_init: Any
     def __init__(
         self,
         training: Literal["em", "pooled", "stack", "specialists"],
@@ -45,6 +47,8 @@ class Plan:
         n_rows: Any = 0.0,
         number_by: Any = None,
         is_number_of_plain: Any = False,
+        shape: Any = ...,
+        n_init: Any = 1,
     ) -> None: ...
     @property
     def cells(self) -> Any: ...

@@ -17,6 +17,7 @@ from .._numerics.columns import FEWEST_EFFECTS
 from .by_regime import composition, groups_of
 from .column_names import columns_of
 from .display import WIDTH, html_table, text_table, under_headings
+from .level_coding import FROM_MEAN, FROM_REFERENCE, IS_REFERENCE, coding_of_levels, names_of_terms
 
 LINEAR_MODULE = "sklearn.linear_model"
 SPREAD = "standard deviation of levels"
@@ -77,7 +78,7 @@ class CoefficientTable:
     __repr__ = __str__
 
     def _repr_html_(self):
-        return html_table(*self._table(), below=filter(None, [self.note]))
+        return html_table(*self._table(), below=self.note.splitlines())
 
 
 def _format(value, zero):
@@ -97,14 +98,14 @@ def coefficient_table(mixture, by):
     for name, expert in mixture.named_experts_.items():
         if name == mixture.likelihood_.zero_expert:
             continue
-        for part, terms in _of_expert(mixture, name, expert, names).items():
+        for part, terms in _of_expert(mixture, name, expert).items():
             for term, value in terms.items():
                 values.setdefault(part, {}).setdefault(term, {})[name] = value
     spread = _order_levels(mixture, values, names)
     gate, note = split_last(mixture.gate_)[1], ""
     values_of_gate = {}
     if len(experts) > 1 and gate.is_linear:
-        values_of_gate = _of_gate(mixture, gate, names)
+        values_of_gate = _of_gate(mixture, gate)
     elif len(experts) > 1:
         note = f"The gate, {type(gate).__name__}, has no coefficients."
     groups = groups_of(mixture, by)
@@ -167,12 +168,14 @@ def _for_all(spread, names):
 def _table(names, values, note):
     """A table of values of each part and term, by the names of its columns."""
     rows = [(part, term, row) for part, terms in values.items() for term, row in terms.items()]
+    notes = [FROM_REFERENCE] * any(term.endswith(IS_REFERENCE) for _, term, _ in rows)
+    notes += [FROM_MEAN.format(column) for column in values.get(SPREAD, ())]
     return CoefficientTable(
         names,
         [part for part, _, _ in rows],
         [term for _, term, _ in rows],
         np.array([[row.get(name, np.nan) for name in names] for _, _, row in rows]),
-        note,
+        "\n".join(filter(None, [*notes, note])),
     )
 
 
@@ -229,25 +232,30 @@ def _mean(groups, values, load, through_log=False):
     return groups.sum(shares * np.nan_to_num(values)) + of_others
 
 
-def _in_raw_units(columns, coef, intercept):
+def _in_raw_units(mixture, estimator, coef, intercept):
     """Coefficients (n, n_columns) and intercepts (n,) by term, in the units of X."""
-    raw = {"intercept": intercept + coef @ columns.shift}
-    return raw | dict(zip(columns.names, (coef * columns.slope).T, strict=True))
+    columns = columns_of(estimator, column_names(mixture))
+    intercept, coef = intercept + coef @ columns.shift, coef * columns.slope
+    for levels, reference in coding_of_levels(mixture, estimator).values():
+        origin = coef[:, levels if reference is None else [reference]].mean(axis=1)
+        coef[:, levels] -= origin[:, None]
+        intercept = intercept + origin
+    terms = names_of_terms(mixture, estimator)
+    return {"intercept": intercept} | dict(zip(terms, coef.T, strict=True))
 
 
-def _of_gate(mixture, gate, names):
+def _of_gate(mixture, gate):
     if not gate.sees_rows:
         log_odds = np.log(gate.proportions_)
         terms = {"intercept": log_odds - log_odds[0]}
     else:
-        columns = columns_of(mixture.gate_, names)
         coef, intercept = gate.coef_ - gate.coef_[0], gate.intercept_ - gate.intercept_[0]
-        terms = _in_raw_units(columns, coef, intercept)
+        terms = _in_raw_units(mixture, mixture.gate_, coef, intercept)
     experts = list(mixture.named_experts_)
     return {term: dict(zip(experts, row, strict=True)) for term, row in terms.items()}
 
 
-def _of_expert(mixture, name, expert, names):
+def _of_expert(mixture, name, expert):
     """Value of each term of an expert, by part."""
     if isinstance(expert, FrozenEstimator):
         expert = expert.estimator
@@ -255,7 +263,7 @@ def _of_expert(mixture, name, expert, names):
     of_rates = isinstance(last, RateRegressor)
     last = last.classifier_ if of_rates else last
     if isinstance(last, OrderedLogisticRegression):
-        return _of_ordered(columns_of(expert, names), last)
+        return _of_ordered(mixture, expert, last)
     if not _is_linear_model(last):
         raise ValueError(
             f"The expert {name!r} has no coefficients: {type(last).__name__} is no linear model of "
@@ -269,13 +277,13 @@ def _of_expert(mixture, name, expert, names):
         many = [f"{part}, output {j}" for j in range(len(coef))]
         parts = many if len(coef) > 1 else [part]
     intercept = np.broadcast_to(intercept, len(coef))
-    terms = _in_raw_units(columns_of(expert, names), coef, intercept)
+    terms = _in_raw_units(mixture, expert, coef, intercept)
     return {part: {term: value[j] for term, value in terms.items()} for j, part in enumerate(parts)}
 
 
-def _of_ordered(columns, last):
+def _of_ordered(mixture, expert, last):
     """The same of proportional odds: slopes, and the thresholds between the classes."""
-    low, *slopes = _in_raw_units(columns, last.coef_[None], -last.thresholds_).items()
+    low, *slopes = _in_raw_units(mixture, expert, last.coef_[None], -last.thresholds_).items()
     order = last.order_.tolist()
     cuts = [f"{one} | {other}" for one, other in zip(order[:-1], order[1:], strict=True)]
     return {

@@ -21,6 +21,8 @@ from .profiles import check_columns, profile_experts
 class DescribedMixture:
     """Coefficients, importances and profiles of the experts of a fitted mixture."""
 
+    _level_shares = {}  # of rows, by the names of levels
+
     def __getattr__(self, name):
         """For names that there are not, an AttributeError that says more of some."""
         if name in ("coef_", "intercept_"):
@@ -36,9 +38,10 @@ class DescribedMixture:
         Adding up the coefficients of an expert, times what a row has in each column, gives its
         prediction, or that prediction's logarithm or log-odds. The gate's add up to the log-odds
         of each expert against the first. Columns of strings have a coefficient for each level,
-        ``kind=low``, which counts in its rows alone, and ``age missing`` counts where age is
-        missing. Under ``pooling`` they are means of the posterior; levels that are random effects
-        are sorted by their effects, and the standard deviation of these stands in the table.
+        ``kind=low``, the difference from the most frequent one, "kind=high (reference)", whose
+        own is 0; ``age missing`` counts where age is missing. Under ``pooling`` they are means of
+        the posterior; levels that are random effects, ten or more, are differences from their mean,
+        sorted, and their standard deviation stands in the table. ``summary`` has the same numbers.
 
         Of a regime of several experts, the intercept is that of the mean of its errors, whose
         standard deviation stands in the table, too. The gate's coefficients are those between

@@ -14,10 +14,14 @@ EXACT = 1e-6  # fraction of the target's variance that counts as none
 SAME_ORDER = 1 - 1e-6  # rank correlation
 FIRST_ROWS, NEARLY = 100, 0.8  # and rank correlation of these that may be the same order
 NEXT_TO_NOTHING = 0.01  # slope, relative to the largest, in standard deviations
+LEAST_DECIDED = 0.5  # share of the rows whose target a level decides
+NEARLY = 0.01  # interquartile ranges of the target that are no difference
+TIMES_USUAL = 5.0  # as often as the most frequent target of all
+BY_CHANCE, MOST_OF_ONE = 0.01, 0.9  # probability of a level of one class, share of such a class
 ROWS_A_LEVEL = 2.0  # rows per level, on average, to compare rows of one level
 
 
-def leak_notes(rows, names, *, classifies):
+def leak_notes(rows, names, is_first, *, classifies):
     """Sentences on columns from which the target follows; a list.
 
     Parameters
@@ -26,10 +30,12 @@ def leak_notes(rows, names, *, classifies):
         Of ``fit``.
     names : list of str or None
         Of the columns.
+    is_first : ndarray of bool of shape (n_samples,)
+        Rows that repeat none before them.
     classifies : bool
         Whether the target are class numbers.
     """
-    X, used = rows.X, np.flatnonzero(rows.weight > 0)[:MOST_ROWS]
+    X, used = rows.X, np.flatnonzero((rows.weight > 0) & is_first)[:MOST_ROWS]
     if sparse.issparse(X) or rows.y.ndim > 1 or len(used) < FEWEST_ROWS:
         return []
     y = np.asarray(rows.y, dtype=float)[used]
@@ -59,12 +65,17 @@ def leak_notes(rows, names, *, classifies):
         if ordered:
             found = first_of([named[label] for label in ordered])
             return [f"The columns {found} put the rows in the order of the target: are they it?"]
-    alike = [label for label in labels if label not in missing and _decides(columns[label], y)]
-    if not alike:
+    whole = [label for label in labels if label not in missing]
+    shares = {named[j]: _share_decided(columns[j], y, classifies, j in strings) for j in whole}
+    shares = {name: share for name, share in shares.items() if share > 0}
+    if not shares:
         return []
     what = "are of the same class" if classifies else "have the same target"
-    found = first_of([named[label] for label in alike])
-    return [f"Rows of equal values in the columns {found} {what}: are they computed from it?"]
+    most = "" if min(shares.values()) == 1 else f", in {min(shares.values()):.0%} of the rows"
+    return [
+        f"Rows of equal values in the columns {first_of(list(shares))} {what}{most}: are they "
+        "computed from it, or are rows repeated?"
+    ]
 
 
 def _linear(X, y):
@@ -98,13 +109,39 @@ def _orders(column, y):
     return abs(stats.spearmanr(column, y).statistic) > SAME_ORDER
 
 
-def _decides(column, y):
-    """Whether all rows of a level have one target, and there are several of each."""
+def _share_decided(column, y, classifies, has_strings):
+    """Share of the rows whose target their level decides; 0 where it is no more than usual.
+
+    It is 1 where all rows of a level have one target, and there are several of each. Else the rows
+    that are like most of their level in what is rounded to a hundredth of the interquartile range
+    have to be many, and no target frequent. Of classes, which numbers often tell apart, rows count
+    whose level, a string, is of one class and so large that it would hardly be so by chance; if
+    nearly all of them are of one class they are not enough.
+    """
     texts = [str(value) for value in column] if column.dtype.kind == "O" else column
     levels = np.unique(texts, return_inverse=True)[1]
     mass = np.bincount(levels)
     if len(mass) * ROWS_A_LEVEL > len(y) or len(mass) < 2:
-        return False
+        return 0.0
     centred = y - y.mean()
     means = np.bincount(levels, centred) / mass
-    return bool(np.square(centred - means[levels]).sum() < EXACT * (centred @ centred))
+    if np.square(centred - means[levels]).sum() < EXACT * (centred @ centred):
+        return 1.0
+    if classifies and not has_strings:
+        return 0.0
+    near = 1.0 if classifies else NEARLY * np.subtract(*np.percentile(y, [75, 25]))
+    values = np.unique(np.round(y / (near or 1.0)), return_inverse=True)[1]
+    pairs, place, alike = np.unique(
+        levels * len(y) + values, return_inverse=True, return_counts=True
+    )
+    most = np.zeros(len(mass), dtype=int)
+    np.maximum.at(most, pairs // len(y), alike)
+    shares = np.bincount(values) / len(y)
+    if classifies:
+        by_chance = (shares[:, None] ** mass).sum(axis=0)
+        decided = ((most == mass) & (by_chance < BY_CHANCE))[levels]
+        is_usual = np.bincount(values[decided], minlength=1).max() > MOST_OF_ONE * decided.sum()
+    else:
+        decided = (alike[place] == most[levels]) & (alike[place] > 1)
+        is_usual = decided.mean() < TIMES_USUAL * shares.max()
+    return 0.0 if is_usual or decided.mean() < LEAST_DECIDED else float(decided.mean())

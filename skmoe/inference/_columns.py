@@ -7,6 +7,7 @@ from .._experts.prediction import columns_seen
 from .._experts.traits import column_names
 from .._numerics.statistics import independent_columns, standardisation
 from .._reports.column_names import columns_of
+from .._reports.level_coding import coding_of_levels
 
 MOST_TERMS = 6  # that a message names
 NEGLIGIBLE = 1e-6  # standard deviations that one column adds to another
@@ -70,8 +71,11 @@ class Columns:
         that depend on others are not.
         """
         X = columns_seen(estimator, X)[used]
-        kept = np.ones(X.shape[1], bool) if every else independent_columns(X, weight, shared)
-        return cls(X, weight, kept, columns_of(estimator, column_names(mixture)).names)
+        names = columns_of(estimator, column_names(mixture)).names
+        if every:
+            return cls(X, weight, np.ones(X.shape[1], bool), names)
+        last = [reference for _, reference in coding_of_levels(mixture, estimator).values()]
+        return cls(X, weight, independent_columns(X, weight, shared, last), names)
 
 
 def _formula(coef, size, names):

@@ -6,9 +6,8 @@ from sklearn.base import is_classifier
 
 from .._data import NO_METADATA, Subjects
 from .._experts.fitting import split_last
-from .._experts.traits import column_names
 from .._numerics.statistics import standardisation
-from .._reports.column_names import columns_of
+from .._reports.level_coding import names_of_terms
 from .._rows.validation import check_enough_rows, check_rows
 from .._tables.mixed import take_rows
 from ..gates import ConstantGate, SoftmaxGate
@@ -367,8 +366,7 @@ def parameter_names(mixture):
     """Part and term of each parameter, two lists."""
     parts, terms = [], []
     experts = list(mixture.named_experts_)
-    names = column_names(mixture)
-    of_expert = ["intercept", *columns_of(mixture.experts_[0], names).names]
+    of_expert = ["intercept", *names_of_terms(mixture, mixture.experts_[0])]
     if mixture.likelihood_.is_ordered:
         labels = [""]
     elif is_classifier(mixture):
@@ -387,7 +385,7 @@ def parameter_names(mixture):
     _, gate = split_last(mixture.gate_)
     of_gate = ["intercept"]
     if isinstance(gate, SoftmaxGate):
-        of_gate += columns_of(mixture.gate_, names).names
+        of_gate += names_of_terms(mixture, mixture.gate_)
     for name in experts[1:]:
         parts += [f"gate: {name} against {experts[0]}"] * len(of_gate)
         terms += of_gate

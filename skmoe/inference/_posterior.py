@@ -28,11 +28,11 @@ from sklearn.base import is_classifier
 
 from .._experts.fitting import split_last
 from .._experts.traits import column_names
-from .._numerics.columns import effects_of, groups_of_slopes
+from .._numerics.columns import groups_of_slopes
 from .._numerics.statistics import independent_columns
 from .._pooling.problem import INTERCEPT_PENALTY
 from .._reports.coefficients import levels_and_spread
-from .._reports.column_names import columns_of
+from .._reports.level_coding import FROM_MEAN, FROM_REFERENCE, coding_of_levels
 from .._tables.encoding import blocks_of_levels
 from ..gates import SoftmaxGate
 from ._estimates import OTHERWISE, Estimates, parameter_names
@@ -49,8 +49,7 @@ DEPENDENT = (
     "columns depend on each other: differences of their coefficients are known better than each"
 )
 AT_FLOOR = "std_error n/a in {}: the errors are as small as their floor"
-REFERENCE = "n/a: {}; levels are differences from the most frequent one of their column"
-FROM_MEAN = "levels of {}: differences from their mean, with a standard deviation of {:.4g}"
+WITH_SD = ", with a standard deviation of {:.4g}"
 
 
 class PosteriorEstimates(Estimates):
@@ -146,63 +145,28 @@ class PosteriorEstimates(Estimates):
     def in_full_rank(self):
         """Matrix that makes of parameters in raw units those of the summary.
 
-        Coefficients of the levels of a category become differences from its most frequent one,
-        whose own are NaN, or, if they are random effects, from their mean.
+        Coefficients of the levels of a category become differences from its reference, whose own
+        are NaN, or, if they are random effects, from their mean.
         """
-        sets = zip(self._column_sets, self._references, (self._effects, {}), strict=True)
-        recode = [_contrasts(len(columns.to_raw), *of_levels) for columns, *of_levels in sets]
+        sizes = (len(columns.to_raw) for columns in (self.columns, self.gate_columns))
+        recode = [_contrasts(*each) for each in zip(sizes, self._codings, strict=True)]
         return self._units(*recode, np.ones_like(self.y_scale))
 
-    @property
-    def _column_sets(self):
-        return self.columns, self.gate_columns
-
     @cached_property
-    def _effects(self):
-        """Places of the levels of each category that has a prior variance of its own, by name."""
-        columns = self.mixture.likelihood_.columns_
-        if columns is None or columns.block is None:
-            return {}
-        found = columns_of(self.mixture.experts_[0], column_names(self.mixture))
-        places = {}
-        for j in np.flatnonzero(effects_of(columns.block)):
-            places.setdefault(found.category[j], []).append(j)
-        return places
-
-    @cached_property
-    def _references(self):
-        """By experts and gate: names of references, and of each its place and the other levels'."""
-        mixture, frequency, references = self.mixture, {}, []
-        estimators = mixture.experts_[0], mixture.gate_
-        for estimator, columns, effects in zip(
-            estimators, self._column_sets, (self._effects, {}), strict=True
-        ):
-            found = columns_of(estimator, column_names(mixture))
-            levels, mean = {}, columns.from_raw[-1, 1:]
-            for j, category in enumerate(found.category[: len(mean)]):
-                if category is not None:
-                    levels.setdefault(category, []).append(j)
-                    frequency.setdefault(found.names[j], mean[j].round(9))  # experts first
-            of_columns = {}
-            for category, places in levels.items():
-                if category in effects:
-                    continue
-                most = max(places, key=lambda j: frequency[found.names[j]])
-                of_columns[found.names[most]] = most, [j for j in places if j != most]
-            references.append(of_columns)
-        return references
+    def _codings(self):
+        """How the levels of each column of strings that experts and gate see are coded, a pair."""
+        estimators = self.mixture.experts_[0], self.mixture.gate_
+        return [list(coding_of_levels(self.mixture, each).values()) for each in estimators]
 
     def notes(self, known):
         """What the numbers mean, and which parameters have no standard deviation, in lines."""
         notes, names, parts_and_terms = [], {}, parameter_names(self.mixture)
-        references = dict.fromkeys(name for each in self._references for name in each)
-        if references:
-            notes.append(REFERENCE.format(", ".join(references)))
+        if any(reference is not None for _, reference in sum(self._codings, [])):
+            notes.append(FROM_REFERENCE)
         for _, spread in levels_and_spread(self.mixture, column_names(self.mixture)):
-            notes += [FROM_MEAN.format(name, sd) for name, sd in spread.items()]
+            notes += [(FROM_MEAN + WITH_SD).format(name, sd) for name, sd in spread.items()]
         columns = self.columns.design[:, :-1]
-        one_each = [j for j, _ in self._references[0].values()]
-        one_each += [places[0] for places in self._effects.values()]
+        one_each = [levels[0] for levels, _ in self._codings[0]]
         columns = np.delete(columns, one_each, axis=1)
         if not independent_columns(columns, self.likelihood.weight).all():
             notes.append(DEPENDENT)
@@ -317,17 +281,16 @@ def _shares(half, rises):
     return squares[:, rises].sum(axis=1) / np.where(total == 0, 1.0, total)
 
 
-def _contrasts(size, references, effects):
+def _contrasts(size, coding):
     """Matrix (size, size) from levels to differences; the intercept is first."""
     contrasts = np.eye(size)
-    for places in effects.values():
-        places = 1 + np.array(places)
-        contrasts[0, places] = 1 / len(places)
-        contrasts[np.ix_(places, places)] -= 1 / len(places)
-    for reference, others in references.values():
-        contrasts[0, 1 + reference] = 1.0
-        contrasts[1 + np.array(others, dtype=int), 1 + reference] = -1.0
-        contrasts[1 + reference] = np.nan
+    for levels, reference in coding:
+        levels = 1 + np.array(levels)
+        origin = levels if reference is None else [1 + reference]
+        contrasts[0, origin] = 1 / len(origin)
+        contrasts[np.ix_(levels, origin)] -= 1 / len(origin)
+        if reference is not None:
+            contrasts[origin] = np.nan
     return contrasts
 
 

@@ -160,8 +160,8 @@ class InferringMixture:
         Gaussian, or not equally large.
 
         Of columns that are constant or depend on each other, such as the one-hot columns of a
-        category, one is the reference, the first level: its coefficient is n/a, and the others
-        are differences from it. What the rows of one expert say nothing about is n/a too.
+        category, one is the reference, its most frequent level: its coefficient is n/a, and the
+        others are differences from it. What the rows of one expert say nothing about is n/a too.
 
         Penalties are left out: the estimates are those of maximum likelihood, a few Newton steps
         from the fit. Where that is more than a standard error from the fit in any coefficient,

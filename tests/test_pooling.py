@@ -24,7 +24,7 @@ from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.likelihoods import Gaussian, StudentT
 from skmoe.likelihoods._pooled import PooledGaussian
-from skmoe.model_selection import n_experts_test, select_n_experts
+from skmoe.model_selection import select_n_experts
 
 N_TEST = 4000
 
@@ -703,8 +703,6 @@ def test_evidence_of_each_number_chooses_it(fitted_lines):
     assert select_n_experts(moe, X2, Y2, [1, 2], criterion="bic").criterion_ == "bic"
     with pytest.raises(ValueError, match="needs pooled experts, .* trained by 'em'"):
         select_n_experts(MixtureOfExpertsRegressor(Ridge()), X2, Y2, [1, 2], criterion="evidence")
-    with pytest.raises(ValueError, match="training='em'"):
-        n_experts_test(pooled(), X2, Y2, n_resamples=1)
 
 
 @pytest.mark.parametrize("n", [40, 300])

@@ -9,7 +9,6 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em import progress as progress_module
 from skmoe.inference import bootstrap
-from skmoe.model_selection import n_experts_test
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, size=(200, 2))
@@ -133,11 +132,9 @@ def test_one_expert_has_one_iteration_to_tell(capsys):
     assert lines[1].startswith("  Iteration 1\t lower bound ")
 
 
-@pytest.mark.parametrize("function", [bootstrap, n_experts_test])
-def test_refits_are_counted_when_asked(function, capfd):
+def test_refits_are_counted_when_asked(capfd):
     moe = fit("lines", cv="auto")
-    given = {"n_experts": 1} if function is n_experts_test else {}
-    function(moe, X, Y, n_resamples=4, random_state=0, **given)
+    bootstrap(moe, X, Y, n_resamples=4, random_state=0)
     assert capfd.readouterr() == ("", "")
-    function(moe, X, Y, n_resamples=4, random_state=0, verbose=10, **given)
+    bootstrap(moe, X, Y, n_resamples=4, random_state=0, verbose=10)
     assert "Done   4 " in "".join(capfd.readouterr())

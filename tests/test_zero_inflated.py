@@ -9,7 +9,6 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe.distributions import MixtureDistribution
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import ZeroInflated
-from skmoe.model_selection import gate_test
 
 BASES = ("poisson", "negative_binomial", "gamma")
 
@@ -205,14 +204,3 @@ def test_cross_fitted_experts_never_learn_the_zeros_of_the_component(base, n_exp
     assert (moe.oof_responsibilities_[y > 0, -1] == 0).all()
     if base == "gamma":
         assert (moe.oof_responsibilities_[y == 0, -1] == 1).all()
-
-
-@pytest.mark.parametrize("base", BASES)
-def test_the_gate_of_an_inflated_mixture_is_tested(base):
-    X, y, *_ = zero_inflated(base, n=400)
-    moe = MixtureOfExpertsRegressor(
-        n_experts=1, likelihood=ZeroInflated(base), n_init=2, random_state=0
-    )
-    result = gate_test(moe, X, y)
-    assert result.df == X.shape[1]
-    assert result.statistic > 10  # the share of zeros depends on the row

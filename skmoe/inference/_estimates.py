@@ -150,10 +150,6 @@ class Estimates:
         self._check_distance(fitted, theta, covariance, np.flatnonzero(known))
         return theta, value + self.log_jacobian, covariance, known
 
-    def highest(self):
-        """Log-likelihood at the maximum next to the fit, or near its supremum."""
-        return maximise(self.likelihood, self._checked_fit())[1] + self.log_jacobian
-
     def _checked_fit(self):
         """``fitted``; ValueError where the terms are not those of the likelihood."""
         fitted = self.fitted()

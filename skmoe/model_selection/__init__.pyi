@@ -12,41 +12,8 @@ __all__ = [
     "DistillationLosses",
     "DistilledRegressor",
     "ExpertSelection",
-    "LikelihoodRatioResult",
-    "gate_test",
-    "n_experts_test",
     "select_n_experts",
 ]
-
-def gate_test(
-    estimator: MixtureOfExpertsRegressor | MixtureOfExpertsClassifier,
-    X: Any,
-    y: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    exposure: ArrayLike | None = None,
-    trials: ArrayLike | None = None,
-    subject: ArrayLike | None = None,
-    upper: ArrayLike | None = None,
-    random_state: int | np.random.RandomState | None = None,
-) -> LikelihoodRatioResult: ...
-
-def n_experts_test(
-    estimator: MixtureOfExpertsRegressor | MixtureOfExpertsClassifier,
-    X: Any,
-    y: ArrayLike,
-    n_experts: int = 1,
-    *,
-    sample_weight: ArrayLike | None = None,
-    exposure: ArrayLike | None = None,
-    trials: ArrayLike | None = None,
-    subject: ArrayLike | None = None,
-    upper: ArrayLike | None = None,
-    n_resamples: int = 99,
-    n_jobs: int | None = None,
-    random_state: int | np.random.RandomState | None = None,
-    verbose: int = 0,
-) -> LikelihoodRatioResult: ...
 
 def select_n_experts(
     estimator: MixtureOfExpertsRegressor | MixtureOfExpertsClassifier,
@@ -89,19 +56,6 @@ class ExpertSelection:
     @property
     def disagreement(self) -> str | None: ...
     def to_frame(self) -> Any: ...
-
-class LikelihoodRatioResult:
-    statistic: float
-    pvalue: float
-    df: int | None
-    null_distribution: np.ndarray | None
-    def __init__(
-        self,
-        statistic: float,
-        pvalue: float,
-        df: int | None = None,
-        null_distribution: np.ndarray | None = None,
-    ) -> None: ...
 
 class DistilledRegressor(RegressorMixin, BaseEstimator):
     estimator_: Any

@@ -195,10 +195,6 @@ def select_n_experts(
     TypeError
         If the estimator is no mixture, or its experts are a list.
 
-    See Also
-    --------
-    n_experts_test : A test of one number against the next.
-
     References
     ----------
     .. [1] L. Breiman, J. H. Friedman, R. A. Olshen and C. J. Stone, "Classification and
@@ -287,16 +283,11 @@ def _resolved(criterion, estimator, most_experts, X, y, rows):
     return "bic" if _has_few_parameters(estimator, most_experts, X, y, rows) else "cv"
 
 
-def check_clones(estimator):
-    """Raise a TypeError unless it is a mixture of clones, whose number can be chosen."""
+def _check_candidates(estimator, n_experts):
     if not isinstance(estimator, ExpertParameters):
         raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
     if estimator._is_list:
         raise TypeError("The number of experts in a list is given; give one expert to clone.")
-
-
-def _check_candidates(estimator, n_experts):
-    check_clones(estimator)
     candidates = list(n_experts) if isinstance(n_experts, Iterable) else [n_experts]
     if not candidates or min(candidates) < 1:
         raise ValueError(f"n_experts must be positive numbers, one at least; got {n_experts!r}.")

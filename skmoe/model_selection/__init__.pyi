@@ -2,15 +2,12 @@
 # ruff: noqa
 # fmt: off
 import numpy as np
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, Self
+from collections.abc import Iterable
+from typing import Any, Literal
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, RegressorMixin
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
 __all__ = [
-    "DistillationLosses",
-    "DistilledRegressor",
     "ExpertSelection",
     "select_n_experts",
 ]
@@ -34,13 +31,6 @@ def select_n_experts(
     verbose: int = 0,
 ) -> ExpertSelection: ...
 
-class DistillationLosses:
-    by_target: dict[Any, Any]
-    levels: np.ndarray
-    kept: float
-    width: float
-    def __init__(self, levels: np.ndarray, kept: float, width: float) -> None: ...
-
 class ExpertSelection:
     best_n_experts_: int
     best_estimator_: Any
@@ -56,29 +46,3 @@ class ExpertSelection:
     @property
     def disagreement(self) -> str | None: ...
     def to_frame(self) -> Any: ...
-
-class DistilledRegressor(RegressorMixin, BaseEstimator):
-    estimator_: Any
-    losses_: DistillationLosses
-    mixture: MixtureOfExpertsRegressor
-    estimator: Any
-    quantiles: tuple[float, ...]
-    test_size: float
-    random_state: int | np.random.RandomState | None
-    set_fit_request: Callable[..., Any]
-    set_predict_request: Callable[..., Any]
-    set_score_request: Callable[..., Any]
-    def __init__(
-        self,
-        mixture: MixtureOfExpertsRegressor,
-        estimator: Any,
-        *,
-        quantiles: tuple[float, ...] = ...,
-        test_size: float = 0.25,
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None: ...
-    def fit(
-        self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
-    ) -> Self: ...
-    def predict(self, X: Any, quantiles: tuple[float, ...] | None = None) -> np.ndarray: ...
-    def predict_quantiles(self, X: Any) -> np.ndarray: ...

@@ -2,7 +2,6 @@
 
 from ._bootstrap import BootstrapResult, bootstrap
 from ._effects import MarginalEffects
-from ._membership import membership_summary
 from ._stability import Stability
 from ._subject_effects import SubjectEffects, subject_effects
 from ._summary import MixtureSummary
@@ -14,6 +13,5 @@ __all__ = [
     "Stability",
     "SubjectEffects",
     "bootstrap",
-    "membership_summary",
     "subject_effects",
 ]

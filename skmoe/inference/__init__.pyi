@@ -15,7 +15,6 @@ __all__ = [
     "Stability",
     "SubjectEffects",
     "bootstrap",
-    "membership_summary",
     "subject_effects",
 ]
 
@@ -38,20 +37,6 @@ def bootstrap(
     random_state: int | np.random.RandomState | None = None,
     verbose: int = 0,
 ) -> BootstrapResult: ...
-
-def membership_summary(
-    mixture: Any,
-    X: Any,
-    y: ArrayLike,
-    predictors: Any,
-    sample_weight: ArrayLike | None = None,
-    *,
-    exposure: ArrayLike | None = None,
-    trials: ArrayLike | None = None,
-    subject: ArrayLike | None = None,
-    upper: ArrayLike | None = None,
-    level: float = 0.95,
-) -> MixtureSummary: ...
 
 def subject_effects(
     mixture: MixtureOfExpertsRegressor,

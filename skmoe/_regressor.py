@@ -396,8 +396,7 @@ class MixtureOfExpertsRegressor(
         Returns
         -------
         distribution : MixtureDistribution
-            With ``mean``, ``std``, ``pdf``, ``cdf``, ``ppf``, ``interval``, ``hdr``, ``rvs`` and
-            more.
+            With ``mean``, ``std``, ``pdf``, ``cdf``, ``ppf``, ``interval``, ``rvs`` and more.
 
         Examples
         --------

@@ -464,9 +464,6 @@ def _check_distribution(dist, mean, thorough):
         ensure(one.crps(places[:, 2]) >= -1e-9 * np.maximum(1, np.abs(places[:, 2])), "crps < 0")
         ensure(~np.isnan(one.entropy()), "entropy is NaN")
         ensure(np.isfinite(one.median()), "median is not finite")
-        for ends in one.hdr(0.8):
-            ensure(np.asarray(ends)[:, 0] <= np.asarray(ends)[:, 1], "hdr is not ordered")
-        one.modes()
     ensure(dist.var_within() >= 0, "var_within is negative or NaN")
     ensure(dist.var_between() >= 0, "var_between is negative or NaN")
 

@@ -425,43 +425,18 @@ def test_fan_holds_the_probability_it_names(curve):
     assert display.levels == (0.5, 0.9)
     at = display.points[:, None]
     assert_allclose(display.mean_line_.get_ydata(), moe.predict(at))
-    for level, regions in zip(display.levels, display.regions, strict=True):
-        for x, intervals in zip(at, regions, strict=True):
-            dist = moe.predict_dist([x])
-            inside = sum(dist.cdf(high)[0] - dist.cdf(low)[0] for low, high in intervals)
-            assert_allclose(inside, level, atol=1e-6)
-
-
-def test_fan_forks_where_there_are_two_modes():
-    rng = np.random.default_rng(0)
-    X = rng.uniform(1, 3, size=(400, 1))
-    y = rng.choice([-1, 1], size=400) * X[:, 0] + 0.1 * rng.normal(size=400)
-    moe = regressor(n_experts=2).fit(X, y)
-    display = PredictiveDisplay.from_estimator(moe, X, grid_resolution=9)
-    assert all(len(intervals) == 2 for intervals in display.regions[2])
-    fan = display.fans_[2]
-    shapes = [path.vertices[:4] for path in fan.get_paths()]
-    assert len(shapes) == 2 * 8
-    for i in range(8):  # corners on the ends of the intervals, at this point and the next
-        for shape, here, after in zip(
-            shapes[2 * i : 2 * i + 2],
-            display.regions[2][i],
-            display.regions[2][i + 1],
-            strict=True,
-        ):
-            x, x_next = display.points[i : i + 2]
-            expected = [(x, here[0]), (x, here[1]), (x_next, after[1]), (x_next, after[0])]
-            assert_allclose(shape, expected)
-    # Nothing is drawn over the mean, which is between the two.
-    middle = display.ax_.transData.transform([(2.0, 0.0)])[0]
-    assert not any(fan.contains_point(middle) for fan in _paths(display))
+    dist = moe.predict_dist(at)
+    for level, (low, high), fan in zip(
+        display.levels, display.intervals, display.fans_, strict=True
+    ):
+        assert_allclose(dist.cdf(low), 0.5 - level / 2, atol=1e-6)
+        assert_allclose(dist.sf(high), 0.5 - level / 2, atol=1e-6)
+        (path,) = fan.get_paths()
+        corners = set(map(tuple, path.vertices.round(9)))
+        for ends in (low, high):
+            assert set(map(tuple, np.column_stack([at, ends]).round(9))) <= corners
     greys = [luminance(fan.get_facecolor()[0][:3]) for fan in display.fans_]
-    assert np.diff(greys).min() > 0.1  # the smaller the region, the darker
-
-
-def _paths(display):
-    to_pixels = display.ax_.transData
-    return [to_pixels.transform_path(path) for fan in display.fans_ for path in fan.get_paths()]
+    assert np.diff(greys).min() > 0.1  # the smaller the interval, the darker
 
 
 def test_fan_keeps_the_other_columns_of_a_row(table):
@@ -474,7 +449,9 @@ def test_fan_keeps_the_other_columns_of_a_row(table):
     (row,) = np.flatnonzero(np.abs(each - display.mean).max(axis=1) < 1e-9)
     for name in ("age", "dose"):
         assert 0.35 < np.mean(X[name] < X[name].iloc[row]) < 0.65
-    assert len(display.fans_[0].get_paths()) >= 3  # a bar for each group
+    bars = display.fans_[0].patches  # one for each group
+    assert_allclose([bar.get_y() for bar in bars], display.intervals[0, 0])
+    assert_allclose([bar.get_height() for bar in bars], np.ptp(display.intervals[0], axis=0))
 
 
 def test_whole_numbers_are_drawn_with_both_their_ends():
@@ -482,12 +459,12 @@ def test_whole_numbers_are_drawn_with_both_their_ends():
 
     axis = Columns([[0.0], [1.0]]).axis(0, 2)
     dist = MixtureDistribution(np.ones((2, 1)), ScipyComponents(stats.poisson([[3.0], [30.0]])))
+    (low, high) = dist.interval(0.5)
     display = PredictiveDisplay(
-        axis=axis, levels=(0.5,), regions=[dist.hdr(0.5)], mean=dist.mean(), discrete=True
+        axis=axis, levels=(0.5,), intervals=np.array([[low, high]]), mean=dist.mean(), discrete=True
     ).plot()
-    left, right = (path.vertices for path in display.fans_[0].get_paths())
-    for shape, ((low, high),) in zip((left, right), dist.hdr(0.5), strict=True):
-        assert {low - 0.5, high + 0.5} == set(shape[:4, 1])
+    (path,) = display.fans_[0].get_paths()
+    assert {*(low - 0.5), *(high + 0.5)} == set(path.vertices[:, 1])
 
 
 def test_classifier_draws_class_probabilities(classes):

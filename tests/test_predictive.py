@@ -229,82 +229,6 @@ def test_one_component_is_the_distribution_of_scipy(name, args):
     assert_allclose(dist.mean(), reference.mean(), rtol=1e-12)
     assert_allclose(dist.var(), reference.var(), rtol=1e-12)
     assert_allclose(dist.logpdf(y), reference.logpdf(y), rtol=1e-12)
-    t = np.linspace(-3, 3, 6001)[:, None] + loc
-    best = np.take_along_axis(t, reference.pdf(t).argmax(axis=0)[None], axis=0)
-    assert_allclose(dist.modes(), best.T, atol=1e-3)  # the step of the grid
-
-
-def test_modes_of_far_gaussians_are_their_means_highest_first():
-    mean, scale = np.array([[-20.0, 0.0, 30.0], [1.0, 1.0, 1.0]]), np.array([1.0, 0.5, 2.0])
-    weights = np.array([[0.2, 0.7, 0.1], [0.2, 0.3, 0.5]])
-    modes = MixtureDistribution(weights, GaussianComponents(mean, scale)).modes()
-    assert_allclose(modes[0], [0.0, -20.0, 30.0], atol=1e-6)
-    assert_allclose(modes[1], [1.0, np.nan, np.nan], atol=1e-6)
-
-
-@pytest.mark.parametrize(("gap", "n_modes"), [(1.9, 1), (2.1, 2)])
-def test_two_equal_gaussians_part_at_two_standard_deviations(gap, n_modes):
-    dist = MixtureDistribution(
-        np.array([[0.5, 0.5]]), GaussianComponents(np.array([[0.0, gap]]), np.array([1.0, 1.0]))
-    )
-    assert dist.modes().shape == (1, n_modes)
-
-
-def test_modes_of_counts_are_whole():
-    dist = MixtureDistribution(
-        np.array([[0.5, 0.5]]), ScipyComponents(stats.poisson([[2.5, 40.5]]))
-    )
-    assert_array_equal(dist.modes(), [[2.0, 40.0]])
-
-
-@pytest.mark.parametrize("level", [0.3, 0.8, 0.99])
-@pytest.mark.parametrize("kind", CONTINUOUS)
-def test_regions_of_highest_density_hold_their_level_and_end_at_one_density(kind, level):
-    if kind == "noisy" and level == 0.99:
-        level = 0.85  # beyond, the density is flat
-    dist = mixture_of(kind)
-    regions = dist.hdr(level)
-    assert len(regions) == N_ROWS
-    for i in range(0, N_ROWS, 3):
-        one, region = row_of(dist, i), regions[i]
-        assert (np.diff(region.ravel()) > 0).all()
-        inside = sum(one.cdf(b)[0] - one.cdf(a)[0] for a, b in region)
-        assert_allclose(inside, level, atol=1e-8)
-        at_ends = np.array([one.logpdf(end)[0] for end in region.ravel()])
-        assert_allclose(at_ends[np.isfinite(at_ends)], at_ends.max(), atol=1e-6)
-        # Nowhere outside is the density higher, nowhere inside lower.
-        t = np.linspace(*one.ppf([0.001, 0.999])[0], 400)
-        higher = row_of(dist, i, repeats=400).logpdf(t) > at_ends.max() + 1e-9
-        within = ((t[:, None] >= region[:, 0]) & (t[:, None] <= region[:, 1])).any(axis=1)
-        assert_array_equal(higher, within)
-
-
-def test_region_of_highest_density_leaves_the_valley_out():
-    dist = MixtureDistribution(
-        np.array([[0.5, 0.5]]), GaussianComponents(np.array([[-10.0, 10.0]]), np.array([1.0, 1.0]))
-    )
-    (region,) = dist.hdr(0.9)
-    reach = stats.norm.ppf(0.95)
-    expected = [[-10 - reach, -10 + reach], [10 - reach, 10 + reach]]
-    assert_allclose(region, expected, atol=1e-6)
-    low, high = dist.interval(0.9)
-    assert high - low > 4 * np.diff(region, axis=1).sum() / 2
-
-
-def test_region_of_counts_is_the_fewest_values_that_hold_the_level():
-    dist = MixtureDistribution(np.array([[0.5, 0.5]]), ScipyComponents(stats.poisson([[1, 60.0]])))
-    (region,) = dist.hdr(0.8)
-    assert region.shape == (2, 2)
-    taken = np.concatenate([np.arange(a, b + 1) for a, b in region])
-    pmf = np.array([dist.pmf(value)[0] for value in range(200)])
-    expected = np.sort(np.argsort(-pmf)[: np.searchsorted(np.cumsum(np.sort(pmf)[::-1]), 0.8) + 1])
-    assert_array_equal(taken, expected)
-
-
-@pytest.mark.parametrize("level", [0, 1, -0.1, np.nan, [0.5]])
-def test_regions_of_an_impossible_level_are_refused(level):
-    with pytest.raises(ValueError, match="level must be"):
-        mixture_of("gaussian").hdr(level)
 
 
 # Several outputs --------------------------------------------------------------------------------
@@ -349,8 +273,6 @@ def test_nested_mixtures_of_far_components_answer_as_the_flat_one(components):
     for y in (3.0, 1e4, 1e9):
         assert_allclose(both.crps(y), flat.crps(y), rtol=1e-6)  # that of the quadrature
     assert_allclose(both.entropy(), flat.entropy(), rtol=1e-6)
-    assert_allclose(both.modes(), flat.modes(), rtol=1e-6, atol=1e-6)
-    assert_allclose(both.hdr(0.8)[0], flat.hdr(0.8)[0], rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("scipy", [False, True])
@@ -364,12 +286,6 @@ def test_output_alone_is_the_marginal(scipy):
         assert_allclose(alone.crps(y[:, j]), dist.crps(y)[:, j], rtol=1e-9)
         assert_allclose(alone.entropy(), dist.entropy()[:, j], rtol=1e-9)
     assert dist.median().shape == (7, 2)
-
-
-@pytest.mark.parametrize("method", ["modes", "hdr"])
-def test_modes_and_regions_are_of_one_output(method):
-    with pytest.raises(ValueError, match=r"takes one output: ask output\(j\)"):
-        getattr(two_outputs(), method)()
 
 
 @pytest.mark.parametrize(("method", "args"), [("cov", ()), ("output", (0,))])

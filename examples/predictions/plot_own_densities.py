@@ -42,8 +42,7 @@ scales = zip(
 print({name: round(float(scale), 2) for name, scale in scales})
 
 # %%
-# The densities at one row, and 90 % regions of highest density: two short intervals in place of a
-# long one.
+# The densities at one row: two narrow peaks in place of a wide one.
 
 x = np.array([[0.0, 0.0]])
 grid = np.linspace(-4, 4, 400)
@@ -54,7 +53,6 @@ for name, moe in moes.items():
     distribution = moe.predict_dist(x)
     density = [distribution.pdf(value)[0] for value in grid]
     ax.plot(grid, density, label=f"{name} lines")
-    print(name, distribution.hdr(0.9)[0].round(1).tolist())
 ax.set(xlabel="pressure", ylabel="density")
 ax.legend()
 plt.show()

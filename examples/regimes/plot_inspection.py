@@ -108,8 +108,8 @@ plt.show()
 # %%
 # Predictive distributions
 # ------------------------
-# A predictive distribution may have two peaks. For a patient who is typical in all but body mass,
-# the regions of highest density have two parts, and the mean lies between them.
+# Central intervals for a patient who is typical in all but body mass: wide where either expert may
+# be right.
 
 PredictiveDisplay.from_estimator(moe, X, y, "bmi")
 plt.show()

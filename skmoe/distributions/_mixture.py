@@ -5,7 +5,7 @@ from scipy import special
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
-from . import _quadrature, _regions
+from . import _quadrature
 from ._arrays import check_n_draws, check_probabilities, draw_places, log_beyond
 
 
@@ -371,57 +371,6 @@ class MixtureDistribution:
         if np.ndim(level) or not 0 <= level <= 1:
             raise ValueError(f"level must be in [0, 1]; got {level}.")
         return self.ppf((1 - level) / 2), self.ppf((1 + level) / 2)
-
-    def modes(self):
-        """Local maxima of the density.
-
-        They are looked for on a grid as fine as the components and refined by golden section.
-
-        Returns
-        -------
-        modes : ndarray of shape (n_samples, n_modes)
-            Highest first, so that ``modes()[:, 0]`` is the mode; filled up with NaN in rows that
-            have fewer than others. Good to 1e-7 standard deviations or so, where the density is
-            level to rounding.
-
-        Raises
-        ------
-        ValueError
-            If there are several outputs, or single values of some probability.
-        """
-        self._check_outputs("modes", several=False)
-        self._check_density("modes")
-        return _regions.modes(self)
-
-    def hdr(self, level=0.9):
-        """Regions of highest density: the smallest ones that hold the given probability.
-
-        Where the density has several modes, the region may be several intervals, and leaves out
-        the valley between them, which ``interval`` does not. Their ends are searched from a grid
-        as fine as the components.
-
-        Parameters
-        ----------
-        level : float, default=0.9
-            Probability of the region, of discrete mixtures at least.
-
-        Returns
-        -------
-        regions : list of ndarray of shape (n_intervals, 2)
-            For each row the lower and upper ends of its intervals; of discrete mixtures the first
-            and last whole number of each run.
-
-        Raises
-        ------
-        ValueError
-            If the level is not between 0 and 1, if there are several outputs, or if single values
-            have a probability, such as the zeros of :class:`~skmoe.likelihoods.ZeroInflated`.
-        """
-        self._check_outputs("hdr", several=False)
-        self._check_density("hdr")
-        if np.ndim(level) or not 0 < level < 1:
-            raise ValueError(f"level must be in (0, 1); got {level}.")
-        return _regions.highest_density(self, level)
 
     def crps(self, y):
         r"""Continuous ranked probability score, :math:`\int (F(t) - [t \ge y])^2 \, dt` [1]_.

@@ -1,7 +1,5 @@
 """Roots and integrals of mixtures, all rows at once."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import special
 
@@ -20,19 +18,16 @@ BEYOND_THE_LAST = 2  # whole numbers after the last quantile: of rare events the
 MOST_STEPS = 2200  # halvings of all floats; a few dozen are usual
 
 
-def find_root(function, low, high, noise=0.0, *, step=0.0, jump=None):
+def find_root(function, low, high, noise=0.0, *, whole=False):
     """Zeros of monotone functions, by Chandrupatla's method.
 
     It bisects unless the function looks smooth between the last three arguments, and only then
     interpolates: Newton's method and the secant stall between modes far apart [1]_.
 
     ``function`` takes an array of arguments, all at once; ``noise`` are values that are zero for
-    all that rounding knows. ``step`` is 1 where brackets end at whole numbers, and are narrowed to
-    neighbours, else 0. For an increasing function that jumps over zero, ``jump`` tells the largest
-    jumps of it, near an array of arguments, that are not looked into.
-
-    Roots are exact to the last bit or to ``noise``; the nearer end where there is no zero between
-    the two. With ``jump``, they are arguments from the jump on, where the function is not negative.
+    all that rounding knows. Roots are exact to the last bit or to ``noise``; the nearer end where
+    there is no zero between the two. With ``whole``, brackets end at whole numbers, between which
+    increasing functions jump over zero, and the first is found where they are not negative.
 
     References
     ----------
@@ -43,7 +38,7 @@ def find_root(function, low, high, noise=0.0, *, step=0.0, jump=None):
 
     def at(y):
         values = function(y)
-        return values if jump is None else np.where(values < 0, values, np.maximum(values, 1e-300))
+        return np.where(values < 0, values, np.maximum(values, 1e-300)) if whole else values
 
     last, at_last, other, at_other = low, at(low), high, at(high)
     nearer = np.abs(at_last) < np.abs(at_other)
@@ -51,16 +46,14 @@ def find_root(function, low, high, noise=0.0, *, step=0.0, jump=None):
     share = np.full(low.shape, 0.5)
     for _ in range(MOST_STEPS):
         largest = np.maximum(np.abs(last), np.abs(other))
-        last_bits = 2 * np.finfo(float).eps * largest + max(0.5 * step, 1e-300)
+        last_bits = 2 * np.finfo(float).eps * largest + (0.5 if whole else 1e-300)
         least = last_bits / np.maximum(np.abs(other - last), 2 * last_bits)
         done = np.sign(at_last) * np.sign(at_other) > 0
         done |= (least == 0.5) | (np.abs(at_best) <= noise)
-        if jump is not None:
-            done |= np.abs(at_other - at_last) <= jump(np.maximum(last, other))
         if done.all():
             break
         new = last + np.clip(share, least, 1 - least) * (other - last)
-        if step:
+        if whole:
             new = np.clip(np.round(new), np.minimum(last, other) + 1, np.maximum(last, other) - 1)
         at_new = at(new)
         nearer = np.abs(at_new) <= np.abs(at_best)  # those that are done wait for the rest
@@ -77,7 +70,7 @@ def find_root(function, low, high, noise=0.0, *, step=0.0, jump=None):
                 (third - last) / (other - last)
             ) * at_last / (at_third - at_last) * at_other / (at_third - at_other)
         share = np.where(smooth, quadratic, 0.5)
-    return best if jump is None else np.maximum(last, other)
+    return np.maximum(last, other) if whole else best
 
 
 def find_whole(function, low, high):
@@ -86,7 +79,7 @@ def find_whole(function, low, high):
     Both ends are whole numbers, and functions are not negative at ``high``. To some bits where
     floats hold no others.
     """
-    return find_root(function, low - 1, high, step=1.0, jump=np.zeros_like)
+    return find_root(function, low - 1, high, whole=True)
 
 
 def find_quantile(cdf, q, guess):
@@ -103,19 +96,6 @@ def find_quantile(cdf, q, guess):
     while (short := cdf(high) < q).any():
         high, step = np.where(short, np.ceil(high + step), high), 2 * step
     return find_whole(lambda y: cdf(y) - q, low + 1, high)
-
-
-@dataclass
-class Grid:
-    """Places at which the mixtures of all rows are looked at, in rising order."""
-
-    # (n_samples, n_places): nodes of Gauss and Legendre between quantiles of the components; whole
-    # numbers for discrete mixtures.
-    places: np.ndarray
-    # (n_samples, n_places): of the sum that is the integral, or that over all whole numbers; 0
-    # where rows have fewer places than others.
-    weights: np.ndarray
-    log_density: np.ndarray  # (n_samples, n_places): of the mixture
 
 
 def panels(distribution):
@@ -254,21 +234,13 @@ def mixed(distribution, method, y):
         return largest[..., 0] + np.log(np.exp(values - largest).sum(axis=-1))
 
 
-def density_grid(distribution):
-    """The density at the nodes, as a Grid."""
-    places, weights = nodes(distribution)
-    log_density = np.minimum(at_places(distribution, "logpdf", places), LARGEST_LOG_DENSITY)
-    if distribution.discrete:
-        log_density[weights == 0] = -np.inf
-    return Grid(places, weights, log_density)
-
-
 def entropy(distribution):
     """Minus the expectation of the log-density, (n,)."""
-    grid = density_grid(distribution)
+    places, weights = nodes(distribution)
+    log_density = np.minimum(at_places(distribution, "logpdf", places), LARGEST_LOG_DENSITY)
     # What has no density is never seen: 0 log 0 is nothing.
-    log_density = np.maximum(grid.log_density, -1e300)
-    return -(grid.weights * np.exp(grid.log_density) * log_density).sum(axis=1)
+    log_density = np.maximum(log_density, -1e300)
+    return -(weights * np.exp(log_density) * log_density).sum(axis=1)
 
 
 def crps(distribution, y):

@@ -281,7 +281,7 @@ class PredictiveDisplay:
     figure_: Any
     axis: Any
     levels: tuple[float, ...]
-    regions: list[list[np.ndarray]] | None
+    intervals: np.ndarray | None
     mean: np.ndarray | None
     proba: np.ndarray | None
     classes: np.ndarray | None
@@ -293,7 +293,7 @@ class PredictiveDisplay:
         *,
         axis: Any,
         levels: tuple[float, ...] = ...,
-        regions: list[list[np.ndarray]] | None = None,
+        intervals: np.ndarray | None = None,
         mean: np.ndarray | None = None,
         proba: np.ndarray | None = None,
         classes: np.ndarray | None = None,

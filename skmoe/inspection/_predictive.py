@@ -14,13 +14,10 @@ DARKEST, PALEST = 0.45, 0.88  # greys of the smallest level and of the largest
 
 
 class PredictiveDisplay:
-    """The predictive distribution over one feature: a fan of its regions of highest density.
+    """The predictive distribution over one feature: a fan of its central intervals.
 
-    A region of level 0.8 is the smallest one that holds 80 % of the probability. Where the
-    density has several modes it is several intervals, so that the fan forks where a mixture is
-    in doubt which regime a row is in, and the mean runs through the empty space between.
-
-    The other columns of X stay as they are in one row. Of a classifier the class probabilities
+    The fan is wide where errors are large, and where a mixture is in doubt which regime a row is
+    in. The other columns of X stay as they are in one row. Of a classifier the class probabilities
     are drawn.
 
     Parameters
@@ -28,17 +25,17 @@ class PredictiveDisplay:
     axis : Axis
         What is drawn over.
     levels : tuple of float
-        Probabilities of the regions, rising.
-    regions : list of list of ndarray of shape (n_intervals, 2), default=None
-        For each level and each point, ends of the intervals.
+        Probabilities of the intervals, rising.
+    intervals : ndarray of shape (n_levels, 2, n_points), default=None
+        Their lower and upper ends.
     mean : ndarray of shape (n_points,), default=None
         Of each distribution.
     proba : ndarray of shape (n_points, n_classes), default=None
-        Of classes, in place of regions and mean.
+        Of classes, in place of intervals and mean.
     classes : ndarray of shape (n_classes,), default=None
         Their labels.
     discrete : bool, default=False
-        Whether the distributions are of whole numbers: intervals then hold both of their ends.
+        Whether the distributions are of whole numbers: intervals hold both of their ends.
     target_name : str, default="y"
         What is predicted.
     y : ndarray of shape (n_rows,), default=None
@@ -49,7 +46,7 @@ class PredictiveDisplay:
     points : ndarray of shape (n_points,)
         Where the feature was set to; numbers of the categories of strings.
     fans_ : list of PolyCollection
-        The regions of each level.
+        The intervals of each level; over categories a BarContainer.
     mean_line_ : Line2D
         The mean.
     lines_ : list of Line2D
@@ -63,7 +60,7 @@ class PredictiveDisplay:
 
     See Also
     --------
-    skmoe.distributions.MixtureDistribution.hdr : The regions of highest density.
+    skmoe.distributions.MixtureDistribution.interval : The intervals.
 
     Examples
     --------
@@ -75,8 +72,8 @@ class PredictiveDisplay:
     >>> y = rng.choice([-1, 1], size=200) * X[:, 0] + 0.1 * rng.normal(size=200)
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
     >>> display = PredictiveDisplay.from_estimator(moe, X, y, grid_resolution=11)
-    >>> len(display.regions[0][0])  # intervals of level 50 % at the left end
-    2
+    >>> display.intervals[0, :, 0].round()  # of level 50 %, at the left end
+    array([-3.,  3.])
     """
 
     def __init__(
@@ -84,7 +81,7 @@ class PredictiveDisplay:
         *,
         axis,
         levels=LEVELS,
-        regions=None,
+        intervals=None,
         mean=None,
         proba=None,
         classes=None,
@@ -92,7 +89,7 @@ class PredictiveDisplay:
         target_name="y",
         y=None,
     ):
-        self.axis, self.levels, self.regions, self.mean = axis, levels, regions, mean
+        self.axis, self.levels, self.intervals, self.mean = axis, levels, intervals, mean
         self.proba, self.classes, self.discrete = proba, classes, discrete
         self.target_name, self.y = target_name, y
 
@@ -128,7 +125,7 @@ class PredictiveDisplay:
             Number of the row of X whose other columns are kept. None is the row that is nearest
             to the medians of all columns.
         levels : sequence of float, default=(0.5, 0.8, 0.95)
-            Probabilities of the regions.
+            Probabilities of the intervals.
         output : int, default=None
             Which of several outputs to draw.
         grid_resolution : int, default=100
@@ -171,7 +168,7 @@ class PredictiveDisplay:
         return cls(
             axis=axis,
             levels=levels,
-            regions=[distribution.hdr(level) for level in levels],
+            intervals=np.array([distribution.interval(level) for level in levels]),
             mean=distribution.mean(),
             discrete=distribution.discrete,
             target_name=name,
@@ -204,22 +201,18 @@ class PredictiveDisplay:
         ax.legend(handlelength=3.5)
 
     def _draw_fan(self, ax):
-        from matplotlib.collections import PolyCollection
-
         self.axis.dress(ax.xaxis)
         greys = np.linspace(DARKEST, PALEST, len(self.levels)) if len(self.levels) > 1 else [0.7]
         self.fans_ = []
-        pairs = list(zip(self.levels, self.regions, greys, strict=True))
-        for level, regions, grey in pairs[::-1]:
-            fan = PolyCollection(
-                self._polygons(regions),
-                facecolor=str(grey),
-                edgecolor=str(grey),
-                linewidth=0.3,
-                label=f"{level:.0%} region",
-                zorder=1,
-            )
-            ax.add_collection(fan)
+        step = "mid" if self.discrete else None
+        for k in range(len(self.levels))[::-1]:
+            low, high = self.intervals[k] + 0.5 * self.discrete * np.array([[-1], [1]])
+            style = {"color": str(greys[k]), "linewidth": 0.3, "zorder": 1}
+            style["label"] = f"{self.levels[k]:.0%} interval"
+            if self.axis.labels is None:
+                fan = ax.fill_between(self.points, low, high, step=step, **style)
+            else:
+                fan = ax.bar(self.points, high - low, 0.6, low, **style)
             self.fans_.insert(0, fan)
         if self.y is not None:
             ax.plot(
@@ -234,36 +227,3 @@ class PredictiveDisplay:
         ax.set_ylabel(self.target_name)
         ax.autoscale_view()
         ax.legend(handles=[*self.fans_, self.mean_line_])
-
-    def _polygons(self, regions):
-        """Corners of the shapes that fill a region.
-
-        Between two points with as many intervals, these are joined; else each goes half the way.
-        """
-        beyond = np.array([-0.5, 0.5]) * self.discrete
-        regions = [intervals + beyond for intervals in regions]
-        places, polygons = self.points, []
-        if self.axis.labels is not None:
-            return [
-                _rectangle(place - 0.3, place + 0.3, *interval)
-                for place, intervals in zip(places, regions, strict=True)
-                for interval in intervals
-            ]
-        for i in range(len(places) - 1):
-            left, right = places[i], places[i + 1]
-            if len(regions[i]) == len(regions[i + 1]) and not self.discrete:
-                for (low, high), (low_right, high_right) in zip(
-                    regions[i], regions[i + 1], strict=True
-                ):
-                    polygons.append(
-                        [(left, low), (left, high), (right, high_right), (right, low_right)]
-                    )
-            else:
-                middle = (left + right) / 2
-                polygons += [_rectangle(left, middle, *ends) for ends in regions[i]]
-                polygons += [_rectangle(middle, right, *ends) for ends in regions[i + 1]]
-        return polygons
-
-
-def _rectangle(left, right, low, high):
-    return [(left, low), (left, high), (right, high), (right, low)]

@@ -72,7 +72,6 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
     mixture.n_expert_fits_ = problem.experts.n_fits
     mixture.converged_ = run.converged
     mixture.n_samples_seen_ = float(problem.weight.sum())
-    mixture._starts_go_on = problem.experts.is_solved
     notes = [*trainer.notes, *filter(None, [trainer.why_out_of_fold])]
     if trainer.specialisation is not None:
         notes.append(str(trainer.specialisation))

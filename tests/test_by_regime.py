@@ -492,14 +492,6 @@ def test_responsibilities_are_drawn_by_regime(tied, drawn):
     assert display.names == list(moe.named_experts_)
 
 
-def test_loads_are_drawn_by_regime(tied, drawn):
-    moe, X, y = tied
-    display = drawn.LoadDisplay.from_estimator(moe, X, y)
-    assert display.names == [f"regime{r}" for r in range(moe.n_regimes_)]
-    np.testing.assert_allclose(display.rows, moe.responsibilities(X, y).sum(axis=0))
-    assert len(drawn.LoadDisplay.from_estimator(moe, by="expert").names) == len(moe.experts_)
-
-
 def test_gate_and_lines_are_drawn_by_regime(tied, drawn):
     moe, X, y = tied
     given = {"grid_resolution": 5, "subsample": None}

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 from scipy import optimize, special, stats
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe.distributions import GaussianComponents, MixtureDistribution
 from skmoe.distributions._survival import WeibullComponents
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods._shapes import _lowest
@@ -147,3 +148,31 @@ def test_a_search_for_shapes_begins_at_the_largest_one_at_most():
     assert _lowest(lambda log_shape: (log_shape - 10) ** 2, 5e6, 4.0) == pytest.approx(
         np.exp(10), rel=1e-3
     )
+
+
+def test_the_hazard_of_a_row_is_known_far_in_the_tail():
+    X = np.random.default_rng(0).normal(size=(600, 2))
+    one = MixtureOfExpertsRegressor(n_experts=1, likelihood="weibull")
+    one = one.fit(X, 2 * np.random.default_rng(1).weibull(2.5, size=len(X)))
+    shape = one.likelihood_.shape_
+    scale = one.predict(X[:3]) / special.gamma(1 + 1 / shape)
+    for time in (0.5, 2.0, 60.0):
+        expected = shape / scale * (time / scale) ** (shape - 1)
+        assert_allclose(one.predict_dist(X[:3]).hazard(time), expected, rtol=1e-6)
+    dist = MixtureDistribution(
+        np.array([[0.3, 0.7]]), GaussianComponents(np.array([[0.0, 1.0]]), np.array([1.0, 1.0]))
+    )
+    assert dist.hazard(0.5) == pytest.approx(dist.pdf(0.5) / dist.sf(0.5))
+    assert dist.hazard(40.0) == pytest.approx([39.0], abs=0.1)  # where the survival is zero
+
+
+def test_hazards_of_counts_are_probabilities_and_of_one_output():
+    rng = np.random.default_rng(0)
+    X, y = np.zeros((300, 1)), rng.poisson(2.0, size=300)
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="poisson").fit(X, y)
+    dist = moe.predict_dist(X[:2])
+    expected = dist.pmf(3) / (1 - dist.cdf(2))
+    assert_allclose(dist.hazard(3), expected)
+    two = MixtureOfExpertsRegressor(n_experts=1).fit(X, rng.normal(size=(300, 2)))
+    with pytest.raises(ValueError, match="hazard takes one output"):
+        two.predict_dist(X[:2]).hazard(0.5)

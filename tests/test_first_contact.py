@@ -17,11 +17,9 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._reports.expert_report import bound_notes
 from skmoe.inspection import (
     CalibrationDisplay,
-    ConvergenceDisplay,
     ExpertDisplay,
     ExpertSelectionDisplay,
     GateDisplay,
-    LoadDisplay,
     PredictiveDisplay,
     ResponsibilityDisplay,
 )
@@ -123,9 +121,7 @@ def test_displays_draw(fitted):
         if not is_classifier:
             PredictiveDisplay.from_estimator(moe, X, y, feature)
     GateDisplay.from_estimator(moe, X, (word, number), y=y, random_state=0)
-    LoadDisplay.from_estimator(moe)
     ResponsibilityDisplay.from_estimator(moe, X, y)
-    ConvergenceDisplay.from_estimator(moe)
     ExpertSelectionDisplay.from_estimator(moe)
     if not is_classifier:
         CalibrationDisplay.from_estimator(moe, X, y, random_state=0)

@@ -21,20 +21,16 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.distributions import GaussianComponents, MixtureDistribution, ScipyComponents
 from skmoe.inspection import (
     CalibrationDisplay,
-    ConvergenceDisplay,
     ExpertDisplay,
     GateDisplay,
-    LoadDisplay,
     PredictiveDisplay,
     ResponsibilityDisplay,
 )
 
 ALL = [
     CalibrationDisplay,
-    ConvergenceDisplay,
     ExpertDisplay,
     GateDisplay,
-    LoadDisplay,
     PredictiveDisplay,
     ResponsibilityDisplay,
 ]
@@ -107,43 +103,6 @@ def outputs():
 def luminance(colour):
     """Lightness of a colour in grey, from 0 to 1 (Rec. 709)."""
     return float(np.array(to_rgb(colour)) @ [0.2126, 0.7152, 0.0722])
-
-
-# Convergence ------------------------------------------------------------------------------------
-
-
-def test_convergence_draws_all_starts_and_the_run_that_went_on(curve):
-    moe, _, _ = curve
-    display = ConvergenceDisplay.from_estimator(moe)
-    assert len(display.start_lines_) == 10
-    for line, path in zip(display.start_lines_, moe.start_lower_bounds_, strict=True):
-        assert_array_equal(line.get_ydata(), path)
-        assert_array_equal(line.get_xdata(), np.arange(1, len(path) + 1))
-    assert_array_equal(display.run_line_.get_ydata(), moe.lower_bounds_)
-    best = moe.start_lower_bounds_[display.best_start]
-    assert max(best) == max(map(max, moe.start_lower_bounds_))
-    assert display.run_line_.get_xdata()[0] == len(best) + 1
-    assert display.ax_.get_xlabel() == "EM iteration"
-    # The mark is on the iterate that was kept.
-    (mark,) = display.run_line_.get_markevery()
-    assert moe.lower_bounds_[mark] == moe.lower_bound_
-
-
-def test_convergence_keeps_the_objective_of_stand_ins_apart(curve):
-    _, X, y = curve
-    tree = DecisionTreeRegressor(min_samples_leaf=5)
-    trees = regressor(tree, n_experts=2, n_init=3).fit(X, y)
-    display = ConvergenceDisplay.from_estimator(trees)
-    starts, run = display.axes_
-    assert display.start_lines_[0].axes is starts
-    assert display.run_line_.axes is run
-    assert display.run_line_.get_xdata()[0] == 1
-    assert_array_equal(display.run_line_.get_ydata(), trees.lower_bounds_)
-    alone = ConvergenceDisplay.from_estimator(
-        regressor(n_experts=2, n_init=1, max_iter=500).fit(X, y)
-    )
-    assert alone.start_lines_ == []
-    assert len(alone.axes_) == 1
 
 
 # Gate -------------------------------------------------------------------------------------------
@@ -355,27 +314,7 @@ def test_one_of_several_outputs_is_drawn(outputs):
     assert_allclose(pit, moe.predict_dist(X).cdf(y)[:, 1])
 
 
-# Loads and responsibilities ---------------------------------------------------------------------
-
-
-def test_load_bars_are_loads_and_effective_rows(curve):
-    moe, X, y = curve
-    display = LoadDisplay.from_estimator(moe)
-    assert_allclose([bar.get_width() for bar in display.load_bars_], moe.expert_load_)
-    rows = moe.responsibilities(X, y).sum(axis=0)
-    assert_allclose([bar.get_width() for bar in display.row_bars_], rows / 300, atol=1e-3)
-    weight = np.arange(100.0)
-    display = LoadDisplay.from_estimator(moe, X[:100], y[:100], sample_weight=weight)
-    assert_allclose(display.rows, weight @ moe.responsibilities(X[:100], y[:100]))
-    assert_allclose(display.load, np.average(moe.gate_proba(X[:100]), axis=0, weights=weight))
-    shares = display.rows / weight.sum()
-    assert np.abs(shares - display.load).max() > 1e-3
-    assert_allclose([bar.get_width() for bar in display.row_bars_], shares)
-    texts = {text.get_text() for text in display.ax_.texts}
-    assert {f"{rows:,.0f} rows" for rows in display.rows} < texts
-    # The first expert is on top.
-    assert display.load_bars_[0].get_y() < display.load_bars_[1].get_y()
-    assert display.ax_.yaxis_inverted()
+# Responsibilities ---------------------------------------------------------------------
 
 
 def test_rootogram_counts_rows_and_leaves_out_those_of_others(curve):
@@ -616,7 +555,6 @@ def test_pipelines_and_searches_are_drawn_over_the_columns_they_are_given(table)
     ).fit(X, y)
     experts = ExpertDisplay.from_estimator(search, X, y, "dose", grid_resolution=5)
     assert experts.names == ["expert0", "expert1"]
-    assert len(ConvergenceDisplay.from_estimator(search).run) == search.best_estimator_.n_iter_
 
 
 def test_columns_keep_their_kind(table):
@@ -679,10 +617,10 @@ def test_drawing_on_given_axes(curve, plane):
 def test_without_matplotlib_the_message_says_what_to_install(curve, monkeypatch):
     moe, X, y = curve
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match="LoadDisplay.from_estimator requires matplotlib"):
-        LoadDisplay.from_estimator(moe)
-    with pytest.raises(ImportError, match="LoadDisplay.plot requires matplotlib"):
-        LoadDisplay(names=["a"], load=[1.0], rows=[3.0]).plot()
+    with pytest.raises(ImportError, match="ExpertDisplay.from_estimator requires matplotlib"):
+        ExpertDisplay.from_estimator(moe, X, y)
+    with pytest.raises(ImportError, match="PredictiveDisplay.plot requires matplotlib"):
+        PredictiveDisplay(axis=None).plot()
 
 
 # Bad input --------------------------------------------------------------------------------------
@@ -691,9 +629,7 @@ def test_without_matplotlib_the_message_says_what_to_install(curve, monkeypatch)
 @pytest.mark.parametrize("display", ALL)
 def test_what_is_not_a_fitted_mixture_is_refused(display, curve):
     moe, X, y = curve
-    data = () if display is ConvergenceDisplay else (X, y)
-    if display is GateDisplay:
-        data = (X,)
+    data = (X,) if display is GateDisplay else (X, y)
     for unfitted in (
         regressor(n_experts=2),
         make_pipeline(StandardScaler(), regressor(n_experts=2)),
@@ -755,7 +691,7 @@ def test_other_bad_input(curve, table, classes, outputs):
     with pytest.raises(ValueError, match="only mixtures with cross-fitted experts"):
         ResponsibilityDisplay.from_estimator(moe)
     with pytest.raises(ValueError, match="takes both X and y"):
-        LoadDisplay.from_estimator(moe, X)
+        moe.expert_report(X)
     with pytest.raises(ValueError, match="output=0 is for several outputs"):
         ExpertDisplay.from_estimator(moe, X, output=0)
     with pytest.raises(ValueError, match="(?i)sample.weight.*zero"):

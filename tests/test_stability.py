@@ -9,8 +9,6 @@ import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -312,43 +310,3 @@ def test_what_has_no_regimes_is_refused():
         moe.stability(X, y, n_resamples=1)
     with pytest.raises(ValueError, match="After partial_fit"):
         moe.partial_fit(X, y).stability(X, y)
-
-
-# The picture ------------------------------------------------------------------------------
-
-
-def test_display_shows_shares_and_sorted_changes():
-    pytest.importorskip("matplotlib")
-    from skmoe.inspection import StabilityDisplay
-
-    seeds = [[0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 2]]
-    halves = [[0, 0, 0, 0, 0, 0], [0, 0, 1, 1, 1, 1]]
-    stability = of_labels(seeds, halves)
-    display = StabilityDisplay.from_stability(stability)
-    heights = {source: [bar.get_height() for bar in bars] for source, bars in display.bars_.items()}
-    assert heights == {"seeds": [0, 0.5, 0.5], "halves": [0.5, 0.5, 0]}
-    assert_array_equal(display.ax_.get_xticks(), [1, 2, 3])
-    assert len(display.axes_) == 2
-    for source, line in display.changes_.items():
-        assert_allclose(line.get_ydata(), np.sort(stability.changes[source])[::-1])
-
-
-def test_display_draws_rows_over_a_column_by_name():
-    pytest.importorskip("matplotlib")
-    from skmoe.inspection import StabilityDisplay
-
-    X, y = two_lines(60)
-    table = pd.DataFrame(X, columns=["load", "side"])
-    pipe = make_pipeline(StandardScaler().set_output(transform="pandas"), by_em()).fit(table, y)
-    display = StabilityDisplay.from_estimator(
-        pipe, table, y, "side", n_resamples=2, random_state=0, sample_weight=np.ones(60)
-    )
-    assert_allclose(display.changes_["halves"].get_offsets()[:, 0], table["side"])
-    assert_allclose(
-        display.changes_["halves"].get_offsets()[:, 1], display.stability.changes["halves"]
-    )
-    assert display.axes_[1].get_xlabel() == "side"
-    with pytest.raises(ValueError, match="Pass X"):
-        StabilityDisplay.from_stability(display.stability, feature="side")
-    with pytest.raises(ValueError, match="has 50 rows"):
-        StabilityDisplay.from_stability(display.stability, table[:50], "side")

@@ -17,7 +17,6 @@ import numpy as np
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import SoftmaxGate
-from skmoe.inspection import ConvergenceDisplay
 from skmoe.metrics import log_score
 
 
@@ -79,15 +78,16 @@ default = MixtureOfExpertsRegressor(
 ).fit(X, y)
 print(rescued.expert_report())
 
-display = ConvergenceDisplay.from_estimator(rescued)
-display.run_line_.set_label("from the lopsided start, and what was kept")
-display.ax_.axhline(
+figure, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+ax.plot(rescued.lower_bounds_, "k-", label="from the lopsided start")
+ax.axhline(
     default.lower_bound_,
     color="k",
     linestyle="--",
     label="default, ten starts",
 )
-display.ax_.legend(loc="lower right")
+ax.set(xlabel="EM iteration", ylabel="objective (nats per row)")
+ax.legend(loc="lower right")
 plt.show()
 
 # %%
@@ -116,12 +116,15 @@ for name, count in found.items():
     print(f"{name}: the better optimum in {count} of 5")
 
 # %%
-# The end of a report lists what the starts found, and a display shows how they went. Here most came
-# to the same optimum, which is a good sign; a best one that a single start has found says to raise
-# ``n_init``.
+# The end of a report lists what the starts found, and ``start_lower_bounds_`` has how they went.
+# Here most came to the same optimum, which is a good sign; a best one that a single start has found
+# says to raise ``n_init``.
 
 print(default.expert_report())
-ConvergenceDisplay.from_estimator(default)
+figure, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+for path in default.start_lower_bounds_:
+    ax.plot(path, "o-", color="0.5", markevery=[-1], markersize=4)
+ax.set(xlabel="EM iteration", ylabel="objective of each start (nats per row)")
 plt.show()
 
 # %%

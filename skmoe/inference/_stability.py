@@ -60,7 +60,6 @@ class Stability:
     See Also
     --------
     skmoe.MixtureOfExpertsRegressor.stability : Makes it.
-    skmoe.inspection.StabilityDisplay : Draws it.
 
     References
     ----------

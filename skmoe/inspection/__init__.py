@@ -9,28 +9,20 @@ later rows are as those before.
 """
 
 from ._calibration import CalibrationDisplay
-from ._convergence import ConvergenceDisplay
 from ._drift import DriftMonitor, DriftReport
 from ._expert import ExpertDisplay
 from ._gate import GateDisplay
-from ._load import LoadDisplay
 from ._predictive import PredictiveDisplay
 from ._responsibility import ResponsibilityDisplay
 from ._selection import ExpertSelectionDisplay
-from ._stability import StabilityDisplay
-from ._survival import SurvivalDisplay
 
 __all__ = [
     "CalibrationDisplay",
-    "ConvergenceDisplay",
     "DriftMonitor",
     "DriftReport",
     "ExpertDisplay",
     "ExpertSelectionDisplay",
     "GateDisplay",
-    "LoadDisplay",
     "PredictiveDisplay",
     "ResponsibilityDisplay",
-    "StabilityDisplay",
-    "SurvivalDisplay",
 ]

@@ -7,22 +7,16 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 from skmoe.model_selection import ExpertSelection
 from skmoe.distributions import MixtureDistribution
-from skmoe import MixtureOfExpertsRegressor
-from skmoe.inference import Stability
 
 __all__ = [
     "CalibrationDisplay",
-    "ConvergenceDisplay",
     "DriftMonitor",
     "DriftReport",
     "ExpertDisplay",
     "ExpertSelectionDisplay",
     "GateDisplay",
-    "LoadDisplay",
     "PredictiveDisplay",
     "ResponsibilityDisplay",
-    "StabilityDisplay",
-    "SurvivalDisplay",
 ]
 
 class CalibrationDisplay:
@@ -88,23 +82,6 @@ class CalibrationDisplay:
         kind: Literal["pit", "experts", "coverage"] = "pit",
         n_bins: int = 10,
     ) -> CalibrationDisplay: ...
-
-class ConvergenceDisplay:
-    best_start: int | None
-    start_lines_: list[Any]
-    run_line_: Any
-    axes_: np.ndarray
-    ax_: Any
-    figure_: Any
-    starts: list[list[float]]
-    run: list[float]
-    goes_on: bool
-    def __init__(
-        self, *, starts: list[list[float]], run: list[float], goes_on: bool = True
-    ) -> None: ...
-    @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> ConvergenceDisplay: ...
-    def plot(self, ax: Any = None) -> ConvergenceDisplay: ...
 
 class DriftMonitor:
     threshold_: float
@@ -249,29 +226,6 @@ class GateDisplay:
     @property
     def points(self) -> list[tuple[np.ndarray, ...]]: ...
 
-class LoadDisplay:
-    load_bars_: Any
-    row_bars_: Any
-    axes_: np.ndarray
-    ax_: Any
-    figure_: Any
-    names: list[str]
-    load: ArrayLike
-    rows: ArrayLike
-    def __init__(self, *, names: list[str], load: ArrayLike, rows: ArrayLike) -> None: ...
-    @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any = None,
-        y: ArrayLike | None = None,
-        *,
-        sample_weight: ArrayLike | None = None,
-        by: Literal["regime", "expert"] = "regime",
-        ax: Any = None,
-    ) -> LoadDisplay: ...
-    def plot(self, ax: Any = None) -> LoadDisplay: ...
-
 class PredictiveDisplay:
     fans_: list[Any]
     mean_line_: Any
@@ -355,79 +309,3 @@ class ResponsibilityDisplay:
         kind: Literal["rootogram", "heatmap"] = "rootogram",
         n_bins: int = 20,
     ) -> ResponsibilityDisplay: ...
-
-class StabilityDisplay:
-    bars_: dict[Any, Any]
-    changes_: Any
-    axes_: np.ndarray
-    ax_: Any
-    figure_: Any
-    stability: Stability
-    axis: Any
-    def __init__(self, stability: Stability, *, axis: Any = None) -> None: ...
-    @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any,
-        y: ArrayLike,
-        feature: int | str | None = None,
-        *,
-        n_resamples: int = 20,
-        n_jobs: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        ax: Any = None,
-        **params: dict[Any, Any],
-    ) -> StabilityDisplay: ...
-    @classmethod
-    def from_stability(
-        cls,
-        stability: Stability,
-        X: Any = None,
-        feature: int | str | None = None,
-        *,
-        ax: Any = None,
-    ) -> StabilityDisplay: ...
-    def plot(self, ax: Any = None) -> StabilityDisplay: ...
-
-class SurvivalDisplay:
-    lines_: list[Any]
-    kaplan_meier_: Any
-    axes_: np.ndarray
-    ax_: Any
-    figure_: Any
-    target_name: str
-    times: np.ndarray
-    curves: np.ndarray
-    mixture: np.ndarray
-    names: list[str]
-    kind: Literal["survival", "hazard"]
-    steps: np.ndarray | None
-    def __init__(
-        self,
-        *,
-        times: np.ndarray,
-        curves: np.ndarray,
-        mixture: np.ndarray,
-        names: list[str],
-        kind: Literal["survival", "hazard"] = "survival",
-        steps: np.ndarray | None = None,
-        target_name: str = "y",
-    ) -> None: ...
-    @classmethod
-    def from_estimator(
-        cls,
-        estimator: MixtureOfExpertsRegressor,
-        X: Any,
-        y: ArrayLike | None = None,
-        *,
-        upper: ArrayLike | None = None,
-        entry: Any = None,
-        sample_weight: ArrayLike | None = None,
-        times: ArrayLike | None = None,
-        kind: Literal["survival", "hazard"] = "survival",
-        by: Literal["regime", "expert"] = "regime",
-        target_name: str = "y",
-        ax: Any = None,
-    ) -> SurvivalDisplay: ...
-    def plot(self, ax: Any = None) -> SurvivalDisplay: ...

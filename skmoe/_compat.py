@@ -103,14 +103,6 @@ def learn_columns(estimator, X):
     vars(estimator).pop("feature_names_in_", None)
 
 
-def boosting_key(model):
-    """The trees of a HistGradientBoostingRegressor; None with categories or another link."""
-    has_link = model.loss not in ("squared_error", "absolute_error", "quantile")
-    if has_link or model.is_categorical_ is not None:
-        return None
-    return model._predictors, len(model._predictors)
-
-
 def boosted_trees(model):
     """Baseline and trees of a fitted HistGradientBoostingRegressor, before its link.
 

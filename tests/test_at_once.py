@@ -4,20 +4,12 @@ import copy
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.neural_network import MLPRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._experts.prediction import (
-    expert_prediction,
-    predict_boosted,
-    predict_linear,
-    predict_net,
-)
+from skmoe._experts.prediction import predict_linear
 from skmoe.gates import SoftmaxGate
 
 
@@ -62,34 +54,6 @@ def test_predictions_are_those_of_the_experts(n_classes, fit_intercept, dtype):
     mixed = np.einsum("nk,nk...->n...", proba, one_by_one(moe, X))
     answer = moe.predict(X) if classes is None else moe.predict_proba(X)
     assert_allclose(answer, mixed, rtol=1e-9)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_nets_predict_what_they_predict_themselves(activation, dtype):
-    X, y = kinked()
-    X = X.astype(dtype)
-    for layers, target in (((5,), y), ((), y), ((4, 3), np.column_stack([y, -y]))):
-        net = MLPRegressor(
-            hidden_layer_sizes=layers, activation=activation, max_iter=3, random_state=0
-        ).fit(X, target)
-        own = net.predict(X).reshape(len(X), -1)
-        assert_array_equal(predict_net(net, X), own)
-        assert_array_equal(
-            predict_net(FrozenEstimator(net), X[:7]), net.predict(X[:7]).reshape(7, -1)
-        )
-        assert expert_prediction("net", net, X, target.shape[1:], None).shape == target.shape
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_nets_say_themselves_what_is_wrong_with_the_rows():
-    X, y = kinked()
-    net = MLPRegressor(hidden_layer_sizes=5, max_iter=1).fit(X, y)
-    with pytest.raises(ValueError, match="Input X contains NaN"):
-        expert_prediction("net", net, np.full((2, 3), np.nan), (), None)
-    with pytest.raises(ValueError, match="X has 2 features"):
-        expert_prediction("net", net, X[:, :2], (), None)
 
 
 def test_an_expert_that_is_replaced_is_heard_at_once():
@@ -141,22 +105,3 @@ def test_what_is_wrong_with_the_rows_is_said_as_ever():
     with pytest.raises(ValueError, match=r"Expert 'expert.' predicted NaN or infinity"):
         with np.errstate(over="ignore"):
             moe.predict(X)
-
-
-def test_few_rows_go_through_all_boosted_trees_at_once():
-    X, y = kinked()
-    boosting = HistGradientBoostingRegressor(max_iter=5, warm_start=True, random_state=0)
-    for max_iter in (5, 9):  # trees are added to those that were looked at
-        boosting.set_params(max_iter=max_iter).fit(X, y)
-        for n_rows in (1, 70):
-            assert_array_equal(predict_boosted(boosting, X[:n_rows]), boosting.predict(X[:n_rows]))
-    boosting.set_params(warm_start=False).fit(X, -y)
-    assert_array_equal(predict_boosted(boosting, X[:7]), boosting.predict(X[:7]))
-    beyond = X[:2].copy()
-    beyond[1, 0] = np.nan
-    assert predict_boosted(boosting, beyond) is None
-    assert predict_boosted(boosting, X[:2, :2]) is None
-    logs = HistGradientBoostingRegressor(loss="gamma", max_iter=5).fit(X, np.exp(y))
-    levels = HistGradientBoostingRegressor(max_iter=5, categorical_features=[0])
-    levels.fit(X.round(0) - X.round(0).min(axis=0), y)
-    assert all(predict_boosted(each, X[:2]) is None for each in (logs, levels))

@@ -1,22 +1,15 @@
 """What one fitted expert predicts, or all linear ones at once."""
 
-from weakref import WeakKeyDictionary
-
 import numpy as np
 from scipy import special
-from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.neural_network import MLPRegressor
 from sklearn.utils.validation import _num_samples
 
-from .._compat import boosting_key
-from .._numerics.trees import Trees
 from .._tables.encoding import numeric_matrix
 from ..exceptions import noted
 from .fitting import split_last
 from .solvers import is_multinomial
-from .traits import column_names, offers
+from .traits import offers
 
 ROUNDING = 1e-5  # of float32: one minus a probability may be below zero by so much
 
@@ -75,11 +68,7 @@ def expert_prediction(name, estimator, X, y_shape, classes):
         if linear is not None:
             return linear[:, 0]
         if classes is None:
-            prediction = predict_net(estimator, X)
-            if prediction is None:
-                prediction = predict_boosted(estimator, X)
-            if prediction is None:
-                prediction = np.asarray(estimator.predict(X), dtype=np.float64)
+            prediction = np.asarray(estimator.predict(X), dtype=np.float64)
         else:
             prediction = aligned_proba(estimator, X, classes)
         each = "a number for each row and output"
@@ -121,65 +110,6 @@ def predict_linear(experts, X, classes):
     if n_functions == 1:
         return special.expit(np.concatenate([-fitted, fitted], axis=2))
     return special.softmax(fitted, axis=2)
-
-
-FEW_ROWS = 100  # of which one thread predicts sooner than several
-
-# In place, by the names that nets have for them.
-ACTIVATIONS = {
-    "identity": lambda values: None,
-    "logistic": lambda values: special.expit(values, out=values),
-    "tanh": lambda values: np.tanh(values, out=values),
-    "relu": lambda values: np.maximum(values, 0.0, out=values),
-}
-
-
-def predict_net(estimator, X):
-    """What a fitted net predicts, without checking X again, which of few rows takes longest.
-
-    None where it is no net, or one that has to be asked itself: because it knows the names of
-    columns, is of other units, or to say what is wrong with X.
-    """
-    net = estimator.estimator if type(estimator) is FrozenEstimator else estimator
-    if type(net) is not MLPRegressor or type(X) is not np.ndarray or X.dtype.kind != "f":
-        return None
-    is_known = net.out_activation_ == "identity" and net.activation in ACTIVATIONS
-    if not is_known or column_names(net) is not None or X.shape[1:] != (net.n_features_in_,):
-        return None
-    values, last = X, len(net.coefs_) - 1
-    for layer, (coef, intercept) in enumerate(zip(net.coefs_, net.intercepts_, strict=True)):
-        values = values @ coef
-        values += intercept
-        if layer < last:
-            ACTIVATIONS[net.activation](values)
-    return values.astype(np.float64, copy=False) if np.isfinite(values).all() else None
-
-
-def predict_boosted(estimator, X):
-    """What boosting predicts for few rows, without its checks, which take longest, or None."""
-    if type(X) is not np.ndarray or len(X) > FEW_ROWS or X.dtype.kind != "f":
-        return None
-    if type(estimator) is HistGradientBoostingRegressor:
-        return _predict_histogram_boosting(estimator, X)
-    if type(estimator).__module__ != "lightgbm.sklearn":
-        return None
-    return estimator.booster_.predict(X, num_threads=1)
-
-
-FLAT = WeakKeyDictionary()  # the trees of boosting models, and what these had learned by then
-
-
-def _predict_histogram_boosting(model, X):
-    """By all trees at once; scikit-learn goes from tree to tree."""
-    names, key = column_names(model), boosting_key(model)
-    is_like_fit = names is None and X.shape[1:] == (model.n_features_in_,)
-    if key is None or not is_like_fit or not np.isfinite(X).all():
-        return None
-    trees, before, n_before = FLAT.get(model, (None, None, 0))
-    if before is not key[0] or n_before != key[1]:
-        trees = Trees.of_boosting([model])
-        FLAT[model] = trees, *key
-    return trees.predict_one_by_one(X)
 
 
 class LastTransformed:

@@ -73,11 +73,6 @@ class Trees:
         ]
         return cls(np.float64, trees, 1 / len(models), np.mean(baselines))
 
-    def predict_one_by_one(self, X):
-        """``predict`` of one output, added up tree by tree, as boosting does to the last bit."""
-        found = self.leaves[self._leaves_of(np.ascontiguousarray(X, dtype=self.dtype)), 0]
-        return np.cumsum(np.vstack([np.full(len(X), self.baseline), found]), axis=0)[-1]
-
     def predict(self, X):
         """Means (n, n_outputs) of rows (n, n_columns) without missing values."""
         X = np.ascontiguousarray(X, dtype=self.dtype)

@@ -223,7 +223,6 @@ def eight_segments():
     )
 
 
-EASY = [kink, soft_gate, crossing_lines, rare_regime, unequal_noise, six_experts]
 HARD = [xor, parallel_lines, eight_segments]
 
 

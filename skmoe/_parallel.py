@@ -29,7 +29,7 @@ from contextvars import ContextVar
 from functools import cache, partial
 from uuid import uuid4
 
-from joblib import cpu_count, effective_n_jobs
+from joblib import cpu_count, effective_n_jobs, parallel_config
 from joblib.parallel import ThreadingBackend, get_active_backend
 from sklearn import config_context, get_config
 from sklearn.utils.parallel import Parallel, delayed
@@ -228,11 +228,21 @@ def _run(function, shared, arguments):
 def _run_and_catch(caller, function, shared, arguments):
     """What ``_run`` returns, and warnings that another process than the caller's would print."""
     is_alone = threading.current_thread() is threading.main_thread()
-    if os.getpid() == caller or not is_alone:
-        return _run(function, shared, arguments), []
-    with warnings.catch_warnings(record=True) as caught:
-        result = _run(function, shared, arguments)
+    with _jobs_inside():
+        if os.getpid() == caller or not is_alone:
+            return _run(function, shared, arguments), []
+        with warnings.catch_warnings(record=True) as caught:
+            result = _run(function, shared, arguments)
     return result, [(str(w.message), w.category, w.filename, w.lineno) for w in caught]
+
+
+def _jobs_inside():
+    """Context in which ``n_jobs=None`` is one job inside a task of Dask's, as in all other tasks.
+
+    Dask would have it be all cores, whose threads add up what trees predict in any order.
+    """
+    is_dask = _is_dask(get_active_backend()[0])
+    return parallel_config("threading", n_jobs=1) if is_dask else nullcontext()
 
 
 def _run_with_few_threads(controller, n_threads, function, shared, arguments):
@@ -292,10 +302,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def _is_dask(backend):
+    return type(backend).__name__ == "DaskDistributedBackend"
+
+
 @contextmanager
 def _on_cluster(backend, shared):
     """Context in which joblib's backend, if it is Dask's, sends a reference for ``shared``."""
-    if type(backend).__name__ != "DaskDistributedBackend":
+    if not _is_dask(backend):
         yield
         return
     backend.data_futures[id(shared)] = _submit(backend.client, shared)

@@ -332,7 +332,6 @@ class MixtureOfExpertsRegressor(
     def predict(self, X, return_std=False, *, quantiles=None, exposure=None, trials=None):
         """Predict the mean, the gate's average of the experts; or quantiles.
 
-
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)

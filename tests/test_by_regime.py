@@ -41,14 +41,6 @@ def uneven():
 
 
 @pytest.fixture(scope="module")
-def few_values():
-    X, rng = columns(120, 3)
-    y = X @ SLOPES + rng.normal(size=120)
-    y = np.searchsorted(np.quantile(y, np.arange(1, 9) / 9), y).astype(float)
-    return fitted(X, y, n_experts=2)
-
-
-@pytest.fixture(scope="module")
 def apart():
     X, rng = columns(120, 4)
     y = np.where(X[:, 0] > 0, X @ SLOPES, X @ OTHER) + 0.1 * rng.normal(size=120)
@@ -153,15 +145,6 @@ def test_several_outputs_have_errors_each(outputs):
         np.testing.assert_allclose(found, rest.std(), rtol=0.15)
 
 
-def test_experts_with_slopes_of_their_own_are_told_one_by_one(few_values):
-    moe, _, _ = few_values
-    assert moe.n_regimes_ == 1 < len(moe.experts_)
-    table = moe.coefficients()
-    assert table.experts == list(moe.named_experts_)
-    assert "slopes of their own" in table.note
-    np.testing.assert_array_equal(table.values, moe.coefficients(by="expert").values)
-
-
 def test_experts_that_are_regimes_are_told_as_ever(apart):
     moe, _, _ = apart
     assert moe.n_regimes_ == 2 == len(moe.experts_)
@@ -188,9 +171,7 @@ def test_responsibilities_are_posterior_probabilities_of_regimes(tied):
     np.testing.assert_allclose(by_name(moe, moe.responsibilities(X, y, by="expert")), resp)
 
 
-def test_responsibilities_of_few_values_and_of_experts_apart(few_values, apart):
-    moe, X, y = few_values
-    np.testing.assert_allclose(moe.responsibilities(X, y), np.ones((len(X), 1)))
+def test_responsibilities_of_experts_apart(apart):
     moe, X, y = apart
     same = moe.responsibilities(X, y, by="expert")
     np.testing.assert_array_equal(moe.responsibilities(X, y), same)
@@ -460,9 +441,9 @@ def test_summary_of_outputs_has_parts_of_each(outputs):
         assert "log_scale" in frame.loc[f"regime0, expert1: output {j}"].index
 
 
-def test_summary_of_experts_apart_is_as_ever(apart, few_values):
-    for moe, X, y in (apart, few_values):
-        assert str(moe.summary(X, y)) == str(moe.summary(X, y, by="expert"))
+def test_summary_of_experts_apart_is_as_ever(apart):
+    moe, X, y = apart
+    assert str(moe.summary(X, y)) == str(moe.summary(X, y, by="expert"))
 
 
 # Displays ---------------------------------------------------------------------------------------

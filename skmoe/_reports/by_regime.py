@@ -18,8 +18,6 @@ class Groups:
         Of the groups.
     of_expert : array-like of int of shape (n_experts,) or None
         Number of the group of each expert; None where each is on its own, and all stays as it is.
-    is_linear : bool, default=True
-        Whether the experts of a group have their slopes in common.
 
     Attributes
     ----------
@@ -27,8 +25,8 @@ class Groups:
         What the groups are.
     """
 
-    def __init__(self, names, of_expert=None, is_linear=True):
-        self.names, self.is_linear, self.are_regimes = names, is_linear, of_expert is not None
+    def __init__(self, names, of_expert=None):
+        self.names, self.are_regimes = names, of_expert is not None
         self.kind = REGIME if self.are_regimes else EXPERT
         self.of_expert = np.arange(len(names)) if of_expert is None else np.asarray(of_expert)
         self.members = np.equal.outer(self.of_expert, np.arange(len(names))).astype(float)
@@ -81,9 +79,8 @@ def groups_of(mixture, by):
     if by == EXPERT or not 0 < len(regimes) < len(experts):
         return Groups(experts)
     of_expert = {name: r for r, names in enumerate(regimes) for name in names}
-    has_ties = mixture.likelihood_.regime_ is not None
     names = [f"{REGIME}{r}" for r in range(len(regimes))]
-    return Groups(names, [of_expert[name] for name in experts], has_ties)
+    return Groups(names, [of_expert[name] for name in experts])
 
 
 def composition(groups, experts):

@@ -24,10 +24,6 @@ SPREAD = "standard deviation of levels"
 OTHERWISE = "expert_profiles(X, y) describes experts of any kind."
 ROUNDING = 1e-12  # relative to the largest coefficient: printed as 0
 OF_LOGARITHM = "logarithm of the prediction"
-OWN_SLOPES = (
-    "The experts of a regime have slopes of their own here: its errors are those of a target of a "
-    "few values."
-)
 GATE_OF_ERRORS = (
     "How large errors are depends on the row: the gate decides by its columns, see by='expert'."
 )
@@ -109,10 +105,8 @@ def coefficient_table(mixture, by):
     elif len(experts) > 1:
         note = f"The gate, {type(gate).__name__}, has no coefficients."
     groups = groups_of(mixture, by)
-    if groups.are_regimes and groups.is_linear:
-        return _table_of_regimes(mixture, groups, values, values_of_gate, spread)
     if groups.are_regimes:
-        note = textwrap.fill(OWN_SLOPES, WIDTH)
+        return _table_of_regimes(mixture, groups, values, values_of_gate, spread)
     values |= {SPREAD: _for_all(spread, experts)} if spread else {}
     if values_of_gate:
         values[f"gate: log-odds against {experts[0]}"] = values_of_gate

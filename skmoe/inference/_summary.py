@@ -275,7 +275,7 @@ class InferringMixture:
             covariance = to_raw @ covariance @ to_raw.T
             n_parameters, notes = likelihood.size, estimates.notes(known)
         (parts, terms), groups = parameter_names(self), groups_of(self, by)
-        if groups.are_regimes and groups.is_linear:
+        if groups.are_regimes:
             told = RegimeParameters(self, groups, raw)
             parts, terms, raw = told.parts, told.terms, told.estimate
             covariance, df = told.covariance(covariance), told.fewest(df)

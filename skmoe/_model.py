@@ -32,7 +32,7 @@ from ._tables.encoding import numeric_matrix
 from ._tables.mixed import take_rows
 from .distributions import MixtureDistribution, NestedComponents
 from .distributions._arrays import draw_places
-from .distributions._joined import joined
+from .distributions._joined import joined_components
 from .exceptions import noted
 
 ELSEWHERE = 0.05  # largest weight of one expert where no rows were seen
@@ -377,7 +377,7 @@ class Average:
             return first
         each = [first, self.models[1].distribution(X, exposure, scaled)]
         shares = [w * part.weights for w, part in zip(weights, each, strict=True)]
-        components = joined([part.components for part in each])
+        components = joined_components([part.components for part in each])
         return MixtureDistribution(np.hstack(shares), components)
 
     def proba(self, X):

@@ -29,7 +29,7 @@ from ._experts.zero import with_zero
 from ._tables.mixed import HEAVIEST, accepts, check_sizes
 from ._tables.vectors import check_weights
 from .gates import ForestGate, SoftmaxGate
-from .gates._base import columns_of
+from .gates._base import linear_columns_of
 
 STACKS = (StackingClassifier, StackingRegressor)
 
@@ -137,7 +137,7 @@ class ExpertParameters(
     def _encodes(self):
         """Whether experts and gate encode what they see of a table."""
         is_chosen = self.experts is None or isinstance(self.experts, str)
-        return is_chosen and (self.gate is None or columns_of(self.gate) is not None)
+        return is_chosen and (self.gate is None or linear_columns_of(self.gate) is not None)
 
     @property
     def _is_list(self):

@@ -203,7 +203,7 @@ def grid_log_score(
         distribution.sf(low) - distribution.sf(high),
     )
     log_probability = np.log(np.maximum(probability, np.finfo(float).tiny))
-    return _mean(log_probability, sample_weight)
+    return _weighted_mean(log_probability, sample_weight)
 
 
 @takes_rows
@@ -259,7 +259,7 @@ def interval_score(
     distribution, y = _predicted(estimator, X, y, exposure, trials)
     low, high = distribution.interval(level)
     outside = np.maximum(low - y, 0) + np.maximum(y - high, 0)
-    return -_mean(high - low + 2 / (1 - level) * outside, sample_weight)
+    return -_weighted_mean(high - low + 2 / (1 - level) * outside, sample_weight)
 
 
 @takes_rows
@@ -309,7 +309,7 @@ def crps_score(estimator, X, y, sample_weight=None, *, exposure=None, trials=Non
     -30.5
     """
     distribution, y = _predicted(estimator, X, y, exposure, trials)
-    return -_mean(distribution.crps(y), sample_weight)
+    return -_weighted_mean(distribution.crps(y), sample_weight)
 
 
 @takes_rows
@@ -363,7 +363,7 @@ def pinball_score(
     quantiles = distribution.ppf(probabilities)
     q = probabilities.reshape((-1,) + (1,) * (y.ndim - 1))
     beyond = y[:, None] - quantiles
-    return -_mean(np.maximum(q * beyond, (q - 1) * beyond), sample_weight)
+    return -_weighted_mean(np.maximum(q * beyond, (q - 1) * beyond), sample_weight)
 
 
 def _predicted(estimator, X, y, exposure, trials):
@@ -385,7 +385,7 @@ def _targets(y):
     return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
-def _mean(losses, weight):
+def _weighted_mean(losses, weight):
     """Weighted over the rows, plain over all other axes."""
     return float(np.average(losses.reshape(len(losses), -1).mean(axis=1), weights=weight))
 

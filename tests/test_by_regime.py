@@ -188,10 +188,10 @@ def test_responsibilities_of_rows_out_of_core_are_of_regimes_too(two):
 
 def test_what_goes_on_from_a_fit_has_experts(two):
     from skmoe._data import NO_METADATA
-    from skmoe.inference._bootstrap import check_rows
+    from skmoe.inference._bootstrap import check_bootstrap_rows
 
     moe, X, y = two
-    rows = check_rows(moe, X, y, None, NO_METADATA, None)
+    rows = check_bootstrap_rows(moe, X, y, None, NO_METADATA, None)
     assert rows.responsibilities(moe).shape == (len(X), len(moe.experts_))
     moe = copy.copy(moe).set_params(warm_start=True)
     previous = moe._previous(X, y, None, NO_METADATA)

@@ -19,7 +19,7 @@ from skmoe._experts.pooled import PooledExperts, pooled_coefficients, pooled_pre
 from skmoe._numerics.columns import StandardColumns, quadratic_forms
 from skmoe._pooling.merging import cheapest_merger, merged
 from skmoe._pooling.problem import PooledGate, PooledProblem
-from skmoe._pooling.trainer import _to_come
+from skmoe._pooling.trainer import _gain_to_come
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.likelihoods import Gaussian, StudentT
@@ -748,7 +748,7 @@ def test_bootstrap_tells_the_parameters_of_a_pooled_mixture():
 def test_no_mixture_is_given_up_that_gets_there_at_its_pace(rate):
     gains = 0.01 * rate ** np.arange(60)
     objectives = np.cumsum(gains)
-    expected = _to_come(objectives[:20], 40)
+    expected = _gain_to_come(objectives[:20], 40)
     assert expected >= gains[20:].sum()
     assert expected <= 2 * 40 * gains[11:20].mean() * (1 + 1e-9)  # also where it creeps
-    assert _to_come(objectives[:20], 0) == 0
+    assert _gain_to_come(objectives[:20], 0) == 0

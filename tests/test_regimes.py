@@ -16,7 +16,7 @@ from skmoe._families.poisson import PoissonFamily
 from skmoe._pooling import regimes
 from skmoe._pooling.curves import _evidence
 from skmoe._pooling.overdispersed import LOSSES, PENALTY
-from skmoe._pooling.overdispersed import _loss as _loss_of_size
+from skmoe._pooling.overdispersed import _overdispersed_loss as _loss_of_size
 from skmoe._pooling.problem import PooledGate
 from skmoe._pooling.regime_gate import RegimeGate
 from skmoe._pooling.regimes import CLOSE, FEWEST_ROWS, SHAPE, SPREAD, Regimes, RegimeSearch

@@ -17,7 +17,7 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.general import GeneralProblem
 from skmoe._em.one_pass import OnePassProblem
 from skmoe._experts.estimators import EstimatorExperts
-from skmoe._numerics.sparse_columns import standardisation
+from skmoe._numerics.sparse_columns import sparse_standardisation
 from skmoe.gates import ConstantGate, SoftmaxGate
 
 KINDS = ["line", "outputs", "two", "three", "counts"]
@@ -190,7 +190,7 @@ def test_memory_is_not_that_of_dense_rows():
 
 def test_scaled_sparse_columns_have_the_variance_of_dense_ones():
     X, _, weight, _ = rows_with_few_entries()
-    mean, scale = standardisation(sparse.csr_array(X), weight)
-    _, expected = standardisation(X, weight)
+    mean, scale = sparse_standardisation(sparse.csr_array(X), weight)
+    _, expected = sparse_standardisation(X, weight)
     assert_allclose(mean, 0)
     assert_allclose(scale, expected, rtol=1e-10)  # that of a constant column is 1

@@ -29,8 +29,8 @@ from skmoe import MixtureOfExpertsClassifier
 from skmoe._experts.classifier_stack import (
     ClassifierStack,
     Combination,
-    fit_combination,
-    negative_objective,
+    fit_log_linear_pool,
+    negative_log_likelihood,
 )
 from skmoe._stacking.gate import fit_gate, gate_objective
 from skmoe.gates import ConstantGate, SoftmaxGate
@@ -69,7 +69,7 @@ def test_gradient_of_the_stack_agrees_with_finite_differences(seed):
     rows = probabilities(seed=seed)
 
     def at(theta):
-        return negative_objective(Combination(theta[:2], theta[2:].reshape(2, 3, 3)), *rows)
+        return negative_log_likelihood(Combination(theta[:2], theta[2:].reshape(2, 3, 3)), *rows)
 
     def gradient(theta):
         of_parameters = at(theta)[1]
@@ -82,14 +82,14 @@ def test_gradient_of_the_stack_agrees_with_finite_differences(seed):
 
 def test_no_stack_nearby_is_better_than_the_fitted_one():
     rows, rng = probabilities(), np.random.default_rng(1)
-    best = fit_combination(*rows)
-    value = negative_objective(best, *rows)[0]
+    best = fit_log_linear_pool(*rows)
+    value = negative_log_likelihood(best, *rows)[0]
     for _ in range(50):
         size = 10.0 ** rng.uniform(-2, 0)
         other = Combination(
             best.weights + size * rng.normal(size=2), best.coef + size * rng.normal(size=(2, 3, 3))
         )
-        assert negative_objective(other, *rows)[0] > value
+        assert negative_log_likelihood(other, *rows)[0] > value
 
 
 @pytest.mark.parametrize("penalty", [None, 3.0])
@@ -160,7 +160,7 @@ def test_stack_is_what_fitting_it_on_new_rows_learns():
     weight = np.random.default_rng(0).uniform(0.5, 2, size=150)
     proba = np.stack([expert.predict_proba(X) for _, expert in experts], axis=1)
     stack = ClassifierStack(experts).fit(X, y, weight)
-    best = fit_combination(proba, y, weight)
+    best = fit_log_linear_pool(proba, y, weight)
     np.testing.assert_allclose(stack.predict_proba(X), np.exp(best.log_proba(proba)))
     assert stack.score(X, y) > 0.5
 

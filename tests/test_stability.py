@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
 from skmoe.inference import Stability
-from skmoe.inference._bootstrap import Rows
+from skmoe.inference._bootstrap import BootstrapRows
 from skmoe.inference._stability import changed
 
 
@@ -267,7 +267,7 @@ def test_halves_are_of_whole_subjects(monkeypatch):
 def test_a_half_is_of_units_without_repeats(n_units):
     unit = np.tile(np.arange(n_units), 3)
     weight = np.where(unit == 0, 0.0, 1.0)
-    rows = Rows(None, unit, weight, None, None, unit)
+    rows = BootstrapRows(None, unit, weight, None, None, unit)
     half = rows.halve(np.random.RandomState(0))
     assert len(set(half)) == len(half)
     assert (weight[half] > 0).all()

@@ -76,10 +76,10 @@ def _sums(design, y, weight, resp, parameters, grams):
     functions = np.ascontiguousarray(experts_coef @ columns)
     functions = functions.reshape(n_experts, n_functions, -1)
     logits = np.ascontiguousarray(parameters.gate_coef.T @ columns)
-    proba, log_norm = _softmax(logits)
+    proba, log_norm = _softmax_of_block(logits)
     log_density, found = errors.compare(y, functions)
     if resp is None:
-        resp, log_joint = _softmax(logits + log_density)
+        resp, log_joint = _softmax_of_block(logits + log_density)
         value = weight @ (log_joint - log_norm)
     else:
         value = weight @ (np.einsum("kn,kn->n", resp, logits) - log_norm)
@@ -127,7 +127,7 @@ def standard_columns(X, mean, scale):
     return columns.T
 
 
-def _softmax(logits):
+def _softmax_of_block(logits):
     """Softmax over the first axis, and its log-sum-exp."""
     largest = logits.max(axis=0)
     proba = np.exp(np.maximum(logits - largest, LEAST_LOG_SHARE))
@@ -175,7 +175,7 @@ class ClassErrors:
         """Log-probabilities (n_experts, n_rows); those of all classes, and the class numbers."""
         y = y.astype(np.intp)
         functions = functions.swapaxes(0, 1)
-        proba, log_norm = _softmax(functions)
+        proba, log_norm = _softmax_of_block(functions)
         own = functions[y, :, np.arange(len(y))].T - log_norm
         return own, (proba.swapaxes(0, 1), y)
 

@@ -22,7 +22,7 @@ from .._tables.encoding import (
 from .._tables.mixed import describe_columns
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
-from ..gates._base import check_sees_all, columns_of
+from ..gates._base import check_sees_all, linear_columns_of
 
 MANY_WEIGHTS = 100_000  # minutes
 
@@ -50,7 +50,7 @@ class GateParts:
         say that a classifier takes no weights. The default does not see the columns ``unseen``, by
         number, and sees few dense ones that are made of sparse X if it is ``of_dense``.
         """
-        columns, last_name = columns_of(gate), "gate"
+        columns, last_name = linear_columns_of(gate), "gate"
         if columns is not None:
             gate = clone(gate).set_params(columns=None)
             given = Pipeline([("columns", column_encoder(rows.X, columns)), (last_name, gate)])
@@ -58,7 +58,7 @@ class GateParts:
             given = default if gate is None else gate
         _, last = split_last(given)
         validate_gate(last)
-        without = _without(unseen, rows.X) if gate is None and unseen else None
+        without = _without_columns(unseen, rows.X) if gate is None and unseen else None
         if n_experts == 1:
             return cls(last, ConstantGate(), without)
         seeded = seed_estimator(given, seed)
@@ -127,7 +127,7 @@ class GateParts:
         return Pipeline([*self.encoder.steps, (self.last_name, gate)])
 
 
-def _without(unseen, X):
+def _without_columns(unseen, X):
     """Unfitted Pipeline to the numbers that are made of the other columns."""
     names = labels_of(X)
     seen = [name for number, name in enumerate(names) if number not in unseen]

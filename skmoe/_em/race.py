@@ -82,11 +82,11 @@ def _race(contestants, max_iter, run, verbose):
 
     The limit that they head for is projected from the last gains by Aitken's method.
     """
-    first = run(_go_on, ((contestant, FIRST_LOOK, verbose) for contestant in contestants))
+    first = run(_race_on, ((contestant, FIRST_LOOK, verbose) for contestant in contestants))
     best = _best(first).objective
     going = [not c.converged and c.may_reach(best) for c in first]
     left = [c for c, go in zip(first, going, strict=True) if go]
-    rest = iter(run(_go_on, ((c, max_iter - FIRST_LOOK, verbose) for c in left)))
+    rest = iter(run(_race_on, ((c, max_iter - FIRST_LOOK, verbose) for c in left)))
     return [next(rest) if go else c for c, go in zip(first, going, strict=True)]
 
 
@@ -99,7 +99,7 @@ def _best(runs):
     return best
 
 
-def _go_on(problem, contestant, max_iter, verbose):
+def _race_on(problem, contestant, max_iter, verbose):
     problem = problem.fork()
     if contestant.state is None:
         problem.start(contestant.resp)

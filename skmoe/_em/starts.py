@@ -168,7 +168,7 @@ def soften(labels, n_experts):
     return resp
 
 
-def check_responsibilities(resp, weight, n_experts):
+def check_given_start(resp, weight, n_experts):
     """What a callable start returned, as (n, K) floats whose rows sum to one."""
     resp = np.asarray(resp, dtype=np.float64)
     if resp.shape != (len(weight), n_experts):
@@ -193,7 +193,7 @@ def draw_starts(init, n_init, data, n_experts, seed, labels):
     random_state = seeded(seed)
     if callable(init):
         starts = [init(data.X, labels(data.y), n_experts, random_state) for _ in range(n_init)]
-        return [check_responsibilities(start, data.weight, n_experts) for start in starts]
+        return [check_given_start(start, data.weight, n_experts) for start in starts]
     of_classes = data.target is None
     names = start_names(init, of_classes)
     target = data.y if of_classes else data.target

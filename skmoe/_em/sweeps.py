@@ -65,7 +65,7 @@ class Sweep(ABC):
         now = self.point(problem)
         blocks = self.metric(problem)
         proposal, least = problem.acceleration.propose(
-            point, now - point, lambda directions: _times(blocks, directions)
+            point, now - point, lambda directions: _scaled_by(blocks, directions)
         )
         if proposal is None:
             return False
@@ -338,7 +338,7 @@ def run_compiled(problem, coef, error_scale, resp, with_gate, **settings):
     return Sums.from_kernel(flat, *coef.shape, with_curvature)
 
 
-def _times(blocks, directions):
+def _scaled_by(blocks, directions):
     """Products (n_parameters, n_directions) of blocks on a diagonal and directions."""
     products, start = [], 0
     for block in blocks:

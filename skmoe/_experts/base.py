@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .._numerics.sparse_columns import standardisation, standardised, with_intercept
+from .._numerics.sparse_columns import sparse_standardisation, standardised, with_intercept
 from .._numerics.statistics import row_products
 
 
@@ -110,7 +110,7 @@ class Experts(ABC):
         return None
 
 
-class _Rows:
+class _DesignRows:
     """Rows in standardised columns, which are made when somebody asks, once for all copies."""
 
     def __init__(self, X, mean, scale):
@@ -167,7 +167,7 @@ class LinearExperts(Experts):
     ):  # fmt: skip
         self.source, self.weight, self.n_experts, self.prior = X, weight, n_experts, prior
         if units is None:
-            self.mean, self.scale = standardisation(X, weight)
+            self.mean, self.scale = sparse_standardisation(X, weight)
         else:
             self.mean, self.scale = units.mean, units.scale
         self._take(X, y)
@@ -177,7 +177,7 @@ class LinearExperts(Experts):
     def _take(self, X, y):
         """Hold these rows, in the standardised columns of the first ones."""
         self.y = y
-        self.rows = _Rows(X, self.mean, self.scale)
+        self.rows = _DesignRows(X, self.mean, self.scale)
 
     @property
     def design(self):

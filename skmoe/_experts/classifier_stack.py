@@ -29,7 +29,7 @@ class Combination:
         return log_softmax(log_odds + np.tensordot(proba, self.coef), axis=1)
 
 
-def negative_objective(combination, proba, y, sample_weight):
+def negative_log_likelihood(combination, proba, y, sample_weight):
     """Penalised negative log-likelihood of classes, and its gradient.
 
     ``proba`` (n_samples, K, n_classes) is of rows that the classifiers have not seen, ``y`` class
@@ -50,8 +50,8 @@ def negative_objective(combination, proba, y, sample_weight):
     return value, gradient
 
 
-def fit_combination(proba, y, sample_weight):
-    """The combination that minimises ``negative_objective``, which is convex, by L-BFGS."""
+def fit_log_linear_pool(proba, y, sample_weight):
+    """The combination that minimises ``negative_log_likelihood``, which is convex, by L-BFGS."""
     _, K, n_classes = proba.shape
     total = sample_weight.sum()
 
@@ -59,7 +59,7 @@ def fit_combination(proba, y, sample_weight):
         return Combination(theta[:K], theta[K:].reshape(K, n_classes, n_classes))
 
     def value_and_gradient(theta):
-        value, gradient = negative_objective(unpacked(theta), proba, y, sample_weight)
+        value, gradient = negative_log_likelihood(unpacked(theta), proba, y, sample_weight)
         return value / total, np.append(gradient.weights, gradient.coef) / total
 
     start = np.append(np.full(K, 1 / K), np.zeros(K * n_classes**2))
@@ -103,7 +103,7 @@ class ClassifierStack(ClassifierMixin, BaseEstimator):
         weight = np.ones(len(numbers)) if sample_weight is None else np.asarray(sample_weight)
         estimators = [estimator for _, estimator in self.estimators]
         proba = np.stack([aligned_proba(each, X, classes) for each in estimators], axis=1)
-        return self.take(fit_combination(proba, numbers, weight), classes)
+        return self.take(fit_log_linear_pool(proba, numbers, weight), classes)
 
     def take(self, combination, classes):
         """Take a combination that was fitted elsewhere, for these class labels; self."""

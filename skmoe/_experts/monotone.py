@@ -29,7 +29,10 @@ def _directions(estimator, columns):
         given = _parsed(given)
     if isinstance(given, dict):
         places = {name: number for number, name in enumerate(columns)}
-        given = {places.get(name, _number(name)): direction for name, direction in given.items()}
+        given = {
+            places.get(name, _number_of_column(name)): direction
+            for name, direction in given.items()
+        }
     else:
         given = dict(enumerate(given))
     for place, direction in given.items():
@@ -46,6 +49,6 @@ def _parsed(text):
     return [int(direction) for *_, direction in items]
 
 
-def _number(name):
+def _number_of_column(name):
     # of the column, which CatBoost may write in place of its name
     return int(name) if isinstance(name, str) and name.isdecimal() else name

@@ -41,7 +41,7 @@ def own_distribution(estimator, X, floor):
     Components of a standard deviation below ``floor`` are Gaussian ones of that: where targets are
     rounded or repeat, a spike would have whatever density.
     """
-    estimator, X = _inside(estimator, X)
+    estimator, X = _last_estimator(estimator, X)
     distribution = _teller(estimator)(estimator, X, floor)
     if distribution.discrete or distribution.components.has_atoms:
         raise ValueError(
@@ -56,10 +56,10 @@ def predicts_mean(estimator):
     """Whether ``predict`` is the mean of the distribution, if it tells any."""
     if not tells_density(estimator):
         return True
-    return _teller(_inside(estimator, None)[0]) in (_as_it_is, _of_deviation)
+    return _teller(_last_estimator(estimator, None)[0]) in (_as_it_is, _of_deviation)
 
 
-def _inside(estimator, X):
+def _last_estimator(estimator, X):
     """What ``_teller`` knows in a search or Pipeline, and X as it sees it."""
     while _teller(estimator) is None:
         estimator, X = step_inside(estimator, X)

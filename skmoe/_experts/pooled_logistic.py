@@ -99,11 +99,11 @@ class ManyClasses(_Classes):
     @staticmethod
     def expected(labels, mean, variance, near=None):
         """Bounds for rows; see ``TwoClasses.expected``."""
-        tilt = _softmax(mean)[0] if near is None else near.tilt
+        tilt = _softmax_rows(mean)[0] if near is None else near.tilt
         for _ in range(N_FIRST_TILTS if near is None else N_TILTS):
-            proba = _softmax(mean + (0.5 - tilt) * variance)[0]
+            proba = _softmax_rows(mean + (0.5 - tilt) * variance)[0]
             tilt = tilt + (proba - tilt) / (1 + proba * (1 - proba) * variance)
-        proba, log_norm = _softmax(mean + (0.5 - tilt) * variance)
+        proba, log_norm = _softmax_rows(mean + (0.5 - tilt) * variance)
         value = (labels[:, None] * mean).sum(axis=2) - log_norm
         value -= 0.5 * (tilt**2 * variance).sum(axis=2)
         curvature = (proba - tilt) ** 2 + proba * (1 - proba)
@@ -111,7 +111,7 @@ class ManyClasses(_Classes):
         return Expected(value, curvature, working, tilt)
 
 
-def _softmax(values):
+def _softmax_rows(values):
     """Softmax over the last axis, and its log-norm; quicker than SciPy's on small arrays."""
     largest = values.max(axis=-1, keepdims=True)
     proba = np.exp(values - largest)

@@ -30,7 +30,7 @@ from .._rows.validation import (
 from .._tables.encoding import check_accepts, needs_encoding
 from .._tables.known import KnownColumns
 from .._tables.mixed import HEAVIEST, check_sizes, decides_itself
-from ..gates._base import columns_of
+from ..gates._base import linear_columns_of
 from ..gates._classifier import as_gate
 from .gathered import GatheredProblem, Gathering
 from .memory import ExpertRows, memory_for_rows
@@ -274,7 +274,7 @@ def _wanted_by_all(mixture, others):
         "training='auto', 'em' or 'pooled'": mixture.training in ("auto", "em", "pooled"),
         "shared_effects=None": not mixture._shared_effects(),
         "expert_columns=None, and a gate without columns": (
-            mixture.expert_columns is None and columns_of(gate) is None
+            mixture.expert_columns is None and linear_columns_of(gate) is None
         ),
         "another likelihood than 'ordinal'": not mixture._likelihood().is_ordered,
         "a likelihood without subjects": not mixture._likelihood().takes_subjects,

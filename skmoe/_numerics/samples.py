@@ -26,7 +26,9 @@ def start_columns(Z, weight):
         columns /= scale
         if columns.shape[1] <= MOST_COLUMNS:
             return columns
-    return _components(columns, weight, np.concatenate([*_first_directions(columns.shape[1])]))
+    return _principal_components(
+        columns, weight, np.concatenate([*_first_directions(columns.shape[1])])
+    )
 
 
 def components_of_turned(turned, basis, weight):
@@ -39,10 +41,10 @@ def components_of_turned(turned, basis, weight):
     for some in _first_directions(len(basis)):
         directions += basis[place : place + len(some)].T @ some
         place += len(some)
-    return _components(turned, weight, directions)
+    return _principal_components(turned, weight, directions)
 
 
-def _components(columns, weight, directions):
+def _principal_components(columns, weight, directions):
     components = columns @ _principal_directions(columns, weight / weight.sum(), directions)
     components = components - weight @ components / weight.sum()
     variance = weight @ components**2 / weight.sum()

@@ -6,7 +6,7 @@ from scipy import sparse
 from .statistics import standardisation as of_dense
 
 
-def standardisation(X, weight):
+def sparse_standardisation(X, weight):
     """Mean and scale of the columns; the mean of sparse ones stays 0.
 
     ``(X - mean) / scale`` has variance 1 but in columns that are constant. One weight is positive.

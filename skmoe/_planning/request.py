@@ -12,7 +12,7 @@ from .._experts.fitting import split_last
 from .._experts.monotone import monotone_columns
 from .._experts.solvers import are_solved_sparse
 from .._tables.encoding import labels_of, needs_encoding
-from ..gates._base import columns_of
+from ..gates._base import linear_columns_of
 from ..gates._classifier import as_gate
 
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
@@ -74,7 +74,7 @@ class Request:
             kind=kind,
             encodes=mixture.experts is None or isinstance(mixture.experts, str),
             encodes_gate=mixture.gate is not None
-            and columns_of(mixture.gate) is None
+            and linear_columns_of(mixture.gate) is None
             and needs_encoding(mixture.gate, rows.X),
             n_experts=len(names) if kind == "list" else n_experts,
             gate=None if n_clones == 1 else gate,

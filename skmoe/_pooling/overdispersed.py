@@ -36,11 +36,11 @@ def overdispersed_evidence(problem, family):
     size = np.ones(len(design)) if data.exposure is None else data.exposure
     start = np.zeros(design.shape[1] + 1)
     given = (design, np.ravel(data.y), size, problem.weight, LOSSES[family])
-    found = optimize.minimize(_loss, start, given, method="L-BFGS-B", jac=True)
+    found = optimize.minimize(_overdispersed_loss, start, given, method="L-BFGS-B", jac=True)
     return float(-found.fun - 0.5 * len(start) * np.log(problem.weight.sum()))
 
 
-def _loss(theta, design, y, size, weight, log_density):
+def _overdispersed_loss(theta, design, y, size, weight, log_density):
     """Penalised negative log-likelihood, and its gradient; the logarithm of a size comes last."""
     slopes = np.append(theta[:-2], 0.0)
     linear = np.clip(design @ theta[:-1], -LARGEST_LINEAR, LARGEST_LINEAR)

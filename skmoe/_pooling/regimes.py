@@ -155,7 +155,7 @@ class RegimeSearch:
             rivals += line_of_logarithm(self, chosen, regime)
         if regime.max() > 0 or best.experts.n_experts >= MANY:
             rivals += self.trainer.optima(best)
-        return chosen, Regimes(regime, kind, support, _few_values(best), curve, rivals)
+        return chosen, Regimes(regime, kind, support, _number_of_values(best), curve, rivals)
 
     def _one_line(self, best, tied, kind):
         """Log-evidence of one line with errors of another kind, the better ties, and their kind."""
@@ -250,7 +250,7 @@ def partitions(problem):
     return found
 
 
-def _few_values(problem):
+def _number_of_values(problem):
     """How many values a target of few of them has, or None."""
     data = problem.data
     if data.y.ndim > 1 or not problem.experts.can_be_wider:

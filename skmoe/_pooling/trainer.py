@@ -483,7 +483,7 @@ class PooledTrainer(Trainer):
             evidence = problem.evidence
             if evidence > best:
                 best, best_state = evidence, problem.state()
-            to_come = _to_come(run.objectives, sum(self.effort.stretches[number:]))
+            to_come = _gain_to_come(run.objectives, sum(self.effort.stretches[number:]))
             if run.converged and is_settled or evidence + to_come < to_beat:
                 break
         problem.restore(best_state)
@@ -499,7 +499,7 @@ def evidence_of(problem):
     return -np.inf if is_one else problem.evidence
 
 
-def _to_come(objectives, n_left):
+def _gain_to_come(objectives, n_left):
     """What later gains may add up to: shrinking as the last, at most at twice the last pace."""
     if len(objectives) < 3:
         return 0.0

@@ -265,7 +265,7 @@ def _of_expert(mixture, name, expert):
         )
     coef, intercept = np.atleast_2d(last.coef_), np.atleast_1d(last.intercept_)
     if is_classifier(mixture):
-        parts, coef, intercept = _against_first(mixture, name, last, coef, intercept)
+        parts, coef, intercept = _log_odds_against_first(mixture, name, last, coef, intercept)
     else:
         part = "log-odds of success" if of_rates else predicted(mixture.likelihood_, last)
         many = [f"{part}, output {j}" for j in range(len(coef))]
@@ -303,7 +303,7 @@ def predicted(likelihood, last):
     return OF_LOGARITHM if log_links else "prediction"
 
 
-def _against_first(mixture, name, last, coef, intercept):
+def _log_odds_against_first(mixture, name, last, coef, intercept):
     """Log-odds of each class against the first, as they are printed and as coefficients."""
     first, *others = mixture.classes_.tolist()
     parts = [f"log-odds of {label} against {first}" for label in others]

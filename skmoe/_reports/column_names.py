@@ -76,7 +76,7 @@ def columns_behind(transformer, n_columns, names):
     try:
         if names is None:
             names = _numbered(transformer.n_features_in_)
-        return _behind(transformer, Columns.raw(names))
+        return _behind_transformers(transformer, Columns.raw(names))
     except (AttributeError, ValueError):  # a transformer that does not name what it makes
         return numbered
 
@@ -85,13 +85,13 @@ def _numbered(n_columns):
     return [f"x{j}" for j in range(n_columns)]
 
 
-def _behind(transformer, columns):
+def _behind_transformers(transformer, columns):
     kind = type(transformer)
     if transformer == "passthrough" or (kind is FunctionTransformer and transformer.func is None):
         return columns
     if isinstance(transformer, Pipeline):
         for _, step in transformer.steps:
-            columns = _behind(step, columns)
+            columns = _behind_transformers(step, columns)
         return columns
     if isinstance(transformer, ColumnTransformer):
         return _behind_parts(transformer, columns)
@@ -124,7 +124,7 @@ def _behind_parts(transformer, columns):
         place = transformer.output_indices_[name]
         if part != "drop" and place.stop > place.start:
             seen = columns.take(input_places(transformer, name))
-            parts.append((place.start, name, _behind(part, seen)))
+            parts.append((place.start, name, _behind_transformers(part, seen)))
     parts.sort(key=lambda part: part[0])
     names = [column for _, _, part in parts for column in part.names]
     if len(set(names)) < len(names):

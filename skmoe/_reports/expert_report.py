@@ -81,7 +81,7 @@ class ExpertReport:
     def _cells(self):
         rows = zip(*self.columns.values(), strict=True)
         return [
-            [_format(name, value) for name, value in zip(self.columns, row, strict=True)]
+            [_format_value(name, value) for name, value in zip(self.columns, row, strict=True)]
             for row in rows
         ]
 
@@ -122,7 +122,7 @@ class ExpertReport:
         return text
 
 
-def _format(name, value):
+def _format_value(name, value):
     if isinstance(value, str):
         return value
     if name in ("load", "wins", "overlap"):
@@ -130,7 +130,7 @@ def _format(name, value):
     if name == "revived":
         return str(value)
     if np.ndim(value):
-        return " ".join(_format(name, v) for v in value)
+        return " ".join(_format_value(name, v) for v in value)
     if np.isnan(value):
         return "-"
     return f"{value:.1f}" if name == "rows" else f"{value:.3g}"

@@ -235,7 +235,7 @@ def profile_experts(mixture, rows, groups, membership, table):
     if groups.are_regimes:
         predictions = groups.mean(predictions, model.routes(rows.X).weights)
     mass = membership * rows.weight[:, None]
-    features, distance = _compare(table, mass, rows.weight)
+    features, distance = _compare_group(table, mass, rows.weight)
     own = np.where(membership == membership.max(axis=1, keepdims=True), distance, np.inf)
     values, profiles = dict(_columns(table)), []
     for k, name in enumerate(groups.names):
@@ -274,7 +274,7 @@ def _columns(X):
     return [(f"x{j}", X[:, j]) for j in range(X.shape[1])]
 
 
-def _compare(X, mass, weight):
+def _compare_group(X, mass, weight):
     """Means and shares of all columns among the rows of each expert and among the others.
 
     Returns a dict of ``feature`` and ``column`` (n_features,), and ``inside``, ``outside``,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
-from .._experts.classifier_stack import ClassifierStack, fit_combination
+from .._experts.classifier_stack import ClassifierStack, fit_log_linear_pool
 from .densities import Densities
 from .gate import FIRST_PENALTY, choose_penalty, cross_fitted, fit_gate, log_gate_of
 
@@ -24,7 +24,7 @@ class ClassificationDensities(Densities):
         y, weight, used = self.data.y, self.data.weight, np.flatnonzero(self.data.weight)
 
         def fit(rows):
-            return fit_combination(predictions[rows], y[rows], weight[rows])
+            return fit_log_linear_pool(predictions[rows], y[rows], weight[rows])
 
         def predict(combination, rows):
             return np.exp(combination.log_proba(predictions[rows]))

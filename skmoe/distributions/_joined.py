@@ -6,7 +6,7 @@ from ._components import BaseComponents
 from ._student_t import StudentTComponents
 
 
-def joined(parts):
+def joined_components(parts):
     """Components of several mixtures as those of one; of Student's t components, of that kind."""
     if any(type(part) is not StudentTComponents for part in parts):
         return JoinedComponents(parts)

@@ -6,7 +6,7 @@ from scipy import special
 from .._numerics.gamma_shapes import log_gamma_ratio
 from ._arrays import take
 from ._components import BaseComponents
-from ._student_t_crps import crps, log_t
+from ._student_t_crps import log_t, student_t_crps
 
 TINY = 1e-290  # a probability below it loses digits
 
@@ -102,7 +102,7 @@ class StudentTComponents(BaseComponents):
         """
         if self.mean.ndim == 3 or self.df.min() < 2:
             return None
-        return crps(self, weights, y)
+        return student_t_crps(self, weights, y)
 
     def output(self, j):
         return StudentTComponents(self.mean[..., j], self.scale[..., j], self.df)

@@ -21,13 +21,13 @@ ORDER = 5  # of its polynomial in how unlike the scales of a pair are
 FARTHEST = 33.0  # inverse hyperbolic sine, beyond which E|T - z| is |z|
 
 
-def crps(components, weights, y):
+def student_t_crps(components, weights, y):
     """CRPS (n,) of a mixture of components of two degrees of freedom or more.
 
     Of two components, the mean distance from the wider one is averaged over the narrower.
     """
     mean, scale, df = components.mean, components.scale, components.df
-    nodes, widths = _nodes(df.min())
+    nodes, widths = _quadrature_nodes(df.min())
     excess = _excess(df, mean.size * len(nodes))
 
     def distances(z, df):
@@ -53,7 +53,7 @@ def crps(components, weights, y):
     return score
 
 
-def _nodes(df):
+def _quadrature_nodes(df):
     """Places, and widths around them, of the trapezoidal rule for a variable of Student's t."""
     end = np.arcsinh(-special.stdtrit(df, TAIL))
     steps = np.linspace(-end, end, 2 * int(np.ceil(end / STEP)) + 1)
@@ -91,7 +91,7 @@ def _pair_table(df):
     root = np.sqrt(0.5 * (unlike + 1))
     wide, narrow = np.sqrt(0.5 * (1 + root)), np.sqrt(0.5 * (1 - root))
     z, excess = u / (1 - u), np.zeros((PLACES, ORDER))
-    for node, width in zip(*_nodes(df), strict=True):
+    for node, width in zip(*_quadrature_nodes(df), strict=True):
         at = np.abs(z - narrow * node) / wide
         share = width * np.exp(log_t(node, df))
         excess[:-1] += share * wide * (at + _exact_excess(at, df))

@@ -321,7 +321,7 @@ def shares(mass):
     return mass / total if total > 0 else np.full(len(mass), 1 / len(mass))
 
 
-def columns_of(gate):
+def linear_columns_of(gate):
     """Columns that the gate of a mixture asks for, or None for all."""
     return gate.columns if isinstance(gate, BaseGate) else None
 

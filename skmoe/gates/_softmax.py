@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, fit_context, learn_columns
 from .._numerics import multinomial as _multinomial
-from .._numerics.sparse_columns import standardisation, standardised, with_intercept
+from .._numerics.sparse_columns import sparse_standardisation, standardised, with_intercept
 from ._base import BaseGate, check_sees_all, soft_labels
 
 # Of the logits, over the root of the number of experts, until the curvature is taken anew: the
@@ -127,7 +127,7 @@ class SoftmaxGate(BaseGate):
         check_sees_all(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64)
         targets, weight = soft_labels(self, X, y, sample_weight)
-        mean, scale = self._units = standardisation(X, weight)
+        mean, scale = self._units = sparse_standardisation(X, weight)
         standard = self._standardise(X)
         start = self._start(targets.shape[1])
         targets = targets * weight[:, None]

@@ -10,7 +10,7 @@ from .._numerics.multinomial import log_softmax
 from .._reports.display import first_of
 from .._reports.expert_report import in_order
 from ..gates import SoftmaxGate
-from ..inspection._columns import Axis, Columns
+from ..inspection._columns import Axis, PlottedColumns
 
 STEP = 1e-5  # of a column of numbers, in standard deviations
 SMALLEST_STEP = 1e-10  # of the largest of its values
@@ -164,7 +164,7 @@ class Changes:
     def __init__(self, mixture, estimates, X, weight):
         if getattr(X, "dtype", None) == np.float32:
             X = X.astype(np.float64)
-        self.columns, self.weight, self.mixture = Columns(X), weight, mixture
+        self.columns, self.weight, self.mixture = PlottedColumns(X), weight, mixture
         self.base, self.unseen, self.too_many = self._seen(self.columns.X), [], []
         self.units = [np.where(part.std(axis=0) > 0, part.std(axis=0), 1.0) for part in self.base]
         both = estimates.columns, estimates.gate_columns

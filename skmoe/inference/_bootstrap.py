@@ -202,7 +202,7 @@ def bootstrap(
     """
     _check_options(estimator, statistic, method, n_resamples, confidence_level)
     metadata = RowMetadata(exposure, trials, subject, upper)
-    rows = check_rows(estimator, X, y, sample_weight, metadata, groups)
+    rows = check_bootstrap_rows(estimator, X, y, sample_weight, metadata, groups)
     if rows.metadata.subject is not None and estimator._is_cross_fitted:
         raise ValueError(
             "Subjects cannot be drawn with replacement for cross-fitted experts: a subject that "
@@ -237,7 +237,7 @@ def _parameters(mixture, recode, n_gate):
 
 
 @dataclass
-class Rows:
+class BootstrapRows:
     """Rows of a fit, and what goes with each of them."""
 
     X: object
@@ -284,8 +284,8 @@ class Rows:
         return mixture.fit(_safe_indexing(self.X, rows), y, sample_weight=weight, **params)
 
 
-def check_rows(estimator, X, y, sample_weight, metadata, groups):
-    """Rows of a fit, checked: Rows."""
+def check_bootstrap_rows(estimator, X, y, sample_weight, metadata, groups):
+    """Rows of a fit, checked: BootstrapRows."""
     X = X if has_shape(X) else np.asarray(X)
     y, trials = estimator._counted(np.asarray(y), metadata.trials)
     metadata = metadata._replace(trials=trials).checked(X)
@@ -297,7 +297,7 @@ def check_rows(estimator, X, y, sample_weight, metadata, groups):
     groups = None if groups is None else check_ids("groups", groups, X)
     unit = subject if groups is None else groups
     unit = np.arange(len(y)) if unit is None else number_ids(unit)[2]
-    return Rows(X, y, weight, metadata, groups, unit)
+    return BootstrapRows(X, y, weight, metadata, groups, unit)
 
 
 def _check_options(estimator, statistic, method, n_resamples, confidence_level):

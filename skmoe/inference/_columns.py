@@ -13,7 +13,7 @@ MOST_TERMS = 6  # that a message names
 NEGLIGIBLE = 1e-6  # standard deviations that one column adds to another
 
 
-class Columns:
+class DesignColumns:
     """Standardised columns with an intercept, and the way back to raw units.
 
     Parameters

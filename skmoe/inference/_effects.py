@@ -191,7 +191,7 @@ class MeasuringMixture:
         is_pooled = self.likelihood_.averages_experts
         metadata = RowMetadata(exposure, trials, subject, upper)
         estimates = estimates_of(self, X, y, sample_weight, metadata)
-        raw, covariance, are_known = _parameters(
+        raw, covariance, are_known = _effect_parameters(
             self, estimates, cov, X, y, sample_weight, metadata
         )
         rows, used = estimates.rows, np.flatnonzero(estimates.rows.weight)
@@ -241,7 +241,7 @@ class MeasuringMixture:
         )
 
 
-def _parameters(mixture, estimates, cov, *rows):
+def _effect_parameters(mixture, estimates, cov, *rows):
     """Parameters in raw units, their covariance, and what says which sums of them are known.
 
     Columns without a coefficient have 0.

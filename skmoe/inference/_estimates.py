@@ -12,7 +12,7 @@ from .._rows.validation import check_enough_rows, check_rows
 from .._tables.mixed import take_rows
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods._kind_of_target import kind_of_target
-from ._columns import Columns
+from ._columns import DesignColumns
 from ._information import MixtureLikelihood, inverse, maximise
 
 FARTHEST = 1.0  # standard errors between a fit and the maximum of the likelihood
@@ -62,7 +62,9 @@ class Estimates:
         self.mixture, weight = mixture, weight[used]
         gate = split_last(mixture.gate_)[1]
         every, shared = self.keeps_all_columns, mixture._shared_columns
-        self.columns = Columns.seen_by(mixture, mixture.experts_[0], X, used, weight, shared, every)
+        self.columns = DesignColumns.seen_by(
+            mixture, mixture.experts_[0], X, used, weight, shared, every
+        )
         self.owners = _owners(mixture)
         self.terms = [terms_of(own, rows) for own, _ in self.owners]
         y = y if rows.bounds is None else rows.bounds
@@ -87,9 +89,9 @@ class Estimates:
         gate_weight = weight if subjects is None else subjects.row_weight
         if isinstance(gate, SoftmaxGate):
             given = mixture.gate_, X, used, gate_weight
-            self.gate_columns = Columns.seen_by(mixture, *given, every=every)
+            self.gate_columns = DesignColumns.seen_by(mixture, *given, every=every)
         else:
-            self.gate_columns = Columns(np.empty((len(weight), 0)), weight, np.ones(0, bool))
+            self.gate_columns = DesignColumns(np.empty((len(weight), 0)), weight, np.ones(0, bool))
         gate_design = self.gate_columns.design
         if subjects is not None:
             gate_design = subjects.of_first_rows(gate_design)

@@ -15,7 +15,7 @@ from .._reports.by_regime import regimes_of
 from .._reports.display import html_table, text_table
 from .._rows.answers import in_memory
 from .._rows.validation import check_fitted
-from ._bootstrap import check_rows, twin_of, with_all_classes
+from ._bootstrap import check_bootstrap_rows, twin_of, with_all_classes
 
 SURE = 0.9  # share of refits, and adjusted Rand index, from which on they are said to agree
 SOURCES = ("seeds", "halves")
@@ -87,7 +87,7 @@ class Stability:
         self.labels, self.n_regimes, self.word = np.asarray(labels), int(n_regimes), word
         self.n_by, self.labels_by, self.random_states = n_by, labels_by, random_states
         self.counts = np.ones(len(self.labels), bool) if counts is None else counts
-        self.share = {source: _shares(n_by[source]) for source in SOURCES}
+        self.share = {source: _shares_of_labels(n_by[source]) for source in SOURCES}
         known = self.labels[self.counts]
         self.rand, self.changes = {}, {}
         for source in SOURCES:
@@ -306,8 +306,8 @@ class RefittedMixture:
                 "regimes whose stability could be asked for: take training='em'."
             )
         metadata = RowMetadata(exposure, trials, subject, upper)
-        rows = check_rows(self, X, y, sample_weight, metadata, groups)
-        n_regimes, labels = partition(self, rows)
+        rows = check_bootstrap_rows(self, X, y, sample_weight, metadata, groups)
+        n_regimes, labels = partition_of(self, rows)
         seeds = check_random_state(random_state).randint(
             np.iinfo(np.int32).max, size=(len(SOURCES), n_resamples)
         )
@@ -345,10 +345,10 @@ def _refit(mixture, rows, source, seed):
         y, drawn = with_all_classes(mixture, draw)
     subject = None if rows.metadata.subject is None else rows.metadata.subject[drawn]
     rows.fit(twin, drawn, y, rows.weight[drawn], subject)
-    return partition(twin, rows)
+    return partition_of(twin, rows)
 
 
-def partition(mixture, rows):
+def partition_of(mixture, rows):
     """Number of regimes of a fitted mixture, and that of each row, (n_samples,)."""
     names = list(mixture.named_experts_)
     regimes = regimes_of(mixture) or [[name] for name in names]
@@ -370,7 +370,7 @@ def changed(labels, others, counts):
     return match[others] != labels
 
 
-def _shares(numbers):
+def _shares_of_labels(numbers):
     """Share of each number among some, by number."""
     return {n: count / len(numbers) for n, count in sorted(Counter(numbers.tolist()).items())}
 

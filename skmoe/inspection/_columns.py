@@ -92,7 +92,7 @@ def given_responsibilities(mixture, groups, Z, y, responsibilities, n_rows):
     return check_responsibilities(responsibilities, n_rows, len(groups.names), groups.kind)
 
 
-class Columns:
+class PlottedColumns:
     """Rows of a table or array, of which some columns are replaced by points of a grid.
 
     Parameters
@@ -210,7 +210,7 @@ class Axis:
 
     Parameters
     ----------
-    columns : Columns
+    columns : PlottedColumns
         The table.
     j : int
         Number of the column.
@@ -235,7 +235,7 @@ class Axis:
             raise ValueError(f"grid_resolution must be 2 or more; got {resolution!r}.")
         self.j, self.name, self.labels, self.ordered = j, columns.names[j], None, True
         column = columns.column(j)
-        if _holds_numbers(columns.X, j):
+        if _has_numbers(columns.X, j):
             values = column
             if is_table(columns.X):
                 values = column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -311,7 +311,7 @@ class Axis:
             label_categories(axis, self.places, self.labels)
 
 
-def _holds_numbers(X, j):
+def _has_numbers(X, j):
     if is_table(X):
         return X.dtypes.iloc[j].kind != "b" and not describe_columns(X.iloc[:, [j]])[0]
     return X.dtype.kind != "b" and not describe_columns(X[:, [j]])[0]

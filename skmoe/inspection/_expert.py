@@ -8,7 +8,7 @@ from .._reports.by_regime import groups_of
 from .._rows.validation import check_X
 from ._axes import make_axes, outlined, scatter_rows
 from ._columns import (
-    Columns,
+    PlottedColumns,
     check_class,
     check_output,
     given_responsibilities,
@@ -165,7 +165,7 @@ class ExpertDisplay:
             is_classifier(mixture),
         )
         column = check_class(mixture, class_of_interest) if of_class else output
-        columns, groups = Columns(X), groups_of(mixture, by)
+        columns, groups = PlottedColumns(X), groups_of(mixture, by)
         axis = columns.axis(columns.only(feature), grid_resolution)
         resp = given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
         rows = columns.sample(subsample, None, random_state)[0]

@@ -8,7 +8,7 @@ from scipy import ndimage
 from .._compat import check_matplotlib_support
 from .._reports.by_regime import groups_of
 from ._axes import certainty_of, colours, make_axes, scatter_rows
-from ._columns import Axis, Columns, given_responsibilities, unwrap
+from ._columns import Axis, PlottedColumns, given_responsibilities, unwrap
 
 MOST_PANELS = 4  # where features are not named
 
@@ -140,7 +140,7 @@ class GateDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
-        columns, groups = Columns(X), groups_of(mixture, by)
+        columns, groups = PlottedColumns(X), groups_of(mixture, by)
         resp = given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
         gate = _AveragedGate(estimator, groups, columns, subsample, sample_weight, random_state)
         if features is None and columns.n_columns > 2:

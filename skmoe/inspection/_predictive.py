@@ -7,7 +7,7 @@ from sklearn.base import is_classifier
 
 from .._compat import check_matplotlib_support
 from ._axes import make_axes, outlined
-from ._columns import Columns, check_output, target_name, unwrap
+from ._columns import PlottedColumns, check_output, target_name, unwrap
 
 LEVELS = (0.5, 0.8, 0.95)
 DARKEST, PALEST = 0.45, 0.88  # greys of the smallest level and of the largest
@@ -149,7 +149,7 @@ class PredictiveDisplay:
         levels = tuple(sorted(levels))
         if not levels or not 0 < levels[0] <= levels[-1] < 1:
             raise ValueError(f"levels must be probabilities between 0 and 1; got {levels}.")
-        columns = Columns(X)
+        columns = PlottedColumns(X)
         axis = columns.axis(columns.only(feature), grid_resolution)
         row = columns.typical_row() if row is None else row
         if not isinstance(row, Integral) or not 0 <= row < columns.n_rows:

@@ -11,13 +11,13 @@ def kind_of_target(y, weight):
     """A sentence that names the kind of a discrete or inflated target and what to use, or ""."""
     used = weight > 0
     for column in y[used].reshape(np.count_nonzero(used), -1).T:
-        sentence = _kind(column, weight[used])
+        sentence = _kind_of_values(column, weight[used])
         if sentence:
             return sentence
     return ""
 
 
-def _kind(y, weight):
+def _kind_of_values(y, weight):
     values, places = np.unique(y, return_inverse=True)
     if len(values) == 2:
         return (

@@ -238,9 +238,9 @@ def select_n_experts(
         is_pooled = criterion == "evidence"
         estimator = estimator if is_pooled else _in_sample(estimator, rows)
         with jobs(n_jobs, (estimator, X, y, rows)) as run:
-            fits = run(_fit, [(k, verbose and f"{count(k)}: fitted") for k in candidates])
+            fits = run(_fit_number, [(k, verbose and f"{count(k)}: fitted") for k in candidates])
         if is_pooled:
-            results = _evidence([mixture for mixture, _ in fits], candidates)
+            results = _evidence_of_number([mixture for mixture, _ in fits], candidates)
             best = int(np.argmax(results["log_evidence"]))
         else:
             results = _information(fits, candidates, X, y, rows)
@@ -264,7 +264,7 @@ def select_n_experts(
         results = _compare(log_density, weight, candidates, rows.get("groups"))
         best = int(np.argmax(results["difference"] <= results["std_error"]))
         chosen = verbose and f"{count(candidates[best])}: chosen, fitted to all rows"
-        fitted, caught = _fit(estimator, X, y, rows, candidates[best], chosen)
+        fitted, caught = _fit_number(estimator, X, y, rows, candidates[best], chosen)
     for warning in caught:  # those of the other candidates are no concern of the user's
         warnings.warn(warning, stacklevel=2)
     return ExpertSelection(results, best, fitted, criterion)
@@ -298,7 +298,7 @@ def _has_few_parameters(estimator, n_experts, X, y, rows):
     """Whether the information criteria apply, asked of a mixture that is hardly trained."""
     probe = _in_sample(clone(estimator), rows).set_params(n_init=1, max_iter=1)
     try:
-        mixture, _ = _fit(probe, X, y, rows, n_experts)
+        mixture, _ = _fit_number(probe, X, y, rows, n_experts)
         _, n_units, n_parameters, _ = _likelihood_terms(mixture, X, y, rows)
     except ValueError:
         return False
@@ -310,7 +310,7 @@ def _in_sample(estimator, rows):
     return estimator if "groups" in rows else in_sample(estimator)
 
 
-def _fit(estimator, X, y, rows, n_experts, announcement=None):
+def _fit_number(estimator, X, y, rows, n_experts, announcement=None):
     """A fitted mixture of so many experts, and the warnings that it gave.
 
     The announcement, if there is one, is printed with the seconds that it took.
@@ -337,7 +337,7 @@ def _likelihood_terms(mixture, X, y, rows):
     return mixture._likelihood_terms(X, y, given.pop("sample_weight"), RowMetadata(**given))
 
 
-def _evidence(mixtures, candidates):
+def _evidence_of_number(mixtures, candidates):
     return {
         "n_experts": np.array(candidates),
         "log_evidence": np.array(
@@ -392,7 +392,7 @@ def _held_out(estimator, X, y, rows, candidates, folds, n_jobs, verbose):
 
 def _score_fold(estimator, X, y, rows, n_experts, train, test, announcement):
     of_train, of_test = ({name: v[part] for name, v in rows.items()} for part in (train, test))
-    mixture, _ = _fit(
+    mixture, _ = _fit_number(
         estimator, _safe_indexing(X, train), y[train], of_train, n_experts, announcement
     )
     return mixture.log_density(_safe_indexing(X, test), y[test], **_scored_with(of_test))

@@ -114,7 +114,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
     training: Literal["auto", "em", "pooled", "stack", "specialists"]
     class_weight: dict[Any, Any] | Literal["balanced"] | None
     expert_columns: list[int | str] | None
-    shared_effects: list[Any] | dict[Any, Any] | None
     cv: Any
     top_k: int | None
     model_averaging: Literal["auto"] | bool
@@ -141,7 +140,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         training: Literal["auto", "em", "pooled", "stack", "specialists"] = "auto",
         class_weight: dict[Any, Any] | Literal["balanced"] | None = None,
         expert_columns: list[int | str] | None = None,
-        shared_effects: list[Any] | dict[Any, Any] | None = None,
         cv: Any = "auto",
         top_k: int | None = None,
         model_averaging: Literal["auto"] | bool = "auto",
@@ -389,7 +387,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
     likelihood: str | BaseLikelihood
     training: Literal["auto", "em", "pooled", "stack", "specialists"]
     expert_columns: list[int | str] | None
-    shared_effects: list[int | str] | dict[Any, Any] | None
     cv: Any
     top_k: int | None
     model_averaging: Literal["auto"] | bool
@@ -417,7 +414,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         likelihood: str | BaseLikelihood = "auto",
         training: Literal["auto", "em", "pooled", "stack", "specialists"] = "auto",
         expert_columns: list[int | str] | None = None,
-        shared_effects: list[int | str] | dict[Any, Any] | None = None,
         cv: Any = "auto",
         top_k: int | None = None,
         model_averaging: Literal["auto"] | bool = "auto",

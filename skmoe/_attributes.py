@@ -26,7 +26,6 @@ def set_trained(mixture, model, problem, order, load, folds, dead):
     mixture.lower_bound_ = problem.objective
     mixture._log_prior = problem.log_prior()
     mixture._n_functions = problem.experts.n_functions
-    mixture._shared_columns, mixture._owner = problem.experts.shared_columns, problem.experts.owner
     mixture.n_distinct_experts_ = len(order) - len(dead)
     if folds not in (None, "prefit") and problem.has_arrays:
         mixture.oof_log_density_ = problem.log_norm

@@ -208,7 +208,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         "gate": [HasMethods(["fit", "predict_proba"]), None],
         "training": [StrOptions({"auto", *WAYS})],
         "expert_columns": [list, None],
-        "shared_effects": [list, dict, None],
         "cv": ["cv_object", StrOptions({"auto", "oob", "prefit"}), "boolean"],
         "top_k": [Interval(Integral, 1, None, closed="left"), None],
         "model_averaging": ["boolean", StrOptions({"auto"})],

@@ -66,10 +66,6 @@ class MixtureOfExpertsClassifier(
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
         those of a population with these weights.
-    shared_effects : list or dict, default=None
-        Columns in whose coefficients experts do not differ, as in
-        :class:`MixtureOfExpertsRegressor`. The default experts, or one ``LogisticRegression``,
-        by maximum likelihood. None is no column.
     init : str or callable, default="auto"
         Where EM starts. "auto" goes through unlike starts: "functions", random logistic
         regressions that share the rows by how well they explain y, and "kmeans_x" and
@@ -128,7 +124,6 @@ class MixtureOfExpertsClassifier(
         training="auto",
         class_weight=None,
         expert_columns=None,
-        shared_effects=None,
         cv="auto",
         top_k=None,
         model_averaging="auto",
@@ -149,7 +144,6 @@ class MixtureOfExpertsClassifier(
         self.training = training
         self.class_weight = class_weight
         self.expert_columns = expert_columns
-        self.shared_effects = shared_effects
         self.cv = cv
         self.top_k = top_k
         self.model_averaging = model_averaging

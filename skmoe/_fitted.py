@@ -478,7 +478,7 @@ class FittedMixture:
         self._check_maximised()
         X = check_X(self, X)
         weight = check_weights(sample_weight, X)
-        return self._model.n_parameters(X, weight, self._n_functions, self._owner)
+        return self._model.n_parameters(X, weight, self._n_functions)
 
     def _likelihood_terms(self, X, y, sample_weight, metadata):
         """Log-likelihood, weight, free parameters, and entropy of the responsibilities."""

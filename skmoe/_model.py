@@ -173,31 +173,26 @@ class Model(ABC):
     def draw(self, X, random_state):
         """A target for each row, as ``fit`` sees it after validation."""
 
-    def n_parameters(self, X, weight, n_functions, owner=None):
+    def n_parameters(self, X, weight, n_functions):
         """Free parameters of experts, scales and gate.
 
         A linear function of the columns has as many as the rank of these, the intercept included.
 
-        ``n_functions`` are those of each expert; ``owner`` (n_experts, n_columns + 1) has the
-        number of the expert whose coefficients each has, the intercept's last, and None is its own.
+        ``n_functions`` are those of each expert.
         """
-        return self.n_parameters_of(*self.linear_columns(X), n_functions, owner, weight)
+        return self.n_parameters_of(*self.linear_columns(X), n_functions, weight)
 
     def linear_columns(self, X):
         """What linear experts and gate see of X, float64; None of a gate that sees none."""
         looks = split_last(self.gate)[1].n_functions_ > 0
         return columns_seen(self.experts[0], X), columns_seen(self.gate, X) if looks else None
 
-    def n_parameters_of(self, columns, gate_columns, n_functions, owner=None, weight=None):
+    def n_parameters_of(self, columns, gate_columns, n_functions, weight=None):
         """``n_parameters`` from ``linear_columns``; ``weight`` None is a weight of one for each."""
         gate = split_last(self.gate)[1]
-        if owner is None:
-            n_solved = len(self.experts) - (self.likelihood.zero_expert is not None)
-            owner = np.tile(np.arange(n_solved)[:, None], (1, columns.shape[1] + 1))
-        n_own = np.array([len(np.unique(of_column)) for of_column in owner.T])
-        shared = np.flatnonzero(n_own[:-1] < len(owner))
-        kept = independent_columns(columns, _weights(weight, columns), shared)
-        n_parameters = n_functions * n_own[np.append(kept, True)].sum()
+        n_solved = len(self.experts) - (self.likelihood.zero_expert is not None)
+        kept = independent_columns(columns, _weights(weight, columns))
+        n_parameters = n_functions * n_solved * (kept.sum() + 1)
         n_parameters += self.likelihood.n_parameters_ + gate.n_parameters_
         if gate_columns is not None:
             kept = independent_columns(gate_columns, _weights(weight, gate_columns))

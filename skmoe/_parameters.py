@@ -125,10 +125,6 @@ class ExpertParameters(
     def _default_gate(self, training="em"):
         return ForestGate() if training == "specialists" else SoftmaxGate()
 
-    def _shared_effects(self):
-        """Columns in which experts have coefficients in common, as they were given."""
-        return self.shared_effects or []
-
     @property
     def _classifies(self):
         return isinstance(self, ClassifierMixin)  # tags take longer than a few iterations

@@ -73,13 +73,6 @@ class MixtureOfExpertsRegressor(
         "auto" is "gaussian" where experts have rows of their own, and, see ``training``, under
         "stack" and "specialists" "student_t" with tails and scales that are learned. Under
         :class:`~skmoe.likelihoods.ZeroInflated` one more expert, "zero", comes last.
-    shared_effects : list of int or str, or dict, default=None
-        Columns that have one coefficient for all experts, by number or name, of X or, with
-        ``expert_columns`` or a Pipeline as expert, of what its last step sees. The name of a column
-        of strings stands for all columns made of it. Intercepts and the other slopes are each
-        expert's own. A dict says for each column which experts have one coefficient:
-        ``{"dose": [[0, 1], [2, 3]]}`` is one of the first two and another of the last two, and
-        clones then keep their numbers. Linear experts only. None is no column.
     init : str or callable, default="auto"
         Where EM starts. "auto" goes through unlike starts: "kmeans_y", "gaussians",
         "kmeans_xy", "functions", "kmeans_x" and "residuals"; one of these names takes only
@@ -140,7 +133,6 @@ class MixtureOfExpertsRegressor(
         likelihood="auto",
         training="auto",
         expert_columns=None,
-        shared_effects=None,
         cv="auto",
         top_k=None,
         model_averaging="auto",
@@ -160,7 +152,6 @@ class MixtureOfExpertsRegressor(
         self.likelihood = likelihood
         self.training = training
         self.expert_columns = expert_columns
-        self.shared_effects = shared_effects
         self.cv = cv
         self.top_k = top_k
         self.model_averaging = model_averaging

@@ -260,8 +260,6 @@ class Case:
             params["likelihood"] = self._likelihood()
             if self.chance(0.1) and not isinstance(expert, list):
                 params["likelihood"] = [self._likelihood() for _ in range(n_experts)]
-            if expert is None or isinstance(expert, Ridge):
-                some["shared_effects"] = [0]
         params |= {name: value for name, value in some.items() if self.chance(0.15)}
         kind = MixtureOfExpertsClassifier if self.is_classifier else MixtureOfExpertsRegressor
         return kind(**params)

@@ -96,7 +96,7 @@ def test_negative_binomial_regression_is_the_maximum_of_a_general_optimiser(weig
     assert weight @ moe.log_density(X, y) > -found.fun - 1e-8
 
 
-@pytest.mark.parametrize("name", ["negative binomial", "student", "tobit", "poisson", "shared"])
+@pytest.mark.parametrize("name", ["negative binomial", "student", "tobit", "poisson"])
 def test_a_slow_mixture_stops_when_no_more_than_tol_is_left(name):
     if name == "tobit":  # regimes that overlap, so that EM is slow
         rng, X = columns(400)
@@ -104,7 +104,7 @@ def test_a_slow_mixture_stops_when_no_more_than_tol_is_left(name):
         y, facts = np.where(y <= -0.5, -np.inf, y), {"upper": np.maximum(y, -0.5)}
         params = {}
     else:
-        make, params = ONE.get(name, (long_tails, {"shared_effects": [0]}))
+        make, params = ONE[name]
         X, y, facts = make()
     moe = MixtureOfExpertsRegressor(
         n_experts=2,

@@ -215,10 +215,9 @@ def test_degrees_of_freedom_are_at_their_maximum():
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
-@pytest.mark.parametrize("params", [{}, {"shared_effects": [1]}])
-def test_em_rises(likelihood, params):
+def test_em_rises(likelihood):
     X, y, upper, _ = failure_times(150)
-    moe = mixture(likelihood, n_init=1, max_iter=10, tol=0.0, **params)
+    moe = mixture(likelihood, n_init=1, max_iter=10, tol=0.0)
     with pytest.warns(UserWarning, match="max_iter"):
         moe.fit(X, y, upper=upper)
     assert np.diff(moe.lower_bounds_).min() > -1e-9

@@ -16,6 +16,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._tables.mixed import column_numbers
 from skmoe.gates import SoftmaxGate, TreeGate
 from skmoe.rows import Files
 
@@ -160,3 +161,18 @@ def test_where_all_columns_are_seen_a_choice_is_refused():
         of_dose(expert_columns=[0]).fit(Files(["rows.npy"]))
     with pytest.raises(ValueError, match="Select columns in front"):
         SoftmaxGate(columns=[0]).fit(np.zeros((4, 2)), [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ([True, False, False], "no column True"),
+        ([np.True_], "no column .*True"),
+        ([["a"]], r"no column \['a'\]"),
+        ([0, -3], r"given once; \[0, -3\] are columns \[0, 0\]"),
+        (["a", 0], r"given once; \['a', 0\] are columns \[0, 0\]"),
+    ],
+)
+def test_masks_and_columns_given_twice_are_refused(columns, problem):
+    with pytest.raises(ValueError, match=problem):
+        column_numbers(columns, 3, ["a", "b", "c"])

@@ -550,28 +550,3 @@ def test_class_weights_ask_for_the_sandwich():
     with pytest.raises(ValueError, match="cov='sandwich'"):
         moe.summary(X, label)
     assert (moe.summary(X, label, cov="sandwich").std_error > 0).all()
-
-
-@pytest.mark.parametrize("likelihood", ["gaussian", "poisson"])
-def test_shared_effects_are_one_parameter(likelihood):
-    rng = np.random.default_rng(0)
-    X = rng.normal(2, 1, size=(800, 2))
-    second = rng.uniform(size=800) < 0.4
-    clean = np.where(second, 2 - 0.6 * X[:, 0], 0.2 + 0.6 * X[:, 0]) + 0.3 * X[:, 1]
-    noise = 0.5 * rng.normal(size=800)
-    y = clean + noise if likelihood == "gaussian" else rng.poisson(np.exp(clean))
-    settings = {"gate": ConstantGate(), "likelihood": likelihood, "tol": 1e-8, "max_iter": 2000}
-    moe = mixture(shared_effects=[1], **settings).fit(X, y)
-    summary = moe.summary(X, y)
-    assert summary.n_parameters == moe._free_parameters(X)
-    assert_allclose(summary.log_likelihood, moe.log_density(X, y).sum(), rtol=0, atol=1e-2)
-    size = 4 if likelihood == "gaussian" else 3
-    ours, theirs = 2, 2 + size
-    assert_allclose(summary.estimate[ours], summary.estimate[theirs], rtol=1e-9)
-    assert_allclose(summary.cov[ours, ours], summary.cov[ours, theirs], rtol=1e-6)
-    assert abs(summary.estimate[ours] - 0.3) < 3.5 * summary.std_error[ours]
-    assert f"{summary.n_parameters} parameters" in str(summary)
-    # All rows say what it is, not those of one expert.
-    free = mixture(**settings).fit(X, y).summary(X, y)
-    pooled = free.std_error[[ours, theirs]] ** -2
-    assert_allclose(summary.std_error[ours], pooled.sum() ** -0.5, rtol=0.05)

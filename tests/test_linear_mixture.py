@@ -278,7 +278,6 @@ def wide(n, p):
         {"n_experts": 1},
         pytest.param({"n_experts": 2, "gate": ConstantGate()}, marks=pytest.mark.slow),
         pytest.param({"n_experts": 2, "cv": 2}, marks=pytest.mark.slow),
-        pytest.param({"n_experts": 2, "shared_effects": [0, 1]}, marks=pytest.mark.slow),
     ],
 )
 def test_memory_of_a_wide_fit_is_that_of_its_rows(params):

@@ -50,7 +50,6 @@ mixture = partial(
         (RandomForestRegressor(20, min_samples_leaf=20, random_state=0), {"max_iter": 2}),
         ([("line", LinearRegression()), ("mean", DummyRegressor())], {"cv": False}),
         (None, {"n_experts": 3, "top_k": 2}),
-        (None, {"shared_effects": [0]}),
     ],
 )
 def test_it_is_the_gaussian_mixture_of_the_logarithm(experts, settings, n_outputs):

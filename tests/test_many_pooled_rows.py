@@ -392,14 +392,13 @@ def test_collections_of_dask():
             "training='pooled' needs linear experts without a penalty.*training='em'",
         ),
         ("gaussian", {"likelihood": "student_t"}, None, "training='pooled' needs likelihood"),
-        ("gaussian", {"shared_effects": [0]}, None, "shared_effects=None.*in memory"),
         ("gaussian", {"likelihood": Gaussian("auto")}, None, "training='pooled' needs likelihood"),
         ("poisson", {}, lambda X, y: (X, y + 0.5), "whole numbers"),
         ("poisson", {}, lambda X, y: (X, np.column_stack([y, y])), "takes one output"),
         ("gamma", {}, lambda X, y: (X, y - 0.5), "positive"),
         ("binomial", {}, lambda X, y: (X, 2 * y), "between 0 and the trials"),
     ],
-    ids=range(8),
+    ids=range(7),
 )
 def test_what_cannot_be_pooled_is_refused_by_name(kind, params, change, what):
     X, y, _, _ = two_functions(kind)

@@ -424,7 +424,6 @@ def test_memory_does_not_grow_with_the_rows(monkeypatch):
         ({"init": lambda X, y, n_experts, random_state: np.ones((len(y), 2))}, "init='auto'"),
         ({"top_k": 1}, "top_k=None"),
         ({"gate": SoftmaxGate(load_balance=0.1)}, "load_balance"),
-        ({"shared_effects": [0]}, "shared_effects=None"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

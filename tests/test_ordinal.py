@@ -256,7 +256,6 @@ def test_refits_keep_the_order_of_categories():
             {"experts": RandomForestClassifier(), "likelihood": Ordinal(order=LABELS)},
             "needs experts=None or OrderedLogisticRegression",
         ),
-        ({"likelihood": Ordinal(order=LABELS), "shared_effects": [0]}, "shared_effects is not for"),
         (
             {"likelihood": Ordinal(order=LABELS), "training": "pooled"},
             "needs likelihood='gaussian'",

@@ -56,7 +56,6 @@ def same(moe, other, X=X):
         ({"top_k": 1}, {}),
         ({"cv": 5}, {}),
         ({"cv": False}, {}),
-        ({"shared_effects": []}, {}),
         ({"training": "pooled"}, {}),
         ({}, {"groups": np.arange(120) // 10}),
         ({}, {"sample_weight": np.ones(120)}),
@@ -112,7 +111,6 @@ def test_a_gate_says_nothing_before_one_expert():
         {"training": "em", "cv": 5},
         {"experts": Ridge()},
         {"experts": Ridge(), "top_k": 1},
-        {"shared_effects": [0]},
     ],
     ids=str,
 )
@@ -430,7 +428,6 @@ WISHES = {
     "rows of one": ({}, {"subject": np.arange(120) // 4}),
     "``top_k``": ({"top_k": 1, "n_experts": 2}, {}),
     "a prior on the loads": ({"gate": SoftmaxGate(load_balance=0.1)}, {}),
-    "``shared_effects``": ({"shared_effects": [0]}, {}),
     "sparse X": ({}, {"X": sparse.csr_array(X)}),
     "``cv=False``": ({"cv": False}, {}),
     "``warm_start=True``": ({"warm_start": True}, {}),

@@ -429,7 +429,6 @@ def test_it_is_cross_validated_like_any_classifier():
         ({"cv": "oob"}, {}, "needs cv other"),
         ({"likelihood": Categorical(calibration=None)}, {}, "needs likelihood='gaussian', .* or"),
         ({"top_k": 1}, {}, "needs top_k=None"),
-        ({"shared_effects": [0]}, {}, "needs no shared_effects of classes"),
         ({}, {"subject": np.arange(len(Y2)) // 2}, "subject"),
         ({}, {"exposure": np.ones(len(Y2))}, "exposure"),
     ],

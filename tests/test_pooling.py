@@ -205,26 +205,21 @@ def test_bound_never_falls_at_a_fixed_prior_of_the_gate(n, p, n_outputs, n_exper
     assert bounds[-1] > bounds[0]
 
 
-@pytest.mark.parametrize("of_subjects", [True, False])
-def test_bound_never_falls_with_subjects_or_shared_columns(of_subjects):
+def test_bound_never_falls_with_subjects():
     rng = np.random.default_rng(0)
     X, subject = rng.normal(size=(80, 4)), np.repeat(np.arange(20), 4)
     y = np.where(subject % 2, X[:, 0], -X[:, 0]) + X[:, 1] + 0.5 * rng.normal(size=80)
     weight = rng.exponential(size=80)
     likelihood = PooledGaussian().start(y, weight, 3)
-    experts = PooledExperts(
-        X, y, weight, floor=likelihood.floor_, shared_scale=False, shared_columns=[1, 3]
-    ).resized(3)
-    data = TrainingData.of(Rows(X, y, weight, None, subject if of_subjects else None), X, y)
-    gate = PooledGate(X[:, :0], data.subjects.row_weight if of_subjects else weight)
+    experts = PooledExperts(X, y, weight, floor=likelihood.floor_, shared_scale=False).resized(3)
+    data = TrainingData.of(Rows(X, y, weight, None, subject), X, y)
+    gate = PooledGate(X[:, :0], data.subjects.row_weight)
     training = PooledProblem(experts, gate, likelihood, data)
     training.start(0.1 + 0.7 * np.eye(3)[subject % 2])
     bounds = np.array([training.step() for _ in range(60)])
     assert (np.diff(bounds) >= -1e-10).all()
     assert bounds[-1] > bounds[0] + 0.05
     coef = np.stack([coefficients.mean for coefficients, _ in experts.posteriors])[0]
-    assert np.ptp(coef[:, [1, 3]]) > 0
-    np.testing.assert_array_equal(coef[0, [1, 3]], coef[2, [1, 3]])
     assert np.ptp(coef[:, 0]) > 0.5
 
 
@@ -255,7 +250,7 @@ def test_bound_of_one_line_is_below_its_exact_evidence_and_close():
     assert bound >= exact - 0.02  # coefficients and precision are nearly independent
 
 
-# Subjects and shared columns --------------------------------------------------------------------
+# Subjects ---------------------------------------------------------------------------------------
 
 
 def of_patients(seed):
@@ -291,18 +286,6 @@ def test_weights_are_rows_that_a_subject_has_more_than_once():
     repeated = clone(moe).fit(X2, y2, subject=patient2)
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), atol=1e-4)
     assert weighted.lower_bound_ == pytest.approx(repeated.lower_bound_, abs=1e-6)
-
-
-def test_shared_columns_have_one_coefficient_and_the_others_their_own():
-    X, y, *_ = two_regimes(300, 3, 1)
-    y = y + 2 * X[:, 2]
-    moe = pooled(shared_effects=[2]).fit(X, y)
-    first, second = moe.experts_
-    assert first.coef_[2] == pytest.approx(second.coef_[2], rel=1e-12)
-    assert np.abs(first.coef_[:2] - second.coef_[:2]).max() > 0.3
-    told = MixtureOfExpertsRegressor(LinearRegression(), 2, shared_effects=[2], random_state=0)
-    told.fit(X, y)
-    assert first.coef_[2] == pytest.approx(told.experts_[0].coef_[2], abs=0.1)
 
 
 # Mergers ---------------------------------------------------------------------------------------
@@ -595,7 +578,6 @@ def test_it_is_cross_validated_like_any_regressor():
         ({"top_k": 1}, {}, "needs top_k=None"),
         ({}, {"upper": Y2 + 1}, "needs targets that are observed"),
         ({}, {"subject": np.arange(len(Y2)) // 2}, "The gate tells rows of subject 0 apart"),
-        ({"shared_effects": ["size"]}, {}, "size"),
         ({}, {"exposure": np.ones(len(Y2))}, "exposure"),
     ],
 )

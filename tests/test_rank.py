@@ -70,28 +70,6 @@ def test_number_of_parameters_is_the_rank_of_what_is_estimated(name, coding):
     assert isinstance(moe._free_parameters(X), int)
 
 
-@pytest.mark.parametrize("redundant", [False, True])
-def test_shared_effects_lose_what_the_experts_own_effects_can_say(redundant):
-    X, kind, y = rows_of_kinds()
-    moe = MixtureOfExpertsRegressor(
-        n_experts=2,
-        shared_effects=[1, -1] if redundant else [1],
-        n_init=2,
-        random_state=0,
-        training="em",
-    )
-    # One-hot columns of which the last is shared: the other two and the intercept make it.
-    table = CODINGS["one-hot"](X, kind) if redundant else CODINGS["drop first"](X, kind)
-    moe.fit(table, y)
-    design = np.column_stack([table, np.ones(len(table))])
-    is_shared = np.isin(np.arange(design.shape[1]), [1, 4] if redundant else [1])
-    own, shared = design[:, ~is_shared], design[:, is_shared]
-    both = np.block([[own, 0 * own, shared], [0 * own, own, shared]])
-    rank = np.linalg.matrix_rank(both)
-    assert moe._free_parameters(table) == rank + 2 + 5
-    assert moe.summary(table, y).n_parameters == rank + 2 + 5
-
-
 @pytest.mark.parametrize("coding", CODINGS)
 def test_criteria_do_not_depend_on_the_coding(coding):
     X, kind, y = rows_of_kinds()

@@ -167,12 +167,6 @@ def test_experts_behind_a_transformer_of_sparse_rows():
     assert_allclose(one.predict(rows), other.predict(X), atol=0.02)
 
 
-def test_shared_effects_need_dense_rows():
-    X, y, _, _ = rows_with_few_entries()
-    with pytest.raises(ValueError, match="shared_effects needs linear experts.*dense columns"):
-        solved_mixture("line", shared_effects=[0]).fit(sparse.csr_array(X), y["line"])
-
-
 def test_memory_is_not_that_of_dense_rows():
     rng = np.random.default_rng(0)
     n, n_columns = 20_000, 400

@@ -537,7 +537,6 @@ def test_what_only_em_takes_is_trained_by_em(settings, fit_params):
         ({"cv": False}, {}),
         ({"top_k": 1}, {}),
         ({"gate": SoftmaxGate(load_balance=0.1)}, {}),
-        ({"shared_effects": [0]}, {}),
         ({"warm_start": True}, {}),
         ({"training": "both"}, {}),
         ({"training": 0}, {}),

@@ -162,46 +162,6 @@ def test_repeated_rows_have_the_coefficients_of_weights():
         assert_allclose(coef, expected, rtol=1e-9, atol=1e-10)  # of singular products
 
 
-@pytest.mark.parametrize("n_outputs", [1, 2])
-@pytest.mark.parametrize("name", ["tiny", "one"])
-@pytest.mark.parametrize("shared", [[0, 3, 4], [30], [2, 30], range(31)])
-def test_rows_have_the_shared_coefficients_of_their_sums(shared, name, n_outputs):
-    design, targets, weights = draw(9, 30, 3, n_outputs)
-    mask = np.isin(np.arange(31), shared)
-    owner = np.where(mask, 0, np.arange(3)[:, None])
-    precision = np.random.default_rng(1).uniform(0.5, 2.0, size=(3, n_outputs))
-    rows = LeastSquaresRows(design, targets, weights)
-    coef, expected = (
-        each.solve_shared(PENALTIES[name], owner, precision) for each in (rows, rows.summed())
-    )
-    # Rounding over the penalty, 1e-6.
-    assert_allclose(coef, expected, rtol=1e-6, atol=1e-7)
-    assert_allclose(coef[:, mask], np.broadcast_to(coef[:1, mask], coef[:, mask].shape))
-
-
-@pytest.mark.parametrize("name", ["tiny", "one"])
-def test_rows_have_the_coefficients_that_some_experts_share(name):
-    design, targets, weights = draw(9, 30, 4)
-    owner = np.tile(np.arange(4)[:, None], (1, 31))
-    owner[:, [2, 30]], owner[[1, 3], 5], owner[2:, 7] = [[0], [0], [2], [2]], 1, 2
-    precision = np.random.default_rng(1).uniform(0.5, 2.0, size=(4, 1))
-    rows = LeastSquaresRows(design, targets, weights)
-    coef, expected = (
-        each.solve_shared(PENALTIES[name], owner, precision) for each in (rows, rows.summed())
-    )
-    assert_allclose(coef, expected, rtol=1e-6, atol=1e-7)
-    assert_allclose(coef, np.take_along_axis(coef, owner[:, :, None], axis=0))
-
-
-def test_rows_with_shared_coefficients_and_no_penalty_are_interpolated():
-    design, targets, weights = draw(9, 30, 2)
-    shared = np.isin(np.arange(31), [1, 5])
-    owner = np.where(shared, 0, np.arange(2)[:, None])
-    coef = LeastSquaresRows(design, targets, weights).solve_shared(np.zeros(30), owner, 1.0)
-    assert_allclose(design @ coef, np.stack([targets, targets]), atol=1e-9)
-    assert_array_equal(coef[0, shared], coef[1, shared])
-
-
 def test_blocks_of_rows_add_up_until_they_are_sums():
     design, targets, weights = draw(60, 30, 2)
     blocks = [slice(0, 12), slice(12, 24), slice(24, 40), slice(40, 60)]

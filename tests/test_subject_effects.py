@@ -204,13 +204,9 @@ def test_without_an_effect_the_variance_between_is_next_to_none():
     assert_allclose(moe.predict(X), plain.predict(X), atol=0.02)
 
 
-def test_effects_are_shared_and_the_mixture_is_kept_whole():
+def test_the_mixture_is_kept_whole():
     X, y, subject = rows_of_subjects(60)
-    X = np.column_stack([X, np.random.RandomState(5).normal(size=len(y))])
-    moe = mixture(shared_effects=[1], n_init=3).fit(X, y + X[:, 1], subject=subject)
-    slopes = [expert.coef_[1] for expert in moe.experts_]
-    assert slopes[0] == slopes[1]
-    assert_allclose(slopes[0], 1.0, atol=0.1)
+    moe = mixture(n_init=3).fit(X, y, subject=subject)
     twin = pickle.loads(pickle.dumps(moe))
     assert_array_equal(twin.predict(X), moe.predict(X))
     assert not hasattr(moe, "partial_fit")

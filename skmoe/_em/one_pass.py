@@ -77,7 +77,7 @@ class OnePassProblem(Problem):
         """Whether these parts can be trained here; see ``Problem``."""
         if not any(sweep.covers(experts, likelihood) for sweep in SWEEPS):
             return False
-        if experts.shared is not None or top_k is not None or data.subjects is not None:
+        if top_k is not None or data.subjects is not None:
             return False
         if data.Z is not experts.source or data.bounds is not None or data.exposure is not None:
             return False

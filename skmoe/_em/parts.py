@@ -1,8 +1,7 @@
 """The parts of a mixture, adapted to the rows, and the model that they become."""
 
 import copy
-from dataclasses import dataclass, field, replace
-from numbers import Integral
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -30,7 +29,7 @@ from .._tables.encoding import (
     selector,
     take_columns,
 )
-from .._tables.mixed import column_numbers, describe_columns, is_plain, is_table
+from .._tables.mixed import describe_columns, is_plain, is_table
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import ConstantGate
 from .gate_parts import GateParts
@@ -54,10 +53,6 @@ class Parts:
     gate: GateParts  # the gate
     likelihood: object  # BaseLikelihood: unstarted
     classes: np.ndarray | None = None  # (n_classes,): labels of classes
-    # List of int or str, or dict: columns that have one coefficient for all experts, or lists of
-    # experts of each column.
-    shared_effects: list | dict = field(default_factory=list)
-    keeps_order: bool = False  # whether the order of clones means something
     feature_names: np.ndarray | None = None  # (n_features,): names of the columns of X
     # Whether the default experts of a table see other columns than its default gate.
     has_own_columns: bool = False
@@ -90,12 +85,6 @@ class Parts:
                 f"{self.likelihood} needs linear experts: the default ones, one LinearRegression "
                 "or Ridge, with dense columns and cv='auto' or False."
             )
-        if experts is None and self.shared_effects:
-            raise ValueError(
-                "shared_effects needs linear experts: the default ones, one LinearRegression or "
-                "Ridge, or the generalised linear model of the likelihood, with dense columns and "
-                "cv='auto' or False."
-            )
         return self.make_estimators(data, folds, settings, seed) if experts is None else experts
 
     def _make_solved(self, data, folds, seed):
@@ -107,8 +96,7 @@ class Parts:
         if penalty is None:
             return None
         source, design = self.linear_design(data, seed)
-        has_dense_parts = self.shared_effects or self.likelihood.takes_subjects
-        if design is None or (sparse.issparse(design) and has_dense_parts):
+        if design is None or (sparse.issparse(design) and self.likelihood.takes_subjects):
             return None
         experts = self.solver.experts(
             design,
@@ -121,8 +109,6 @@ class Parts:
             units=data.units,
         )
         experts.source = source
-        if self.shared_effects:
-            experts.share(self.shared_columns(source), self._sharing(source))
         return self.beside_zero(experts)
 
     @property
@@ -193,41 +179,6 @@ class Parts:
             return replace(self, gate=gate)
         templates = [make_pipeline(encoder, template) for template in self.templates]
         return replace(self, templates=templates, gate=gate, transformer=before)
-
-    def shared_columns(self, design):
-        """Numbers of the columns of the design in which experts have coefficients in common."""
-        return [number for each in self._shared_columns(design) for number in each]
-
-    def _shared_columns(self, design):
-        """The same in a list for each of ``shared_effects``, which may be a factor."""
-        if not self.likelihood.independent_outputs:
-            raise ValueError("shared_effects needs outputs that err alone: covariance='diag'.")
-        names = self.feature_names
-        if is_table(design):
-            names = design.columns
-        elif self.transformer is not None:
-            names = self.transformer.get_feature_names_out()
-        return column_numbers(self.shared_effects, design.shape[1], names, self.feature_names)
-
-    def _sharing(self, design):
-        """For each shared column, lists of the numbers of the experts with one coefficient."""
-        if not isinstance(self.shared_effects, dict):
-            return None
-        n_experts, found = len(self.names), []
-        columns = self._shared_columns(design)
-        for numbers_of_column, (column, lists) in zip(
-            columns, self.shared_effects.items(), strict=True
-        ):
-            are_lists = isinstance(lists, list) and all(isinstance(each, list) for each in lists)
-            numbers = [k for each in lists for k in each] if are_lists else []
-            known = all(isinstance(k, Integral) and 0 <= k < n_experts for k in numbers)
-            if not (numbers and known and len(set(numbers)) == len(numbers) and all(lists)):
-                raise ValueError(
-                    f"shared_effects[{column!r}] must be a list of lists of experts, each a number "
-                    f"below {n_experts} and in one list at most, such as [[0, 1]]; got {lists!r}."
-                )
-            found += [lists] * len(numbers_of_column)
-        return found
 
     def make_estimators(
         self, data, folds, settings, seed, *, report_weights=True, kind=EstimatorExperts,
@@ -313,7 +264,7 @@ class Parts:
         problem.fit_to_routing()
         likelihood = copy.copy(problem.likelihood)
         load = problem.load_under(gate)
-        order = self._order(gate, likelihood, load)
+        order = self._order(gate, load)
         if order is None:
             order = np.arange(len(self.names))
         else:
@@ -350,10 +301,9 @@ class Parts:
         last_name = self.templates[0].steps[-1][0]
         return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
 
-    def _order(self, gate, likelihood, load):
+    def _order(self, gate, load):
         """Clones by falling load; None where the order means something or cannot be changed."""
-        fixed = self.is_list or self.keeps_order
-        if fixed or not gate.can_reorder:
+        if self.is_list or not gate.can_reorder:
             return None
         trained = np.argsort(-load[: self.n_solved], kind="stable")
         return np.append(trained, np.arange(self.n_solved, len(load)))

@@ -97,9 +97,7 @@ class NumberTrainer:
             return Score(-np.inf, log_density, weight)
         if not self.by_bic:
             return Score(total, log_density, weight)
-        n_parameters = model.n_parameters(
-            data.X, weight, problem.experts.n_functions, problem.experts.owner
-        )
+        n_parameters = model.n_parameters(data.X, weight, problem.experts.n_functions)
         penalty = 0.5 * n_parameters * np.log(max(data.unit_weight.sum(), 1.0))
         return Score(total - penalty, None, weight)
 

@@ -16,7 +16,6 @@ from . import make_problem
 from .general import GeneralProblem
 from .loop import run_em
 from .moves import moved
-from .placing import placed
 from .progress import Progress, compared, count
 from .race import TIE, best_start
 from .scale_model import learn_scale_model
@@ -203,7 +202,7 @@ class Trainer:
             problem.start(np.ones((len(data.weight), 1)))
             return [], []
         if 1 in (self.settings.n_init, self.parts.n_solved):  # each iteration counts for max_iter
-            problem.start(placed(problem, self._draw(data)[0]))
+            problem.start(self._draw(data)[0])
             return [], []
         few = enough_rows(n_experts, data)
         whole = callable(self.settings.init) or len(data.y) < 2 * few
@@ -216,7 +215,7 @@ class Trainer:
         if small is not chosen:
             chosen.adopt(small)
         if not is_quick:
-            problem.start(placed(problem, chosen.resp))
+            problem.start(chosen.resp)
         return ends, paths
 
     def _start_on_sample(self, small):
@@ -236,7 +235,7 @@ class Trainer:
 
     def _race(self, problem, data):
         """Leave a problem on these rows at the best that starts lead to; ends and paths."""
-        starts, settings = [placed(problem, each) for each in self._draw(data)], self.settings
+        starts, settings = self._draw(data), self.settings
         state, ends, paths = best_start(problem, starts, settings.n_jobs, settings.verbose)
         problem.restore(state)
         before, resp = problem.objective, problem.resp
@@ -282,12 +281,10 @@ class Trainer:
         """Starts to go on with."""
         n_drawn = self.parts.n_solved
         if n_drawn == 2:
-            starts = self._draw(data, seed=random_state.randint(np.iinfo(np.int32).max))
-        else:
-            resp = problem.resp[:, :n_drawn]
-            starts = moved(data, resp, problem.log_norm, self.settings.n_init, random_state)
-            starts = [self._beside(each, data.y) for each in starts]
-        return [placed(problem, each) for each in starts]
+            return self._draw(data, seed=random_state.randint(np.iinfo(np.int32).max))
+        resp = problem.resp[:, :n_drawn]
+        starts = moved(data, resp, problem.log_norm, self.settings.n_init, random_state)
+        return [self._beside(each, data.y) for each in starts]
 
     def _draw(self, data, seed=None):
         settings, n_drawn = self.settings, self.parts.n_solved

@@ -35,13 +35,8 @@ class Experts(ABC):
         Fits of single experts so far.
     n_functions : int or None
         Linear functions of the columns in each expert; None where parameters cannot be counted.
-    shared_columns : list of int
-        Numbers of the columns in which experts have coefficients in common.
-    owner : ndarray of int of shape (n_experts, n_columns + 1) or None
-        Number of the expert whose coefficient each expert has, the intercept's last; None is its
-        own.
     precision : float or ndarray
-        What a square of each expert counts, for coefficients that they share.
+        Of the likelihood of each expert, for families with a scale.
     subjects : Subjects or None
         Subjects of the rows.
     relative_factor : ndarray of shape (n_experts, n_effects, n_effects) or None
@@ -56,8 +51,6 @@ class Experts(ABC):
     minimum_rows = 10
     n_fits = 0
     n_functions = None
-    shared_columns = ()
-    owner = None
     precision = 1.0
     subjects = relative_factor = None
 
@@ -155,12 +148,10 @@ class LinearExperts(Experts):
     ----------
     source : array-like or DataFrame
         What X was before it was checked.
-    shared : ndarray of bool of shape (n_features + 1,) or None
-        Columns in which experts have coefficients in common.
     """
 
     is_solved = True
-    shared = coef = _predictions = None
+    coef = _predictions = None
 
     def __init__(
         self, X, y, weight, n_experts, *, penalty=0.0, prior=False, exposure=None, units=None
@@ -196,21 +187,6 @@ class LinearExperts(Experts):
         twin = copy.copy(self)
         twin.y = twin.rows = twin.weight = twin.predictions = twin.source = None
         return twin
-
-    def share(self, columns, among=None):
-        """Give experts one coefficient for each of these columns; the experts.
-
-        ``among`` has for each column lists of the experts that have one coefficient; None is all of
-        them.
-        """
-        n_columns, everyone = len(self.scale) + 1, [list(range(self.n_experts))]
-        self.shared = np.zeros(n_columns, dtype=bool)
-        self.shared[columns] = True
-        self.owner = np.tile(np.arange(self.n_experts)[:, None], (1, n_columns))
-        for i, column in enumerate(columns):
-            for experts in everyone if among is None else among[i]:
-                self.owner[experts, column] = min(experts)
-        return self
 
     @staticmethod
     def functions_of(columns, coef):
@@ -265,11 +241,6 @@ class LinearExperts(Experts):
     @abstractmethod
     def finish(self, templates):
         """Fitted estimators, made of the unfitted templates, with these coefficients."""
-
-    @property
-    def shared_columns(self):
-        """Numbers of the columns in which experts have coefficients in common."""
-        return [] if self.shared is None else np.flatnonzero(self.shared).tolist()
 
     def raw(self, coef):
         """Coefficients (p, m) and intercepts (m,) in the units of X, from (p + 1, m)."""

@@ -6,7 +6,7 @@ from sklearn.utils.validation import validate_data
 
 from .._numerics import multinomial
 from .._numerics.grams import weighted_grams
-from .._numerics.statistics import solve_shared, solve_symmetric
+from .._numerics.statistics import solve_symmetric
 from .base import LinearExperts
 from .rates import RateRegressor
 
@@ -68,8 +68,8 @@ class GeneralizedLinearExperts(LinearExperts):
         hessian = weighted_grams(self.design, weights * curvature)
         diagonal = np.arange(hessian.shape[1])
         hessian[:, diagonal, diagonal] += penalty
-        step = self._solve(hessian, gradient)
-        promised = self._together(np.einsum("kj,kj->k", gradient, step))
+        step = solve_symmetric(hessian, gradient[..., None])[..., 0]
+        promised = np.einsum("kj,kj->k", gradient, step)
         before = self._objective(value, coef, weights, penalty)
         length = np.where(promised > 0, 1.0, 0.0)
         for n_halvings in range(MOST_HALVINGS + 1):
@@ -83,23 +83,9 @@ class GeneralizedLinearExperts(LinearExperts):
             length = np.where(short, shorter, length)
         return new, unit, float(promised[length > 0].sum())
 
-    def _together(self, values):
-        """What experts with shared coefficients gain, they gain as one."""
-        if self.shared is None:
-            return values
-        return np.full(len(values), (self.precision * values).sum())
-
-    def _solve(self, hessian, gradient):
-        if self.shared is not None:
-            precision = np.broadcast_to(self.precision, len(gradient))
-            return solve_shared(
-                precision[:, None, None] * hessian, precision[:, None] * gradient, self.owner
-            )
-        return solve_symmetric(hessian, gradient[..., None])[..., 0]
-
     def _objective(self, value, coef, weights, penalty):
         likelihood = np.einsum("nk,nk->k", weights, value)
-        return self._together(likelihood - 0.5 * (penalty * coef**2).sum(axis=1))
+        return likelihood - 0.5 * (penalty * coef**2).sum(axis=1)
 
     @property
     def functions(self):

@@ -70,15 +70,9 @@ class LeastSquaresExperts(LinearExperts):
         """Least squares from the sums over the rows."""
         self.n_fits += self.n_experts
         self.statistics = statistics
-        if self.shared is None:
-            coef = statistics.solve(self.alpha)
-        else:
-            coef = statistics.solve_shared(self.alpha, self.owner, self.precision)
-        self.set_coef(coef)
+        self.set_coef(statistics.solve(self.alpha))
 
     def streaming(self, resp, order, fitted):
-        if self.shared is not None:
-            return None
         twin = self.without_rows()
         twin.coef, twin.statistics = self.coef[order], self.statistics[order]
         return twin

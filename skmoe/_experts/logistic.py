@@ -87,14 +87,6 @@ class LogisticExperts(LinearExperts):
         labels, begun = self.labels, self.coef.any()
         settings = {"max_iter": self.n_newton if begun else self.n_first_newton, "tol": 1e-10}
         self.n_fits += self.n_experts
-        if self.shared is not None:
-            targets = labels * (resp * self.weight[:, None]).T[:, :, None]
-            self.set_coef(
-                multinomial.fit_shared(
-                    self.design, targets, self.coef, self.column_penalty, self.owner, **settings
-                )
-            )
-            return
         coef = np.empty_like(self.coef)
         for k in range(self.n_experts):
             coef[k], _, _ = multinomial.fit(
@@ -107,8 +99,6 @@ class LogisticExperts(LinearExperts):
         self.set_coef(coef)
 
     def streaming(self, resp, order, fitted):
-        if self.shared is not None:
-            return None
         bounds = [
             multinomial.curvature(self.design, mass, proba)
             for mass, proba in zip(

@@ -43,9 +43,6 @@ class OrderedLogisticExperts(LinearExperts):
         self._begun = False
         self.set_coef(np.tile(np.append(np.zeros(X.shape[1]), start), (n_experts, 1)))
 
-    def share(self, columns, among=None):
-        raise ValueError("shared_effects is not for likelihood='ordinal'.")
-
     @property
     def n_columns(self):
         """Number of slopes."""

@@ -327,8 +327,6 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         Standard deviation of what is not known of y, such as its rounding.
     shared_scale : bool
         Whether all experts have one error variance.
-    shared_columns : list of int
-        Numbers of the columns in which experts do not differ.
     units : Units, default=None
         Of columns and target, where they are not those of these rows.
     block : ndarray of int of shape (n_features,), default=None
@@ -344,11 +342,9 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         Of the last fit.
     """
 
-    def __init__(
-        self, X, y, weight, *, floor, shared_scale, shared_columns=(), units=None, block=None
-    ):  # fmt: skip
+    def __init__(self, X, y, weight, *, floor, shared_scale, units=None, block=None):
         super().__init__(X, y, weight, 1, units=units)
-        self.stand_on(X, weight, shared_columns, units, block)
+        self.stand_on(X, weight, units, block)
         self._targets = super().targets
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
         self.nu = SHARED_NU if shared_scale else NU

@@ -2,7 +2,6 @@
 
 import copy
 from abc import ABC, abstractmethod
-from dataclasses import replace
 
 import numpy as np
 
@@ -46,12 +45,9 @@ class Pooled(ABC):
     averages_variances = False  # whether predictions of one expert are over its and 1
     can_be_tied, ties, slope_variances = True, None, (1.0,)
 
-    def stand_on(self, X, weight, shared_columns=(), units=None, block=None):
+    def stand_on(self, X, weight, units=None, block=None):
         """Take the rows, in columns that the prior sees alike, but for levels of strings."""
         self.columns = StandardColumns.of(X, weight, units, block)
-        if len(shared_columns):
-            self.share(shared_columns)
-            self.columns = replace(self.columns, basis=None)
         self.mean, self.scale = self.columns.mean, self.columns.scale  # that ``raw`` takes
         self.levels = self.columns.levels  # of which a row has one at most
         self._take_design(X)
@@ -67,9 +63,7 @@ class Pooled(ABC):
     def own(self):
         """Columns of the design in which regimes differ, (q,)."""
         n_regimes = self.n_experts if self.ties is None else self.ties.n_regimes
-        if n_regimes == 1 or self.shared is None:
-            return np.full(self.columns.n_columns, n_regimes > 1)
-        return ~self.shared
+        return np.full(self.columns.n_columns, n_regimes > 1)
 
     @property
     def _learned(self):

@@ -21,8 +21,6 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
     ----------
     X, y, weight, exposure, family
         As ``GeneralizedLinearExperts`` takes them.
-    shared_columns : list of int, default=()
-        Columns with one coefficient for all experts.
     units : Units, default=None
         Of the columns, where they are not those of these rows.
     block : ndarray of int of shape (n_features,), default=None
@@ -36,11 +34,9 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
 
     scales, _mass, _values = 1.0, None, None
 
-    def __init__(
-        self, X, y, weight, *, family, shared_columns=(), exposure=None, units=None, block=None
-    ):  # fmt: skip
+    def __init__(self, X, y, weight, *, family, exposure=None, units=None, block=None):
         super().__init__(X, y, weight, 1, family=family, exposure=exposure, units=units)
-        self.stand_on(X, weight, shared_columns, units, block)
+        self.stand_on(X, weight, units, block)
         total = weight.sum() if exposure is None else weight @ exposure
         mean = weight @ y / total if units is None else units.y_mean[0]
         self.unit = family.unit_of(mean)

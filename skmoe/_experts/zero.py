@@ -33,8 +33,6 @@ class BesideZero(Experts):
 
     is_solved = True
     n_fits = property(lambda self: self.others.n_fits)
-    shared_columns = property(lambda self: self.others.shared_columns)
-    owner = property(lambda self: self.others.owner)
     penalty = property(lambda self: self.others.penalty)
     minimum_rows = property(lambda self: self.others.minimum_rows)
     n_functions = property(lambda self: self.others.n_functions)

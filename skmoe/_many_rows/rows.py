@@ -272,7 +272,6 @@ def _wanted_by_all(mixture, others):
         POOLED_GATES: gate is None or as_gate(gate).can_be_pooled,
         "init='auto' or the name of a start": not callable(mixture.init),
         "training='auto', 'em' or 'pooled'": mixture.training in ("auto", "em", "pooled"),
-        "shared_effects=None": not mixture._shared_effects(),
         "expert_columns=None, and a gate without columns": (
             mixture.expert_columns is None and linear_columns_of(gate) is None
         ),

@@ -25,7 +25,6 @@ from .._kernels import _systems
 from .._kernels._estep import e_step
 from .._parallel import kernel_threads
 from .grams import weighted_grams
-from .statistics import shared_places
 
 NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than a few L-BFGS steps
 LONGEST_STEP = 30.0  # change of a logit: where the curvature vanishes, Newton would go to infinity
@@ -85,46 +84,6 @@ def fit(design, targets, coef, penalty, *, max_iter, tol):
             return coef, n_iter, True
         coef, log_proba, value = new
     return coef, max_iter, False
-
-
-def fit_shared(design, targets, coef, penalty, owner, *, max_iter, tol):
-    """Raise the sum of several objectives whose coefficients are in part the same.
-
-    As ``fit`` for each problem, of ``targets`` (n_problems, n_samples, K) and ``coef`` (n_problems,
-    p, K). ``owner`` (n_problems, p) is the number of the problem whose coefficients each problem
-    has.
-    """
-    places, n_classes, mass = shared_places(owner), coef.shape[2], targets.sum(axis=2)
-    size = places.max() + 1
-    penalties = np.bincount(places.ravel(), np.tile(penalty, len(coef)))
-
-    def evaluate(coef):
-        log_proba = [log_softmax(design @ of_problem) for of_problem in coef]
-        of_rows = sum(np.vdot(t, log_p) for t, log_p in zip(targets, log_proba, strict=True))
-        return log_proba, of_rows - 0.5 * (penalty @ (coef**2).sum(axis=(0, 2)))
-
-    log_proba, value = evaluate(coef)
-    for _ in range(max_iter):
-        gradient, hessian = np.zeros((size, n_classes)), np.zeros((n_classes, size) * 2)
-        for k, place in enumerate(places):
-            slope, bend = _derivatives(design, targets[k], mass[k], log_proba[k], coef[k], penalty)
-            gradient[place] += slope
-            hessian[np.ix_(np.arange(n_classes), place, np.arange(n_classes), place)] += bend
-        step, decrement = newton_direction(factor_hessian(hessian, penalties), gradient)
-        if not decrement > tol * mass.sum():
-            break
-        step = step[places]
-        length = min(1.0, LONGEST_STEP / max(np.abs(design @ step).max(), 1e-300))
-        while length > 1e-8:
-            new = coef + length * step
-            new_log_proba, new_value = evaluate(new)
-            if new_value >= value + 1e-4 * length * decrement:
-                coef, log_proba, value = new, new_log_proba, new_value
-                break
-            length /= 2
-        else:
-            break
-    return coef
 
 
 def curvature(design, mass, proba):
@@ -244,16 +203,10 @@ def fit_elastic_net(X, targets, start, alpha, l1_ratio, *, max_iter, tol):
 
 def _newton_step(design, targets, mass, log_proba, coef, penalty):
     """Newton direction, (p, K), and the decrement gradient . step."""
-    gradient, hessian = _derivatives(design, targets, mass, log_proba, coef, penalty)
-    return newton_direction(factor_hessian(hessian, penalty), gradient)
-
-
-def _derivatives(design, targets, mass, log_proba, coef, penalty):
-    """Gradient (p, K), and the negative Hessian (K, p, K, p) of the log-likelihood."""
     proba = np.exp(log_proba)
-    expected = mass[:, None] * proba
-    gradient = design.T @ (targets - expected) - penalty[:, None] * coef
-    return gradient, hessian_of_pairs(pair_grams(design, proba, mass), coef.shape[1])
+    gradient = design.T @ (targets - mass[:, None] * proba) - penalty[:, None] * coef
+    hessian = hessian_of_pairs(pair_grams(design, proba, mass), coef.shape[1])
+    return newton_direction(factor_hessian(hessian, penalty), gradient)
 
 
 def pair_grams(design, proba, mass):

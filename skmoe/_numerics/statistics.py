@@ -56,23 +56,22 @@ def standardisation(X, sample_weight):
     return mean, np.where(constant, 1.0, scale)
 
 
-def independent_columns(X, sample_weight, shared=(), last=()):
+def independent_columns(X, sample_weight, last=()):
     """Columns that have coefficients of their own beside an intercept.
 
-    From the last to the first, shared ones after all others and ``last`` ones after these, a column
-    is left out that is constant or a linear combination of those kept: of one-hot columns the one
-    that is ``last``, or the first level, as ``OneHotEncoder(drop="first")`` does.
+    From the last to the first, ``last`` ones after all others, a column is left out that is
+    constant or a linear combination of those kept: of one-hot columns the one that is ``last``, or
+    the first level, as ``OneHotEncoder(drop="first")`` does.
 
-    ``shared`` columns have one coefficient for all experts; of what they and others say, the
-    others' coefficients remain. Returns bool (n_features,), of which as many are true as the rank
-    of the centred columns. One weight is positive.
+    Returns bool (n_features,), of which as many are true as the rank of the centred columns. One
+    weight is positive.
     """
     used = sample_weight > 0
     X, weight = X[used], sample_weight[used]
     mean, scale = standardisation(X, weight)
     scale[np.ptp(X, axis=0) == 0] = np.inf  # else the rounding of a large mean is left
     numbers = np.arange(X.shape[1])
-    order = np.lexsort((-numbers, np.isin(numbers, shared), np.isin(numbers, last)))
+    order = np.lexsort((-numbers, np.isin(numbers, last)))
     root = np.sqrt(weight / weight.sum())[:, None]
     triangle = np.empty((0, X.shape[1]))
     for rows in _blocks(slice(0, len(X))):
@@ -192,21 +191,6 @@ class LeastSquaresStatistics:
             coef[k] = _least_norm(self.gram[k], self.cross[k], penalty)
         return coef
 
-    def solve_shared(self, penalty, owner, precision):
-        """Coefficients of all problems at once, of which some are shared.
-
-        As ``solve``; ``owner`` (n_experts, n_columns) has the number of the expert whose
-        coefficient each has, and ``precision``, which broadcasts to (n_experts, n_outputs), what a
-        square counts.
-        """
-        grams = self.gram + np.diag(np.append(penalty, 0.0))
-        n_experts, _, n_outputs = self.cross.shape
-        each = [
-            solve_shared(p[:, None, None] * grams, p[:, None] * self.cross[..., m], owner)
-            for m, p in enumerate(_of_each(precision, n_experts, n_outputs).T)
-        ]
-        return np.stack(each, axis=2)
-
 
 @dataclass
 class LeastSquaresRows:
@@ -267,34 +251,6 @@ class LeastSquaresRows:
                 numbers = numbers + step
         return coef
 
-    def solve_shared(self, penalty, owner, precision):
-        """Coefficients of all problems at once; see ``LeastSquaresStatistics``."""
-        slopes, metric, ridge = self.design[:, :-1], _metric(penalty), float(penalty.any())
-        patterns, of_column = np.unique(owner[:, :-1], axis=1, return_inverse=True)
-        of_column = of_column.ravel()
-        alike = patterns.T[:, :, None] == patterns.T[:, None]  # (n_patterns, n_experts, n_experts)
-        inner = [
-            row_products(slopes[:, of_column == i], penalty[of_column == i])
-            for i in range(len(alike))
-        ]
-        intercepts = (owner[:, -1:] == np.unique(owner[:, -1])).astype(float)
-        n_experts, n_outputs = self.weights.shape[1], self.targets.shape[1]
-        coef = np.empty((n_experts, len(metric) + 1, n_outputs))
-        for m, precise in enumerate(_of_each(precision, n_experts, n_outputs).T):
-            root = np.sqrt(self.weights * precise).T  # (n_experts, n_rows)
-            mixing = alike / (alike @ precise)[:, :, None] if ridge else alike.astype(float)
-            products = sum(np.kron(mix, of) for mix, of in zip(mixing, inner, strict=True))
-            numbers, free = solve_dual(
-                products * np.outer(root, root),
-                np.repeat(intercepts, len(slopes), axis=0) * root.reshape(-1, 1),
-                (root * self.targets[:, m]).reshape(-1, 1),
-                ridge,
-            )
-            coef[:, -1, m] = intercepts @ free[:, 0]
-            sums = (root * numbers.reshape(root.shape)) @ slopes / metric
-            coef[:, :-1, m] = np.einsum("jkl,lj->kj", mixing[of_column], sums)
-        return coef
-
 
 def row_products(slopes, penalty):
     """Products of rows in the metric of a penalty, ``slopes @ diag(1 / penalty) @ slopes.T``."""
@@ -307,55 +263,23 @@ def _metric(penalty):
     return np.maximum(penalty, 1e-30 * penalty.max(initial=0.0)) if penalty.any() else penalty + 1.0
 
 
-def solve_dual(products, intercepts, right, ridge):
-    """Ridge regression with free intercepts, for a number of each row.
+def solve_dual(products, ones, right, ridge):
+    """Ridge regression with a free intercept, for a number of each row.
 
-    ``products`` (n_rows, n_rows) are those of the rows. ``intercepts`` (n_rows, n_intercepts) are
-    columns of free coefficients, none of which has a row in common with another. Returns numbers
-    (n_rows, n_outputs) of which the products with the rows are the slopes, and the free
-    coefficients (n_intercepts, n_outputs).
+    ``products`` (n_rows, n_rows) are those of the rows, ``ones`` (n_rows, 1) what the intercept is
+    multiplied by, not all zero. Returns numbers (n_rows, n_outputs) of which the products with the
+    rows are the slopes, and the intercepts (1, n_outputs).
     """
-    length = np.sqrt((intercepts**2).sum(axis=0))
-    length = np.where(length > 0, length, 1.0)
-    unit = intercepts / length
+    length = np.linalg.norm(ones)
+    unit = ones / length
     along = unit.T @ products
-    # What is along the intercepts leaves the system; any curvature there keeps it definite.
+    # What is along the intercept leaves the system; any curvature there keeps it definite.
     mean = np.trace(products) / len(products)
     inner = products - unit @ along - along.T @ unit.T + unit @ (along @ unit + mean) @ unit.T
     inner[np.diag_indices(len(inner))] += ridge
     numbers = solve_symmetric(inner[None], (right - unit @ (unit.T @ right))[None])[0]
     numbers -= unit @ (unit.T @ numbers)
-    return numbers, (unit.T @ right - along @ numbers) / length[:, None]
-
-
-def _of_each(precision, n_experts, n_outputs):
-    """Precisions as (n_experts, n_outputs)."""
-    precision = np.asarray(precision, dtype=np.float64)
-    precision = precision[:, None] if precision.ndim == 1 else precision
-    return np.broadcast_to(precision, (n_experts, n_outputs))
-
-
-def solve_shared(grams, rights, owner):
-    """Solutions of K symmetric systems that have some of their coefficients in common.
-
-    ``grams`` (n_experts, n_columns, n_columns) are positive semi-definite, ``rights`` (n_experts,
-    n_columns). ``owner`` has the number of the expert whose coefficient each expert has: the
-    equations of those with one coefficient are summed.
-    """
-    places = shared_places(owner)
-    size = places.max() + 1
-    matrix, right = np.zeros((size, size)), np.zeros(size)
-    for place, gram, side in zip(places, grams, rights, strict=True):
-        matrix[np.ix_(place, place)] += gram
-        right[place] += side
-    return solve_symmetric(matrix[None], right[None, :, None])[0, :, 0][places]
-
-
-def shared_places(owner):
-    """Number of each coefficient (n_experts, n_columns) among those that differ."""
-    n_columns = owner.shape[1]
-    _, places = np.unique(owner * n_columns + np.arange(n_columns), return_inverse=True)
-    return places.reshape(owner.shape)
+    return numbers, (unit.T @ right - along @ numbers) / length
 
 
 def solve_symmetric(matrices, rights):

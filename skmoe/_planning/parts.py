@@ -41,8 +41,6 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
         gate=adapted_gate,
         likelihood=mixture._likelihood().of_columns(rows.X.shape[1], names_of_columns),
         classes=mixture._classes,
-        shared_effects=mixture._shared_effects(),
-        keeps_order=isinstance(mixture.shared_effects, dict),
         feature_names=names_of_columns,
         has_own_columns=columns is not None or (shrinks and bool(encoding) and left_out != kinds()),
     )

@@ -40,7 +40,6 @@ class Request:
     has_default_likelihood: bool
     cv: object
     top_k: int | None  # None where every expert answers
-    shared_effects: object
     expert_columns: object
     warm_start: bool
     groups: object
@@ -83,7 +82,6 @@ class Request:
             and mixture.likelihood == "auto",
             cv=mixture.cv,
             top_k=top_k,
-            shared_effects=mixture._shared_effects(),
             expert_columns=mixture.expert_columns,
             warm_start=mixture.warm_start,
             groups=groups,
@@ -137,7 +135,7 @@ class Request:
     @property
     def needs_likelihood(self):
         """Whether linear experts have to be predicted in-sample, however few the rows are."""
-        return self.is_stream or bool(self.shared_effects) or self.likelihood.takes_subjects
+        return self.is_stream or self.likelihood.takes_subjects
 
     @property
     def balances_load(self):
@@ -159,10 +157,6 @@ def _implied_number(mixture, likelihood, gate):
     """Number of experts that another parameter asks for, or None."""
     if mixture._is_list:
         return None
-    if isinstance(mixture.shared_effects, dict):
-        lists = mixture.shared_effects.values()
-        numbers = [k for each in lists if isinstance(each, list) for one in each for k in one]
-        return 1 + max(numbers, default=0)
     if gate is not None and as_gate(gate).target_load is not None:
         return len(gate.target_load)
     return None

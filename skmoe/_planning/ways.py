@@ -39,7 +39,6 @@ _OUT_OF_FOLD = (
     ),
     Need("top_k=None", lambda r: r.top_k is None),
     Need("a gate without load_balance", lambda r: not r.balances_load),
-    Need("shared_effects=None", lambda r: not r.shared_effects),
     Need("warm_start=False", lambda r: not r.warm_start),
     Need("all rows at once, and no stream", lambda r: not r.is_stream),
     Need("rows in memory", lambda r: not r.many),
@@ -53,12 +52,6 @@ NEEDS = {
         ),
         Need(POOLED_GATES, lambda r: r.can_pool_gate),
         Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
-        Need(
-            "no shared_effects of classes or of some experts",
-            lambda r: (
-                not isinstance(r.shared_effects, dict) and not (r.classifies and r.shared_effects)
-            ),
-        ),
         Need("cv other than 'oob' and 'prefit'", lambda r: not is_word(r.cv, "oob", "prefit")),
         Need(
             "top_k=None, or a number of experts that is to be chosen",

@@ -96,11 +96,6 @@ def _evidence(search, data, design, block, has_tails):
     if block is not None:
         block = np.pad(block, (0, design.shape[1] - len(block)))
     trainer.experts, _ = pooled_parts(
-        trainer.parts,
-        trainer.source,
-        design,
-        data,
-        lambda each: each.start(data.y, data.weight, 1),
-        block,
+        trainer.parts, design, data, lambda each: each.start(data.y, data.weight, 1), block
     )
     return search.n_rows * type(search)(trainer).of_one_regime(has_tails).evidence

@@ -90,15 +90,13 @@ class PooledTrainer(Trainer):
         self.source, self.columns = source, design
         start = partial(rows.started, data=data, n_experts=1)
         self.experts, self.likelihood = pooled_parts(
-            parts, source, design, data, start,
+            parts, design, data, start,
             parts.levels(rows.encoder or parts.transformer, design),
         )  # fmt: skip
         self.experts.source = source
         weight = data.weight if data.subjects is None else data.subjects.row_weight
         Z = gate_columns(parts.gate.trained, data.Z)
-        self._see_the_same = (
-            data.Z is design and data.subjects is None and self.experts.shared is None
-        )
+        self._see_the_same = data.Z is design and data.subjects is None
         basis = self.experts.columns.basis
         if self._see_the_same and basis is not None and len(basis) > MOST_COLUMNS:
             turned = self.experts.design[:, :-1]
@@ -304,7 +302,7 @@ class PooledTrainer(Trainer):
     @property
     def _has_levels(self):
         has_levels = self.experts.columns.block is not None and self.data.units is None
-        return has_levels and self.data.subjects is None and self.experts.shared is None
+        return has_levels and self.data.subjects is None
 
     def _with_levels_as_numbers(self):
         """The rows with the effect in one line in place of many levels, and sparse if yet wide.

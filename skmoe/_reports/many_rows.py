@@ -116,7 +116,7 @@ def likelihood_of_rows(mixture, X, y, sample_weight, metadata):
         None if moments is None else _rows_of(moments, triangle)
         for moments, triangle in ((sums.experts, triangles.experts), (sums.gate, triangles.gate))
     ]
-    n_parameters = mixture._model.n_parameters_of(*rows, mixture._n_functions, mixture._owner)
+    n_parameters = mixture._model.n_parameters_of(*rows, mixture._n_functions)
     return sums.value, sums.experts.weight, n_parameters, sums.entropy
 
 

@@ -375,18 +375,17 @@ def check_table(X, *, sparse_ok, strings_ok):
         raise
 
 
-def column_numbers(columns, n_columns, names, raw_names=None):
+def column_numbers(columns, n_columns, names):
     """Numbers of columns that are given by number or by name.
 
-    Numbers count from 0, negative ones from the end. A name is one of ``names``, that behind the
-    ``step__`` of a ColumnTransformer, or one of ``raw_names``, those of the table that they were
-    made of: then it stands for all columns that were made of that one, ``name_level`` each.
+    Numbers count from 0, negative ones from the end. A name is one of ``names``, or that behind the
+    ``step__`` of a ColumnTransformer, which several columns may have.
 
     Returns a list for each of ``columns``. Raises a ValueError if there is no such column, or one
     is given twice. True and False are no numbers.
     """
     places = {i: [i % n_columns] for i in range(-n_columns, n_columns)}
-    for find in (lambda name: name, _without_step, lambda name: _raw_name(name, raw_names)):
+    for find in (lambda name: name, _without_step):
         found = {}
         for i, name in enumerate(() if names is None else names):
             found.setdefault(find(name), []).append(i)
@@ -410,15 +409,6 @@ def column_numbers(columns, n_columns, names, raw_names=None):
 def _without_step(name):
     """The name of a column before a ColumnTransformer put that of its step in front."""
     return name.split("__", 1)[-1] if isinstance(name, str) else name
-
-
-def _raw_name(name, raw_names):
-    """The longest of ``raw_names`` of which a column ``name_level`` was made; else the name."""
-    name = _without_step(name)
-    raw_names = [] if raw_names is None else [raw for raw in raw_names if isinstance(raw, str)]
-    if not isinstance(name, str) or name in raw_names:
-        return name
-    return max((raw for raw in raw_names if name.startswith(f"{raw}_")), key=len, default=name)
 
 
 def stack_rows(X, other):

@@ -46,8 +46,6 @@ def _obstacle(mixture):
         return f"training={mixture.training!r} looks at all rows at once; set training='em'"
     if mixture._likelihood().takes_subjects:
         return f"{mixture._likelihood()} is known to fit alone"
-    if mixture._shared_effects():
-        return "shared_effects are known to fit alone"
     if not _solves(mixture, templates[0]):
         for template in templates:
             if not learns_batches(template):

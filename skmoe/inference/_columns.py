@@ -64,18 +64,17 @@ class DesignColumns:
         ]
 
     @classmethod
-    def seen_by(cls, mixture, estimator, X, used, weight, shared=(), every=False):
+    def seen_by(cls, mixture, estimator, X, used, weight, every=False):
         """Columns that the last step of a fitted estimator of a mixture sees.
 
-        ``shared`` ones have one coefficient for all experts. Unless ``every`` column is kept, those
-        that depend on others are not.
+        Unless ``every`` column is kept, those that depend on others are not.
         """
         X = columns_seen(estimator, X)[used]
         names = columns_of(estimator, column_names(mixture)).names
         if every:
             return cls(X, weight, np.ones(X.shape[1], bool), names)
         last = [reference for _, reference in coding_of_levels(mixture, estimator).values()]
-        return cls(X, weight, independent_columns(X, weight, shared, last), names)
+        return cls(X, weight, independent_columns(X, weight, last), names)
 
 
 def _formula(coef, size, names):

@@ -61,10 +61,8 @@ class Estimates:
         self.kind = "" if is_classifier(mixture) else kind_of_target(rows.y, weight)
         self.mixture, weight = mixture, weight[used]
         gate = split_last(mixture.gate_)[1]
-        every, shared = self.keeps_all_columns, mixture._shared_columns
-        self.columns = DesignColumns.seen_by(
-            mixture, mixture.experts_[0], X, used, weight, shared, every
-        )
+        every = self.keeps_all_columns
+        self.columns = DesignColumns.seen_by(mixture, mixture.experts_[0], X, used, weight, every)
         self.owners = _owners(mixture)
         self.terms = [terms_of(own, rows) for own, _ in self.owners]
         y = y if rows.bounds is None else rows.bounds
@@ -107,12 +105,12 @@ class Estimates:
 
     def _parameter_owners(self):
         """Of each parameter of the experts, an expert's number, or "all", and what it is."""
-        kept, owner = np.flatnonzero(self.columns.kept).tolist(), self.mixture._owner
+        kept = np.flatnonzero(self.columns.kept).tolist()
         owners = []
         for k, terms in enumerate(self.terms):
             for predictor in range(self.n_predictors[k]):
                 for j in [*kept, -1]:  # the intercept last
-                    owners.append((k if owner is None else int(owner[k, j]), predictor, j))
+                    owners.append((k, predictor, j))
                 for name in terms.beside():
                     whose = "all" if name in terms.shared_logs else k
                     owners.append((whose, *terms.place_of(predictor, name)))

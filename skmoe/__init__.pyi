@@ -116,7 +116,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
     expert_columns: list[int | str] | None
     cv: Any
     top_k: int | None
-    model_averaging: Literal["auto"] | bool
     init: str | Callable[..., Any]
     n_init: int
     max_iter: int
@@ -142,7 +141,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         expert_columns: list[int | str] | None = None,
         cv: Any = "auto",
         top_k: int | None = None,
-        model_averaging: Literal["auto"] | bool = "auto",
         init: str | Callable[..., Any] = "auto",
         n_init: int = 10,
         max_iter: int = 500,
@@ -389,7 +387,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
     expert_columns: list[int | str] | None
     cv: Any
     top_k: int | None
-    model_averaging: Literal["auto"] | bool
     init: str | Callable[..., Any]
     n_init: int
     max_iter: int
@@ -416,7 +413,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         expert_columns: list[int | str] | None = None,
         cv: Any = "auto",
         top_k: int | None = None,
-        model_averaging: Literal["auto"] | bool = "auto",
         init: str | Callable[..., Any] = "auto",
         n_init: int = 10,
         max_iter: int = 500,

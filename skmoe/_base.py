@@ -108,13 +108,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         predicting too, so that ``set_params(top_k=...)`` works on a fitted mixture, whose scales
         or calibration stay; ``fit`` learns them for the ``top_k`` that it is given. With 1,
         densities pay for every row that the gate sends to the wrong expert.
-    model_averaging : "auto" or bool, default="auto"
-        Whether predictions and densities average over one expert and the number that the evidence
-        chose, by weights from the evidence; of one expert of classes, over its prior variance and
-        1. "auto" is where experts are pooled on rows of a weight below 130, True also where it is
-        more. Far from the rows of ``fit`` one expert has some weight in either case. Experts, gate,
-        reports and effects are those of the number that was chosen. It changes nothing where
-        ``n_experts`` is given; see :ref:`model_averaging`.
     n_init : int, default=10
         Number of starts. Each gets ten EM iterations with linear experts, the five best get
         fifty more, and the best of these goes on. Where fewer than three led to the best, as many
@@ -210,7 +203,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         "expert_columns": [list, None],
         "cv": ["cv_object", StrOptions({"auto", "oob", "prefit"}), "boolean"],
         "top_k": [Interval(Integral, 1, None, closed="left"), None],
-        "model_averaging": ["boolean", StrOptions({"auto"})],
         "init": [StrOptions({"auto", *STARTS}), callable],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],

@@ -135,7 +135,6 @@ class MixtureOfExpertsRegressor(
         expert_columns=None,
         cv="auto",
         top_k=None,
-        model_averaging="auto",
         init="auto",
         n_init=10,
         max_iter=500,
@@ -154,7 +153,6 @@ class MixtureOfExpertsRegressor(
         self.expert_columns = expert_columns
         self.cv = cv
         self.top_k = top_k
-        self.model_averaging = model_averaging
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter

@@ -9,8 +9,9 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._em.settings import FEW_ROWS, Settings
+from skmoe._em.settings import FEW_ROWS
 from skmoe._numerics.surroundings import Surroundings
+from skmoe._pooling import trainer as pooling
 from skmoe._pooling.averaging import LEAST, averaging
 from skmoe.distributions import _quadrature
 from skmoe.gates import ConstantGate
@@ -28,10 +29,17 @@ def lines(n, *, slopes=(1.0, -0.3), noise=0.6, seed=0):
     return X, y + noise * rng.normal(size=n)
 
 
+def alone(mixture, X, y, **given):
+    """A fit that predicts by the number of most evidence alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pooling, "averaging", lambda *_: None)
+        return clone(mixture).fit(X, y, **given)
+
+
 def fits(mixture, X, y, **given):
     """The average, the number of most evidence alone, and one expert."""
-    params = ({}, {"model_averaging": False}, {"n_experts": 1})
-    return [clone(mixture).set_params(**each).fit(X, y, **given) for each in params]
+    one = clone(mixture).set_params(n_experts=1).fit(X, y, **given)
+    return clone(mixture).fit(X, y, **given), alone(mixture, X, y, **given), one
 
 
 @pytest.fixture(name="unclear", scope="module")
@@ -57,8 +65,6 @@ def test_weights_are_those_of_the_tempered_evidence(unclear):
     [
         ({}, FEW_ROWS - 1, True),
         ({}, FEW_ROWS, False),
-        ({"model_averaging": True}, FEW_ROWS, True),
-        ({"model_averaging": False}, 60, False),
         ({"n_experts": 2}, 60, False),
         ({"training": "em"}, 60, False),
     ],
@@ -111,10 +117,10 @@ def test_clear_regimes_are_not_averaged():
     X, y = lines(60, slopes=(3.0, -3.0))
     moe = MixtureOfExpertsRegressor(**QUICK).fit(X, y)
     assert not hasattr(moe, "model_weights_")
-    alone = clone(moe).set_params(model_averaging=False).fit(X, y)
+    best = alone(moe, X, y)
     among = 0.5 * NEW
     assert moe._predictive.weights(among)[1].mean() < 0.005
-    np.testing.assert_array_equal(moe.predict_interval(X), alone.predict_interval(X))
+    np.testing.assert_array_equal(moe.predict_interval(X), best.predict_interval(X))
 
 
 def gap(n, p=1, seed=0):
@@ -129,13 +135,9 @@ def gap(n, p=1, seed=0):
 @pytest.mark.parametrize("p", [1, 4])
 def test_where_nothing_was_seen_one_expert_has_a_twentieth(p):
     X, y = gap(200, p)
-    moe = MixtureOfExpertsRegressor(**QUICK).fit(X, y)
+    moe, best, one = fits(MixtureOfExpertsRegressor(**QUICK), X, y)
     assert len(moe.experts_) == 2
     assert not hasattr(moe, "model_weights_")
-    alone, one = (
-        clone(moe).set_params(**params).fit(X, y)
-        for params in ({"model_averaging": False}, {"n_experts": 1})
-    )
     new = np.zeros((5, p))
     new[:, 0] = [-0.3, 0.0, 0.3, 10.0, 1e6]
     of_one = moe._predictive.weights(new)[1][:, 0]
@@ -146,14 +148,14 @@ def test_where_nothing_was_seen_one_expert_has_a_twentieth(p):
     likelihood = one.likelihood_
     scale = np.sqrt(4 * likelihood.scale_**2 + likelihood.variances(new)[:, 0, 0])
     density = stats.t.pdf(targets, likelihood.df_, mean, scale)
-    expected = (1 - of_one) * np.exp(alone.log_density(new, targets)) + of_one * density
+    expected = (1 - of_one) * np.exp(best.log_density(new, targets)) + of_one * density
     np.testing.assert_allclose(np.exp(moe.log_density(new, targets)), expected, rtol=1e-3)
     dist = moe.predict_dist(new)
     np.testing.assert_allclose(dist.pdf(targets), expected, rtol=1e-3)
     by_quadrature = _quadrature.crps(dist, targets)
     np.testing.assert_allclose(dist.crps(targets), by_quadrature, rtol=1e-4)
     np.testing.assert_allclose(
-        moe.predict(new), (1 - of_one) * alone.predict(new) + of_one * mean, rtol=1e-3
+        moe.predict(new), (1 - of_one) * best.predict(new) + of_one * mean, rtol=1e-3
     )
 
 
@@ -161,15 +163,15 @@ def test_a_regime_that_nobody_has_seen_is_not_ruled_out():
     X, y = gap(200)
     new = np.linspace(-0.5, 0.5, 50)[:, None]
     unseen = 4.0 + 0.1 * np.random.default_rng(1).normal(size=50)
-    moe, alone, one = fits(MixtureOfExpertsRegressor(**QUICK), X, y)
-    scores = [log_score(each, new, unseen) for each in (moe, alone, one)]
+    moe, best, one = fits(MixtureOfExpertsRegressor(**QUICK), X, y)
+    scores = [log_score(each, new, unseen) for each in (moe, best, one)]
     assert scores[1] < -50
     assert scores[0] > scores[2] + np.log(0.04 / 2)
     # Rows like those of the fit lose next to nothing, and no more than a twentieth elsewhere.
     more = gap(2000, seed=1)
-    assert log_score(moe, *more) > log_score(alone, *more) - 0.005
+    assert log_score(moe, *more) > log_score(best, *more) - 0.005
     lines = np.where(new[:, 0] > 0, new[:, 0] + 1, -new[:, 0])
-    lost = alone.log_density(new, lines) - moe.log_density(new, lines)
+    lost = best.log_density(new, lines) - moe.log_density(new, lines)
     assert lost.max() <= -np.log(0.95) + 1e-6
 
 
@@ -223,40 +225,29 @@ def test_new_rows_of_one_line_are_hardly_less_likely_than_under_one_expert():
     assert of_one.mean() > -0.02
 
 
-def test_many_rows_are_averaged_where_that_is_asked_for():
-    X, y = lines(200, slopes=(0.7, 0.1))
-    moe = MixtureOfExpertsRegressor(**QUICK).fit(X, y)
-    asked = clone(moe).set_params(model_averaging=True).fit(X, y)
+def test_many_rows_are_not_averaged():
+    moe = MixtureOfExpertsRegressor(**QUICK).fit(*lines(200, slopes=(0.7, 0.1)))
     assert len(moe.experts_) == 2
     assert not hasattr(moe, "model_weights_")
-    assert asked.model_weights_[1] > LEAST
-    assert "As asked for: predictions average" in " ".join(str(asked.plan_).split())
 
 
 def test_nothing_is_averaged_with_a_given_number_of_experts():
-    moe = MixtureOfExpertsRegressor(n_experts=2, model_averaging=True, **QUICK).fit(*lines(60))
+    moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(*lines(60))
     assert not hasattr(moe, "model_weights_")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "n_rows", "gap", "expected"),
-    [
-        ("auto", FEW_ROWS, 1.0, 0.0),
-        (True, FEW_ROWS, 1.0, special.expit(0.5)),
-        (False, 50, 1.0, 0.0),
-        ("auto", 50, 1.0, special.expit(0.5)),
-        ("auto", 50, 40.0, 0.0),
-    ],
+    ("n_rows", "gap", "expected"),
+    [(FEW_ROWS, 1.0, 0.0), (50, 1.0, special.expit(0.5)), (50, 40.0, 0.0)],
 )
-def test_rows_and_evidence_decide(wanted, n_rows, gap, expected):
+def test_rows_and_evidence_decide(n_rows, gap, expected):
     class Problem:
         def __init__(self, n_experts, evidence):
             self.experts, self.evidence = self, evidence
             self.n_experts = n_experts
 
     best, one = Problem(2, gap / n_rows - 1.0), Problem(1, -1.0)
-    settings = Settings.of(MixtureOfExpertsRegressor(model_averaging=wanted))
-    found = averaging(best, lambda learns_variances: one, n_rows, settings.averages(n_rows))
+    found = averaging(best, lambda learns_variances: one, n_rows)
     assert found.weight == pytest.approx(expected)
     assert len(found.notes) == (expected > 0)
 
@@ -274,8 +265,7 @@ def test_copies_searches_and_folds(unclear):
     moe = unclear[0]
     again = pickle.loads(pickle.dumps(moe))
     np.testing.assert_array_equal(again.predict_interval(NEW), moe.predict_interval(NEW))
-    assert clone(moe).model_averaging == "auto"
-    search = GridSearchCV(clone(moe), {"model_averaging": [False, "auto"]}, cv=2)
+    search = GridSearchCV(clone(moe), {"n_experts": [1, "auto"]}, cv=2)
     search.fit(X, y)
     scores = cross_val_score(clone(moe), X, y, cv=2)
     assert search.cv_results_["mean_test_score"][1] == pytest.approx(scores.mean())
@@ -326,7 +316,7 @@ def log_evidence_of_one_column(x, y, variance):
 def test_one_expert_of_classes_averages_over_its_prior_variance(slope):
     X, y = classes_of_one_line(40, slope)
     X = X[:, :1]
-    moe, alone, one = fits(MixtureOfExpertsClassifier(**QUICK), X, y)
+    moe, best, one = fits(MixtureOfExpertsClassifier(**QUICK), X, y)
     assert len(moe.experts_) == 1
     learned = moe.likelihood_.shared_var_[0, 0]
     ahead = log_evidence_of_one_column(X[:, 0], y, learned)
@@ -336,9 +326,9 @@ def test_one_expert_of_classes_averages_over_its_prior_variance(slope):
     expected = {1: 1 - of_one, "unit variance": of_one}
     assert moe.model_weights_ == pytest.approx(expected, abs=0.03)
     assert "a learned prior variance of the slopes and 1, with" in " ".join(str(moe.plan_).split())
-    np.testing.assert_allclose(alone.predict_proba(X), one.predict_proba(X), atol=1e-6)
-    # What is not alone is between one expert and what the prior of variance 1 holds back.
-    log_odds = [np.abs(special.logit(each.predict_proba(X)[:, 1])).mean() for each in (moe, alone)]
+    np.testing.assert_allclose(best.predict_proba(X), one.predict_proba(X), atol=1e-6)
+    # The average is between one expert and what the prior of variance 1 holds back.
+    log_odds = [np.abs(special.logit(each.predict_proba(X)[:, 1])).mean() for each in (moe, best)]
     assert (log_odds[0] < log_odds[1]) == (learned > 1)
 
 

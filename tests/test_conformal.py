@@ -120,7 +120,7 @@ def test_intervals_are_between_quantiles_of_what_predictions_average():
     rng = np.random.default_rng(1)
     X = rng.uniform(-2, 2, size=(140, 1))
     y = np.abs(X[:, 0]) + 0.6 * rng.normal(size=140)
-    moe = MixtureOfExpertsRegressor(model_averaging=True, random_state=0).fit(X[:70], y[:70])
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X[:70], y[:70])
     moe.model_weights_ = {1: 0.5, 2: 0.5}
     ends = moe.predict_interval(X, 0.5, conformal=(X[70:], y[70:])).T
     below, above = moe.predict_dist(X).cdf(ends[0]), moe.predict_dist(X).sf(ends[1])

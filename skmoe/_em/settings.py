@@ -26,13 +26,6 @@ class Settings:
     in_fold: bool = False
     finds_regimes: bool = True  # where the evidence does
     to_beat: float = -np.inf  # mean log-density of the best other expert of the same stack
-    model_averaging: object = "auto"
-
-    def averages(self, n_rows):
-        """Whether predictions average over numbers of experts that the evidence chose from."""
-        return self.model_averaging is True or (
-            self.model_averaging == "auto" and n_rows < FEW_ROWS
-        )
 
     @classmethod
     def of(cls, estimator):

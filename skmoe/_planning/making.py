@@ -7,7 +7,7 @@ import numpy as np
 from .._data import check_ids
 from .._em.parts import adapt_experts
 from .._em.progress import count
-from .._em.settings import Settings
+from .._em.settings import FEW_ROWS
 from .._experts.fitting import split_last
 from .._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT, decide_folds
 from .._experts.traits import is_frozen
@@ -60,7 +60,7 @@ def make_plan(mixture, given):
     likelihood, why_likelihood = _likelihood(training, request)
     experts, why_experts = _experts(request)
     averages = training == "pooled" and n_experts is None and not given.many
-    averages = averages and Settings.of(mixture).averages(rows.weight.sum())
+    averages = averages and rows.weight.sum() < FEW_ROWS
     most = min(MOST_EXPERTS, np.count_nonzero(rows.weight)) if n_experts is None else n_experts
     return Plan(
         training=training,

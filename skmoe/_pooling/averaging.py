@@ -37,7 +37,6 @@ class Averaging:
     other: object  # PooledProblem of one expert
     weight: float  # of it
     n_experts: int  # of the mixture that was kept
-    n_rows: float  # by weight
 
     @property
     def weights(self):
@@ -50,20 +49,20 @@ class Averaging:
         """What is averaged in all rows and why, a sentence, in a list."""
         if self.weight == 0:
             return []
-        few = f"Fewer than {FEW_ROWS} rows" if self.n_rows < FEW_ROWS else "As asked for"
         over = f"{count(1)} and {self.n_experts}"
         if self.n_experts == 1:
             over = "a learned prior variance of the slopes and 1"
         weights = " and ".join(f"{each:.2f}" for each in self.weights.values())
+        few = f"Fewer than {FEW_ROWS} rows"
         return [f"{few}: predictions average over {over}, with the weights {weights}."]
 
 
-def averaging(best, one_line, n_rows, weighs):
+def averaging(best, one_line, n_rows):
     """The Averaging of ``best`` and what ``one_line(learns_variances)`` makes, or None.
 
-    Only if it ``weighs`` them has the other any weight among the rows of ``fit``.
+    Only where rows are few, by weight, has the other any weight among those of ``fit``.
     """
-    n_experts = best.experts.n_experts
+    n_experts, weighs = best.experts.n_experts, n_rows < FEW_ROWS
     temper, prior = (1.0, OF_VARIANCE) if n_experts == 1 else (TEMPER, PRIOR)
     if n_experts == 1 and not (weighs and best.experts.averages_variances):
         return None
@@ -71,4 +70,4 @@ def averaging(best, one_line, n_rows, weighs):
     ahead = n_rows * (best.evidence - other.evidence) - prior
     weight = float(special.expit(-temper * ahead)) if weighs else 0.0
     weight = weight if weight >= LEAST else 0.0
-    return Averaging(other, weight, n_experts, n_rows) if n_experts > 1 or weight > 0 else None
+    return Averaging(other, weight, n_experts) if n_experts > 1 or weight > 0 else None

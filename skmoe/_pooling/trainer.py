@@ -138,10 +138,8 @@ class PooledTrainer(Trainer):
             notes = [*self._calibrated(best, support), *close]
             others = self.rivals.notes(best, "expert") + self.optima(best)
             self.notes = [*self.notes, *notes, *others]
-        n_rows, is_anew = self.data.weight.sum(), previous is None and not self.rows.many
-        if self.is_searched and is_anew and self.settings.model_averaging:
-            weighs = self.settings.averages(n_rows)
-            self.averaging = averaging(best, self.one_line, n_rows, weighs)
+        if self.is_searched and previous is None and not self.rows.many:
+            self.averaging = averaging(best, self.one_line, self.data.weight.sum())
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
         self.problem, self.parts = best, self._parts_of(best)
         if self.rows.many:

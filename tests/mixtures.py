@@ -5,9 +5,11 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._pooling import trainer as pooling
 from skmoe.distributions import GaussianComponents, MixtureDistribution
 from skmoe.distributions._nested import NestedComponents
 
@@ -24,6 +26,13 @@ def mixture_of(kind, **params):
 def regressor_of(likelihood="gaussian", n_experts=2, **params):
     """Mixture of two experts under that likelihood."""
     return MixtureOfExpertsRegressor(n_experts=n_experts, likelihood=likelihood, **params)
+
+
+def alone(mixture, X, y, *weight, **given):
+    """A fit that predicts by the number of most evidence alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pooling, "averaging", lambda *_: None)
+        return clone(mixture).fit(X, y, *weight, **given)
 
 
 def mixture_of_equals(distributions):

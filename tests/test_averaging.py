@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from mixtures import alone
 from scipy import integrate, special, stats
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -11,7 +12,6 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.settings import FEW_ROWS
 from skmoe._numerics.surroundings import Surroundings
-from skmoe._pooling import trainer as pooling
 from skmoe._pooling.averaging import LEAST, averaging
 from skmoe.distributions import _quadrature
 from skmoe.gates import ConstantGate
@@ -27,13 +27,6 @@ def lines(n, *, slopes=(1.0, -0.3), noise=0.6, seed=0):
     X = rng.normal(size=(n, 2))
     y = np.where(X[:, 0] > 0, slopes[0] * X[:, 1], slopes[1] * X[:, 1])
     return X, y + noise * rng.normal(size=n)
-
-
-def alone(mixture, X, y, **given):
-    """A fit that predicts by the number of most evidence alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pooling, "averaging", lambda *_: None)
-        return clone(mixture).fit(X, y, **given)
 
 
 def fits(mixture, X, y, **given):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from mixtures import alone
 from numpy.testing import assert_allclose, assert_array_equal
 from planted import in_parts, planted
 from sklearn.linear_model import Ridge
@@ -234,7 +235,7 @@ def test_regimes_and_their_number_are_found_as_in_memory(kind):
     X, y, weight, _ = two_functions(kind, n=3000)
     # Few rows say little by their classes, and steps under bounds of these are short.
     params = {"n_experts": 2, "tol": 1e-7} if "classes" in kind else {}
-    moe = pooled(kind, **params).fit(X, y, weight)
+    moe = alone(pooled(kind, **params), X, y, weight)
     other = pooled(kind, **params).fit(in_parts(X, y, weight, bounds=[1000, 1000, 3000]))
     assert len(moe.experts_) == len(other.experts_) == 2
     # EM ends where the bound gains less than tol, and the precision of the gate moves by a tenth.

@@ -17,9 +17,10 @@ import joblib
 import numpy as np
 import parallel_experts
 import pytest
-from joblib import parallel_config
+from joblib import effective_n_jobs, parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
@@ -113,6 +114,29 @@ def test_a_dask_cluster_gives_the_result_of_one_job(data, cluster):
         reference = fit(kind, data, **FEW)
         with parallel_config("dask"):
             assert_same(fit(kind, data, **FEW), reference, data[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("training", ["specialists", "stack", "em"])
+def test_forests_have_the_same_bits_on_a_dask_cluster(data, cluster, training):
+    forest = RandomForestRegressor(20, min_samples_leaf=5, random_state=0)
+    experts = [("a", forest), ("b", LinearRegression())] if training == "stack" else forest
+    n_experts = "auto" if training == "stack" else 2
+    moe = MixtureOfExpertsRegressor(
+        experts, n_experts, training=training, max_iter=3, random_state=0
+    )
+    reference = clone(moe).fit(*data)
+    with parallel_config("dask"):
+        moe.fit(*data)
+    assert_array_equal(moe.oof_log_density_, reference.oof_log_density_)
+    assert_array_equal(moe.predict(data[0]), reference.predict(data[0]))
+
+
+@pytest.mark.slow
+def test_inside_a_task_none_is_one_job(cluster):
+    for backend in ("dask", "loky", "threading"):
+        with parallel_config(backend), jobs(2, ()) as run:
+            assert run(effective_n_jobs, [(None,), (None,)]) == [1, 1]
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from mixtures import assert_same_mixtures
 from numpy.testing import assert_allclose, assert_array_equal
 from planted import in_parts, two_lines
 from sklearn import config_context, get_config
+from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeRegressor
 
@@ -20,7 +21,7 @@ from skmoe._rows.arrays import ArrayRows
 from skmoe._rows.blocks import BlockRows
 from skmoe._rows.opening import open_rows
 from skmoe.exceptions import ExpertCollapseWarning
-from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.gates import BaseGate, ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
 from skmoe.rows import Blocks, Files
 
@@ -412,6 +413,110 @@ def test_memory_does_not_grow_with_the_rows(monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
+
+
+# Gates of one's own -------------------------------------------------------------------------------
+
+
+class Kept(BaseGate):
+    """Proportions with as many prior rows for each expert, learned from sums over rows."""
+
+    has_sums = True
+    sees_rows = wants_curvature = False
+    exact_sums = _one_class_will_do = True
+    prior = 500.0
+
+    def _set(self, mass):
+        self.mass_, self.classes_ = mass, np.arange(len(mass))
+        self.proportions_ = (mass + self.prior) / (mass + self.prior).sum()
+
+    def fit(self, X, y, sample_weight=None):
+        self.n_columns_ = X.shape[1]
+        self._set((y if sample_weight is None else y * sample_weight[:, None]).sum(axis=0))
+        return self
+
+    def begin_sums(self, X, n_experts, units):
+        self.n_columns_ = X.shape[1]
+        self._set(np.ones(n_experts))
+
+    def sum_logits(self):
+        logits = np.zeros((self.n_columns_ + 1, len(self.mass_)))
+        logits[-1] = np.log(self.proportions_)
+        return logits
+
+    def set_logits(self, logits):
+        proportions = np.exp(logits[-1] - logits[-1].max())
+        total = self.mass_.sum() + self.prior * len(self.mass_)
+        self._set(np.maximum(total * proportions / proportions.sum() - self.prior, 0.0))
+
+    def learn_sums(self, sums, size=1.0):
+        self._set(sums.mass)
+
+    def forget_curvature(self):
+        pass
+
+    def curvature_of_each(self):
+        curvature = np.zeros((len(self.mass_), self.n_columns_ + 1, self.n_columns_ + 1))
+        curvature[:, -1, -1] = self.mass_
+        return curvature
+
+    def predict_log_proba(self, X):
+        return np.tile(np.log(self.proportions_), (len(X), 1))
+
+    def log_prior(self):
+        return self.prior * float(np.log(self.proportions_).sum())
+
+    def reorder(self, order):
+        self._set(self.mass_[order])
+
+
+class Hesitant(SoftmaxGate):
+    """Takes half of each step."""
+
+    has_sums = True
+
+    def learn_sums(self, sums, size=1.0):
+        super().learn_sums(sums, 0.5 * size)
+
+
+@pytest.mark.parametrize("experts", [None, DecisionTreeRegressor(max_depth=3, random_state=0)])
+@pytest.mark.parametrize("gate", [Kept(), Hesitant()], ids=["proportions", "softmax"])
+def test_a_gate_with_sums_over_rows_is_fitted_as_in_memory(gate, experts):
+    X, y, weight, _ = two_lines(unlike_units=True)
+    moe = MixtureOfExpertsRegressor(
+        experts, 2, gate=gate, training="em", tol=1e-8, max_iter=300, random_state=0,
+        cv="auto" if experts is None else False,
+    )  # fmt: skip
+    files = in_parts(X, y, weight, bounds=[900, 2000])
+    other = clone(moe).fit(files)
+    assert type(other.gate_) is type(gate)
+    if experts is None:
+        assert_same_mixtures(moe.fit(X, y, weight), other)
+        assert np.diff(other.lower_bounds_).min() > -1e-9
+    if gate.sees_rows:
+        plain = clone(moe).set_params(gate=SoftmaxGate()).fit(files)
+        assert_allclose(other.gate_proba(X), plain.gate_proba(X), atol=0.01)
+    else:
+        mass = other.responsibilities(X, y).T @ weight
+        expected = (mass + Kept.prior) / (mass + Kept.prior).sum()
+        assert_allclose(other.gate_.proportions_, expected, atol=1e-4 if experts is None else 0.05)
+
+
+def test_a_gate_that_does_not_promise_sums_is_asked_for_none():
+    class Own(ConstantGate):
+        def fit(self, X, y, sample_weight=None):
+            super().fit(X, y, sample_weight)
+            self._set_proportions(np.ones(y.shape[1]))  # whatever the rows are
+            return self
+
+        def learn_sums(self, sums, size=1.0):
+            raise AssertionError
+
+    X, y, weight, _ = two_lines()
+    moe = MixtureOfExpertsRegressor(n_experts=2, gate=Own(), training="em", random_state=0)
+    assert_allclose(moe.fit(X, y, weight).gate_.proportions_, 0.5)
+    with pytest.raises(ValueError, match=r"one with sums over rows \(has_sums\)"):
+        moe.fit(in_parts(X, y, weight, bounds=[900, 2000]))
 
 
 # What is refused --------------------------------------------------------------------------------

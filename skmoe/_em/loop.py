@@ -1,8 +1,8 @@
 """The EM loop. It drives a problem and does not depend on estimators.
 
 A problem promises ``step()``, one EM iteration that returns the objective reached, ``state()``
-and ``restore(state)``, and ``revive(round)``, which re-seeds dead experts and says whether there
-were any.
+and ``restore(state)``, and ``revive()``, which re-seeds dead experts and says whether there were
+any.
 """
 
 from dataclasses import dataclass, field

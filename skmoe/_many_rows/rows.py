@@ -17,7 +17,7 @@ from .._experts.folds import DEFAULT_FOLDS
 from .._experts.solvers import is_linear
 from .._experts.traits import has_own_density
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
-from .._planning.request import MOST_EXPERTS, POOLED_GATES
+from .._planning.request import MOST_EXPERTS
 from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
 from .._rows.mixed_tables import TableForm, encode, fit_encoder
 from .._rows.opening import open_rows
@@ -269,7 +269,9 @@ def _wanted_by_all(mixture, others):
     """What all fits on rows that are not in memory need, and whether it is given."""
     gate = mixture.gate
     wanted = {
-        POOLED_GATES: gate is None or as_gate(gate).can_be_pooled,
+        "the gate None or one with sums over rows (has_sums), such as SoftmaxGate() without L1 "
+        "penalty or ConstantGate()": gate is None or as_gate(gate).has_sums,
+        "a gate without load_balance": gate is None or as_gate(gate).load_balance == 0,
         "init='auto' or the name of a start": not callable(mixture.init),
         "training='auto', 'em' or 'pooled'": mixture.training in ("auto", "em", "pooled"),
         "expert_columns=None, and a gate without columns": (

@@ -111,6 +111,7 @@ class ForestGate(BaseGate):
     alpha: float
     random_state: int | np.random.RandomState | None
     can_be_pooled: bool
+    has_sums: bool
     is_costly: bool
     set_fit_request: Callable[..., Any]
     set_score_request: Callable[..., Any]
@@ -147,6 +148,7 @@ class GaussianGate(BaseGate):
     target_load: ArrayLike | None
     can_be_pooled: bool
     can_sample: bool
+    has_sums: bool
     objective: Literal["conditional", "joint"]
     set_fit_request: Callable[..., Any]
     set_score_request: Callable[..., Any]
@@ -245,6 +247,7 @@ class ClassifierGate(BaseGate):
     load_balance: float
     target_load: ArrayLike | None
     can_be_pooled: bool
+    has_sums: bool
     is_costly: bool
     set_fit_request: Callable[..., Any]
     set_score_request: Callable[..., Any]
@@ -279,6 +282,7 @@ class TreeGate(BaseGate):
     warm_start: bool
     random_state: int | np.random.RandomState | None
     can_be_pooled: bool
+    has_sums: bool
     keeps_order: bool
     set_fit_request: Callable[..., Any]
     set_score_request: Callable[..., Any]

@@ -48,7 +48,11 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     can_sample : bool
         Whether ``sample(n_samples, random_state)`` generates rows, and the expert of each.
     has_sums : bool
-        Whether EM can train the gate from sums over the rows.
+        Whether EM can train the gate from sums over the rows, also of rows that are not in memory:
+        log-odds are linear functions, ``coef_`` and ``intercept_``, or without ``sees_rows``
+        ``proportions_``, and there are ``begin_sums``, ``sum_logits``, ``set_logits``,
+        ``learn_sums``, ``forget_curvature``, ``curvature_of_each``, ``wants_curvature`` and
+        ``exact_sums``, as those of :class:`ConstantGate`.
     n_functions_ : int
         How many linear functions of the columns are among its ``n_parameters_``: for ``bic``,
         columns that depend on others add nothing to them.
@@ -68,8 +72,9 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        if "can_be_pooled" not in vars(cls):
-            cls.can_be_pooled = False  # known of a class alone: a subclass may learn otherwise
+        for name in ("can_be_pooled", "has_sums"):
+            if name not in vars(cls):
+                setattr(cls, name, False)  # known of a class alone: a subclass may learn otherwise
 
     @abstractmethod
     def fit(self, X, y, sample_weight=None):

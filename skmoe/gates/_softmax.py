@@ -167,8 +167,8 @@ class SoftmaxGate(BaseGate):
 
     @property
     def has_sums(self):
-        """Whether EM can train it from sums: without L1 penalty, and no subclass."""
-        return self.learns_batches and type(self) is SoftmaxGate
+        """Whether EM can train it from sums: without L1 penalty."""
+        return self.learns_batches
 
     @property
     def learns_batches(self):

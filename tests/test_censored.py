@@ -528,7 +528,7 @@ def test_impossible_bounds_are_refused(y, upper, message):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"likelihood": "beta"}, "upper, for censored targets, needs likelihood='gaussian'"),
+        ({"likelihood": "beta"}, "upper, for censored targets, needs likelihood='gamma'"),
         ({"likelihood": "poisson"}, "upper, for censored targets, needs likelihood"),
         ({"likelihood": Gaussian("auto")}, "without a scale that depends on the row"),
         ({"likelihood": "gaussian", "training": "pooled"}, "targets that are observed"),

@@ -17,7 +17,7 @@ from skmoe.distributions import ScipyComponents
 from skmoe.exceptions import ScaleFloorWarning
 from skmoe.gates import BaseGate, ConstantGate, SoftmaxGate
 from skmoe.inference._information import MixtureLikelihood
-from skmoe.likelihoods import Gamma, Gaussian, Poisson, StudentT
+from skmoe.likelihoods import BaseLikelihood, Gamma, Gaussian, Poisson, StudentT
 
 COEF = np.array([[4.0, 2.0], [-1.0, -1.0]])  # intercept first
 SCALE = np.array([0.3, 0.6])
@@ -208,3 +208,65 @@ def test_scale_at_the_floor_that_a_likelihood_of_own_sets_is_refused():
         moe = mixture(n_init=1).fit(X, y)
     with pytest.raises(ValueError, match="at its floor"):
         moe.summary(X, y)
+
+
+# Its name ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def named():
+    """The likelihood of the guide under a name, with all that it may say that it can."""
+    known = BaseLikelihood.by_name.copy()
+
+    class Named(Gumbel):
+        name = "gumbel"
+        can_be_pooled = can_be_stacked = takes_upper = True
+
+        def censored_terms(self):
+            return GumbelTerms
+
+    yield Named
+    BaseLikelihood.by_name.clear()
+    BaseLikelihood.by_name.update(known)
+
+
+UPPER = np.where(np.arange(60) < 9, 50.0, -50.0)
+TREES = [("a", DecisionTreeRegressor(max_depth=2)), ("b", LinearRegression())]
+
+
+def messages():
+    """What is said where a likelihood cannot be pooled, stacked, censored or summed up."""
+    X, y, _ = rows_of_two_regimes(0, 60)
+    upper, silent = np.maximum(UPPER, y), type("Silent", (Gumbel,), {"terms": lambda _: None})()
+    tried = [
+        lambda: mixture(likelihood="student_t", training="pooled").fit(X, y),
+        lambda: mixture(TREES, likelihood="log_normal", training="stack").fit(X, y),
+        lambda: mixture(likelihood="beta").fit(X, y, upper=upper),
+        lambda: mixture(likelihood=silent, n_experts=1).fit(X, y).summary(X, y),
+        lambda: (
+            mixture(likelihood=StudentT("estimate"), n_experts=1, training="em")
+            .fit(X, y, upper=upper)
+            .summary(X, y, upper=upper)
+        ),
+    ]
+    for each in tried:
+        with pytest.raises(ValueError, match="likelihood='.* or '") as error:
+            each()
+        yield str(error.value)
+
+
+def test_a_likelihood_is_named_for_what_it_says_that_it_can(named):
+    assert all("'gumbel'" in message for message in messages())
+
+
+def test_a_likelihood_without_a_name_is_in_no_message():
+    assert not any("gumbel" in message for message in messages())
+
+
+def test_a_name_is_the_likelihood(named):
+    X, y, _ = rows_of_two_regimes(0, 200)
+    moe, other = (mixture(likelihood=each, training="em").fit(X, y) for each in ("gumbel", named()))
+    assert type(moe.likelihood_) is named
+    assert_allclose(moe.predict(X), other.predict(X))
+    with pytest.raises(ValueError, match=r"must be one of \['beta', .*'gumbel', .*got 'gumble'"):
+        mixture(likelihood="gumble").fit(X, y)

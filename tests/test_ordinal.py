@@ -258,7 +258,7 @@ def test_refits_keep_the_order_of_categories():
         ),
         (
             {"likelihood": Ordinal(order=LABELS), "training": "pooled"},
-            "needs likelihood='gaussian'",
+            "needs likelihood='beta'",
         ),
     ],
 )

@@ -427,7 +427,7 @@ def test_it_is_cross_validated_like_any_classifier():
         ({"gate": GaussianGate()}, {}, "needs the gate None"),
         ({"gate": SoftmaxGate(load_balance=0.1)}, {}, "needs the gate None"),
         ({"cv": "oob"}, {}, "needs cv other"),
-        ({"likelihood": Categorical(calibration=None)}, {}, "needs likelihood='gaussian', .* or"),
+        ({"likelihood": Categorical(calibration=None)}, {}, "needs likelihood='beta', .* or"),
         ({"top_k": 1}, {}, "needs top_k=None"),
         ({}, {"subject": np.arange(len(Y2)) // 2}, "subject"),
         ({}, {"exposure": np.ones(len(Y2))}, "exposure"),

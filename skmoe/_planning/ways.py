@@ -16,13 +16,19 @@ LACK_NO_WAY = "Set that."
 class Need(NamedTuple):
     """What a way of training needs: a noun phrase, and whether a request gives it."""
 
-    what: str
+    what: object  # str, or what makes one of a likelihood
     is_given: object
+
+    def said(self, likelihood):
+        """The noun phrase."""
+        return self.what if isinstance(self.what, str) else self.what(likelihood)
 
 
 _OUT_OF_FOLD = (
     Need(
-        "likelihood='auto' or 'student_t'",
+        lambda likelihood: (
+            f"likelihood='auto', {likelihood.names_where(lambda each: each.can_be_stacked)}"
+        ),
         lambda r: r.has_default_likelihood or r.likelihood.can_be_stacked,
     ),
     Need("one output", lambda r: r.rows.y.ndim == 1),
@@ -47,7 +53,9 @@ NEEDS = {
     "pooled": (
         Need("linear experts without a penalty, such as experts=None", lambda r: r.is_unpenalised),
         Need(
-            "likelihood='gaussian', 'poisson', 'gamma', 'binomial', 'beta' or 'categorical'",
+            lambda likelihood: (
+                f"likelihood={likelihood.names_where(lambda each: each.can_be_pooled)}"
+            ),
             lambda r: r.likelihood.can_be_pooled,
         ),
         Need(POOLED_GATES, lambda r: r.can_pool_gate),
@@ -88,7 +96,8 @@ NEEDS = {
 
 def lacking(way, request):
     """The first thing that a way of training needs and a request does not give, or None."""
-    return next((need.what for need in NEEDS[way] if not need.is_given(request)), None)
+    lacks = (need for need in NEEDS[way] if not need.is_given(request))
+    return next((need.said(request.likelihood) for need in lacks), None)
 
 
 def _preferred(request):

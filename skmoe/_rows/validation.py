@@ -208,11 +208,12 @@ def check_bounds(mixture, y, metadata):
     upper = metadata.upper
     if upper is None:
         return y, None
-    if not mixture._likelihood().takes_upper:
+    likelihood = mixture._likelihood()
+    if not likelihood.takes_upper:
+        names = likelihood.names_where(lambda each: each.takes_upper)
         raise ValueError(
-            "upper, for censored targets, needs likelihood='gaussian', 'log_normal', 'student_t', "
-            "'gamma' or 'weibull', without a scale that depends on the row; this "
-            f"{type(mixture).__name__} has another."
+            f"upper, for censored targets, needs likelihood={names}, without a scale that depends "
+            f"on the row; this {type(mixture).__name__} has another."
         )
     if np.ndim(y) > 1 and np.shape(y)[1] > 1:
         raise ValueError(f"upper is for one output; y has shape {np.shape(y)}.")

@@ -298,10 +298,11 @@ def check_applies(mixture):
             f"pooled; here {why}. Run {line}. {OTHERWISE}"
         )
     if any(own.terms() is None for own, _ in _owners(mixture)):
+        names = mixture.likelihood_.names_where(lambda each: each.terms() is not None)
         raise ValueError(
-            "Standard errors are known for classes, for counts and positive targets, for "
-            "log_normal, gaussian with scales that do not depend on the row, and for student_t of "
-            f"one output, not for {mixture.likelihood_}, whose terms() is None. {OTHERWISE}"
+            f"Standard errors are known under likelihood={names}, of one output and with scales "
+            f"that do not depend on the row, not for {mixture.likelihood_}, whose terms() is "
+            f"None. {OTHERWISE}"
         )
     _, gate = split_last(mixture.gate_)
     if type(gate) not in (SoftmaxGate, ConstantGate):
@@ -328,9 +329,10 @@ def terms_of(likelihood, rows):
         return likelihood.terms()
     terms = likelihood.censored_terms()
     if terms is None:
+        names = likelihood.names_where(lambda each: each.censored_terms() is not None)
         raise ValueError(
-            "Standard errors for censored targets are known for gaussian, log_normal, weibull "
-            f"and gamma, not for {likelihood}. {OTHERWISE}"
+            f"Standard errors for censored targets are known under likelihood={names}, not for "
+            f"{likelihood}, whose censored_terms() is None. {OTHERWISE}"
         )
     return terms
 

@@ -202,7 +202,7 @@ class InferringMixture:
             one, which stands for two of the population.
         exposure, trials, subject, upper : array-like of shape (n_samples,)
             As in ``fit``. The sandwich allows for any dependence within a subject. Upper bounds are
-            for "gaussian", "log_normal", "weibull", "log_logistic" and "gamma".
+            for likelihoods with ``censored_terms``, and an error names these.
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
             Covariance of the estimates. With ``pooling``, "observed" is the posterior's.
         level : float, default=0.95

@@ -88,6 +88,7 @@ class PredictorTerms(ExpertTerms):
     def widths(self) -> list[Any]: ...
 
 class BaseLikelihood(BaseEstimator):
+    name: str | None
     family: Any
     takes_exposure: bool
     takes_trials: bool
@@ -116,6 +117,7 @@ class BaseLikelihood(BaseEstimator):
     is_reweighted: bool
     is_ordered: bool
     zero_expert: str | None
+    by_name: Any
     df_: Any
     relative_factor_: Any
     def at(self, point: np.ndarray) -> BaseLikelihood: ...
@@ -149,6 +151,8 @@ class BaseLikelihood(BaseEstimator):
     def log_probability(self, bounds: Any, prediction: np.ndarray) -> np.ndarray: ...
     @property
     def n_parameters_(self) -> Any: ...
+    @classmethod
+    def names_where(cls, does: Callable[..., Any]) -> str: ...
     def of_columns(self, n_columns: int, names: Sequence[str | None]) -> BaseLikelihood: ...
     def of_expert(self, k: int) -> tuple[BaseLikelihood, int]: ...
     def point(self) -> np.ndarray | None: ...
@@ -203,6 +207,7 @@ class Categorical(BaseLikelihood):
     has_scale_free_mean: bool
     has_sums: bool
     learns_batches: bool
+    name: str | None
     per_expert: tuple[str, ...]
     target_dtype: Any
     def __init__(
@@ -310,6 +315,7 @@ class Beta(BaseLikelihood):
     has_sums: bool
     learned_logs: tuple[str, ...]
     looks_at_target: bool
+    name: str | None
     per_expert: tuple[str, ...]
     def check_values(self, y: np.ndarray) -> None: ...
     def components(
@@ -358,6 +364,7 @@ class Binomial(BaseLikelihood):
     has_scale_free_mean: bool
     has_sums: bool
     looks_at_target: bool
+    name: str | None
     takes_trials: bool
     def components(
         self, prediction: np.ndarray, experts: np.ndarray | None = None, *, trials: ArrayLike = 1.0
@@ -407,6 +414,7 @@ class Ordinal(Categorical):
     has_sums: bool
     is_ordered: bool
     learns_batches: bool
+    name: str
     def __init__(
         self,
         order: list[Any] | None = None,
@@ -501,6 +509,7 @@ class Gaussian(BaseLikelihood):
     can_be_stacked: bool
     has_scale_free_mean: bool
     learned_logs: tuple[str, ...]
+    name: str | None
     def __init__(
         self, scale: Any = "expert", *, covariance: Literal["diag", "full"] = "diag"
     ) -> None: ...
@@ -594,6 +603,7 @@ class LogNormal(BaseLikelihood):
     has_sums: bool
     learned_logs: tuple[str, ...]
     looks_at_target: bool
+    name: str | None
     per_expert: tuple[str, ...]
     @property
     def at_floor_(self) -> Any: ...
@@ -648,6 +658,7 @@ class Gamma(BaseLikelihood):
     has_sums: bool
     learned_logs: tuple[str, ...]
     looks_at_target: bool
+    name: str | None
     per_expert: tuple[str, ...]
     takes_upper: bool
     def censored_terms(self) -> type | None: ...
@@ -713,6 +724,7 @@ class NegativeBinomial(BaseLikelihood):
     is_reweighted: bool
     learned_logs: tuple[str, ...]
     looks_at_target: bool
+    name: str | None
     per_expert: tuple[str, ...]
     takes_exposure: bool
     def check_values(self, y: np.ndarray) -> None: ...
@@ -760,6 +772,7 @@ class Poisson(BaseLikelihood):
     has_scale_free_mean: bool
     has_sums: bool
     looks_at_target: bool
+    name: str | None
     takes_exposure: bool
     def check_values(self, y: np.ndarray) -> None: ...
     def components(
@@ -810,6 +823,7 @@ class Weibull(BaseLikelihood):
     has_sums: bool
     learned_logs: tuple[str, ...]
     looks_at_target: bool
+    name: str | None
     per_expert: tuple[str, ...]
     takes_upper: bool
     @property
@@ -874,6 +888,7 @@ class StudentT(BaseLikelihood):
     is_reweighted: bool
     is_robust: bool
     learned_logs: tuple[str, ...]
+    name: str | None
     per_expert: tuple[str, ...]
     def __init__(self, df: float | Literal["estimate"] = 4.0) -> None: ...
     @property

@@ -9,6 +9,7 @@ from .._compat import QuickParameters
 from ._censored_targets import CensoredTargets
 from ._family_terms import FamilyTerms
 from ._learned import LearnedParameters
+from ._names import Named
 from ._outliers import outlier_bounds
 from ._subject_effects import SubjectEffects
 
@@ -21,7 +22,7 @@ STATED = {  # methods, and the attributes that say so
 
 
 class BaseLikelihood(
-    CensoredTargets, SubjectEffects, LearnedParameters, QuickParameters, BaseEstimator,
+    Named, CensoredTargets, SubjectEffects, LearnedParameters, QuickParameters, BaseEstimator,
     metaclass=ABCMeta,
 ):  # fmt: skip
     """Base class of likelihoods: how probable a target is, given the prediction of an expert.
@@ -39,6 +40,8 @@ class BaseLikelihood(
 
     Attributes
     ----------
+    name : str or None
+        By which it can be asked for; None where it is no more than an object.
     family : Family or None
         Errors around the linear predictors of its experts, where predictions are positive means or
         rates.

@@ -46,6 +46,8 @@ class Beta(FamilyLikelihood):
     array([20.])
     """
 
+    name = "beta"
+
     family = BetaFamily()
     can_be_pooled = has_sums = True
     per_expert = learned_logs = ("concentration_",)

@@ -46,6 +46,8 @@ class Binomial(FamilyLikelihood):
     array([10.])
     """
 
+    name = "binomial"
+
     family = BinomialFamily()
     can_be_pooled = True
     takes_trials = True

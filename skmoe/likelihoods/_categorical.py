@@ -49,6 +49,8 @@ class Categorical(BaseLikelihood):
     array([[[9.9925e-01, 7.5000e-04]]])
     """
 
+    name = "categorical"
+
     per_expert = ("temperature_", "epsilon_", "_mass")
 
     can_be_stacked = has_sums = learns_batches = True

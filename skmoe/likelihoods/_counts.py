@@ -66,6 +66,8 @@ class Poisson(_Counts):
     array([26.])
     """
 
+    name = "poisson"
+
     family = PoissonFamily()
     can_be_pooled = has_sums = True
 
@@ -132,6 +134,8 @@ class NegativeBinomial(_Counts):
     >>> moe.likelihood_.shape_.round(1)
     array([2.])
     """
+
+    name = "negative_binomial"
 
     family, expert_family = NegativeBinomialFamily(), PoissonFamily()
     is_reweighted = True

@@ -45,6 +45,8 @@ class Gamma(SearchedShapes):
     (array([1., 2.]), array([4.]))
     """
 
+    name = "gamma"
+
     family = GammaFamily()
     can_be_pooled = has_sums = True
 

@@ -69,6 +69,8 @@ class Gaussian(CensoredErrors, ScaledErrors):
     array([0.12])
     """
 
+    name = "gaussian"
+
     covariance_, has_scale_free_mean = None, True
 
     def __init__(self, scale="expert", *, covariance="diag"):

@@ -52,6 +52,8 @@ class LogNormal(CensoredErrors, ScaledErrors):
     (array([2.7, 7.3]), array([3.1, 8.3]))
     """
 
+    name = "log_normal"
+
     changes_target = looks_at_target = True
 
     def expert_target(self, y):

@@ -2,27 +2,34 @@
 
 from sklearn.base import clone
 
-from ._base import BaseLikelihood
-from ._beta import Beta
-from ._binomial import Binomial
-from ._counts import NegativeBinomial, Poisson
-from ._gamma import Gamma
-from ._gaussian import Gaussian
-from ._log_normal import LogNormal
-from ._student_t import StudentT
-from ._survival import Weibull
 
-BY_NAME = {
-    "beta": Beta,
-    "binomial": Binomial,
-    "gamma": Gamma,
-    "gaussian": Gaussian,
-    "log_normal": LogNormal,
-    "negative_binomial": NegativeBinomial,
-    "poisson": Poisson,
-    "student_t": StudentT,
-    "weibull": Weibull,
-}
+class Named:
+    """A likelihood that may have a name, which as a string stands for it."""
+
+    name = None
+    by_name = {}  # all classes that have one
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if vars(cls).get("name") is not None:
+            cls.by_name[cls.name] = cls
+
+    @classmethod
+    def names_where(cls, does):
+        """Names of the likelihoods of which something is true, for messages.
+
+        Parameters
+        ----------
+        does : callable
+            ``does(likelihood)``, of one that has not been started.
+
+        Returns
+        -------
+        names : str
+            In quotes, with "or" before the last one.
+        """
+        names = [repr(name) for name, kind in sorted(cls.by_name.items()) if does(kind())]
+        return " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def unfitted(likelihood):
@@ -31,11 +38,12 @@ def unfitted(likelihood):
     Raises a ValueError if there is none of that name, or it does not derive from
     ``BaseLikelihood``.
     """
-    if isinstance(likelihood, str) and likelihood in BY_NAME:
-        return BY_NAME[likelihood]()
-    if not isinstance(likelihood, BaseLikelihood):
+    known = {name: kind for name, kind in Named.by_name.items() if kind.target_dtype.kind == "f"}
+    if isinstance(likelihood, str) and likelihood in known:
+        return known[likelihood]()
+    if not isinstance(likelihood, Named):
         raise ValueError(
-            f"A likelihood must be one of {sorted(BY_NAME)} or an object of a class that derives "
+            f"A likelihood must be one of {sorted(known)} or an object of a class that derives "
             f"from skmoe.likelihoods.BaseLikelihood; got {likelihood!r}."
         )
     return clone(likelihood)

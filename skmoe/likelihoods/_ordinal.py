@@ -60,6 +60,8 @@ class Ordinal(Categorical):
     array([[0.3, 0.3, 0.4]])
     """
 
+    name = "ordinal"
+
     is_ordered = True
     learns_batches = False
 
@@ -82,7 +84,7 @@ class Ordinal(Categorical):
         return super().n_parameters_ + len(self.epsilon_) * (self.n_classes - 2)
 
     def terms(self):
-        return OrdinalTerms.of(tuple(self.ranks.tolist()))
+        return OrdinalTerms if self.order is None else OrdinalTerms.of(tuple(self.ranks.tolist()))
 
 
 class OrdinalTerms(PredictorTerms):

@@ -68,6 +68,8 @@ class StudentT(TailedErrors, CensoredErrors, RobustErrors):
     array([0., 1.])
     """
 
+    name = "student_t"
+
     has_scale_free_mean = True
     per_expert = learned_logs = ("scale_", "df_")
 
@@ -134,7 +136,7 @@ class StudentT(TailedErrors, CensoredErrors, RobustErrors):
         return StudentTComponents(prediction, scale, self.df_[experts])
 
     def terms(self):
-        if self.scale_.ndim > 1:
+        if np.ndim(self.scale_) > 1:
             return None
         return StudentTTerms if self.df == "estimate" else StudentTTerms.of_df(self.df)
 

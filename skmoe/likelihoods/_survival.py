@@ -58,6 +58,8 @@ class Weibull(SearchedShapes):
     array([0.3])
     """
 
+    name = "weibull"
+
     family = WeibullFamily()
 
     @property

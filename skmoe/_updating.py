@@ -29,7 +29,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
 
         Pooled experts, the default ones, stay as they are too, with the uncertainty of their
         coefficients, and predictions go on to average over one expert where they did
-        (``model_averaging``). The new expert is not pooled. Under Gaussian errors its predictive
+        (:ref:`model_averaging`). The new expert is not pooled. Under Gaussian errors its predictive
         distribution is Student's t, with as many degrees of freedom as it has rows.
 
         The parameters of the mixture do not change: ``clone`` gives a mixture of the experts

@@ -32,7 +32,6 @@ from ._fitted import FittedMixture
 from ._many_rows.rows import ManyRows
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
-from ._planning.convertible import refusals
 from ._planning.duration import remember
 from ._planning.making import make_plan
 from ._planning.number import EVIDENCE
@@ -355,7 +354,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         split_params = {} if groups is None else {"groups": groups}
         rows = FitRows.of(twin, X, y, sample_weight, metadata, split_params)
         plan = make_plan(twin, rows).for_users()
-        plan.findings += refusals(twin, plan.training) + repeated_rows(rows.checked)[1]
+        plan.findings += repeated_rows(rows.checked)[1]
+        plan.mixture = twin
         return plan
 
     def _split_params(self, params, sample_weight):

@@ -3,6 +3,7 @@
 import textwrap
 from dataclasses import dataclass, field, replace
 
+from .._doors import not_in_onnx
 from .._em.progress import count
 from .._experts.traits import STACK
 from .._reports.display import WIDTH, html_table
@@ -33,8 +34,8 @@ class Plan:
     n_regimes : int or None
         After ``fit`` of pooled experts: number of regression functions.
     findings : list of str
-        After ``fit``: what else was tried, and by how much it lost. Before: what else to expect,
-        and what cannot be converted to ONNX.
+        After ``fit``: what else was tried, and by how much it lost. Before: what else to expect.
+        Where skl2onnx is installed, what cannot be converted to ONNX is printed below these.
 
     Examples
     --------
@@ -67,6 +68,7 @@ class Plan:
     is_number_of_plain: bool = field(default=False, repr=False)
     shape: tuple = field(default=(0, 0), repr=False)  # rows, and columns with levels
     n_init: int = field(default=1, repr=False)
+    mixture: object = field(default=None, repr=False, compare=False)  # that is yet to be fitted
 
     @property
     def cells(self):
@@ -109,13 +111,18 @@ class Plan:
                 break_on_hyphens=False,
                 drop_whitespace=True,
             )
-        lines += [textwrap.fill(each, WIDTH, break_on_hyphens=False) for each in self.findings]
+        lines += [textwrap.fill(each, WIDTH, break_on_hyphens=False) for each in self._notes]
         return "\n".join(line.rstrip() for line in lines)
 
     __repr__ = __str__
 
     def _repr_html_(self):
-        return html_table(["", "chosen", "because"], self.cells, below=self.findings)
+        return html_table(["", "chosen", "because"], self.cells, below=self._notes)
+
+    @property
+    def _notes(self):
+        """What stands below the table."""
+        return self.findings + not_in_onnx(self.mixture, self.training)
 
     @property
     def sentence(self):

@@ -28,6 +28,7 @@ class Plan:
     is_number_of_plain: Any
     shape: Any
     n_init: Any
+    mixture: Any
     def __init__(
         self,
         training: Literal["em", "pooled", "stack", "specialists"],
@@ -49,6 +50,7 @@ class Plan:
         is_number_of_plain: Any = False,
         shape: Any = ...,
         n_init: Any = 1,
+        mixture: Any = None,
     ) -> None: ...
     @property
     def cells(self) -> Any: ...

@@ -26,13 +26,18 @@ try:
 except ImportError as _error:
     raise ImportError("skmoe.onnx needs skl2onnx: pip install 'skmoe[onnx]'.") from _error
 
-from ._classifier import MixtureOfExpertsClassifier
-from ._experts.classifier_stack import FLOOR, ClassifierStack
-from ._experts.density_forest import DensityForestRegressor
-from ._experts.smooth import process_inside
-from ._numerics.trees import Trees
-from ._onnx.boosting import with_integer_attributes
-from ._onnx.densities import (
+from .._classifier import MixtureOfExpertsClassifier
+from .._experts.classifier_stack import FLOOR, ClassifierStack
+from .._experts.density_forest import DensityForestRegressor
+from .._experts.smooth import process_inside
+from .._numerics.trees import Trees
+from .._regressor import MixtureOfExpertsRegressor
+from .._rows.validation import check_fitted
+from ..likelihoods import Gaussian, LogNormal, StudentT
+from ..likelihoods._means import PositiveMeans
+from ..likelihoods._pooled import PooledGaussian
+from ..likelihoods._pooled_categorical import PooledCategorical, normal_points
+from ._densities import (
     averaged,
     degrees,
     least_scale,
@@ -43,20 +48,25 @@ from ._onnx.densities import (
     quantiles,
     variances,
 )
-from ._onnx.distances import kernel
-from ._onnx.distances import weights as weights_of_average
-from ._onnx.gates import WRITERS
-from ._onnx.graph import Graph, float_type
-from ._onnx.parser import Parser, Parts, is_pooled, sizes_of
-from ._onnx.tables import encode
-from ._onnx.trees import mean_of_trees
-from ._planning.convertible import check_convertible, refused_labels, refused_likelihood
-from ._regressor import MixtureOfExpertsRegressor
-from ._rows.validation import check_fitted
-from .likelihoods import Gaussian, LogNormal, StudentT
-from .likelihoods._means import PositiveMeans
-from .likelihoods._pooled import PooledGaussian
-from .likelihoods._pooled_categorical import PooledCategorical, normal_points
+from ._parser import (
+    Parser,
+    Parts,
+    check_convertible,
+    is_pooled,
+    refused_labels,
+    refused_likelihood,
+    sizes_of,
+)
+from ._writers import (
+    WRITERS,
+    Graph,
+    encode,
+    float_type,
+    kernel,
+    mean_of_trees,
+    weights_of_average,
+    with_integer_attributes,
+)
 
 __all__ = []
 
@@ -349,7 +359,7 @@ def _calibrated(graph, model, parts, predictions):
 def _averaged(graph, likelihood, columns, predictions):
     """Class probabilities, averaged over the posterior of the coefficients."""
     variance = variances(graph, likelihood, graph.number(columns))
-    tiny = np.finfo(graph.dtype).tiny
+    tiny = np.finfo(np.float64).tiny
     log_proba = graph("Log", graph("Max", predictions, np.array(tiny)))
     n_functions = likelihood.coef_cov_.shape[1]
     if n_functions == 1:

@@ -14,7 +14,7 @@ from scipy import special, stats
 from .._experts.density_forest import DF, LEAST_DENSITY, LEAST_SPREAD, DensityForestRegressor
 from .._experts.fitting import split_last
 from .._numerics.trees import Trees
-from .trees import mean_of_trees
+from ._writers import mean_of_trees
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)
 NODES, WEIGHTS = 0.5 * (NODES + 1), 0.5 * WEIGHTS  # on [0, 1]; errors below 1e-13

@@ -1,1 +1,0 @@
-"""Parts of the graphs that ``skmoe.onnx`` writes."""

@@ -1,0 +1,387 @@
+"""Writes nodes of ONNX: a graph, and trees, kernels, gates and encoders of tables in it."""
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+from skl2onnx.common._topology import Variable
+from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+
+from .._experts.smooth import SAME
+from .._experts.traits import column_names
+from .._model import ELSEWHERE
+from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
+from ..gates._forest import OFFSET
+
+ML = "ai.onnx.ml"
+
+
+def float_type(variables):
+    """Type of the numbers computed from some variables: double if any of them is, else float."""
+    is_double = any(isinstance(each.type, DoubleTensorType) for each in variables)
+    return DoubleTensorType if is_double else FloatTensorType
+
+
+class Graph:
+    """Adds nodes to a container; ``graph(op, *inputs)`` is the name of the output.
+
+    Between two modes of a target the distribution function is nearly constant, and quantiles are as
+    far off as its errors are large: all is computed in double precision, but what other converters
+    write.
+
+    Parameters
+    ----------
+    scope, container
+        As skl2onnx hands them to a converter.
+    """
+
+    def __init__(self, scope, container):
+        self.scope, self.container, self._constants = scope, container, {}
+
+    def __call__(self, op, *inputs, domain="", output=None, **attributes):
+        """Add a node of ONNX's operator ``op``; the name of its result.
+
+        Inputs are names of results, variables of skl2onnx, or constants. ``output`` is a variable
+        where the result goes; None is a new name.
+        """
+        name = self.scope.get_unique_variable_name(op) if output is None else output.full_name
+        self.container.add_node(
+            op, [self._name(each) for each in inputs], name, op_domain=domain,
+            name=self.scope.get_unique_operator_name(op), **attributes,
+        )  # fmt: skip
+        return name
+
+    def _name(self, value):
+        if isinstance(value, str):
+            return value
+        return value.full_name if isinstance(value, Variable) else self.constant(value)
+
+    def constant(self, values):
+        """Name of a constant; numbers that are no integers are of double precision."""
+        values = np.asarray(values)
+        if values.dtype.kind in "biuf":
+            values = values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
+            key = values.dtype, values.shape, values.tobytes()
+            if key not in self._constants:
+                self._constants[key] = self._initializer(numpy_helper.from_array(values.copy("C")))
+            return self._constants[key]
+        return self._initializer(helper.make_tensor("", TensorProto.STRING, values.shape, values))
+
+    def _initializer(self, tensor):
+        name = self.scope.get_unique_variable_name("constant")
+        content = tensor if tensor.raw_data else list(tensor.string_data)
+        self.container.add_initializer(name, tensor.data_type, tensor.dims, content)
+        return name
+
+    def number(self, value, output=None):
+        """A result as numbers of double precision, or of that of ``output``, a variable."""
+        is_double = output is None or isinstance(output.type, DoubleTensorType)
+        to = TensorProto.DOUBLE if is_double else TensorProto.FLOAT
+        return self("Cast", value, to=to, output=output)
+
+    def reshape(self, value, *shape):
+        """A result in another shape, in which 0 keeps an axis and -1 is what is left."""
+        return self("Reshape", value, np.array(shape))
+
+    def stack(self, values):
+        """Results (n, m) side by side, (n, K, m)."""
+        return self("Concat", *[self.reshape(each, 0, 1, -1) for each in values], axis=1)
+
+    def sum(self, value, axis):
+        """A result summed over one axis, which is gone."""
+        return self("ReduceSum", value, np.array([axis]), keepdims=0)
+
+    def linear(self, value, coef, intercept):
+        """Linear functions (n, m) of a result (n, p), from coefficients (m, p) and (m,)."""
+        return self("Add", self("MatMul", value, np.asarray(coef).T), np.atleast_1d(intercept))
+
+
+# Trees in flat arrays ---------------------------------------------------------------------------
+
+
+def mean_of_trees(graph, trees, X, leaves=None):
+    """What ``trees.predict`` makes of rows X (n, n_columns), in double precision.
+
+    ``leaves`` (n_leaves, n_outputs), a sparse matrix, stands in place of the values of the leaves.
+    """
+    if trees.dtype == np.float32:  # in which rows are compared
+        X = graph("Cast", X, to=TensorProto.FLOAT)
+    X = graph("Cast", X, to=TensorProto.DOUBLE)
+    if leaves is None:
+        leaf, target = np.indices(trees.leaves.shape).reshape(2, -1)
+        values, n_targets = trees.leaves.ravel(), trees.leaves.shape[1]
+    else:
+        leaves = leaves.tocoo()
+        leaf, target, values, n_targets = *leaves.coords, leaves.data, leaves.shape[1]
+    order, tree = _order(trees)
+    attributes = _nodes(trees, order, tree, leaf) | {"target_ids": target.tolist()}
+    numbers = {
+        "nodes_values": np.append(trees.threshold, np.zeros(len(trees.leaves)))[order],
+        "target_weights": values,
+        "base_values": np.full(n_targets, trees.baseline),
+    }
+    for name, each in numbers.items():
+        attributes[f"{name}_as_tensor"] = numpy_helper.from_array(each.astype(np.float64))
+    attributes["n_targets"] = n_targets
+    return graph.number(graph("TreeEnsembleRegressor", X, domain=ML, op_version=3, **attributes))
+
+
+def _order(trees):
+    """Order in which nodes, and leaves after them, stand tree by tree, and the tree of each."""
+    numbers, n_nodes = np.arange(len(trees.roots)), len(trees.column)
+    # There is one leaf more than nodes in each tree.
+    starts = np.where(trees.roots >= 0, trees.roots, -1 - trees.roots - numbers)
+    counts = np.diff(np.append(starts, n_nodes))
+    tree = np.concatenate([np.repeat(numbers, counts), np.repeat(numbers, counts + 1)])
+    return np.argsort(tree, kind="stable"), tree
+
+
+def _nodes(trees, order, tree, leaf):
+    """Attributes of nodes and then leaves, numbered through; ``leaf`` is that of each value."""
+    n_leaves, n_nodes = len(trees.leaves), len(trees.column)
+    children = trees.children.astype(int)
+    children = np.where(children >= 0, children, n_nodes - 1 - children)
+    rest = np.zeros(n_leaves, dtype=int)
+    place = n_nodes + leaf
+    integers = {
+        "nodes_treeids": tree[order],
+        "nodes_nodeids": order,
+        "nodes_featureids": np.append(trees.column, rest)[order],
+        "nodes_truenodeids": np.append(children[::2], rest)[order],
+        "nodes_falsenodeids": np.append(children[1::2], rest)[order],
+        "target_treeids": tree[place],
+        "target_nodeids": place,
+    }
+    modes = ["BRANCH_LEQ" if number < n_nodes else "LEAF" for number in order]
+    lists = {name: values.tolist() for name, values in integers.items()}
+    return lists | {"nodes_modes": modes}
+
+
+# What depends on distances of rows: kernels, and weights of averages ----------------------------
+
+
+def kernel(exact, model, columns, centres):
+    """Kernels (n, m) of a Gaussian process around its centres."""
+    columns, (places, values) = exact.number(columns), model.indicators_
+    if len(places):
+        off = exact("Abs", exact("Sub", exact("Gather", columns, places, axis=1), values))
+        has_value = exact.number(exact("Less", off, np.array(SAME)))
+        columns = exact("Concat", columns, has_value, axis=1)
+    Z = exact("Div", columns, model.length_scales_)
+    square = _squared_distances(exact, Z, centres)
+    s = exact("Sqrt", exact("Mul", square, np.array(5.0)))
+    slope = exact("Add", exact("Add", s, np.array(1.0)), exact("Mul", square, np.array(5 / 3)))
+    return exact("Mul", slope, exact("Exp", exact("Neg", s)))
+
+
+def weights_of_average(exact, average, X):
+    """Weights (n, 2) of both models of an Average; ``X`` is what the gate of the first sees."""
+    surroundings, columns = average.surroundings, exact.number(X)
+    nothing = exact("Mul", exact("ReduceSum", columns, np.array([1]), keepdims=1), np.array(0.0))
+    other = exact("Add", nothing, np.array(average.weight))
+    if surroundings is not None:
+        Z = exact("Mul", exact("Sub", columns, surroundings.centre), surroundings.slopes)
+        square = _squared_distances(exact, Z, surroundings.rows)
+        nearest, usual = exact("ReduceMin", square, np.array([1])), np.array(surroundings.usual)
+        near = exact("Div", usual, exact("Max", nearest, usual))
+        far = exact("Mul", exact("Sub", np.array(1.0), near), np.array(ELSEWHERE))
+        other = exact("Max", other, far)
+    return exact("Concat", exact("Sub", np.array(1.0), other), other, axis=1)
+
+
+def _squared_distances(exact, A, B):
+    """Between rows, (n, m)."""
+    products = exact.linear(A, -2.0 * B, np.einsum("ij,ij->i", B, B))
+    own = exact("ReduceSum", exact("Mul", A, A), np.array([1]), keepdims=1)
+    return exact("Max", exact("Add", products, own), np.array(0.0))
+
+
+# Gates: the logarithms of their probabilities, up to a constant of the row ----------------------
+
+
+def _softmax(graph, gate, X, inner):
+    return graph.linear(X, gate.coef_, gate.intercept_)
+
+
+def _constant(graph, gate, X, inner):
+    n_samples = graph("Shape", X, start=0, end=1)
+    log_proportions = np.log(np.maximum(gate.proportions_, 1e-300))
+    return graph("Expand", log_proportions[None], graph("Concat", n_samples, np.array([1]), axis=0))
+
+
+def _forest(graph, gate, X, inner):
+    proba = mean_of_trees(graph, gate.trees_, X)
+    logs = graph("Log", graph("Add", proba, np.array(OFFSET)))
+    return _softmax(graph, gate.softmax_, graph("Concat", X, logs, axis=1), None)
+
+
+def _classifier(graph, gate, X, inner):
+    seen = np.zeros((len(gate.classifier_.classes_), len(gate._columns)))
+    for place, number in enumerate(gate.classifier_.classes_):
+        seen[place, gate._columns == number] = 1.0
+    proba = graph("MatMul", inner, seen)
+    return graph("Log", graph("Add", proba, np.array(gate.smoothing)))
+
+
+def _gaussian(graph, gate, X, inner):
+    Z = graph("Div", graph("Sub", X, gate._mean), gate._scale)
+    log_joint = []
+    for mean, factor, proportion in zip(*gate._standard, gate.proportions_, strict=True):
+        whitened = graph.linear(Z, np.linalg.inv(factor), -np.linalg.solve(factor, mean))
+        squares = graph.reshape(graph.sum(graph("Mul", whitened, whitened), 1), -1, 1)
+        constant = np.log(max(proportion, 1e-300)) - np.log(np.diag(factor)).sum()
+        log_joint.append(graph.linear(squares, [[-0.5]], constant))
+    return graph("Concat", *log_joint, axis=1)
+
+
+def _tree(graph, gate, X, inner):
+    decision, log_proba = _log_proba(graph, gate.decision_, X), []
+    for number, branch in enumerate(gate.branches_):
+        of_branch = graph("Gather", decision, np.array([number]), axis=1)
+        within = np.array(0.0) if branch is None else _log_proba(graph, branch, X)
+        log_proba.append(graph("Add", of_branch, within))
+    return graph("Gather", graph("Concat", *log_proba, axis=1), gate._columns, axis=1)
+
+
+def _log_proba(graph, gate, X):
+    return graph("LogSoftmax", WRITERS[type(gate)](graph, gate, X, None), axis=1)
+
+
+WRITERS = {
+    SoftmaxGate: _softmax,
+    ConstantGate: _constant,
+    ForestGate: _forest,
+    ClassifierGate: _classifier,
+    GaussianGate: _gaussian,
+    TreeGate: _tree,
+}
+
+
+# Encoders of tables: one-hot columns and imputation with indicators ------------------------------
+
+# The converter of skl2onnx for ``SimpleImputer`` leaves out the indicators, and is in single
+# precision. A ColumnTransformer of these two, such as the default encoder, is written here.
+
+
+def is_table_encoder(transformer):
+    """Whether ``encode`` can write all its parts."""
+    if type(transformer) is SimpleImputer:
+        return _is_known((transformer, None))
+    if type(transformer) is not ColumnTransformer or transformer.transformer_weights:
+        return False
+    return all(_is_known(part) for part in _parts(transformer))
+
+
+def _parts(transformer):
+    """Fitted parts with some columns, as (transformer, columns)."""
+    if type(transformer) is SimpleImputer:
+        return [(transformer, list(range(transformer.n_features_in_)))]
+    names = column_names(transformer)
+    names = range(transformer.n_features_in_) if names is None else names
+    numbers = {name: number for number, name in enumerate(names)}
+    parts = []
+    for _, part, columns in transformer.transformers_:
+        if isinstance(columns, slice):
+            columns = np.arange(transformer.n_features_in_)[columns]
+        columns = np.atleast_1d(np.asarray(columns, dtype=object))
+        if all(isinstance(each, bool | np.bool_) for each in columns):
+            columns = np.flatnonzero(columns.astype(bool))
+        if not isinstance(part, str) or part != "drop":
+            parts.append((part, [numbers.get(each, each) for each in columns]))
+    return [part for part in parts if part[1]]
+
+
+def _is_known(part):
+    transformer, _ = part
+    if isinstance(transformer, str):
+        return transformer == "passthrough"
+    if type(transformer) is FunctionTransformer:
+        return transformer.func is None
+    if type(transformer) is SimpleImputer:
+        statistics = transformer.statistics_
+        of_numbers = statistics.dtype.kind == "f" and np.isnan(transformer.missing_values)
+        return of_numbers and not np.isnan(statistics).any()
+    if type(transformer) is OneHotEncoder:
+        keeps_rare = transformer.max_categories is None and transformer.min_frequency is None
+        plain = transformer.drop is None and keeps_rare
+        return plain and transformer.handle_unknown == "ignore"
+    return False
+
+
+def encode(graph, transformer, inputs):
+    """Name of the encoded table.
+
+    ``inputs`` are the columns, or matrices of some of them, in the order of the table, and
+    ``transformer`` is a fitted one of which ``is_table_encoder`` is true.
+    """
+    if any(each.type.shape[1:] in ([], [None]) for each in inputs):
+        raise ValueError("initial_types must say how many columns each input of the table has.")
+    columns = [(each, j) for each in inputs for j in range(each.type.shape[1])]
+    if len(columns) != transformer.n_features_in_:
+        raise ValueError(
+            f"The table of fit has {transformer.n_features_in_} columns, initial_types "
+            f"{len(columns)}."
+        )
+    encoded = []
+    for part, numbers in _parts(transformer):
+        chosen = [columns[number] for number in numbers]
+        encoded += _encoded(graph, part, chosen)
+    return graph("Concat", *encoded, axis=1)
+
+
+def _encoded(graph, part, columns):
+    if type(part) is OneHotEncoder:
+        pairs = zip(columns, part.categories_, strict=True)
+        return [_one_hot(graph, column, levels) for column, levels in pairs if len(levels)]
+    columns = [graph.number(_taken(graph, *column)) for column in columns]
+    if type(part) is not SimpleImputer:
+        return columns
+    missing = [graph("IsNaN", column) for column in columns]
+    triples = zip(missing, part.statistics_, columns, strict=True)
+    filled = [graph("Where", each, np.array([[value]]), x) for each, value, x in triples]
+    marked = part.indicator_.features_ if part.add_indicator else []
+    return filled + [graph.number(missing[j]) for j in marked]
+
+
+def _taken(graph, variable, j):
+    """One column of a variable, (n, 1)."""
+    if variable.type.shape[1] == 1:
+        return variable.full_name
+    return graph("Gather", variable, np.array([j]), axis=1)
+
+
+def _one_hot(graph, column, levels):
+    taken = _taken(graph, *column)
+    if not isinstance(column[0].type, StringTensorType):
+        return graph.number(graph("Equal", graph.number(taken), levels[None].astype(float)))
+    # None and NaN are "nan": so does a table say of missing strings, whichever these were.
+    levels = [str(np.nan if level is None else level).encode() for level in levels]
+    one_hot = graph("OneHotEncoder", taken, domain=ML, cats_strings=levels, zeros=1)
+    return graph.number(graph.reshape(one_hot, -1, len(levels)))
+
+
+# Histogram gradient boosting, by the converter of skl2onnx ----------------------------------------
+
+# skl2onnx writes booleans, which protobuf 7 refuses, for the directions of missing values.
+DIRECTIONS = "nodes_missing_value_tracks_true"
+
+
+def with_integer_attributes(convert):
+    """A converter that writes what ``convert`` does, with integers in place of booleans."""
+
+    def convert_boosting(scope, operator, container):
+        add_node = container.add_node
+
+        def add_with_integers(*args, **attributes):
+            if DIRECTIONS in attributes:
+                attributes[DIRECTIONS] = [int(each) for each in attributes[DIRECTIONS]]
+            add_node(*args, **attributes)
+
+        container.add_node = add_with_integers
+        try:
+            convert(scope, operator, container)
+        finally:
+            del container.add_node
+
+    return convert_boosting

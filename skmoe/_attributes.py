@@ -5,6 +5,7 @@ import copy
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from ._doors import begin_stream
 from ._experts.traits import column_names
 from ._reports.by_regime import EXPERT, REGIME, groups_of
 from ._reports.display import first_of
@@ -12,7 +13,6 @@ from ._reports.expert_report import bound_notes, report_training
 from ._reports.leaks import leak_notes
 from ._reports.level_coding import shares_of_levels
 from ._reports.repeats import repeated_rows
-from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .likelihoods._kind_of_target import kind_of_target
 
@@ -97,7 +97,7 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
         mixture._report_of_regimes = report_training(problem, model, regimes, *said)
     mixture._level_shares = shares_of_levels(mixture, plan.request.rows)
     mixture._grows = trainer.grows
-    mixture._stream = Stream.begin(problem, model, order, mixture.n_features_in_, trainer.parts)
+    mixture._stream = begin_stream(problem, model, order, mixture.n_features_in_, trainer.parts)
     mixture._changed_by = None
     _warn_of_training(trainer, run, model, dead, load, leaks)
 

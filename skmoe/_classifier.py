@@ -8,8 +8,9 @@ from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._base import BaseMixtureOfExperts, unchanged_on_error
+from ._base import BaseMixtureOfExperts
 from ._compat import StrOptions, check_y, fit_context
+from ._doors import updates
 from ._experts.ordered_logistic import ranks_of
 from ._experts.solvers import Logistic, OrderedLogistic
 from ._experts.traits import offers
@@ -21,8 +22,7 @@ from ._rows.files import is_out_of_core
 from ._rows.validation import check_classes, check_fitted, check_X
 from ._tables.mixed import HEAVIEST, check_sizes
 from ._tables.vectors import check_labels
-from ._updates.batches import learn_rows, learns_streams
-from ._updating import UpdatableMixture
+from ._updating import UpdatableMixture, learns_streams
 from .distributions._arrays import check_n_draws, draw_places
 from .inference._effects import MeasuringMixture
 from .inference._stability import RefittedMixture
@@ -224,33 +224,7 @@ class MixtureOfExpertsClassifier(
         >>> moe.predict([[0.5, 0.5], [0.5, -0.5]])
         array(['same', 'differ'], dtype='<U6')
         """
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all rows at once: with partial_fit give a dict of "
-                "weights."
-            )
-        classes = self._check_classes(classes)
-        with unchanged_on_error(self):
-            learn_rows(self, X, y, sample_weight, classes)
-        return self
-
-    def _check_classes(self, classes):
-        """All classes: those of the first call."""
-        known = self._classes if self._buffer is None else self._buffer.classes
-        if not self.__sklearn_is_fitted__() and self._buffer is None:
-            known = None
-        if classes is None and known is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        if classes is None:
-            return known
-        classes = np.unique(classes)
-        if known is not None and not np.array_equal(classes, known):
-            raise ValueError(
-                f"classes={classes.tolist()} are not those of the first call, {known.tolist()}."
-            )
-        if len(classes) < 2:
-            raise ValueError(f"classes={classes.tolist()}; a classifier needs two at least.")
-        return classes
+        return updates("partial_fit").partial_fit(self, X, y, sample_weight, classes)
 
     @property
     def _classes(self):

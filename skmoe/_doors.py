@@ -14,3 +14,20 @@ def not_in_onnx(mixture, training):
     except ImportError:
         return []
     return refusals(mixture, training)
+
+
+def updates(what=None):
+    """``_updates``; where it is not there, None, or an ImportError that ``what`` needs it."""
+    try:
+        from . import _updates
+    except ImportError as error:
+        if what is None:
+            return None
+        raise ImportError(f"{what} needs skmoe._updates, which is not installed.") from error
+    return _updates
+
+
+def begin_stream(*trained):
+    """What ``partial_fit`` goes on from; None where there is none."""
+    leaf = updates()
+    return None if leaf is None else leaf.Stream.begin(*trained)

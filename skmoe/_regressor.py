@@ -5,8 +5,9 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
-from ._base import BaseMixtureOfExperts, unchanged_on_error
+from ._base import BaseMixtureOfExperts
 from ._compat import HasMethods, check_y, fit_context
+from ._doors import updates
 from ._experts.solvers import GeneralizedLinear, LeastSquares, Rates
 from ._model import RegressionModel
 from ._reports.docstrings import completed_by
@@ -16,8 +17,7 @@ from ._rows.files import is_out_of_core
 from ._rows.validation import check_exposure, check_fitted, check_single_trials, check_X
 from ._tables.mixed import check_sizes, is_plain
 from ._tables.vectors import check_numbers
-from ._updates.batches import learn_rows, learns_streams
-from ._updating import UpdatableMixture
+from ._updating import UpdatableMixture, learns_streams
 from .distributions._arrays import check_n_draws, check_probabilities
 from .inference._effects import MeasuringMixture
 from .inference._intervals import QuantileMixture
@@ -228,9 +228,7 @@ class MixtureOfExpertsRegressor(
         >>> sorted(round(float(expert.coef_[0]), 2) for expert in moe.experts_)
         [-1.0, 1.0]
         """
-        with unchanged_on_error(self):
-            learn_rows(self, X, y, sample_weight)
-        return self
+        return updates("partial_fit").partial_fit(self, X, y, sample_weight)
 
     def _solver(self):
         return _solver_of(self._likelihood().expert_family)

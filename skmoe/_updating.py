@@ -1,9 +1,13 @@
 """Changes of a fitted mixture: batches of a stream, and experts that come and go."""
 
-from ._base import BaseMixtureOfExperts, unchanged_on_error
+from ._base import BaseMixtureOfExperts
+from ._doors import updates
 from ._rows.answers import in_memory
-from ._rows.validation import check_fitted
-from ._updates import changes
+
+
+def learns_streams(mixture):
+    """For ``available_if`` of ``partial_fit``."""
+    return updates("partial_fit").learns_streams(mixture)
 
 
 class UpdatableMixture(BaseMixtureOfExperts):
@@ -82,10 +86,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> moe.predict([[-1.0], [4.5]]).round(2)
         array([1. , 5.5])
         """
-        check_fitted(self)
-        with unchanged_on_error(self):
-            changes.add_expert(self, X, y, expert, name, sample_weight, replay)
-        return self
+        return updates("add_expert").add_expert(self, X, y, expert, name, sample_weight, replay)
 
     @in_memory("pass a sample of the rows")
     def remove_expert(self, name, X=None, y=None, sample_weight=None):
@@ -131,10 +132,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> list(moe.remove_expert("expert2").named_experts_)
         ['expert0', 'expert1']
         """
-        check_fitted(self)
-        with unchanged_on_error(self):
-            changes.remove_expert(self, name, X, y, sample_weight)
-        return self
+        return updates("remove_expert").remove_expert(self, name, X, y, sample_weight)
 
     @in_memory("pass a sample of the rows")
     def replace_expert(self, name, estimator, X, y, sample_weight=None):
@@ -190,7 +188,4 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> type(moe.named_experts_[curved]).__name__
         'RandomForestRegressor'
         """
-        check_fitted(self)
-        with unchanged_on_error(self):
-            changes.replace_expert(self, name, estimator, X, y, sample_weight)
-        return self
+        return updates("replace_expert").replace_expert(self, name, estimator, X, y, sample_weight)

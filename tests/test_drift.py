@@ -6,8 +6,8 @@ from planted import two_lines
 from scipy import stats
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._updates.drift import RankTest, _bets
 from skmoe.inspection import DriftMonitor
-from skmoe.inspection._drift import RankTest, _bets
 
 
 def test_bets_are_fair():

@@ -12,9 +12,8 @@ from sklearn.utils.validation import check_array
 from .._compat import learn_columns
 from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
-from .._experts.fitting import learns_batches, split_last
+from .._experts.fitting import split_last
 from .._experts.solvers import are_solved_sparse, has_experts
-from .._experts.streamed import StreamedExperts
 from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
 from .._tables.constant import fit_columns
@@ -79,7 +78,7 @@ class Parts:
 
     def make_experts(self, data, folds, settings, seed):
         """Experts in training: solved together where that can be, else estimators."""
-        experts = self._make_solved(data, folds, seed)
+        experts = self.make_solved(data, folds, seed)
         if experts is None and self.likelihood.takes_subjects:
             raise ValueError(
                 f"{self.likelihood} needs linear experts: the default ones, one LinearRegression "
@@ -87,7 +86,8 @@ class Parts:
             )
         return self.make_estimators(data, folds, settings, seed) if experts is None else experts
 
-    def _make_solved(self, data, folds, seed):
+    def make_solved(self, data, folds, seed):
+        """Linear experts that are solved together; None where that cannot be."""
         if self.is_list or folds is not None:
             return None
         template = self.templates[0]
@@ -217,39 +217,6 @@ class Parts:
         if report_weights and np.ptp(data.weight[data.weight > 0]) > 0:
             warn_of_ignored_weights(ignoring)
         return experts
-
-    def stream_of_lines(self, resp, data, order, *working):
-        """Lines that few rows have brought into folds, solved once to go on with batches; or None.
-
-        New expert ``j`` is old expert ``order[j]``; ``working`` are working weights, if there are
-        any.
-        """
-        if isinstance(self.templates[0], Pipeline) and self.transformer is None:
-            return None  # each expert has transformers of its own
-        experts = self._make_solved(data, None, 0)
-        if experts is None or not experts.n_experts == len(order) == resp.shape[1]:
-            return None  # beside specialists there is a generalist, or it is alone
-        experts.fit(resp, *working)
-        return experts.streaming(resp, order, None)
-
-    def stream_of(self, k, resp, data, fitted, min_responsibility):
-        """One expert, to go on with batches; None where it cannot.
-
-        Rows below ``min_responsibility`` are not given to experts that learn by themselves.
-        """
-        template = self.templates[k]
-        if learns_batches(template):
-            return StreamedExperts(
-                [self.names[k]], [template], [fitted], min_responsibility, self.classes
-            )
-        alone = replace(
-            self,
-            names=[self.names[k]],
-            templates=[template],
-            is_list=False,
-            transformer=split_last(template)[0],
-        )
-        return alone.stream_of_lines(resp[:, [k]], data, np.zeros(1, dtype=int))
 
     # Model ----------------------------------------------------------------------------------
 

@@ -208,12 +208,12 @@ class Problem(ABC):
         """Fit the scales to the mixture that predicts, where that is another one."""
         return
 
-    @abstractmethod
     def streaming_experts(self, order, estimators):
         """Experts that go on with ``learn_batch``, or None.
 
         New expert ``j`` is old expert ``order[j]``; the estimators are in the new order.
         """
+        return
 
     def begin_gate_stream(self, gate, order):
         """Make a fitted gate, in a new order, ready to learn batches."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from .._doors import updates
 from .._parallel import jobs
 from ..exceptions import SmallWeightsWarning
 from .base import Experts
@@ -24,7 +25,6 @@ from .fitting import (
 from .folds import OutOfBag
 from .in_folds import as_alone, can_begin_on_all_rows, forgets_rows, in_fold, is_mixture
 from .linear_folds import solve_folds, solves_folds
-from .streamed import StreamedExperts
 from .traits import is_frozen, offers
 
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
@@ -367,7 +367,8 @@ class EstimatorExperts(Experts):
         if not all(learns_batches(estimator) for estimator in self.estimators):
             return None
         templates = [self.estimators[k] for k in order]
-        return StreamedExperts(self.names, templates, fitted, self.min_responsibility, self.classes)
+        given = self.names, templates, fitted, self.min_responsibility, self.classes
+        return updates("partial_fit").StreamedExperts(*given)
 
     def state(self):
         results = self.models, self.predictions, self._own, self.own_log_prior

@@ -3,6 +3,7 @@
 # fmt: off
 from collections.abc import Sequence
 from typing import Any, Literal
+from skmoe import MixtureOfExpertsRegressor
 
 __all__ = [
     "Plan",
@@ -28,7 +29,7 @@ class Plan:
     is_number_of_plain: Any
     shape: Any
     n_init: Any
-    mixture: Any
+    mixture: MixtureOfExpertsRegressor | None
     def __init__(
         self,
         training: Literal["em", "pooled", "stack", "specialists"],
@@ -50,7 +51,7 @@ class Plan:
         is_number_of_plain: Any = False,
         shape: Any = ...,
         n_init: Any = 1,
-        mixture: Any = None,
+        mixture: MixtureOfExpertsRegressor | None = None,
     ) -> None: ...
     @property
     def cells(self) -> Any: ...

@@ -300,10 +300,6 @@ class PooledProblem(Problem):
     def _sums(self):
         return self.experts.sum_rows(self.resp)
 
-    def streaming_experts(self, order, estimators):
-        """None: streams go on by maximum likelihood."""
-        return None
-
     def begin_gate_stream(self, gate, order):
         gate.begin_stream(self.Z, self.resp[:, order], self.gate.weight)
 

@@ -409,19 +409,3 @@ def column_numbers(columns, n_columns, names):
 def _without_step(name):
     """The name of a column before a ColumnTransformer put that of its step in front."""
     return name.split("__", 1)[-1] if isinstance(name, str) else name
-
-
-def stack_rows(X, other):
-    """Rows of both, which are both tables, both sparse or both arrays."""
-    if is_table(X) != is_table(other) or sparse.issparse(X) != sparse.issparse(other):
-        raise ValueError(
-            "Rows must be of one kind: all tables, all sparse or all arrays; got "
-            f"{type(other).__name__} after {type(X).__name__}."
-        )
-    if is_table(X):
-        from pandas import concat
-
-        return concat([X, other], ignore_index=True)
-    if sparse.issparse(X):
-        return sparse.vstack([X, other], format="csr")
-    return np.concatenate([X, other])

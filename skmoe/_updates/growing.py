@@ -17,10 +17,11 @@ from .._em.settings import INNER_STEPS
 from .._experts.fitting import join_last, split_last
 from .._model import Model, posterior
 from .._routing import keep_best
-from .._tables.mixed import describe_columns, is_table, stack_rows
+from .._tables.mixed import describe_columns, is_table
 from ..exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate, TreeGate
 from ..gates._base import shares
+from .stream import stack_rows, stream_of
 
 REFITS = 5  # M-steps of a new expert, each with working weights or targets of the last
 GENERATED_ROWS = 2000  # that stand for all old rows, where the gate can generate them
@@ -102,7 +103,7 @@ def add_expert(
     grown = _grown(model, parts, *new)
     load = mean_load(grown, rows)
     least = settings.least_responsibility(folds, 2)
-    of_new = parts.stream_of(1, problem.resp, of_new_rows, fitted, least)
+    of_new = stream_of(parts, 1, problem.resp, of_new_rows, fitted, least)
     if decision.learns_batches:
         decision.begin_stream(data.Z, problem.resp, problem.weight)
     if beside is not None:

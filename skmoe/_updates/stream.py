@@ -12,19 +12,30 @@ References
    models", Journal of the Royal Statistical Society B 71 (2009) 593-613.
 """
 
+import copy
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array
 
 from .._em.problem import shallow_copy
 from .._em.progress import count
-from .._experts.fitting import join_last, learns_weights, split_last
-from .._experts.streamed import StreamedExperts
+from .._experts.fitting import (
+    NEGLIGIBLE_SHARE,
+    join_last,
+    learn_weighted,
+    learns_batches,
+    learns_weights,
+    split_last,
+)
 from .._model import posterior
 from .._routing import Routes, keep_best
-from .._tables.mixed import stack_rows
-from ..exceptions import IgnoredWeightsWarning, warn_user
+from .._tables.mixed import is_table
+from ..exceptions import IgnoredWeightsWarning, SmallWeightsWarning, noted, warn_user
 
 STEP_EXPONENT = 0.6
 FIRST_ROWS = 500  # before stepwise EM starts, at least
@@ -93,6 +104,22 @@ class Buffer:
         return complete or len(self.weight) >= PATIENCE * wanted
 
 
+def stack_rows(X, other):
+    """Rows of both, which are both tables, both sparse or both arrays."""
+    if is_table(X) != is_table(other) or sparse.issparse(X) != sparse.issparse(other):
+        raise ValueError(
+            "Rows must be of one kind: all tables, all sparse or all arrays; got "
+            f"{type(other).__name__} after {type(X).__name__}."
+        )
+    if is_table(X):
+        from pandas import concat
+
+        return concat([X, other], ignore_index=True)
+    if sparse.issparse(X):
+        return sparse.vstack([X, other], format="csr")
+    return np.concatenate([X, other])
+
+
 @dataclass
 class ExpertGroups:
     """Experts that came at different times, each group with sums of its own."""
@@ -103,6 +130,61 @@ class ExpertGroups:
     def without_rows(self):
         """The same without the rows of a batch."""
         return replace(self, groups=[group.without_rows() for group in self.groups])
+
+
+class StreamedExperts:
+    """Experts that go on with their own ``partial_fit``, batch after batch.
+
+    Parameters
+    ----------
+    names, templates, estimators : lists of length n_experts
+        Unfitted estimators and, from them, fitted ones.
+    min_responsibility : float
+        Rows below it are not given to an expert.
+    classes : ndarray of shape (n_classes,) or None
+        None for regressors.
+    """
+
+    in_sample = False  # what was predicted before they saw the batch is honest
+    penalty = 0.0
+
+    def __init__(self, names, templates, estimators, min_responsibility, classes):
+        self.names, self.templates, self.estimators = names, templates, estimators
+        self.min_responsibility, self.classes = min_responsibility, classes
+
+    def without_rows(self):
+        """These experts: they hold no rows."""
+        return self
+
+    def learn_batch(self, X, y, weights, *, keep, gain):
+        """Go on with every expert on its rows.
+
+        Not by ``keep`` and ``gain``: how fast an expert learns and forgets is its own affair.
+        """
+        labels = y if self.classes is None else self.classes[y]
+        twin = copy.copy(self)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SmallWeightsWarning)  # of responsibilities
+            twin.estimators = [
+                self._learn(k, X, labels, weights) for k in range(len(self.estimators))
+            ]
+        return twin
+
+    def _learn(self, k, X, y, weights):
+        weight = weights.sum(axis=1)
+        share = weights[:, k] / np.where(weight > 0, weight, 1.0)
+        if learns_weights(self.templates[k]):
+            rows = np.flatnonzero(share > max(self.min_responsibility, NEGLIGIBLE_SHARE))
+            given = weights[rows, k]
+        else:  # the rows it wins, ties included
+            rows = np.flatnonzero((weight > 0) & (weights[:, k] >= weights.max(axis=1)))
+            given = None
+        if not len(rows):
+            return self.estimators[k]
+        args = self.templates[k], _safe_indexing(X, rows), y[rows], given, self.classes
+        model = self.estimators[k]
+        with noted(f"Raised by partial_fit of expert {self.names[k]!r}."):
+            return learn_weighted(model, *args)
 
 
 @dataclass
@@ -130,9 +212,8 @@ class Stream:
             return None
         experts = problem.streaming_experts(order, model.experts)
         if experts is None and problem.has_arrays:
-            experts = parts.stream_of_lines(
-                problem.resp, problem.data, order, *problem.working_data
-            )
+            given = problem.resp, problem.data, order, *problem.working_data
+            experts = stream_of_lines(parts, *given)
         if experts is None:
             return None
         problem.begin_gate_stream(gate, order)
@@ -177,6 +258,39 @@ class Stream:
 def rows_wanted(n_experts, n_features):
     """Weight of the rows that several starts of EM need."""
     return max(FIRST_ROWS, FIRST_ROWS_PER_PARAMETER * n_experts * (n_features + 1))
+
+
+def stream_of_lines(parts, resp, data, order, *working):
+    """Lines that few rows have brought into folds, solved once to go on with batches; or None.
+
+    New expert ``j`` is old expert ``order[j]`` of the Parts; ``working`` are working weights, if
+    there are any.
+    """
+    if isinstance(parts.templates[0], Pipeline) and parts.transformer is None:
+        return None  # each expert has transformers of its own
+    experts = parts.make_solved(data, None, 0)
+    if experts is None or not experts.n_experts == len(order) == resp.shape[1]:
+        return None  # beside specialists there is a generalist, or it is alone
+    experts.fit(resp, *working)
+    return experts.streaming(resp, order, None)
+
+
+def stream_of(parts, k, resp, data, fitted, min_responsibility):
+    """One expert of some Parts, to go on with batches; None where it cannot.
+
+    Rows below ``min_responsibility`` are not given to experts that learn by themselves.
+    """
+    name, template = parts.names[k], parts.templates[k]
+    if learns_batches(template):
+        return StreamedExperts([name], [template], [fitted], min_responsibility, parts.classes)
+    alone = replace(
+        parts,
+        names=[name],
+        templates=[template],
+        is_list=False,
+        transformer=split_last(template)[0],
+    )
+    return stream_of_lines(alone, resp[:, [k]], data, np.zeros(1, dtype=int))
 
 
 def learn_batch(model, stream, rows, load, forget_factor):

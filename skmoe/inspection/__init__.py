@@ -8,8 +8,8 @@ nothing is lost in grey or to the colour-blind. ``DriftMonitor`` tells, without 
 later rows are as those before.
 """
 
+from .._doors import updates
 from ._calibration import CalibrationDisplay
-from ._drift import DriftMonitor, DriftReport
 from ._expert import ExpertDisplay
 from ._gate import GateDisplay
 from ._predictive import PredictiveDisplay
@@ -26,3 +26,13 @@ __all__ = [
     "PredictiveDisplay",
     "ResponsibilityDisplay",
 ]
+
+
+def __getattr__(name):
+    if name in ("DriftMonitor", "DriftReport"):
+        return getattr(updates(name), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return [*globals(), *__all__]

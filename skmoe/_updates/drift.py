@@ -7,7 +7,6 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_random_state, column_or_1d
 
 from .._reports.display import html_table, text_table
-from ._columns import unwrap
 
 LARGEST = 1e100  # wealth beyond which no bet is followed
 SLOPES = np.array([0.5, 0.95, -0.5, -0.95])  # bets on a shift
@@ -129,6 +128,8 @@ class DriftMonitor:
 
     def _scores(self, X, y):
         """Values (n,) of each score, by its name."""
+        from ..inspection._columns import unwrap  # with displays, which a stream does without
+
         mixture, X = unwrap(self.estimator, X)
         scores = {"log-density": mixture.log_density(X, y)}
         if not is_classifier(mixture) and not mixture._y_shape:

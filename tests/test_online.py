@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import sys
 import warnings
 from functools import partial
 
@@ -21,7 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+import skmoe
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, inspection
 from skmoe._numerics import multinomial as _multinomial
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inspection import GateDisplay
@@ -718,3 +720,27 @@ def test_a_default_fit_on_a_mixed_table_goes_on_with_batches(is_classifier):
         moe.partial_fit(table[start : start + 100], y[start : start + 100])
     assert moe.n_samples_seen_ == 900
     assert moe.score(table, y) > before - 0.01
+
+
+@pytest.mark.parametrize("experts", [None, LinearRegression(), SGDRegressor()])
+def test_without_the_leaf_of_streams_a_mixture_fits_and_says_what_is_not_there(
+    experts, monkeypatch
+):
+    monkeypatch.delattr(skmoe, "_updates", raising=False)
+    monkeypatch.setitem(sys.modules, "skmoe._updates", None)
+    X, y = draw(200)[:2]
+    few = {"n_init": 1, "tol": 1.0, "cv": False, "random_state": 0}
+    moe = MixtureOfExpertsRegressor(experts, 2, **few).fit(X, y)
+    moe.predict(X)
+    with pytest.raises(AttributeError, match="has no attribute 'partial_fit'") as refused:
+        moe.partial_fit(X, y)
+    assert "partial_fit needs skmoe._updates" in str(refused.value.__cause__)
+    name = next(iter(moe.named_experts_))
+    for change in (
+        lambda: moe.add_expert(X, y, replay=()),
+        lambda: moe.remove_expert(name),
+        lambda: moe.replace_expert(name, Ridge(), X, y),
+        lambda: inspection.DriftMonitor,
+    ):
+        with pytest.raises(ImportError, match="needs skmoe._updates, which is not installed"):
+            change()

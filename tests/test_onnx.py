@@ -1,6 +1,7 @@
 """Mixtures in ONNX, run by onnxruntime, against the mixtures themselves."""
 
 import html
+import sys
 
 import numpy as np
 import pytest
@@ -527,6 +528,15 @@ def test_plans_of_what_can_be_converted_are_silent(moe, rows):
     X, y = rows
     y = (y > 0.5).astype(int) if isinstance(moe, MixtureOfExpertsClassifier) else y
     assert "ONNX" not in str(moe.plan(X, y))
+
+
+def test_without_the_leaf_of_onnx_a_plan_is_silent(rows, monkeypatch):
+    X, y = rows
+    plan = MixtureOfExpertsRegressor(likelihood="gamma").plan(X, np.exp(y))
+    assert "ONNX" in str(plan)
+    for name in ("skmoe.onnx", "skmoe.onnx._parser"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert "ONNX" not in str(plan)
 
 
 def test_labels_without_a_converter_are_named_by_the_plan_and_the_converter(rows):

@@ -1,9 +1,8 @@
 """Changes of a fitted mixture: batches of a stream, and experts that come and go."""
 
 from ._base import BaseMixtureOfExperts, unchanged_on_error
-from ._rows.answers import in_memory
-from ._rows.validation import check_fitted
 from ._updates import changes
+from ._validation import check_fitted
 
 
 class UpdatableMixture(BaseMixtureOfExperts):
@@ -12,7 +11,6 @@ class UpdatableMixture(BaseMixtureOfExperts):
     _stream = None  # what the last fit left for a stream to go on from
     _grows = True  # whether experts can be added to the last fit
 
-    @in_memory("pass a sample of the rows")
     def add_expert(self, X, y, expert=None, *, name=None, sample_weight=None, replay=None):
         """Add an expert for new rows; all others stay as they are.
 
@@ -87,7 +85,6 @@ class UpdatableMixture(BaseMixtureOfExperts):
             changes.add_expert(self, X, y, expert, name, sample_weight, replay)
         return self
 
-    @in_memory("pass a sample of the rows")
     def remove_expert(self, name, X=None, y=None, sample_weight=None):
         """Remove an expert; the others and their scales stay.
 
@@ -136,7 +133,6 @@ class UpdatableMixture(BaseMixtureOfExperts):
             changes.remove_expert(self, name, X, y, sample_weight)
         return self
 
-    @in_memory("pass a sample of the rows")
     def replace_expert(self, name, estimator, X, y, sample_weight=None):
         """Put another expert in the place of one; the others and their scales stay.
 

@@ -52,7 +52,7 @@ from ._onnx.tables import encode
 from ._onnx.trees import mean_of_trees
 from ._planning.convertible import check_convertible, refused_labels, refused_likelihood
 from ._regressor import MixtureOfExpertsRegressor
-from ._rows.validation import check_fitted
+from ._validation import check_fitted
 from .likelihoods import Gaussian, LogNormal, StudentT
 from .likelihoods._means import PositiveMeans
 from .likelihoods._pooled import PooledGaussian

@@ -94,13 +94,6 @@ class Problem(ABC):
         """Take the parameters of a problem of the same parts, trained on some of the rows."""
         raise TypeError(f"{type(self).__name__} starts from responsibilities, with start.")
 
-    def on_sample(self):
-        """The problem on ``data`` where these are a sample of rows, whose parameters it adopts.
-
-        None where ``data`` are all rows.
-        """
-        return None
-
     def on_rows(self, sample):
         """A problem of the same parts on some of the rows, with weights of the same sum."""
         twin = self.fork()

@@ -9,7 +9,7 @@ from .._data import NO_METADATA
 from .._em.callbacks import FitTasks
 from .._em.rows import FitRows
 from .._experts.fitting import learns_batches, split_last
-from .._rows.validation import check_rows
+from .._validation import check_rows
 from ..exceptions import ExpertCollapseWarning, ScaleFloorWarning
 from ..gates import BaseGate
 from .stream import Buffer, learn_batch

@@ -1,9 +1,4 @@
-"""Rows in collections of Dask's: arrays and DataFrames.
-
-A pass over the rows is one task for each block. The parameters stand inside the task and sums come
-back, so that no worker holds anything that the fit could lose: a block that dies with its worker is
-read, or computed, anew.
-"""
+"""Rows in collections of Dask's: arrays and DataFrames."""
 
 from operator import methodcaller
 
@@ -13,11 +8,11 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import is_classifier
 
+from .._data import add_up
 from .._parallel import on_one_thread
 from .._tables.mixed import has_shape
 from ..exceptions import noted
-from .blocks import BlockRows
-from .source import add_up, of_block
+from ._blocks import BlockRows, of_block
 
 FEW_BLOCKS = 8  # whose sums are added at once
 

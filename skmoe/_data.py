@@ -380,8 +380,6 @@ def is_out_of_core(X):
 class RowSource(ABC):
     """Rows of columns, target and weight, in one block or in many."""
 
-    in_memory = False
-
     @abstractmethod
     def reduce(self, kernel, parameters):
         """Sums over all rows.
@@ -422,8 +420,6 @@ class ArrayRows(RowSource):
     n_rows : int
         Number of rows.
     """
-
-    in_memory = True
 
     def __init__(self, X, y, weight, table=None):
         self.X, self.table = X, table

@@ -164,10 +164,6 @@ class Problem(ABC):
         """Numbers of the experts with next to no rows, and of copies of others."""
         return dead_experts(self)
 
-    def warn_of_thinned_rows(self):
-        """Name the experts that have more rows than they were fitted on; there are none."""
-        return
-
     @abstractmethod
     def report_sums(self, model, order):
         """What reports are made of: ReportSums.

@@ -134,7 +134,6 @@ class Trainer:
         self.start(previous)
         with self.problem.experts.side_by_side(self.settings.n_jobs):
             run = self.run(tasks, attributes_now)
-            self.problem.warn_of_thinned_rows()
             return self, run, *self.parts.model(self.problem, self.settings)
 
     default_gate = None  # name of the one that was kept of several, and why

@@ -11,7 +11,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from .._data import ArrayRows, IteratedRows, RowSource, add_up
-from .._numerics.moments import add_fields
+from .._numerics.grams import add_fields
 from .._parallel import thread_map
 from .._tables.mixed import as_pandas, check_real, is_table
 from .._tables.vectors import check_labels, check_numbers
@@ -293,7 +293,7 @@ class IterableRows(BlockRows):
             number += 1
 
 
-# Rows as training, and whoever sums over them, reach them ---------------------------------------
+# Rows as training, and whoever sums over them, reach them -----------------------------------------
 
 
 def open_rows(X, y, sample_weight, *, classifies, as_given=False):

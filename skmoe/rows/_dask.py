@@ -1,4 +1,9 @@
-"""Rows in collections of Dask's: arrays and DataFrames."""
+"""Rows in collections of Dask's: arrays and DataFrames.
+
+A pass over the rows is one task for each block. The parameters stand inside the task and sums come
+back, so that no worker holds anything that the fit could lose: a block that dies with its worker is
+read, or computed, anew.
+"""
 
 from operator import methodcaller
 

@@ -311,7 +311,7 @@ def _place(column, table):
     return int(column) % n_columns
 
 
-# Tables that are gone through again for each pass, and files at addresses -----------------------
+# Tables that are gone through again for each pass, and files at addresses -------------------------
 
 
 ARROW_STREAM = "__arrow_c_stream__"  # of Arrow's PyCapsule interface

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
+from sklearn.pipeline import make_pipeline
 
 from .._compat import check_feature_names, check_n_features
 from .._data import Rows, Units
@@ -23,7 +24,6 @@ from .._numerics.drawing import SPARE
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._planning.request import MOST_EXPERTS
 from .._tables.encoding import check_accepts, needs_encoding
-from .._tables.known import KnownColumns
 from .._tables.mixed import HEAVIEST, check_sizes, decides_itself, is_table
 from .._validation import check_classes, check_enough_rows, check_exposure, warn_of_small_weights
 from ..gates._base import linear_columns_of
@@ -31,6 +31,7 @@ from ..gates._classifier import as_gate
 from ._blocks import open_rows
 from ._gathered import GatheredProblem, Gathering
 from ._look import (
+    KnownColumns,
     LookParameters,
     TableForm,
     column_moments,
@@ -64,6 +65,12 @@ class FromSample(Trainer):
             small.start(np.ones((len(self.data.weight), 1))).step()
         self.problem.adopt(small)
         return ends, paths
+
+    def run(self, tasks, attributes_now):
+        run = super().run(tasks, attributes_now)
+        if not self.problem.experts.is_solved:
+            self.problem.warn_of_thinned_rows()
+        return run
 
 
 class ManyRows(FitRows):
@@ -196,9 +203,15 @@ class ManyRows(FitRows):
         return FitRows(self.adapted)
 
     def finished(self, parts):
+        """See ``FitRows``; rows of the user's come to gate, and perhaps experts, by an encoder."""
         if self.encoder is None:
             return parts
-        return parts.behind(self.encoder, experts=self.form is None)
+        before = make_pipeline(self.encoder)
+        gate = replace(parts.gate, encoder=before)
+        if self.form is not None:  # experts see the tables
+            return replace(parts, gate=gate)
+        templates = [make_pipeline(self.encoder, template) for template in parts.templates]
+        return replace(parts, templates=templates, gate=gate, transformer=before)
 
     def started(self, likelihood, data, n_experts):
         look, target = self.look, self.look.target
@@ -327,7 +340,7 @@ def _wanted_by_estimators(mixture):
     }
 
 
-# How many rows of its own an expert may have: those for which there is memory -------------------
+# How many rows of its own an expert may have: those for which there is memory ---------------------
 
 
 SHARE = 0.25  # fraction of the memory: added samples exist twice, and estimators copy rows

@@ -1,4 +1,8 @@
-"""EM of any estimators on rows that are not in memory."""
+"""EM of any estimators on rows that are not in memory.
+
+Models go to the rows, which they predict out of fold; sums for the gate come back, and for each
+expert a sample of its own rows, drawn by a hash of their content, on which it is fitted.
+"""
 
 from dataclasses import dataclass
 
@@ -16,7 +20,7 @@ from .._experts.prediction import expert_prediction
 from .._experts.traits import is_frozen
 from .._model import posterior
 from .._numerics.drawing import SPARE, RowSample, hash_rows
-from .._numerics.moments import add_fields
+from .._numerics.grams import add_fields
 from .._numerics.multinomial import log_softmax, pair_grams
 from .._tables.mixed import is_table
 from ..exceptions import ThinnedRowsWarning, warn_user
@@ -276,7 +280,7 @@ class GatheredExperts(EstimatorExperts):
             return super().finish(resp, *working_data)
 
 
-# A pass over rows under any estimators: sums for the gate, and rows for each expert -------------
+# A pass over the rows: sums for the gate, and rows for each expert --------------------------------
 
 
 PASS_ROWS = 2**15  # at a time: estimators want more than a kernel does

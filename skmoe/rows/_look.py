@@ -1,20 +1,20 @@
 """The first look at rows that are not in memory: all that training needs before EM."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._numerics.drawing import SPARE, RowSample, hash_rows
-from .._numerics.moments import Moments
 from .._tables.encoding import (
     check_any_left,
-    check_no_dates,
     columns_of_no_use,
+    dates_of,
     table_encoder,
     warn_of_left_out,
 )
+from .._tables.known import kinds_of, match_kinds
 from .._tables.levels import Levels, check_uniform
 from .._tables.mixed import (
     HEAVIEST,
@@ -26,6 +26,83 @@ from .._tables.mixed import (
 )
 
 MOST_VALUES = 100_000  # values of a target on a grid
+BLOCK_ROWS = 2048  # of moments, at a time
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weighted moments of columns, and their extremes; those of two blocks of rows add up [1]_.
+
+    References
+    ----------
+    .. [1] T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample
+       variance", The American Statistician 37 (1983) 242-247.
+    """
+
+    # Float or ndarray of shape (n_columns,): of the rows; of those that have a value, where some
+    # have none.
+    weight: float | np.ndarray
+    # ``mean``, ``squares``: (n_columns,): weighted means, and weighted sums of squares about them.
+    mean: np.ndarray
+    squares: np.ndarray
+    # ``low``, ``high``: (n_columns,): smallest and largest value; infinity, and its negative, of a
+    # column without values.
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def of(cls, X, weight):
+        """Moments of the rows of an array (n_rows, n_columns); NaN is no value."""
+        total = None
+        for start in range(0, len(X), BLOCK_ROWS):
+            block = X[start : start + BLOCK_ROWS].astype(np.float64)
+            of_block = cls._of_few(block, weight[start : start + BLOCK_ROWS])
+            total = of_block if total is None else total + of_block
+        return total
+
+    @classmethod
+    def _of_few(cls, X, weight):
+        total = weight.sum()
+        mean = weight @ X / total if total > 0 else X[0]
+        if np.isnan(mean).any():
+            return cls._of_gaps(X, weight)
+        centred = X - mean
+        error = weight @ centred / max(total, 1e-300)  # rounding error of a large mean
+        squares = np.maximum(weight @ centred**2 - total * error**2, 0.0)
+        return cls(total, mean + error, squares, X.min(axis=0), X.max(axis=0))
+
+    @classmethod
+    def _of_gaps(cls, X, weight):
+        there = ~np.isnan(X)
+        weights, X = weight[:, None] * there, np.where(there, X, 0.0)
+        total = weights.sum(axis=0)
+        mean = (weights * X).sum(axis=0) / np.maximum(total, 1e-300)
+        squares = (weights * (X - mean) ** 2).sum(axis=0)
+        low, high = (np.where(there, X, none) for none in (np.inf, -np.inf))
+        return cls(total, mean, squares, low.min(axis=0), high.max(axis=0))
+
+    def __add__(self, other):
+        weight = self.weight + other.weight
+        share = other.weight / np.maximum(weight, 1e-300)
+        apart = other.mean - self.mean
+        return Moments(
+            weight,
+            self.mean + share * apart,
+            self.squares + other.squares + self.weight * share * apart**2,
+            np.minimum(self.low, other.low),
+            np.maximum(self.high, other.high),
+        )
+
+    @property
+    def size(self):
+        """Largest absolute value of each column, (n_columns,); NaN of one without values."""
+        return np.where(self.low > self.high, np.nan, np.maximum(self.high, -self.low))
+
+    def standardisation(self):
+        """Mean and scale of each column, (n_columns,); the scale of a constant column is 1."""
+        scale = np.sqrt(self.squares / self.weight)
+        constant = scale <= 10 * np.finfo(float).eps * np.maximum(np.abs(self.mean), 1e-300)
+        return self.mean, np.where(constant | (self.low == self.high), 1.0, scale)
 
 
 @dataclass(frozen=True)
@@ -202,6 +279,39 @@ def _few_values(values):
     return distinct
 
 
+# Tables with strings and missing values -----------------------------------------------------------
+#
+# An encoder is fitted on what the first look found, and not on rows: on a table of a few rows that
+# has the levels of the strings, the means of the numbers, and gaps where there are any.
+
+
+@dataclass(frozen=True)
+class KnownColumns:
+    """Columns of the rows of a fit."""
+
+    n_columns: int  # how many there are
+    names: tuple | None = None  # tuple of str: of those of a table
+    kinds: dict = field(default_factory=dict)  # what they hold; see ``kinds_of``
+
+    @classmethod
+    def of(cls, X):
+        """Those of a table or an array."""
+        return cls(X.shape[1], tuple(X.columns) if is_table(X) else None, kinds_of(X))
+
+    def match(self, X):
+        """Other rows, as ``match_kinds``; ValueError, too, where these have other columns."""
+        names = tuple(X.columns) if is_table(X) else None
+        if names != self.names or X.shape[1] != self.n_columns:
+            ours, theirs = (
+                f"{n} columns" if each is None else list(each)
+                for each, n in ((self.names, self.n_columns), (names, X.shape[1]))
+            )
+            raise ValueError(
+                f"Rows must have the columns that were there before: {ours}, not {theirs}."
+            )
+        return match_kinds(plain_columns(X) if is_table(X) else X, self.kinds)
+
+
 @dataclass(frozen=True)
 class TableForm:
     """What the tables of all blocks have in common, as experts are shown them."""
@@ -260,6 +370,17 @@ def split_table(table):
         for j, label in enumerate(table.columns)
     }
     return type(table)(plain), numbers
+
+
+def check_no_dates(X):
+    """Refuse a table with columns of dates or durations, of rows out of core."""
+    dates = dates_of(X)
+    if dates:
+        raise ValueError(
+            f"The columns {dates} hold dates or durations, which are not encoded: put numbers in "
+            "their place, such as the month or the days since the first, drop them, or give "
+            "Pipelines as experts and gate."
+        )
 
 
 def levels_of(table, used):

@@ -9,13 +9,14 @@ from scipy import special
 
 from .._data import IteratedRows, RowMetadata, is_out_of_core
 from .._experts.traits import draw_seeds
-from .._numerics.moments import Moments, add_fields
+from .._numerics.grams import add_fields
 from .._reports.by_regime import groups_of
 from .._reports.expert_report import report_of_sums, report_sums
 from .._validation import check_fitted, check_known_rows
 from ._blocks import of_block, open_rows
 from ._files import Blocks
 from ._fit import ManyRows
+from ._look import Moments
 
 __all__ = ["ManyRows", "answer"]  # what the core asks for, at its door
 

@@ -14,7 +14,7 @@ from .._em.revival import same_as_heavier
 from .._model import posterior
 from .._numerics import multinomial
 from .._numerics.columns import StandardColumns
-from .._numerics.moments import add_fields
+from .._numerics.grams import add_fields
 from .._pooling.effort import WHOLE
 from .._pooling.problem import ALPHA_STEPS, GateUnderPrior, PooledProblem
 from .._pooling.trainer import PooledTrainer

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 
 from sklearn.utils.metadata_routing import process_routing
 
+from . import _doors
 from ._attributes import attributes_now, set_fitted
 from ._compat import (
     CallbackSupportMixin,
@@ -18,7 +19,7 @@ from ._compat import (
     routing_enabled,
     validate_params,
 )
-from ._data import RowMetadata
+from ._data import RowMetadata, is_out_of_core
 from ._em.callbacks import FitTasks
 from ._em.progress import Progress
 from ._em.rows import FitRows
@@ -29,7 +30,6 @@ from ._experts.fitting import split_last
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds, is_forest
 from ._fitted import FittedMixture
-from ._many_rows.rows import ManyRows
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
 from ._planning.duration import remember
@@ -39,8 +39,6 @@ from ._planning.parts import make_parts
 from ._planning.ways import WAYS
 from ._reports.described import DescribedMixture
 from ._reports.repeats import repeated_rows
-from ._rows.answers import in_memory
-from ._rows.files import is_out_of_core
 from ._trainers import make_trainer
 from .exceptions import one_fit
 
@@ -279,7 +277,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         with unchanged_on_error(self):
             self._buffer = None
             if is_out_of_core(X):
-                rows = ManyRows(self, X, y, sample_weight, metadata._asdict() | params)
+                others = metadata._asdict() | params
+                rows = _doors.rows().ManyRows(self, X, y, sample_weight, others)
             else:
                 split_params = self._split_params(params, sample_weight)
                 rows = FitRows.of(self, X, y, sample_weight, metadata, split_params)
@@ -313,7 +312,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         remember(plan, self.plan_.training, time.perf_counter() - began)
         tasks.end()
 
-    @in_memory("pass a sample of the rows")
     def plan(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
         upper=None, groups=None,

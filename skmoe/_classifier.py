@@ -16,13 +16,10 @@ from ._experts.solvers import Logistic, OrderedLogistic
 from ._experts.traits import offers
 from ._model import ClassificationModel
 from ._reports.docstrings import completed_by
-from ._reports.many_rows import accuracy_of_rows
-from ._rows.answers import block_by_block, in_memory
-from ._rows.files import is_out_of_core
-from ._rows.validation import check_classes, check_fitted, check_X
 from ._tables.mixed import HEAVIEST, check_sizes
 from ._tables.vectors import check_labels
 from ._updating import UpdatableMixture, learns_streams
+from ._validation import check_classes, check_fitted, check_X, wherever
 from .distributions._arrays import check_n_draws, draw_places
 from .inference._effects import MeasuringMixture
 from .inference._stability import RefittedMixture
@@ -162,7 +159,7 @@ class MixtureOfExpertsClassifier(
 
     @available_if(learns_streams)
     @fit_context(prefer_skip_nested_validation=False)
-    @in_memory("pass one block after the other")
+    @wherever
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from one more batch of rows, as EM on a stream does.
 
@@ -315,7 +312,6 @@ class MixtureOfExpertsClassifier(
                 )
         return compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)
 
-    @block_by_block
     def predict_proba(self, X):
         """Predict class probabilities, the gate's average of the experts' calibrated ones.
 
@@ -337,7 +333,6 @@ class MixtureOfExpertsClassifier(
         check_fitted(self)
         return self._predictive.proba(check_X(self, X))
 
-    @block_by_block
     def sample_y(self, X, n_samples=1, random_state=None):
         """Draw classes with the predicted probabilities.
 
@@ -365,7 +360,6 @@ class MixtureOfExpertsClassifier(
         proba = self.predict_proba(X)
         return self.classes_[draw_places(proba, n_samples, check_random_state(random_state))]
 
-    @block_by_block
     def predict_log_proba(self, X):
         """Predict the logarithm of class probabilities.
 
@@ -387,7 +381,6 @@ class MixtureOfExpertsClassifier(
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    @block_by_block
     def predict(self, X):
         """Predict the most probable class.
 
@@ -409,7 +402,6 @@ class MixtureOfExpertsClassifier(
         best = np.argmax(self.predict_proba(X), axis=1)
         return self.classes_[best]
 
-    @block_by_block
     def predict_experts(self, X):
         """Most probable class of each expert for each row.
 
@@ -454,9 +446,6 @@ class MixtureOfExpertsClassifier(
         >>> moe.score(X, y) > 0.95
         True
         """
-        if is_out_of_core(X):
-            check_fitted(self)
-            return accuracy_of_rows(self, X, y, sample_weight)
         return super().score(X, y, sample_weight)
 
 

@@ -1,5 +1,10 @@
-"""Rows: those of a call, checked; those of a fit, as the parts of a mixture see them; subjects."""
+"""Rows: those of a call, checked; those of a fit, as the parts of a mixture see them; subjects.
 
+And where rows are: what sums over them are asked of.
+"""
+
+import sys
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -349,3 +354,99 @@ class TrainingData:
         return TrainingData(
             X, y, weight, Z, start_target, exposure, rows=rows, classes=classes, bounds=bounds
         )
+
+
+# Where rows are, and sums over them ---------------------------------------------------------------
+
+
+class IteratedRows:
+    """Rows that give ``(X, y, weight)`` of each block when iterated over, the same each time.
+
+    A base class by which files, which only the leaf ``rows`` knows, are told from arrays.
+    """
+
+    max_expert_rows = 100_000  # that an expert is fitted on at most, where sums do not tell all
+
+
+def is_out_of_core(X):
+    """Whether these rows are not in memory: iterated over, or a collection of Dask's."""
+    if isinstance(X, IteratedRows):
+        return True
+    dask = sys.modules.get("dask")  # imported if X is its collection
+    is_like_one = dask is not None and hasattr(type(X), "__dask_graph__")
+    return is_like_one and dask.is_dask_collection(X)
+
+
+class RowSource(ABC):
+    """Rows of columns, target and weight, in one block or in many."""
+
+    @abstractmethod
+    def reduce(self, kernel, parameters):
+        """Sums over all rows.
+
+        ``kernel(block, parameters)`` -> sums over the rows of a block, which can be added by ``+``.
+        It depends on nothing else, and can be pickled. The sums are added in the order of the
+        blocks; None where there are no rows.
+        """
+
+
+def add_up(sums):
+    """Sums of blocks, in their order, of which those that are None have no rows."""
+    total = None
+    for each in sums:
+        if each is not None:
+            total = each if total is None else total + each
+    return total
+
+
+class ArrayRows(RowSource):
+    """Rows in arrays, or in memory maps: one block.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features) or sparse matrix
+        Columns, of floats; sparse ones are standardised, with their intercept.
+    y : ndarray of shape (n_samples,)
+        Target, or class numbers.
+    weight : ndarray of shape (n_samples,)
+        Weights.
+    table : DataFrame of n_samples rows, default=None
+        The rows as experts are shown them that take tables. None is X.
+
+    Attributes
+    ----------
+    X, y, weight, table
+        The same, y and weight as contiguous float64.
+    n_rows : int
+        Number of rows.
+    """
+
+    def __init__(self, X, y, weight, table=None):
+        self.X, self.table = X, table
+        self.y, self.weight = (np.ascontiguousarray(each, dtype=np.float64) for each in (y, weight))
+        self.n_rows = X.shape[0]
+        self._memory = {}
+
+    def reduce(self, kernel, parameters):
+        """Sums over all rows: the kernel goes through them in blocks, and threads, of its own."""
+        return kernel(self, parameters)
+
+    def part(self, rows):
+        """A slice of the rows."""
+        table = None if self.table is None else self.table.iloc[rows]
+        return ArrayRows(self.X[rows], self.y[rows], self.weight[rows], table)
+
+    @property
+    def target(self):
+        """y, for a kernel that has done with it before its next call."""
+        return self.y
+
+    def memory(self, name, shape, dtype):
+        """An array for a kernel to write to, kept for its next call."""
+        array = self._memory.get((name, *shape))
+        if array is None:
+            array = self._memory[name, *shape] = np.empty(shape, dtype)
+        return array
+
+    def __getstate__(self):
+        return {**vars(self), "_memory": {}}

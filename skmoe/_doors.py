@@ -31,3 +31,14 @@ def begin_stream(*trained):
     """What ``partial_fit`` goes on from; None where there is none."""
     leaf = updates()
     return None if leaf is None else leaf.Stream.begin(*trained)
+
+
+def rows():
+    """What fits mixtures, and answers, where rows are not in memory."""
+    try:
+        from .rows import _methods
+    except ImportError as error:
+        raise ImportError(
+            "Rows that are not in memory need skmoe.rows, which is not there."
+        ) from error
+    return _methods

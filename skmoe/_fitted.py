@@ -13,21 +13,17 @@ from ._experts.solvers import is_linear
 from ._model import OF_ONE_FIT, Average
 from ._reports.by_regime import groups_of
 from ._reports.expert_report import report
-from ._reports.many_rows import likelihood_of_rows, report_on_rows
-from ._rows.answers import block_by_block
-from ._rows.files import is_out_of_core
-from ._rows.validation import check_fitted, check_known_rows, check_X
 from ._tables.vectors import check_weights
+from ._validation import AnyRows, check_fitted, check_known_rows, check_X, wherever
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
 
 
-class FittedMixture:
+class FittedMixture(AnyRows):
     """Gate, responsibilities, densities and information criteria of a fitted mixture."""
 
     _changed_by = None  # the method that has changed it since the last fit
 
-    @block_by_block
     def gate_proba(self, X):
         """Probability with which the gate sends each row to each expert.
 
@@ -51,7 +47,6 @@ class FittedMixture:
         routes = self._model.routes(check_X(self, X))
         return routes.dense(routes.weights)
 
-    @block_by_block
     def route(self, X, capacity_factor=None):
         """The experts that answer for each row, the most probable first.
 
@@ -91,7 +86,6 @@ class FittedMixture:
             raise ValueError(f"capacity_factor must be a positive number or None; {got}.")
         return self._model.routes(check_X(self, X)).limited(capacity_factor)
 
-    @block_by_block
     def responsibilities(
         self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None,
         sample_weight=None, by="regime",
@@ -131,7 +125,6 @@ class FittedMixture:
         rows = check_known_rows(self, X, y, sample_weight, metadata)
         return groups_of(self, by).proba(self._model.responsibilities(rows))
 
-    @block_by_block
     def log_density(
         self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None,
         sample_weight=None,
@@ -211,8 +204,6 @@ class FittedMixture:
         metadata = RowMetadata(exposure, trials, subject, upper)
         groups = groups_of(self, by)
         trained = self._report_of_regimes if groups.are_regimes else self._training_report
-        if is_out_of_core(X):
-            return report_on_rows(self, groups, X, y, sample_weight, metadata, trained)
         if (X is None) != (y is None):
             raise ValueError("expert_report takes both X and y, or neither for the training rows.")
         if X is None:
@@ -480,10 +471,9 @@ class FittedMixture:
         weight = check_weights(sample_weight, X)
         return self._model.n_parameters(X, weight, self._n_functions)
 
+    @wherever
     def _likelihood_terms(self, X, y, sample_weight, metadata):
         """Log-likelihood, weight, free parameters, and entropy of the responsibilities."""
-        if is_out_of_core(X):
-            return likelihood_of_rows(self, X, y, sample_weight, metadata)
         rows = check_known_rows(self, X, y, sample_weight, metadata)
         n_parameters = self._free_parameters(rows.X, rows.weight)
         resp, log_density, weight = self._model.e_step(rows)

@@ -11,13 +11,10 @@ from ._doors import updates
 from ._experts.solvers import GeneralizedLinear, LeastSquares, Rates
 from ._model import RegressionModel
 from ._reports.docstrings import completed_by
-from ._reports.many_rows import r2_of_rows
-from ._rows.answers import block_by_block, in_memory
-from ._rows.files import is_out_of_core
-from ._rows.validation import check_exposure, check_fitted, check_single_trials, check_X
 from ._tables.mixed import check_sizes, is_plain
 from ._tables.vectors import check_numbers
 from ._updating import UpdatableMixture, learns_streams
+from ._validation import check_exposure, check_fitted, check_single_trials, check_X, wherever
 from .distributions._arrays import check_n_draws, check_probabilities
 from .inference._effects import MeasuringMixture
 from .inference._intervals import QuantileMixture
@@ -165,7 +162,7 @@ class MixtureOfExpertsRegressor(
 
     @available_if(learns_streams)
     @fit_context(prefer_skip_nested_validation=False)
-    @in_memory("pass one block after the other")
+    @wherever
     def partial_fit(self, X, y, sample_weight=None):
         """Learn from one more batch of rows, as EM on a stream does.
 
@@ -300,11 +297,6 @@ class MixtureOfExpertsRegressor(
         >>> moe.score(X, y) > 0.99
         True
         """
-        if is_out_of_core(X):
-            check_fitted(self)
-            if exposure is not None or trials is not None:
-                raise TypeError(f"score takes no exposure and no trials beside {type(X).__name__}.")
-            return r2_of_rows(self, X, y, sample_weight)
         y, trials = self._counted(check_numbers("y", y), trials)
         if exposure is not None or trials is not None:
             y = column_or_1d(y)
@@ -315,7 +307,6 @@ class MixtureOfExpertsRegressor(
         check_single_trials(self, y)
         return super().score(X, y, sample_weight)
 
-    @block_by_block
     def predict(self, X, return_std=False, *, quantiles=None, exposure=None, trials=None):
         """Predict the mean, the gate's average of the experts; or quantiles.
 
@@ -368,7 +359,6 @@ class MixtureOfExpertsRegressor(
             )
         return (mean, distribution.std()) if return_std else mean
 
-    @block_by_block
     def predict_dist(self, X, *, exposure=None, trials=None):
         """The whole predictive distribution of each row.
 
@@ -396,7 +386,6 @@ class MixtureOfExpertsRegressor(
         X = check_X(self, X)
         return self._predictive.distribution(X, check_exposure(self, exposure, X, trials), scaled)
 
-    @block_by_block
     def sample_y(self, X, n_samples=1, random_state=None, *, exposure=None, trials=None):
         """Draw targets from the predictive distribution.
 
@@ -428,7 +417,6 @@ class MixtureOfExpertsRegressor(
         distribution = self._predictive.distribution(X, check_exposure(self, exposure, X, trials))
         return np.moveaxis(distribution.rvs(n_samples, random_state), 1, -1)
 
-    @block_by_block
     def predict_experts(self, X):
         """Prediction of each expert for each row.
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from functools import partial
 
 from ._em.search import NumberThenEM, NumberTrainer
-from ._em.trainer import Trainer
 from ._experts.fitting import split_last
 from ._experts.solvers import has_experts
 from ._planning.number import BIC, EVIDENCE, specialists_to_try
@@ -27,7 +26,7 @@ def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None
     make_em = partial(_em_trainer, settings, expert_seed, given)
     by_em = partial(make_em, rows, data, parts, settings.top_k)
     of_pooled = given | {"expert_seed": expert_seed, "n_experts": plan.n_experts}
-    pooled = partial(PooledTrainer, rows, *plain, settings, **of_pooled)
+    pooled = partial(rows.pooled_trainer or PooledTrainer, rows, *plain, settings, **of_pooled)
     if plan.training == "pooled":
         return pooled() if plan.request.top_k is None else NumberThenEM(pooled(), by_em)
     if plan.training == "em":
@@ -58,7 +57,7 @@ def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None
 def _em_trainer(
     settings, expert_seed, given, rows, data, parts, top_k, n_experts=None
 ):  # fmt: skip
-    """What trains by EM: Trainer."""
+    """What trains by EM: a Trainer."""
     if n_experts is not None:
         has_encoder = parts.gate.encoder is not None
         parts = parts.first(n_experts)
@@ -66,7 +65,7 @@ def _em_trainer(
             data = replace(data, Z=data.X)
     splitting, settings = given["splitting"], replace(settings, top_k=top_k)
     problem, folds = rows.problem(data, parts, settings, splitting, expert_seed)
-    trainer = Trainer(problem, data, rows.finished(parts), settings, folds=folds, **given)
+    trainer = rows.trainer(problem, data, rows.finished(parts), settings, folds=folds, **given)
     trainer.n_rows = rows.n_rows
     trainer.why_out_of_fold = splitting.why_out_of_fold(parts.templates, data, folds)
     return trainer

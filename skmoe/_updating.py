@@ -2,7 +2,6 @@
 
 from ._base import BaseMixtureOfExperts
 from ._doors import updates
-from ._rows.answers import in_memory
 
 
 def learns_streams(mixture):
@@ -16,7 +15,6 @@ class UpdatableMixture(BaseMixtureOfExperts):
     _stream = None  # what the last fit left for a stream to go on from
     _grows = True  # whether experts can be added to the last fit
 
-    @in_memory("pass a sample of the rows")
     def add_expert(self, X, y, expert=None, *, name=None, sample_weight=None, replay=None):
         """Add an expert for new rows; all others stay as they are.
 
@@ -88,7 +86,6 @@ class UpdatableMixture(BaseMixtureOfExperts):
         """
         return updates("add_expert").add_expert(self, X, y, expert, name, sample_weight, replay)
 
-    @in_memory("pass a sample of the rows")
     def remove_expert(self, name, X=None, y=None, sample_weight=None):
         """Remove an expert; the others and their scales stay.
 
@@ -134,7 +131,6 @@ class UpdatableMixture(BaseMixtureOfExperts):
         """
         return updates("remove_expert").remove_expert(self, name, X, y, sample_weight)
 
-    @in_memory("pass a sample of the rows")
     def replace_expert(self, name, estimator, X, y, sample_weight=None):
         """Put another expert in the place of one; the others and their scales stay.
 

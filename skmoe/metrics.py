@@ -11,7 +11,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from ._data import RowMetadata
 from ._experts.traits import has_own_density, step_inside
-from ._rows.validation import check_single_trials
+from ._validation import check_single_trials
 from .distributions._arrays import check_probabilities
 
 __all__ = [

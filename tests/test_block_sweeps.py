@@ -9,6 +9,7 @@ from scipy import special, stats
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 
 import skmoe._em.block_pass as block_pass_module
+from skmoe._data import ArrayRows
 from skmoe._em.block_pass import (
     BlockParameters,
     ClassErrors,
@@ -23,7 +24,6 @@ from skmoe._experts.generalized_linear import GeneralizedLinearExperts
 from skmoe._experts.logistic import LogisticExperts
 from skmoe._families.gamma import GammaFamily
 from skmoe._families.poisson import PoissonFamily
-from skmoe._rows.arrays import ArrayRows
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
 

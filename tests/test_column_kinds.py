@@ -12,9 +12,9 @@ from numpy.testing import assert_allclose
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._tables.encoding import default_encoder
-from skmoe._tables.known import KnownColumns
 from skmoe._tables.mixed import check_table
 from skmoe.rows import Files
+from skmoe.rows._look import KnownColumns
 
 PAGE = Path(__file__).parents[1] / "doc" / "guide" / "tables.rst"
 N = 84

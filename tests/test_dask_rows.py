@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from planted import two_lines
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._many_rows.memory import memory_for_rows
+from skmoe.rows._fit import memory_for_rows
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")

@@ -15,7 +15,7 @@ from skmoe import MixtureOfExpertsRegressor
 
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
-DaskRows = pytest.importorskip("skmoe._rows.dask_rows").DaskRows
+DaskRows = pytest.importorskip("skmoe.rows._dask").DaskRows
 pytestmark = pytest.mark.slow
 
 SAME = {"rtol": 1e-6, "atol": 1e-9}  # the sums of blocks are added in another order

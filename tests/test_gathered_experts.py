@@ -19,14 +19,14 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._data import Rows
 from skmoe._em.rows import FitRows
 from skmoe._em.trainer import Trainer
-from skmoe._many_rows.gathered_pass import fold_numbers
-from skmoe._many_rows.memory import ExpertRows
 from skmoe._numerics.drawing import hash_rows
 from skmoe._planning.making import make_plan
-from skmoe._rows.blocks import BlockRows
 from skmoe.exceptions import IgnoredWeightsWarning, ThinnedRowsWarning
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian, RandomEffects, ZeroInflated
+from skmoe.rows._blocks import BlockRows
+from skmoe.rows._fit import ExpertRows
+from skmoe.rows._gathered import fold_numbers
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 
@@ -265,7 +265,7 @@ def test_rows_beyond_the_memory_are_thinned_as_beyond_max_expert_rows(monkeypatc
     # A row has 3 columns, and a target, 2 predictions, 2 responsibilities, weight, hash and number.
     row_bytes = 8 * (3 + 2 + 2 + 4)
     memory = 400 * row_bytes * 2 * 2 / 0.25
-    monkeypatch.setattr("skmoe._many_rows.memory.memory_left", lambda: memory)
+    monkeypatch.setattr("skmoe.rows._fit.memory_left", lambda: memory)
     what = f"400 of these.* 100,000 rows of {row_bytes} bytes for each of 2 experts, 2 times over"
     with pytest.warns(ThinnedRowsWarning, match=what.replace(" 100", "=100")):
         moe = MixtureOfExpertsRegressor(tree, **PARAMS).fit(files)

@@ -6,10 +6,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from planted import in_parts, mixed_table
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._numerics.moments import Moments
 from skmoe.exceptions import LeftOutColumnsWarning
 from skmoe.gates import ConstantGate
 from skmoe.rows import Files
+from skmoe.rows._look import Moments
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 

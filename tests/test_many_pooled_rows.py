@@ -16,14 +16,14 @@ from skmoe._em.starts import soften
 from skmoe._experts.pooled import PooledExperts
 from skmoe._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
 from skmoe._experts.pooled_logistic import PooledLogisticExperts
-from skmoe._pooling.many_rows import PooledRowsProblem, SummedGate
 from skmoe._pooling.problem import PooledGate, PooledProblem
-from skmoe._rows.blocks import BlockRows, IterableRows
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Binomial, Gamma, Gaussian, Poisson
 from skmoe.likelihoods._pooled import PooledGaussian
 from skmoe.likelihoods._pooled_categorical import PooledCategorical
 from skmoe.rows import Files
+from skmoe.rows._blocks import BlockRows, IterableRows
+from skmoe.rows._pooled import PooledRowsProblem, SummedGate
 
 KINDS = ["gaussian", "two outputs", "poisson", "gamma", "binomial", "two classes", "three classes"]
 BOUNDS = {

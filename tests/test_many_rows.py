@@ -15,15 +15,14 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._data import ArrayRows
 from skmoe._em.sums import PassParameters, run_pass
-from skmoe._rows import streams
-from skmoe._rows.arrays import ArrayRows
-from skmoe._rows.blocks import BlockRows
-from skmoe._rows.opening import open_rows
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import BaseGate, ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
 from skmoe.rows import Blocks, Files
+from skmoe.rows import _files as streams
+from skmoe.rows._blocks import BlockRows, open_rows
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 
@@ -124,7 +123,7 @@ def test_kernels_travel_to_the_rows(lines, monkeypatch):
 
 
 def test_any_number_of_threads_sums_to_the_same_bits(lines, monkeypatch):
-    monkeypatch.setattr("skmoe._rows.blocks.SLICE_ROWS", 300)
+    monkeypatch.setattr("skmoe.rows._blocks.SLICE_ROWS", 300)
     X, y, weight, moe = lines
     files, fits = in_parts(X, y, weight, bounds=[900, 2000]), []
     for n_threads in (1, 3):
@@ -174,7 +173,7 @@ def test_a_block_is_let_go_before_the_next_one_is_read():
 
 
 def test_threads_have_the_settings_of_who_fits(monkeypatch):
-    monkeypatch.setattr("skmoe._rows.blocks.SLICE_ROWS", 300)
+    monkeypatch.setattr("skmoe.rows._blocks.SLICE_ROWS", 300)
     monkeypatch.setattr("skmoe._parallel.n_openmp_threads", lambda: 3)
     X, y, weight, _ = two_lines(unlike_units=True)
     source = open_rows(in_parts(X, y, weight, bounds=[900, 2000]), None, None, classifies=False)
@@ -396,7 +395,7 @@ def test_a_fit_on_files_goes_on_as_a_stream(lines):
 
 
 def test_memory_does_not_grow_with_the_rows(monkeypatch):
-    monkeypatch.setattr("skmoe._rows.look.MOST_VALUES", 1000)
+    monkeypatch.setattr("skmoe.rows._look.MOST_VALUES", 1000)
     n = 10_000
 
     def block(number):

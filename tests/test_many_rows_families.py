@@ -11,9 +11,9 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor, Ridge
 
 from skmoe._em.one_pass import OnePassProblem
 from skmoe._em.trainer import Trainer
-from skmoe._many_rows.gathered import GatheredProblem
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian
+from skmoe.rows._gathered import GatheredProblem
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 

@@ -1,12 +1,14 @@
 """Every public method that takes rows: on files, on Dask's collections, or refused by name."""
 
 import inspect
+import sys
 from functools import cache, partial
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import skmoe.rows
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.rows import Files
 
@@ -163,3 +165,34 @@ def test_what_looks_at_all_rows_refuses_by_name(fitted, name):
         what = rf"{name} takes rows in memory, and no (Files|Array): pass (a sample|one block)"
         with pytest.raises(TypeError, match=what):
             getattr(moe, name)(X=rows, **REFUSED[name])
+
+
+class Doubled(MixtureOfExpertsRegressor):
+    """A mixture with methods of its own."""
+
+    def predict(self, X):
+        return 2 * super().predict(X)
+
+    def largest(self, X):
+        return self.predict(X).max()
+
+
+def test_methods_of_a_subclass_answer_for_rows_elsewhere_or_refuse():
+    _, y, files, (X_parts, _) = fitted_in_memory(MixtureOfExpertsRegressor)
+    moe = Doubled(**PARAMS).fit(X, y)
+    expected = moe.predict(X)
+    assert moe.largest(X) == expected.max()
+    assert_allclose(np.asarray(moe.predict(files)), expected)
+    assert_allclose(moe.predict(X_parts).compute(), expected)
+    with pytest.raises(TypeError, match="largest takes rows in memory, and no Files"):
+        moe.largest(files)
+
+
+def test_where_the_leaf_is_not_there_rows_elsewhere_are_refused(fitted, monkeypatch):
+    moe, y, files, (X_parts, y_parts) = fitted
+    monkeypatch.delattr(skmoe.rows, "_methods")
+    monkeypatch.setitem(sys.modules, "skmoe.rows._methods", None)
+    for ask in (lambda: moe.predict(files), lambda: moe.fit(X_parts, y_parts)):
+        with pytest.raises(ImportError, match=r"need skmoe\.rows, which is not there"):
+            ask()
+    assert len(moe.predict(X)) == len(y)

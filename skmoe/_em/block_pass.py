@@ -10,8 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from .._experts.generalized_linear import LARGEST_PREDICTOR
-from .._numerics.grams import GramSums, weighted_grams
-from .._numerics.moments import add_fields
+from .._numerics.grams import GramSums, add_fields, weighted_grams
 from .._numerics.multinomial import class_pairs
 from .sums import Sums
 

@@ -6,9 +6,9 @@ from itertools import repeat
 import numpy as np
 from sklearn.utils import _safe_indexing
 
+from .._data import ArrayRows
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.statistics import standardisation
-from .._rows.arrays import ArrayRows
 from .problem import shallow_copy
 from .sums import PassParameters, Sums, run_pass
 

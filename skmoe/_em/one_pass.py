@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from .._data import ArrayRows, add_up
 from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._parallel import over_rows
 from .._reports.expert_report import ReportSums
-from .._rows.arrays import ArrayRows
-from .._rows.source import add_up
 from .acceleration import Acceleration
 from .block_sweeps import (
     SPARSE_NEWTON_LIMIT,
@@ -107,7 +106,8 @@ class OnePassProblem(Problem):
         return super().on_rows(sample)._alone()
 
     def on_sample(self):
-        return None if self.rows.in_memory else super().fork()._alone()
+        """The problem on ``data``, where these are a sample of the rows."""
+        return super().fork()._alone()
 
     def _alone(self):
         self.rows, self.sweep, self.small = self._in_memory(), type(self.sweep)(), None

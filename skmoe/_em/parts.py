@@ -167,19 +167,6 @@ class Parts:
         gate = self.gate if is_gated else GateParts(ConstantGate(), ConstantGate())
         return replace(self, names=names, templates=templates, gate=gate)
 
-    def behind(self, encoder, *, experts=True):
-        """The same parts where the rows are what a fitted encoder makes of those of the user.
-
-        The model has the encoder before its experts and its gate. Experts that do not see what it
-        makes are given the rows of the user.
-        """
-        before = make_pipeline(encoder)
-        gate = replace(self.gate, encoder=before)
-        if not experts:
-            return replace(self, gate=gate)
-        templates = [make_pipeline(encoder, template) for template in self.templates]
-        return replace(self, templates=templates, gate=gate, transformer=before)
-
     def make_estimators(
         self, data, folds, settings, seed, *, report_weights=True, kind=EstimatorExperts,
         once=False, density_floor=None,

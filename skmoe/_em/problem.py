@@ -94,13 +94,6 @@ class Problem(ABC):
         """Take the parameters of a problem of the same parts, trained on some of the rows."""
         raise TypeError(f"{type(self).__name__} starts from responsibilities, with start.")
 
-    def on_sample(self):
-        """The problem on ``data`` where these are a sample of rows, whose parameters it adopts.
-
-        None where ``data`` are all rows.
-        """
-        return None
-
     def on_rows(self, sample):
         """A problem of the same parts on some of the rows, with weights of the same sum."""
         twin = self.fork()
@@ -170,10 +163,6 @@ class Problem(ABC):
     def dead(self):
         """Numbers of the experts with next to no rows, and of copies of others."""
         return dead_experts(self)
-
-    def warn_of_thinned_rows(self):
-        """Name the experts that have more rows than they were fitted on; there are none."""
-        return
 
     @abstractmethod
     def report_sums(self, model, order):

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .._data import Rows
-from .._rows.validation import check_rows
+from .._validation import check_rows
 from . import make_problem
+from .trainer import Trainer
 
 
 @dataclass
@@ -22,6 +23,7 @@ class FitRows:
 
     many = False  # whether they are not in memory, and ``checked`` is a sample
     encoder = None  # of a mixed table that is not in memory, before all parts
+    trainer, pooled_trainer = Trainer, None  # classes of what trains on them; None: the usual one
 
     @property
     def n_rows(self):

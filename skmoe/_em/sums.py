@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._kernels._linear_pass import linear_pass, sizes
-from .._numerics.grams import unpack
-from .._numerics.moments import add_fields
+from .._numerics.grams import add_fields, unpack
 from .._parallel import kernel_threads
 
 BLOCK_ROWS = 512  # rows that the kernel takes at once

@@ -134,7 +134,6 @@ class Trainer:
         self.start(previous)
         with self.problem.experts.side_by_side(self.settings.n_jobs):
             run = self.run(tasks, attributes_now)
-            self.problem.warn_of_thinned_rows()
             return self, run, *self.parts.model(self.problem, self.settings)
 
     default_gate = None  # name of the one that was kept of several, and why
@@ -193,11 +192,6 @@ class Trainer:
         if previous is not None:
             problem.start(previous)
             return [], []
-        small = problem.on_sample()
-        if small is not None:
-            ends, paths = self._start_on_sample(small)
-            problem.adopt(small)
-            return ends, paths
         if n_experts == 1:
             problem.start(np.ones((len(data.weight), 1)))
             return [], []
@@ -217,21 +211,6 @@ class Trainer:
         if not is_quick:
             problem.start(chosen.resp)
         return ends, paths
-
-    def _start_on_sample(self, small):
-        """Train the problem on a sample of rows, all of which get its parameters; ends and paths.
-
-        Experts that are solved go no further there than to tell good starts from bad ones.
-        """
-        if not small.experts.is_solved:
-            given = {"folds": self.folds, "splitting": self.splitting, "seed": self.seed}
-            on_sample = Trainer(small, small.data, self.parts, self.settings, **given)
-            on_sample.run_sample()
-            return on_sample.ends, on_sample.paths
-        if self.n_experts > 1:
-            return self._race(small, self.data)
-        small.start(np.ones((len(self.data.weight), 1))).step()
-        return [], []
 
     def _race(self, problem, data):
         """Leave a problem on these rows at the best that starts lead to; ends and paths."""

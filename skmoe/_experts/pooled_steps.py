@@ -25,8 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._numerics.columns import quadratic_forms
-from .._numerics.grams import weighted_grams
-from .._numerics.moments import add_fields
+from .._numerics.grams import add_fields, weighted_grams
 from .pooled import SMALL_PENALTY, learn_variances, pooled_coefficients, without_intercept
 from .pooled_base import Pooled
 

@@ -11,7 +11,7 @@ from .._em.settings import FEW_ROWS
 from .._experts.fitting import split_last
 from .._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT, decide_folds
 from .._experts.traits import is_frozen
-from .._rows.validation import check_enough_rows
+from .._validation import check_enough_rows
 from .duration import count_columns
 from .number import (
     OUT_OF_FOLD,

@@ -175,7 +175,7 @@ class RegimeSearch:
         if not has_tails or not one.experts.can_be_wider:
             return one
         tails = self._with_tails(one, np.zeros(1, dtype=int))
-        tails = self.trainer._converge(tails, tol=ROUGH / self.n_rows)
+        tails = self.trainer.converge(tails, tol=ROUGH / self.n_rows)
         return max(one, tails, key=lambda each: each.evidence)
 
     def _tied(self, best, regime, to_beat):
@@ -225,7 +225,7 @@ class RegimeSearch:
         return self._new(kind, np.tile(np.arange(len(cores)), 2)).start(resp)
 
     def _converged(self, problem, to_beat):
-        return self.trainer._converge(problem, to_beat / self.n_rows)
+        return self.trainer.converge(problem, to_beat / self.n_rows)
 
 
 def partitions(problem):

@@ -18,11 +18,9 @@ from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
 from .._reports.column_names import columns_behind
-from .._reports.expert_report import bound_notes
 from .averaging import averaging
 from .calibrated import gain_of_calibration
 from .effort import BEHIND, WHOLE, effort_of
-from .many_rows import PooledRowsProblem
 from .merging import cheapest_merger, merged
 from .parts import pooled_parts
 from .problem import PooledGate, PooledProblem, gate_columns
@@ -49,9 +47,6 @@ class PooledTrainer(Trainer):
     split, or two merged and another split, as long as that does [1]_. See ``Trainer`` for the
     parameters; ``problem`` and ``parts`` are those of the mixture that is kept.
 
-    Of rows that are not in memory, all this is done on a sample, whose rows count as themselves and
-    not as all those that they stand for. The mixture goes on from there on all rows.
-
     Parameters
     ----------
     rows : FitRows
@@ -74,13 +69,13 @@ class PooledTrainer(Trainer):
     """
 
     way = "pooled"
+    may_average = True  # over one expert and the number chosen, on few rows
 
     def __init__(
         self, rows, data, parts, settings, *, splitting, seed, expert_seed, n_experts=None
     ):  # fmt: skip
-        self.rows, self._all_data, data = rows, data, rows.alone(data)
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
-        self.n_rows, self.finds_regimes = rows.n_rows, settings.finds_regimes and not rows.many
+        self.n_rows, self.finds_regimes = rows.n_rows, settings.finds_regimes
         self.effort = effort_of(settings, n_experts is None)
         source, design = parts.linear_design(data, expert_seed)
         if design is None:
@@ -112,9 +107,7 @@ class PooledTrainer(Trainer):
     def start(self, previous):
         """Find the mixture, or go on from responsibilities with as many experts as they have."""
         self.ends, self.paths, self.log_evidence, self._begun_with = [], [], {}, {}
-        if self.rows.many:
-            self.progress.say(f"A sample of {count(len(self.data.y), 'row')}")
-        self.rivals = Rivals(self.data.weight, self._converge)
+        self.rivals = Rivals(self.data.weight, self.converge)
         if previous is None:
             best = self._found()
             for other in self.rivals.close_to(best):  # given up while they were close behind
@@ -124,10 +117,10 @@ class PooledTrainer(Trainer):
         else:
             best = self._new_problem(previous.shape[1]).start(previous)
             if self.settings.in_fold:
-                self._converge(best)
+                self.converge(best)
                 self.problem, self.parts = best, self._parts_of(best)
                 return
-            self._note(self._converge(best))
+            self._note(self.converge(best))
         if self.finds_regimes and self.experts.can_be_tied:
             best, self.regimes = RegimeSearch(self).of(best)
         self.log_evidence = dict(sorted(self.log_evidence.items()))
@@ -138,12 +131,10 @@ class PooledTrainer(Trainer):
             notes = [*self._calibrated(best, support), *close]
             others = self.rivals.notes(best, "expert") + self.optima(best)
             self.notes = [*self.notes, *notes, *others]
-        if self.is_searched and previous is None and not self.rows.many:
+        if self.is_searched and previous is None and self.may_average:
             self.averaging = averaging(best, self.one_line, self.data.weight.sum())
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
         self.problem, self.parts = best, self._parts_of(best)
-        if self.rows.many:
-            self._take_all_rows()
 
     def _parts_of(self, problem):
         return self.parts.first(problem.experts.n_experts, is_gated=problem.gate.sees_rows)
@@ -158,25 +149,6 @@ class PooledTrainer(Trainer):
             few_met = f"Mixtures of {n_experts} experts have many optima: "
         others = "another random_state, or a larger n_init, may find other regimes; see stability."
         return [few_met + others]
-
-    def _take_all_rows(self):
-        """Go on from the mixture on the sample, and learn the gate's precision on all rows."""
-        tried, n_rows, data = self.log_evidence, len(self.data.y), self._all_data
-        if self.is_searched:
-            found = ", ".join(f"{value:.4f} for {k}" for k, value in tried.items())
-            choice = (
-                f"The number of experts was chosen by the evidence of {n_rows:,} rows, drawn by a "
-                f"hash of their content; a row of these: {found}."
-            )
-            self.notes = [choice, *bound_notes(tried, self.data.total_weight)]
-        self.progress.say("All rows")
-        self.problem = PooledRowsProblem(self.problem, data, self.rows.source)
-        stretches = [n_steps for n_steps in WHOLE.stretches if n_steps <= self.settings.max_iter]
-        self.effort = replace(WHOLE, tol=self.settings.tol, stretches=stretches)
-        self._converge(self.problem)
-        self.log_evidence = {}
-        self._note(self.problem)
-        self.parts = self.rows.finished(self.parts)
 
     def _calibrated(self, best, support):
         """That one expert with calibrated probabilities explains as much, a sentence; a list."""
@@ -266,7 +238,7 @@ class PooledTrainer(Trainer):
         # What is likelier without pooling need not be what has more evidence with it.
         other = self._new_problem(n_experts).start(trainer.runner_up)
         for each in (found, other):
-            self.rivals.add(self._converge(each, to_beat))
+            self.rivals.add(self.converge(each, to_beat))
             to_beat = max(to_beat, each.evidence)
         return max(found, other, key=evidence_of)
 
@@ -359,7 +331,7 @@ class PooledTrainer(Trainer):
                 if best.experts.n_experts < bound:
                     break
             if best.experts.n_experts > 2 and 2 not in self._begun_with:
-                two = self._converge(self._regimes(2, best.evidence), best.evidence)
+                two = self.converge(self._regimes(2, best.evidence), best.evidence)
                 self._note(two)
                 best = max(best, two, key=evidence_of)
             if np.count_nonzero(self.data.weight) < MANY_ROWS:
@@ -376,13 +348,13 @@ class PooledTrainer(Trainer):
 
     def _of_that_number(self):
         """The mixture of so many experts as were asked for, the best that moves lead to."""
-        best = self._converge(self._regimes(self.n_experts))
+        best = self.converge(self._regimes(self.n_experts))
         if self.n_experts == 2 or np.count_nonzero(self.data.weight) >= MANY_ROWS:
             return best
         random_state = np.random.RandomState(self.seed)
         smaller = self._merge(best, self._cheapest_merger(best)[1])
         for other in self._best_split(smaller, random_state):
-            self.rivals.add(self._converge(other))
+            self.rivals.add(self.converge(other))
             best = max(best, other, key=lambda problem: problem.evidence)
         return best
 
@@ -393,14 +365,14 @@ class PooledTrainer(Trainer):
             self._climb(last, SHORT_RUN)
             loss, pair = self._cheapest_merger(last)
             if loss > MERGED_BELOW:
-                self._converge(last, best.evidence)
+                self.converge(last, best.evidence)
             self._note(last)
             best = max(best, last, key=evidence_of)
             if loss > TRIED_BELOW:
                 return best
             fewer = self._merge(last, pair)
             if loss > MERGED_BELOW:
-                self._note(self._converge(fewer, last.evidence))
+                self._note(self.converge(fewer, last.evidence))
                 if fewer.evidence < last.evidence:
                     return max(best, fewer, key=evidence_of)
             last = fewer
@@ -410,7 +382,7 @@ class PooledTrainer(Trainer):
         random_state = np.random.RandomState(self.seed)
         while True:
             for other in self._moves(best, random_state):
-                self._note(self._converge(other, best.evidence))
+                self._note(self.converge(other, best.evidence))
                 if evidence_of(other) > best.evidence + SAME_EVIDENCE:
                     best = other
                     break
@@ -470,7 +442,7 @@ class PooledTrainer(Trainer):
         after = self.progress.of_search(problem.experts.n_experts)
         return run_em(problem, max_iter=max_iter, tol=tol, patience=1, after=after)
 
-    def _converge(self, problem, to_beat=-np.inf, tol=None):
+    def converge(self, problem, to_beat=-np.inf, tol=None):
         """Iterate, and learn the gate's precision by turns, while ``to_beat`` is in reach."""
         best, best_state = problem.evidence, problem.state()
         for number, n_steps in enumerate(self.effort.stretches, 1):

@@ -4,21 +4,21 @@ import numpy as np
 
 from .._data import RowMetadata, Rows
 from .._experts.traits import offers
-from .._rows.answers import in_memory
-from .._rows.validation import (
+from .._tables.vectors import check_weights
+from .._validation import (
+    AnyRows,
     check_exposure,
     check_fitted,
     check_known_rows,
     check_responsibilities,
     check_X,
 )
-from .._tables.vectors import check_weights
 from .by_regime import groups_of
 from .coefficients import coefficient_table
 from .profiles import check_columns, profile_experts
 
 
-class DescribedMixture:
+class DescribedMixture(AnyRows):
     """Coefficients, importances and profiles of the experts of a fitted mixture."""
 
     _level_shares = {}  # of rows, by the names of levels
@@ -75,7 +75,6 @@ class DescribedMixture:
         check_fitted(self)
         return coefficient_table(self, by)
 
-    @in_memory("pass a sample of the rows")
     def expert_profiles(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
         upper=None, responsibilities=None, described_by=None, by="regime",

@@ -213,17 +213,6 @@ def check_accepts(role, estimator, X):
     )
 
 
-def check_no_dates(X):
-    """Refuse a table with columns of dates or durations, of rows out of core."""
-    dates = dates_of(X)
-    if dates:
-        raise ValueError(
-            f"The columns {dates} hold dates or durations, which are not encoded: put numbers in "
-            "their place, such as the month or the days since the first, drop them, or give "
-            "Pipelines as experts and gate."
-        )
-
-
 def check_any_left(left_out, n_columns):
     """Refuse a table of columns that are all left out."""
     if len(left_out) == n_columns:

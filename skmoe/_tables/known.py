@@ -1,11 +1,10 @@
 """Columns that a fit has seen, and whether other rows have the same, with values of these kinds."""
 
 import sys
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from .mixed import describe_columns, is_table, plain_columns, types_of, with_columns
+from .mixed import describe_columns, is_table, types_of, with_columns
 
 NUMBERS, STRINGS = "numbers", "strings"
 KINDS = {  # by what pandas infers
@@ -26,33 +25,6 @@ KINDS = {  # by what pandas infers
     "empty": None,
 }
 OTHERS = "other values"
-
-
-@dataclass(frozen=True)
-class KnownColumns:
-    """Columns of the rows of a fit."""
-
-    n_columns: int  # how many there are
-    names: tuple | None = None  # tuple of str: of those of a table
-    kinds: dict = field(default_factory=dict)  # what they hold; see ``kinds_of``
-
-    @classmethod
-    def of(cls, X):
-        """Those of a table or an array."""
-        return cls(X.shape[1], tuple(X.columns) if is_table(X) else None, kinds_of(X))
-
-    def match(self, X):
-        """Other rows, as ``match_kinds``; ValueError, too, where these have other columns."""
-        names = tuple(X.columns) if is_table(X) else None
-        if names != self.names or X.shape[1] != self.n_columns:
-            ours, theirs = (
-                f"{n} columns" if each is None else list(each)
-                for each, n in ((self.names, self.n_columns), (names, X.shape[1]))
-            )
-            raise ValueError(
-                f"Rows must have the columns that were there before: {ours}, not {theirs}."
-            )
-        return match_kinds(plain_columns(X) if is_table(X) else X, self.kinds)
 
 
 def kinds_of(X):

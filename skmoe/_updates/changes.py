@@ -29,7 +29,7 @@ from .._experts.folds import Splitting
 from .._experts.traits import draw_seeds, has_oob_prediction, is_frozen
 from .._parameters import check_expert
 from .._reports.by_regime import regimes_of
-from .._rows.validation import check_fitted, check_rows
+from .._validation import check_fitted, check_rows
 from ..exceptions import ExpertCollapseWarning, NoReplayWarning, ScaleFloorWarning, warn_user
 from ..gates import BaseGate, ConstantGate
 from . import growing

@@ -5,10 +5,9 @@ from scipy import sparse
 from sklearn.base import is_classifier
 
 from .._data import RowMetadata
-from .._rows.answers import in_memory
-from .._rows.validation import check_fitted
 from .._tables.mixed import take_rows
 from .._tables.vectors import check_weights
+from .._validation import AnyRows, check_fitted
 from ._averages import Averages, Changes
 from ._bootstrap import bootstrap
 from ._estimates import LEAST_SHARE, OTHERWISE, raw_parameters
@@ -116,10 +115,9 @@ class MarginalEffects(WaldTable):
         )
 
 
-class MeasuringMixture:
+class MeasuringMixture(AnyRows):
     """``marginal_effects`` of a fitted mixture."""
 
-    @in_memory("pass a sample of the rows")
     def marginal_effects(
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
         cov="observed", level=0.95,

@@ -8,8 +8,8 @@ from .._data import NO_METADATA, Subjects
 from .._experts.fitting import split_last
 from .._numerics.statistics import standardisation
 from .._reports.level_coding import names_of_terms
-from .._rows.validation import check_enough_rows, check_rows
 from .._tables.mixed import take_rows
+from .._validation import check_enough_rows, check_rows
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods._kind_of_target import kind_of_target
 from ._columns import DesignColumns

@@ -4,17 +4,15 @@ import numpy as np
 
 from .._data import NO_METADATA
 from .._numerics.conformal import Calibration
-from .._rows.answers import block_by_block
-from .._rows.validation import check_fitted, check_known_rows, check_X
 from .._tables.mixed import take_rows
+from .._validation import AnyRows, check_fitted, check_known_rows, check_X
 
 OUT_OF_FOLD = "oof"
 
 
-class QuantileMixture:
+class QuantileMixture(AnyRows):
     """Mixture of regressors that is asked for quantiles and intervals."""
 
-    @block_by_block
     def predict_quantiles(self, X, q, *, exposure=None, trials=None):
         """Quantiles of the predictive distribution.
 
@@ -39,7 +37,6 @@ class QuantileMixture:
         """
         return self.predict_dist(X, exposure=exposure, trials=trials).ppf(q)
 
-    @block_by_block
     def predict_interval(
         self, X, level=0.9, *, exposure=None, trials=None, conformal=None, by=None
     ):

@@ -13,8 +13,7 @@ from .._em.progress import count
 from .._parallel import jobs
 from .._reports.by_regime import regimes_of
 from .._reports.display import html_table, text_table
-from .._rows.answers import in_memory
-from .._rows.validation import check_fitted
+from .._validation import AnyRows, check_fitted
 from ._bootstrap import check_bootstrap_rows, twin_of, with_all_classes
 
 SURE = 0.9  # share of refits, and adjusted Rand index, from which on they are said to agree
@@ -218,10 +217,9 @@ class Stability:
         return html_table(self._header(), self._cells(), below=self._lines())
 
 
-class RefittedMixture:
+class RefittedMixture(AnyRows):
     """``stability`` of a fitted mixture."""
 
-    @in_memory("pass a sample of the rows")
     def stability(
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
         groups=None, n_resamples=20, n_jobs=None, random_state=None, verbose=0,

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from .._data import RowMetadata, Subjects, check_ids
-from .._rows.validation import check_known_rows, check_X
+from .._validation import check_known_rows, check_X
 from ..distributions import MixtureDistribution
 
 

@@ -4,8 +4,7 @@ import numpy as np
 
 from .._data import RowMetadata
 from .._reports.by_regime import composition, groups_of
-from .._rows.answers import in_memory
-from .._rows.validation import check_fitted
+from .._validation import AnyRows, check_fitted
 from ._bootstrap import bootstrap
 from ._by_regime import RegimeParameters
 from ._estimates import parameter_names, raw_parameters
@@ -142,10 +141,9 @@ def check_options(mixture, cov, level):
         )
 
 
-class InferringMixture:
+class InferringMixture(AnyRows):
     """``summary`` of a fitted mixture."""
 
-    @in_memory("pass a sample of the rows")
     def summary(
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
         cov="observed", level=0.95, by="regime",

@@ -9,8 +9,8 @@ from .._compat import check_matplotlib_support
 from .._model import posterior
 from .._reports.by_regime import Groups, groups_of
 from .._routing import Routes
-from .._rows.validation import check_X
 from .._tables.vectors import check_weights
+from .._validation import check_X
 from ..distributions import MixtureDistribution
 from ._axes import make_axes
 from ._columns import check_output, check_regressor, unwrap

@@ -5,7 +5,7 @@ from sklearn.base import is_classifier
 
 from .._compat import check_matplotlib_support
 from .._reports.by_regime import groups_of
-from .._rows.validation import check_X
+from .._validation import check_X
 from ._axes import make_axes, outlined, scatter_rows
 from ._columns import (
     PlottedColumns,

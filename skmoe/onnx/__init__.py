@@ -32,7 +32,7 @@ from .._experts.density_forest import DensityForestRegressor
 from .._experts.smooth import process_inside
 from .._numerics.trees import Trees
 from .._regressor import MixtureOfExpertsRegressor
-from .._rows.validation import check_fitted
+from .._validation import check_fitted
 from ..likelihoods import Gaussian, LogNormal, StudentT
 from ..likelihoods._means import PositiveMeans
 from ..likelihoods._pooled import PooledGaussian

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
+from skmoe._data import ArrayRows
 from skmoe._em.sums import PassParameters, run_pass
-from skmoe._rows.arrays import ArrayRows
-from skmoe._rows.look import LookParameters, first_look
-from skmoe._rows.opening import open_rows
 from skmoe.rows import Files
+from skmoe.rows._blocks import open_rows
+from skmoe.rows._look import LookParameters, first_look
 
 N_PARTS, PART_ROWS, N_COLUMNS, N_EXPERTS = 40, 250_000, 20, 8
 ROUNDS = 3

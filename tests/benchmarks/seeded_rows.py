@@ -25,8 +25,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._rows.opening import open_rows
 from skmoe.rows import Files
+from skmoe.rows._blocks import open_rows
 
 PART_ROWS, N_COLUMNS, N_EXPERTS, NOISE = 250_000, 20, 8, 0.5
 N_IN_MEMORY = 20_000

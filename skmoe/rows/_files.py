@@ -1,20 +1,21 @@
-"""Rows in files."""
+"""Rows in files, in tables that are gone through again for each pass, and at addresses."""
 
-import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from glob import glob
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 
+from .._data import IteratedRows
+from .._experts.traits import offers
 from .._tables.mixed import as_pandas, has_shape
 from ..exceptions import noted
-from .source import MAX_EXPERT_ROWS
-from .streams import RemoteFile, batches_of, files_at, gives_batches, is_url
 
 
-class Files:
+class Files(IteratedRows):
     """Rows in files, of which one block at a time is in memory.
 
     The mixtures take it in place of ``X`` and ``y``: ``fit(files)`` passes over the files once for
@@ -76,7 +77,7 @@ class Files:
 
     def __init__(
         self, paths, reader=None, *, target=None, weight=None, block_rows=2**18,
-        max_expert_rows=MAX_EXPERT_ROWS,
+        max_expert_rows=IteratedRows.max_expert_rows,
     ):  # fmt: skip
         self.paths = paths
         self.reader = reader
@@ -268,20 +269,6 @@ def _named(path):
     return f"a {type(path).__name__}" if is_table else repr(path)
 
 
-# Rows that give ``(X, y, weight)`` of each block when iterated over, the same each time, and have
-# ``max_expert_rows``.
-ITERATED = (Files,)
-
-
-def is_out_of_core(X):
-    """Whether these rows are not in memory: iterated over, or a collection of Dask's."""
-    if isinstance(X, ITERATED):
-        return True
-    dask = sys.modules.get("dask")  # imported if X is its collection
-    is_like_one = dask is not None and hasattr(type(X), "__dask_graph__")
-    return is_like_one and dask.is_dask_collection(X)
-
-
 def _complete(block):
     """X, y and weight of a block of which some may be missing."""
     block = block if isinstance(block, tuple) else (block,)
@@ -322,3 +309,103 @@ def _place(column, table):
             f"{column!r}."
         )
     return int(column) % n_columns
+
+
+# Tables that are gone through again for each pass, and files at addresses -------------------------
+
+
+ARROW_STREAM = "__arrow_c_stream__"  # of Arrow's PyCapsule interface
+
+
+def gives_batches(source):
+    """Whether it is a table, dataset or query whose rows can be asked for again and again."""
+    if isinstance(source, Iterator):  # such as a RecordBatchReader, which can be read once
+        return False
+    return any(offers(source, name) for name in ("to_batches", "collect_batches", ARROW_STREAM))
+
+
+def batches_of(source, n_rows):
+    """Tables of so many rows at most, of pyarrow or polars."""
+    if offers(source, "to_batches"):  # of pyarrow
+        size = "max_chunksize" if offers(source, "to_pandas") else "batch_size"  # or a dataset
+        yield from source.to_batches(**{size: n_rows})
+    elif offers(source, "collect_batches"):  # a LazyFrame of polars
+        for table in source.collect_batches(chunk_size=n_rows, maintain_order=True):
+            yield from table.iter_slices(n_rows)
+    else:
+        for batch in _pyarrow().RecordBatchReader.from_stream(source):
+            for start in range(0, len(batch), n_rows):
+                yield batch.slice(start, n_rows)
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file at an address."""
+
+    url: str
+    file_system: object  # FileSystem of pyarrow
+    path: str  # in it
+
+    def __repr__(self):
+        return repr(self.url)
+
+    def open(self):
+        """The file, open, for reading in any order."""
+        return self.file_system.open_input_file(self.path)
+
+
+def is_url(path):
+    """Whether it is an address, such as "s3://bucket/rows/part-*.parquet"."""
+    return isinstance(path, str) and "://" in path
+
+
+def files_at(url):
+    """Parquet files (RemoteFile) at an address: a file, a directory or a pattern."""
+    scheme, _, place = url.partition("://")
+    place, mark, query = place.partition("?")  # such as the region
+    wild = min((place.find(each) for each in "*[" if each in place), default=len(place))
+    folder = place if wild == len(place) else place[:wild].rpartition("/")[0]
+    file_system, root = _file_system(f"{scheme}://{folder}{mark}{query}")
+    fs = _pyarrow().fs
+    if file_system.get_file_info(root).type == fs.FileType.File:
+        return [RemoteFile(url, file_system, root)]
+    selector = fs.FileSelector(root, recursive=True, allow_not_found=True)
+    paths = (each.path for each in file_system.get_file_info(selector) if each.is_file)
+    pattern = root.rstrip("/") + place[len(folder) :]
+    return [
+        RemoteFile(f"{scheme}://{path.lstrip('/')}{mark}{query}", file_system, path)
+        for path in sorted(paths)
+        if (path.endswith(".parquet") if wild == len(place) else _matches(path, pattern))
+    ]
+
+
+def _matches(path, pattern):
+    return path.count("/") == pattern.count("/") and fnmatch(path, pattern)
+
+
+def _file_system(url):
+    """The file system of an address, and the path in it: pyarrow's, or one of fsspec."""
+    fs = _pyarrow().fs
+    try:
+        return fs.FileSystem.from_uri(url)
+    except _pyarrow().ArrowInvalid:  # no address that it knows
+        try:
+            from fsspec.core import url_to_fs
+        except ImportError as error:
+            raise ImportError(
+                f"pyarrow knows no file system of {url}: install fsspec, and what it needs for "
+                "that one."
+            ) from error
+        file_system, path = url_to_fs(url)
+        return fs.PyFileSystem(fs.FSSpecHandler(file_system)), path
+
+
+def _pyarrow():
+    try:
+        import pyarrow
+        import pyarrow.fs
+    except ImportError as error:
+        raise ImportError(
+            "Arrow streams and addresses need pyarrow and pandas: pip install both."
+        ) from error
+    return pyarrow

@@ -1,15 +1,86 @@
-"""Scores and reports of rows that are not in memory."""
+"""What a fitted mixture answers for rows that are not in memory."""
 
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 
 import numpy as np
 from scipy import special
 
-from .._numerics.moments import Moments, add_fields
-from .._rows.opening import open_rows
-from .._rows.validation import check_known_rows
-from .expert_report import report_of_sums, report_sums
+from .._data import IteratedRows, RowMetadata, is_out_of_core
+from .._experts.traits import draw_seeds
+from .._numerics.grams import add_fields
+from .._reports.by_regime import groups_of
+from .._reports.expert_report import report_of_sums, report_sums
+from .._validation import check_fitted, check_known_rows
+from ._blocks import of_block, open_rows
+from ._files import Blocks
+from ._fit import ManyRows
+from ._look import Moments
+
+__all__ = ["ManyRows", "answer"]  # what the core asks for, at its door
+
+INSTEAD = {"partial_fit": "pass one block after the other"}  # of a sample of the rows
+OF_ROWS = (*RowMetadata._fields, "sample_weight")  # what has an entry for each row, beside y
+ROW_BY_ROW = {
+    "gate_proba", "log_density", "predict", "predict_dist", "predict_experts", "predict_interval",
+    "predict_log_proba", "predict_proba", "predict_quantiles", "responsibilities", "route",
+    "sample_y",
+}  # fmt: skip
+OF_TERMS = {"aic", "bic", "icl"}  # which are made of ``_likelihood_terms``
+
+
+def answer(method, mixture, *args, **params):
+    """What a method answers where some of what it is given is not in memory.
+
+    It answers row by row, by sums over rows, or with a TypeError that says what to do instead.
+    """
+    name = method.__name__
+    if name not in ROW_BY_ROW | OF_TERMS | SUMMED.keys():
+        given = next(filter(is_out_of_core, (*args, *params.values())))
+        raise TypeError(
+            f"{name} takes rows in memory, and no {type(given).__name__}: "
+            f"{INSTEAD.get(name, 'pass a sample of the rows')}."
+        )
+    asked = signature(method).bind(mixture, *args, **params).arguments
+    del asked["self"]
+    if name in OF_TERMS or not is_out_of_core(asked["X"]):
+        return method(mixture, *args, **params)
+    check_fitted(mixture)
+    if name in SUMMED:
+        return SUMMED[name](mixture, **asked)
+    return _answer_row_by_row(method, mixture, **asked)
+
+
+def _answer_row_by_row(method, mixture, X, y=None, **asked):
+    """The answers to all rows of X: Blocks, or one of Dask's collections."""
+    name, parameters = method.__name__, signature(method).parameters
+    is_iterated, needs_target = isinstance(X, IteratedRows), "y" in parameters
+    of_rows = [each for each in OF_ROWS if asked.get(each) is not None]
+    of_rows += ["y"] if is_iterated and y is not None else []
+    if of_rows:
+        raise TypeError(f"{name} takes no {of_rows[0]} beside {type(X).__name__}.")
+    if asked.get("capacity_factor") is not None:
+        raise TypeError(f"capacity_factor ranks all rows: pass {name} a block of them in memory.")
+    if "random_state" in parameters:
+        asked["random_state"] = draw_seeds(asked.get("random_state"), 1)[0]
+    if is_iterated:
+        return Blocks(partial(_answer_block, method, mixture, needs_target, asked), X)
+    if needs_target and y is None:
+        raise TypeError(f"{name} needs the target: pass y.")
+    from ._dask import answer_lazily  # and Dask, which has been imported before
+
+    return answer_lazily(name, mixture, X, y, asked)
+
+
+def _answer_block(method, mixture, needs_target, params, number, X, y):
+    if needs_target and y is None:
+        raise ValueError(f"{method.__name__} needs the target: Files take its column by target=.")
+    target = {"y": y} if needs_target else {}
+    return method(mixture, X, **target, **of_block(params, number))
+
+
+# Sums over rows -----------------------------------------------------------------------------------
 
 
 def reduce_rows(kernel, mixture, X, y=None, sample_weight=None, parameters=None, **others):
@@ -45,8 +116,13 @@ class ErrorSums:
     __add__ = add_fields
 
 
-def r2_of_rows(mixture, X, y, sample_weight):
-    """R², the mean of all outputs, as ``sklearn.metrics.r2_score`` has it."""
+def score(mixture, X, y=None, sample_weight=None, exposure=None, trials=None):
+    """Accuracy, or R², the mean of all outputs, as ``sklearn.metrics.r2_score`` has it."""
+    if exposure is not None or trials is not None:
+        raise TypeError(f"score takes no exposure and no trials beside {type(X).__name__}.")
+    if mixture._classifies:
+        right, total = reduce_rows(_count_right, mixture, X, y, sample_weight)
+        return float(right / total)
     sums = reduce_rows(_error_sums, mixture, X, y, sample_weight)
     errors, total = sums.squares, sums.target.squares
     of_constant = np.where(errors == 0, 1.0, 0.0)
@@ -59,12 +135,6 @@ def _error_sums(mixture, rows, _):
     y = rows.y.reshape(len(rows.y), -1)
     errors = y - mixture.predict(rows.X).reshape(y.shape)
     return ErrorSums(rows.weight @ errors**2, Moments.of(y, rows.weight))
-
-
-def accuracy_of_rows(mixture, X, y, sample_weight):
-    """Share of the weight of rows whose class is predicted."""
-    right, total = reduce_rows(_count_right, mixture, X, y, sample_weight)
-    return float(right / total)
 
 
 def _count_right(mixture, rows, _):
@@ -104,8 +174,8 @@ class Triangles:
         return Triangles(stacked(self.experts, other.experts), gate)
 
 
-def likelihood_of_rows(mixture, X, y, sample_weight, metadata):
-    """Log-likelihood, weight, free parameters, and entropy of the responsibilities.
+def likelihood_terms(mixture, X, y, sample_weight, metadata):
+    """See ``_likelihood_terms`` of the mixtures.
 
     A second pass looks for columns that depend on each other.
     """
@@ -156,15 +226,20 @@ def _rows_of(moments, triangle):
 # Reports ----------------------------------------------------------------------------------------
 
 
-def report_on_rows(mixture, groups, X, y, sample_weight, metadata, trained):
-    """ExpertReport on rows that are not in memory.
-
-    ``metadata`` have to be none; ``trained`` is the report on the training rows, for what only
-    training knows.
-    """
-    sums = reduce_rows(_report_sums, mixture, X, y, sample_weight, groups, **metadata._asdict())
+def expert_report(mixture, X, y=None, sample_weight=None, by="regime", **metadata):
+    """ExpertReport, with what only training knows from that on the training rows."""
+    groups = groups_of(mixture, by)
+    trained = mixture._report_of_regimes if groups.are_regimes else mixture._training_report
+    sums = reduce_rows(_report_sums, mixture, X, y, sample_weight, groups, **metadata)
     return report_of_sums(mixture._model, groups, sums, trained)
 
 
 def _report_sums(mixture, rows, groups):
     return report_sums(mixture._model, groups, rows)
+
+
+SUMMED = {
+    "_likelihood_terms": likelihood_terms,
+    "expert_report": expert_report,
+    "score": score,
+}

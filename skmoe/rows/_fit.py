@@ -1,9 +1,12 @@
 """Rows of a fit that are not in memory."""
 
-from dataclasses import replace
+import os
+import sys
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
+from sklearn.pipeline import make_pipeline
 
 from .._compat import check_feature_names, check_n_features
 from .._data import Rows, Units
@@ -13,33 +16,61 @@ from .._em.parts import warn_of_ignored_weights
 from .._em.progress import Progress
 from .._em.rows import FitRows
 from .._em.settings import Settings
+from .._em.trainer import Trainer
 from .._experts.folds import DEFAULT_FOLDS
 from .._experts.solvers import is_linear
 from .._experts.traits import has_own_density
+from .._numerics.drawing import SPARE
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._planning.request import MOST_EXPERTS
-from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
-from .._rows.mixed_tables import TableForm, encode, fit_encoder
-from .._rows.opening import open_rows
-from .._rows.validation import (
-    check_classes,
-    check_enough_rows,
-    check_exposure,
-    warn_of_small_weights,
-)
 from .._tables.encoding import check_accepts, needs_encoding
-from .._tables.known import KnownColumns
-from .._tables.mixed import HEAVIEST, check_sizes, decides_itself
+from .._tables.mixed import HEAVIEST, check_sizes, decides_itself, is_table
+from .._validation import check_classes, check_enough_rows, check_exposure, warn_of_small_weights
 from ..gates._base import linear_columns_of
 from ..gates._classifier import as_gate
-from .gathered import GatheredProblem, Gathering
-from .memory import ExpertRows, memory_for_rows
+from ._blocks import open_rows
+from ._gathered import GatheredProblem, Gathering
+from ._look import (
+    KnownColumns,
+    LookParameters,
+    TableForm,
+    column_moments,
+    encode,
+    first_look,
+    fit_encoder,
+    weigh_sample,
+)
+from ._pooled import PooledFromSample
 
 ELSE = (
     "fit on a sample of the rows in memory, or batch by batch with partial_fit, where the mixture "
     "has it."
 )
 INSTEAD = f"Set that, or {ELSE}"
+
+
+class FromSample(Trainer):
+    """A Trainer of a problem of all rows, which takes its parameters from one on a sample."""
+
+    def _start(self, previous):
+        small, ends, paths = self.problem.on_sample(), [], []
+        if not small.experts.is_solved:
+            given = {"folds": self.folds, "splitting": self.splitting, "seed": self.seed}
+            trainer = Trainer(small, small.data, self.parts, self.settings, **given)
+            trainer.run_sample()
+            ends, paths = trainer.ends, trainer.paths
+        elif self.n_experts > 1:  # no further there than to tell good starts from bad ones
+            ends, paths = self._race(small, self.data)
+        else:
+            small.start(np.ones((len(self.data.weight), 1))).step()
+        self.problem.adopt(small)
+        return ends, paths
+
+    def run(self, tasks, attributes_now):
+        run = super().run(tasks, attributes_now)
+        if not self.problem.experts.is_solved:
+            self.problem.warn_of_thinned_rows()
+        return run
 
 
 class ManyRows(FitRows):
@@ -50,6 +81,7 @@ class ManyRows(FitRows):
     """
 
     many = True
+    trainer, pooled_trainer = FromSample, PooledFromSample
 
     def __init__(self, mixture, X, y, sample_weight, others):
         self.mixture = mixture
@@ -171,9 +203,15 @@ class ManyRows(FitRows):
         return FitRows(self.adapted)
 
     def finished(self, parts):
+        """See ``FitRows``; rows of the user's come to gate, and perhaps experts, by an encoder."""
         if self.encoder is None:
             return parts
-        return parts.behind(self.encoder, experts=self.form is None)
+        before = make_pipeline(self.encoder)
+        gate = replace(parts.gate, encoder=before)
+        if self.form is not None:  # experts see the tables
+            return replace(parts, gate=gate)
+        templates = [make_pipeline(self.encoder, template) for template in parts.templates]
+        return replace(parts, templates=templates, gate=gate, transformer=before)
 
     def started(self, likelihood, data, n_experts):
         look, target = self.look, self.look.target
@@ -300,3 +338,73 @@ def _wanted_by_estimators(mixture):
             cv is False or str(cv) in ("auto", "prefit") or (isinstance(cv, Integral) and cv > 1)
         ),
     }
+
+
+# How many rows of its own an expert may have: those for which there is memory ---------------------
+
+
+SHARE = 0.25  # fraction of the memory: added samples exist twice, and estimators copy rows
+
+
+@dataclass(frozen=True)
+class ExpertRows:
+    """Rows on which an expert is fitted at most."""
+
+    most: int  # their number
+    reason: str  # what this number comes from, for the user
+
+    @classmethod
+    def that_fit(cls, max_expert_rows, X, shape, memory):
+        """At most ``max_expert_rows``, and those of all experts together in a share of the memory.
+
+        ``shape`` is that of what all experts predict for a row; ``memory`` the bytes that the
+        smallest of the processes has that hold rows, None if unknown.
+        """
+        n_experts = shape[0]
+        row_bytes = _bytes_of(X) / len(X) + 8 * (np.prod(shape) + n_experts + 4)
+        all_bytes = SPARE * n_experts * row_bytes  # one more row for each
+        fitting = max_expert_rows if memory is None else int(SHARE * memory / all_bytes)
+        if fitting >= max_expert_rows:
+            return cls(max_expert_rows, "max_expert_rows")
+        return cls(
+            max(fitting, 1),
+            f"max_expert_rows={max_expert_rows:,} rows of {row_bytes:,.0f} bytes for each of "
+            f"{n_experts} experts, {SPARE} times over, are {all_bytes * max_expert_rows / 1e9:.3g} "
+            f"GB, more than {SHARE:.0%} of the {memory / 1e9:.3g} GB of memory that this "
+            "process, or the smallest worker, has",
+        )
+
+
+def _bytes_of(X):
+    """Of rows as they are kept: those of mixed tables as objects."""
+    if not is_table(X):
+        return X.nbytes
+    values = X.to_numpy()
+    if values.dtype != object:
+        return values.nbytes
+    return values.nbytes + sum(map(sys.getsizeof, values.ravel()))
+
+
+def memory_left():
+    """Bytes of memory that this machine has left, or, without psutil, has; None for unknown."""
+    try:
+        from psutil import virtual_memory
+    except ImportError:
+        try:
+            return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        except (AttributeError, ValueError):  # on Windows, and where the name is unknown
+            return None
+    return float(virtual_memory().available)
+
+
+def memory_for_rows():
+    """Bytes of memory of this machine or of the smallest worker of Dask's, if that is less."""
+    limits = [memory_left()]
+    distributed = sys.modules.get("distributed")  # imported if there is a cluster
+    if distributed is not None:
+        try:
+            workers = distributed.default_client().scheduler_info()["workers"]
+        except ValueError:  # there is no client
+            workers = {}
+        limits += [worker["memory_limit"] for worker in workers.values()]
+    return min((limit for limit in limits if limit), default=None)

@@ -13,11 +13,11 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import is_classifier
 
+from .._data import add_up
 from .._parallel import on_one_thread
 from .._tables.mixed import has_shape
 from ..exceptions import noted
-from .blocks import BlockRows
-from .source import add_up, of_block
+from ._blocks import BlockRows, of_block
 
 FEW_BLOCKS = 8  # whose sums are added at once
 

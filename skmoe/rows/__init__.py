@@ -1,5 +1,5 @@
 """Rows that are not in memory, for ``fit`` and the predictions of the mixtures."""
 
-from ._rows.files import Blocks, Files
+from ._files import Blocks, Files
 
 __all__ = ["Blocks", "Files"]

@@ -4,17 +4,21 @@ A pass computes the expected log-densities of the rows, a few thousand at a time
 the next step of experts and gate needs of them. No array of all rows is made.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .._em.one_pass import compare_densities, sum_for_report
+from .._em.progress import count
 from .._em.revival import same_as_heavier
 from .._model import posterior
 from .._numerics import multinomial
 from .._numerics.columns import StandardColumns
-from .._numerics.moments import add_fields
-from .problem import ALPHA_STEPS, GateUnderPrior, PooledProblem
+from .._numerics.grams import add_fields
+from .._pooling.effort import WHOLE
+from .._pooling.problem import ALPHA_STEPS, GateUnderPrior, PooledProblem
+from .._pooling.trainer import PooledTrainer
+from .._reports.expert_report import bound_notes
 
 PASS_ROWS = 4096  # at a time
 GROWTH = 1.3  # of the size of a step, after one that raised the bound
@@ -189,3 +193,36 @@ class PooledRowsProblem(PooledProblem):
 
     def report_sums(self, model, order):
         return self.rows.reduce(sum_for_report, (self._answers, model, order))
+
+
+class PooledFromSample(PooledTrainer):
+    """A PooledTrainer on a sample of the rows, which goes on from there on all of them.
+
+    The rows of the sample count as themselves and not as all those that they stand for.
+    """
+
+    may_average = False
+
+    def __init__(self, rows, data, parts, settings, **given):
+        super().__init__(rows, rows.alone(data), parts, settings, **given)
+        self.rows, self._all_data, self.finds_regimes = rows, data, False
+
+    def start(self, previous):
+        self.progress.say(f"A sample of {count(len(self.data.y), 'row')}")
+        super().start(previous)
+        tried, n_rows, data = self.log_evidence, len(self.data.y), self._all_data
+        if self.is_searched:
+            found = ", ".join(f"{value:.4f} for {k}" for k, value in tried.items())
+            choice = (
+                f"The number of experts was chosen by the evidence of {n_rows:,} rows, drawn by a "
+                f"hash of their content; a row of these: {found}."
+            )
+            self.notes = [choice, *bound_notes(tried, self.data.total_weight)]
+        self.progress.say("All rows")
+        self.problem = PooledRowsProblem(self.problem, data, self.rows.source)
+        stretches = [n_steps for n_steps in WHOLE.stretches if n_steps <= self.settings.max_iter]
+        self.effort = replace(WHOLE, tol=self.settings.tol, stretches=stretches)
+        self.converge(self.problem)  # learns the gate's precision on all rows, too
+        self.log_evidence = {}
+        self._note(self.problem)
+        self.parts = self.rows.finished(self.parts)

@@ -1,20 +1,22 @@
 """Rows in many blocks, each of which is read when it is needed."""
 
+import math
+import threading
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from .._numerics.moments import add_fields
+from .._data import ArrayRows, IteratedRows, RowSource, add_up
+from .._numerics.grams import add_fields
 from .._parallel import thread_map
 from .._tables.mixed import as_pandas, check_real, is_table
 from .._tables.vectors import check_labels, check_numbers
 from ..exceptions import noted
-from .arrays import BlockArrays
-from .mixed_tables import encode, split_table
-from .source import RowSource, add_up
+from ._look import encode, split_table
 
 CHANGED = "blocks, and what readers return, must be the same in each pass over the rows."
 SAME_WEIGHT = 1e-9  # relative difference of the total weight in two passes: rounding
@@ -117,6 +119,49 @@ def _ones(n_rows):
     return ones
 
 
+class BlockArrays(ArrayRows):
+    """Rows of a block; kernels write to memory that the thread keeps for its next block.
+
+    Fresh memory takes as long as several percents of a pass, most of all in a worker of Dask's,
+    where what was freed goes back to the system at once.
+    """
+
+    _of_thread = threading.local()
+
+    def __init__(self, X, y, weight, table=None):
+        self.X, self.table, self.n_rows = X, table, len(X)
+        self.weight = np.ascontiguousarray(weight, dtype=np.float64)
+        self._y = y
+
+    @cached_property
+    def y(self):
+        """Target, or class numbers, as float64."""
+        return np.ascontiguousarray(self._y, dtype=np.float64)
+
+    @property
+    def target(self):
+        if self._y.dtype == np.float64 and self._y.flags.c_contiguous:
+            return self._y
+        target = self.memory("target", self._y.shape, np.float64)
+        target[:] = self._y
+        return target
+
+    def memory(self, name, shape, dtype):
+        """See ``ArrayRows``; one array of each name is kept, the largest."""
+        kept, size = vars(self._of_thread), math.prod(shape)
+        if name not in kept or kept[name].dtype != dtype or kept[name].size < size:
+            kept[name] = np.empty(size, dtype)
+        return kept[name][:size].reshape(shape)
+
+    def part(self, rows):
+        table = None if self.table is None else self.table.iloc[rows]
+        return BlockArrays(self.X[rows], self._y[rows], self.weight[rows], table)
+
+    def slices(self, n_rows):
+        """The same rows in slices of so many each, the last of fewer."""
+        return [self.part(rows) for rows in gen_batches(self.n_rows, n_rows)]
+
+
 class BlockRows(RowSource):
     """Rows in many blocks.
 
@@ -128,6 +173,8 @@ class BlockRows(RowSource):
         Whether kernels are given ``(X, y, weight)`` of a block as it comes. Else they are given a
         ``Block`` before ``know``, and ``BlockArrays`` after it.
     """
+
+    max_expert_rows = IteratedRows.max_expert_rows
 
     def __init__(self, *, classifies, as_given=False):
         self._every_task = BlockTask(classifies, as_given)
@@ -244,3 +291,34 @@ class IterableRows(BlockRows):
             yield task(number, *block, run)
             del block  # before the next one is read
             number += 1
+
+
+# Rows as training, and whoever sums over them, reach them -----------------------------------------
+
+
+def open_rows(X, y, sample_weight, *, classifies, as_given=False):
+    """Rows that are not in memory: BlockRows.
+
+    Kernels are given ``(X, y, weight)`` of a block as it comes with ``as_given``. Raises a
+    TypeError or ValueError if they are other things than Files or collections of Dask's, or not in
+    the same blocks.
+    """
+    if not isinstance(X, IteratedRows):
+        from ._dask import DaskRows  # and Dask, which has been imported before
+
+        return DaskRows(X, y, sample_weight, classifies=classifies, as_given=as_given)
+    if y is not None or sample_weight is not None:
+        raise TypeError(
+            "Files hold target and weights too: name their columns by Files(..., target=..., "
+            "weight=...), or let a reader return (X, y, weight), and pass no y and sample_weight."
+        )
+    rows = IterableRows(X, classifies=classifies, as_given=as_given)
+    rows.max_expert_rows = X.max_expert_rows
+    return rows
+
+
+def of_block(params, number):
+    """Arguments of a method for one block, by its number: each draws on its own."""
+    if "random_state" not in params:
+        return params
+    return params | {"random_state": np.random.RandomState([params["random_state"], number])}

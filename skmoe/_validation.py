@@ -1,27 +1,52 @@
 """Rows as they were given to a method, checked; errors tell what to do."""
 
+from functools import wraps
+from inspect import isfunction, signature
+
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from .._compat import check_feature_names, check_n_features
-from .._data import NO_METADATA, Bounds, Rows, check_subject
-from .._experts.solvers import MOST_SPARSE_COLUMNS, are_solved_sparse
-from .._tables.known import fill_missing, kinds_of, match_kinds, medians_of
-from .._tables.mixed import check_sizes, check_table
-from .._tables.vectors import check_numbers, check_weights
-from ..exceptions import SmallWeightsWarning, warn_user
-from .files import is_out_of_core
+from . import _doors
+from ._compat import check_feature_names, check_n_features
+from ._data import NO_METADATA, Bounds, Rows, check_subject, is_out_of_core
+from ._experts.solvers import MOST_SPARSE_COLUMNS, are_solved_sparse
+from ._tables.known import fill_missing, kinds_of, match_kinds, medians_of
+from ._tables.mixed import check_sizes, check_table
+from ._tables.vectors import check_numbers, check_weights
+from .exceptions import SmallWeightsWarning, warn_user
 
 FEW_COLUMNS = 20  # as many as a gate has use for
 MOST_TRIALS = 1e15  # beyond, incomplete Beta functions lose their digits
 LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
+
+
+class AnyRows:
+    """A base of classes whose public methods of X answer for rows wherever these are.
+
+    Only ``fit`` sees to that itself.
+    """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name, method in list(vars(cls).items()):
+            is_public = isfunction(method) and not name.startswith("_") and name != "fit"
+            if is_public and "X" in signature(method).parameters:
+                setattr(cls, name, wherever(method))
+
+
+def wherever(method):
+    """A method for rows in memory, which are rarely elsewhere: the leaf ``rows`` then answers."""
+
+    @wraps(method)
+    def answer(mixture, *args, **params):
+        if any(map(is_out_of_core, (*args, *params.values()))):
+            return _doors.rows().answer(method, mixture, *args, **params)
+        return method(mixture, *args, **params)
+
+    return answer
 
 
 def check_rows(

@@ -1,1 +1,0 @@
-"""Where rows live, and how they are reduced to sums."""

@@ -454,3 +454,10 @@ def test_factors_of_matrices_that_rounding_made_indefinite_are_those_of_ones_clo
     size = np.abs(matrices).max(axis=(1, 2), keepdims=True)
     assert_allclose(factors @ factors.swapaxes(1, 2) / size, matrices / size, rtol=0, atol=1e-9)
     assert_array_equal(factors[0], np.eye(4))
+
+
+def test_variance_between_means_whose_squares_overflow_is_infinite():
+    means = np.array([[1.0, 1e200]])
+    dist = MixtureDistribution(np.array([[0.5, 0.5]]), GaussianComponents(means, np.ones(2)))
+    assert_array_equal(dist.var_between(), np.inf)
+    assert_array_equal(dist.var(), np.inf)

@@ -115,8 +115,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     tol : float, default=1e-5
         EM stops when the objective per unit of weight has no more to gain, as its last gains
         foretell for experts in-sample, or when an iteration changes it by no more; cross-fitted
-        experts, when two in succession did not better it by more. One linear expert goes to its
-        maximum, whatever ``tol`` is.
+        experts, when two in succession did not better it by more. One linear expert, and several
+        of censored targets, go to their maximum, whatever ``tol`` is.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last solution in place of new starts, and with as many
         experts; not from stacks and specialists, which have none.

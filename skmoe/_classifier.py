@@ -49,7 +49,7 @@ class MixtureOfExpertsClassifier(
         ``partial_fit``, such as a net, goes on in each iteration from where the last one left it if
         its ``warm_start`` is True. Boosting that is to stop early gets a validation set: see
         :doc:`/guide/boosting`. None is logistic regression, with coefficients pooled or, by EM,
-        with a next-to-nothing L2 penalty; on a DataFrame with strings or missing values these are
+        with a next-to-nothing L2 penalty; of rows with strings or missing values these are
         encoded first. "diverse" is a list of logistic regression, histogram gradient boosting, a
         random forest, a neural net and, for fewer than 1,000 rows of equal weight, a Gaussian
         process: "logistic", "boosting", "forest", "net", "process". Each is in the Pipeline that it

@@ -15,6 +15,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from ._numerics.drawing import sample_rows
+from ._numerics.multinomial import definite_factors
 from ._numerics.samples import start_columns
 from ._numerics.statistics import standardisation
 from ._tables.mixed import is_missing
@@ -167,7 +168,7 @@ class Subjects:
         effects over the variance within subjects.
         """
         inner = np.eye(len(factor)) + factor.T @ self.grams @ factor
-        lower = np.linalg.cholesky(inner)
+        lower = definite_factors(inner)
         log_det = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
         return np.linalg.inv(lower).swapaxes(1, 2), log_det
 

@@ -132,8 +132,9 @@ class ExpertParameters(
     @property
     def _encodes(self):
         """Whether experts and gate encode what they see of a table."""
-        is_chosen = self.experts is None or isinstance(self.experts, str)
-        return is_chosen and (self.gate is None or linear_columns_of(self.gate) is not None)
+        is_chosen, gate = self.experts is None or isinstance(self.experts, str), self.gate
+        is_blind = not getattr(gate, "sees_rows", True)  # proportions, of no columns
+        return is_chosen and (gate is None or is_blind or linear_columns_of(gate) is not None)
 
     @property
     def _is_list(self):
@@ -259,7 +260,9 @@ class ExpertParameters(
             experts, gate = self._parts()
             choosers = experts + ([] if gate is None else [gate])
             tags.input_tags.sparse = not self._dense_parts()
-            tags.input_tags.allow_nan = all(accepts(e, "allow_nan") for e in choosers)
+            imputes = self.experts is None or isinstance(self.experts, str)
+            given = choosers[len(experts) :] if imputes else choosers
+            tags.input_tags.allow_nan = all(accepts(e, "allow_nan") for e in given)
             adapts = isinstance(self.experts, str) and not self._classifies
             tags.target_tags.multi_output = adapts or all(
                 get_tags(e).target_tags.multi_output for e in experts

@@ -56,7 +56,7 @@ class MixtureOfExpertsRegressor(
         ``partial_fit``, such as a net, goes on in each iteration from where the last one left it if
         its ``warm_start`` is True. Boosting that is to stop early gets a validation set: see
         :doc:`/guide/boosting`. None is linear regression with a next-to-nothing L2 penalty,
-        log-linear under likelihoods of counts and positive targets; on a DataFrame with strings or
+        log-linear under likelihoods of counts and positive targets; of rows with strings or
         missing values these are encoded first. "diverse" is a list of ridge regression, histogram
         gradient boosting, a random forest, a neural net, a Gaussian process and, of one output, the
         default mixture: "ridge", "boosting", "forest", "net", "process", "lines". Of one output the

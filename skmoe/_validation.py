@@ -13,8 +13,9 @@ from . import _doors
 from ._compat import check_feature_names, check_n_features
 from ._data import NO_METADATA, Bounds, Rows, check_subject, is_out_of_core
 from ._experts.solvers import MOST_SPARSE_COLUMNS, are_solved_sparse
+from ._tables.encoding import check_takes_gaps
 from ._tables.known import fill_missing, kinds_of, match_kinds, medians_of
-from ._tables.mixed import check_sizes, check_table
+from ._tables.mixed import check_sizes, check_table, describe_columns
 from ._tables.vectors import check_numbers, check_weights
 from .exceptions import SmallWeightsWarning, warn_user
 
@@ -133,7 +134,11 @@ def check_X(mixture, X, *, reset=False):
         mixture._column_kinds, mixture._medians = kinds_of(X), None
         if mixture._encodes:
             mixture._medians = medians_of(X)
-    return fill_missing(match_kinds(X, mixture._column_kinds), mixture._medians)
+    X = fill_missing(match_kinds(X, mixture._column_kinds), mixture._medians)
+    if not reset and mixture.__sklearn_is_fitted__() and any(describe_columns(X)):
+        for part in (mixture.gate_, *mixture.experts_):
+            check_takes_gaps("expert" if part is not mixture.gate_ else "gate", part, X)
+    return X
 
 
 def _check_takes_sparse(mixture, X, reset):

@@ -82,6 +82,17 @@ class Case:
         """1 as a rule, else any scale that numbers may have."""
         return 1.0 if self.chance(0.7) else 10.0 ** self.rng.uniform(-100, 100)
 
+    def spread(self, numbers):
+        """Numbers over far more orders of magnitude than they have digits, in some cases."""
+        sizes = 10.0 ** self.rng.uniform(-60, 60, size=numbers.shape)
+        return self.pick(
+            np.sign(numbers) * sizes,
+            numbers * 10.0 ** self.rng.integers(-60, 60),
+            np.where(np.arange(len(numbers)) == 0, 1e100, numbers.T).T,
+            np.where(np.arange(len(numbers)) % 2, 5e-324, numbers.T).T,
+            numbers + 1e15,
+        )
+
     def _rows(self):
         n_columns = self.pick(1, 2, 3, 5, self.n + 3 if self.n < 20 else 4)
         plain = self.rng.normal(size=(self.n, n_columns))
@@ -98,6 +109,8 @@ class Case:
             X = X * [self.unit() for _ in range(n_columns)]
         if self.chance(0.1):
             X = X + self.pick(1e3, 1e6, -1e9)
+        if self.chance(0.1):
+            X[:, -1] = self.spread(plain[:, -1])
         self.kind = self.pick("float64", "float64", "float32", "sparse", "table", "mixed", "list")
         return self._as_kind(X), plain
 
@@ -125,9 +138,13 @@ class Case:
     def _numbers(self, plain):
         signal = self._signal(plain)
         if self.target == "counts":
-            return self.rng.poisson(np.exp(np.clip(signal, -3, 5))).astype(self.pick(int, float))
+            counts = self.rng.poisson(np.exp(np.clip(signal, -3, 5))).astype(self.pick(int, float))
+            if self.chance(0.15):
+                counts = np.floor(10.0 ** self.rng.uniform(-3, self.pick(6, 15), size=self.n))
+            return counts
         if self.target == "positive":
-            return np.exp(np.clip(signal, -20, 20)) * self.unit()
+            positive = np.exp(np.clip(signal, -20, 20)) * self.unit()
+            return np.abs(self.spread(positive)) if self.chance(0.15) else positive
         if self.target == "rates":
             return special.expit(np.clip(signal, -20, 20))
         if self.target == "outputs":
@@ -138,6 +155,8 @@ class Case:
             signal[0] = 1e4
         if self.chance(0.1):
             signal = signal.round()
+        if self.chance(0.15):
+            return self.spread(signal)
         return signal * self.unit()
 
     def _labels(self, plain):

@@ -7,6 +7,7 @@ from scipy import optimize, special, stats
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._em.loop import run_em
 from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.inference._information import maximise
 from skmoe.likelihoods import RandomEffects, StudentT, ZeroInflated
 
 
@@ -121,6 +122,54 @@ def test_a_slow_mixture_stops_when_no_more_than_tol_is_left(name):
     gain = further.fit(X, y, **facts).lower_bound_ - moe.lower_bound_
     assert moe.converged_
     assert gain < 2 * moe.tol
+
+
+def three_lines(seed, n=150):
+    rng, X = columns(n, seed=seed)
+    lines = X @ rng.normal(size=(2, 3)) + 1.5 * rng.normal(size=3)
+    y = lines[np.arange(n), rng.integers(3, size=n)] + 0.5 * rng.normal(size=n)
+    return X, np.where(y <= 0, -np.inf, y), {"upper": np.maximum(y, 0.0)}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("seed", "gate", "converges"),
+    [  # EM is slow, and its gains are small, far from the maximum
+        (2, SoftmaxGate(alpha=0), True),
+        (3, SoftmaxGate(alpha=0), True),
+        (7, SoftmaxGate(alpha=0), False),
+        (10, ConstantGate(), True),
+        (15, ConstantGate(), True),
+    ],
+)
+def test_three_censored_experts_are_at_their_maximum_or_have_not_converged(seed, gate, converges):
+    X, y, facts = three_lines(seed)
+    moe = MixtureOfExpertsRegressor(
+        n_experts=3, gate=gate, training="em", n_init=1, random_state=0
+    ).fit(X, y, **facts)
+    assert moe.converged_ == converges
+    if converges:  # a distance of .1 standard errors is a gain of .005
+        gain = moe.summary(X, y, **facts).log_likelihood - moe.log_density(X, y, **facts).sum()
+        assert 0 <= gain + 1e-9 < 0.5 * 0.1**2
+
+
+class Unbounded:
+    """A likelihood that rises with a parameter until its derivatives overflow."""
+
+    def value(self, theta):
+        return theta.sum()
+
+    def derivatives(self, theta):
+        curvature = np.full((1, 1), 1.0 if theta[0] < 40 else np.nan)
+        return theta.sum(), np.ones(1), curvature
+
+
+def test_newton_steps_end_where_derivatives_overflow():
+    theta, value, information, converged = maximise(Unbounded(), np.zeros(1))
+    assert not converged
+    assert 30 < theta[0] < 40
+    assert np.isfinite(information).all()
+    assert value == theta.sum()
 
 
 class Geometric:

@@ -486,10 +486,9 @@ def test_error_of_an_expert_in_another_process_keeps_its_type_and_names_the_expe
 def test_error_of_an_expert_when_predicting_names_the_expert():
     moe = regressor([("ridge", Ridge()), ("tree", DecisionTreeRegressor())], n_experts="auto", cv=3)
     moe.fit(X, Y)
-    missing = with_value(X, np.nan)
-    moe.gate_ = make_pipeline(SimpleImputer().fit(X), moe.gate_)
-    with pytest.raises(ValueError, match="NaN") as caught:
-        moe.predict(missing)
+    vars(moe.experts_[0])["coef_"] = None
+    with pytest.raises(Exception, match="None|NoneType") as caught:
+        moe.predict(X)
     assert caught.value.__notes__ == ["Raised by predict of expert 'ridge'."]
 
 
@@ -861,8 +860,3 @@ def test_failed_fit_does_not_touch_the_experts_that_were_passed():
     assert moe.gate is gate
     assert vars(tree) == vars(clone(tree))
     assert vars(gate) == vars(clone(gate))
-
-
-def test_default_expert_named_in_an_error_is_linear_regression():
-    with pytest.raises(ValueError, match=f"The expert {LinearRegression.__name__} cannot take NaN"):
-        regressor().fit(with_value(X, np.nan), Y)

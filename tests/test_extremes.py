@@ -8,7 +8,10 @@ from mixtures import mixture_of_equals
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
-from skmoe import MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._experts.pooled import pooled_coefficients
+from skmoe._experts.pooled_steps import loss_of_quadratics
+from skmoe._numerics.multinomial import definite_factors
 from skmoe.distributions import (
     GaussianComponents,
     MixtureDistribution,
@@ -386,3 +389,75 @@ def test_every_method_of_continuous_mixtures_answers_at_any_size(kind, mean):
         dist.rvs(3, random_state=0),
     ):
         assert np.isfinite(answer).all()
+
+
+# Fits of numbers over many orders of magnitude ------------------------------------------------
+
+N = 30
+NUMBERS = np.random.default_rng(0).normal(size=N)
+ODD = {
+    "many orders": 10.0 ** np.linspace(-51, 40, N),
+    "both signs": np.sign(NUMBERS) * 10.0 ** np.random.default_rng(1).uniform(-60, 60, N),
+    "offset": 1e15 + NUMBERS,
+    "outlier": np.where(np.arange(N) == 7, 1e100, NUMBERS),
+    "denormal": np.where(np.arange(N) % 2, 5e-324, NUMBERS),
+}
+
+
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
+@pytest.mark.parametrize("kind", ["numbers", "classes", "counts"])
+@pytest.mark.parametrize("odd", ODD)
+def test_fits_answer_for_numbers_over_many_orders_of_magnitude(odd, kind):
+    X = np.column_stack([np.random.default_rng(2).permutation(ODD[odd]), NUMBERS])
+    moe, y = MixtureOfExpertsRegressor(), ODD[odd]
+    if kind == "classes":
+        moe, y = MixtureOfExpertsClassifier(), (NUMBERS > 0).astype(int)
+    elif kind == "counts":
+        moe, y = MixtureOfExpertsRegressor(likelihood="poisson"), np.floor(np.exp(2 * NUMBERS))
+    moe.set_params(n_experts=2, n_init=1, random_state=0).fit(X, y)
+    assert np.isfinite(moe.lower_bound_)
+    assert np.isfinite(moe.predict(X)).all()
+
+
+def precise_sums(seed, precision, n_levels=40):
+    """Sums of two experts with levels as columns, one of which has all rows."""
+    rng = np.random.default_rng(seed)
+    X = np.zeros((90, n_levels + 2))
+    X[np.arange(90), rng.integers(n_levels, size=90)] = X[:, -1] = 1.0
+    X[:, -2] = X[:, :5].sum(axis=1)  # depends on others
+    gram = precision * X.T @ X
+    return np.stack([gram, 0 * gram]), np.stack([precision * X.T @ rng.normal(size=90), 0 * X[0]])
+
+
+@pytest.mark.parametrize("precision", [1.0, 1e12, 1e16, 1e20])
+def test_posterior_of_coefficients_exists_at_any_precision(precision):
+    for seed in range(10):
+        gram, cross = precise_sums(seed, precision)
+        tau, rho = np.full((2, len(cross[0])), 1e-8)
+        tau[-1], rho[-1] = 150.0, 100.0
+        found = pooled_coefficients(gram, cross, tau, rho)
+        assert np.isfinite(found.mean).all()
+        assert np.isfinite(found.evidence)
+        # Equal functions lose nothing as one, but for the rounding of sums as large as these.
+        loss = loss_of_quadratics(gram[None, [0, 0]], cross[None, [0, 0]])
+        assert abs(loss) <= 1e-6 * precision * 90
+
+
+def test_factors_of_matrices_that_rounding_made_indefinite_are_those_of_ones_close_by():
+    root = np.random.default_rng(0).normal(size=(3, 4, 2)) * [1e9, 1.0]
+    matrices = root @ root.swapaxes(1, 2)  # of rank 2: two eigenvalues are noise
+    matrices[0] = np.eye(4)
+    with pytest.raises(np.linalg.LinAlgError):
+        np.linalg.cholesky(matrices)
+    factors = definite_factors(matrices)
+    assert_array_equal(factors, np.tril(factors))
+    size = np.abs(matrices).max(axis=(1, 2), keepdims=True)
+    assert_allclose(factors @ factors.swapaxes(1, 2) / size, matrices / size, rtol=0, atol=1e-9)
+    assert_array_equal(factors[0], np.eye(4))
+
+
+def test_variance_between_means_whose_squares_overflow_is_infinite():
+    means = np.array([[1.0, 1e200]])
+    dist = MixtureDistribution(np.array([[0.5, 0.5]]), GaussianComponents(means, np.ones(2)))
+    assert_array_equal(dist.var_between(), np.inf)
+    assert_array_equal(dist.var(), np.inf)

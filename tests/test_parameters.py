@@ -354,7 +354,7 @@ def test_repr_shows_what_was_set():
 @pytest.mark.parametrize(
     ("moe", "sparse", "allow_nan", "multi_output"),
     [
-        (regressor(), True, False, True),
+        (regressor(), True, True, True),
         (regressor(gate=GaussianNB()), False, False, True),
         (regressor(Ridge()), True, False, True),
         (regressor(Ridge(), gate=GaussianNB()), False, False, True),

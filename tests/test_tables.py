@@ -25,10 +25,12 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils import get_tags
 from sklearn.utils.validation import validate_data
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._tables.encoding import default_encoder
+from skmoe._tables.known import fill_missing, medians_of
 from skmoe._tables.mixed import as_pandas, column_sizes, describe_columns
 from skmoe.exceptions import LeftOutColumnsWarning, NumbersAsStringsWarning
 from skmoe.gates import BaseGate, ConstantGate, ForestGate, SoftmaxGate, TreeGate
@@ -703,13 +705,86 @@ def test_an_infinite_value_is_refused_by_column():
             MixtureOfExpertsRegressor(n_experts=1).fit(rows, X[:, 0])
 
 
-def test_experts_of_ones_own_meet_missing_values_as_they_do():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(60, 2))
-    for rows, experts in ((X, None), (pd.DataFrame(X), Ridge())):  # arrays have no gaps in fit
-        moe = MixtureOfExpertsRegressor(experts, n_experts=1).fit(rows, np.arange(60) % 7)
-        with pytest.raises(ValueError, match="NaN"):
-            moe.predict(np.nan * rows)
+def with_gaps(seed=0, n=80):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    y = np.where(X[:, 0] > 0, 2 * X[:, 1], -X[:, 1]) + 0.1 * rng.normal(size=n)
+    gaps = np.where(rng.random(X.shape) < 0.1, np.nan, X)
+    return X, gaps, y
+
+
+@pytest.mark.parametrize("when", ["fit", "predict", "stream", "later batch"])
+@pytest.mark.parametrize(
+    "moe",
+    [
+        MixtureOfExpertsRegressor(n_experts=2, n_init=1, random_state=0),
+        MixtureOfExpertsRegressor(n_experts=2, n_init=1, random_state=0, training="em"),
+        MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), random_state=0),
+        MixtureOfExpertsRegressor(expert_columns=[0, 2], n_experts=2, n_init=1, random_state=0),
+        MixtureOfExpertsClassifier(n_experts=2, n_init=1, random_state=0),
+    ],
+    ids=["default", "em", "proportions", "columns", "classes"],
+)
+def test_gaps_of_an_array_are_those_of_a_table_of_the_same_numbers(moe, when):
+    X, gaps, y = with_gaps()
+    if moe._classifies:  # with errors, so that there is a maximum
+        y = np.where(y + np.random.default_rng(1).normal(size=len(y)) > 0, "high", "low")
+    found = []
+    for rows in (np.asarray, lambda X: pd.DataFrame(X, columns=["x0", "x1", "x2"])):
+        own = clone(moe)
+        if when in ("stream", "later batch") and moe.expert_columns is None:
+            first = gaps if when == "stream" else X
+            own.partial_fit(
+                rows(first[:40]), y[:40], **({"classes": np.unique(y)} if moe._classifies else {})
+            )
+            own.partial_fit(rows(gaps[40:]), y[40:])
+        else:
+            own.fit(rows(gaps if when in ("fit", "stream") else X), y)
+        assert get_tags(own).input_tags.allow_nan
+        given = rows(gaps)
+        found.append((own.gate_proba(given), own.log_density(given, y)))
+        assert ("x0 missing" in own.coefficients().terms) == (when in ("fit", "stream"))
+    for of_array, of_table in zip(*found, strict=True):  # memory's order changes the rounding
+        np.testing.assert_allclose(of_array, of_table, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_diverse_experts_take_the_gaps_of_an_array_as_those_of_a_table():
+    _, gaps, y = with_gaps(n=40)
+    moe = MixtureOfExpertsRegressor("diverse", random_state=0)
+    of_array = moe.fit(gaps, y).predict(gaps)
+    table = pd.DataFrame(gaps, columns=["x0", "x1", "x2"])
+    of_table = moe.fit(table, y).predict(table)
+    np.testing.assert_allclose(of_array, of_table, rtol=1e-7)
+
+
+def test_medians_of_arrays_of_single_precision_keep_it():
+    X = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
+    medians = medians_of(X)
+    rows = fill_missing(np.where(X > 0, np.nan, X).astype(np.float32), medians)
+    assert rows.dtype == np.float32
+    np.testing.assert_array_equal(rows, np.where(X > 0, np.median(X, axis=0), X))
+
+
+def test_parts_of_ones_own_that_cannot_take_missing_values_are_named_with_the_columns():
+    X, gaps, y = with_gaps()
+    gaps[:, 1] = X[:, 1]
+    table, named = pd.DataFrame(gaps, columns=list("abc")), r"NaN, which the columns \['a', 'c'\]"
+    mixture = partial(MixtureOfExpertsRegressor, n_experts=2, n_init=1, random_state=0)
+    for parts, match in (
+        ({"experts": Ridge(), "gate": ConstantGate()}, "expert Ridge cannot take"),
+        ({"gate": SoftmaxGate(alpha=0.5)}, "gate SoftmaxGate cannot take"),
+    ):
+        moe = mixture(**parts)
+        fitted = clone(moe).fit(X, y)
+        with pytest.raises(ValueError, match=match + r" NaN, which the columns \[0, 2\]"):
+            fitted.predict(gaps)
+        with pytest.raises(ValueError, match=match + " " + named):
+            clone(moe).fit(table.assign(a=X[:, 0], c=X[:, 2]), y).predict(table)
+        with pytest.raises(ValueError, match=match + r" NaN, which the columns \[0, 2\]"):
+            moe.fit(gaps, y)
+    own = mixture(experts=HistGradientBoostingRegressor(max_iter=2), gate=ConstantGate())
+    assert np.isfinite(own.fit(X, y).predict(gaps)).all()  # they take them
 
 
 @pytest.mark.parametrize("cell", ["1.0.", "6.2\x1a", "n/a"])

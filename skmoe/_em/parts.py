@@ -282,7 +282,7 @@ def adapt_experts(templates, X, *, is_default, columns=None, **encoding):
     distinct = {id(each): each for each in templates}  # not all can be hashed
     if columns is not None:
         adapted = {key: _on_columns(each, X, columns, is_default) for key, each in distinct.items()}
-    elif is_default and is_table(X) and any(describe_columns(X)):
+    elif is_default and any(describe_columns(X)):
         adapted = {key: _encoded(each, X, encoding) for key, each in distinct.items()}
     else:
         adapted = {key: _taking(each, X, encoding) for key, each in distinct.items()}
@@ -312,7 +312,7 @@ def _on_columns(estimator, X, columns, is_default):
             "mixture around it expert_columns=None."
         )
     places, _, seen = take_columns(X, columns)
-    if is_default and is_table(X):
+    if is_default:
         return _behind(column_encoder(X, columns), estimator)
     if needs_encoding(estimator, seen):
         return _behind(column_encoder(X, columns, imputed_for(estimator)), estimator)

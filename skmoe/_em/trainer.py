@@ -22,6 +22,7 @@ from .scale_model import learn_scale_model
 from .starts import draw_starts, enough_rows, layers, soften
 
 TOL_OF_ONE = 1e-12  # per unit of weight, of a single expert that is solved: a regression
+TOL_OF_CENSORED = 1e-6  # of the log-likelihood of all rows
 REVIVALS = 3  # rounds of re-seeding in one run
 LEAST_LOG_DENSITY = -1e6  # least log-density of a row, in sums that choose a start
 OFTEN = 3  # starts that led to the best, after which there is no need for more
@@ -339,10 +340,16 @@ class Trainer:
 
     @property
     def _tol(self):
-        """``tol`` of the settings; a single expert that is solved goes to its maximum."""
-        tol, is_one = self.settings.tol, self.parts.n_solved == 1 and self.problem.is_smooth
-        is_one = is_one and self.problem.experts.is_solved
-        return min(tol, TOL_OF_ONE) if is_one else tol
+        """``tol`` of the settings; a single expert that is solved goes to its maximum.
+
+        So do several of censored targets, whose EM is slow: its gains are small far from there.
+        """
+        tol, data = self.settings.tol, self.data
+        if not (self.problem.is_smooth and self.problem.experts.is_solved):
+            return tol
+        if self.parts.n_solved == 1:
+            return min(tol, TOL_OF_ONE)
+        return tol if data.bounds is None else min(tol, TOL_OF_CENSORED / data.weight.sum())
 
     def _learn_scale_model(self):
         """Let the scales depend on the row where the likelihood asks for it; the objectives."""

@@ -26,6 +26,7 @@ import numpy as np
 from scipy import linalg, special
 
 from .._numerics.columns import groups_of_slopes, quadratic_forms
+from .._numerics.multinomial import definite_factors
 from .._numerics.statistics import LeastSquaresStatistics
 from .least_squares import LeastSquaresExperts
 from .pooled_base import Pooled
@@ -185,7 +186,7 @@ def _factor(matrices):
     """Cholesky factors of ``I + matrices``, which rounding may have made a little indefinite."""
     n_columns = matrices.shape[-1]
     largest = np.einsum("...ii->...i", matrices).max(axis=-1, initial=0.0)[..., None, None]
-    return np.linalg.cholesky(matrices + (1 + ROUNDING * largest) * np.eye(n_columns))
+    return definite_factors(matrices + (1 + ROUNDING * largest) * np.eye(n_columns))
 
 
 def _inverses(factors):

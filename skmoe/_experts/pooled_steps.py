@@ -26,6 +26,7 @@ import numpy as np
 
 from .._numerics.columns import quadratic_forms
 from .._numerics.grams import add_fields, weighted_grams
+from .._numerics.statistics import solve_symmetric
 from .pooled import SMALL_PENALTY, learn_variances, pooled_coefficients, without_intercept
 from .pooled_base import Pooled
 
@@ -290,7 +291,8 @@ def loss_of_quadratics(gram, cross):
 def _optimum(gram, cross):
     """Largest values of ``cross'b - 1/2 b'gram b`` for the last axes, summed."""
     penalty = SMALL_PENALTY * np.eye(gram.shape[-1])
-    return 0.5 * np.vdot(cross, np.linalg.solve(gram + penalty, cross[..., None])[..., 0])
+    grams, rights = gram.reshape(-1, *penalty.shape), cross.reshape(-1, len(penalty), 1)
+    return 0.5 * np.vdot(rights, solve_symmetric(grams + penalty, rights))
 
 
 def ignores_rows(experts):

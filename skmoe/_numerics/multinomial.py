@@ -279,6 +279,16 @@ def factor_definite(matrix):
     return factor
 
 
+def definite_factors(matrices):
+    """Cholesky factors (..., p, p) of matrices that are definite but for rounding."""
+    try:
+        return np.linalg.cholesky(matrices)
+    except np.linalg.LinAlgError:
+        each = matrices.reshape(-1, *matrices.shape[-2:])
+        upper = np.triu([factor_definite(matrix) for matrix in each])
+        return upper.swapaxes(1, 2).reshape(matrices.shape)
+
+
 def _line_search(design, targets, coef, penalty, step, decrement, value, log_proba):
     """Halve the step until the objective rises (Armijo); the old point where it never does."""
     logits, direction = design @ coef, design @ step

@@ -90,7 +90,7 @@ class GateUnderPrior:
         hessian = hessian.reshape(n_experts * n_columns, -1)
         prior = np.tile(self._penalty(), n_experts)
         prior_and_rounding = prior + ROUNDING * hessian.diagonal().max()
-        factor = np.linalg.cholesky(hessian + np.diag(prior_and_rounding))
+        factor = _multinomial.definite_factors(hessian + np.diag(prior_and_rounding))
         volume = 0.5 * np.log(prior).sum() - np.log(np.diag(factor)).sum()
         inverse, _ = linalg.lapack.dtrtri(factor, lower=True)
         variance = (inverse**2).sum(axis=0).reshape(n_experts, n_columns).sum(axis=0)

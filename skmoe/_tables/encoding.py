@@ -183,8 +183,8 @@ def imputed_for(estimator):
 def check_accepts(role, estimator, X):
     """Raise a ValueError with the Pipeline to write where ``estimator`` cannot take X."""
     (strings, missing), (cannot, without) = describe_columns(X), refused_columns(estimator, X)
-    if not cannot and not without:
-        return
+    if not cannot:
+        return check_takes_gaps(role, estimator, X)
     what = " and ".join(
         text
         for text, columns in [
@@ -211,6 +211,18 @@ def check_accepts(role, estimator, X):
         f"        {estimator},\n"
         "    )"
     )
+
+
+def check_takes_gaps(role, estimator, X):
+    """Raise a ValueError where ``estimator`` cannot take the missing numbers of X."""
+    _, missing = refused_columns(estimator, X)
+    if missing:
+        raise ValueError(
+            f"The {role} {type(estimator).__name__} cannot take NaN, which the columns {missing} "
+            "contain. Fill the gaps, or fit a DataFrame that has such gaps, which are imputed, or "
+            "put a Pipeline in its place that imputes them:\n"
+            f"    make_pipeline(SimpleImputer(add_indicator=True), {estimator})"
+        )
 
 
 def check_any_left(left_out, n_columns):

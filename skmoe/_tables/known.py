@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+from scipy import sparse
 
 from .mixed import describe_columns, is_table, types_of, with_columns
 
@@ -25,6 +26,7 @@ KINDS = {  # by what pandas infers
     "empty": None,
 }
 OTHERS = "other values"
+MEDIAN_ROWS = 100_000  # for medians, at most twice as many
 
 
 def kinds_of(X):
@@ -79,22 +81,24 @@ def match_kinds(X, kinds):
 
 
 def medians_of(X):
-    """Medians (n_columns,) of a table of numbers without gaps.
+    """Medians (n_columns,) of dense numbers without gaps, where these are many of some rows.
 
-    None of other tables, whose gaps encoders impute, and of arrays, whose gaps are refused.
+    None of other tables and arrays, whose gaps encoders impute, and of sparse matrices.
     """
-    if not is_table(X) or any(describe_columns(X)):
+    if sparse.issparse(X) or any(describe_columns(X)):
         return None
-    return np.median(np.asarray(X, dtype=np.float64), axis=0)
+    return np.median(np.asarray(X[:: len(X) // MEDIAN_ROWS + 1], dtype=np.float64), axis=0)
 
 
 def fill_missing(X, medians):
     """Rows whose missing numbers are the medians of the rows of fit; as they are, without these."""
-    if medians is None or not is_table(X):
+    if medians is None or sparse.issparse(X):
         return X
     strings, missing = describe_columns(X)
     if strings or not missing:
         return X
+    if not is_table(X):
+        return np.where(np.isnan(X), medians.astype(X.dtype), X)
     return X.fillna(dict(zip(X.columns, medians, strict=True)))
 
 

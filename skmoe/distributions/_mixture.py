@@ -87,7 +87,8 @@ class MixtureDistribution:
         var : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Variance of the means of the components.
         """
-        return self._weigh(self._deviations() ** 2)
+        with np.errstate(over="ignore"):  # infinite, of a log-normal that is wide enough
+            return self._weigh(self._deviations() ** 2)
 
     def cov(self):
         """Covariance of the outputs.

@@ -216,8 +216,11 @@ def maximise(likelihood, theta):
             size /= 2
             if size < 1e-6:  # no ascent to working precision
                 return theta, value, information, gain < 1e-4
-        theta = theta + size * step
-        value, gradient, information = likelihood.derivatives(theta)
+        there = theta + size * step
+        found = likelihood.derivatives(there)
+        if not all(np.isfinite(each).all() for each in found):  # a scale without bound
+            break
+        theta, (value, gradient, information) = there, found
     return theta, value, information, False
 
 

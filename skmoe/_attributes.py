@@ -7,11 +7,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ._doors import begin_stream
 from ._experts.traits import column_names
-from ._reports.by_regime import EXPERT, REGIME, groups_of
-from ._reports.display import first_of
+from ._reports.by_regime import EXPERT, REGIME, first_of, groups_of
+from ._reports.column_names import shares_of_levels
 from ._reports.expert_report import bound_notes, report_training
 from ._reports.leaks import leak_notes
-from ._reports.level_coding import shares_of_levels
 from ._reports.repeats import repeated_rows
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .likelihoods._kind_of_target import kind_of_target

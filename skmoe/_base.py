@@ -20,8 +20,7 @@ from ._compat import (
     validate_params,
 )
 from ._data import RowMetadata, is_out_of_core
-from ._em.callbacks import FitTasks
-from ._em.progress import Progress
+from ._em.loop import FitTasks, Progress
 from ._em.rows import FitRows
 from ._em.settings import Settings
 from ._em.starts import STARTS

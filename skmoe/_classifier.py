@@ -16,8 +16,8 @@ from ._experts.solvers import Logistic, OrderedLogistic
 from ._experts.traits import offers
 from ._model import ClassificationModel
 from ._reports.docstrings import completed_by
+from ._tables.known import check_labels
 from ._tables.mixed import HEAVIEST, check_sizes
-from ._tables.vectors import check_labels
 from ._updating import UpdatableMixture, learns_streams
 from ._validation import check_classes, check_fitted, check_X, wherever
 from .distributions._arrays import check_n_draws, draw_places

@@ -13,7 +13,7 @@ from ._experts.solvers import is_linear
 from ._model import OF_ONE_FIT, Average
 from ._reports.by_regime import groups_of
 from ._reports.expert_report import report
-from ._tables.vectors import check_weights
+from ._tables.known import check_weights
 from ._validation import AnyRows, check_fitted, check_known_rows, check_X, wherever
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum

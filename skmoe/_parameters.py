@@ -26,8 +26,8 @@ from ._compat import (
 from ._experts.diverse import diverse_experts
 from ._experts.traits import offers
 from ._experts.zero import with_zero
+from ._tables.known import check_weights
 from ._tables.mixed import HEAVIEST, accepts, check_sizes
-from ._tables.vectors import check_weights
 from .gates import ForestGate, SoftmaxGate
 from .gates._base import linear_columns_of
 

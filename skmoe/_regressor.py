@@ -11,8 +11,8 @@ from ._doors import updates
 from ._experts.solvers import GeneralizedLinear, LeastSquares, Rates
 from ._model import RegressionModel
 from ._reports.docstrings import completed_by
+from ._tables.known import check_numbers
 from ._tables.mixed import check_sizes, is_plain
-from ._tables.vectors import check_numbers
 from ._updating import UpdatableMixture, learns_streams
 from ._validation import check_exposure, check_fitted, check_single_trials, check_X, wherever
 from .distributions._arrays import check_n_draws, check_probabilities

@@ -14,9 +14,15 @@ from ._compat import check_feature_names, check_n_features
 from ._data import NO_METADATA, Bounds, Rows, check_subject, is_out_of_core
 from ._experts.solvers import MOST_SPARSE_COLUMNS, are_solved_sparse
 from ._tables.encoding import check_takes_gaps
-from ._tables.known import fill_missing, kinds_of, match_kinds, medians_of
+from ._tables.known import (
+    check_numbers,
+    check_weights,
+    fill_missing,
+    kinds_of,
+    match_kinds,
+    medians_of,
+)
 from ._tables.mixed import check_sizes, check_table, describe_columns
-from ._tables.vectors import check_numbers, check_weights
 from .exceptions import SmallWeightsWarning, warn_user
 
 FEW_COLUMNS = 20  # as many as a gate has use for

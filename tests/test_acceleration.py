@@ -6,8 +6,9 @@ from scipy import special
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._em import acceleration, sweeps, trainer
-from skmoe._em.acceleration import Acceleration
+from skmoe._em import loop as acceleration
+from skmoe._em import sweeps, trainer
+from skmoe._em.loop import Acceleration
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
 

@@ -8,18 +8,12 @@ from planted import rows_and_start
 from scipy import special, stats
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 
-import skmoe._em.block_pass as block_pass_module
+import skmoe._em.sums as block_pass_module
 from skmoe._data import ArrayRows
-from skmoe._em.block_pass import (
-    BlockParameters,
-    ClassErrors,
-    FamilyErrors,
-    GaussianErrors,
-    block_pass,
-)
 from skmoe._em.general import GeneralProblem
 from skmoe._em.loop import run_em
 from skmoe._em.one_pass import OnePassProblem
+from skmoe._em.sums import BlockParameters, ClassErrors, FamilyErrors, GaussianErrors, block_pass
 from skmoe._experts.generalized_linear import GeneralizedLinearExperts
 from skmoe._experts.logistic import LogisticExperts
 from skmoe._families.gamma import GammaFamily
@@ -38,7 +32,7 @@ def problem_that_trains(kind, X, y, weight, resp, **params):
 @pytest.fixture
 def newton_alone(monkeypatch):
     """Both problems make the same steps: one of Newton, from new curvature, an iteration."""
-    monkeypatch.setattr("skmoe._em.acceleration.LARGEST_GAIN", -np.inf)
+    monkeypatch.setattr("skmoe._em.loop.LARGEST_GAIN", -np.inf)
     monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
     monkeypatch.setattr(LogisticExperts, "longest_drift", -1.0)
     monkeypatch.setattr(LogisticExperts, "n_newton", 1)
@@ -98,7 +92,7 @@ def drawn_pass(kind, n, seed=0):
 @pytest.mark.parametrize("given", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_sums_are_those_of_their_definitions(kind, given, monkeypatch):
-    monkeypatch.setattr(block_pass_module, "BLOCK_ROWS", 64)
+    monkeypatch.setattr(block_pass_module, "PASS_ROWS", 64)
     X, y, weight, parameters = drawn_pass(kind, 150)
     mean, scale, gate, experts, errors = parameters
     resp = np.random.default_rng(1).dirichlet(np.ones(3), size=150) if given else None

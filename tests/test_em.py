@@ -239,7 +239,7 @@ def test_linear_regression_fitted_as_any_estimator_takes_the_same_path(
     n_outputs, gate, monkeypatch
 ):
     monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)  # curvature at each step
-    monkeypatch.setattr("skmoe._em.acceleration.LARGEST_GAIN", -np.inf)
+    monkeypatch.setattr("skmoe._em.loop.LARGEST_GAIN", -np.inf)
     X, y = rows_of_lines(3, n_outputs=n_outputs)
     start = np.random.default_rng(0).dirichlet(np.ones(2), size=len(y))
     params = {"gate": gate, "init": lambda *args: start, "n_init": 1, "max_iter": 30, "tol": 1e-7}

@@ -21,7 +21,7 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe._em.general import GeneralProblem
 from skmoe._em.loop import run_em
 from skmoe._em.one_pass import OnePassProblem
-from skmoe._numerics.drawing import sample_rows
+from skmoe._numerics.samples import sample_rows
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
 

@@ -9,7 +9,7 @@ from scipy import special
 from sklearn.base import clone
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._reports.display import first_of
+from skmoe._reports.by_regime import first_of
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.metrics import log_score

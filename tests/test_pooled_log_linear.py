@@ -365,7 +365,7 @@ def test_default_pools():
         assert not hasattr(moe.fit(X2, Y2), "log_evidence_")
     moe = pooled(NegativeBinomial(), training="auto", n_init=1, tol=1e-3).fit(X2, Y2)
     assert not hasattr(moe, "log_evidence_")
-    with pytest.raises(ValueError, match="'poisson', 'gamma', 'binomial', 'beta' or"):
+    with pytest.raises(ValueError, match="'beta', 'binomial', 'categorical', .* or 'poisson'"):
         pooled("negative_binomial").fit(X2, Y2)
 
 

@@ -17,8 +17,7 @@ from skmoe._data import Rows, TrainingData
 from skmoe._em.starts import STARTS, soften
 from skmoe._experts.pooled import PooledExperts, pooled_coefficients, pooled_precisions
 from skmoe._numerics.columns import StandardColumns, quadratic_forms
-from skmoe._pooling.merging import cheapest_merger, merged
-from skmoe._pooling.problem import PooledGate, PooledProblem
+from skmoe._pooling.problem import PooledGate, PooledProblem, cheapest_merger, merged
 from skmoe._pooling.trainer import _gain_to_come
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference import bootstrap

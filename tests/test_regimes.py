@@ -14,13 +14,10 @@ from skmoe._experts.ties import Ties
 from skmoe._families.binomial import BinomialFamily
 from skmoe._families.poisson import PoissonFamily
 from skmoe._pooling import regimes
-from skmoe._pooling.curves import _evidence
-from skmoe._pooling.overdispersed import LOSSES, PENALTY
-from skmoe._pooling.overdispersed import _overdispersed_loss as _loss_of_size
-from skmoe._pooling.problem import PooledGate
-from skmoe._pooling.regime_gate import RegimeGate
+from skmoe._pooling.problem import PooledGate, RegimeGate
 from skmoe._pooling.regimes import CLOSE, FEWEST_ROWS, SHAPE, SPREAD, Regimes, RegimeSearch
-from skmoe._pooling.uneven import uneven_line
+from skmoe._pooling.rivals import LOSSES, SLOPE_PENALTY, _evidence, uneven_line
+from skmoe._pooling.rivals import _overdispersed_loss as _loss_of_size
 from skmoe.likelihoods._scaled import grid_step
 
 SLOPES = np.array([1.0, 2.0, 0.0, -1.0])
@@ -418,7 +415,7 @@ def test_overdispersed_regressions_are_those_of_scipy(family):
         rate = special.expit(linear)
         log_mass = stats.betabinom.logpmf(y, size, shape * rate, shape * (1 - rate))
     value, gradient = _loss_of_size(theta, *given)
-    penalty = 0.5 * PENALTY * (theta[:2] @ theta[:2])
+    penalty = 0.5 * SLOPE_PENALTY * (theta[:2] @ theta[:2])
     np.testing.assert_allclose(value - penalty, -log_mass.sum(), rtol=1e-10)
     numeric = optimize.approx_fprime(theta, lambda each: _loss_of_size(each, *given)[0], 1e-6)
     # differences of 1e-6 of a loss of about 200 have five digits

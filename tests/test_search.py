@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._em import trainer
-from skmoe._em.moves import moved
+from skmoe._em.starts import moved
 from skmoe._pooling.trainer import PooledTrainer
 
 

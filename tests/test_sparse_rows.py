@@ -17,7 +17,7 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.general import GeneralProblem
 from skmoe._em.one_pass import OnePassProblem
 from skmoe._experts.estimators import EstimatorExperts
-from skmoe._numerics.sparse_columns import sparse_standardisation
+from skmoe._numerics.columns import sparse_standardisation
 from skmoe.gates import ConstantGate, SoftmaxGate
 
 KINDS = ["line", "outputs", "two", "three", "counts"]

@@ -7,7 +7,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._em import progress as progress_module
+from skmoe._em import loop as progress_module
 from skmoe.inference import bootstrap
 
 RNG = np.random.default_rng(0)

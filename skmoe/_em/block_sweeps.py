@@ -12,14 +12,7 @@ from .._experts.generalized_linear import GeneralizedLinearExperts
 from .._experts.logistic import LogisticExperts
 from .._numerics.gamma_shapes import LARGEST_SHAPE
 from .._numerics.multinomial import NEWTON_LIMIT
-from .block_pass import (
-    BlockParameters,
-    ClassErrors,
-    FamilyErrors,
-    GaussianErrors,
-    block_pass,
-    sum_rows,
-)
+from .sums import BlockParameters, ClassErrors, FamilyErrors, GaussianErrors, block_pass, sum_rows
 from .sweeps import LeastSquaresSweep, LogisticSweep
 
 SPARSE_NEWTON_LIMIT = 1300  # weights; of sparse rows Gram matrices take no time, factors little

@@ -10,12 +10,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from .._compat import validate_params
 from .._experts.fitting import split_last, takes_sample_weight
 from .._experts.traits import seed_estimator
-from .._tables.constant import fit_columns
 from .._tables.encoding import (
     column_encoder,
     default_encoder,
     dense_encoder,
     encoder_before,
+    fit_columns,
     imputed_for,
     labels_of,
 )

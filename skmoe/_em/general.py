@@ -6,10 +6,9 @@ from .._kernels._estep import e_step
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._routing import Routes, keep_best
-from .acceleration import Acceleration
 from .cross_fitted_gate import CrossFittedGate
+from .loop import Acceleration, copies_of_heavier
 from .problem import Problem, shallow_copy
-from .revival import copies_of_heavier
 
 ROUTING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions
 ROUTING_POOLED_ROWS = 1.0

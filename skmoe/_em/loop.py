@@ -5,10 +5,15 @@ and ``restore(state)``, and ``revive()``, which re-seeds dead experts and says w
 any.
 """
 
+import time
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+from scipy import linalg
+
+from .._compat import has_callbacks
 
 ROUNDING = 1e-9  # relative rounding error of an objective summed over rows after Newton steps
 FINEST = 1e-13  # relative gain of an objective that may be rounding error
@@ -96,3 +101,320 @@ def _to_come(gains):
     if len(gains) > 2 and min(gains) > 0:
         rate = min(rate, max(gain / before for before, gain in pairwise(gains)))
     return gains[-1] * rate / (1 - rate)
+
+
+# Anderson acceleration of the last, slow iterations of EM ----------------------------------------
+
+
+MEMORY = 5  # EM steps before this one that are looked at
+LARGEST_GAIN = 0.01  # acceleration begins below this gain of an iteration, per unit of weight
+SLOW_RATE = 0.2  # ratio of a gain to the one before
+SLOW_ITERATIONS = 4  # in succession whose gains fall, but not faster than that
+LEAST_SHARE = 0.5  # fraction of the expected gain of EM's own step that a trial must reach
+PAUSE = 2  # plain iterations after a proposal that was not better
+RIDGE = 1e-10  # relative, of the least squares
+
+
+class Acceleration:
+    r"""Extrapolates EM's steps from the last few of them.
+
+    EM maps a point :math:`\theta` to :math:`\theta + f(\theta)`. Of the last steps, Anderson's
+    method [1]_ takes the combination in which they cancel best, in the metric of the complete
+    data's curvature, and goes on from the same combination of the points that they lead to. It
+    begins where EM is slow: earlier, it would lead to other optima. A proposal has to raise the
+    objective by half of what EM's own step promises, ``f' metric f / 2``; else the step is EM's,
+    and so the objective never falls [2]_.
+
+    Attributes
+    ----------
+    is_late : bool
+        Whether EM has become slow: only then is there anything to propose.
+
+    References
+    ----------
+    .. [1] D. G. Anderson, "Iterative procedures for nonlinear integral equations", Journal of the
+       ACM 12 (1965) 547-560.
+    .. [2] N. C. Henderson and R. Varadhan, "Damped Anderson acceleration with restarts and
+       monotonicity control for accelerating EM and EM-like algorithms", Journal of Computational
+       and Graphical Statistics 28 (2019) 834-846.
+    """
+
+    def __init__(self):
+        self._history = deque(maxlen=MEMORY)
+        self._gain, self._pause, self._n_slow, self.is_late = None, 0, 0, False
+
+    def note(self, gain):
+        """Take the gain of an iteration, per unit of weight."""
+        if self._gain is not None and gain < LARGEST_GAIN:
+            is_slow = SLOW_RATE * self._gain < gain < self._gain
+            self._n_slow = self._n_slow + 1 if is_slow else 0
+            self.is_late = self.is_late or self._n_slow >= SLOW_ITERATIONS
+        self._gain = gain
+
+    def propose(self, point, step, metric):
+        """A point to go on from in place of ``point + step``, and the least gain for it; or None.
+
+        ``step`` is EM's, and ``metric`` the curvature of the complete data times directions
+        (n_parameters, n_directions). The gain is the objective's; None where EM's own step is to be
+        taken.
+        """
+        before = list(self._history)
+        self._history.append((point, step))
+        is_paused, self._pause = self._pause > 0, max(0, self._pause - 1)
+        if is_paused or not before:
+            return None, 0.0
+        points, steps = (np.array(each).T for each in zip(*before, strict=True))
+        directions = np.empty((len(step), len(before) + 1))
+        directions[:, :-1], directions[:, -1] = step[:, None] - steps, step
+        step_changes, weighted = directions[:, :-1], metric(directions)
+        normal = step_changes.T @ weighted[:, :-1]
+        normal.flat[:: len(normal) + 1] *= 1 + RIDGE
+        _, shares, failed = linalg.lapack.dposv(normal, weighted[:, :-1].T @ step)
+        if failed:
+            return None, 0.0
+        changes = point[:, None] - points + step_changes
+        promised = 0.5 * step @ weighted[:, -1]
+        return point + step - changes @ shares, LEAST_SHARE * promised
+
+    def reject(self):
+        """The last proposal was not better: forget what led to it, and let EM go on alone."""
+        self._history.clear()
+        self._pause = PAUSE
+
+
+# A fit as scikit-learn's callbacks see it: one task, and a task for each EM iteration in it ------
+
+
+class NoTasks:
+    """No callbacks, for fits within a fit."""
+
+    def begin(self, max_iter):
+        """Nothing."""
+
+    def begin_iteration(self):
+        """Nothing."""
+
+    def end_iteration(self, fitted_attributes):
+        """Does nothing; False, as no callback asks to stop."""
+        return False
+
+
+class FitTasks:
+    """Callbacks of an estimator in one fit; X, y and weights are as they were given to ``fit``.
+
+    scikit-learn has callbacks from version 1.9 on; on older versions this does nothing. They are
+    torn down by the decorator of ``fit``, whatever it raises.
+    """
+
+    def __init__(self, estimator, X, y, sample_weight):
+        self._context = estimator._init_callback_context(max_subtasks=None)
+        self._has_callbacks, self._has_begun = has_callbacks(estimator), False
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self._given = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+
+    def begin(self, max_iter):
+        """The fit begins, unless it has; it takes ``max_iter`` iterations at most."""
+        if self._has_begun:
+            return
+        self._has_begun = True
+        self._context.max_subtasks = max_iter  # known only once the data were looked at
+        self._context.call_on_fit_task_begin(**self._given)
+
+    def begin_iteration(self):
+        """An EM iteration begins."""
+        if not self._has_callbacks:
+            return
+        self._iteration = self._context.subcontext(task_name="EM iteration")
+        self._iteration.call_on_fit_task_begin(**self._given)
+
+    def end_iteration(self, fitted_attributes):
+        """An EM iteration ends; whether a callback asks to stop.
+
+        ``fitted_attributes()`` -> dict, what the estimator would hold if it stopped here; called
+        only if a callback reads it.
+        """
+        return self._has_callbacks and self._iteration.call_on_fit_task_end(
+            **self._given, reconstruction_attributes=fitted_attributes
+        )
+
+    def end(self):
+        """The fit ends; the estimator is fitted."""
+        self._context.call_on_fit_task_end(**self._given)
+
+
+# Messages while a fit runs, if ``verbose`` -------------------------------------------------------
+
+
+SILENCE = 2.0  # seconds between messages of a long search
+
+
+class Progress:
+    """Lines on standard output: one for each stage, start and iteration of a fit.
+
+    Parameters
+    ----------
+    settings : Settings
+        With ``verbose``.
+    """
+
+    def __init__(self, settings):
+        self.asked = bool(settings.verbose)
+        self._n_iter, self._objective = 0, None
+        self._spoken = time.monotonic()
+
+    def say(self, what, objective=None, more=""):
+        """Print one line, if lines are asked for."""
+        if self.asked:
+            value = "" if objective is None else f"\t lower bound {objective:.6f}"
+            print(f"{what}{value}{more}", flush=True)
+            self._spoken = time.monotonic()
+
+    def iteration(self, objective):
+        """Tell of one more iteration, if it is one of those to report."""
+        self._n_iter += 1
+        if self._n_iter == 1:
+            self.say("  Iteration 1", objective)
+        else:
+            gain = objective - self._objective
+            self.say(f"  Iteration {self._n_iter}", objective, f"\t gain {gain:.2e}")
+        self._objective = objective
+
+    def of_search(self, n_experts):
+        """Callable for each iteration of a mixture that is tried; it speaks after some silence."""
+
+        def after(objectives):
+            if self.asked and time.monotonic() - self._spoken > SILENCE:
+                iteration = f"\t iteration {len(objectives)}"
+                self.say(f"  Trying {count(n_experts)}", objectives[-1], iteration)
+
+        return after
+
+    def end(self, run, objective):
+        """Tell how the last iterations ended."""
+        ended = "Converged" if run.converged else "Stopped"
+        self.say(f"{ended} after {count(self._n_iter, 'iteration')}", objective)
+
+
+def count(number, what="expert"):
+    """A number of things in words: "1 expert", "2 experts"."""
+    return f"{number} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def compared(criterion, values, chosen=None, what="expert"):
+    """A sentence about numbers of experts, or of ``what``, of which the chosen one is first.
+
+    ``values`` are in nats over all rows, higher is better. ``chosen`` None is the best; a larger
+    number that is better than the chosen one was so by no more than chance.
+    """
+    best = max(values, key=values.get) if chosen is None else chosen
+    finite = [k for k in values if k != best and np.isfinite(values[k])]  # others have no maximum
+    lead = {k: values[best] - values[k] for k in sorted(finite, key=values.get, reverse=True)}
+    ahead = [f"of {k} by {nats:.1f}" for k, nats in lead.items() if nats >= 0]
+    behind = [f"{-nats:.1f} behind {k}" for k, nats in lead.items() if nats < 0]
+    said = f"{criterion}: {count(best, what)}"
+    if not lead:
+        return f"{said}, and no other number was tried."
+    if ahead:
+        said += f", ahead {', '.join(ahead)} (nats over all rows)"
+    if behind:
+        said += f"; {', '.join(behind)}, which is too little for one more"
+    return f"{said}."
+
+
+def during_start(number):
+    """Callable for each iteration of a start; it prints how far a long one is."""
+    spoken = time.monotonic()
+
+    def after(objectives):
+        nonlocal spoken
+        if time.monotonic() - spoken > SILENCE:
+            print(f"  Start {number + 1}\t lower bound {objectives[-1]:.6f}\t goes on", flush=True)
+            spoken = time.monotonic()
+
+    return after
+
+
+def print_start(number, objectives):
+    """Tell of one start, from whatever process it runs in."""
+    n_iter = count(len(objectives), "iteration")
+    print(f"  Start {number + 1}\t lower bound {max(objectives):.6f}\t {n_iter}", flush=True)
+
+
+# Dead experts: which ones they are, and the rows they are handed ---------------------------------
+
+
+N_CANDIDATES = 16  # rows of high loss, around which a dead expert may begin anew
+SAME_DENSITY = 1e-6  # in log-density, for every row: two experts that no data will part
+
+
+def dead_experts(problem):
+    """Numbers of the experts with next to no rows, and of copies of others."""
+    load, n_experts = problem.load, len(problem.load)
+    enough = min(problem.experts.minimum_rows, 0.1 * problem.weight.sum() / n_experts)
+    few = problem.effective_rows() < enough
+    dead = few | (load < 0.01 / n_experts) | problem.copies()
+    if problem.likelihood.zero_expert is not None:
+        dead[-1] = False  # it is made of the zeros, and rows around a place have others
+    return np.flatnonzero(dead)
+
+
+def copies_of_heavier(log_density, load):
+    """Whether a heavier expert has the same density everywhere, (K,)."""
+    return same_as_heavier(largest_differences(log_density), load)
+
+
+def largest_differences(log_density):
+    """Largest absolute difference, over rows, of each two experts' log-densities, (K, K)."""
+    differences = np.zeros((log_density.shape[1],) * 2)
+    with np.errstate(invalid="ignore"):  # rows that are impossible under both
+        for k in range(1, len(differences)):
+            each = np.abs(log_density[:, :k] - log_density[:, [k]])
+            differences[k, :k] = np.where(np.isnan(each), 0.0, each).max(axis=0)
+    return np.maximum(differences, differences.T)
+
+
+def same_as_heavier(differences, load):
+    """Whether a heavier expert has the same density everywhere, (K,), from (K, K) differences."""
+    copies = np.zeros(len(load), dtype=bool)
+    order = np.argsort(-load, kind="stable")
+    for i, k in enumerate(order[1:], 1):
+        copies[k] = differences[k, order[:i]].min() < SAME_DENSITY
+    return copies
+
+
+def reseeded(resp, loss, dead, data):
+    """Responsibilities (n, K) in which each dead expert has the rows around a place of high loss.
+
+    ``loss`` (n,) is the negative log-density of each row, ``data`` are the rows: TrainingData.
+    """
+    resp, weight = resp.copy(), data.weight
+    for k in dead:
+        rows = rows_of_loss(data, loss, weight.sum() / (2 * resp.shape[1]))
+        resp[rows] *= 0.1
+        resp[rows, k] += 0.9
+        loss = loss.copy()
+        loss[rows] = weight @ loss / weight.sum()  # the next dead expert goes elsewhere
+    return resp
+
+
+def rows_of_loss(data, loss, mass):
+    """Rows around a place where the mixture fits badly, for a dead expert: their numbers.
+
+    They have about the weight ``mass``, and of some candidates the place has the most loss.
+    """
+    points, weights = data.points, data.weight
+    order = np.argsort(-loss, kind="stable")
+    order = order[weights[order] > 0]
+    cumulative = np.cumsum(weights[order])
+    quantiles = np.linspace(0, 0.1, N_CANDIDATES) * cumulative[-1]
+    best, best_rows = -np.inf, order[:1]
+    for candidate in order[np.unique(np.searchsorted(cumulative, quantiles, side="right"))]:
+        distance = ((points - points[candidate]) ** 2).sum(axis=1)
+        nearest = np.argsort(distance, kind="stable")
+        enough = np.searchsorted(np.cumsum(weights[nearest]), mass)
+        radius = distance[nearest[min(enough, len(nearest) - 1)]]
+        rows = np.flatnonzero(distance <= radius * (1 + 1e-9))
+        weight = weights[rows]
+        if weight.sum() > 0 and weight @ loss[rows] / weight.sum() > best:
+            best, best_rows = weight @ loss[rows] / weight.sum(), rows
+    return best_rows

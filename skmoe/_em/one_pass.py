@@ -16,7 +16,6 @@ from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._parallel import over_rows
 from .._reports.expert_report import ReportSums
-from .acceleration import Acceleration
 from .block_sweeps import (
     SPARSE_NEWTON_LIMIT,
     GeneralizedLinearSweep,
@@ -24,8 +23,8 @@ from .block_sweeps import (
     OutputsSweep,
 )
 from .general import GeneralProblem
+from .loop import Acceleration, largest_differences, same_as_heavier
 from .problem import Problem, shallow_copy
-from .revival import largest_differences, same_as_heavier
 from .sweeps import LeastSquaresSweep, LogisticSweep
 
 REPORT_ROWS = 4096

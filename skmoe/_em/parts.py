@@ -16,13 +16,13 @@ from .._experts.fitting import split_last
 from .._experts.solvers import are_solved_sparse, has_experts
 from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
-from .._tables.constant import fit_columns
 from .._tables.encoding import (
     blocks_of_levels,
     check_accepts,
     column_encoder,
     default_encoder,
     encoder_before,
+    fit_columns,
     imputed_for,
     needs_encoding,
     selector,

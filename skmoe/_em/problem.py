@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from .revival import dead_experts, reseeded
+from .loop import dead_experts, reseeded
 
 
 class Problem(ABC):

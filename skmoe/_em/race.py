@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .._parallel import jobs, threads_for_rows
-from .loop import run_em
-from .progress import during_start, print_start
+from .loop import during_start, print_start, run_em
 
 SHORT_RUN = 10  # EM iterations to tell a good start from a bad one
 FIRST_LOOK = 4  # iterations, after which the hopeless ones end

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .callbacks import NoTasks
-from .progress import count
+from .loop import NoTasks, count
 
 PATIENCE = 2  # numbers in succession that are no better, after which the search ends
 STRONG = 3.0  # nats that one more has to gain in half of BIC: strong evidence (Kass and Raftery)

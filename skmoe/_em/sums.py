@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
+from .._experts.generalized_linear import LARGEST_PREDICTOR
 from .._kernels._linear_pass import linear_pass, sizes
-from .._numerics.grams import add_fields, unpack
+from .._numerics.grams import GramSums, add_fields, unpack, weighted_grams
+from .._numerics.multinomial import class_pairs
 from .._parallel import kernel_threads
 
 BLOCK_ROWS = 512  # rows that the kernel takes at once
@@ -126,3 +129,250 @@ def run_pass(rows, parameters):
         flat,
     )
     return flat
+
+
+# A pass over the rows by blocks, for experts of several linear functions, or with a log link -----
+
+# It makes the same sums as the compiled pass of ``sums.py``, which add up over blocks. Arrays are
+# (number, rows), so that all runs down rows.
+
+
+PASS_ROWS = 2048
+LEAST_LOG_SHARE = -200.0  # in a softmax: products of two still have full precision
+
+
+@dataclass(frozen=True)
+class BlockParameters:
+    """Arguments of a pass over the rows."""
+
+    # ``mean``, ``scale``: (n_features,): units of the columns.
+    mean: np.ndarray
+    scale: np.ndarray
+    # (p, n_experts): coefficients of the gate's logits in standardised columns, the intercept last.
+    gate_coef: np.ndarray
+    # (n_experts, p, n_functions): linear functions of the experts in standardised columns.
+    expert_coef: np.ndarray
+    # GaussianErrors, ClassErrors or FamilyErrors: how the target lies around these functions.
+    errors: object
+    # (n_samples, n_experts): responsibilities in place of those of an E-step.
+    resp: np.ndarray | None = None
+    with_grams: bool = True  # whether to sum Gram matrices of the experts, or their curvature
+    with_curvature: bool = False  # whether to sum the curvature of the gate
+
+
+def block_pass(rows, parameters):
+    """One pass over rows in arrays: E-step, and Sums; a kernel for ``RowSource.reduce``.
+
+    The sums are without ``rows_gram``; Gram matrices are (n_experts, n_grams, p, p), and None where
+    they were not asked for.
+    """
+    n_experts, p, _ = parameters.expert_coef.shape
+    total, grams = None, {}
+    for start in range(0, rows.n_rows, PASS_ROWS):
+        block = slice(start, start + PASS_ROWS)
+        resp = None if parameters.resp is None else parameters.resp[block].T
+        sums = _sums(
+            standard_columns(rows.X[block], parameters.mean, parameters.scale),
+            rows.y[block],
+            rows.weight[block],
+            resp,
+            parameters,
+            grams,
+        )
+        total = sums if total is None else total + sums
+    if parameters.with_grams:
+        total.gram = grams["gram"].matrices().reshape(n_experts, -1, p, p)
+    if parameters.with_curvature:
+        total.pairs = grams["pairs"].matrices()
+    return total
+
+
+def _sums(design, y, weight, resp, parameters, grams):
+    """Sums of a few rows but for Gram matrices, which are added to a dictionary of GramSums.
+
+    ``resp`` is (n_experts, n_rows) or None.
+    """
+    errors, (n_experts, p, n_functions) = parameters.errors, parameters.expert_coef.shape
+    columns = design.T
+    experts_coef = parameters.expert_coef.swapaxes(1, 2).reshape(-1, p)
+    functions = np.ascontiguousarray(experts_coef @ columns)
+    functions = functions.reshape(n_experts, n_functions, -1)
+    logits = np.ascontiguousarray(parameters.gate_coef.T @ columns)
+    proba, log_norm = _softmax_of_block(logits)
+    log_density, found = errors.compare(y, functions)
+    if resp is None:
+        resp, log_joint = _softmax_of_block(logits + log_density)
+        value = weight @ (log_joint - log_norm)
+    else:
+        value = weight @ (np.einsum("kn,kn->n", resp, logits) - log_norm)
+        if errors.values_given:
+            value += weight @ np.einsum("kn,kn->n", resp, log_density)
+    mass = resp * weight
+    pull, curvature, squares = errors.weights(found, mass, parameters.with_grams)
+    lack = mass - proba * weight
+    slopes = np.concatenate([pull.reshape(-1, len(weight)), lack]) @ design
+    if parameters.with_grams:
+        _add(grams, "gram", design, curvature)
+    if parameters.with_curvature:
+        second, first = class_pairs(n_experts)
+        _add(grams, "pairs", design, weight * proba[first] * proba[second])
+    return Sums(
+        float(value),
+        None,
+        slopes[:-n_experts].reshape(n_experts, n_functions, p).swapaxes(1, 2),
+        squares,
+        slopes[-n_experts:].T,
+        None,
+        mass.sum(axis=1),
+    )
+
+
+def _add(grams, name, design, weights):
+    """Add Gram matrices of a few rows; weights are (..., n_rows)."""
+    weights = weights.reshape(-1, design.shape[0]).T
+    if name not in grams:
+        is_sparse = sparse.issparse(design)
+        grams[name] = GramSums(design.shape[1], weights.shape[1], is_sparse=is_sparse)
+    grams[name].add(design, weights)
+
+
+def standard_columns(X, mean, scale):
+    """Standardised columns and the intercept of a few rows, (n_rows, p), one after the other.
+
+    Sparse rows are so already.
+    """
+    if sparse.issparse(X):
+        return X
+    columns = np.ones((X.shape[1] + 1, len(X)))
+    np.subtract(X.T, mean[:, None], out=columns[:-1])
+    columns[:-1] /= scale[:, None]
+    return columns.T
+
+
+def _softmax_of_block(logits):
+    """Softmax over the first axis, and its log-sum-exp."""
+    largest = logits.max(axis=0)
+    proba = np.exp(np.maximum(logits - largest, LEAST_LOG_SHARE))
+    total = proba.sum(axis=0)
+    proba /= total
+    return proba, largest + np.log(total)
+
+
+# How targets lie around linear functions ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GaussianErrors:
+    """Independent Gaussian errors of each output."""
+
+    scale: np.ndarray  # (n_experts, n_outputs): standard deviations
+    # ``y_mean``, ``y_scale``: (n_outputs,): units of the target.
+    y_mean: np.ndarray
+    y_scale: np.ndarray
+    values_given = False
+
+    def compare(self, y, functions):
+        """Log-densities (n_experts, n_rows), and residuals in units of the target."""
+        target = ((y - self.y_mean) / self.y_scale).T
+        residuals = target - functions
+        standard = residuals * (self.y_scale / self.scale)[:, :, None]
+        constant = np.log(self.scale * np.sqrt(2 * np.pi)).sum(axis=1)
+        squares = np.einsum("kmn,kmn->kn", standard, standard)
+        return -0.5 * squares - constant[:, None], residuals
+
+    def weights(self, residuals, mass, with_grams):
+        """Weights of the columns: slopes (n_experts, n_outputs, n_rows), Grams, and squares."""
+        pull = residuals * mass[:, None]
+        return pull, mass[:, None], np.einsum("kmn,kmn->km", pull, residuals)
+
+
+@dataclass(frozen=True)
+class ClassErrors:
+    """Classes with a linear function each."""
+
+    values_given = True
+    constant = None  # further term of each row
+
+    def compare(self, y, functions):
+        """Log-probabilities (n_experts, n_rows); those of all classes, and the class numbers."""
+        y = y.astype(np.intp)
+        functions = functions.swapaxes(0, 1)
+        proba, log_norm = _softmax_of_block(functions)
+        own = functions[y, :, np.arange(len(y))].T - log_norm
+        return own, (proba.swapaxes(0, 1), y)
+
+    def weights(self, found, mass, with_grams):
+        """Weights of the columns: slopes (n_experts, n_classes, n_rows), and for pairs of two."""
+        proba, y = found
+        pull = proba * -mass[:, None]
+        curvature = None
+        if with_grams:
+            second, first = class_pairs(proba.shape[1])
+            curvature = proba[:, second] * -pull[:, first]
+        pull[:, y, np.arange(len(y))] += mass
+        return pull, curvature, None
+
+
+@dataclass(frozen=True)
+class FamilyErrors:
+    """Errors of a family around linear predictors, up to a constant of each row.
+
+    Attributes
+    ----------
+    family : Family
+        Of size one.
+    scale : ndarray of shape (n_experts,) or None
+        Of each expert; None where the family has none.
+    """
+
+    family: object
+    scale: np.ndarray | None = None
+
+    values_given = True
+
+    def compare(self, y, functions):
+        """Log-densities (n_experts, n_rows); the unit of the family, and its statistic."""
+        predictors = np.clip(functions[:, 0], -LARGEST_PREDICTOR, LARGEST_PREDICTOR)
+        if self.scale is None:
+            unit = self.family.unit(y, predictors)
+            return unit[0], (*unit, None)
+        scale = self.scale[:, None]
+        unit = self.family.unit(y, predictors, scale)
+        found = *unit, self.family.statistic(unit[0], y, predictors, 0.0, scale)
+        return scale * unit[0] + self.family.normaliser(scale), found
+
+    def weights(self, found, mass, with_grams):
+        """Weights of the columns: slopes (n_experts, 1, n_rows), curvature, and for scales."""
+        _, slope, curvature, statistic = found
+        values = None if self.scale is None else np.einsum("kn,kn->k", mass, statistic)
+        return (mass * slope)[:, None], (mass * curvature)[:, None], values
+
+    def constant(self, y):
+        """What the log-density of each row has besides."""
+        return self.family.constant(y)
+
+
+@dataclass(frozen=True)
+class RowSums:
+    """Sums over all rows that no parameter changes."""
+
+    gram: np.ndarray  # (p, p): Gram matrix of the columns
+    constant: float  # part of the log-likelihood
+
+    __add__ = add_fields
+
+
+def sum_rows(rows, parameters):
+    """RowSums of a block; a kernel for ``RowSource.reduce``.
+
+    ``parameters`` are mean and scale of the columns, and a function of the target, or None.
+    """
+    mean, scale, constant = parameters
+    total = None
+    for start in range(0, rows.n_rows, PASS_ROWS):
+        block = slice(start, start + PASS_ROWS)
+        design, weight = standard_columns(rows.X[block], mean, scale), rows.weight[block]
+        of_rows = 0.0 if constant is None else float(weight @ constant(rows.y[block]))
+        sums = RowSums(weighted_grams(design, weight[:, None])[0], of_rows)
+        total = sums if total is None else total + sums
+    return total

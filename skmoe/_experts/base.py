@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .._numerics.sparse_columns import sparse_standardisation, standardised, with_intercept
+from .._numerics.columns import sparse_standardisation, standardised, with_intercept
 from .._numerics.statistics import row_products
 
 

@@ -7,7 +7,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from .._tables.dates import DateNumbers
+from .._tables.encoding import DateNumbers
 from .fitting import join_last, split_last
 from .smooth import SmoothRegressor
 from .solvers import has_experts

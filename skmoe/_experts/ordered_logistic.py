@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 from .._compat import Interval, fit_context
 from .._numerics.ordered import SMALLEST_GAP, between, probabilities
 from .._numerics.statistics import solve_symmetric
-from .._tables.vectors import check_weights
+from .._tables.known import check_weights
 from .base import LinearExperts
 
 GAP_PRIOR = 1e-6  # rows, of all, by which gaps between thresholds are near one

@@ -14,7 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
-from .._numerics.random_states import seeded
+from .._numerics.samples import seeded
 
 STACK = "stack"  # the expert that combines the others where all know all rows
 FORESTS = (

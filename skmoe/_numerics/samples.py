@@ -1,10 +1,14 @@
 """Few columns that stand for many."""
 
+from hashlib import blake2b
+
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 from scipy import linalg, sparse
 from sklearn.utils import gen_batches
 
 from .._tables.encoding import numeric_matrix
+from .._tables.mixed import as_pandas, is_table, take_rows
 from .statistics import standardisation
 
 MOST_COLUMNS = 50  # for starts: a linear fit on thousands would cost more than what it starts
@@ -70,3 +74,208 @@ def _principal_directions(columns, share, directions):
         directions, triangle = linalg.qr(products.T, mode="economic", overwrite_a=True)
         directions *= np.where(triangle.diagonal() < 0, -1, 1)  # unique, whatever the coordinates
     return directions
+
+
+# Random states from seeds, faster than NumPy makes them ------------------------------------------
+
+
+def seeded(seed):
+    """``numpy.random.RandomState(seed)``, which draws the same numbers.
+
+    NumPy first gathers entropy for a state that the seed then overwrites, which takes as long as an
+    EM iteration over a few thousand rows.
+    """
+    random_state = np.random.RandomState(np.random.MT19937(_NoEntropy()))
+    random_state.seed(seed)
+    return random_state
+
+
+class _NoEntropy(ISeedSequence):
+    """Ones in place of entropy."""
+
+    def generate_state(self, n_words, dtype=np.uint32):
+        return np.ones(n_words, dtype)
+
+
+# Few rows that stand for many: drawn by a hash of what is in them --------------------------------
+
+# Whether a row is drawn depends on its content and weight alone, and not on the rows around it.
+# So the sample is the same in whatever order and in whatever blocks the rows come, and a row
+# given twice is a row of weight 2. Rows of content c and weight W, all its copies together, are
+# drawn with probability about ``min(1, W t)``, by priority sampling [1]_: those of the smallest
+# ``u(c) / W``, with u a hash between 0 and 1.
+#
+# References
+# ----------
+# .. [1] N. Duffield, C. Lund and M. Thorup, "Priority sampling for estimation of arbitrary subset
+#    sums", Journal of the ACM 54 (2007) 32.
+
+
+HASHED_ROWS = 2**14  # at a time: their hashes stay in the cache
+DRAWN_FROM = 2**16  # rows of one block in memory
+SPARE = 2  # times as many rows are kept as are asked for: copies may come that make one heavier
+TARGET_PLACE = 2**32  # place of the target among the columns
+
+
+class RowSample:
+    """Rows of the smallest ``u / W``, from blocks of rows; two samples add up.
+
+    Parameters
+    ----------
+    size : int
+        Rows to keep, ``SPARE`` times those that are asked for.
+    hashes : ndarray of uint64 of shape (n_rows,)
+        Of the content of rows.
+    mass : ndarray of shape (n_rows,)
+        Their weights.
+    copies : ndarray of ints of shape (n_rows,)
+        How many rows each stands for.
+    arrays : tuple of ndarrays or tables of n_rows rows
+        What is to be known of them; a table is kept as an array of objects.
+    """
+
+    def __init__(self, size, hashes, mass, copies, arrays):
+        order = np.argsort(hashes)
+        order = order[mass[order] > 0]
+        hashes, mass, copies = hashes[order], mass[order], copies[order]
+        first = np.flatnonzero(np.diff(hashes, prepend=~hashes[:1]))
+        if len(first) < len(hashes):
+            mass, copies = (np.add.reduceat(each, first) for each in (mass, copies))
+        places, hashes = order[first], hashes[first]
+        if len(first) > size:
+            kept = np.sort(np.argpartition(_priority(hashes, mass), size)[:size])
+            places, hashes, mass, copies = (each[kept] for each in (places, hashes, mass, copies))
+        self.size, self.hashes, self.mass, self.copies = size, hashes, mass, copies
+        taken = (take_rows(each, places) for each in arrays)
+        self.arrays = tuple(
+            each.to_numpy(dtype=object) if is_table(each) else each for each in taken
+        )
+
+    def __add__(self, other):
+        pairs = zip(self.arrays, other.arrays, strict=True)
+        return RowSample(
+            self.size,
+            np.concatenate([self.hashes, other.hashes]),
+            np.concatenate([self.mass, other.mass]),
+            np.concatenate([self.copies, other.copies]),
+            tuple(np.concatenate(pair) for pair in pairs),
+        )
+
+    @property
+    def has_copies(self):
+        """Whether rows came more than once; some blocks may then have left one of them out."""
+        return bool((self.copies > 1).any())
+
+    def weigh(self, hashes, weight):
+        """Weights (n_kept,) of the kept rows, from the hashes and weights of a block of rows."""
+        places = np.searchsorted(self.hashes, hashes)
+        places = np.minimum(places, len(self.hashes) - 1)
+        known = self.hashes[places] == hashes
+        return np.bincount(places[known], weight[known], minlength=len(self.hashes))
+
+    def drawn(self, n_rows, total):
+        """Places of the drawn rows among the kept ones, and their weights, of sum ``total``."""
+        priority = _priority(self.hashes, self.mass)
+        if len(priority) <= n_rows:
+            return np.arange(len(priority)), self.mass * (total / self.mass.sum())
+        order = np.argpartition(priority, n_rows)
+        places, threshold = np.sort(order[:n_rows]), priority[order[n_rows]]
+        weight = self.mass[places]
+        by_chance = weight * threshold < 1  # the others are drawn for sure
+        left = total - weight[~by_chance].sum()
+        weight[by_chance] = left / max(np.count_nonzero(by_chance), 1)
+        return places, weight
+
+
+def _priority(hashes, mass):
+    return ((hashes >> np.uint64(11)) + 0.5) * 2.0**-53 / mass
+
+
+def sample_rows(X, y, weight, n_rows, classes=None):
+    """Rows in memory, drawn by a hash of their content.
+
+    They are at most ``n_rows``, fewer where fewer differ. Returns their numbers in the order of
+    their hashes, and their weights, with the same sum as that of all rows. ``classes`` are labels,
+    where y holds class numbers.
+    """
+    hashes = hash_rows(X, y, classes)
+    sample, ones = None, np.ones(DRAWN_FROM, dtype=int)
+    for start in range(0, len(hashes), DRAWN_FROM):
+        block = slice(start, start + DRAWN_FROM)
+        numbers = np.arange(start, min(start + DRAWN_FROM, len(hashes)))
+        drawn = RowSample(
+            SPARE * n_rows, hashes[block], weight[block], ones[: len(numbers)], (numbers,)
+        )
+        sample = drawn if sample is None else sample + drawn
+    if sample.has_copies:
+        sample.mass = sample.weigh(hashes, weight)
+    places, drawn_weight = sample.drawn(n_rows, weight.sum())
+    return sample.arrays[0][places], drawn_weight
+
+
+# Hashes -----------------------------------------------------------------------------------------
+
+
+def hash_rows(X, y, classes=None):
+    """Hash of the content of each row, (n_samples,) uint64, whatever the type of its numbers.
+
+    ``classes`` are labels, where y holds class numbers.
+    """
+    X, targets = as_pandas(X), y.reshape(len(y), -1)
+    total = np.zeros(len(y), dtype=np.uint64)
+    if sparse.issparse(X):
+        entries = sparse.coo_array(X)
+        hashed = _mixed(_bits(entries.data) + _salt(entries.col.astype(np.uint64)))
+        total += sparse.csr_array((hashed, entries.coords), shape=X.shape) @ np.ones(
+            X.shape[1], dtype=np.uint64
+        )
+        columns = []
+    elif is_table(X):
+        columns = [X.iloc[:, j].to_numpy() for j in range(X.shape[1])]
+    else:
+        columns = [X[:, j] for j in range(X.shape[1])]
+    columns = {place: _code_labels(column) for place, column in enumerate(columns)}
+    if classes is not None:
+        columns[TARGET_PLACE] = _bits(_code_labels(classes))[y]
+    else:
+        for j in range(targets.shape[1]):
+            columns[TARGET_PLACE + j] = _code_labels(targets[:, j])
+    salts = {place: _salt(np.array([place], dtype=np.uint64)) for place in columns}
+    for start in range(0, len(y), HASHED_ROWS):
+        rows = slice(start, start + HASHED_ROWS)
+        for place, column in columns.items():
+            total[rows] += _mixed(_bits(column[rows]) + salts[place])
+        total[rows] = _mixed(total[rows])
+    return total
+
+
+def _bits(values):
+    """The bits of numbers as float64, with one zero; codes stay."""
+    if values.dtype == np.uint64:
+        return values
+    return (values.astype(np.float64) + 0.0).view(np.uint64)
+
+
+def _code_labels(column):
+    """Codes (n,) uint64 of strings and other things, by what is printed of them; numbers stay."""
+    if column.dtype == np.uint64:
+        return column.astype(np.float64)
+    if column.dtype.kind in "fiub":
+        return column
+    labels, numbers = np.unique(column.astype(str), return_inverse=True)
+    digests = [blake2b(str(label).encode(), digest_size=8).digest() for label in labels]
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)[numbers]
+
+
+def _salt(places):
+    return _mixed((places + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
+
+
+def _mixed(bits):
+    """Bits of which each depends on all, as SplitMix64 mixes them."""
+    bits = bits ^ (bits >> np.uint64(30))
+    bits *= np.uint64(0xBF58476D1CE4E5B9)
+    bits ^= bits >> np.uint64(27)
+    bits *= np.uint64(0x94D049BB133111EB)
+    bits ^= bits >> np.uint64(31)
+    return bits

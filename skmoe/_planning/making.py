@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from .._data import check_ids
+from .._em.loop import count
 from .._em.parts import adapt_experts
-from .._em.progress import count
 from .._em.settings import FEW_ROWS
 from .._experts.fitting import split_last
 from .._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT, decide_folds

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from .._em.progress import count
+from .._em.loop import count
 from .._experts.traits import is_frozen
 from .request import is_word
 from .ways import MOST_POOLED_ROWS, lacking

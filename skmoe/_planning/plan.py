@@ -4,9 +4,9 @@ import textwrap
 from dataclasses import dataclass, field, replace
 
 from .._doors import not_in_onnx
-from .._em.progress import count
+from .._em.loop import count
 from .._experts.traits import STACK
-from .._reports.display import WIDTH, html_table
+from .._reports.by_regime import WIDTH, html_table
 from .duration import about
 from .request import Request
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from scipy import special
 
-from .._em.progress import count
+from .._em.loop import count
 from .._em.settings import FEW_ROWS
 
 TEMPER = 0.25  # part of the log-evidence that counts

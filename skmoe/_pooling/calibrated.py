@@ -17,7 +17,7 @@ References
 import numpy as np
 from scipy import optimize, special
 
-from .overdispersed import PENALTY
+from .rivals import SLOPE_PENALTY
 
 FIRST_SHARE = 0.05  # of rows of each class that do not depend on the columns
 LEAST_LOG_SHARE = -20.0  # beside 0 of the rows that do
@@ -66,8 +66,8 @@ def _loss(theta, design, labels, weight, has_guesses):
         value = np.logaddexp(np.log(kept) + own, np.log(guess))
     is_meant = np.exp(np.log(kept) + own - value)  # posterior that the columns decide
     by_linear = is_meant[:, None] * (labels - np.exp(log_proba))
-    gradient = design.T @ (weight[:, None] * by_linear) - PENALTY * slopes
-    loss = 0.5 * PENALTY * (slopes**2).sum() - weight @ value
+    gradient = design.T @ (weight[:, None] * by_linear) - SLOPE_PENALTY * slopes
+    loss = 0.5 * SLOPE_PENALTY * (slopes**2).sum() - weight @ value
     if not has_guesses:
         return loss, -gradient.ravel()
     # The share of a class among guesses and the rest is a softmax of log-odds.

@@ -15,12 +15,14 @@ References
    (1996) 351-357.
 """
 
+from itertools import combinations
+
 import numpy as np
-from scipy import linalg
+from scipy import linalg, special
 from sklearn.base import clone
 
+from .._em.loop import copies_of_heavier
 from .._em.problem import Problem, shallow_copy
-from .._em.revival import copies_of_heavier
 from .._experts.fitting import split_last
 from .._kernels._estep import e_step
 from .._numerics import multinomial as _multinomial
@@ -307,3 +309,114 @@ class PooledProblem(Problem):
 def gate_columns(gate, Z):
     """What a ``PooledGate`` sees of the rows; nothing if it is to be one of proportions."""
     return numeric_matrix(Z) if gate.sees_rows else np.empty((Z.shape[0], 0))
+
+
+# Which two experts of a mixture are least missed when they become one ----------------------------
+
+
+def cheapest_merger(experts, resp, log_gate, weight):
+    r"""The two experts that lose least as one, at these responsibilities.
+
+    What the experts lose, and what the gate gains as it no longer tells the two apart:
+
+    .. math:: L_{kl} - \sum_i w_i \sum_{j \in \{k, l\}} r_{ij} \log
+        \frac{r_{ij} / (r_{ik} + r_{il})}{\pi_{ij} / (\pi_{ik} + \pi_{il})}
+
+    ``experts`` are two at least, with ``loss_as_one(k, l)``; ``resp`` and ``log_gate`` are (n, K).
+    Returns the loss of log-likelihood, before the smaller mixture is trained, and the pair.
+    """
+    losses = []
+    for pair in map(list, combinations(range(resp.shape[1]), 2)):
+        own, log_share = resp[:, pair], special.log_softmax(log_gate[:, pair], axis=1)
+        total = np.maximum(own.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+        told_apart = weight @ (special.xlogy(own, own / total) - own * log_share).sum(axis=1)
+        losses.append((experts.loss_as_one(*pair) - told_apart, tuple(pair)))
+    return min(losses)
+
+
+def merged(resp, pair):
+    """Responsibilities with the second of two experts added to the first."""
+    k, other = pair
+    together = resp.copy()
+    together[:, k] += together[:, other]
+    return np.delete(together, other, axis=1)
+
+
+# A gate before regimes: experts of one regime are as probable, among these, in all rows ----------
+
+
+PRIOR_COUNT = 1.0  # of each expert, among those of its regime
+
+
+class RegimeGate(PooledGate):
+    """Softmax over regimes, times proportions within them.
+
+    The proportions of a regime have a Dirichlet prior and posterior, of which ``log_proba`` holds
+    the expected logarithms.
+
+    Parameters
+    ----------
+    gate : PooledGate
+        Of the same rows.
+    regime : ndarray of int of shape (n_experts,)
+        Number of the regime of each expert.
+    """
+
+    def __init__(self, gate, regime):
+        vars(self).update(vars(gate))
+        self.regime = np.asarray(regime)
+        self._members = np.equal.outer(self.regime, np.arange(max(regime) + 1)).astype(float)
+
+    @property
+    def coef_of_experts(self):
+        coef = self.coef[:, self.regime].copy()
+        total = self._counts @ self._members
+        coef[-1] += np.log(self._counts) - np.log(total[self.regime])
+        return coef
+
+    @property
+    def proba(self):
+        """Probabilities (n_samples, n_experts), with the mean shares in a regime."""
+        total = (self._counts @ self._members)[self.regime]
+        return np.exp(self._log_proba[:, self.regime]) * (self._counts / total)
+
+    @property
+    def sees_rows(self):
+        return self._members.shape[1] > 1
+
+    def begin(self, resp, alpha=None):
+        self._learn_shares(resp)
+        super().begin(resp, alpha)
+
+    def fit(self, resp, max_iter=1, tol=0.0):
+        self._learn_shares(resp)
+        super().fit(resp @ self._members, max_iter, tol)
+
+    def learn_alpha(self, resp, largest=LARGEST_ALPHA):
+        if self._members.shape[1] == 1:
+            self.alpha = np.full(len(self.coef) - 1, LARGEST_ALPHA)
+            self._learn_shares(resp)
+            self._set(self.coef)
+        else:
+            super().learn_alpha(resp, largest)
+
+    def log_prior(self):
+        """Log-prior of the weights, less the KL divergence of the shares from their prior."""
+        counts, prior = self._counts, PRIOR_COUNT
+        total, of_prior = counts @ self._members, prior * self._members.sum(axis=0)
+        divergence = special.gammaln(total).sum() - special.gammaln(counts).sum()
+        divergence -= special.gammaln(of_prior).sum() - len(counts) * special.gammaln(prior)
+        divergence += (counts - prior) @ self._log_share
+        return super().log_prior() - float(divergence)
+
+    def _learn_shares(self, resp):
+        self._counts = PRIOR_COUNT + self.weight @ resp
+        total = (self._counts @ self._members)[self.regime]
+        self._log_share = special.digamma(self._counts) - special.digamma(total)
+
+    def _n_functions(self, resp):
+        return self._members.shape[1]
+
+    def _set(self, coef):
+        super()._set(coef)
+        self.log_proba = self._log_proba[:, self.regime] + self._log_share

@@ -12,15 +12,19 @@ from itertools import combinations
 
 import numpy as np
 
+from .._em.loop import count
 from .._em.problem import shallow_copy
-from .._em.progress import count
 from .._experts.pooled_steps import loss_of_quadratics
-from .curves import best_curve, line_of_logarithm
-from .overdispersed import overdispersed_evidence
-from .problem import PooledProblem
-from .regime_gate import RegimeGate
-from .rivals import CLOSE, MANY, close_numbers
-from .uneven import uneven_line
+from .problem import PooledProblem, RegimeGate
+from .rivals import (
+    CLOSE,
+    MANY,
+    best_curve,
+    close_numbers,
+    line_of_logarithm,
+    overdispersed_evidence,
+    uneven_line,
+)
 
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another

@@ -8,10 +8,9 @@ from scipy import sparse
 
 from .._data import Units
 from .._em import make_problem
-from .._em.loop import run_em
-from .._em.moves import HALVINGS, halves
+from .._em.loop import count, run_em
 from .._em.problem import shallow_copy
-from .._em.progress import count
+from .._em.starts import HALVINGS, halves
 from .._em.trainer import SURROGATE_PENALTY, Trainer
 from .._numerics.columns import SPARSE, StandardColumns, effects_of
 from .._numerics.multinomial import NEWTON_LIMIT
@@ -21,9 +20,8 @@ from .._reports.column_names import columns_behind
 from .averaging import averaging
 from .calibrated import gain_of_calibration
 from .effort import BEHIND, WHOLE, effort_of
-from .merging import cheapest_merger, merged
 from .parts import pooled_parts
-from .problem import PooledGate, PooledProblem, gate_columns
+from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, merged
 from .regimes import RegimeSearch
 from .rivals import CLOSE, MANY, Rivals, close_numbers
 

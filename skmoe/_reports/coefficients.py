@@ -14,10 +14,15 @@ from .._experts.rates import RateRegressor
 from .._experts.solvers import is_multinomial
 from .._experts.traits import column_names, offers
 from .._numerics.columns import FEWEST_EFFECTS
-from .by_regime import composition, groups_of
-from .column_names import columns_of
-from .display import WIDTH, html_table, text_table, under_headings
-from .level_coding import FROM_MEAN, FROM_REFERENCE, IS_REFERENCE, coding_of_levels, names_of_terms
+from .by_regime import WIDTH, composition, groups_of, html_table, text_table, under_headings
+from .column_names import (
+    FROM_MEAN,
+    FROM_REFERENCE,
+    IS_REFERENCE,
+    coding_of_levels,
+    columns_of,
+    names_of_terms,
+)
 
 LINEAR_MODULE = "sklearn.linear_model"
 SPREAD = "standard deviation of levels"

@@ -4,7 +4,7 @@ import numpy as np
 
 from .._data import RowMetadata, Rows
 from .._experts.traits import offers
-from .._tables.vectors import check_weights
+from .._tables.known import check_weights
 from .._validation import (
     AnyRows,
     check_exposure,

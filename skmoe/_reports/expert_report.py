@@ -8,8 +8,7 @@ import numpy as np
 from .._experts.fitting import split_last
 from .._numerics.grams import add_fields
 from .._routing import count_loads, evenness
-from .by_regime import REGIME
-from .display import WIDTH, html_table, text_table
+from .by_regime import REGIME, WIDTH, html_table, text_table
 
 FAR_MORE = 20.0  # times as probable, from which on a row is on the wrong side
 LEAST_MISPLACED = 0.1  # rows

@@ -6,7 +6,7 @@ from scipy import sparse, stats
 from .._numerics.statistics import standardisation
 from .._tables.encoding import labels_of
 from .._tables.mixed import describe_columns, is_table
-from .display import first_of
+from .by_regime import first_of
 
 FEWEST_ROWS = 20  # besides the columns
 MOST_ROWS, MOST_COLUMNS = 1_000, 200  # that are looked at

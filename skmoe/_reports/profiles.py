@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from .._tables.encoding import identifiers
 from .._tables.mixed import check_table, describe_columns, is_missing, is_table
-from .display import html_table, text_table
+from .by_regime import html_table, text_table
 
 LEAST_DIFFERENCE = 0.1  # in standard deviations: what is less is not printed
 MOST_LINES = 5  # lines printed for an expert

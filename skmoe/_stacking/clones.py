@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._em.progress import count
+from .._em.loop import count
 from .._em.search import NumberScores
 from .._em.starts import HARD_SHARE
 from .._em.trainer import surrogate, train_surrogate

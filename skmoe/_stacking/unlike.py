@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._em.progress import count
+from .._em.loop import count
 from .._experts.traits import STACK
 from .._parallel import few_threads
 from ..gates import SoftmaxGate

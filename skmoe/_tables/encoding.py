@@ -1,16 +1,19 @@
 """Mixed tables as numbers: the encoder that default experts and gates come with."""
 
+import sys
+
 import numpy as np
 from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from .._compat import target_encoder
 from ..exceptions import LeftOutColumnsWarning, NumbersAsStringsWarning, warn_user
-from .dates import DateNumbers
 from .known import kind_of
 from .levels import Levels, check_uniform
 from .mixed import (
@@ -317,3 +320,121 @@ def numeric_matrix(X):
     if any(describe_columns(X)):
         return np.asarray(table_encoder(X).fit_transform(X), dtype=np.float64)
     return np.asarray(X, dtype=np.float64)
+
+
+# A constant column for gates and experts that are shown no other ---------------------------------
+
+
+class ConstantColumn(TransformerMixin, BaseEstimator):
+    """Transformer of anything to a column of ones, beside which a model is its intercept alone."""
+
+    def fit(self, X, y=None):
+        """Nothing to learn; the transformer."""
+        self.n_features_out_ = 1
+        return self
+
+    def transform(self, X):
+        """Ones, (n_samples, 1)."""
+        return np.ones((_num_samples(X), 1))
+
+    def get_feature_names_out(self, input_features=None):
+        """The name of the column."""
+        return np.array(["constant"], dtype=object)
+
+
+def fit_columns(transformer, X, y, weight=None):
+    """Fit a Pipeline of transformers that may select no column, to rows of positive weight.
+
+    Returns the transformer, followed by a ConstantColumn where it leaves no column, and what it
+    makes of X.
+    """
+    if weight is None or weight.all():
+        columns = transformer.fit_transform(X, y)
+    else:
+        used = np.flatnonzero(weight)
+        columns = transformer.fit(take_rows(X, used), y[used]).transform(X)
+    if columns.shape[1] > 0:
+        return transformer, columns
+    constant = ConstantColumn().fit(columns)
+    return Pipeline([*transformer.steps, ("constant", constant)]), constant.transform(X)
+
+
+# Dates and durations as numbers ------------------------------------------------------------------
+
+
+DAY = np.timedelta64(1, "D")
+PARTS = ("days", "day_of_year", "day_of_week", "hour")
+MISSING = "missing"  # beside them, an indicator
+
+
+class DateNumbers(TransformerMixin, BaseEstimator):
+    """Columns of dates and durations as numbers of days, and of the parts of a date that vary.
+
+    Of a date, days since 1970; and the day of the year, the day of the week (Monday is 0) and the
+    hour, where they differ between the rows of ``fit``. Of a duration, days; of a time, of its day.
+    """
+
+    def __init__(self, indicates=False):
+        self.indicates = indicates  # whether columns with gaps in fit have an indicator beside them
+
+    def fit(self, X, y=None):
+        """Learn which parts vary."""
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+        self.parts_ = [
+            [part for part in PARTS if part == "days" or _varies(_part(X[label], part))]
+            for label in X.columns
+        ]
+        for label, parts in zip(X.columns, self.parts_, strict=True):
+            if self.indicates and X[label].isna().any():
+                parts.append(MISSING)
+        return self
+
+    def transform(self, X):
+        """Numbers (n_samples, n_parts)."""
+        check_is_fitted(self)
+        columns = [
+            _part(X[label], part)
+            for label, parts in zip(self.feature_names_in_, self.parts_, strict=True)
+            for part in parts
+        ]
+        return np.column_stack(columns)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names such as "when_day_of_week"."""
+        return np.array(
+            [
+                f"{label} missing" if part == MISSING else f"{label}_{part}"
+                for label, parts in zip(self.feature_names_in_, self.parts_, strict=True)
+                for part in parts
+            ],
+            dtype=object,
+        )
+
+
+def _varies(values):
+    values = values[~np.isnan(values)]
+    return len(values) > 0 and values.min() < values.max()
+
+
+def _part(column, part):
+    """One part of a column of dates or durations, floats (n,); constant where it has none."""
+    pandas = sys.modules["pandas"]  # imported, as this is its column
+    if part == MISSING:
+        return column.isna().to_numpy(np.float64)
+    if isinstance(column.dtype, pandas.CategoricalDtype):
+        column = column.astype(object)
+    kind = pandas.api.types.infer_dtype(column, skipna=True)
+    if kind == "time":
+        column = column.astype(str).where(column.notna())
+    if kind in ("timedelta64", "timedelta", "time"):
+        durations = pandas.to_timedelta(column).to_numpy()
+        return durations / DAY if part == "days" else np.zeros(len(column))
+    if kind == "period":
+        column = pandas.PeriodIndex(column).to_timestamp().to_series()
+    values = pandas.to_datetime(column, utc=True)
+    if part == "days":
+        return (values.dt.tz_convert(None).to_numpy() - np.datetime64(0, "D")) / DAY
+    of_dates = values.dt
+    parts = of_dates.day_of_year, of_dates.day_of_week, of_dates.hour
+    return dict(zip(PARTS[1:], parts, strict=True))[part].to_numpy(np.float64, na_value=np.nan)

@@ -19,8 +19,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from .._base import unchanged_on_error
 from .._data import NO_METADATA
-from .._em.callbacks import FitTasks
 from .._em.gate_parts import GateParts
+from .._em.loop import FitTasks
 from .._em.parts import Parts, adapt_experts
 from .._em.rows import FitRows
 from .._em.settings import Settings

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state, column_or_1d
 
-from .._reports.display import html_table, text_table
+from .._reports.by_regime import html_table, text_table
 
 LARGEST = 1e100  # wealth beyond which no bet is followed
 SLOPES = np.array([0.5, 0.95, -0.5, -0.95])  # bets on a shift

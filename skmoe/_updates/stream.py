@@ -22,8 +22,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array
 
+from .._em.loop import count
 from .._em.problem import shallow_copy
-from .._em.progress import count
 from .._experts.fitting import (
     NEGLIGIBLE_SHARE,
     join_last,

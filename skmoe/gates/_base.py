@@ -8,7 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .._compat import QuickParameters, check_y
-from .._tables.vectors import check_numbers, check_weights
+from .._tables.known import check_numbers, check_weights
 
 
 class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMeta):

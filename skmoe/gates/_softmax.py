@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, fit_context, learn_columns
 from .._numerics import multinomial as _multinomial
-from .._numerics.sparse_columns import sparse_standardisation, standardised, with_intercept
+from .._numerics.columns import sparse_standardisation, standardised, with_intercept
 from ._base import BaseGate, check_sees_all, soft_labels
 
 # Of the logits, over the root of the number of experts, until the curvature is taken anew: the

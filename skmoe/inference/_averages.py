@@ -7,7 +7,7 @@ from sklearn.base import is_classifier
 from .._experts.fitting import split_last
 from .._experts.prediction import columns_seen
 from .._numerics.multinomial import log_softmax
-from .._reports.display import first_of
+from .._reports.by_regime import first_of
 from .._reports.expert_report import in_order
 from ..gates import SoftmaxGate
 from ..inspection._columns import Axis, PlottedColumns

@@ -16,9 +16,9 @@ from .._experts.fitting import join_last, split_last
 from .._experts.traits import offers
 from .._parallel import jobs
 from .._parameters import ExpertParameters
-from .._reports.display import html_table, interval_ends, text_table, under_headings
+from .._reports.by_regime import html_table, interval_ends, text_table, under_headings
+from .._tables.known import check_weights
 from .._tables.mixed import has_shape
-from .._tables.vectors import check_weights
 from .._validation import check_fitted
 from ._estimates import check_applies, parameter_names, raw_parameters
 from ._posterior import estimates_of

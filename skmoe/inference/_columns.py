@@ -6,8 +6,7 @@ from scipy import linalg
 from .._experts.prediction import columns_seen
 from .._experts.traits import column_names
 from .._numerics.statistics import independent_columns, standardisation
-from .._reports.column_names import columns_of
-from .._reports.level_coding import coding_of_levels
+from .._reports.column_names import coding_of_levels, columns_of
 
 MOST_TERMS = 6  # that a message names
 NEGLIGIBLE = 1e-6  # standard deviations that one column adds to another

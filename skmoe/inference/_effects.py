@@ -5,8 +5,8 @@ from scipy import sparse
 from sklearn.base import is_classifier
 
 from .._data import RowMetadata
+from .._tables.known import check_weights
 from .._tables.mixed import take_rows
-from .._tables.vectors import check_weights
 from .._validation import AnyRows, check_fitted
 from ._averages import Averages, Changes
 from ._bootstrap import bootstrap

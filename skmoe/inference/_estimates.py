@@ -7,7 +7,7 @@ from sklearn.base import is_classifier
 from .._data import NO_METADATA, Subjects
 from .._experts.fitting import split_last
 from .._numerics.statistics import standardisation
-from .._reports.level_coding import names_of_terms
+from .._reports.column_names import names_of_terms
 from .._tables.mixed import take_rows
 from .._validation import check_enough_rows, check_rows
 from ..gates import ConstantGate, SoftmaxGate

@@ -32,7 +32,7 @@ from .._numerics.columns import groups_of_slopes
 from .._numerics.statistics import independent_columns
 from .._pooling.problem import INTERCEPT_PENALTY
 from .._reports.coefficients import levels_and_spread
-from .._reports.level_coding import FROM_MEAN, FROM_REFERENCE, coding_of_levels
+from .._reports.column_names import FROM_MEAN, FROM_REFERENCE, coding_of_levels
 from .._tables.encoding import blocks_of_levels
 from ..gates import SoftmaxGate
 from ._estimates import OTHERWISE, Estimates, parameter_names
@@ -225,7 +225,7 @@ class PosteriorEstimates(Estimates):
         precision = np.full(self.gate_columns.design.shape[1], INTERCEPT_PENALTY)
         if isinstance(gate, SoftmaxGate):
             precision[:-1] = gate.prior_precision() / self._scales(self.gate_columns) ** 2
-        against_first, sd = _contrasts(self.likelihood.n_experts), np.diag(precision**-0.5)
+        against_first, sd = _from_first(self.likelihood.n_experts), np.diag(precision**-0.5)
         if self.mixture.likelihood_.offset_var_ is None:
             of_gate = np.kron(against_first, sd)
             return of_gate, of_gate[:, :0]
@@ -252,7 +252,7 @@ class PosteriorEstimates(Estimates):
         own_var[:, -1] = own_var.max(axis=1)
         of_functions = np.eye(n_functions)
         if is_classifier(self.mixture) and n_functions > 1:
-            of_functions, unit = _contrasts(n_functions), 1.0
+            of_functions, unit = _from_first(n_functions), 1.0
         offset_var = np.zeros(own_var.shape)
         if likelihood.offset_var_ is not None:
             offset_var[:, -1] = likelihood.offset_var_
@@ -300,6 +300,6 @@ def estimates_of(mixture, *rows):
     return kind(mixture, *rows)
 
 
-def _contrasts(n):
+def _from_first(n):
     """Matrix of differences from the first of n numbers, (n - 1, n)."""
     return np.column_stack([-np.ones(n - 1), np.eye(n - 1)])

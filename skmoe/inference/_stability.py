@@ -9,10 +9,9 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import check_random_state
 
 from .._data import RowMetadata
-from .._em.progress import count
+from .._em.loop import count
 from .._parallel import jobs
-from .._reports.by_regime import regimes_of
-from .._reports.display import html_table, text_table
+from .._reports.by_regime import html_table, regimes_of, text_table
 from .._validation import AnyRows, check_fitted
 from ._bootstrap import check_bootstrap_rows, twin_of, with_all_classes
 

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from scipy import stats
 
-from .._reports.display import html_table, interval_ends, text_table, under_headings
+from .._reports.by_regime import html_table, interval_ends, text_table, under_headings
 
 KINDS = {
     "observed": "standard errors from the observed information",

@@ -9,7 +9,7 @@ from .._compat import check_matplotlib_support
 from .._model import posterior
 from .._reports.by_regime import Groups, groups_of
 from .._routing import Routes
-from .._tables.vectors import check_weights
+from .._tables.known import check_weights
 from .._validation import check_X
 from ..distributions import MixtureDistribution
 from ._axes import make_axes

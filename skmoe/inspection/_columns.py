@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from .._experts.traits import step_inside
 from .._fitted import FittedMixture
 from .._tables.encoding import numeric_matrix
+from .._tables.known import check_weights
 from .._tables.mixed import as_pandas, describe_columns, is_table
-from .._tables.vectors import check_weights
 from .._validation import check_fitted, check_responsibilities
 from ._axes import category_styles, label_categories, line_styles
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from .._compat import check_matplotlib_support
 from .._reports.by_regime import groups_of
-from .._tables.vectors import check_weights
+from .._tables.known import check_weights
 from ._axes import N_COLUMNS, make_axes
 from ._columns import unwrap
 

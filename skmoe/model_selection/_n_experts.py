@@ -10,14 +10,14 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .._data import RowMetadata, Subjects
-from .._em.progress import count
+from .._em.loop import count
 from .._experts.folds import in_sample, make_folds
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
 from .._parameters import ExpertParameters
-from .._reports.display import html_table, text_table
+from .._reports.by_regime import html_table, text_table
+from .._tables.known import check_weights
 from .._tables.mixed import rows_of
-from .._tables.vectors import check_weights
 
 CRITERIA = ("bic", "icl", "aic")
 FEW = 0.2  # parameters for a row, beyond which "auto" trusts no information criterion

@@ -11,17 +11,17 @@ from sklearn.pipeline import make_pipeline
 from .._compat import check_feature_names, check_n_features
 from .._data import Rows, Units
 from .._em import starts
+from .._em.loop import Progress
 from .._em.one_pass import OnePassProblem
 from .._em.parts import warn_of_ignored_weights
-from .._em.progress import Progress
 from .._em.rows import FitRows
 from .._em.settings import Settings
 from .._em.trainer import Trainer
 from .._experts.folds import DEFAULT_FOLDS
 from .._experts.solvers import is_linear
 from .._experts.traits import has_own_density
-from .._numerics.drawing import SPARE
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from .._numerics.samples import SPARE
 from .._planning.request import MOST_EXPERTS
 from .._tables.encoding import check_accepts, needs_encoding
 from .._tables.mixed import HEAVIEST, check_sizes, decides_itself, is_table

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._numerics.drawing import SPARE, RowSample, hash_rows
+from .._numerics.samples import SPARE, RowSample, hash_rows
 from .._tables.encoding import (
     check_any_left,
     columns_of_no_use,

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .._em.loop import count, same_as_heavier
 from .._em.one_pass import compare_densities, sum_for_report
-from .._em.progress import count
-from .._em.revival import same_as_heavier
 from .._model import posterior
 from .._numerics import multinomial
 from .._numerics.columns import StandardColumns

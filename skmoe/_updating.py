@@ -6,7 +6,7 @@ from ._doors import updates
 
 def learns_streams(mixture):
     """For ``available_if`` of ``partial_fit``."""
-    return updates("partial_fit").learns_streams(mixture)
+    return updates("partial_fit").can_stream(mixture)
 
 
 class UpdatableMixture(BaseMixtureOfExperts):

@@ -1,6 +1,6 @@
 """Changes of a fitted mixture, by streams and experts that come and go; and drift of later rows."""
 
-from .changes import add_expert, learns_streams, partial_fit, remove_expert, replace_expert
+from .changes import add_expert, can_stream, partial_fit, remove_expert, replace_expert
 from .drift import DriftMonitor, DriftReport
 from .stream import Stream, StreamedExperts
 
@@ -10,7 +10,7 @@ __all__ = [
     "Stream",
     "StreamedExperts",
     "add_expert",
-    "learns_streams",
+    "can_stream",
     "partial_fit",
     "remove_expert",
     "replace_expert",

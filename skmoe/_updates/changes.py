@@ -64,7 +64,7 @@ def check_batch(mixture, *given, **how):
     return rows
 
 
-def learns_streams(mixture):
+def can_stream(mixture):
     """True, or an AttributeError that names the part that cannot."""
     try:
         obstacle = _obstacle(mixture)
@@ -207,7 +207,7 @@ def add_expert(mixture, X, y, expert, name, sample_weight, replay):
     old = _old_rows(mixture, rows.X, replay, draw_seed)
     templates = [FrozenEstimator(copy.copy(mixture)), template]
     gate = _gate_now(mixture, growing.joined(rows, old))
-    update = growing.add_expert(
+    update = growing.grow(
         mixture._model,
         rows,
         old,
@@ -230,13 +230,13 @@ def add_expert(mixture, X, y, expert, name, sample_weight, replay):
 @all_or_nothing
 def remove_expert(mixture, name, X, y, sample_weight):
     _check_has_experts_to_change(mixture)
-    k = _number(mixture, name)
+    k = _number_of_expert(mixture, name)
     if (X is None) != (y is None):
         raise ValueError("remove_expert takes both X and y, or neither.")
     if len(mixture.experts_) == 1:
         raise ValueError(f"The expert {name!r} is the only one left; a mixture needs one.")
     if X is None:
-        update = growing.remove_expert(mixture._model, k, mixture.expert_load_, _beside(mixture))
+        update = growing.shrink(mixture._model, k, mixture.expert_load_, _beside(mixture))
     else:
         rows = check_batch(mixture, X, y, sample_weight)
         (seed,) = draw_seeds(mixture.random_state, 1)
@@ -254,7 +254,7 @@ def remove_expert(mixture, name, X, y, sample_weight):
 @all_or_nothing
 def replace_expert(mixture, name, estimator, X, y, sample_weight):
     _check_likelihood_is_that_of_fit(mixture)
-    k, names = _number(mixture, name), list(mixture.named_experts_)
+    k, names = _number_of_expert(mixture, name), list(mixture.named_experts_)
     rows = check_batch(mixture, X, y, sample_weight)
     estimator = mixture._as_expert(estimator)
     check_expert(mixture, name, estimator)
@@ -262,7 +262,7 @@ def replace_expert(mixture, name, estimator, X, y, sample_weight):
     templates = [FrozenEstimator(expert) for expert in mixture.experts_]
     templates[k] = estimator
     fold_seed, expert_seed = draw_seeds(mixture.random_state, 2)
-    update = growing.replace_expert(
+    update = growing.exchange(
         mixture._model,
         k,
         rows,
@@ -278,7 +278,7 @@ def replace_expert(mixture, name, estimator, X, y, sample_weight):
 # What the changes are made of ---------------------------------------------------------------
 
 
-def _number(mixture, name):
+def _number_of_expert(mixture, name):
     names = list(mixture.named_experts_)
     if name not in names:
         raise ValueError(f"There is no expert {name!r}; the names are {names}.")

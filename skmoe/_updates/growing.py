@@ -59,7 +59,7 @@ def joined(new, old):
     return Rows(stack_rows(new.X, old.X), *map(np.concatenate, pairs))
 
 
-def add_expert(
+def grow(
     model, rows, old, parts, splitting, settings, seed, *, report_weights, beside=None
 ):  # fmt: skip
     """Add an expert for new rows, behind one new decision between it and the old model.
@@ -89,7 +89,7 @@ def add_expert(
     )
     problem.row_scale = _common_row_scale(model, rows.X)
     with experts.side_by_side(settings.n_jobs):
-        caught = _run(problem, settings, folds)
+        caught = _run_em(problem, settings, folds)
         _, fitted = experts.finish(problem.resp, *problem.working_data)
     name, n_rows = parts.names[1], problem.weight @ problem.resp[:, 1]
     if n_rows < min(experts.minimum_rows, 0.1 * new_weight):
@@ -159,7 +159,7 @@ def _decision(last, Z):
 # Removing and replacing ---------------------------------------------------------------------
 
 
-def remove_expert(model, k, load, beside=None):
+def shrink(model, k, load, beside=None):
     """Remove an expert; the gate shares what was its among the others in their old proportions.
 
     ``beside`` is a Model that predictions average over as well, of one expert and those added
@@ -172,7 +172,7 @@ def remove_expert(model, k, load, beside=None):
     gate = join_last(model.gate, last.simplified())
     n_beside = 0 if beside is None else len(beside.experts)
     its_k = k - len(load) + n_beside
-    beside = remove_expert(beside, its_k, np.ones(n_beside)).model if its_k > 0 else None
+    beside = shrink(beside, its_k, np.ones(n_beside)).model if its_k > 0 else None
     return Update(_without(model, keep, gate), shares(load[keep]), beside=beside)
 
 
@@ -203,11 +203,11 @@ def _without(model, keep, gate):
     )
 
 
-def replace_expert(model, k, rows, parts, splitting, settings, seed, *, report_weights):
+def exchange(model, k, rows, parts, splitting, settings, seed, *, report_weights):
     """Put another expert in the place of one, and train a new gate around all.
 
     ``rows`` are of all regimes; ``parts`` has all experts, frozen but for the new one, and an
-    unfitted gate behind fitted transformers. All else is as for ``add_expert``.
+    unfitted gate behind fitted transformers. All else is as for ``grow``.
     """
     log_gate, log_density = model.all_log_densities(rows.X, rows.y)
     resp, _ = posterior(log_gate, keep_best(log_gate, log_density, model.top_k))
@@ -262,7 +262,7 @@ def train_gate(model, rows, log_gate, log_density, gate, splitting, settings):
         gate_folds=splitting.gate_folds("prefit", rows, can_memorise=gate.can_memorise),
         top_k=settings.active_top_k(n_experts),
     )
-    caught = _run(problem.start(resp), settings, "prefit")
+    caught = _run_em(problem.start(resp), settings, "prefit")
     last = problem.finished_gate(gate.given).for_number(n_experts)
     return gate.behind(last), caught
 
@@ -282,7 +282,7 @@ def _experts_beside(parts, data, folds, settings, seed, report_weights):
         return parts.make_estimators(data, folds, settings, seed)
 
 
-def _run(problem, settings, folds):
+def _run_em(problem, settings, folds):
     """Run EM; returns warnings."""
     n_experts = problem.resp.shape[1]
     run = run_em(

@@ -49,8 +49,8 @@ from ._densities import (
     variances,
 )
 from ._parser import (
+    GraphParts,
     Parser,
-    Parts,
     check_convertible,
     is_pooled,
     refused_labels,
@@ -60,12 +60,12 @@ from ._parser import (
 from ._writers import (
     WRITERS,
     Graph,
-    encode,
     float_type,
     kernel,
     mean_of_trees,
     weights_of_average,
     with_integer_attributes,
+    write_encoder,
 )
 
 __all__ = []
@@ -225,17 +225,17 @@ def _weighted_sum(graph, weights, values):
 
 
 def _of_all(graph, operator):
-    """Each mixture that predictions average over, its weights (n, 1) or None, and Parts: a list."""
+    """Each mixture that predictions average over, weights (n, 1) or None, and GraphParts."""
     rest, models = list(operator.inputs), averaged(operator.raw_operator)
     if len(models) == 1:
-        return [(models[0], None, Parts.among(rest, models[0]))]
+        return [(models[0], None, GraphParts.among(rest, models[0]))]
     weights = graph.number(rest.pop())
     shares = [graph("Gather", weights, np.array([j]), axis=1) for j in range(len(models))]
     of_models = zip(models[::-1], shares[::-1], strict=True)
-    return [(each, share, Parts.among(rest, each)) for each, share in of_models][::-1]
+    return [(each, share, GraphParts.among(rest, each)) for each, share in of_models][::-1]
 
 
-def _joined(graph, arrays):
+def _concatenated(graph, arrays):
     """Arrays (n, K, ...) of several mixtures as that of one."""
     return graph("Concat", *arrays, axis=1) if len(arrays) > 1 else arrays[0]
 
@@ -269,7 +269,7 @@ def _convert_regressor(scope, operator, container):
             half = 0.5 * one.likelihood_.scale_.reshape(len(one.experts_), -1) ** 2
             predictions = graph("Exp", graph("Add", predictions, half))
         lists.append((weights, predictions, *of_all))
-    weights, means, *of_all = [_joined(graph, each) for each in zip(*lists, strict=True)]
+    weights, means, *of_all = [_concatenated(graph, each) for each in zip(*lists, strict=True)]
     if _is_dense(options):
         if options["components"]:
             graph("Concat", *of_all, axis=1, output=operator.outputs[0])
@@ -332,7 +332,7 @@ def _convert_classifier(scope, operator, container):
             graph.number(weights, operator.outputs[2])
         calibrated = _calibrated(graph, one, parts, _stacked_predictions(graph, one, parts))
         lists.append((_shared(graph, weights, share), calibrated))
-    proba = _weighted_sum(graph, *(_joined(graph, each) for each in zip(*lists, strict=True)))
+    proba = _weighted_sum(graph, *(_concatenated(graph, each) for each in zip(*lists, strict=True)))
     graph.number(proba, operator.outputs[1])
     best = graph("ArgMax", proba, axis=1, keepdims=0)
     graph("Gather", _labels(model), best, axis=0, output=operator.outputs[0])
@@ -404,7 +404,7 @@ def _convert_rescaled(scope, operator, container):
 
 def _convert_encoder(scope, operator, container):
     graph = _graph(scope, operator, container)
-    graph.number(encode(graph, operator.raw_operator, operator.inputs), operator.outputs[0])
+    graph.number(write_encoder(graph, operator.raw_operator, operator.inputs), operator.outputs[0])
 
 
 def _convert_linear(scope, operator, container):

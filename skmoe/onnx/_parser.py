@@ -202,7 +202,7 @@ OF_MEMBERS = (BaggingClassifier, BaggingRegressor)
 
 
 @dataclass(frozen=True)
-class Parts:
+class GraphParts:
     """Variables that the operator of a mixture begins with."""
 
     # List of Variable: predictions; None is for a stack of the experts before it, which is computed
@@ -352,7 +352,7 @@ class Parser:
         return self._exact("SkmoeSizes", sizes, [columns, *seen], "factors")
 
     def parts(self, model, dense=False):
-        """What the operator of a mixture begins with: Parts, ``dense`` with all densities."""
+        """What the operator of a mixture begins with: GraphParts, ``dense`` with all densities."""
         for name, is_other in zip(model.named_experts_, model._model.predicts_other, strict=True):
             why = "a stack takes the mean of its density, which is not what it predicts"
             check_convertible(
@@ -371,7 +371,7 @@ class Parser:
         elif sizes is not None:
             columns = self.columns(steps_of(sizes.encoder))
             columns = self._factors(sizes, columns) if dense else columns
-        return Parts(variables, self.gate(model.gate_), columns)
+        return GraphParts(variables, self.gate(model.gate_), columns)
 
 
 def rounds_rows(estimator):

@@ -265,15 +265,15 @@ WRITERS = {
 
 
 def is_table_encoder(transformer):
-    """Whether ``encode`` can write all its parts."""
+    """Whether ``write_encoder`` can write all its parts."""
     if type(transformer) is SimpleImputer:
         return _is_known((transformer, None))
     if type(transformer) is not ColumnTransformer or transformer.transformer_weights:
         return False
-    return all(_is_known(part) for part in _parts(transformer))
+    return all(_is_known(part) for part in _column_parts(transformer))
 
 
-def _parts(transformer):
+def _column_parts(transformer):
     """Fitted parts with some columns, as (transformer, columns)."""
     if type(transformer) is SimpleImputer:
         return [(transformer, list(range(transformer.n_features_in_)))]
@@ -309,7 +309,7 @@ def _is_known(part):
     return False
 
 
-def encode(graph, transformer, inputs):
+def write_encoder(graph, transformer, inputs):
     """Name of the encoded table.
 
     ``inputs`` are the columns, or matrices of some of them, in the order of the table, and
@@ -324,13 +324,13 @@ def encode(graph, transformer, inputs):
             f"{len(columns)}."
         )
     encoded = []
-    for part, numbers in _parts(transformer):
+    for part, numbers in _column_parts(transformer):
         chosen = [columns[number] for number in numbers]
-        encoded += _encoded(graph, part, chosen)
+        encoded += _encoded_columns(graph, part, chosen)
     return graph("Concat", *encoded, axis=1)
 
 
-def _encoded(graph, part, columns):
+def _encoded_columns(graph, part, columns):
     if type(part) is OneHotEncoder:
         pairs = zip(columns, part.categories_, strict=True)
         return [_one_hot(graph, column, levels) for column, levels in pairs if len(levels)]

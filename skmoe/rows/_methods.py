@@ -183,7 +183,7 @@ def likelihood_terms(mixture, X, y, sample_weight, metadata):
     sums = reduce_rows(_likelihood_sums, mixture, X, y, sample_weight, **metadata._asdict())
     triangles = reduce_rows(_triangles, mixture, X, y, sample_weight, sums)
     rows = [
-        None if moments is None else _rows_of(moments, triangle)
+        None if moments is None else _rows_of_block(moments, triangle)
         for moments, triangle in ((sums.experts, triangles.experts), (sums.gate, triangles.gate))
     ]
     n_parameters = mixture._model.n_parameters_of(*rows, mixture._n_functions)
@@ -217,7 +217,7 @@ def _triangle(columns, weight, moments):
     return np.linalg.qr(np.sqrt(weight)[:, None] * standard, mode="r")
 
 
-def _rows_of(moments, triangle):
+def _rows_of_block(moments, triangle):
     """A few rows with the means and, but for a factor, the covariances of many."""
     mean, scale = moments.standardisation()
     return mean + scale * np.vstack([triangle, -triangle])

@@ -2,7 +2,7 @@
 
 from . import _compat  # noqa: F401  # before all else, as it looks at the version of scikit-learn
 from ._classifier import MixtureOfExpertsClassifier
-from ._experts.density_forest import DensityForestRegressor
+from ._doors import ready, served
 from ._experts.ordered_logistic import OrderedLogisticRegression
 from ._experts.rates import RateRegressor
 from ._regressor import MixtureOfExpertsRegressor
@@ -17,3 +17,4 @@ __all__ = [
     "show_versions",
 ]
 __version__ = "0.1.0"
+__getattr__, __dir__ = served(__name__, ready, "DensityForestRegressor")

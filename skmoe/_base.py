@@ -24,7 +24,6 @@ from ._em.loop import FitTasks, Progress
 from ._em.rows import FitRows
 from ._em.settings import Settings
 from ._em.starts import STARTS
-from ._experts.diverse import DIVERSE
 from ._experts.fitting import split_last
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds, is_forest
@@ -192,7 +191,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     """
 
     _parameter_constraints = {
-        "experts": [HasMethods(["fit"]), list, StrOptions({DIVERSE}), None],
+        "experts": [HasMethods(["fit"]), list, StrOptions({"diverse"}), None],
         "n_experts": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "gate": [HasMethods(["fit", "predict_proba"]), None],
         "training": [StrOptions({"auto", *WAYS})],
@@ -212,9 +211,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
 
     class_weight = None  # a parameter of classifiers alone
     _buffer = None  # the first rows of a stream
-    _in_fold = False  # whether it goes on, in a fold, from what was found on all rows
-    _finds_regimes = True  # of no use to a stack of which it is an expert
-    _to_beat = float("-inf")  # mean log-density of the best of the other experts of such a stack
+    _in_stack = {}  # what a stack of which it is an expert sets of the Settings of the next fit
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(

@@ -14,7 +14,6 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from ._numerics.multinomial import definite_factors
 from ._numerics.samples import sample_rows, start_columns
 from ._numerics.statistics import standardisation
 from ._tables.mixed import is_missing
@@ -109,8 +108,6 @@ class Subjects:
         Subject of each row.
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
-    effects : ndarray of shape (n_samples, n_effects), default=None
-        What subjects have random coefficients of.
 
     Attributes
     ----------
@@ -124,8 +121,7 @@ class Subjects:
         Shares of the rows in their subject; sums to one over a subject that counts.
     """
 
-    def __init__(self, labels, weight, effects=None):
-        self.effects = effects
+    def __init__(self, labels, weight):
         self.labels, self._first, self.numbers = number_ids(labels)
         places = np.arange(len(labels))
         shape = len(self.labels), len(labels)
@@ -136,61 +132,9 @@ class Subjects:
         self._total = np.where(total > 0, total, 1.0)
         self.row_weight = weight / self._total[self.numbers]
 
-    @property
-    def sizes(self):
-        """Weight of the rows of each subject, (n_subjects,); 1 where it is zero."""
-        return self._total
-
-    def total(self, values):
-        """Sums over the rows of each subject (n_subjects, n_columns), whatever their weights."""
-        columns = [np.bincount(self.numbers, column, len(self.labels)) for column in values.T]
-        return np.column_stack(columns)
-
     def weighted_sum(self, values):
         """Sums over the rows of each subject (n_subjects, ...), times weights."""
         return self._weighted_sum @ values
-
-    def products(self, values):
-        """Weighted products of ``effects`` and columns, (n_subjects, n_effects, n_columns)."""
-        outer = self.effects[:, :, None] * values[:, None, :]
-        return self.weighted_sum(outer.reshape(len(values), -1)).reshape(-1, *outer.shape[1:])
-
-    @cached_property
-    def grams(self):
-        """Weighted products of ``effects`` with themselves, (n_subjects, n_effects, n_effects)."""
-        return self.products(self.effects)
-
-    def inner_roots(self, factor):
-        r"""Roots R of the inverse of :math:`M = I + \Lambda^T G \Lambda`, and log-determinants.
-
-        Of each subject; G are ``grams``, and :math:`\Lambda` is the factor of the covariance of the
-        effects over the variance within subjects.
-        """
-        inner = np.eye(len(factor)) + factor.T @ self.grams @ factor
-        lower = definite_factors(inner)
-        log_det = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
-        return np.linalg.inv(lower).swapaxes(1, 2), log_det
-
-    def roots(self, factor):
-        """``inner_roots``, times the factor.
-
-        With V the covariance of a subject's rows and Z its effects, both over the variance within,
-        the inverse of V is I less the square of Z times these.
-        """
-        inner, log_det = self.inner_roots(factor)
-        return factor @ inner, log_det
-
-    def effect_units(self, *, centred):
-        """Matrix that standardises ``effects``, of which the first is the intercept.
-
-        Those that are not ``centred`` are of the size of one.
-        """
-        mean, scale = standardisation(self.effects, self.row_weight)
-        if not centred:
-            return np.diag(1 / np.hypot(mean, scale))
-        units = np.diag(1 / scale)
-        units[0, 1:] = -mean[1:] / scale[1:]
-        return units
 
     def average(self, values):
         """Weighted means over the rows of each subject, for each row (n_samples, ...)."""
@@ -298,11 +242,8 @@ class TrainingData:
     bounds: Bounds | None = None  # bounds of censored targets
 
     @classmethod
-    def of(cls, rows, Z, start_target=None, classes=None, effects=None):
-        """Training data of checked rows; ``effects`` are of subjects."""
-        subjects = None
-        if rows.subject is not None:
-            subjects = Subjects(rows.subject, rows.weight, effects)
+    def of(cls, rows, Z, start_target=None, classes=None, subjects=None):
+        """Training data of checked rows."""
         return cls(
             rows.X, rows.y, rows.weight, Z, start_target, rows.exposure, subjects, classes=classes,
             bounds=rows.bounds,

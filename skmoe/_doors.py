@@ -42,3 +42,35 @@ def rows():
             "Rows that are not in memory need skmoe.rows, which is not there."
         ) from error
     return _methods
+
+
+def ready(what=None):
+    """``_ready``; where it is not there, None, or an ImportError that ``what`` is of it."""
+    try:
+        from . import _ready
+    except ImportError as error:
+        if what is None:
+            return None
+        raise ImportError(f"{what} needs skmoe._ready, which is not installed.") from error
+    return _ready
+
+
+def effects(what):
+    """``_effects``; where it is not there, an ImportError that ``what`` is of it."""
+    try:
+        from . import _effects
+    except ImportError as error:
+        raise ImportError(f"{what} needs skmoe._effects, which is not installed.") from error
+    return _effects
+
+
+def served(module, door, *names):
+    """``__getattr__`` and ``__dir__`` of a module that has these names of a leaf."""
+    import sys
+
+    def found(name):
+        if name in names:
+            return getattr(door(name), name)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    return found, lambda: sorted({*vars(sys.modules[module]), *names})

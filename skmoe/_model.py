@@ -10,16 +10,16 @@ from functools import cached_property
 
 import numpy as np
 
-from ._data import Subjects
 from ._experts.fitting import split_last
-from ._experts.own_density import own_distribution, predicts_mean
 from ._experts.prediction import (
     LastTransformed,
     columns_seen,
     expert_prediction,
     have_common_transformers,
     is_stack_of,
+    own_distribution,
     predict_linear,
+    predicts_mean,
     stacked_prediction,
 )
 from ._experts.traits import has_own_density
@@ -234,8 +234,7 @@ class Model(ABC):
         if rows.subject is None:
             resp, log_norm = posterior(routes.log_weights, log_density)
             return routes.dense(resp), log_norm, None
-        effects = self.likelihood.effects_of(rows.X)
-        subjects = Subjects(rows.subject, rows.weight, effects)
+        subjects = self.likelihood.subjects_of(rows.X, rows.subject, rows.weight)
         if self.likelihood.takes_subjects:
             predictions = self.expert_predictions(rows.X)
             log_density = self.likelihood.log_density(rows.y, predictions, subjects=subjects)
@@ -266,8 +265,7 @@ class RegressionModel(Model):
         if exposure is not None:
             predictions = predictions * exposure[:, None]
         row_scale = self.row_scale(X) if scaled else None
-        effects = self.likelihood.effects_of(X)
-        arguments = self.likelihood.row_arguments(row_scale, exposure, effects=effects)
+        arguments = self.likelihood.row_arguments(row_scale, exposure, X=X)
         components = self.likelihood.components(predictions, routes.experts, **arguments)
         return NestedComponents(components, nested) if nested else components
 

@@ -23,7 +23,7 @@ from ._compat import (
     VisualBlock,
     name_estimators,
 )
-from ._experts.diverse import diverse_experts
+from ._doors import ready
 from ._experts.traits import offers
 from ._experts.zero import with_zero
 from ._tables.known import check_weights
@@ -145,7 +145,8 @@ class ExpertParameters(
         """``experts``, and in place of "diverse" a list, which depends on what is to be fitted."""
         if isinstance(self.experts, str):
             lines = None if self._classifies else type(self)()
-            return diverse_experts(self._classifies, y, sample_weight, lines)
+            leaf = ready(f"experts={self.experts!r}")
+            return leaf.diverse.diverse_experts(self._classifies, y, sample_weight, lines)
         return self._pairs
 
     def _expert_list(self, y=None, sample_weight=None, n_experts=None):

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmoe import DensityForestRegressor, MixtureOfExpertsRegressor
-from skmoe._experts import density_forest
+from skmoe._ready import density_forest
 
 SMALL = DensityForestRegressor(20, random_state=0)
 

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._experts.early_stopping import stops_early, with_median_trees
+from skmoe._ready.packages import stops_early, with_median_trees
 
 SMALL = {"num_leaves": 8, "min_child_samples": 5, "verbose": -1, "n_jobs": 1}
 MANY = 2000

@@ -36,7 +36,7 @@ EACH = {
 }
 
 # Folders that the core reaches through a door alone; relative to skmoe/
-LEAVES = ("_updates", "onnx", "rows")
+LEAVES = ("_effects", "_ready", "_updates", "onnx", "rows")
 DOORS = "_doors.py"
 
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="The sources are not there.")
@@ -172,6 +172,26 @@ assert not loaded, loaded
 """
 
 
+REFUSED = {  # what needs a leaf, with an ImportError that says so where it is gone
+    "_effects": [
+        "from skmoe.likelihoods import RandomEffects",
+        "from skmoe.inference import subject_effects",
+    ],
+    "_ready": [
+        "from skmoe import DensityForestRegressor",
+        "MixtureOfExpertsRegressor('diverse').fit(X, y)",
+    ],
+}
+REFUSAL = """
+try:
+    {what}
+except ImportError as error:
+    assert {leaf!r} in str(error), error
+else:
+    raise AssertionError({what!r})
+"""
+
+
 @pytest.mark.parametrize("leaves", ["all", *LEAVES])
 def test_the_core_fits_without_leaves(leaves, tmp_path):
     gone = LEAVES if leaves == "all" else (leaves,)
@@ -179,7 +199,11 @@ def test_the_core_fits_without_leaves(leaves, tmp_path):
         name for name in names if name == "__pycache__"
         or str(Path(folder, name).relative_to(PACKAGE)) in gone
     ])  # fmt: skip
-    script = [sys.executable, "-W", "ignore", "-c", FITS_OF_THE_CORE, str(tmp_path), *gone]
+    refused = [(leaf, what) for leaf in gone for what in REFUSED.get(leaf, ())]
+    code = FITS_OF_THE_CORE + "".join(
+        REFUSAL.format(leaf=leaf, what=what) for leaf, what in refused
+    )
+    script = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path), *gone]
     subprocess.run(script, check=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)})
 
 

@@ -34,7 +34,8 @@ from skmoe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
-from skmoe._experts.smooth import SmoothRegressor, process_inside
+from skmoe._experts.traits import inside_offering
+from skmoe._ready.smooth import SmoothRegressor
 from skmoe.distributions import GaussianComponents, MixtureDistribution
 from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
 
@@ -231,7 +232,7 @@ def test_scales_that_a_process_widens(rows, of_kinds):
     process = make_pipeline(StandardScaler(), SmoothRegressor())
     experts = [("process", process), ("line", Ridge())]
     moe = MixtureOfExpertsRegressor(experts, training="stack", cv=2, **QUICK).fit(X, y)
-    process, _ = process_inside(moe.experts_[0])
+    process, _ = inside_offering("widening", moe.experts_[0])
     assert process.widening(2 * X).max() > 2
     assert len(process.indicators_[0]) == 5 * of_kinds
     check_regressor(moe, 2 * X, QUANTILES)

@@ -19,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._experts.in_folds import in_fold
-from skmoe._experts.own_density import own_distribution
+from skmoe._experts.prediction import own_distribution
+from skmoe._ready.diverse import in_fold
 from skmoe._stacking.regression import RegressionDensities
 from skmoe.distributions import GaussianComponents, MixtureDistribution, ScipyComponents
 

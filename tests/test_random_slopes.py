@@ -10,11 +10,10 @@ from scipy import sparse, special, stats
 from sklearn.linear_model import LinearRegression
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._data import Subjects
+from skmoe._effects.random_effects import EffectSubjects, RandomEffectsTerms
 from skmoe.gates import ConstantGate
 from skmoe.inference import subject_effects
 from skmoe.likelihoods import RandomEffects
-from skmoe.likelihoods._random_effects_terms import RandomEffectsTerms
 
 # lme4's sleepstudy: reaction times of 18 subjects on days 0 to 9 of an experiment.
 REACTION = """
@@ -169,7 +168,7 @@ def test_terms_are_derivatives_of_the_density_of_subjects(is_full):
     labels = np.repeat(np.arange(8), np.arange(1, 9))
     weight = rng.integers(1, 3, size=len(labels))
     Z = np.column_stack([np.ones(len(labels)), rng.normal(size=(len(labels), 2))])
-    subjects = Subjects(labels, weight.astype(float), Z)
+    subjects = EffectSubjects(labels, weight.astype(float), Z)
     design = np.column_stack([rng.normal(size=(len(labels), 2)), np.ones(len(labels))])
     y, mass = rng.normal(size=(len(labels), 1)), rng.uniform(size=8)
     terms = RandomEffectsTerms.of_effects(["a", "b"], is_full=is_full)

@@ -6,8 +6,8 @@ from scipy.optimize import approx_fprime
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from skmoe._experts import smooth
-from skmoe._experts.smooth import SmoothRegressor, negative_evidence
+from skmoe._ready import smooth as smooth
+from skmoe._ready.smooth import SmoothRegressor, negative_evidence
 
 KERNEL = np.array([0.05, 0.7, 1.5, 4.0])  # the noise, and length scales of three columns
 

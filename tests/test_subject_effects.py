@@ -13,10 +13,9 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._data import Subjects
+from skmoe._effects.random_effects import EffectSubjects, RandomEffectsTerms
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import RandomEffects
-from skmoe.likelihoods._random_effects_terms import RandomEffectsTerms
 
 WITHIN, BETWEEN = np.array([0.5, 0.3]), np.array([0.8, 0.5])
 
@@ -116,7 +115,7 @@ def test_terms_are_derivatives_of_the_density_of_subjects():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(8), np.arange(1, 9))
     weight = rng.integers(1, 3, size=len(labels))
-    subjects = Subjects(labels, weight.astype(float), np.ones((len(labels), 1)))
+    subjects = EffectSubjects(labels, weight.astype(float), np.ones((len(labels), 1)))
     design = np.column_stack([rng.normal(size=(len(labels), 2)), np.ones(len(labels))])
     y, theta, mass = rng.normal(size=(len(labels), 1)), rng.normal(size=5), rng.uniform(size=8)
 

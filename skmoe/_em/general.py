@@ -1,5 +1,7 @@
 """The general problem: any experts, gate and likelihood, over arrays of n rows and K experts."""
 
+from functools import partial
+
 import numpy as np
 
 from .._kernels._estep import e_step
@@ -52,7 +54,7 @@ class GeneralProblem(Problem):
 
     def __init__(self, experts, gate, likelihood, data, *, gate_folds=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
-        self.acceleration, experts.subjects = Acceleration(), data.subjects
+        self.acceleration = Acceleration()
         if gate_folds is not None:
             self.gate = CrossFittedGate(self.gate, gate_folds, sum_to_one=self.load_prior is None)
 
@@ -128,7 +130,9 @@ class GeneralProblem(Problem):
             self._update_likelihood(self.resp * self.weight[:, None])
             self._set_working()
         self.experts.precision = self.likelihood.precision_
-        self.experts.relative_factor = self.likelihood.relative_factor_
+        if self.likelihood.taken_by_subjects is not None:
+            taken = partial(self.likelihood.taken_by_subjects, self.subjects)
+            self.experts.taken_by_subjects = taken
         self.experts.fit(self.resp, *self.working_data)
         self.update_around_experts()
         return self._accelerated(before, point)

@@ -71,8 +71,10 @@ class Parts:
         start_target = likelihood.start_target(rates, rows.weight)
         Z = self.gate.fit_encoder(rows.X, rows.y, rows.weight)
         self.gate.warn_of_many_weights(Z, len(self.names))
-        effects = None if rows.subject is None else likelihood.effects_of(rows.X)
-        return TrainingData.of(rows, Z, start_target, self.classes, effects)
+        subjects = None
+        if rows.subject is not None:
+            subjects = likelihood.subjects_of(rows.X, rows.subject, rows.weight)
+        return TrainingData.of(rows, Z, start_target, self.classes, subjects)
 
     # Experts --------------------------------------------------------------------------------
 

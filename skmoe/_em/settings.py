@@ -32,8 +32,7 @@ class Settings:
         """The settings of an estimator."""
         params = estimator.get_params(deep=False)
         given = {field.name: params[field.name] for field in fields(cls) if field.name in params}
-        given |= {"finds_regimes": estimator._finds_regimes, "to_beat": estimator._to_beat}
-        return cls(**given, in_fold=estimator._in_fold)
+        return cls(**given, **estimator._in_stack)
 
     def most_iterations(self, folds, n_experts, likelihood, is_censored=False):
         """EM iterations at most."""

@@ -37,10 +37,8 @@ class Experts(ABC):
         Linear functions of the columns in each expert; None where parameters cannot be counted.
     precision : float or ndarray
         Of the likelihood of each expert, for families with a scale.
-    subjects : Subjects or None
-        Subjects of the rows.
-    relative_factor : ndarray of shape (n_experts, n_effects, n_effects) or None
-        Of the covariances of the subjects' random effects over the variances within subjects.
+    taken_by_subjects : callable or None
+        That of the likelihood, given the subjects.
     """
 
     in_sample = True
@@ -52,7 +50,7 @@ class Experts(ABC):
     n_fits = 0
     n_functions = None
     precision = 1.0
-    subjects = relative_factor = None
+    taken_by_subjects = None
 
     @contextmanager
     def side_by_side(self, n_jobs):

@@ -9,11 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .._doors import updates
+from .._doors import ready, updates
 from .._parallel import jobs
 from ..exceptions import SmallWeightsWarning
 from .base import Experts
-from .early_stopping import stops_early, with_median_trees
 from .fit_task import FewOutOfBag, FitRows, FitTask, fit_and_predict
 from .fitting import (
     NEGLIGIBLE_SHARE,
@@ -23,7 +22,6 @@ from .fitting import (
     takes_sample_weight,
 )
 from .folds import OutOfBag
-from .in_folds import as_alone, can_begin_on_all_rows, forgets_rows, in_fold, is_mixture
 from .linear_folds import solve_folds, solves_folds
 from .traits import is_frozen, offers
 
@@ -75,10 +73,13 @@ class EstimatorExperts(Experts):
         self.quiet, self.density_floor = quiet, density_floor
         self.in_sample = folds is None
         self.weighted = [takes_sample_weight(e) or is_frozen(e) for e in estimators]
-        self.stops_early = [not is_frozen(e) and stops_early(e) for e in estimators]
+        leaf = ready()
+        self.stops_early = [leaf and leaf.packages.stops_early(each) for each in estimators]
         self.models = None  # (n_experts, n_folds)
         self.last_fit = None  # (n_experts, n_folds): FitRows on which they were fitted
-        self.n_fits, self._of_all_rows, self._own = 0, {}, {}
+        # By number: models of those that were fitted to all rows before, and what folds go on from.
+        self.of_all_rows, self.going_on = {}, {}
+        self.n_fits, self._own = 0, {}
         self._set_folds(folds)
         self._frozen_results = None
         self._y_shape = y.shape[1:] if classes is None else (len(classes),)
@@ -93,61 +94,23 @@ class EstimatorExperts(Experts):
         with jobs(n_jobs, shared=(self.X, self.y)) as self._jobs:
             yield
 
-    def fit_of_list(self, resp):
-        """Fit unlike experts, in folds; some go on from fits to all rows, mixtures last of all."""
-        begun = [k for k, each in enumerate(self.estimators) if can_begin_on_all_rows(each)]
-        if not begun:
-            return self.fit(resp)
-        plan = self._plan(resp)
-        tasks = [t for t in plan.tasks if t.k not in begun]
-        first = [k for k in begun if not is_mixture(self.estimators[k])]
-        self._begin_on_all_rows(resp, first)
-        tasks += [t for t in plan.tasks if t.k in first]
-        done = list(self._run(self._arguments(tasks, self.estimators, self._is_oob)))
-        last = [k for k in begun if k not in first]
-        self._begin_on_all_rows(resp, last, self._best_log_density(tasks, done))
-        of_last = [t for t in plan.tasks if t.k in last]
-        done += self._run(self._arguments(of_last, self.estimators, self._is_oob))
-        self._take(plan._replace(tasks=tasks + of_last), done)
-
-    def _begin_on_all_rows(self, resp, numbers, to_beat=-np.inf):
-        """Fit some to all rows: folds go on from those that forget rows, others fit anew."""
-        everything = np.arange(len(self.y))
-        rows = [self._rows(resp, resp, None, None, k, everything) for k in numbers]
-        tasks = [
-            FitTask(k, 0, each, None, everything[:0], to_beat)
-            for k, each in zip(numbers, rows, strict=True)
-        ]
-        done = self._run(self._arguments(tasks, self.estimators, False))
-        self.n_fits += len(tasks)
-        self._of_all_rows |= {k: model for k, (model, *_) in zip(numbers, done, strict=True)}
-
-    def _best_log_density(self, tasks, done):
-        """Of experts of numbers, out of fold, with errors of one normal distribution."""
-        if self.classes is not None or self.y.ndim > 1 or self.target is not None:
-            return -np.inf
-        results = self._by_expert(tasks, done).values()
-        squares = [self.weight @ (self.y - each.predictions) ** 2 for each in results]
-        least = min(squares, default=np.inf) / self.weight.sum()
-        return -0.5 * float(np.log(2 * np.pi * np.e * max(least, np.finfo(float).tiny)))
-
     def fit(self, resp, working=None, exposure=None, target=None):
         """Refit the experts whose weights moved, every fold; predict the rows it did not see."""
-        plan = self._plan(resp, working, exposure, target)
+        plan = self.plan(resp, working, exposure, target)
         try:
             if exposure is None and target is None and solves_folds(self):
                 done = solve_folds(self, plan.tasks)
             else:
-                done = self._run(self._arguments(plan.tasks, self.estimators, self._is_oob))
+                done = self.run(plan.tasks)
         except FewOutOfBag:
             if self.folds.required:
                 raise
             self._set_folds(self.folds.folds)
             self.models = self.last_fit = None
             return self.fit(resp, working, exposure, target)
-        self._take(plan, done)
+        self.take(plan, done)
 
-    def _plan(self, resp, working=None, exposure=None, target=None):
+    def plan(self, resp, working=None, exposure=None, target=None):
         """What is to be fitted for these responsibilities."""
         shares = resp if working is None else resp * working
         originals = [self._original(shares, target, k) for k in range(len(self.estimators))]
@@ -179,9 +142,9 @@ class EstimatorExperts(Experts):
             tasks += [FitTask(k, 0, FitRows(everything[:0]), None, everything) for k in frozen]
         return _Plan(originals, fits, kept, tasks)
 
-    def _take(self, plan, done):
+    def take(self, plan, done):
         """Take what came of the tasks of a plan, in their order."""
-        results = self._by_expert(plan.tasks, done)
+        results = self.by_expert(plan.tasks, done)
         if self._frozen_results is None:
             self._frozen_results = {k: results[k] for k in results if k not in plan.fits}
         results = results | self._frozen_results
@@ -235,7 +198,7 @@ class EstimatorExperts(Experts):
     def _is_oob(self):
         return isinstance(self.folds, OutOfBag)
 
-    def _by_expert(self, tasks, done):
+    def by_expert(self, tasks, done):
         """What came of the tasks (FitTask), by expert."""
         results = {}
         for task, (model, prediction, own) in zip(tasks, done, strict=True):
@@ -251,8 +214,11 @@ class EstimatorExperts(Experts):
                 result.own[task.test] = own
         return results
 
+    def run(self, tasks, estimators=None):
+        """What ``fit_and_predict`` returns for each task, of these experts or of others."""
+        return self._run(self._arguments(tasks, estimators or self.estimators))
+
     def _run(self, arguments):
-        """Fit and predict for each task; see fit_and_predict."""
         all_continue = all(supports_warm_start(e) for e in self.estimators if not is_frozen(e))
         with warnings.catch_warnings():  # here: tasks get the filters, threads would share them
             warnings.simplefilter("ignore", SmallWeightsWarning)  # of responsibilities
@@ -266,7 +232,7 @@ class EstimatorExperts(Experts):
                 warnings.simplefilter("ignore", ConvergenceWarning)
             return self._jobs(fit_and_predict, arguments)
 
-    def _arguments(self, tasks, estimators, oob):
+    def _arguments(self, tasks, estimators):
         """What ``fit_and_predict`` is given for each task, besides X and y."""
         for task in tasks:
             yield (
@@ -276,7 +242,7 @@ class EstimatorExperts(Experts):
                 task,
                 self._y_shape,
                 self.classes,
-                oob,
+                self._is_oob,
                 self.target,
                 self.density_floor,
             )
@@ -287,8 +253,8 @@ class EstimatorExperts(Experts):
         It has seen rows of the fold's training part alone, in whatever iteration, so that what it
         predicts for the others stays honest.
         """
-        if k in self._of_all_rows and forgets_rows(self._of_all_rows[k]):
-            return in_fold(self._of_all_rows[k])
+        if k in self.going_on:
+            return self.going_on[k]
         if self.models is None or not supports_warm_start(self.models[k][fold]):
             return None
         last = self.models[k][fold]
@@ -303,17 +269,9 @@ class EstimatorExperts(Experts):
         return next(j for j in range(k + 1) if np.array_equal(given[:, j], given[:, k]))
 
     def _validation_part(self, k, fold):
-        """Rows by which the trees of a fold's model stop: no others than those it may know.
-
-        They are the fold that comes next, which is as unlike the rest as the folds are: subjects
-        and groups stay together. With fewer than three folds they are every fifth row.
-        """
-        if not self.stops_early[k]:
-            return None
-        train = self._splits[fold][0]
-        if len(self._splits) < 3:
-            return train[4::5]
-        return np.intersect1d(train, self._splits[(fold + 1) % len(self._splits)][1])
+        """Rows by which the trees of a fold's model stop, or None."""
+        stops = self.stops_early[k]
+        return ready().packages.validation_rows(self._splits, fold) if stops else None
 
     def _training_part(self, k, fold):
         """Rows that the model of a fold is fitted on."""
@@ -383,29 +341,29 @@ class EstimatorExperts(Experts):
         """The fitted experts, in a list."""
         shares = resp if working is None else resp * working
         folded = [
-            isinstance(self.folds, list) and not is_frozen(each) and k not in self._of_all_rows
+            isinstance(self.folds, list) and not is_frozen(each) and k not in self.of_all_rows
             for k, each in enumerate(self.estimators)
         ]
-        if not any(folded) and not self._of_all_rows:
+        if not any(folded) and not self.of_all_rows:
             return [models[0] for models in self.models]
-        everything = np.arange(len(self.y))
         refitted, estimators = np.flatnonzero(folded), list(self.estimators)
         for k in refitted:
             if self.stops_early[k]:
-                estimators[k] = with_median_trees(estimators[k], self.models[k])
-        nothing = everything[:0]
-        tasks = [
-            FitTask(k, 0, self._rows(resp, shares, exposure, target, k, everything), None, nothing)
-            for k in refitted
-        ]
-        results = self._run(self._arguments(tasks, estimators, False))
-        self.n_fits += len(refitted)
-        for model in self._of_all_rows.values():
-            as_alone(model)
-        models = [self._of_all_rows.get(k, each[0]) for k, each in enumerate(self.models)]
-        for k, (model, _, _) in zip(refitted, results, strict=True):
-            models[k] = model
-        return models
+                estimators[k] = ready().packages.with_median_trees(estimators[k], self.models[k])
+        again = self.fit_to_all(refitted, resp, shares, exposure, target, estimators)
+        done = self.of_all_rows | dict(zip(refitted, again, strict=True))
+        return [done.get(k, each[0]) for k, each in enumerate(self.models)]
+
+    def fit_to_all(
+        self, numbers, resp, shares, exposure=None, target=None, estimators=None, prepare=None
+    ):
+        """Models of some experts that are fitted to all rows, a list; see ``FitTask``."""
+        everything, tasks = np.arange(len(self.y)), []
+        for k in numbers:
+            rows = self._rows(resp, shares, exposure, target, k, everything)
+            tasks.append(FitTask(k, 0, rows, None, everything[:0], prepare))
+        self.n_fits += len(tasks)
+        return [model for model, *_ in self.run(tasks, estimators)]
 
 
 def fit_at_once(*fits):
@@ -413,9 +371,9 @@ def fit_at_once(*fits):
 
     Each of ``fits`` is a pair: experts, and responsibilities to fit them with.
     """
-    plans = [experts._plan(resp) for experts, resp in fits]
+    plans = [experts.plan(resp) for experts, resp in fits]
     arguments = (
-        experts._arguments(plan.tasks, experts.estimators, experts._is_oob)
+        experts._arguments(plan.tasks, experts.estimators)
         for (experts, _), plan in zip(fits, plans, strict=True)
     )
     try:
@@ -426,7 +384,7 @@ def fit_at_once(*fits):
             experts.fit(resp)
         return
     for (experts, _), plan in zip(fits, plans, strict=True):
-        experts._take(plan, [next(done) for _ in plan.tasks])
+        experts.take(plan, [next(done) for _ in plan.tasks])
 
 
 class _Plan(NamedTuple):

@@ -1,5 +1,6 @@
 """One fit of one expert: what it is fitted on, and what it then predicts of other rows."""
 
+from collections.abc import Callable
 from itertools import repeat
 from typing import NamedTuple
 
@@ -9,12 +10,10 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.utils import _safe_indexing
 
+from .._doors import ready
 from ..exceptions import noted
-from .early_stopping import fit_validated
 from .fitting import fit_again, fit_weighted
-from .in_folds import as_one_of_several
-from .own_density import own_distribution, tells_density
-from .prediction import expert_prediction, own_log_proba
+from .prediction import expert_prediction, own_distribution, own_log_proba, tells_density
 from .traits import has_own_density, is_frozen, offers
 
 MOST_SEEN_BY_ALL = 0.05  # of the weight of an expert's rows: in bag for all members of a forest
@@ -53,7 +52,7 @@ class FitTask(NamedTuple):
     fitted_on: FitRows  # what the expert is fitted on
     validation: FitRows | None  # rows by which boosting stops
     test: np.ndarray  # of int: numbers of the rows to predict
-    to_beat: float | None = None  # on all rows: mean log-density of the best of other experts
+    prepare: Callable | None = None  # what is done with a clone before it is fitted
 
 
 def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, target, floor):
@@ -79,7 +78,7 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
         if task.validation is not None:
             validation = *task.validation.of(X, y, transform), task.validation.weights
         with noted(f"Raised by fit of expert {name!r} on {len(rows)} rows."):
-            model = _fit(estimator, last, X_fit, y_fit, weights, validation, task.to_beat)
+            model = _fit(estimator, last, X_fit, y_fit, weights, validation, task.prepare)
     if not len(task.test):
         return model, np.empty((0, *y_shape)), None
     X_test, y_test = _safe_indexing(X, task.test), y[task.test]
@@ -90,15 +89,15 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
     return model, prediction, own
 
 
-def _fit(estimator, last, X, y, weights, validation, to_beat):
+def _fit(estimator, last, X, y, weights, validation, prepare):
     """A fitted clone, or ``last`` after another fit; ``validation``: X, y and weights, or None."""
     if last is not None:
         return fit_again(last, X, y, weights)
     model = clone(estimator)
-    if to_beat is not None:
-        as_one_of_several(model, to_beat)
+    if prepare is not None:
+        prepare(model)
     if validation is not None:
-        return fit_validated(model, X, y, weights, validation)
+        return ready().packages.fit_validated(model, X, y, weights, validation)
     if weights is None:
         model.fit(X, y)
     else:

@@ -35,11 +35,12 @@ class LeastSquaresExperts(LinearExperts):
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """Least squares with weights ``resp``, times ``working`` where it is given."""
-        if self.relative_factor is not None:
-            return self.solve(self._sum_generalised(resp))
         shares = resp if working is None else resp * working
         weights = shares * self.weight[:, None]
-        self.solve(self._sum(weights) if target is None else self._sum_own(weights, target))
+        sums = self._sum(weights) if target is None else self._sum_own(weights, target)
+        if self.taken_by_subjects is not None:
+            sums += -1.0 * self.taken_by_subjects(self.design, self.targets, resp)
+        self.solve(sums)
 
     def _sum(self, weights):
         return least_squares_statistics(self.design, self.targets, weights, self.rows.products)
@@ -48,23 +49,6 @@ class LeastSquaresExperts(LinearExperts):
         """The same where each expert has a target of its own, (n_samples, n_experts)."""
         target = (target - self.y_mean) / self.y_scale
         return LeastSquaresStatistics.of_own_targets(self.design, target, weights)
-
-    def _sum_generalised(self, resp):
-        """Sums of generalised least squares, for subjects with random effects.
-
-        They are those over all rows, less those over what the effects take of each subject.
-        """
-        design, targets, subjects = self.design, self.targets, self.subjects
-        sums = LeastSquaresStatistics.from_rows(design, targets, resp * self.weight[:, None])
-        products = subjects.products(np.column_stack([design, targets]))
-        resp, between = subjects.of_first_rows(resp), []
-        for k, factor in enumerate(self.relative_factor):
-            along = subjects.roots(factor)[0].swapaxes(1, 2) @ products
-            along = along.reshape(-1, products.shape[2])
-            weights = np.repeat(resp[:, [k]], len(factor), axis=0)
-            taken = along[:, : design.shape[1]], along[:, design.shape[1] :]
-            between.append(LeastSquaresStatistics.from_rows(*taken, weights))
-        return sums + (-1.0) * LeastSquaresStatistics.joined(between)
 
     def solve(self, statistics):
         """Least squares from the sums over the rows."""

@@ -5,11 +5,13 @@ from scipy import special
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.utils.validation import _num_samples
 
+from .._doors import ready
 from .._tables.encoding import numeric_matrix
+from ..distributions import GaussianComponents, MixtureDistribution, NestedComponents
 from ..exceptions import noted
 from .fitting import split_last
 from .solvers import is_multinomial
-from .traits import offers
+from .traits import has_oob_prediction, offers, step_inside
 
 ROUNDING = 1e-5  # of float32: one minus a probability may be below zero by so much
 
@@ -144,3 +146,74 @@ def columns_seen(estimator, X):
     """What the last step of an expert or gate sees of X, a float64 matrix."""
     head, _ = split_last(estimator)
     return numeric_matrix(X if head is None else head.transform(X))
+
+
+# Predictive distributions that regressors have of their own, for stacks -------------------------
+
+
+def tells_density(estimator):
+    """Whether a regressor has a distribution of its own for each row; of a search, once fitted."""
+    return _teller_inside(estimator)[0] is not None
+
+
+def has_oob_density(estimator):
+    """Whether all that a stack asks of it is known of the rows out of bag."""
+    return has_oob_prediction(estimator) and not tells_density(estimator)
+
+
+def own_distribution(estimator, X, floor):
+    """Predictive distribution of a fitted regressor that ``tells_density``: MixtureDistribution.
+
+    Components of a standard deviation below ``floor`` are Gaussian ones of that: where targets are
+    rounded or repeat, a spike would have whatever density.
+    """
+    estimator, X, tell, _ = _teller_inside(estimator, X)
+    distribution = tell(estimator, X, floor)
+    if distribution.discrete or distribution.components.has_atoms:
+        raise ValueError(
+            f"{type(estimator).__name__} gives single values a probability, which cannot be "
+            "weighed against the densities of other experts. Give it a continuous distribution, "
+            "or leave it out of the list."
+        )
+    return _without_spikes(distribution, floor)
+
+
+def predicts_mean(estimator):
+    """Whether ``predict`` is the mean of the distribution, if it tells any."""
+    return _teller_inside(estimator)[3]
+
+
+def _teller_inside(estimator, X=None):
+    """What has a distribution in a search or Pipeline, or None, its X, and its ``_teller``."""
+    while estimator is not None:
+        teller = _teller(estimator)
+        if teller is not None:
+            return estimator, X, *teller
+        estimator, X = step_inside(estimator, X)
+    return None, X, None, True
+
+
+def _teller(estimator):
+    """What makes its distribution of an estimator, X and the floor; None where it has none.
+
+    And whether ``predict`` is its mean.
+    """
+    if offers(estimator, "predict_dist"):
+        return _as_it_is, True
+    leaf = ready()
+    return None if leaf is None else leaf.packages.density_of_other(estimator)
+
+
+def _as_it_is(estimator, X, _):
+    return estimator.predict_dist(X)
+
+
+def _without_spikes(distribution, floor):
+    components = distribution.components
+    rows, places = np.nonzero(components.var < floor**2)
+    if not len(rows):
+        return distribution
+    mean = components.mean[rows, places][:, None]
+    wide = MixtureDistribution(np.ones((len(rows), 1)), GaussianComponents(mean, np.array([floor])))
+    nested = NestedComponents(components, [(rows, places, wide)])
+    return MixtureDistribution(distribution.weights, nested)

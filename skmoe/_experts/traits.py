@@ -25,6 +25,8 @@ FORESTS = (
 )
 COPIES = ("copy", "copy_X")  # parameters of scikit-learn's: whether rows are copied
 GENERALIST = "generalist"  # the expert that all rows teach, beside clones that specialise
+LINES = "lines"  # the default mixture among "diverse" experts, which stacks alone have a use for
+PROCESS_ROWS = 1_000  # of fewer there is a Gaussian process of classes among these
 
 
 def draw_seeds(random_state, size):
@@ -100,6 +102,13 @@ def step_inside(estimator, X):
         return None, X
     transforms = len(estimator) > 1 and X is not None
     return estimator[-1], estimator[:-1].transform(X) if transforms else X
+
+
+def inside_offering(name, estimator, X=None):
+    """What Pipelines and searches end in that has this method, None without one, and its X."""
+    while estimator is not None and not offers(estimator, name):
+        estimator, X = step_inside(estimator, X)
+    return estimator, X
 
 
 def is_frozen(estimator):

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from .._experts.fitting import supports_warm_start
-from .._experts.own_density import has_oob_density
+from .._experts.prediction import has_oob_density
 from .._experts.solvers import is_linear
 from .._experts.traits import STACK, has_own_density, is_frozen
 from .request import POOLED_GATES, is_word

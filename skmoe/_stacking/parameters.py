@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 from scipy.special import digamma, gammaln, logsumexp, stdtr
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from .._experts.smooth import process_inside
+from .._experts.traits import inside_offering
 from .._kernels._exp import log
 from .._numerics.trees import Trees
 from .gate import GATE_PENALTIES, choose_penalty, cross_fitted, gate_objective, log_gate_of
@@ -326,7 +326,7 @@ class ErrorSizes:
         """Factors of the scales, (n, 1), for each row."""
         Z = np.asarray(X if self.encoder is None else self.encoder.transform(X), dtype=np.float64)
         factor = np.exp(self.slope * self.centred(self.trees.predict(Z)))
-        process, Z = process_inside(self.process, X)
+        process, Z = inside_offering("widening", self.process, X)
         return factor if process is None else factor * process.widening(Z)
 
 

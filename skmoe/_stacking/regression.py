@@ -5,7 +5,7 @@ from scipy.optimize import nnls
 from sklearn.ensemble import StackingRegressor
 from sklearn.linear_model import RidgeCV
 
-from .._experts.smooth import process_inside
+from .._experts.traits import inside_offering
 from ..likelihoods import StudentT
 from .densities import Densities
 from .gate import cross_fitted
@@ -66,7 +66,8 @@ class RegressionDensities(Densities):
                 self.own[k], self.own_cdf[k] = own, cdf[k]
 
     def stack(self, predictions, fitted):
-        self.process = next((each for each in fitted if process_inside(each)[0] is not None), None)
+        widens = (each for each in fitted if inside_offering("widening", each)[0] is not None)
+        self.process = next(widens, None)
         weight, middle, unit = self.data.weight, self.units.middle, self.units.unit
         used = weight > 0
         combination = fit_combination(predictions[used], self.y[used], weight[used])

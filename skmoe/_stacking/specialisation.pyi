@@ -1,6 +1,7 @@
 # Made by tests/stubs.py.
 # ruff: noqa
 # fmt: off
+import numpy as np
 from typing import Any
 
 __all__ = [
@@ -21,5 +22,10 @@ class Specialisation:
     def kept(self) -> Any: ...
     @classmethod
     def of(
-        cls, log_density_without: Any, log_density_with: Any, weight: float, *, of_list: Any = False
+        cls,
+        log_density_without: Any,
+        log_density_with: Any,
+        weight: np.ndarray,
+        *,
+        of_list: Any = False,
     ) -> Any: ...

@@ -9,7 +9,7 @@ from .._em.loop import Run
 from .._em.trainer import Trainer, surrogate, train_surrogate
 from .._experts.base import Experts
 from .._experts.fitting import split_last
-from .._experts.own_density import tells_density
+from .._experts.prediction import tells_density
 from .._model import Model
 from .._reports.expert_report import ReportSums
 from .classification import ClassificationDensities

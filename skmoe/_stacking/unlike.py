@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._doors import ready
 from .._em.loop import count
 from .._experts.traits import STACK
 from .._parallel import few_threads
@@ -22,7 +23,9 @@ class UnlikeExperts:
         everything, of_experts = np.ones((len(data.y), len(names))), count(len(names))
         say(f"Fitting {of_experts} on {count(len(data.y), 'row')}, out of fold")
         with experts.side_by_side(trainer.settings.n_jobs):
-            experts.fit_of_list(everything)
+            leaf = ready()
+            fit = type(experts).fit if leaf is None else leaf.diverse.fit_of_list
+            fit(experts, everything)
             say(f"Refitting {of_experts} on all rows")
             fitted = experts.finish(everything)
         say("Learning gate, tails and scales")

@@ -1,9 +1,9 @@
 """How sure a fitted mixture is of its parameters, and of whatever is computed from them."""
 
+from .._doors import effects, served
 from ._bootstrap import BootstrapResult, bootstrap
 from ._effects import MarginalEffects
 from ._stability import Stability
-from ._subject_effects import SubjectEffects, subject_effects
 from ._summary import MixtureSummary
 
 __all__ = [
@@ -15,3 +15,4 @@ __all__ = [
     "bootstrap",
     "subject_effects",
 ]
+__getattr__, __dir__ = served(__name__, effects, "SubjectEffects", "subject_effects")

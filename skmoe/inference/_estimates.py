@@ -4,7 +4,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.base import is_classifier
 
-from .._data import NO_METADATA, Subjects
+from .._data import NO_METADATA
 from .._experts.fitting import split_last
 from .._numerics.statistics import standardisation
 from .._reports.column_names import names_of_terms
@@ -82,8 +82,8 @@ class Estimates:
         ]
         subjects = None
         if subject is not None:
-            effects = mixture.likelihood_.effects_of(take_rows(X, np.flatnonzero(used)))
-            subjects = Subjects(subject[used], weight, effects)
+            its_rows = take_rows(X, np.flatnonzero(used))
+            subjects = mixture.likelihood_.subjects_of(its_rows, subject[used], weight)
         gate_weight = weight if subjects is None else subjects.row_weight
         if isinstance(gate, SoftmaxGate):
             given = mixture.gate_, X, used, gate_weight

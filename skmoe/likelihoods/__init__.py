@@ -4,6 +4,7 @@ A likelihood owns the scales of the experts. :class:`BaseLikelihood` says what i
 :class:`PredictorTerms` what its standard errors need.
 """
 
+from .._doors import effects, served
 from ._base import BaseLikelihood
 from ._beta import Beta
 from ._binomial import Binomial
@@ -13,7 +14,6 @@ from ._gamma import Gamma
 from ._gaussian import Gaussian
 from ._log_normal import LogNormal
 from ._ordinal import Ordinal
-from ._random_effects import RandomEffects
 from ._student_t import StudentT
 from ._survival import Weibull
 from ._terms import ExpertTerms, PredictorTerms
@@ -37,3 +37,4 @@ __all__ = [
     "Weibull",
     "ZeroInflated",
 ]
+__getattr__, __dir__ = served(__name__, effects, "RandomEffects")

@@ -6,12 +6,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from .._compat import QuickParameters
+from .._data import Subjects
 from ._censored_targets import CensoredTargets
 from ._family_terms import FamilyTerms
 from ._learned import LearnedParameters
 from ._names import Named
 from ._outliers import outlier_bounds
-from ._subject_effects import SubjectEffects
 
 STATED = {  # methods, and the attributes that say so
     "expert_target": "changes_target",
@@ -22,7 +22,7 @@ STATED = {  # methods, and the attributes that say so
 
 
 class BaseLikelihood(
-    Named, CensoredTargets, SubjectEffects, LearnedParameters, QuickParameters, BaseEstimator,
+    Named, CensoredTargets, LearnedParameters, QuickParameters, BaseEstimator,
     metaclass=ABCMeta,
 ):  # fmt: skip
     """Base class of likelihoods: how probable a target is, given the prediction of an expert.
@@ -58,6 +58,9 @@ class BaseLikelihood(
     takes_subjects : bool
         Whether rows of a subject depend on each other given their expert. ``update`` and
         ``log_density`` are told the ``subjects``.
+    taken_by_subjects : callable or None
+        ``taken_by_subjects(subjects, design, targets, resp)`` -> LeastSquaresStatistics, what
+        random effects take from the sums over rows.
     target_dtype : dtype
         Of targets in training.
     can_be_pooled : bool
@@ -115,6 +118,7 @@ class BaseLikelihood(
     family = None
     takes_exposure = False
     takes_trials = takes_upper = takes_subjects = False
+    taken_by_subjects = None
     target_dtype = np.dtype(np.float64)
     can_be_pooled = can_be_stacked = has_sums = False
     independent_outputs = True
@@ -138,6 +142,49 @@ class BaseLikelihood(
                 raise TypeError(
                     f"{cls.__name__} has {method}: give it the attribute {name} = True."
                 )
+
+    # Rows and their subjects ----------------------------------------------------------------
+
+    def of_columns(self, n_columns, names):
+        """This likelihood for rows of these columns.
+
+        Parameters
+        ----------
+        n_columns : int
+            Number of columns of X.
+        names : sequence of str or None
+            Their names, if they have any.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            By default this one.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column as it names.
+        """
+        return self
+
+    def subjects_of(self, X, subject, weight):
+        """Which rows belong to which subject.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        subject : ndarray of shape (n_samples,)
+            Subject of each row.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+
+        Returns
+        -------
+        subjects : Subjects
+            With what else the likelihood needs to know of them.
+        """
+        return Subjects(subject, weight)
 
     # Before EM ------------------------------------------------------------------------------
 
@@ -226,7 +273,7 @@ class BaseLikelihood(
 
     # Within EM ------------------------------------------------------------------------------
 
-    def row_arguments(self, row_scale=None, exposure=None, subjects=None, effects=None):
+    def row_arguments(self, row_scale=None, exposure=None, subjects=None, X=None):
         """What ``update``, ``log_density`` and ``components`` are told of the rows by name.
 
         Parameters
@@ -237,8 +284,8 @@ class BaseLikelihood(
             Factors of the means, or trials.
         subjects : Subjects, default=None
             Which rows belong to which subject.
-        effects : ndarray of shape (n_samples, n_effects), default=None
-            What subjects have random coefficients of.
+        X : array-like or DataFrame of shape (n_samples, n_features), default=None
+            Rows, for a likelihood that depends on them.
 
         Returns
         -------
@@ -250,8 +297,6 @@ class BaseLikelihood(
             arguments["trials"] = exposure[:, None]
         if self.takes_subjects and subjects is not None:
             arguments["subjects"] = subjects
-        if effects is not None:
-            arguments["effects"] = effects
         return arguments
 
     @abstractmethod

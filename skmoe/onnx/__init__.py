@@ -28,9 +28,9 @@ except ImportError as _error:
 
 from .._classifier import MixtureOfExpertsClassifier
 from .._experts.classifier_stack import FLOOR, ClassifierStack
-from .._experts.density_forest import DensityForestRegressor
-from .._experts.smooth import process_inside
+from .._experts.traits import inside_offering
 from .._numerics.trees import Trees
+from .._ready.density_forest import DensityForestRegressor
 from .._regressor import MixtureOfExpertsRegressor
 from .._validation import check_fitted
 from ..likelihoods import Gaussian, LogNormal, StudentT
@@ -313,7 +313,7 @@ def _convert_sizes(scope, operator, container):
     log_size = graph("Sub", log_size, np.array(sizes.centre))
     factor = graph("Exp", graph("Mul", log_size, np.array(sizes.slope)))
     if sizes.process is not None:
-        process, _ = process_inside(sizes.process)
+        process, _ = inside_offering("widening", sizes.process)
         known = kernel(graph, process, operator.inputs[1], process.seen_)
         known = graph("MatMul", known, process.whitening_.T)
         known = graph("ReduceSum", graph("Mul", known, known), np.array([1]), keepdims=1)

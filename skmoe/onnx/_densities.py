@@ -11,9 +11,9 @@ import numpy as np
 from onnx import TensorProto
 from scipy import special, stats
 
-from .._experts.density_forest import DF, LEAST_DENSITY, LEAST_SPREAD, DensityForestRegressor
 from .._experts.fitting import split_last
 from .._numerics.trees import Trees
+from .._ready.density_forest import DF, LEAST_DENSITY, LEAST_SPREAD, DensityForestRegressor
 from ._writers import mean_of_trees
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)

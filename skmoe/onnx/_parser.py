@@ -26,11 +26,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import BaseDecisionTree
 
 from .._experts.classifier_stack import ClassifierStack
-from .._experts.density_forest import DensityForestRegressor
 from .._experts.fitting import split_last
 from .._experts.prediction import is_stack_of
-from .._experts.smooth import SmoothRegressor
 from .._experts.solvers import has_experts, is_multinomial
+from .._ready.density_forest import DensityForestRegressor
+from .._ready.smooth import SmoothRegressor
 from .._stacking.parameters import ErrorSizes
 from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
 from ..gates._classifier import as_gate

@@ -8,9 +8,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
-from .._experts.smooth import SAME
 from .._experts.traits import column_names
 from .._model import ELSEWHERE
+from .._ready.smooth import SAME
 from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
 from ..gates._forest import OFFSET
 

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import is_classifier
 
-from .._data import RowMetadata, Subjects, check_ids
+from .._data import RowMetadata, check_ids
 from .._validation import check_known_rows, check_X
 from ..distributions import MixtureDistribution
 
@@ -130,9 +130,9 @@ def subject_effects(
         Their weights.
     subject : array-like of shape (n_samples,)
         Subject of each row.
-    exposure, trials, upper, expert : array-like of shape (n_samples,), default=None
+    exposure, trials, upper : array-like of shape (n_samples,), default=None
         As in ``fit``: exposures of counts, or trials of binomial ones; upper bounds of censored
-        targets; experts that are known.
+        targets.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def subject_effects(
         raise ValueError(
             "subject_effects needs all experts of a subject: fit the mixture with top_k=None."
         )
-    subjects = Subjects(rows.subject, rows.weight, likelihood.effects_of(rows.X))
+    subjects = likelihood.subjects_of(rows.X, rows.subject, rows.weight)
     resp = subjects.of_first_rows(model.responsibilities(rows))
     of_effects = ()
     if likelihood.takes_subjects:

@@ -1,19 +1,25 @@
-"""Boosted trees of LightGBM, XGBoost and CatBoost that stop early.
-
-Each has early stopping as a parameter, and wants a validation set in ``fit``.
-"""
+"""Estimators of other packages: early stopping of boosted trees, and densities of their own."""
 
 import sys
+from inspect import signature
 
 import numpy as np
+from scipy.stats.distributions import rv_frozen
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
-from .fitting import join_last, split_last
-from .traits import offers
+from .._experts.fitting import join_last, split_last
+from .._experts.traits import offers
+from ..distributions import (
+    GaussianComponents,
+    MixtureDistribution,
+    ScipyComponents,
+    StudentTComponents,
+)
 
-# Of each library, the parameters that ask for early stopping if they are set.
+# LightGBM, XGBoost and CatBoost have early stopping as a parameter, and want a validation set in
+# ``fit``. Of each, the parameters that ask for early stopping if they are set.
 STOPPING = {
     "lightgbm": (
         "early_stopping_rounds", "early_stopping_round", "early_stopping", "n_iter_no_change",
@@ -21,6 +27,12 @@ STOPPING = {
     "xgboost": ("early_stopping_rounds", "callbacks"),
     "catboost": ("early_stopping_rounds", "od_wait", "od_type"),
 }  # fmt: skip
+
+# Chosen by the log-density of quantile forests on small tables, and of known distributions.
+LEVELS = ((np.arange(20) + 0.5) / 20).tolist()  # of the quantiles that a density is made of
+DF = 5.0  # of the kernels at these
+HALF = [5, 14]  # numbers of the quantiles that half of the mass is between
+NARROWEST = 0.15  # of the kernels, in distances between these
 
 
 def _library_of(estimator):
@@ -62,6 +74,18 @@ def _without_stopping(estimator, **params):
 def stops_early(estimator):
     """Whether an estimator, or the last step of a Pipeline, asks for a validation set."""
     return bool(_stopping_params(split_last(estimator)[1]))
+
+
+def validation_rows(splits, fold):
+    """Rows by which the trees of a fold's model stop: no others than those it may know.
+
+    They are the fold that comes next, which is as unlike the rest as the folds are: subjects and
+    groups stay together. With fewer than three folds they are every fifth row.
+    """
+    train = splits[fold][0]
+    if len(splits) < 3:
+        return train[4::5]
+    return np.intersect1d(train, splits[(fold + 1) % len(splits)][1])
 
 
 def fit_validated(model, X, y, weights, validation):
@@ -123,3 +147,66 @@ def _count_trees(last):
     if library == "xgboost" and _stopping_params(last):
         return last.best_iteration + 1
     return last.tree_count_ if library == "catboost" else None
+
+
+# Densities --------------------------------------------------------------------------------------
+
+
+def density_of_other(estimator):
+    """As ``_teller`` of ``_experts/prediction.py``, where there is no ``predict_dist``."""
+    if offers(estimator, "pred_dist"):
+        return _of_scipy, False
+    for method in ("predict", "predict_quantiles"):
+        if offers(estimator, method):
+            for name in signature(getattr(estimator, method)).parameters:
+                if (method, name) in ARGUMENTS:
+                    return ARGUMENTS[method, name]
+    return None
+
+
+def _of_deviation(estimator, X, floor):
+    mean, std = estimator.predict(X, return_std=True)
+    components = GaussianComponents(_column(mean), np.maximum(_column(std), floor))
+    return MixtureDistribution(np.ones((len(mean), 1)), components)
+
+
+def _of_quantiles(estimator, X, floor):
+    return _between(estimator.predict(X, quantiles=LEVELS), floor)
+
+
+def _of_alphas(estimator, X, floor):
+    return _between(estimator.predict_quantiles(X, alpha=LEVELS), floor)
+
+
+ARGUMENTS = {
+    ("predict", "return_std"): (_of_deviation, True),
+    ("predict", "quantiles"): (_of_quantiles, False),
+    ("predict_quantiles", "alpha"): (_of_alphas, False),
+}
+
+
+def _between(quantiles, floor):
+    """A kernel at each of the quantiles (n, len(LEVELS)), as wide as they are apart there."""
+    quantiles = np.sort(np.asarray(quantiles, dtype=np.float64), axis=1)
+    padded = np.pad(quantiles, ((0, 0), (1, 1)), mode="edge")
+    apart = padded[:, 2:] - padded[:, :-2]
+    apart[:, 1:-1] *= 0.5
+    middle = np.diff(quantiles[:, HALF], axis=1)
+    least = np.maximum(NARROWEST * middle, floor)
+    components = StudentTComponents(quantiles, np.maximum(apart, least), DF)
+    return MixtureDistribution(np.full(quantiles.shape, 1 / len(LEVELS)), components)
+
+
+def _of_scipy(estimator, X, _):
+    """Of a frozen distribution of SciPy, or of NGBoost, which keeps one as ``dist``."""
+    distribution = estimator.pred_dist(X)
+    if not isinstance(distribution, rv_frozen):
+        distribution = distribution.dist
+    kwds = {name: _column(value) for name, value in distribution.kwds.items()}
+    frozen = distribution.dist(*map(_column, distribution.args), **kwds)
+    components = ScipyComponents(frozen)
+    return MixtureDistribution(np.ones((len(components.mean), 1)), components)
+
+
+def _column(values):
+    return np.asarray(values, dtype=np.float64).reshape(-1, 1)

@@ -1,17 +1,82 @@
 """Gaussian errors around an expert whose coefficients each subject shifts."""
 
+from functools import cached_property
+
 import numpy as np
 from scipy import optimize, sparse
 from sklearn.base import clone
 
+from .._data import Subjects
+from .._numerics.multinomial import definite_factors
+from .._numerics.statistics import LeastSquaresStatistics, standardisation
 from .._tables.mixed import as_pandas, column_numbers, is_table
 from ..distributions import GaussianComponents
-from ._random_effects_terms import RandomEffectsTerms
-from ._scaled import ScaledErrors
+from ..likelihoods._scaled import ScaledErrors
+from .terms import RandomEffectsTerms
 
 LARGEST = 1e3  # standard deviation between subjects over that within, of a standardised column
 SEED = 0.1  # where the search starts; at zero its gradient is none
 STEPS = 3  # of a search, which begins where the last one ended
+
+
+class EffectSubjects(Subjects):
+    """Subjects with random coefficients of ``effects``, of shape (n_samples, n_effects)."""
+
+    def __init__(self, labels, weight, effects):
+        super().__init__(labels, weight)
+        self.effects = effects
+
+    @property
+    def sizes(self):
+        """Weight of the rows of each subject, (n_subjects,); 1 where it is zero."""
+        return self._total
+
+    def total(self, values):
+        """Sums over the rows of each subject (n_subjects, n_columns), whatever their weights."""
+        columns = [np.bincount(self.numbers, column, len(self.labels)) for column in values.T]
+        return np.column_stack(columns)
+
+    def products(self, values):
+        """Weighted products of ``effects`` and columns, (n_subjects, n_effects, n_columns)."""
+        outer = self.effects[:, :, None] * values[:, None, :]
+        return self.weighted_sum(outer.reshape(len(values), -1)).reshape(-1, *outer.shape[1:])
+
+    @cached_property
+    def grams(self):
+        """Weighted products of ``effects`` with themselves, (n_subjects, n_effects, n_effects)."""
+        return self.products(self.effects)
+
+    def inner_roots(self, factor):
+        r"""Roots R of the inverse of :math:`M = I + \Lambda^T G \Lambda`, and log-determinants.
+
+        Of each subject; G are ``grams``, and :math:`\Lambda` is the factor of the covariance of the
+        effects over the variance within subjects.
+        """
+        inner = np.eye(len(factor)) + factor.T @ self.grams @ factor
+        lower = definite_factors(inner)
+        log_det = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
+        return np.linalg.inv(lower).swapaxes(1, 2), log_det
+
+    def roots(self, factor):
+        """``inner_roots``, times the factor.
+
+        With V the covariance of a subject's rows and Z its effects, both over the variance within,
+        the inverse of V is I less the square of Z times these.
+        """
+        inner, log_det = self.inner_roots(factor)
+        return factor @ inner, log_det
+
+    def effect_units(self, *, centred):
+        """Matrix that standardises ``effects``, of which the first is the intercept.
+
+        Those that are not ``centred`` are of the size of one.
+        """
+        mean, scale = standardisation(self.effects, self.row_weight)
+        if not centred:
+            return np.diag(1 / np.hypot(mean, scale))
+        units = np.diag(1 / scale)
+        units[0, 1:] = -mean[1:] / scale[1:]
+        return units
 
 
 class RandomEffects(ScaledErrors):
@@ -105,7 +170,26 @@ class RandomEffects(ScaledErrors):
         twin.effect_numbers_, twin.effect_names_ = self.effect_numbers_, self.effect_names_
         return twin
 
+    def subjects_of(self, X, subject, weight):
+        return EffectSubjects(subject, weight, self.effects_of(X))
+
+    def row_arguments(self, row_scale=None, exposure=None, subjects=None, X=None):
+        arguments = super().row_arguments(row_scale, exposure, subjects)
+        return arguments if X is None else arguments | {"effects": self.effects_of(X)}
+
     def effects_of(self, X):
+        """What subjects have random coefficients of.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        effects : ndarray of shape (n_samples, n_effects)
+            Ones of the intercept, then columns.
+        """
         ones, numbers = np.ones((X.shape[0], 1)), list(self.effect_numbers_)
         if not numbers:
             return ones
@@ -168,6 +252,37 @@ class RandomEffects(ScaledErrors):
             scales.append(scale)
             factors.append(factor)
         self.scale_, self.relative_factor_ = np.array(scales), np.array(factors)
+
+    def taken_by_subjects(self, subjects, design, targets, resp):
+        """What random effects take from the sums over rows of least squares.
+
+        The rest are the sums of generalised least squares.
+
+        Parameters
+        ----------
+        subjects : EffectSubjects
+            Which rows belong to which subject.
+        design : ndarray of shape (n_samples, n_columns)
+            Standardised columns.
+        targets : ndarray of shape (n_samples, 1)
+            Standardised target.
+        resp : ndarray of shape (n_samples, n_experts)
+            Responsibilities.
+
+        Returns
+        -------
+        taken : LeastSquaresStatistics
+            Of each expert.
+        """
+        products = subjects.products(np.column_stack([design, targets]))
+        resp, between = subjects.of_first_rows(resp), []
+        for k, factor in enumerate(self.relative_factor_):
+            along = subjects.roots(factor)[0].swapaxes(1, 2) @ products
+            along = along.reshape(-1, products.shape[2])
+            weights = np.repeat(resp[:, [k]], len(factor), axis=0)
+            taken = along[:, : design.shape[1]], along[:, design.shape[1] :]
+            between.append(LeastSquaresStatistics.from_rows(*taken, weights))
+        return LeastSquaresStatistics.joined(between)
 
     def _places(self, n_effects):
         """Which entries of a factor may differ from zero, for standardised columns."""

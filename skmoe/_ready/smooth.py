@@ -26,7 +26,6 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._numerics.surroundings import squared_distances
-from .traits import step_inside
 
 FIRST_SAMPLE = 400  # rows that a kernel is learned on
 LAST_SAMPLE = 1_000  # all rows, but no more than these
@@ -64,7 +63,7 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         Variance of the noise, in those of the process.
     """
 
-    _in_fold = False  # whether the kernel is one that was learned on all rows
+    _in_stack = {}  # {"in_fold": True} where the kernel is one that was learned on all rows
 
     def __init__(self, random_state=None):
         self.random_state = random_state
@@ -83,7 +82,7 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         self.unit_ = np.where(unit > 0, unit, 1.0)
         order = check_random_state(self.random_state).permutation(len(y))
         target = ((y - self.level_) / self.unit_).reshape(len(y), -1)
-        if not self._in_fold:
+        if not self._in_stack:
             self._learn_kernel(X, target, weight, order)
         Z = self._scaled(X)
         if len(y) <= EXACT_ROWS:
@@ -101,7 +100,7 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
             target = moment
         factor = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
         self.coef_ = cho_solve((factor, True), target).reshape(-1, *y.shape[1:])
-        if not self._in_fold:
+        if not self._in_stack:
             self._learn_widening(Z, weight)
         return self
 
@@ -171,13 +170,6 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
             if n * (found.fun - other.fun) > 0.5 * np.log(n) * n_indicators:
                 found, self.indicators_ = other, indicators
         self.noise_, self.length_scales_ = unit * np.exp(found.x[0]), np.exp(found.x[1:])
-
-
-def process_inside(estimator, X=None):
-    """The SmoothRegressor that a Pipeline ends in, None without one, and X as it sees it."""
-    while estimator is not None and not isinstance(estimator, SmoothRegressor):
-        estimator, X = step_inside(estimator, X)
-    return estimator, X
 
 
 def few_values(X):

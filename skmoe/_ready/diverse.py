@@ -1,0 +1,215 @@
+"""Unlike experts for ``experts="diverse"``, with parameters for small tables; fits of lists."""
+
+import copy
+from functools import partial
+
+import numpy as np
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from .._experts.fitting import join_last, split_last
+from .._experts.solvers import has_experts
+from .._experts.traits import LINES, PROCESS_ROWS, is_frozen
+from .._tables.encoding import DateNumbers
+from .density_forest import DensityForestRegressor
+from .smooth import SmoothRegressor
+
+RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
+FEW_TREES, MANY_TREES = 50, 100
+MANY_ROWS = 2_000  # of fewer, there are few trees and a smaller net
+FEW_ROWS = 500  # of fewer, a tenth is too few to stop a net by
+NET_OF_CLASSES = {"alpha": 1.0, "max_iter": 2000}  # a penalty keeps it from fitting their noise
+NET_OF_FEW = {**NET_OF_CLASSES, "learning_rate_init": 0.005, "n_iter_no_change": 20}
+STOPPED_NET = {"batch_size": 64, "early_stopping": True, "max_iter": 500}
+NET_OF_SOME = {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.005, **STOPPED_NET}
+NET_OF_MANY = {"hidden_layer_sizes": (128, 128), "learning_rate_init": 0.003, **STOPPED_NET}
+BLIND = (SimpleImputer, StandardScaler, OneHotEncoder, DateNumbers, str)  # to the target
+
+
+class ScaledTarget(TransformedTargetRegressor):
+    """A regressor of the standardised target, whose ``fit`` takes weights.
+
+    Parameters
+    ----------
+    regressor : estimator
+        Takes ``sample_weight``.
+    transformer : transformer
+        A StandardScaler.
+    """
+
+    def __init__(self, regressor=None, *, transformer=None):
+        super().__init__(regressor, transformer=transformer)
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit; see TransformedTargetRegressor."""
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return super().fit(X, y, **weights)
+
+
+def diverse_experts(classifies, y=None, sample_weight=None, lines=None):
+    """Named estimators, unfitted, that take numbers, missing ones too.
+
+    ``lines`` is the default mixture, which is one of them where there is one output; None is none.
+
+    ``y`` and ``sample_weight`` are as ``fit`` was given them; None is few rows. With few rows, of
+    equal weight, there is a Gaussian process among classifiers, which takes no weights.
+    """
+    shape = np.shape(y)
+    n_rows, several_outputs = shape[0] if shape else 0, len(shape) > 1 and shape[1] > 1
+    if not classifies:
+        has_lines = lines is not None and not several_outputs
+        beside = [(LINES, make_pipeline(_imputer(), lines))] if has_lines else []
+        return _regressors(n_rows, several_outputs) + beside
+    experts = _classifiers()
+    equal = sample_weight is None or np.ptp(np.asarray(sample_weight, dtype=float)) == 0
+    if n_rows < PROCESS_ROWS and equal:
+        # Imported where they are needed: it takes long.
+        from sklearn.gaussian_process import GaussianProcessClassifier
+        from sklearn.gaussian_process.kernels import RBF, ConstantKernel
+
+        process = GaussianProcessClassifier(ConstantKernel() * RBF())
+        experts.append(("process", _behind_scaler(process)))
+    return experts
+
+
+def _regressors(n_rows, several_outputs):
+    boosting = HistGradientBoostingRegressor()
+    trees = FEW_TREES if n_rows < MANY_ROWS else MANY_TREES
+    forest = RandomForestRegressor if several_outputs else DensityForestRegressor
+    net = ScaledTarget(MLPRegressor(**_net_of(n_rows)), transformer=StandardScaler())
+    return [
+        ("ridge", _behind_scaler(RidgeCV(RIDGE_PENALTIES))),
+        ("boosting", MultiOutputRegressor(boosting) if several_outputs else boosting),
+        ("forest", forest(trees)),
+        ("net", _behind_scaler(net)),
+        ("process", _behind_scaler(SmoothRegressor())),
+    ]
+
+
+def _net_of(n_rows):
+    if n_rows < FEW_ROWS:
+        return NET_OF_FEW
+    return NET_OF_SOME if n_rows < MANY_ROWS else NET_OF_MANY
+
+
+def _classifiers():
+    return [
+        ("logistic", _behind_scaler(LogisticRegression(max_iter=1000))),
+        ("boosting", HistGradientBoostingClassifier()),
+        ("forest", RandomForestClassifier()),
+        ("net", _behind_scaler(MLPClassifier(**NET_OF_CLASSES))),
+    ]
+
+
+def _behind_scaler(estimator):
+    return make_pipeline(_imputer(), StandardScaler(), estimator)
+
+
+def _imputer():
+    return SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+
+
+# Fits of a list ---------------------------------------------------------------------------------
+
+
+def fit_of_list(experts, resp):
+    """Fit unlike experts in training, in folds; some go on from fits to all rows, mixtures last."""
+    begun = [k for k, each in enumerate(experts.estimators) if can_begin_on_all_rows(each)]
+    if not begun:
+        return experts.fit(resp)
+    plan, last = experts.plan(resp), [k for k in begun if is_mixture(experts.estimators[k])]
+    _begin_on_all_rows(experts, resp, [k for k in begun if k not in last])
+    tasks = [task for task in plan.tasks if task.k not in last]
+    done = list(experts.run(tasks))
+    to_beat = _best_log_density(experts, tasks, done)
+    _begin_on_all_rows(experts, resp, last, partial(as_one_of_several, to_beat=to_beat))
+    of_last = [task for task in plan.tasks if task.k in last]
+    done += experts.run(of_last)
+    experts.take(plan._replace(tasks=tasks + of_last), done)
+    for model in experts.of_all_rows.values():
+        as_alone(model)
+
+
+def _begin_on_all_rows(experts, resp, numbers, prepare=None):
+    """Fit some to all rows: folds go on from those that forget rows, others fit anew."""
+    models = experts.fit_to_all(numbers, resp, resp, prepare=prepare)
+    found = dict(zip(numbers, models, strict=True))
+    experts.of_all_rows |= found
+    experts.going_on |= {k: in_fold(each) for k, each in found.items() if forgets_rows(each)}
+
+
+def _best_log_density(experts, tasks, done):
+    """Of experts of numbers, out of fold, with errors of one normal distribution."""
+    y, weight = experts.y, experts.weight
+    if experts.classes is not None or y.ndim > 1 or experts.target is not None:
+        return -np.inf
+    results = experts.by_expert(tasks, done).values()
+    least = min((weight @ (y - each.predictions) ** 2 for each in results), default=np.inf)
+    least = max(least / weight.sum(), np.finfo(float).tiny)
+    return -0.5 * float(np.log(2 * np.pi * np.e * least))
+
+
+# Experts that go on in each fold from what they found on all rows: mixtures, and kernels ---------
+
+
+def can_begin_on_all_rows(estimator):
+    """Whether it is one of these, behind nothing that has looked at the target."""
+    before, last = split_last(estimator)
+    if not (before is None or _is_blind(before)):
+        return False
+    if isinstance(last, SmoothRegressor):
+        return True
+    if is_frozen(last) or not has_experts(last):
+        return False
+    return last.training != "stack" and not isinstance(last.experts, str)
+
+
+def _is_blind(step):
+    if isinstance(step, Pipeline):
+        return all(_is_blind(each) for _, each in step.steps)
+    if isinstance(step, ColumnTransformer):
+        return all(_is_blind(each) for _, each, _ in step.transformers)
+    return isinstance(step, BLIND)
+
+
+def is_mixture(estimator):
+    """Whether it is a mixture, behind whatever steps."""
+    return has_experts(split_last(estimator)[1])
+
+
+def as_one_of_several(model, to_beat):
+    """Have the next fit of a mixture seek no regimes, nor long where others are far ahead."""
+    split_last(model)[1]._in_stack = {"finds_regimes": False, "to_beat": to_beat}
+
+
+def as_alone(model):
+    """Have a mixture, which was one of several, seek as one of its own when it is fitted again."""
+    vars(split_last(model)[1]).pop("_in_stack", None)
+
+
+def forgets_rows(model):
+    """Whether folds may go on from it; responsibilities of EM keep what held-out rows said."""
+    last = split_last(model)[1]
+    if isinstance(last, SmoothRegressor):
+        return last.holds_kernel_in_folds
+    return last.likelihood_.averages_experts
+
+
+def in_fold(model):
+    """A copy of one that was fitted to all rows, whose next fit goes on from there."""
+    last = copy.copy(split_last(model)[1])
+    if has_experts(last):
+        last.set_params(warm_start=True)
+    last._in_stack = last._in_stack | {"in_fold": True}
+    return join_last(model, last)

@@ -18,16 +18,19 @@ PACKAGE = Path(skmoe.__file__).parent
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
-# falls; one that rises is worth a sentence in the commit.
+# falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 28_040,
-    "lines of docstrings": 13_945,
-    "classes": 362,
+    "lines of code": 25_309,
+    "lines of the core": 20_508,  # without leaves
+    "lines of docstrings": 12_167,
+    "files": 230,
+    "names that stand for two things": 2,  # functions and classes at the top of a file
+    "classes": 325,
     "classes of problems": 6,  # ways to train by EM
     "classes of trainers": 4,
     "types of gates and likelihoods asked for": 15,  # where they are neither written nor analysed
     "private methods called in another file": 22,
-    "hasattr and getattr": 29,
+    "hasattr and getattr": 28,
 }
 EACH = {
     "lines of a file": 510,
@@ -246,7 +249,7 @@ def private_calls(node):
 def measured():
     """Each size in each file, or of each function or helper, as a counter by its name."""
     found = {what: Counter() for what in IN_ALL | EACH}
-    parts, methods = set(), {}
+    parts, methods, named = set(), {}, {}
     for path, (_, nodes) in parsed().items():
         for node in nodes:
             if isinstance(node, ast.ClassDef):
@@ -279,11 +282,17 @@ def measured():
                 asks = bool(classes_asked_for(node) & parts)
                 found["types of gates and likelihoods asked for"][where] += asks
         found["lines of a file"][where] = len(lines)
+        found["files"][where] = 1
+        for name in {each.name for each in ast.parse(text).body if hasattr(each, "name")}:
+            named.setdefault(name, []).append(where)
         found["lines of docstrings"][where] = len(docstrings)
         found["lines of code"][where] = sum(
             number not in docstrings and not re.match(r"\s*(#|$)", line)
             for number, line in enumerate(lines, start=1)
         )
+        if path.relative_to(PACKAGE).parts[0] not in LEAVES:
+            found["lines of the core"][where] = found["lines of code"][where]
+    found["names that stand for two things"].update(n for n, places in named.items() if places[1:])
     for path in Path(__file__).parent.glob("test_*.py"):
         names = re.findall(r"^def (?!test_)(\w+)", path.read_text(encoding="utf-8"), re.M)
         found["test files that define a helper"].update(set(names))

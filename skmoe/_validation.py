@@ -45,7 +45,7 @@ class AnyRows:
 
 
 def wherever(method):
-    """A method for rows in memory, which are rarely elsewhere: the leaf ``rows`` then answers."""
+    """A method for rows in memory; where they are not, the leaf ``rows`` answers in its place."""
 
     @wraps(method)
     def answer(mixture, *args, **params):

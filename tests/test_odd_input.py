@@ -327,7 +327,6 @@ def test_columns_of_unlike_things_are_left_to_pipelines():
 OTHER_BLOCKS = {
     "few columns": ((X[:, :1],), "1 features"),
     "infinity": ((np.where(X > 0.9, np.inf, X),), "infinity"),
-    "NaN": ((np.where(X > 0.9, np.nan, X),), "NaN"),
     "strings": ((np.full(X.shape, "a", dtype=object),), "could not convert string"),
 }
 

@@ -88,7 +88,7 @@ def make_plan(mixture, given):
         n_rows=n_rows,
         number_by=number_by,
         is_number_of_plain=number_by not in (None, OUT_OF_FOLD) and not has_plain_gate(request),
-        shape=(given.n_rows, count_columns(rows.X)),
+        shape=(given.n_rows, count_columns(rows.X) if request.is_solved else np.shape(rows.X)[1]),
         n_init=mixture.n_init,
     )
 

@@ -12,7 +12,7 @@ FEWEST_ROWS = 20  # besides the columns
 MOST_ROWS, MOST_COLUMNS = 1_000, 200  # that are looked at
 EXACT = 1e-6  # fraction of the target's variance that counts as none
 SAME_ORDER = 1 - 1e-6  # rank correlation
-FIRST_ROWS, NEARLY = 100, 0.8  # and rank correlation of these that may be the same order
+FIRST_ROWS, MAY_BE_SAME = 100, 0.8  # and rank correlation of these that may be the same order
 NEXT_TO_NOTHING = 0.01  # slope, relative to the largest, in standard deviations
 LEAST_DECIDED = 0.5  # share of the rows whose target a level decides
 NEARLY = 0.01  # interquartile ranges of the target that are no difference
@@ -99,7 +99,7 @@ def _may_order(X, y):
     """
     few = np.column_stack([y, X])[:FIRST_ROWS]
     ranks = few.argsort(axis=0).argsort(axis=0) - 0.5 * (len(few) - 1)
-    return np.abs(ranks[:, 0] @ ranks[:, 1:]) > NEARLY * (ranks[:, 0] @ ranks[:, 0])
+    return np.abs(ranks[:, 0] @ ranks[:, 1:]) > MAY_BE_SAME * (ranks[:, 0] @ ranks[:, 0])
 
 
 def _orders(column, y):

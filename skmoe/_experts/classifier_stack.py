@@ -7,6 +7,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from .._tables.mixed import accepts
 from .prediction import aligned_proba
 
 # Chosen by cross-validated log-score of unlike classifiers on small tables.
@@ -96,6 +97,12 @@ class ClassifierStack(ClassifierMixin, BaseEstimator):
 
     def __init__(self, estimators):
         self.estimators = estimators
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        takes = (accepts(each, "allow_nan") for _, each in self.estimators)
+        tags.input_tags.allow_nan = all(takes)
+        return tags
 
     def fit(self, X, y, sample_weight=None):
         """Learn to combine the classifiers, which stay as they are, on rows unseen by them."""

@@ -70,6 +70,7 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
     mixture.n_expert_fits_ = problem.experts.n_fits
     mixture.converged_ = run.converged
     mixture.n_samples_seen_ = float(problem.weight.sum())
+    mixture._is_cut = trainer.is_cut and problem.experts.is_solved
     notes = [*trainer.notes, *filter(None, [trainer.why_out_of_fold])]
     if trainer.specialisation is not None:
         notes.append(str(trainer.specialisation))

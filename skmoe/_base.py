@@ -3,6 +3,7 @@
 import copy
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 
@@ -22,7 +23,7 @@ from ._compat import (
 from ._data import RowMetadata, is_out_of_core
 from ._em.loop import FitTasks, Progress
 from ._em.rows import FitRows
-from ._em.settings import Settings
+from ._em.settings import WIDE_WORK, Settings
 from ._em.starts import STARTS
 from ._experts.fitting import split_last
 from ._experts.folds import Splitting
@@ -271,7 +272,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         tasks = FitTasks(self, X, y, sample_weight)
         metadata = RowMetadata(exposure, trials, subject, upper)
         with unchanged_on_error(self):
-            self._buffer = None
+            self._buffer = self._wide_expert = None
             if is_out_of_core(X):
                 others = metadata._asdict() | params
                 rows = _doors.rows().ManyRows(self, X, y, sample_weight, others)
@@ -285,7 +286,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         """From FitRows to attributes; ``tasks`` are callbacks."""
         plan = make_plan(self, rows)
         self.plan_ = plan.for_users()  # for callbacks; that of what was fitted in the end
-        settings = Settings.of(self)
+        most_work = WIDE_WORK if plan.request.is_wide else rows.most_work
+        settings = replace(Settings.of(self), most_work=most_work)
         began = time.perf_counter()
         Progress(settings).say(plan)
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)

@@ -50,10 +50,11 @@ class MixtureOfExpertsClassifier(
         its ``warm_start`` is True. Boosting that is to stop early gets a validation set: see
         :doc:`/guide/boosting`. None is logistic regression, with coefficients pooled or, by EM,
         with a next-to-nothing L2 penalty; of rows with strings or missing values these are
-        encoded first. "diverse" is a list of logistic regression, histogram gradient boosting, a
-        random forest, a neural net and, for fewer than 1,000 rows of equal weight, a Gaussian
-        process: "logistic", "boosting", "forest", "net", "process". Each is in the Pipeline that it
-        needs, for strings and missing values too.
+        encoded first; of wide X the penalty is chosen by cross-validation: see :doc:`/guide/wide`.
+        "diverse" is a list of logistic regression, histogram gradient boosting, a random forest, a
+        neural net and, for fewer than 1,000 rows of equal weight, a Gaussian process: "logistic",
+        "boosting", "forest", "net", "process". Each is in the Pipeline that it needs, for strings
+        and missing values too.
     likelihood : {"auto", "categorical", "ordinal"} or Categorical, default="auto"
         How the experts' probabilities are calibrated out of fold; see
         :class:`~skmoe.likelihoods.Categorical`. "auto" and "categorical" learn temperatures and

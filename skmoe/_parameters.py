@@ -120,7 +120,8 @@ class ExpertParameters(
         """The likelihood as the parameters describe it, unstarted."""
 
     def _default_expert(self):
-        return self._solver().default_expert()
+        wide = self._wide_expert
+        return self._solver().default_expert() if wide is None else wide
 
     def _default_gate(self, training="em"):
         return ForestGate() if training == "specialists" else SoftmaxGate()
@@ -202,6 +203,7 @@ class ExpertParameters(
 
     # Rows -----------------------------------------------------------------------------------
 
+    _wide_expert = None  # the default one of the last X, if that was wide
     _column_kinds = {}  # what the columns of a table held in fit
     _medians = None  # medians of the columns, where none had missing values in fit
 

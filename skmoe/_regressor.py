@@ -57,7 +57,8 @@ class MixtureOfExpertsRegressor(
         its ``warm_start`` is True. Boosting that is to stop early gets a validation set: see
         :doc:`/guide/boosting`. None is linear regression with a next-to-nothing L2 penalty,
         log-linear under likelihoods of counts and positive targets; of rows with strings or
-        missing values these are encoded first. "diverse" is a list of ridge regression, histogram
+        missing values these are encoded first; of wide X it is ``Ridge`` with a penalty chosen by
+        cross-validation: see :doc:`/guide/wide`. "diverse" is a list of ridge regression, histogram
         gradient boosting, a random forest, a neural net, a Gaussian process and, of one output, the
         default mixture: "ridge", "boosting", "forest", "net", "process", "lines". Of one output the
         last and the forest have densities of their own. Each is in the Pipeline that it needs, for

@@ -7,12 +7,14 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from . import _doors
 from ._compat import check_feature_names, check_n_features
 from ._data import NO_METADATA, Bounds, Rows, check_subject, is_out_of_core
-from ._experts.solvers import MOST_SPARSE_COLUMNS, are_solved_sparse
+from ._experts.solvers import MOST_SPARSE_COLUMNS, is_wide
 from ._tables.encoding import check_takes_gaps
 from ._tables.known import (
     check_numbers,
@@ -124,6 +126,8 @@ def _rows_of(mixture, X, y, weight, metadata, bounds):
 
 def check_X(mixture, X, *, reset=False):
     """X as a table or array; ``reset`` learns the number and names of the columns."""
+    if reset:
+        mixture._wide_expert = None
     if sparse.issparse(X):
         _check_takes_sparse(mixture, X, reset)
         if not reset and mixture.likelihood_.averages_experts:
@@ -137,6 +141,7 @@ def check_X(mixture, X, *, reset=False):
     check_feature_names(mixture, X, reset=reset)
     check_n_features(mixture, X, reset=reset)
     if reset:
+        mixture._wide_expert = _wide_expert(mixture, X)
         mixture._column_kinds, mixture._medians = kinds_of(X), None
         if mixture._encodes:
             mixture._medians = medians_of(X)
@@ -147,6 +152,17 @@ def check_X(mixture, X, *, reset=False):
     return X
 
 
+def _wide_expert(mixture, X):
+    """The default expert, where it has a penalty that is chosen, for X is wide; else None."""
+    is_asked = mixture.experts is not None or mixture.training == "pooled"
+    if is_asked or mixture._buffer is not None or not is_wide(X):
+        return None
+    expert = mixture._solver().wide_expert()
+    if expert is None or sparse.issparse(X):  # rare words are not to count as much as others
+        return expert
+    return make_pipeline(StandardScaler(), expert)
+
+
 def _check_takes_sparse(mixture, X, reset):
     """Raise a TypeError with experts and a gate that take these sparse rows."""
     dense = mixture._dense_parts()
@@ -154,7 +170,7 @@ def _check_takes_sparse(mixture, X, reset):
     if dense:
         part = f"experts={mixture.experts!r}" if isinstance(mixture.experts, str) else dense[0]
         what = f"Sparse data was passed, but {part} needs dense data"
-    elif reset and mixture.experts is None and not are_solved_sparse(X.shape):
+    elif reset and mixture.experts is None and is_wide(X) and _wide_expert(mixture, X) is None:
         what = (
             f"Sparse data of {n_samples} rows and {n_columns} columns was passed; the default "
             f"experts take fewer than {MOST_SPARSE_COLUMNS} columns, and fewer than there are rows"

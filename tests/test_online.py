@@ -24,7 +24,9 @@ from sklearn.tree import DecisionTreeRegressor
 
 import skmoe
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, inspection
+from skmoe._em.general import GeneralProblem
 from skmoe._numerics import multinomial as _multinomial
+from skmoe._updates import changes
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inspection import GateDisplay
 from skmoe.likelihoods import Categorical
@@ -263,6 +265,36 @@ def test_until_there_are_enough_rows_refits_come_when_their_weight_has_doubled(
     assert len(refits) <= 2 + np.log2(500 / (size * weight))
     if moe._buffer is None:
         assert 500 <= refits[-1] < 500 + size * weight  # as before
+
+
+def test_a_search_that_would_take_long_is_spread_over_the_batches(refits, monkeypatch):
+    steps, step = [], GeneralProblem.step
+    monkeypatch.setattr(GeneralProblem, "step", lambda self: steps.append(1) or step(self))
+    X, y = draw(600)
+    whole = feed(regressor(top_k=2), X, y, 50)
+    n_refits, longest = len(refits), 0
+    monkeypatch.setattr(changes, "STREAM_WORK", 3e7)
+    moe = regressor(top_k=2)
+    for i in range(0, 600, 50):
+        before = len(steps)
+        feed(moe, X[i : i + 50], y[i : i + 50], 50)
+        longest = max(longest, len(steps) - before)
+        assert moe.n_iter_ <= 15  # each of 2e6 and more
+    assert longest <= 3 * 15  # starts, which may run over, and iterations
+    assert len(refits) - n_refits > n_refits  # batches in between have their part
+    assert moe._buffer is None
+    held_out = draw(2000, seed=1)
+    assert score(moe, *held_out) > score(whole, *held_out) - 0.02
+
+
+def test_a_class_that_is_new_does_not_meet_a_search_that_goes_on(refits, monkeypatch):
+    monkeypatch.setattr(changes, "STREAM_WORK", 2e7)
+    X, y = draw_classes(600)
+    y = np.append(y[:550], np.full(50, "new"))
+    moe = MixtureOfExpertsClassifier(LogisticRegression(), n_experts=2, random_state=0)
+    feed(moe, X, y, 50, classes=["no", "new", "yes"])
+    assert moe.predict_proba(X[550:])[:, 0].mean() > 0.05
+    assert np.isfinite(moe.log_density(X, y)).all()
 
 
 def test_a_class_that_is_new_is_refitted_at_once(refits):

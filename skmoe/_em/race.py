@@ -16,18 +16,18 @@ SAME = 1e-6  # per unit of weight; starts closer than this have most likely met
 TIE = 1e-9  # per unit of weight; the first of equal starts wins
 
 
-def best_start(problem, starts, n_jobs, verbose=0, first=0):
+def best_start(problem, starts, n_jobs, verbose=0, first=0, most=np.inf):
     """Run EM briefly from each start, longer from the best; the state after the best run.
 
     The problem, of experts that are quick to fit, is left alone. ``first`` is the number of the
-    first start, for what is printed.
+    first start, for what is printed; ``most`` are the iterations of all runs together, about.
 
     Returns the state, for ``problem.restore``; where each run ended that tells good starts from bad
     ones, its objective and fewest effective rows of an expert; and paths, the objectives of each
     run, longer ones of those that went on.
     """
     with threads_for_rows(len(problem.y)), jobs(n_jobs, shared=(problem,)) as run:
-        return _best_of_runs(starts, run, verbose, first)
+        return _best_of_runs(starts, run, verbose, first, most)
 
 
 @dataclass
@@ -58,7 +58,8 @@ class _Contestant:
         return not self.objectives[-1] + gain * rate / (1 - rate) < objective
 
 
-def _best_of_runs(starts, run, verbose, first):
+def _best_of_runs(starts, run, verbose, first, most):
+    starts = starts[: max(int(min(most / FIRST_LOOK, len(starts))), 1)]
     contestants = [_Contestant(first + i, resp) for i, resp in enumerate(starts)]
     runs = _race(contestants, SHORT_RUN, run, verbose)
     paths = [contestant.objectives for contestant in runs]
@@ -69,8 +70,9 @@ def _best_of_runs(starts, run, verbose, first):
         finalists.append(best)
         runs = [other for other in runs if abs(other.objective - best.objective) > SAME]
         runs = [other for other in runs if other.may_reach(finalists[0].objective)]
-    if len(finalists) > 1:
-        finalists = _race(finalists, LONGER_RUN, run, verbose)
+    left = (most - sum(map(len, paths))) / len(finalists)
+    if (len(finalists) > 1 or most < np.inf) and left >= SHORT_RUN:
+        finalists = _race(finalists, int(min(left, LONGER_RUN)), run, verbose)
     for finalist in finalists:
         paths[finalist.number - first] = finalist.objectives
     return _best(finalists).state, ends, paths

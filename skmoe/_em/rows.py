@@ -18,6 +18,7 @@ class FitRows:
     # (n_samples, n_experts): responsibilities that ``warm_start`` goes on from.
     previous: np.ndarray | None = None
     fitted_gate: object = None  # to go on from, or None
+    most_work: float = np.inf  # see ``Settings``
     split_params: dict = field(default_factory=dict)  # what a splitter is given
     adapted: Rows | None = None  # as the parts of the mixture are adapted to them
 
@@ -36,7 +37,7 @@ class FitRows:
         previous = mixture._previous(X, y, sample_weight, metadata)
         gate = None if previous is None else mixture.gate_
         rows = check_rows(mixture, X, y, sample_weight, metadata, reset=True, known=False)
-        return cls(rows, previous, gate, split_params)
+        return cls(rows, previous, gate, split_params=split_params)
 
     def adapt(self, plan):
         """Make the rows ready for what was planned: set ``adapted``."""

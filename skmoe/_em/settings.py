@@ -7,6 +7,9 @@ import numpy as np
 CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs
 CROSS_FITTED_PATIENCE = 2
 INNER_STEPS = 10  # E-steps for one refit of cross-fitted experts, or around frozen ones
+# Multiplications of the starts, at most, where others than their number count: half a second on the
+# first rows of a stream, for the iterations too, and two of X that is wide.
+STREAM_WORK, WIDE_WORK = 4e8, 2e9
 FEW_ROWS = 130  # by weight, below which predictions average over numbers of experts
 
 
@@ -26,6 +29,7 @@ class Settings:
     in_fold: bool = False
     finds_regimes: bool = True  # where the evidence does
     to_beat: float = -np.inf  # mean log-density of the best other expert of the same stack
+    most_work: float = np.inf  # multiplications of the starts, and of the iterations, about
 
     @classmethod
     def of(cls, estimator):
@@ -50,6 +54,7 @@ class Settings:
     def not_converged(self, run, folds):
         """Message of a ConvergenceWarning after a run, or None."""
         ended = run.converged or run.fell or run.interrupted
+        ended |= len(run.objectives) < self.max_iter  # for want of work, as a stream begins
         if ended or folds not in (None, "prefit"):
             return None
         return (

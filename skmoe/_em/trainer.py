@@ -8,6 +8,7 @@ from scipy import optimize
 from sklearn.pipeline import make_pipeline
 
 from .._experts.traits import seed_estimator
+from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import seeded
 from .._tables.encoding import default_encoder, encoder_before
 from .._tables.mixed import describe_columns
@@ -15,7 +16,7 @@ from ..gates import ConstantGate, SoftmaxGate
 from . import make_problem
 from .general import GeneralProblem
 from .loop import Progress, compared, count, run_em
-from .race import TIE, best_start
+from .race import SHORT_RUN, TIE, best_start
 from .scale_model import learn_scale_model
 from .starts import draw_starts, enough_rows, layers, moved, soften
 
@@ -23,10 +24,14 @@ TOL_OF_ONE = 1e-12  # per unit of weight, of a single expert that is solved: a r
 TOL_OF_CENSORED = 1e-6  # of the log-likelihood of all rows
 REVIVALS = 3  # rounds of re-seeding in one run
 LEAST_LOG_DENSITY = -1e6  # least log-density of a row, in sums that choose a start
+STEP_WORK = 2e6  # multiplications that take as long as an EM iteration of no rows
+FEWEST_STEPS = 50  # EM iterations that starts need; there are as many rows as allow for them
+FULL_SEARCH = 300  # EM iterations for which starts need no help
 OFTEN = 3  # starts that led to the best, after which there is no need for more
 SAME_OPTIMUM = 1e-3  # per unit of weight; starts that are closer have met, or soon will
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
 SURROGATE_ITERATIONS = 200  # EM iterations with linear experts, at most
+FEWEST_ITERATIONS = 20  # of these, however little work there is to be
 
 
 class Trainer:
@@ -81,6 +86,8 @@ class Trainer:
         Why linear experts are predicted out of fold although ``cv`` is "auto", a sentence.
     grows : bool
         Whether experts can be added to what it trains.
+    is_cut : bool
+        Whether it ended for want of work.
     reason : str
         Why it was kept, where another way of training was planned.
     """
@@ -95,6 +102,7 @@ class Trainer:
     searches = 3
     why_out_of_fold = ""
     grows = True
+    is_cut = False
 
     def __init__(self, problem, data, parts, settings, *, folds, splitting, seed):
         self.problem, self.data, self.parts, self.settings = problem, data, parts, settings
@@ -114,9 +122,25 @@ class Trainer:
     @property
     def most_iterations(self):
         """EM iterations at most."""
-        return self.settings.most_iterations(
+        most = self.settings.most_iterations(
             self.folds, self.n_experts, self.parts.likelihood, self.data.bounds is not None
         )
+        return int(min(most, max(self.affordable(len(self.data.y)), 1)))
+
+    @property
+    def _is_short(self):
+        """Whether work is too little for all starts at once."""
+        return self.affordable(len(self.data.y)) < FULL_SEARCH
+
+    def affordable(self, n_rows):
+        """EM iterations on so many rows, with linear experts, that ``most_work`` is enough for."""
+        n_experts, p = self.n_experts, self.data.columns.shape[1] + 1
+        n_classes = 2 if self.parts.classes is None else len(self.parts.classes)
+        of_experts = n_experts * p * n_classes * (n_classes - 1) / 2
+        newton = n_experts * p <= NEWTON_LIMIT
+        of_gate = n_experts * (n_experts * p / 4 if newton else 20)
+        once = STEP_WORK + newton * (n_experts * p) ** 3
+        return self.settings.most_work / (once + n_rows * p * (of_experts + of_gate))
 
     def train(self, previous, tasks, attributes_now):
         """From where EM starts to the fitted model.
@@ -165,6 +189,7 @@ class Trainer:
         if self._chose_start and self._may_start_alike():
             self._start_flexible(self.problem.resp)
         run = self._run(max_iter, tasks, attributes_now)
+        self.is_cut |= not run.converged and self.most_iterations < self.settings.max_iter
         run.objectives += self._learn_scale_model()
         return run
 
@@ -188,7 +213,8 @@ class Trainer:
     def _start(self, previous):
         """Give the problem what EM goes on from; ends and paths of the short runs."""
         problem, data, n_experts = self.problem, self.data, self.n_experts
-        if previous is not None:
+        is_quick = problem.experts.is_solved and not problem.gate.is_costly
+        if previous is not None and not (is_quick and self._is_short and self.settings.n_init > 1):
             problem.start(previous)
             return [], []
         if n_experts == 1:
@@ -198,24 +224,37 @@ class Trainer:
             problem.start(self._draw(data)[0])
             return [], []
         few = enough_rows(n_experts, data)
+        if self.affordable(len(data.y)) < FEWEST_STEPS:
+            share = self.affordable(len(data.y)) / FEWEST_STEPS
+            few = int(max(share * len(data.y), 3 * n_experts * (data.columns.shape[1] + 1)))
         whole = callable(self.settings.init) or len(data.y) < 2 * few
         whole |= data.subjects is not None
         sample = data if whole else data.sample(few)
-        is_quick = problem.experts.is_solved and not problem.gate.is_costly
         chosen = problem if is_quick else surrogate(data, self.parts, problem.top_k)
         small = chosen if sample is data else chosen.on_rows(sample)
-        ends, paths = self._race(small, sample)
+        ends, paths = self._race(small, sample, previous)
         if small is not chosen:
             chosen.adopt(small)
         if not is_quick:
             problem.start(chosen.resp)
         return ends, paths
 
-    def _race(self, problem, data):
-        """Leave a problem on these rows at the best that starts lead to; ends and paths."""
-        starts, settings = self._draw(data), self.settings
-        state, ends, paths = best_start(problem, starts, settings.n_jobs, settings.verbose)
-        problem.restore(state)
+    def _race(self, problem, data, previous=None):
+        """Leave a problem on these rows at the best that starts lead to; ends and paths.
+
+        With responsibilities of an earlier fit, these starts are next to that.
+        """
+        settings, most = self.settings, self.affordable(len(data.y))
+        if previous is not None:
+            problem.start(previous if data is self.data else previous[data.rows]).step()
+            ends = [(problem.objective, problem.effective_rows().min())]
+            paths = [[problem.objective]]
+        else:
+            starts = self._draw(data)
+            state, ends, paths = best_start(
+                problem, starts, settings.n_jobs, settings.verbose, most=most
+            )
+            problem.restore(state)
         before, resp = problem.objective, problem.resp
         self._search_on(problem, data, ends, paths)
         if data is self.data and problem.objective > before + SAME_OPTIMUM:
@@ -231,15 +270,22 @@ class Trainer:
         and ``paths`` are added to.
         """
         settings, random_state = self.settings, seeded(self.seed)
+        if self._is_short:
+            random_state = seeded(self.seed + len(self.data.y))
         for _ in range(0 if callable(settings.init) else self.searches):
             before, best = problem.objective, problem.state()
-            starts = (
-                [] if _n_met(before, paths) >= OFTEN else self._more(problem, data, random_state)
-            )
+            left = self.affordable(len(data.y)) - sum(map(len, paths))
+            if _n_met(before, paths) >= OFTEN:
+                break
+            self.is_cut = left < SHORT_RUN
+            starts = [] if self.is_cut else self._more(problem, data, random_state)
             if not starts:
                 break
+            if self._is_short:  # others each time, and few: it takes long until they are better
+                few = max(int(left / (2 * SHORT_RUN)), 1)
+                starts = [starts[i] for i in random_state.permutation(len(starts))[:few]]
             state, *more = best_start(
-                problem, starts, settings.n_jobs, settings.verbose, first=len(paths)
+                problem, starts, settings.n_jobs, settings.verbose, first=len(paths), most=left
             )
             ends += more[0]
             paths += more[1]
@@ -388,7 +434,8 @@ def train_surrogate(trainer, linear, parts=None):
     start = Trainer(linear, data, parts, settings, **given)
     start.start(None)
     trainer.ends, trainer.paths = start.ends, start.paths
-    run_em(linear, max_iter=SURROGATE_ITERATIONS, tol=settings.tol, patience=1)
+    most = min(SURROGATE_ITERATIONS, max(start.affordable(len(data.y)), FEWEST_ITERATIONS))
+    run_em(linear, max_iter=int(most), tol=settings.tol, patience=1)
     return linear
 
 

@@ -7,6 +7,7 @@ is called, and what comes out are such estimators, fitted.
 from abc import ABC, abstractmethod
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.linear_model import (
     GammaRegressor,
@@ -38,6 +39,7 @@ IN_SAMPLE = (
     TweedieRegressor,
 )
 
+MOST_COLUMNS = 500  # of dense X, and more, default experts have a penalty if rows are fewer
 MOST_SPARSE_COLUMNS = 500  # of so many and more, experts fit themselves: no Gram matrices
 
 
@@ -45,6 +47,13 @@ def are_solved_sparse(shape):
     """Whether linear experts are solved on sparse rows of this shape, or fit themselves."""
     n_samples, n_columns = shape
     return n_columns < min(MOST_SPARSE_COLUMNS, n_samples)
+
+
+def is_wide(X):
+    """Whether X has more columns than default experts, without a chosen penalty, can learn from."""
+    if sparse.issparse(X):
+        return not are_solved_sparse(X.shape)
+    return X.shape[1] >= max(MOST_COLUMNS, X.shape[0])
 
 
 class LinearSolver(ABC):
@@ -61,6 +70,10 @@ class LinearSolver(ABC):
     @abstractmethod
     def default_expert(self):
         """The unfitted estimator that ``experts=None`` stands for."""
+
+    def wide_expert(self):
+        """What ``experts=None`` stands for where X is wide, but for its penalty; None: the same."""
+        return None
 
     def as_expert(self, estimator):
         """An expert of this target, made of what the user gave: by default that itself."""
@@ -103,6 +116,9 @@ class LeastSquares(LinearSolver):
     def default_expert(self):
         return LinearRegression()
 
+    def wide_expert(self):
+        return Ridge()
+
     def _penalty_of(self, estimator):
         if estimator.get_params(deep=False).get("positive"):
             return None
@@ -132,6 +148,9 @@ class Logistic(LinearSolver):
 
     def default_expert(self):
         return LogisticRegression(C=1 / self.default_penalty, solver="newton-cholesky", tol=1e-11)
+
+    def wide_expert(self):
+        return LogisticRegression(max_iter=1000)
 
     def _penalty_of(self, estimator):
         if type(estimator) is not LogisticRegression or estimator.class_weight is not None:

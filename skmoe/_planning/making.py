@@ -11,6 +11,7 @@ from .._em.settings import FEW_ROWS
 from .._experts.fitting import split_last
 from .._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT, decide_folds
 from .._experts.traits import is_frozen
+from .._experts.wide import N_FOLDS, PENALTIES
 from .._validation import check_enough_rows
 from .duration import count_columns
 from .number import (
@@ -170,6 +171,9 @@ def _experts(request):
     if request.kind == "list":
         return ", ".join(request.names), "as asked for"
     name = type(split_last(request.templates[0])[1]).__name__
+    if request.is_wide:
+        shape = "{:,} rows of {:,} columns".format(*request.rows.X.shape)
+        return name, f"the default of {shape}; its penalty is chosen by cross-validation"
     return name, "the default" if request.kind == "default" else "as asked for"
 
 
@@ -187,12 +191,14 @@ def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
     in_folds = kind == IN_FOLDS or (kind == OUT_OF_BAG and request.cv != "oob")
     once = n_trained * (n_folds if in_folds else 1)
     at_the_end = n_trained if in_folds else 0
+    of_penalty = request.is_wide * len(PENALTIES) * N_FOLDS
     if training == "stack":
         return once + at_the_end
     if training == "specialists":
         per_expert = n_folds if in_folds else 1
         n_tried = sum(specialists_to_try(n_experts, most))
         given_up = n_tried * (kind == OUT_OF_BAG and in_folds)
-        return (1 + 2 * n_tried) * per_expert + given_up + (1 + most) * in_folds
+        of_penalty += given_up
+        return (1 + 2 * n_tried) * per_expert + of_penalty + (1 + most) * in_folds
     steps = mixture.max_iter if kind in (IN_SAMPLE, PREFIT) else min(mixture.max_iter, 10)
-    return (steps + 2) * once + at_the_end
+    return (steps + 2) * once + at_the_end + of_penalty

@@ -5,6 +5,7 @@ from functools import partial
 from .._em.gate_parts import GateParts
 from .._em.parts import Parts, adapt_experts
 from .._experts.traits import column_names
+from .._experts.wide import with_best_penalty
 from .._tables.encoding import identifiers, warn_of_left_out, warn_of_numbers
 from ..gates import SoftmaxGate
 
@@ -26,15 +27,19 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
         templates, rows.X, is_default=is_default, columns=columns, weight=rows.weight,
         shrinks=shrinks, averages=target_type if averages and rows.y.ndim == 1 else None,
     )  # fmt: skip
+    encodes = adapted[0] is not templates[0]
+    if plan.request.is_wide:
+        given = rows.X, rows.y, rows.weight, gate_seed, plan.request.groups
+        adapted = [with_best_penalty(adapted[0], *given)] * len(adapted)
     adapted_gate = GateParts.adapt(
         gate, SoftmaxGate(), rows, len(names), gate_seed, unseen=plan.request.monotone[0],
-        of_dense=plan.training in ("stack", "specialists"),
+        of_dense=plan.training in ("stack", "specialists") or plan.request.is_wide,
     )  # fmt: skip
     return Parts(
         model_class=mixture._model_class,
         names=names,
         templates=adapted,
-        encodes=adapted[0] is not templates[0],
+        encodes=encodes,
         solver=mixture._solver(),
         is_default=is_default,
         is_list=mixture._is_list,

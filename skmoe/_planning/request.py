@@ -48,6 +48,7 @@ class Request:
     solver: object
     rows: object  # Rows: checked; a sample of ``many`` that are not in memory
     many: bool
+    is_wide: bool = False  # whether the default experts have a penalty, for X is wide
 
     @classmethod
     def of(cls, mixture, rows, groups, many):
@@ -90,6 +91,7 @@ class Request:
             solver=mixture._solver(),
             rows=rows,
             many=many,
+            is_wide=mixture._wide_expert is not None,
         )
 
     def without_lines(self):
@@ -119,7 +121,7 @@ class Request:
     def is_unpenalised(self):
         """Whether experts are linear models that are solved at once and shrink nothing."""
         if self.kind == "default":
-            return True
+            return not self.is_wide
         last = split_last(self.templates[0])[1]
         return self.kind == "clones" and self.solver.penalty_of(last) == 0.0
 
@@ -130,7 +132,8 @@ class Request:
         if self.kind == "list" or (sparse.issparse(X) and not are_solved_sparse(X.shape)):
             return False
         last = split_last(self.templates[0])[1]
-        return self.kind == "default" or self.solver.penalty_of(last) is not None
+        is_default = self.kind == "default" and not self.is_wide
+        return is_default or self.solver.penalty_of(last) is not None
 
     @property
     def needs_likelihood(self):

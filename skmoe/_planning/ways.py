@@ -103,6 +103,8 @@ def lacking(way, request):
 def _preferred(request):
     """The way of training that "auto" would like, and why."""
     experts = request.templates
+    if request.is_wide:
+        return "specialists", "the experts are penalised linear models, as X is wide"
     if request.kind == "default":
         return "pooled", "the experts are the default ones, linear models"
     if all(map(is_linear, experts)):

@@ -107,8 +107,8 @@ class StackedTrainer(Trainer):
     ):  # fmt: skip
         splits = splitting.gate_folds(folds, data, can_memorise=True)
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
-        needs_folds = folds is None or any(map(tells_density, parts.templates))
-        self.expert_folds = splits if needs_folds and parts.is_list else folds
+        needs_folds = parts.is_list and any(map(tells_density, parts.templates))
+        self.expert_folds = splits if folds is None or needs_folds else folds
         kind = RegressionDensities if parts.classes is None else ClassificationDensities
         self.densities = kind(parts, data, splits, gate, settings.tol)
         self.expert_seed, self.numbers, self.instead = expert_seed, numbers, instead

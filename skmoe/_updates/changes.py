@@ -23,7 +23,7 @@ from .._em.gate_parts import GateParts
 from .._em.loop import FitTasks
 from .._em.parts import Parts, adapt_experts
 from .._em.rows import FitRows
-from .._em.settings import Settings
+from .._em.settings import STREAM_WORK, Settings
 from .._experts.fitting import learns_batches, split_last
 from .._experts.folds import Splitting
 from .._experts.traits import draw_seeds, has_oob_prediction, is_frozen
@@ -33,7 +33,7 @@ from .._validation import check_fitted, check_rows
 from ..exceptions import ExpertCollapseWarning, NoReplayWarning, ScaleFloorWarning, warn_user
 from ..gates import BaseGate, ConstantGate
 from . import growing
-from .stream import Buffer, learn_batch
+from .stream import Buffer, learn_batch, responsibilities
 
 STREAM_EXPERTS = 4  # for which rows are collected, where their number is to be chosen
 
@@ -159,7 +159,8 @@ def _collect(mixture, X, y, sample_weight, classes):
     if not buffer.can_be_fitted():
         return
     complete = buffer.is_complete(n_experts)
-    if not (complete or buffer.is_due()):
+    goes_on = buffer.goes_on(n_experts)
+    if not (complete or goes_on or buffer.is_due()):
         return
     with warnings.catch_warnings():
         if not complete:  # the next batch may put it right
@@ -168,8 +169,14 @@ def _collect(mixture, X, y, sample_weight, classes):
             warnings.simplefilter("ignore", ConvergenceWarning)
         tasks = FitTasks(mixture, buffer.X, buffer.y, buffer.weight)
         given = buffer.X, buffer.y, buffer.weight, NO_METADATA, {}
-        mixture._fit(FitRows.of(mixture, *given), tasks)
-    mixture._buffer = None if complete else buffer.after_refit()
+        rows = FitRows.of(mixture, *given)
+        rows.most_work = STREAM_WORK
+        if goes_on:
+            rows.previous = responsibilities(mixture._model, rows.checked.X, rows.checked.y)
+            rows.fitted_gate = mixture.gate_
+        mixture._fit(rows, tasks)
+    is_cut = mixture._is_cut and not is_to_be_chosen
+    mixture._buffer = None if complete else buffer.after_refit(is_cut, goes_on)
 
 
 def _go_on(mixture, X, y, sample_weight):

@@ -40,6 +40,7 @@ from ..exceptions import IgnoredWeightsWarning, SmallWeightsWarning, noted, warn
 STEP_EXPONENT = 0.6
 FIRST_ROWS = 500  # before stepwise EM starts, at least
 FIRST_ROWS_PER_PARAMETER = 20  # parameters of all experts
+LATE = 0.25  # part of these rows, from which on a search that was cut short begins no more anew
 PATIENCE = 10  # times as many rows as that are waited for weight, or for a class, at most
 
 
@@ -47,8 +48,8 @@ PATIENCE = 10  # times as many rows as that are waited for weight, or for a clas
 class Buffer:
     """The first rows of a stream, on which ``partial_fit`` refits until there are enough.
 
-    ``fitted`` is the weight of those that the last refit has seen, ``n_classes`` how many classes;
-    ``fewest`` is the number of rows of positive weight that the first fit takes.
+    ``fitted`` is the weight of those that the last refit from new starts has seen, ``n_classes``
+    how many classes; ``fewest`` is the number of rows of positive weight that the first fit takes.
     """
 
     classes: np.ndarray | None
@@ -58,6 +59,7 @@ class Buffer:
     fitted: float = 0.0
     n_classes: int = 0
     fewest: int = 2
+    is_cut: bool = False  # whether it ended for want of work, and goes on with the next batch
 
     def extended(self, X, y, weight):
         """A buffer with some more rows."""
@@ -88,12 +90,20 @@ class Buffer:
         """Whether a refit pays: the weight has doubled since the last, or a class is new."""
         return self.weight.sum() >= 2 * self.fitted or self._n_classes_now() > self.n_classes
 
-    def after_refit(self):
-        """A buffer after a refit on all its rows."""
-        return replace(self, fitted=float(self.weight.sum()), n_classes=self._n_classes_now())
+    def after_refit(self, is_cut, went_on):
+        """A buffer after a refit on all its rows, which began anew or ``went_on`` from the last."""
+        fitted = self.fitted if went_on else float(self.weight.sum())
+        return replace(self, fitted=fitted, n_classes=self._n_classes_now(), is_cut=is_cut)
 
     def _n_classes_now(self):
         return 0 if self.classes is None else len(np.unique(self.y[self.weight > 0]))
+
+    def goes_on(self, n_experts):
+        """Whether a refit goes on from the last one, whose search was cut short."""
+        if not self.is_cut or self._n_classes_now() > self.n_classes:
+            return False
+        enough = self.weight.sum() >= LATE * rows_wanted(n_experts, self.X.shape[1])
+        return enough or not self.is_due()
 
     def is_complete(self, n_experts):
         """Whether stepwise EM can start: enough weight and every class, or patience has an end."""
@@ -291,6 +301,12 @@ def stream_of(parts, k, resp, data, fitted, min_responsibility):
         transformer=split_last(template)[0],
     )
     return stream_of_lines(alone, resp[:, [k]], data, np.zeros(1, dtype=int))
+
+
+def responsibilities(model, X, y):
+    """Responsibilities (n, K) as EM has them: under ``top_k``, of the best by gate and density."""
+    log_gate, log_density = model.all_log_densities(X, y)
+    return posterior(log_gate, keep_best(log_gate, log_density, model.top_k))[0]
 
 
 def learn_batch(model, stream, rows, load, forget_factor):

@@ -1,0 +1,72 @@
+"""The penalty of default experts of wide X: chosen by cross-validation, on all rows."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+from sklearn.utils import _safe_indexing
+
+from .fitting import fit_weighted, split_last
+
+PENALTIES = 10.0 ** np.arange(5, -5.5, -0.5)  # L2, from the strongest on
+N_FOLDS = 5
+PATIENCE = 2  # penalties in turn that are worse than the best, after which weaker ones are too
+LEAST_PROBABILITY = 1e-15
+
+
+def with_best_penalty(estimator, X, y, weight, seed, groups=None):
+    """A Ridge or LogisticRegression of the penalty whose out-of-fold loss is lowest.
+
+    That is the squared error, or the log-loss; ``y`` are then class numbers.
+    """
+    used = np.flatnonzero(weight > 0)
+    X, y, weight = _safe_indexing(X, used), y[used], weight[used]
+    classifies = is_classifier(estimator)
+    folds = _folds(classifies, y, seed, None if groups is None else groups[used])
+    models = [clone(estimator) for _ in folds]
+    for model in models if classifies else []:
+        split_last(model)[1].set_params(warm_start=True)
+    best, lowest, n_worse = {}, np.inf, 0
+    for penalty in PENALTIES.tolist():
+        params, loss = {"C": 1 / penalty} if classifies else {"alpha": penalty}, 0.0
+        for model, (train, test) in zip(models, folds, strict=True):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                split_last(model)[1].set_params(**params)
+                fit_weighted(model, *(_safe_indexing(each, train) for each in (X, y, weight)))
+            loss += weight[test] @ _losses(model, _safe_indexing(X, test), y[test])
+        n_worse = 0 if loss < lowest else n_worse + 1
+        if loss < lowest:
+            best, lowest = params, loss
+        if n_worse == PATIENCE:
+            break
+    best_one = clone(estimator)
+    split_last(best_one)[1].set_params(**best)
+    return best_one
+
+
+def _folds(classifies, y, seed, groups):
+    """Folds, (train, test) in a list; those with two classes in training."""
+    n_folds, settings = min(N_FOLDS, len(y)), {"shuffle": True, "random_state": seed}
+    if groups is not None:
+        n_folds = min(n_folds, len(np.unique(groups)))
+        split = GroupKFold(max(n_folds, 2)).split
+    elif classifies and np.bincount(y).max() >= n_folds:
+        split = StratifiedKFold(max(n_folds, 2), **settings).split
+    else:
+        split = KFold(max(n_folds, 2), **settings).split
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than folds
+        folds = list(split(y, y, groups)) if n_folds > 1 else []
+    return [fold for fold in folds if not classifies or len(np.unique(y[fold[0]])) > 1]
+
+
+def _losses(model, X, y):
+    """Loss of each row."""
+    if not is_classifier(model):
+        return ((y - model.predict(X)) ** 2).reshape(len(y), -1).sum(axis=1)
+    proba = np.zeros((len(y), max(y.max(), model.classes_.max()) + 1))
+    proba[:, model.classes_] = model.predict_proba(X)  # it may lack a rare class
+    return -np.log(np.maximum(proba[np.arange(len(y)), y], LEAST_PROBABILITY))

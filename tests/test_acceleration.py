@@ -65,9 +65,9 @@ def passes(monkeypatch):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 @pytest.mark.parametrize("kind", KINDS)
-def test_objective_never_falls_on_a_thousand_problems(kind, monkeypatch):
+def test_objective_never_falls_on_many_problems(kind, monkeypatch):
     monkeypatch.setattr(trainer, "REVIVALS", 0)  # re-seeding is a new start, from lower
-    for seed in range(1000 // len(KINDS)):
+    for seed in range(100):
         moe = fitted_from(kind, *slow_problem(kind, seed), max_iter=60)
         steps = np.diff(moe.lower_bounds_)
         assert steps.min() > -1e-9 * abs(moe.lower_bound_)  # a sum over rows is rounded
@@ -106,18 +106,3 @@ def test_of_a_linear_map_the_fixed_point_is_found_in_as_many_steps_as_there_are_
         proposal, _ = found.propose(point, step, lambda directions: metric @ directions)
         point = point + step if proposal is None else proposal
     np.testing.assert_allclose(point, target, atol=1e-6)
-
-
-def test_a_proposal_that_is_not_better_is_followed_by_plain_steps():
-    found = Acceleration()
-    for gain in (0.01, 0.009, 0.008, 0.007, 0.006):
-        found.note(gain)
-    rng = np.random.default_rng(0)
-
-    def propose():
-        return found.propose(rng.normal(size=2), rng.normal(size=2), lambda each: each)[0]
-
-    assert propose() is None  # there is nothing to compare with
-    assert propose() is not None
-    found.reject()
-    assert [propose() is None for _ in range(3)] == [True, True, False]

@@ -5,7 +5,6 @@ import pytest
 from scipy import optimize, special, stats
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._em.loop import run_em
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.inference._information import maximise
 from skmoe.likelihoods import RandomEffects, StudentT, ZeroInflated
@@ -170,28 +169,3 @@ def test_newton_steps_end_where_derivatives_overflow():
     assert 30 < theta[0] < 40
     assert np.isfinite(information).all()
     assert value == theta.sum()
-
-
-class Geometric:
-    """A problem whose objective approaches 0 by a constant rate."""
-
-    def __init__(self, rate, first=-1.0):
-        self.rate, self.value = rate, first
-
-    def step(self):
-        self.value *= self.rate
-        return self.value
-
-    def state(self):
-        return self.value
-
-    def restore(self, state):
-        self.value = state
-
-
-@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9, 0.99])
-def test_what_is_left_of_a_geometric_series_is_known(rate):
-    problem = Geometric(rate)
-    run = run_em(problem, max_iter=5000, tol=1e-3, patience=1, foresees=True)
-    assert run.converged
-    assert -1e-3 <= problem.value

@@ -1,7 +1,5 @@
 """Linear and logistic experts predict without checking the rows again, and say the same."""
 
-import copy
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -83,15 +81,6 @@ def test_subclasses_answer_for_themselves():
     assert predict_linear(moe.experts_, X, None) is None
     assert_allclose(moe.predict_experts(X), one_by_one(moe, X))
     assert_allclose(moe.gate_proba(X), 0.5)
-
-
-def test_classes_that_one_expert_never_saw_are_asked_for_one_by_one():
-    X, y = kinked(3)
-    moe = MixtureOfExpertsClassifier(LogisticRegression(), 2, random_state=0).fit(X, y)
-    fewer = copy.copy(moe.experts_[0]).fit(X[y < 2], y[y < 2])
-    assert predict_linear([fewer, moe.experts_[1]], X, moe.classes_) is None
-    moe.experts_[0] = fewer
-    assert_allclose(moe.predict_proba(X).sum(axis=1), 1.0)
 
 
 def test_what_is_wrong_with_the_rows_is_said_as_ever():

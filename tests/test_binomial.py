@@ -7,21 +7,14 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
-from sklearn import config_context
-from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, RateRegressor
 from skmoe.distributions import BinomialComponents
 from skmoe.gates import ConstantGate, SoftmaxGate
-from skmoe.inference import bootstrap
 from skmoe.metrics import crps_score, interval_score, log_score, pinball_score
-from skmoe.model_selection import select_n_experts
 
 # As R's flexmix reports them, of the second regime for the estimates.
 LOG_LIKELIHOOD = -874.250321346
@@ -75,12 +68,6 @@ def test_components_are_binomial():
     draws = ours.rvs(np.zeros((40, 4000), dtype=int), np.random.RandomState(0))
     sd = np.sqrt(ours.var[:, 0] / 4000)
     assert (np.abs(draws.mean(axis=1) - ours.mean[:, 0]) < 5 * sd).all()
-
-
-def test_certain_rates_have_their_probabilities():
-    sure = BinomialComponents(np.array([[0.0, 7.0]]), 7.0)
-    assert_allclose(sure.logpdf(np.array([[0.0, 7.0]])), 0, atol=1e-200)
-    assert (sure.logpdf(np.array([[1.0, 6.0]])) < -500).all()
 
 
 # Maximum likelihood --------------------------------------------------------------------------
@@ -192,35 +179,6 @@ def test_trials_multiply_rates_everywhere():
     assert "log-odds of success" in str(moe.coefficients())
 
 
-def test_trials_are_routed():
-    X, y, trials = logistic_regimes(150)
-    moe = mixture()
-    expected = clone(moe).fit(StandardScaler().fit_transform(X), y, trials=trials)
-    with config_context(enable_metadata_routing=True):
-        moe.set_fit_request(trials=True).set_predict_request(trials=True)
-        pipe = make_pipeline(StandardScaler(), moe).fit(X, y, trials=trials)
-        rate = pipe.predict(X, trials=trials) / trials
-    assert_allclose(rate, expected.predict(StandardScaler().fit_transform(X)), rtol=1e-6)
-
-
-def test_a_warm_start_goes_on_with_trials():
-    X, y, trials = logistic_regimes(200)
-    moe = mixture(warm_start=True).fit(X, y, trials=trials)
-    before = moe.lower_bound_
-    assert moe.fit(X, y, trials=trials).lower_bound_ >= before - 1e-10
-
-
-def test_selection_and_bootstrap_take_trials():
-    X, y, trials = logistic_regimes(150)
-    moe = mixture(tol=1e-5).fit(X, y, trials=trials)
-    for method in ("rows", "parametric"):
-        result = bootstrap(moe, X, y, trials=trials, method=method, n_resamples=3, random_state=0)
-        assert np.isfinite(result.standard_error).all()
-    counts = np.column_stack([y, trials - y])
-    chosen = select_n_experts(moe, X, counts, [1, 2, 3], criterion="bic")
-    assert chosen.best_n_experts_ == 2
-
-
 # Any experts ---------------------------------------------------------------------------------
 
 
@@ -238,44 +196,6 @@ def test_rates_are_learned_from_weighted_rows():
         RateRegressor(LogisticRegression()).fit(X, y)
     with pytest.raises(ValueError, match="takes no sample_weight"):
         RateRegressor(KNeighborsClassifier()).fit(X, y / trials)
-
-
-@pytest.mark.parametrize(
-    "expert",
-    [
-        HistGradientBoostingClassifier(max_iter=10, min_samples_leaf=10, max_leaf_nodes=4),
-        RandomForestRegressor(20, min_samples_leaf=5),
-        make_pipeline(StandardScaler(), LogisticRegression()),
-    ],
-)
-def test_experts_of_any_kind_beat_the_common_rate(expert):
-    X, y, trials = logistic_regimes(400)
-    moe = mixture(clone(expert), n_init=4, tol=1e-4).fit(X, y, trials=trials)
-    X_new, y_new, t_new = logistic_regimes(400, seed=1)
-    density = moe.log_density(X_new, y_new, trials=t_new)
-    common = stats.binom.logpmf(y_new, t_new, y.sum() / trials.sum())
-    assert np.isfinite(density).all()
-    assert density.mean() > common.mean() + 2
-
-
-def test_unlike_experts_stand_side_by_side():
-    X, y, trials = logistic_regimes(200)
-    experts = [
-        ("line", make_pipeline(StandardScaler(), LogisticRegression())),
-        ("forest", RandomForestRegressor(10, min_samples_leaf=5)),
-    ]
-    moe = mixture(experts, n_experts="auto", n_init=2, tol=1e-4).fit(X, y, trials=trials)
-    assert isinstance(moe.named_experts_.line[-1], RateRegressor)
-    common = stats.binom.logpmf(y, trials, y.sum() / trials.sum())
-    assert moe.log_density(X, y, trials=trials).mean() > common.mean() + 2
-
-
-def test_successes_with_strings_in_the_table():
-    X, y, trials = logistic_regimes(200)
-    table = pd.DataFrame({"x": X[:, 0], "kind": np.where(X[:, 1] > 0, "a", "b")})
-    moe = mixture().fit(table, y, trials=trials)
-    assert np.isfinite(moe.predict(table)).all()
-    assert any("kind" in term for term in moe.coefficients().terms)
 
 
 # What cannot be used -------------------------------------------------------------------------
@@ -299,12 +219,6 @@ def test_wrong_counts_are_refused():
         MixtureOfExpertsRegressor(likelihood="poisson").fit(X, y, trials=trials)
     with pytest.raises(ValueError, match="knows no trials"):
         mixture(MixtureOfExpertsRegressor()).fit(X, y, trials=trials)
-
-
-def test_rows_without_a_success_are_no_trouble():
-    X, _, trials = logistic_regimes(60)
-    moe = mixture(n_experts=1).fit(X, np.zeros(60), trials=trials)
-    assert moe.predict(X).max() < 0.01
 
 
 @pytest.mark.parametrize("trials", [1.0, 50.0, 1e9, 1e15])
@@ -335,11 +249,3 @@ def test_scores_do_not_compare_successes_with_rates():
     assert of_counts == pytest.approx(moe.score(X, y.tolist(), trials=trials.tolist()))
     expected = -moe.predict_dist(X, trials=trials).crps(y).mean()
     assert crps_score(moe, X, y, trials=trials) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("trials", [20, "many", np.ones((400, 2)), 2.0**60 * np.ones(400)])
-def test_impossible_trials_are_named(trials):
-    X, y, good = logistic_regimes()
-    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="binomial").fit(X, y, trials=good)
-    with pytest.raises(ValueError, match="^trials"):
-        moe.predict(X, trials=trials)

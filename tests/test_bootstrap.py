@@ -1,20 +1,16 @@
 """Bootstrap: standard errors of formulas, experts in one order, groups, jobs, refusals."""
 
-import copy
 from functools import partial
 
 import numpy as np
 import pytest
-from joblib import parallel_config
 from numpy.testing import assert_allclose
-from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.model_selection import GroupKFold
+from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
-from skmoe.inference._bootstrap import match
 
 
 def equal_halves(n_samples=200, seed=0):
@@ -67,25 +63,6 @@ def test_experts_of_resamples_are_in_the_order_of_the_mixture(monkeypatch):
     monkeypatch.setattr("skmoe.inference._bootstrap.match", lambda mixture, shared: None)
     draws = bootstrap(moe, X, y, **settings).bootstrap_distribution[slopes]
     assert 0 < (draws[0] > 0.5).sum() < 20
-
-
-def test_matching_renumbers_and_changes_no_prediction():
-    X, y = equal_halves()
-    moe = mixture(n_experts=3, max_iter=10, tol=0.1).fit(X, y)
-    twin = copy.copy(moe)
-    order = np.array([2, 0, 1])
-    match(twin, np.eye(3)[order])
-    assert [moe.experts_[k] for k in order] == twin.experts_
-    assert list(twin.named_experts_.values()) == twin.experts_
-    assert_allclose(twin.responsibilities(X, y), moe.responsibilities(X, y)[:, order])
-    assert_allclose(twin.expert_load_, moe.expert_load_[order])
-    assert_allclose(twin.predict(X), moe.predict(X))
-    assert_allclose(twin.log_density(X, y), moe.log_density(X, y))
-    named = [("one", LinearRegression()), ("other", Ridge())]
-    named = mixture(experts=named, n_experts="auto", cv=False).fit(X, y)
-    before = named.experts_
-    match(named, np.eye(2)[::-1])
-    assert named.experts_ is before
 
 
 def test_groups_are_drawn_together():
@@ -158,53 +135,6 @@ def test_any_mixture_has_a_bootstrap_of_a_statistic():
     assert_allclose(result.bootstrap_distribution, other.bootstrap_distribution)
     with pytest.raises(ValueError, match="give a statistic"):
         bootstrap(moe, X, y)
-
-
-def test_splitters_are_given_the_groups():
-    X, y = equal_halves(60)
-    groups = np.arange(60) // 3
-    moe = MixtureOfExpertsRegressor(
-        LinearRegression(), 2, cv=GroupKFold(2), n_init=1, random_state=0
-    ).fit(X, y, groups=groups)
-    settings = {"statistic": lambda m: m.oof_score_, "n_resamples": 2, "random_state": 0}
-    result = bootstrap(moe, X, y, groups=groups, **settings)
-    assert result.bootstrap_distribution.shape == (2,)
-    with pytest.raises(ValueError, match="groups"):
-        bootstrap(moe, X, y, **settings)
-
-
-def test_result_does_not_depend_on_jobs_and_the_mixture_stays():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(150, 2))
-    label = np.array(["no", "yes"])[(X[:, 0] + rng.logistic(size=150) > 0).astype(int)]
-    moe = MixtureOfExpertsClassifier(
-        n_experts=2, n_init=1, random_state=0, max_iter=300, training="em"
-    )
-    before = moe.fit(X, label).predict_proba(X)
-    settings = {"method": "parametric", "n_resamples": 4, "random_state": 0}
-    one = bootstrap(moe, X, label, **settings)
-    with parallel_config("threading"):
-        two = bootstrap(moe, X, label, n_jobs=2, **settings)
-    assert_allclose(one.bootstrap_distribution, two.bootstrap_distribution, rtol=0)
-    assert one.bootstrap_distribution.std(axis=1).min() > 0
-    assert_allclose(moe.predict_proba(X), before, rtol=0)
-    assert not moe.warm_start
-
-
-def test_result_prints_as_text_html_and_frame():
-    pytest.importorskip("pandas")
-    X, y = equal_halves(100)
-    result = bootstrap(
-        mixture().fit(X, y), X, y, n_resamples=3, confidence_level=0.9, random_state=0
-    )
-    header, part, *_ = str(result).splitlines()
-    assert header.split() == ["estimate", "std_error", "5", "%", "95", "%"]
-    assert part == "expert0"
-    assert str(result).endswith("3 resamples")
-    assert "<td>gate: expert1 against expert0</td>" in result._repr_html_()
-    frame = result.to_frame()
-    assert frame.columns.tolist() == ["estimate", "std_error", "lower", "upper"]
-    assert_allclose(frame.loc["expert0", "std_error"], result.standard_error[:3])
 
 
 @pytest.mark.parametrize(

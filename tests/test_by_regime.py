@@ -1,7 +1,5 @@
 """Tables and displays speak of regimes, where fewer than experts were found."""
 
-import copy
-
 import numpy as np
 import pytest
 
@@ -45,20 +43,6 @@ def apart():
     X, rng = columns(120, 4)
     y = np.where(X[:, 0] > 0, X @ SLOPES, X @ OTHER) + 0.1 * rng.normal(size=120)
     return fitted(X, y, n_experts=2)
-
-
-@pytest.fixture(scope="module")
-def counts():
-    X, rng = columns(150, 0)
-    y = rng.poisson(np.exp(1 + X @ [0.5, -0.3, 0]) * rng.gamma(1.5, 1 / 1.5, size=150))
-    return fitted(X, y, likelihood="poisson", n_experts=2)
-
-
-@pytest.fixture(scope="module")
-def outputs():
-    X, rng = columns(150, 0)
-    Y = X @ rng.normal(size=(3, 2)) + [1, 3] * rng.standard_t(3, size=(150, 2))
-    return fitted(X, Y, n_experts=2)
 
 
 @pytest.fixture(params=["skewed", "two", "uneven"])
@@ -117,34 +101,6 @@ def test_gate_between_regimes_has_the_log_odds_of_their_probabilities(two):
     np.testing.assert_allclose(log_odds, np.log(proba / proba[:, :1]), rtol=1e-6, atol=1e-7)
 
 
-def test_coefficients_say_where_a_gate_tells_errors_apart(uneven, two):
-    assert "How large errors are depends on the row" in str(uneven[0].coefficients())
-    assert "depends on the row" not in str(two[0].coefficients())
-    experts = ", ".join(two[0].regimes_[0])
-    assert f"regime0: {experts}; regime1: " in two[0].coefficients().note
-
-
-def test_counts_of_a_regime_have_the_logarithm_of_their_mean(counts):
-    moe, X, _ = counts
-    assert moe.n_regimes_ == 1 < len(moe.experts_)
-    terms = moe.coefficients().to_frame()["regime0"]["logarithm of the prediction"]
-    logarithm = X @ terms.loc[["x0", "x1", "x2"]].to_numpy() + terms["intercept"]
-    means = (moe.gate_proba(X) * moe.predict_experts(X)).sum(axis=1)
-    np.testing.assert_allclose(logarithm, np.log(means), rtol=1e-6, atol=1e-7)
-
-
-def test_several_outputs_have_errors_each(outputs):
-    moe, X, Y = outputs
-    assert moe.n_regimes_ == 1 < len(moe.experts_)
-    terms = moe.coefficients().to_frame()["regime0"]
-    for j in range(2):
-        part = terms[f"prediction, output {j}"]
-        rest = Y[:, j] - X @ part.loc[["x0", "x1", "x2"]].to_numpy() - part["intercept"]
-        found = terms["errors", f"standard deviation, output {j}"]
-        # of fifteen hundredths, as tails are heavy, and a mixture's are lighter
-        np.testing.assert_allclose(found, rest.std(), rtol=0.15)
-
-
 def test_experts_that_are_regimes_are_told_as_ever(apart):
     moe, _, _ = apart
     assert moe.n_regimes_ == 2 == len(moe.experts_)
@@ -171,40 +127,6 @@ def test_responsibilities_are_posterior_probabilities_of_regimes(tied):
     np.testing.assert_allclose(by_name(moe, moe.responsibilities(X, y, by="expert")), resp)
 
 
-def test_responsibilities_of_experts_apart(apart):
-    moe, X, y = apart
-    same = moe.responsibilities(X, y, by="expert")
-    np.testing.assert_array_equal(moe.responsibilities(X, y), same)
-
-
-def test_responsibilities_of_rows_out_of_core_are_of_regimes_too(two):
-    dask = pytest.importorskip("dask.array")
-    moe, X, y = two
-    blocks = dask.from_array(X, chunks=(100, 3)), dask.from_array(y, chunks=100)
-    for by in ("regime", "expert"):
-        found = moe.responsibilities(*blocks, by=by).compute()
-        np.testing.assert_allclose(found, moe.responsibilities(X, y, by=by), atol=1e-12)
-
-
-def test_what_goes_on_from_a_fit_has_experts(two):
-    from skmoe._data import NO_METADATA
-    from skmoe.inference._bootstrap import check_bootstrap_rows
-
-    moe, X, y = two
-    rows = check_bootstrap_rows(moe, X, y, None, NO_METADATA, None)
-    assert rows.responsibilities(moe).shape == (len(X), len(moe.experts_))
-    moe = copy.copy(moe).set_params(warm_start=True)
-    previous = moe._previous(X, y, None, NO_METADATA)
-    np.testing.assert_array_equal(previous, moe.responsibilities(X, y, by="expert"))
-
-
-def test_after_a_change_experts_are_told(two):
-    moe, X, y = two
-    changed = copy.deepcopy(moe).remove_expert(list(moe.named_experts_)[-1])
-    assert changed.responsibilities(X, y).shape[1] == len(changed.experts_)
-    assert changed.coefficients().experts == list(changed.named_experts_)
-
-
 # Profiles ---------------------------------------------------------------------------------------
 
 
@@ -223,24 +145,6 @@ def test_profiles_of_regimes_are_of_their_rows_and_lines(tied):
         np.testing.assert_allclose(profile.target, own @ y)
     assert profiles.to_frame().index.names == ["regime", "feature"]
     assert len(moe.expert_profiles(X, y, by="expert").profiles) == len(moe.experts_)
-
-
-def test_profiles_take_what_responsibilities_gives(two, apart):
-    for moe, X, y in (two, apart):
-        for by in ("regime", "expert"):
-            resp = moe.responsibilities(X, y, by=by)
-            same = moe.expert_profiles(X, y, responsibilities=resp, by=by)
-            assert str(moe.expert_profiles(X, y, by=by)) == str(same)
-    moe, X, y = two
-    with pytest.raises(ValueError, match="a column for each regime"):
-        moe.expert_profiles(X, responsibilities=moe.responsibilities(X, y, by="expert"))
-
-
-def test_profiles_without_a_target_are_by_the_gate(two):
-    moe, X, _ = two
-    found = {profile.expert: profile.share for profile in moe.expert_profiles(X).profiles}
-    shares = by_name(moe, moe.gate_proba(X)).mean(axis=0)
-    np.testing.assert_allclose([found["regime0"], found["regime1"]], shares)
 
 
 # Report -----------------------------------------------------------------------------------------
@@ -282,37 +186,6 @@ def test_report_on_training_rows_is_of_regimes_too(tied):
         own = [name in names for name in experts["expert"]]
         assert {experts["regime"][k] for k in np.flatnonzero(own)} == {f"regime{r}"}
         np.testing.assert_allclose(of_fit.columns["load"][r], np.sum(experts["load"], where=own))
-
-
-def test_report_of_rows_out_of_core_is_of_regimes_too(two):
-    dask = pytest.importorskip("dask.array")
-    moe, X, y = two
-    blocks = dask.from_array(X, chunks=(100, 3)), dask.from_array(y, chunks=100)
-    of_blocks, of_rows = moe.expert_report(*blocks).columns, moe.expert_report(X, y).columns
-    assert of_blocks["regime"] == of_rows["regime"]
-    for name in ("load", "rows", "error", "scale", "overlap"):
-        np.testing.assert_allclose(of_blocks[name], of_rows[name], rtol=1e-9)
-
-
-def test_report_of_experts_apart_has_no_regimes(apart):
-    moe, X, y = apart
-    assert str(moe.expert_report(X, y)) == str(moe.expert_report(X, y, by="expert"))
-    assert "regime" not in moe.expert_report().columns
-
-
-def test_report_of_outputs_has_scales_of_each(outputs):
-    moe, X, Y = outputs
-    scale = np.array(moe.expert_report(X, Y).columns["scale"])
-    sd = moe.coefficients().to_frame().loc["errors"].to_numpy().T
-    np.testing.assert_allclose(scale, sd, rtol=1e-3)
-
-
-def test_report_of_counts_has_no_scale(counts):
-    moe, X, y = counts
-    report = moe.expert_report(X, y).columns
-    assert np.isnan(report["scale"]).all()
-    means = (moe.gate_proba(X) * moe.predict_experts(X)).sum(axis=1)
-    np.testing.assert_allclose(report["error"], [np.sqrt(np.mean((y - means) ** 2))])
 
 
 # Summary ----------------------------------------------------------------------------------------
@@ -375,18 +248,6 @@ def test_summary_tells_what_experts_share_once(tied):
     assert "regime0: " in table.notes[-1]
 
 
-def test_gate_of_summary_is_between_regimes(two, uneven):
-    moe, X, y = two
-    part = "gate: regime1 against regime0"
-    own = moe.summary(X, y).to_frame().loc[part]["estimate"]
-    same = moe.coefficients().to_frame().loc["gate: log-odds against regime0"]["regime1"]
-    np.testing.assert_allclose(own.loc[same.index], same, rtol=1e-6)
-    moe, X, y = uneven  # where the gate tells errors apart
-    part = "gate: expert1 against expert0"
-    both = [moe.summary(X, y, by=by).to_frame().loc[part] for by in ("regime", "expert")]
-    np.testing.assert_allclose(*both)
-
-
 def test_standard_error_of_a_mean_level_is_that_of_a_mean(skewed):
     moe, X, y = skewed
     terms = moe.summary(X, y).to_frame().loc["regime0"]
@@ -394,56 +255,6 @@ def test_standard_error_of_a_mean_level_is_that_of_a_mean(skewed):
     # of a normal approximation, of three experts for an exponential distribution: to a fifth
     sd = rest.std() / np.sqrt(len(y))
     np.testing.assert_allclose(terms.loc["intercept", "std_error"], sd, rtol=0.2)
-
-
-def test_summary_of_counts_has_the_standard_error_of_a_logarithm_of_a_mean(counts):
-    moe, X, y = counts
-    table, experts = moe.summary(X, y), moe.summary(X, y, by="expert")
-    at, names = experts.estimate, list(zip(experts.parts, experts.terms, strict=True))
-    places = [("expert0", "intercept"), ("expert1", "intercept")]
-    i, j = (names.index(each) for each in places)
-    k = names.index(("gate: expert1 against expert0", "intercept"))
-
-    def level(values):
-        other = 1 / (1 + np.exp(-values[k]))
-        return np.log((1 - other) * np.exp(values[i]) + other * np.exp(values[j]))
-
-    steps = 1e-6 * np.eye(len(at))
-    slope = np.array([(level(at + step) - level(at - step)) / 2e-6 for step in steps])
-    found = table.to_frame().loc["regime0"].loc["intercept"]
-    np.testing.assert_allclose(found["estimate"], level(at), rtol=1e-8)
-    np.testing.assert_allclose(found["std_error"], np.sqrt(slope @ experts.cov @ slope), rtol=1e-5)
-
-
-def test_parameters_without_standard_error_leave_others_theirs(two):
-    from skmoe._reports.by_regime import groups_of
-    from skmoe.inference._by_regime import RegimeParameters
-
-    moe, X, y = two
-    experts = moe.summary(X, y, by="expert")
-    parameters = RegimeParameters(moe, groups_of(moe, "regime"), experts.estimate)
-    cov = experts.cov.copy()
-    unknown = experts.terms.index("log_scale")
-    cov[unknown] = cov[:, unknown] = np.nan
-    sd, known = np.sqrt(np.diag(parameters.covariance(cov))), moe.summary(X, y).std_error
-    assert np.isnan(sd).sum() == 1
-    np.testing.assert_allclose(sd[~np.isnan(sd)], known[~np.isnan(sd)])
-
-
-def test_summary_of_outputs_has_parts_of_each(outputs):
-    moe, X, Y = outputs
-    frame = moe.summary(X, Y).to_frame()
-    coefficients = moe.coefficients().to_frame()["regime0"]
-    for j in range(2):
-        own = frame.loc[f"regime0: output {j}"]["estimate"]
-        same = coefficients[f"prediction, output {j}"]
-        np.testing.assert_allclose(own.loc[same.index], same, rtol=1e-6)
-        assert "log_scale" in frame.loc[f"regime0, expert1: output {j}"].index
-
-
-def test_summary_of_experts_apart_is_as_ever(apart):
-    moe, X, y = apart
-    assert str(moe.summary(X, y)) == str(moe.summary(X, y, by="expert"))
 
 
 # Displays ---------------------------------------------------------------------------------------
@@ -489,28 +300,3 @@ def test_gate_and_lines_are_drawn_by_regime(tied, drawn):
         line = level + terms.loc["x0", name] * lines.points
         np.testing.assert_allclose(lines.predictions[:, r], line, rtol=1e-6, atol=1e-7)
     drawn.GateDisplay.from_estimator(moe, X, (0, 2), y=y, grid_resolution=5)
-
-
-def test_calibration_is_drawn_by_regime(tied, drawn):
-    moe, X, y = tied
-    display = drawn.CalibrationDisplay.from_estimator(moe, X, y, kind="experts")
-    assert display.names == [f"regime{r}" for r in range(moe.n_regimes_)]
-    proba = by_name(moe, moe.gate_proba(X))
-    np.testing.assert_allclose((proba * display.expert_pit).sum(axis=1), display.pit)
-    np.testing.assert_allclose(display.responsibilities, moe.responsibilities(X, y))
-
-
-def test_experts_apart_are_drawn_as_ever(apart, drawn):
-    moe, X, y = apart
-    displays = [
-        drawn.ExpertDisplay.from_estimator(moe, X, y, 0, by=by) for by in ("regime", "expert")
-    ]
-    assert displays[0].names == displays[1].names == ["expert0", "expert1"]
-    np.testing.assert_array_equal(displays[0].predictions, displays[1].predictions)
-
-
-def test_no_probability_of_a_regime_is_above_one(tied):
-    moe, X, y = tied
-    resp = moe.responsibilities(X, y)
-    assert resp.max() <= 1
-    np.testing.assert_allclose(resp.sum(axis=1), 1, rtol=1e-12)

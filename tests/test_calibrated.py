@@ -64,11 +64,3 @@ def test_two_regressions_that_cross_are_two():
     assert not [each for each in moe.expert_report().notes if "may be one" in each]
     ahead = (moe.log_evidence_[2] - moe.log_evidence_[1]) * 1500
     assert ahead > 100
-
-
-def test_what_one_expert_is_already_is_no_other_number():
-    """Two constant experts behind a logistic gate are one logistic regression."""
-    moe = MixtureOfExpertsClassifier(random_state=0).fit(*answers(300, seed=2))
-    assert moe.plan_.n_experts == 1
-    assert "is too little" not in "".join(moe.plan_.findings)
-    assert max(moe.log_evidence_, key=moe.log_evidence_.get) == 1

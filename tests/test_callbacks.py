@@ -8,12 +8,9 @@ import sklearn
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.model_selection import GridSearchCV
-from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.fixes import parse_version
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._em.loop import run_em
+from skmoe import MixtureOfExpertsRegressor
 from skmoe.metrics import log_score
 
 HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
@@ -101,48 +98,9 @@ def test_a_callback_that_asks_to_stop_ends_em(data):
     assert recorder.ended[-1].task_name == "fit"
 
 
-class Falling:
-    """A problem whose second iterate is the best."""
-
-    values = (1.0, 3.0, 2.0, 0.0)
-
-    def __init__(self):
-        self.n_steps = 0
-
-    def step(self):
-        self.n_steps += 1
-        return self.values[self.n_steps - 1]
-
-    def state(self):
-        return self.n_steps
-
-    def restore(self, state):
-        self.kept = state
-
-
-def test_a_run_that_is_stopped_keeps_the_best_iterate():
-    problem, begun = Falling(), []
-    run = run_em(
-        problem,
-        max_iter=4,
-        tol=0.0,
-        patience=5,
-        before=lambda: begun.append(problem.n_steps),
-        after=lambda objectives: len(objectives) == 3,
-    )
-    assert (run.interrupted, run.converged, run.objectives) == (True, False, [1.0, 3.0, 2.0])
-    assert begun == [0, 1, 2]
-    assert problem.kept == 2
-
-
 @needs_callbacks
 @pytest.mark.parametrize(
-    "make",
-    [
-        linear,
-        cross_fitted,
-        lambda: linear(experts=FittedOneByOne(), cv=False),
-    ],
+    "make", [linear, cross_fitted, lambda: linear(experts=FittedOneByOne(), cv=False)]
 )
 def test_what_a_callback_sees_after_an_iteration_predicts_as_if_fit_had_stopped_there(data, make):
     recorder = Recorder()
@@ -170,48 +128,6 @@ def test_a_scoring_monitor_follows_the_log_score(data):
 
 
 @needs_callbacks
-def test_a_scoring_monitor_takes_class_labels_and_weights(data):
-    from sklearn.callback import ScoringMonitor
-
-    X, y = data[0], np.where(data[1] > 0, "high", "low")
-    weight = np.arange(len(y)) % 3.0
-    tree = DecisionTreeClassifier(max_depth=3, random_state=0)
-    settings = {"training": "em", "cv": 3, "n_init": 1, "max_iter": 2, "random_state": 0}
-    moe = MixtureOfExpertsClassifier(tree, 2, **settings)
-    monitor = ScoringMonitor(scoring="accuracy")
-    moe.set_callbacks(monitor).fit(X, y, weight)
-    rows = monitor.get_logs().data
-    assert [row["task_name"] for row in rows] == ["EM iteration"] * 2
-    best = int(np.argmax(moe.lower_bounds_))
-    assert rows[best]["accuracy"] == moe.score(X, y, weight)
-
-
-@needs_callbacks
-def test_iterations_are_nested_under_a_grid_search(data):
-    recorder = Recorder()
-    search = GridSearchCV(linear(), {"n_experts": [1, 2]}, cv=2)
-    search.set_callbacks(recorder).fit(*data)
-    iterations = recorder.iterations()
-    roots = {id(context.parent): context.parent for context in iterations}.values()
-    assert len(roots) == 5  # two candidates on two folds, and the refit
-    assert {root.estimator_name for root in roots} == {"MixtureOfExpertsRegressor"}
-    assert {root.source_estimator_name for root in roots} == {"GridSearchCV"}
-    for context in iterations:
-        while context.parent is not None:
-            context = context.parent
-        assert context.estimator_name == "GridSearchCV"
-    n_refit = sum(c.parent.source_task_name == roots_name(roots) for c in iterations)
-    assert n_refit == search.best_estimator_.n_iter_
-    assert (recorder.n_setups, recorder.n_teardowns) == (1, 1)
-
-
-def roots_name(roots):
-    """Name of the task that is there once: the refit."""
-    names = [root.source_task_name for root in roots]
-    return next(name for name in names if names.count(name) == 1)
-
-
-@needs_callbacks
 def test_callbacks_are_torn_down_and_nothing_is_left_when_fit_fails(data):
     class Failing(Recorder):
         def on_fit_task_end(self, estimator, context):
@@ -227,18 +143,6 @@ def test_callbacks_are_torn_down_and_nothing_is_left_when_fit_fails(data):
             moe.fit(X, data[1])
         assert callback.n_teardowns == 1
         assert set(vars(moe)) == before
-
-
-@needs_callbacks
-def test_clones_share_callbacks_and_pickles_carry_no_context(data):
-    recorder = Recorder()
-    moe = linear().set_callbacks(recorder)
-    clone(moe).fit(*data)
-    assert recorder.n_teardowns == 1
-    moe.fit(*data)
-    again = pickle.loads(pickle.dumps(moe))
-    assert not [name for name in vars(again) if "context" in name or "_ctx" in name]
-    assert_allclose(again.predict(data[0]), moe.predict(data[0]), rtol=0, atol=0)
 
 
 def test_where_none_is_set_or_scikit_learn_has_none_a_fit_is_what_it_was(data):

@@ -8,14 +8,12 @@ from scipy import special
 from sklearn.compose import make_column_transformer
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
+from sklearn.linear_model import Ridge, SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
-    FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
-    PolynomialFeatures,
     RobustScaler,
     StandardScaler,
 )
@@ -89,15 +87,6 @@ def test_those_of_counts_are_of_the_logarithm():
     assert_allclose(np.exp(logs), moe.predict_experts(X), rtol=1e-9)
 
 
-def test_those_of_several_outputs_have_a_part_each():
-    X, y = mixed_table()
-    moe = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=1, random_state=0)
-    table = moe.fit(X, np.column_stack([y, -2 * y])).coefficients()
-    for j in range(2):
-        of_output = add_up(table, f"prediction, output {j}", X)
-        assert_allclose(of_output, moe.predict_experts(X)[:, :, j], atol=1e-9)
-
-
 @pytest.mark.parametrize(
     "scaler", [StandardScaler(), RobustScaler(), MinMaxScaler((-3, 5)), MaxAbsScaler()], ids=str
 )
@@ -119,35 +108,6 @@ def test_scalers_are_undone(scaler):
     assert_allclose(add_up(table, "prediction", X[whole]), predicted, atol=1e-9)
     log_odds = add_up(table, "gate: log-odds against expert0", X[whole])
     assert_allclose(special.softmax(log_odds, axis=1), moe.gate_proba(X)[whole], atol=1e-9)
-
-
-def test_columns_are_named_whatever_is_inside_a_pipeline():
-    X, y = mixed_table()
-    encode = make_column_transformer(
-        (OneHotEncoder(drop=["low"]), ["kind"]),
-        (make_pipeline(SimpleImputer(), PolynomialFeatures(2, include_bias=False)), ["age"]),
-        (SimpleImputer(add_indicator=True), [0]),
-        remainder="passthrough",
-    )
-    line = make_pipeline(encode, FunctionTransformer(), LinearRegression())
-    moe = MixtureOfExpertsRegressor(line, n_experts=1, random_state=0).fit(X, y)
-    assert moe.coefficients().terms[1:] == [  # with their parts, as "age" is there twice
-        "onehotencoder__kind=high", "onehotencoder__kind=mid", "pipeline__age", "pipeline__age^2",
-        "simpleimputer__age", "simpleimputer__age missing", "remainder__dose",
-    ]  # fmt: skip
-    unnamed = make_pipeline(FunctionTransformer(np.asarray), LinearRegression())
-    moe = MixtureOfExpertsRegressor(unnamed, n_experts=1, random_state=0).fit(X[["dose"]], y)
-    assert moe.coefficients().terms[1:] == ["x0"]
-
-
-def test_experts_that_see_other_columns_leave_rows_empty():
-    X, y = mixed_table()
-    X = X[["dose"]].assign(weight=1 + np.arange(len(X)) % 7)
-    of_dose = make_pipeline(make_column_transformer(("passthrough", ["dose"])), Ridge())
-    moe = MixtureOfExpertsRegressor([("all", Ridge()), ("dose", of_dose)], random_state=0).fit(X, y)
-    values = moe.coefficients().to_frame().loc["prediction"]
-    assert values.index.tolist() == ["intercept", "dose", "weight"]
-    assert values.isna().to_numpy().tolist() == [[False, False], [False, False], [False, True]]
 
 
 def test_an_expert_without_coefficients_is_named():
@@ -176,25 +136,6 @@ def test_a_gate_without_coefficients_is_left_out():
     assert set(table.parts) == {"prediction"}
     assert "The gate, GaussianGate, has no coefficients." in str(table)
     assert set(moe.set_params(n_experts=1).fit(X, y).coefficients().parts) == {"prediction"}
-
-
-def test_the_table_reads_as_text_and_as_html():
-    X, y = mixed_table()
-    X = X.rename(columns={"dose": "dose <mg>"})
-    expert = LogisticRegression(C=1e-12)  # whose coefficients are next to nothing
-    encode = make_column_transformer((OneHotEncoder(), ["kind"]), ("passthrough", ["dose <mg>"]))
-    moe = MixtureOfExpertsClassifier(
-        make_pipeline(encode, expert), 2, gate=ConstantGate(), n_init=1, random_state=0
-    )
-    table = moe.fit(X, y > 0).coefficients()
-    lines = str(table).splitlines()
-    assert lines[0].split() == ["expert0", "expert1"]
-    assert lines[1] == "log-odds of True against False"
-    assert [line.split()[0] for line in lines[2:5]] == ["intercept", "kind=high", "kind=low"]
-    assert "kind=mid (reference)" in lines[5]
-    assert lines[-4].startswith("gate: log-odds against expert0")
-    assert lines[-1].startswith("levels: differences from the most frequent one")
-    assert "<td>  dose &lt;mg&gt;</td>" in table._repr_html_()
 
 
 def table_of_strings(n_samples=400):

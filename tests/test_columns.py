@@ -10,12 +10,11 @@ from scipy import special
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsRegressor
 from skmoe._tables.mixed import column_numbers
 from skmoe.gates import SoftmaxGate, TreeGate
 from skmoe.rows import Files
@@ -86,27 +85,6 @@ def test_other_columns_change_nothing(data, experts):
     assert_array_equal(moe.predict(X), again.predict(X))
 
 
-def test_classes_have_columns_of_each_part(data):
-    X, y = data
-    moe = MixtureOfExpertsClassifier(
-        n_experts=2,
-        gate=SoftmaxGate(columns=["kind"]),
-        expert_columns=["dose"],
-        training="em",
-        random_state=0,
-    ).fit(X, y > 0.5)
-    slopes = moe.coefficients().to_frame().iloc[1]
-    assert slopes.min() < -3
-    assert slopes.max() > 3
-
-
-def test_a_grid_search_tells_which_columns_matter(data):
-    X, y = data
-    grid = {"gate__columns": [["place"], ["kind"]], "expert_columns": [["noise"], ["dose"]]}
-    search = GridSearchCV(by_kind(training="em", n_init=1), grid, cv=2).fit(X, y)
-    assert search.best_params_ == {"gate__columns": ["kind"], "expert_columns": ["dose"]}
-
-
 def test_columns_of_arrays_have_numbers(data):
     X, y = data
     named = of_dose(gate=SoftmaxGate(columns=["noise"])).fit(X, y)
@@ -120,14 +98,6 @@ def test_no_columns_leave_intercepts(data):
     moe = by_kind(gate=SoftmaxGate(columns=[]), expert_columns=[], training="em").fit(X, y)
     for answer in (moe.predict_experts(X), moe.gate_proba(X)):
         assert np.ptp(answer, axis=0).max() == 0
-
-
-def test_gaps_that_come_later_are_medians(data):
-    X, y = data
-    moe = of_dose(gate=SoftmaxGate(columns=["kind", "noise"]), training="em").fit(X, y)
-    gaps = X[:3].assign(noise=np.nan, dose=np.nan)
-    filled = X[:3].assign(noise=X["noise"].median(), dose=X["dose"].median())
-    assert_allclose(moe.predict(gaps), moe.predict(filled))
 
 
 def test_streams_and_new_experts_see_their_columns(data):

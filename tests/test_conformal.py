@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
-from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._numerics.conformal import Calibration
-from skmoe._stacking.parameters import StackedParameters, StackedRows, cdf_of, posterior_of
 
 
 def two_noises(n, seed):
@@ -116,19 +114,6 @@ def test_intervals_of_bounded_counts_are_finite_and_cover():
     assert covered(ties, y[:200]).all()
 
 
-def test_intervals_are_between_quantiles_of_what_predictions_average():
-    rng = np.random.default_rng(1)
-    X = rng.uniform(-2, 2, size=(140, 1))
-    y = np.abs(X[:, 0]) + 0.6 * rng.normal(size=140)
-    moe = MixtureOfExpertsRegressor(random_state=0).fit(X[:70], y[:70])
-    moe.model_weights_ = {1: 0.5, 2: 0.5}
-    ends = moe.predict_interval(X, 0.5, conformal=(X[70:], y[70:])).T
-    below, above = moe.predict_dist(X).cdf(ends[0]), moe.predict_dist(X).sf(ends[1])
-    tails = np.minimum(moe.predict_dist(X[70:]).cdf(y[70:]), moe.predict_dist(X[70:]).sf(y[70:]))
-    assert_allclose(below, np.sort(tails)[34], rtol=1e-6)  # of half of 71
-    assert_allclose(above, below, rtol=1e-6)
-
-
 # Out of fold ----------------------------------------------------------------------------------
 
 
@@ -141,23 +126,6 @@ def test_out_of_fold_distribution_of_one_expert_is_that_of_its_predictions():
     moe.fit(X, y)
     predicted = cross_val_predict(tree, X, y, cv=folds)
     assert_allclose(moe.oof_pit_, stats.norm.cdf(y, predicted, moe.likelihood_.scale_[0]))
-
-
-def test_out_of_fold_distribution_is_the_integral_of_the_density():
-    rng, n, step = np.random.default_rng(0), 50, 1e-5
-    means, Z, u = rng.normal(size=(n, 3)), rng.normal(size=(n, 2)), rng.normal(size=n)
-    parameters = StackedParameters(
-        rng.normal(size=3), rng.normal(size=(2, 3)), rng.normal(size=3), 0.7, 0.3
-    )
-    y = rng.normal(size=n)
-
-    def rows(y):
-        own = stats.norm(means[:, 1], 0.8)
-        return StackedRows(y, means, Z, u, np.ones(n), {1: own.logpdf(y)}, {1: own.cdf(y)})
-
-    slopes = [cdf_of(parameters, rows(y + move), 0.01)[0] for move in (step, -step)]
-    _, log_density = posterior_of(parameters, rows(y), 0.01)
-    assert_allclose((slopes[0] - slopes[1]) / (2 * step), np.exp(log_density), rtol=1e-5, atol=1e-8)
 
 
 TREE = DecisionTreeRegressor(max_depth=3, random_state=0)
@@ -220,20 +188,6 @@ def test_of_few_rows_intervals_are_infinite(wrong):
 def test_what_has_no_conformal_interval_says_so(wrong, params, message):
     with pytest.raises(ValueError, match=message):
         wrong.predict_interval(np.zeros((3, 2)), **params)
-
-
-def test_what_is_not_fitted_says_so():
-    X, y = two_noises(20, seed=0)
-    for conformal in ("oof", (X, y)):
-        with pytest.raises(NotFittedError):
-            MixtureOfExpertsRegressor().predict_interval(X, conformal=conformal)
-
-
-def test_several_outputs_have_none():
-    X, y = two_noises(60, seed=0)
-    moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, np.column_stack([y, y]))
-    with pytest.raises(ValueError, match="one output"):
-        moe.predict_interval(X, conformal=(X, np.column_stack([y, -y])))
 
 
 def test_a_changed_mixture_forgets_the_rows_of_its_fit():

@@ -53,12 +53,6 @@ def test_names_of_categories_do_not_overlap(display, feature, table):
     assert not overlaps(shown.ax_.xaxis)
 
 
-def test_names_on_an_axis_that_goes_up_do_not_overlap(table):
-    moe, X, _ = table
-    shown = GateDisplay.from_estimator(moe, X, ("hours", "place"), subsample=5)
-    assert not overlaps(shown.ax_.yaxis)
-
-
 def test_no_line_joins_categories_without_an_order(table):
     moe, X, y = table
     (lines,) = GateDisplay.from_estimator(moe, X, "job", subsample=20).lines_
@@ -81,32 +75,3 @@ def test_categories_of_an_order_are_joined_in_that_order(table):
     for size, at_size in zip(SIZES, proba, strict=True):
         everywhere = X.assign(size=pd.Categorical([size] * 300, SIZES, ordered=True))
         assert_allclose(at_size, moe.gate_proba(everywhere).mean(axis=0), rtol=1e-6)
-
-
-def test_rows_stand_beside_their_category(table):
-    moe, X, y = table
-    display = ExpertDisplay.from_estimator(moe, X, y, feature="job")
-    drawn = np.concatenate([scatter.get_offsets() for scatter in display.scatters_])
-    assert len(drawn) == 300
-    assert len(np.unique(drawn[:, 0])) > 250
-    of_target = dict(zip(y, X["job"], strict=True))
-    assert [JOBS[int(np.round(x))] for x, _ in drawn] == [of_target[value] for _, value in drawn]
-    numbers = ExpertDisplay.from_estimator(moe, X, y, feature="hours")
-    drawn = np.concatenate([scatter.get_offsets() for scatter in numbers.scatters_])
-    assert_allclose(np.sort(drawn[:, 0]), np.sort(X["hours"]))
-
-
-def test_regions_over_categories_have_their_names_inside(table):
-    moe, X, _ = table
-    display = GateDisplay.from_estimator(moe, X, ("hours", "job"), subsample=20)
-    low, high = display.ax_.get_xlim()
-    for text in display.ax_.texts:
-        assert low + 0.2 * (high - low) < text.get_position()[0] < high - 0.2 * (high - low)
-
-
-def test_html_of_a_fitted_mixture_shows_the_encoders_that_none_stood_for(table):
-    moe, *_ = table
-    assert moe._repr_html_().count("OneHotEncoder") >= 2  # of experts and gate
-    unfitted = MixtureOfExpertsRegressor()._repr_html_()
-    assert "OneHotEncoder" not in unfitted
-    assert "LinearRegression" in unfitted

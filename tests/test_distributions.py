@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from mixtures import mixture_of_equals
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
 
@@ -33,23 +32,6 @@ def random_mixtures(seed, n=50, n_experts=4, spread=3.0):
     return normal_mixture(weights, mean, rng.uniform(0.1, 2, size=n_experts))
 
 
-def test_one_component_is_the_normal_distribution():
-    mean = np.linspace(-5, 5, 11)
-    dist = normal_mixture(np.ones((11, 1)), mean[:, None], np.array([0.7]))
-    reference = stats.norm(mean, 0.7)
-    y = np.linspace(-3, 4, 11)
-    # Two implementations of the same functions.
-    assert_allclose(dist.mean(), mean, rtol=1e-14)
-    assert_allclose(dist.var(), 0.49, rtol=1e-14)
-    assert_allclose(dist.std(), 0.7, rtol=1e-14)
-    assert_allclose(dist.pdf(y), reference.pdf(y), rtol=1e-12)
-    assert_allclose(dist.logpdf(y), reference.logpdf(y), rtol=1e-12)
-    assert_allclose(dist.cdf(y), reference.cdf(y), rtol=1e-12)
-    q = [1e-6, 0.1, 0.5, 0.9]
-    expected = reference.ppf(np.array(q)[:, None]).T
-    assert_allclose(dist.ppf(q), expected, rtol=1e-12, atol=1e-12)
-
-
 @pytest.mark.parametrize("spread", [0.0, 3.0, 1000.0])  # 1000: nothing between the modes
 @pytest.mark.parametrize("seed", range(3))
 def test_distribution_function_of_a_quantile_is_its_probability(seed, spread):
@@ -57,16 +39,6 @@ def test_distribution_function_of_a_quantile_is_its_probability(seed, spread):
     for q in (1e-8, 0.01, 0.3, 0.5, 0.77, 0.999):
         # A quantile is good to its last bit, 2e-13 at 1000, times a density of up to 4.
         assert_allclose(dist.cdf(dist.ppf(q)), q, rtol=0, atol=1e-9)
-
-
-def test_quantile_between_modes_far_apart_is_found():
-    dist = normal_mixture(
-        [[0.5, 0.5], [0.3, 0.7]], [[-1e4, 1e4], [-1e4, 1e4]], np.array([1e-3, 1.0])
-    )
-    assert_allclose(dist.ppf(0.25)[0], -1e4, atol=1e-2)
-    assert_allclose(dist.ppf(0.75)[0], 1e4, atol=1e-2)
-    expected = 1e4 + stats.norm.ppf((0.4 - 0.3) / 0.7)
-    assert_allclose(dist.ppf(0.4)[1], expected, rtol=1e-12)
 
 
 def test_components_of_no_weight_do_not_matter():
@@ -98,29 +70,9 @@ def test_moments_and_distribution_function_are_integrals_of_the_density(seed):
         assert_allclose(dist.cdf(y)[0], integral(lambda t: 1.0, upper=y), atol=1e-9)
 
 
-def test_variance_is_within_plus_between():
-    weights, mean, std = np.array([0.2, 0.8]), np.array([-1.0, 4.0]), np.array([0.5, 2.0])
-    within, between = weights @ std**2, weights @ (mean - weights @ mean) ** 2
-    dist = normal_mixture(weights[None], mean[None], std)
-    assert_allclose(dist.var(), within + between, rtol=1e-14)
-
-
 def test_density_far_from_everything_stays_finite_in_logarithms():
     dist = normal_mixture([[0.5, 0.5]], [[0.0, 1.0]], np.array([1.0, 1.0]))
     assert_allclose(dist.logpdf(1e5), np.log(0.5) + stats.norm.logpdf(1e5 - 1), rtol=1e-12)
-
-
-def test_shapes_with_one_output():
-    dist = random_mixtures(0, n=7)
-    y = np.zeros(7)
-    for value in (dist.mean(), dist.var(), dist.std(), dist.pdf(0.0), dist.pdf(y), dist.cdf(y)):
-        assert value.shape == (7,)
-    assert_array_equal(dist.logpdf(y[:, None]), dist.logpdf(y))
-    assert dist.ppf(0.5).shape == (7,)
-    assert dist.ppf([0.5]).shape == (7, 1)
-    assert dist.ppf([0.1, 0.2, 0.9]).shape == (7, 3)
-    assert_array_equal(dist.ppf([0.1, 0.9])[:, 1], dist.ppf(0.9))
-    assert [end.shape for end in dist.interval(0.8)] == [(7,), (7,)]
 
 
 def two_outputs(n=7, n_experts=3):
@@ -209,15 +161,6 @@ def test_components_of_scipy_are_those_of_the_closed_form():
     assert_allclose(dist.ppf([0.01, 0.5]), closed.ppf([0.01, 0.5]), rtol=1e-10)
 
 
-def test_density_of_scipy_components_is_joint_over_the_outputs():
-    weights, mean, std = two_outputs()
-    dist = of_scipy(weights, stats.norm(mean, std))
-    closed, y = normal_mixture(weights, mean, std), np.full((7, 2), 0.3)
-    assert_allclose(dist.logpdf(y), closed.logpdf(y), rtol=1e-12)
-    assert_allclose(dist.cdf(y), closed.cdf(y), rtol=1e-12)
-    assert dist.ppf([0.2, 0.8]).shape == (7, 2, 2)
-
-
 COUNTS = {
     "poisson": stats.poisson([[0.3, 4.0], [20.0, 21.0], [1.0, 150.0]]),
     "nbinom": stats.nbinom([2.0, 5.0], [[0.3, 0.6], [0.1, 0.9], [0.2, 0.5]]),
@@ -251,34 +194,6 @@ def test_quantile_of_a_reached_probability_is_the_value_itself(name):
                 assert dist.ppf(q)[row] == value
 
 
-def test_one_discrete_component_is_the_distribution_of_scipy():
-    reference = stats.poisson([0.5, 3.0, 40.0])
-    dist = of_scipy(np.ones((3, 1)), stats.poisson([[0.5], [3.0], [40.0]]))
-    assert_allclose(dist.logpmf(2), reference.logpmf(2), rtol=1e-12)
-    assert_allclose(dist.sf(2), reference.sf(2), rtol=1e-12)
-    for q in (0.0, 0.1, 0.5, 0.99, 1.0):
-        assert_array_equal(dist.ppf(q), reference.ppf(q))
-
-
-def test_only_discrete_mixtures_have_a_probability_of_a_value():
-    assert not hasattr(random_mixtures(0), "pmf")
-    assert not random_mixtures(0).discrete
-    counts = of_scipy(COUNT_WEIGHTS, COUNTS["binom"])
-    assert mixture_of_equals([counts, counts]).discrete
-    assert not mixture_of_equals([counts, random_mixtures(0, n=3)]).discrete
-    assert_array_equal(mixture_of_equals([counts, counts]).ppf(0.5), counts.ppf(0.5))
-
-
-@pytest.mark.parametrize("spread", [0.0, 3.0, 1000.0])
-def test_quantiles_take_few_evaluations_of_the_distribution_function(spread, monkeypatch):
-    dist = random_mixtures(0, n=2000, n_experts=5, spread=spread)
-    calls = []
-    cdf = GaussianComponents.cdf
-    monkeypatch.setattr(GaussianComponents, "cdf", lambda self, y: calls.append(0) or cdf(self, y))
-    dist.ppf([0.05, 0.5, 0.95])
-    assert 6 <= len(calls) <= 100  # bisection takes some 150
-
-
 @pytest.mark.parametrize("magnitude", [1e-120, 1e-20, 1e-3, 1e20, 1e120])
 @pytest.mark.parametrize("share", [0.005, 0.5476])
 def test_quantiles_of_components_many_magnitudes_apart(magnitude, share):
@@ -302,27 +217,6 @@ def test_crps_of_student_t_mixtures_is_the_integral(df, spread):
     components = StudentTComponents(mean[:2], scale[:2], df)
     few = MixtureDistribution(weights[:2], components).crps(y[:2])
     assert_allclose(few, dist.crps(y)[:2], atol=1e-7)
-
-
-@pytest.mark.parametrize("df", [5.0, 100.0])
-def test_crps_of_many_kernels_is_the_integral(df):
-    rng = np.random.default_rng(0)
-    mean = np.broadcast_to(rng.standard_t(3, size=40), (20, 40))
-    scale = np.exp(2 * rng.normal(size=(20, 40)) - 1)
-    weights = rng.gamma(0.3, size=mean.shape) * (rng.uniform(size=mean.shape) < 0.7)
-    weights /= weights.sum(axis=1, keepdims=True)
-    dist = MixtureDistribution(weights, StudentTComponents(mean, scale, df))
-    y = 3 * rng.normal(size=20)
-    # Distances within pairs are interpolated between scales that are more or less unlike.
-    assert_allclose(dist.crps(y), _quadrature.crps(dist, y), rtol=2e-4)
-
-
-def test_crps_of_equal_student_t_components_is_that_of_one():
-    y = np.linspace(-5, 20, 50)
-    one, three = np.zeros((50, 1)), np.zeros((50, 3))
-    alone = MixtureDistribution(one + 1, StudentTComponents(one, np.ones(1), 4.0))
-    mixed = MixtureDistribution(three + 1 / 3, StudentTComponents(three, np.ones(3), 4.0))
-    assert_allclose(mixed.crps(y), alone.crps(y), rtol=1e-9)
 
 
 class Uniform(BaseComponents):

@@ -15,7 +15,6 @@ import pytest
 from numpydoc.validate import ERROR_MSGS, validate
 
 import skmoe
-from skmoe._reports.docstrings import completed_by
 
 SETTINGS = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text("utf-8"))
 IGNORED_CHECKS = set(SETTINGS["tool"]["numpydoc_validation"]["checks"]) & set(ERROR_MSGS)
@@ -159,75 +158,3 @@ def test_methods_of_mixtures_show_examples(kind):
 @pytest.mark.parametrize("name", usable_objects())
 def test_class_or_function_shows_an_example(name):
     assert ">>>" in inspect.getdoc(usable_objects()[name]), f"{name} has no example"
-
-
-class Base:
-    """Template.
-
-    Parameters
-    ----------
-    a : int
-        The base's.
-    b : int
-        Its own words replace it.
-
-        - A list.
-    c : int
-        The base's.
-
-    Attributes
-    ----------
-    d_ : int
-        The base's.
-    """
-
-
-def test_class_docstring_is_completed_by_that_of_a_base():
-    class Derived(Base):
-        """One of a kind.
-
-        Parameters
-        ----------
-        b : str
-            The class's.
-
-        Attributes
-        ----------
-        e_ : int
-            The class's.
-
-        Notes
-        -----
-        It has some.
-        """
-
-        def __init__(self, a, *, b=1, c=2):
-            pass
-
-    expected = """
-        One of a kind.
-
-        Parameters
-        ----------
-        a : int
-            The base's.
-        b : str
-            The class's.
-        c : int
-            The base's.
-
-        Attributes
-        ----------
-        e_ : int
-            The class's.
-        d_ : int
-            The base's.
-
-        Notes
-        -----
-        It has some.
-        """
-    assert completed_by(Base)(Derived) is Derived
-    assert inspect.getdoc(Derived) == inspect.cleandoc(expected)
-    Derived.__doc__ = None
-    assert completed_by(Base)(Derived).__doc__ is None

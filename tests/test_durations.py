@@ -9,7 +9,6 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe.distributions import GaussianComponents, MixtureDistribution
 from skmoe.distributions._survival import WeibullComponents
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods._shapes import _lowest
 
 TRUTH = np.array([[0.5, 1.0, 2.5], [2.0, -0.7, 1.5]])  # intercept, slope, shape
 
@@ -142,12 +141,6 @@ def test_one_regime_in_few_rows_is_one_expert():
     moe = MixtureOfExpertsRegressor(likelihood="weibull", n_init=2, random_state=0).fit(X, y)
     assert len(moe.experts_) == 1
     assert moe.likelihood_.shape_ == pytest.approx([2.0], abs=0.8)  # some three standard errors
-
-
-def test_a_search_for_shapes_begins_at_the_largest_one_at_most():
-    assert _lowest(lambda log_shape: (log_shape - 10) ** 2, 5e6, 4.0) == pytest.approx(
-        np.exp(10), rel=1e-3
-    )
 
 
 def test_the_hazard_of_a_row_is_known_far_in_the_tail():

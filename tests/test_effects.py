@@ -13,12 +13,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import (
-    FunctionTransformer,
-    KBinsDiscretizer,
-    OneHotEncoder,
-    PolynomialFeatures,
-)
+from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, PolynomialFeatures
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -27,15 +22,10 @@ from skmoe._families.negative_binomial import NegativeBinomialFamily
 from skmoe._families.poisson import PoissonFamily
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference import bootstrap
-from skmoe.inference._posterior import PosteriorEstimates
 from skmoe.likelihoods import Gaussian, RandomEffects, StudentT, ZeroInflated
 from skmoe.likelihoods._error_terms import CorrelatedTerms, StudentTTerms
 from skmoe.likelihoods._family_terms import FamilyTerms
-from skmoe.likelihoods._gaussian_terms import (
-    CensoredLogNormalTerms,
-    GaussianTerms,
-    LogNormalTerms,
-)
+from skmoe.likelihoods._gaussian_terms import CensoredLogNormalTerms, GaussianTerms, LogNormalTerms
 from skmoe.likelihoods._logit_terms import SoftmaxTerms
 
 LINES = np.array([[0.0, 0.6, -0.4], [1.5, -0.5, 0.5]])  # intercept and slopes, by regime
@@ -101,22 +91,6 @@ def test_slopes_of_means_are_derivatives(kind):
 
 
 # One expert ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("cov", ["observed", "sandwich"])
-def test_effects_of_one_line_are_its_coefficients(cov):
-    X, y, rng = two_regimes()
-    X = 1e4 + 10 * X
-    y = X @ [1.0, -2.0] + rng.normal(size=len(y))
-    weight = rng.uniform(0.5, 2, size=len(y))
-    moe = mixture(n_experts=1).fit(X, y, sample_weight=weight)
-    effects = moe.marginal_effects(X, y, weight, cov=cov, level=0.9)
-    summary = moe.summary(X, y, weight, cov=cov, level=0.9)
-    assert effects.quantities == ["mean"] * 2
-    assert effects.columns == ["x0", "x1"]
-    for name in ("effect", "std_error", "z", "p_value", "lower", "upper"):
-        of_summary = vars(summary)[name if name != "effect" else "estimate"][1:3]
-        assert_allclose(vars(effects)[name], of_summary, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["poisson", "logistic"])
@@ -254,16 +228,6 @@ def test_effects_are_average_derivatives_of_predictions():
         assert_allclose(effects_of(effects, name), gate[:, k], atol=1e-4)
 
 
-def test_effects_on_successes_are_those_of_their_predictions():
-    X, eta, rng = two_regimes()
-    trials = rng.integers(5, 30, size=len(eta))
-    y = rng.binomial(trials, special.expit(2 * eta))
-    moe = mixture("binomial", n_init=1).fit(X, y, trials=trials)
-    effects = moe.marginal_effects(X, y, trials=trials)
-    expected = by_predictions(lambda X: moe.predict(X, trials=trials), X)
-    assert_allclose(effects_of(effects, "mean"), expected, atol=1e-3)
-
-
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_effects_on_classes_are_those_of_their_probabilities_and_sum_to_zero(n_classes):
     X, eta, rng = two_regimes(n=600)
@@ -280,30 +244,6 @@ def test_effects_on_classes_are_those_of_their_probabilities_and_sum_to_zero(n_c
     assert_allclose(classes.sum(axis=1), 0, atol=1e-9)
     within = [effects_of(effects, f"expert1: probability of {c}") for c in range(n_classes)]
     assert_allclose(np.sum(within, axis=0), 0, atol=1e-9)
-
-
-def test_effects_on_the_gate_sum_to_zero_over_experts_and_so_do_their_errors():
-    X, y, rng = two_regimes()
-    y = y + 6 * (rng.uniform(size=len(y)) < 0.3) + 0.3 * rng.normal(size=len(y))
-    effects = mixture(n_experts=3, n_init=1, gate=SoftmaxGate(), tol=1e-3).fit(X, y)
-    effects = effects.marginal_effects(X, y)
-    of_gate = [i for i, name in enumerate(effects.quantities) if name.startswith("gate")]
-    sums = np.kron(np.ones(3), np.eye(2))
-    assert_allclose(sums @ effects.effect[of_gate], 0, atol=1e-9)
-    cov = effects.cov[np.ix_(of_gate, of_gate)]
-    assert_allclose(sums @ cov @ sums.T, 0, atol=1e-9)
-
-
-def test_outputs_have_effects_each():
-    X, eta, rng = two_regimes()
-    y = np.column_stack([eta, X[:, 0] - eta]) + 0.3 * rng.normal(size=(len(eta), 2))
-    moe = mixture().fit(X, y)
-    effects = moe.marginal_effects(X, y)
-    expected, within = by_predictions(moe.predict, X), by_predictions(moe.predict_experts, X)
-    for c in range(2):
-        assert_allclose(effects_of(effects, f"mean of output {c}"), expected[:, c], atol=1e-4)
-        name = f"expert1: mean of output {c}"
-        assert_allclose(effects_of(effects, name), within[:, 1, c], atol=1e-4)
 
 
 # Levels -------------------------------------------------------------------------------------------
@@ -345,42 +285,6 @@ def test_effects_of_levels_are_differences_of_predictions(training):
         slope = np.average(ends[0] - ends[1], weights=weight[6:]) / 2e-4
         assert_allclose(found["x"], slope, atol=1e-4)
     assert len(effects.effect) == 5 * 4
-
-
-def test_effects_of_levels_have_the_errors_of_differences_of_coefficients():
-    table, _ = people()
-    table = table.fillna({"x": 0.0, "kind": "mid"})
-    rng = np.random.default_rng(1)
-    y = table["x"] + 2 * (table["kind"] == "top") + rng.normal(size=len(table))
-    effects = mixture(n_experts=1).fit(table, y).marginal_effects(table, y)
-    dummies = [np.ones(len(y)), table["kind"] == "low", table["kind"] == "top", table["owner"]]
-    design = np.column_stack([table["x"], *dummies]).astype(float)
-    coef, squares, _, _ = np.linalg.lstsq(design, y)
-    covariance = squares[0] / len(y) * np.linalg.inv(design.T @ design)
-    levels = ["kind: low against mid", "kind: top against mid", "owner: True against False"]
-    assert effects.columns == ["x", *levels]
-    places = [0, 2, 3, 4]
-    assert_allclose(effects.effect, coef[places], rtol=1e-6)
-    assert_allclose(effects.cov, covariance[np.ix_(places, places)], rtol=1e-5, atol=1e-9)
-
-
-def test_numbers_that_an_encoder_takes_for_categories_are_levels():
-    rng = np.random.default_rng(0)
-    X = np.column_stack([rng.integers(1, 4, size=200), rng.normal(size=200)])
-    y = np.array([0.0, 1.0, 3.0])[X[:, 0].astype(int) - 1] + X[:, 1] + 0.1 * rng.normal(size=200)
-    for unknown in ("error", "ignore"):
-        encoder = make_column_transformer(
-            (OneHotEncoder(handle_unknown=unknown), [0]), remainder="passthrough"
-        )
-        moe = mixture(n_experts=1, experts=make_pipeline(encoder, LinearRegression())).fit(X, y)
-        effects = moe.marginal_effects(X, y)
-        often = np.bincount(X[:, 0].astype(int)).argmax()
-        others = [level for level in (1, 2, 3) if level != often]
-        assert effects.columns == [*(f"x0: {level} against {often}" for level in others), "x1"]
-        means = np.array([0.0, 1.0, 3.0])
-        assert_allclose(
-            effects.effect[:2], means[np.subtract(others, 1)] - means[often - 1], atol=0.1
-        )
 
 
 # What columns and rows may be ---------------------------------------------------------------------
@@ -443,20 +347,6 @@ def test_effects_of_columns_that_others_make_up_are_not_known():
     assert np.isfinite(effects.std_error).sum() == 1
 
 
-def test_what_the_rows_of_an_expert_do_not_tell_leaves_its_effects_open():
-    rng = np.random.default_rng(0)
-    X, subject = rng.normal(size=(300, 2)), np.repeat(np.arange(60), 5)
-    second = subject < 30
-    y = np.where(second, 5 + X[:, 1], -5 - X[:, 1]) + 0.3 * rng.normal(size=300)
-    # Some rows of the second regime, whose other rows say beyond doubt whose subject it is.
-    X = np.column_stack([X, second & (np.arange(300) % 5 == 0)])
-    moe = mixture(gate=ConstantGate()).fit(X, y, subject=subject)
-    frame = moe.marginal_effects(X, y, subject=subject).to_frame()["effect"]
-    lacks = np.argmin([expert.intercept_ for expert in moe.experts_])
-    unknown = [("mean", "x2"), (f"expert{lacks}: mean", "x2")]
-    assert sorted(frame.index[frame.isna()]) == sorted(unknown)
-
-
 def test_weight_two_is_a_row_given_twice_and_units_go_through():
     X, y, rng = two_regimes()
     y = y + 0.3 * rng.normal(size=len(y))
@@ -480,18 +370,6 @@ def test_weight_two_is_a_row_given_twice_and_units_go_through():
     assert_allclose((other.std_error * unit)[order], effects.std_error, rtol=1e-4)
 
 
-def test_single_precision_is_no_less_exact():
-    X, y, rng = two_regimes()
-    y = y + 0.3 * rng.normal(size=len(y))
-    X = X.astype(np.float32)
-    moe = mixture(n_init=1, tol=1e-5).fit(X, y)
-    single = moe.marginal_effects(X, y)
-    moe = moe.fit(X.astype(float), y)
-    double = moe.marginal_effects(X.astype(float), y)
-    assert_allclose(single.effect, double.effect, rtol=1e-3, atol=1e-4)
-    assert_allclose(single.std_error, double.std_error, rtol=1e-3)
-
-
 def test_subjects_and_zero_components_have_effects():
     X, eta, rng = two_regimes(n=400)
     subject = np.repeat(np.arange(100), 4)
@@ -513,21 +391,6 @@ def test_subjects_and_zero_components_have_effects():
 
 
 # Pooled experts -----------------------------------------------------------------------------------
-
-
-def test_pooled_effects_of_many_rows_are_those_of_maximum_likelihood():
-    X, y, rng = two_regimes(n=3000)
-    y = y + 0.3 * rng.normal(size=len(y))
-    by_likelihood = mixture(n_init=1, tol=1e-6).fit(X, y).marginal_effects(X, y)
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
-    pooled = moe.marginal_effects(X, y)
-    order = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-    if abs(pooled.effect[2] - by_likelihood.effect[2]) > 0.1:
-        order = [0, 1, 4, 5, 2, 3, 8, 9, 6, 7]
-    assert_allclose(pooled.effect[order], by_likelihood.effect, atol=0.01)
-    assert_allclose(pooled.std_error[order], by_likelihood.std_error, rtol=0.05)
-    assert np.isnan(pooled.z).all()
-    assert "p_value" not in str(pooled)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "classes", "poisson"])
@@ -575,24 +438,6 @@ def test_effects_of_one_line_have_the_errors_of_the_summary(training, cov, monke
     assert effects.kind == cov
 
 
-def test_effects_that_no_normal_posterior_has_are_told_without_an_error(monkeypatch):
-    X, y, rng = two_regimes()
-    y = y + 0.3 * rng.normal(size=len(y))
-    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=1, random_state=0).fit(X, y)
-    whole = moe.marginal_effects(X, y)
-
-    def leave_alone(self, combinations):
-        return np.arange(len(combinations)) != 2
-
-    monkeypatch.setattr(PosteriorEstimates, "leave_alone", leave_alone)
-    effects = moe.marginal_effects(X, y)
-    assert_allclose(effects.effect, whole.effect)
-    assert np.flatnonzero(np.isnan(effects.std_error)).tolist() == [2]
-    assert effects.notes[-1].startswith("std_error n/a")
-    line = next(line.split() for line in str(effects).splitlines() if "n/a" in line)
-    assert line == ["x0", f"{whole.effect[2]:.4g}", "n/a"]
-
-
 def test_experts_of_one_regime_are_one():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 1))
@@ -626,22 +471,6 @@ def test_effects_on_a_regime_are_those_on_the_sum_and_the_mixture_of_its_experts
 # What is printed and what is refused --------------------------------------------------------------
 
 
-def test_effects_print_as_text_html_and_frame():
-    table, y = people()
-    moe = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(table, y)
-    effects = moe.marginal_effects(table, y, level=0.9)
-    text, html = str(effects), effects._repr_html_()
-    assert text == repr(effects)
-    for words in ("effect", "std_error", "p_value", "5 %", "95 %", "kind: low against mid"):
-        assert words in text
-        assert words in html
-    assert "averages over 300 rows, which are taken as given" in text
-    frame = effects.to_frame()
-    assert frame.index.names == ["quantity", "column"]
-    assert list(frame.columns) == ["effect", "std_error", "z", "p_value", "lower", "upper"]
-    assert_allclose(frame["std_error"], np.sqrt(np.diag(effects.cov)))
-
-
 @pytest.mark.parametrize(
     ("settings", "given", "message"),
     [
@@ -664,23 +493,3 @@ def test_sparse_rows_are_refused_with_a_way_out():
     moe = mixture(n_experts=1).fit(X, y + rng.normal(size=100))
     with pytest.raises(TypeError, match=re.escape("X.toarray()")):
         moe.marginal_effects(sparse.csr_matrix(X), y)
-
-
-def test_terms_that_do_not_know_their_mean_are_refused(monkeypatch):
-    def location(cls, predictors, beside):
-        return predictors
-
-    X, eta, rng = two_regimes()
-    y = eta + 0.3 * rng.normal(size=len(eta)) + 0.9 * abs(rng.normal(size=len(eta)))
-    moe = mixture("log_normal", n_experts=1, tol=1e-4).fit(X, np.exp(y))
-    monkeypatch.setattr(LogNormalTerms, "mean_of", classmethod(location))
-    with pytest.raises(ValueError, match="Give them mean_of"):
-        moe.marginal_effects(X, np.exp(y))
-
-
-def test_experts_and_gates_of_constants_have_no_effects():
-    X, y, rng = two_regimes(n=100)
-    experts = make_pipeline(FunctionTransformer(np.zeros_like), LinearRegression())
-    moe = mixture(n_experts=1, experts=experts).fit(X, y)
-    with pytest.raises(ValueError, match="depend on no column of X"):
-        moe.marginal_effects(X, y)

@@ -13,7 +13,6 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.loop import run_em
-from skmoe._em.race import _Contestant
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate, SoftmaxGate
 
@@ -80,19 +79,10 @@ def test_starts_rise_to_where_em_goes_on_from():
     assert_allclose(max(path[9] for path in paths if len(path) > 9), optima[0]["objective"])
 
 
-def test_where_there_is_one_start_there_is_none_to_compare():
-    X, y = rows_of_lines(seed=3)
-    for settings in ({"n_init": 1}, {"n_experts": 1}):
-        moe = MixtureOfExpertsRegressor(
-            random_state=0, **{"n_experts": 2, **settings}, training="em"
-        )
-        assert iterate(moe, X, y).start_lower_bounds_ == []
-
-
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
 @pytest.mark.parametrize(("experts", "training"), LINES)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_likelihood_of_regression_never_falls(seed, experts, training, gate, weighted):
     n_experts = 2 + seed % 2
     X, y = rows_of_lines(seed, n_experts=n_experts)
@@ -107,13 +97,12 @@ def test_likelihood_of_regression_never_falls(seed, experts, training, gate, wei
 
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
 @pytest.mark.parametrize(("experts", "training"), LINES)
-@pytest.mark.parametrize("seed", range(3))
-def test_likelihood_of_two_outputs_never_falls(seed, experts, training, gate):
-    X, y = rows_of_lines(seed, n_outputs=2)
+def test_likelihood_of_two_outputs_never_falls(experts, training, gate):
+    X, y = rows_of_lines(0, n_outputs=2)
     moe = MixtureOfExpertsRegressor(
-        experts, 2, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed, training=training
+        experts, 2, gate=gate, n_init=1, max_iter=40, tol=0, random_state=0, training=training
     )
-    iterate(moe, X, y, weights(seed, len(y)))
+    iterate(moe, X, y, weights(0, len(y)))
     assert moe.plan_.training == training
     assert_never_falls(moe)
 
@@ -223,16 +212,6 @@ def test_regression_reaches_the_optimum_of_an_independent_em(seed, n_experts, we
     assert_allclose(moe.gate_proba(X), pi[:, order], atol=1e-5)
 
 
-def test_default_experts_are_next_to_maximum_likelihood():
-    X, y = rows_of_lines(0, n=400)
-    start = np.random.default_rng(0).dirichlet(np.ones(2), size=len(y))
-    params = {"init": lambda *args: start, "n_init": 1, "max_iter": 2000, "tol": 1e-12}
-    default = MixtureOfExpertsRegressor(n_experts=2, **params, training="em").fit(X, y)
-    exact = MixtureOfExpertsRegressor(LinearRegression(), 2, **params).fit(X, y)
-    # The prior is worth 1e-6 rows.
-    assert_allclose(default.predict_experts(X), exact.predict_experts(X), rtol=0, atol=1e-5)
-
-
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
 @pytest.mark.parametrize("n_outputs", [None, 2])
 def test_linear_regression_fitted_as_any_estimator_takes_the_same_path(
@@ -251,19 +230,6 @@ def test_linear_regression_fitted_as_any_estimator_takes_the_same_path(
     assert_allclose(native.lower_bounds_, general.lower_bounds_, rtol=1e-9)
     assert_allclose(native.predict(X), general.predict(X), rtol=1e-9, atol=1e-9)
     assert_allclose(native.gate_proba(X), general.gate_proba(X), rtol=1e-8, atol=1e-9)
-
-
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_logistic_experts_at_the_optimum_are_what_scikit_learn_fits_to_their_shares(n_classes):
-    X, y = rows_of_classes(1, n=400, n_classes=n_classes)
-    expert = LogisticRegression(C=0.5, tol=1e-10, max_iter=1000)
-    moe = MixtureOfExpertsClassifier(expert, 2, max_iter=3000, tol=1e-12, random_state=0)
-    resp = moe.fit(X, y).responsibilities(X, y)
-    for k, fitted in enumerate(moe.experts_):
-        reference = expert.fit(X, y, sample_weight=resp[:, k])
-        # Iterations that gain less than 1e-12 leave the coefficients about its root away.
-        assert_allclose(fitted.coef_, reference.coef_, rtol=1e-4, atol=1e-4)
-        assert_allclose(fitted.predict_proba(X), reference.predict_proba(X), atol=1e-4)
 
 
 # Classifiers at the optimum ---------------------------------------------------------------------
@@ -345,19 +311,6 @@ def test_information_criteria_of_classification_count_every_free_parameter(n_cla
     assert_allclose(moe.aic(X, y), -2 * np.log(own).sum() + 2 * n_parameters, rtol=1e-12)
 
 
-def test_information_criteria_refuse_what_they_cannot_count():
-    X, y = rows_of_lines(0)
-    trees = MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=3), 2, n_init=1)
-    trees.set_params(random_state=0).fit(X, y)
-    folds = MixtureOfExpertsRegressor(
-        n_experts=2, training="em", cv=3, n_init=1, random_state=0
-    ).fit(X, y)
-    for moe in (trees, folds):
-        for criterion in (moe.bic, moe.aic):
-            with pytest.raises(ValueError, match="cannot be counted"):
-                criterion(X, y)
-
-
 # Stopping, going on, re-seeding -----------------------------------------------------------------
 
 
@@ -373,26 +326,6 @@ def test_warm_start_goes_on_from_where_the_last_fit_ended():
     assert_allclose(first + second, at_once.lower_bounds_, rtol=1e-9)
 
 
-def test_warm_start_gains_nothing_at_the_optimum():
-    X, y = rows_of_lines(1)
-    moe = MixtureOfExpertsRegressor(
-        n_experts=2, max_iter=1000, tol=1e-12, warm_start=True, random_state=0, training="em"
-    ).fit(X, y)
-    before = moe.lower_bound_
-    moe.fit(X, y)
-    assert moe.n_iter_ <= 2
-    assert_allclose(moe.lower_bound_, before, rtol=0, atol=1e-11)  # tol per iteration
-
-
-def test_warm_start_refuses_another_number_of_experts():
-    X, y = rows_of_lines(1)
-    moe = MixtureOfExpertsRegressor(
-        n_experts=2, warm_start=True, random_state=0, training="em"
-    ).fit(X, y)
-    with pytest.raises(ValueError, match="which has 2 experts; n_experts is 3"):
-        moe.set_params(n_experts=3).fit(X, y)
-
-
 def test_stopping_before_tol_is_met_warns():
     X, y = rows_of_lines(1)
     moe = MixtureOfExpertsRegressor(n_experts=2, max_iter=3, tol=0.0, random_state=0, training="em")
@@ -400,16 +333,6 @@ def test_stopping_before_tol_is_met_warns():
         moe.fit(X, y)
     assert not moe.converged_
     assert moe.n_iter_ == len(moe.lower_bounds_) == 3
-
-
-def test_a_fit_that_met_tol_says_so():
-    X, y = rows_of_lines(1)
-    moe = MixtureOfExpertsRegressor(n_experts=2, max_iter=500, random_state=0, training="em").fit(
-        X, y
-    )
-    assert moe.converged_
-    assert moe.lower_bounds_[-1] - moe.lower_bounds_[-2] <= moe.tol
-    assert (np.diff(moe.lower_bounds_[:-1]) > moe.tol).all()
 
 
 class Scripted:
@@ -465,11 +388,6 @@ def test_convergence_is_that_of_the_iterate_that_is_kept_whatever_re_seeding_did
     assert on_its_way.run(1, revivals=1) == (False, False, 3, 6)
 
 
-def test_a_start_is_as_good_as_its_best_number():
-    assert _Contestant(0, None, objectives=[np.nan, 1.0, 2.0, np.nan]).objective == 2.0
-    assert np.isnan(_Contestant(0, None, objectives=[np.nan]).objective)
-
-
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("alpha", [0.3, 1.0])
 def test_experts_that_do_not_maximise_the_likelihood_are_not_called_converged(alpha, seed):
@@ -498,7 +416,7 @@ def one_owns_all_but_two_rows(X, y, n_experts, random_state):
     return resp
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_an_expert_that_starts_with_next_to_nothing_is_brought_to_life(seed):
     rng = np.random.default_rng(seed)
     x = rng.uniform(-3, 3, size=400)

@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -60,18 +59,6 @@ def test_the_gate_of_given_experts_leaves_them_out_too():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         MixtureOfExpertsClassifier([("a", tree())], cv=2).fit(X, y > 0)  # whose gate sees nothing
-
-
-def test_warning_names_the_parts_that_leave_columns_out():
-    X, y = table()
-    X = X[["dose", "name"]].astype({"name": "category"})
-    with pytest.warns(LeftOutColumnsWarning, match=r"default experts and gate leave out"):
-        mixture().fit(X, y)
-    with pytest.warns(LeftOutColumnsWarning, match=r"default experts leave out"):
-        mixture().set_params(n_experts=1).fit(X, y)
-    own = make_pipeline(make_column_transformer(("passthrough", ["dose"])), Ridge())
-    with pytest.warns(LeftOutColumnsWarning, match=r"default gate leaves out .* many categories"):
-        mixture().set_params(experts=own).fit(X, y)
 
 
 def tree():
@@ -168,95 +155,3 @@ def test_dates_are_told_from_other_strings(form, is_date):
     days = [form.format(m=m, d=d) for m in range(1, 13) for d in range(1, 29)]
     X = pd.DataFrame({"day": days})
     assert identifiers(X) == (([], ["day"]) if is_date else (["day"], []))
-
-
-def test_a_name_of_each_of_many_rows_makes_no_columns():
-    X, _ = table(100_000)
-    encoded = default_encoder(X[["dose", "kind", "name"]]).fit_transform(X)
-    assert encoded.shape == (100_000, 3)  # 80 GB otherwise
-
-
-NULLABLE = {
-    "Float64": lambda values: pd.array(values, dtype="Float64"),
-    "Int64": lambda values: pd.array(np.round(3 * values), dtype="Int64"),
-    "Int8": lambda values: pd.array(np.round(3 * values), dtype="Int8"),
-    "boolean": lambda values: pd.array(values > 0, dtype="boolean"),
-    "string": lambda values: pd.array(np.where(values > 0, "a", "b"), dtype="string"),
-    "object": lambda values: pd.Series(np.where(values > 0, "a", "b"), dtype=object).array,
-}
-
-
-@pytest.mark.parametrize("dtype", NULLABLE)
-def test_nullable_columns_with_missing_values_fit(dtype):
-    X, y = table()
-    X = X[["dose", "kind"]].assign(extra=NULLABLE[dtype](X["dose"].to_numpy()))
-    X.loc[::9, "extra"] = pd.NA
-    before = X.copy()
-    moe = mixture().fit(X, y)
-    plain = X.assign(extra=X["extra"].astype(object).where(X["extra"].notna(), np.nan))
-    if dtype in ("Float64", "Int64", "Int8", "boolean"):
-        plain["extra"] = plain["extra"].astype(float)
-    assert_allclose(moe.predict(X), mixture().fit(plain, y).predict(plain), rtol=1e-6, atol=1e-9)
-    assert moe.predict(X.iloc[:1]).shape == moe.predict(X.iloc[1:2]).shape == (1,)
-    pd.testing.assert_frame_equal(X, before)
-
-
-def test_nullable_columns_reach_pipelines_with_missing_values_as_nan():
-    X, y = table()
-    X = X[["dose", "kind"]].astype({"kind": "string"})
-    X.loc[::9, "kind"] = pd.NA
-    encode = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
-    moe = mixture(experts=make_pipeline(encode, Ridge()), training="auto").fit(X, y)
-    assert moe.coefficients().terms[1:4] == ["kind=cat", "kind=dog (reference)", "kind missing"]
-
-
-def encoded(estimator):
-    encode = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
-    return make_pipeline(encode, estimator)
-
-
-MIXTURES = {  # and how often a call encodes its rows
-    "default": (mixture(n_experts=3), 1),
-    "pooled": (mixture(n_experts=3, training="pooled"), 1),
-    "one expert": (mixture(n_experts=1), 1),
-    "classes": (
-        MixtureOfExpertsClassifier(n_experts=2, training="em", n_init=2, random_state=0),
-        1,
-    ),
-    "pipelines": (mixture(experts=encoded(Ridge())), 2),  # the gate has an encoder of its own
-    "list": (
-        mixture(
-            n_experts="auto",
-            experts=[("line", encoded(Ridge())), ("other line", encoded(Ridge()))],
-            training="em",
-            cv=False,
-        ),
-        3,
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", MIXTURES)
-def test_rows_are_encoded_once_for_all_parts_with_the_same_encoder(kind, monkeypatch):
-    X, y = table()
-    X, (moe, n_times) = X[["dose", "kind"]], MIXTURES[kind]
-    moe = clone(moe).fit(X, y > 0 if kind == "classes" else y)
-    proba = 1.0 if kind == "one expert" else moe.gate_.predict_proba(X)
-    if kind == "classes":
-        alone = np.stack([expert.predict_proba(X) for expert in moe.experts_], axis=1)
-        expected = (proba[:, :, None] * alone).sum(axis=1)
-    else:
-        alone = np.column_stack([expert.predict(X) for expert in moe.experts_])
-        expected = (proba * alone).sum(axis=1)
-    made, transform = [], ColumnTransformer.transform
-    monkeypatch.setattr(
-        ColumnTransformer,
-        "transform",
-        lambda self, X, **params: made.append(len(X)) or transform(self, X, **params),
-    )
-    for rows in (slice(None), slice(1)):
-        made.clear()
-        answer = moe.predict_proba(X[rows]) if kind == "classes" else moe.predict(X[rows])
-        assert len(made) == n_times
-        tolerance = 1e-3 if kind == "classes" else 1e-9  # probabilities are calibrated
-        assert_allclose(answer, expected[rows], rtol=1e-9, atol=tolerance)

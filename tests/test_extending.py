@@ -14,7 +14,6 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.distributions import ScipyComponents
-from skmoe.exceptions import ScaleFloorWarning
 from skmoe.gates import BaseGate, ConstantGate, SoftmaxGate
 from skmoe.inference._information import MixtureLikelihood
 from skmoe.likelihoods import BaseLikelihood, Gamma, Gaussian, Poisson, StudentT
@@ -164,17 +163,6 @@ def test_radial_gate_finds_planted_islands():
     assert (moe.responsibilities(X, y).argmax(axis=1) == order[k]).mean() > 0.97
 
 
-def test_likelihood_without_terms_is_refused_by_name():
-    class Silent(Gumbel):
-        def terms(self):
-            return None
-
-    X, y, _ = rows_of_two_regimes(3, 100)
-    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=Silent()).fit(X, y)
-    with pytest.raises(ValueError, match=r"not for Silent\(\)"):
-        moe.summary(X, y)
-
-
 @pytest.mark.parametrize("base", [Gumbel, Gaussian])
 def test_terms_of_another_density_are_refused(base):
     class Logistic(base):
@@ -199,15 +187,6 @@ def test_what_derives_from_a_part_of_ours_is_not_taken_for_it(base):
         plan = MixtureOfExpertsRegressor(experts, **part).plan(X, np.exp(y))
         takes_any = experts is not None and "gate" in part  # a stack does
         assert plan.training == ("stack" if takes_any else "em")
-
-
-def test_scale_at_the_floor_that_a_likelihood_of_own_sets_is_refused():
-    X, y, k = rows_of_two_regimes(4, 300)
-    y[k == 1] = X[k == 1, 0] - 9  # without an error
-    with pytest.warns(ScaleFloorWarning):
-        moe = mixture(n_init=1).fit(X, y)
-    with pytest.raises(ValueError, match="at its floor"):
-        moe.summary(X, y)
 
 
 # Its name ----------------------------------------------------------------------------------------

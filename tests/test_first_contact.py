@@ -14,7 +14,6 @@ from sklearn.pipeline import make_pipeline
 
 import skmoe
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._reports.expert_report import bound_notes
 from skmoe.inspection import (
     CalibrationDisplay,
     ExpertDisplay,
@@ -141,34 +140,6 @@ def test_predictions_go_through_a_pipeline(fitted):
     assert (np.diff(quantiles, axis=1) > 0).all()
     low, high = pipe.predict(X, quantiles=[0.05, 0.95]).T
     assert 0.8 < np.mean((low <= y) & (y <= high)) < 0.99
-
-
-def test_report_says_how_many_experts_there_are_and_why():
-    rng = np.random.default_rng(0)
-    X = rng.uniform(0, 6, size=(600, 1))
-    levels = np.array([0, 9, 3, 12, 6, 15])[X[:, 0].astype(int)]  # of six lines
-    y = levels + X[:, 0] % 1 + 0.1 * rng.normal(size=600)
-    moe = MixtureOfExpertsRegressor(n_init=2, random_state=0).fit(X, y)
-    assert moe.expert_report().plan.endswith("6 experts, chosen by the evidence.")
-    assert "chosen by the evidence." in str(moe.expert_report())
-    assert "4 experts, as asked for" in moe.set_params(n_experts=4).fit(X, y).expert_report().plan
-    flat = MixtureOfExpertsRegressor(n_init=2, random_state=0).fit(X, rng.normal(size=600))
-    assert "1 expert, chosen by the evidence" in flat.expert_report().plan
-
-
-@pytest.mark.parametrize(
-    ("log_evidence", "rises"),
-    [
-        ({1: -3.0, 2: -2.5, 3: -2.4}, True),
-        ({1: -3.0, 2: -2.5, 3: -2.495}, False),  # by half a unit over all rows
-        ({1: -3.0, 2: -2.5, 3: -2.6}, False),
-        ({1: -3.0}, False),
-    ],
-)
-def test_evidence_that_still_rises_is_reported(log_evidence, rises):
-    notes = bound_notes(log_evidence, n_rows=100.0)
-    assert len(notes) == rises
-    assert all("rises at 3 experts" in note for note in notes)
 
 
 def test_sources_that_are_not_compiled_say_what_to_do(tmp_path):

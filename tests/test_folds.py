@@ -4,16 +4,16 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsRegressor
 from skmoe._experts.folds import make_folds
 from skmoe.exceptions import ScaleFloorWarning
-from skmoe.gates import ConstantGate, TreeGate
+from skmoe.gates import ConstantGate
 
 
 def auto(estimators, X, n_rows):
@@ -34,14 +34,6 @@ def test_one_of_what_folds_are_made_of_is_an_error_that_says_so(unit):
     moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(), 1)
     with pytest.raises(ValueError, match=f"need two {unit}s or more; found 1"):
         moe.fit(X, y, **facts)
-
-
-def test_two_rows_make_a_mixture_in_sample():
-    for gate in (ConstantGate(), TreeGate()):
-        moe = MixtureOfExpertsRegressor(LinearRegression(), 1, gate=gate, cv=False)
-        with pytest.warns(ScaleFloorWarning):
-            moe.fit([[1.0], [3.0]], [2.0, 4.0])
-        assert moe.predict([[2.0]]) == pytest.approx(3.0)
 
 
 # Rows a coefficient -----------------------------------------------------------------------------
@@ -130,18 +122,3 @@ def test_forests_whose_bags_all_hold_the_heavy_rows_fall_back_to_folds(n_trees):
     assert np.isfinite(moe.oof_log_density_).all()
     with pytest.raises(ValueError, match="so that these have no out-of-bag prediction"):
         moe.set_params(cv="oob").fit(X, y, weight)
-
-
-def test_classifying_forests_fall_back_to_folds():
-    X, y, weight = uneven(66, 0)
-    forest = RandomForestClassifier(30, min_samples_leaf=3)
-    moe = MixtureOfExpertsClassifier(forest, 2, max_iter=1, random_state=0)
-    moe.fit(X, (y > 0).astype(int), weight)
-    assert moe.oof_score_ < 0
-
-
-def test_forests_of_even_rows_stay_out_of_bag():
-    X, y, _ = uneven(100, 0)
-    forest = RandomForestRegressor(60, min_samples_leaf=3)
-    moe = MixtureOfExpertsRegressor(forest, 2, max_iter=1, random_state=0).fit(X, y)
-    assert all(isinstance(expert, RandomForestRegressor) for expert in moe.experts_)

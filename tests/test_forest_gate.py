@@ -4,11 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skmoe import MixtureOfExpertsRegressor
 from skmoe._numerics.trees import Trees
 from skmoe.gates import ForestGate, SoftmaxGate
 
@@ -57,19 +55,6 @@ def test_is_a_softmax_gate_on_out_of_bag_probabilities():
     np.testing.assert_allclose(gate.predict_proba(X), proba, rtol=1e-3)  # half precision in leaves
 
 
-def test_trees_are_grown_on_max_samples_rows_of_more():
-    X, soft = quadrants(300)
-    gate = ForestGate(max_samples=50, random_state=0).fit(X, soft)
-    forest = RandomForestRegressor(
-        60, min_samples_leaf=5, max_features=0.5, max_samples=50, random_state=0
-    ).fit(X, soft)
-    # Leaves are kept in half precision.
-    np.testing.assert_allclose(gate.trees_.predict(X), forest.predict(X), atol=3e-4)
-    more = ForestGate(max_samples=500, random_state=0).fit(X, soft)
-    as_many = ForestGate(random_state=0).fit(X, soft)
-    np.testing.assert_array_equal(more.predict_proba(X), as_many.predict_proba(X))
-
-
 def test_noise_is_not_learned_by_heart():
     rng = np.random.default_rng(0)
     X, label = rng.normal(size=(300, 4)), rng.integers(2, size=300)
@@ -85,28 +70,6 @@ def test_rows_of_weight_zero_change_nothing():
     gate = ForestGate(random_state=0).fit(X, soft)
     other = ForestGate(random_state=0).fit(X_more, more, sample_weight=weight)
     np.testing.assert_allclose(other.predict_proba(X), gate.predict_proba(X), atol=1e-6)
-
-
-def test_reorders_and_pickles():
-    X, soft = quadrants(200)
-    gate = ForestGate(random_state=0).fit(X, soft)
-    proba = gate.predict_proba(X)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(gate)).predict_proba(X), proba)
-    gate.reorder(np.array([1, 0]))
-    np.testing.assert_allclose(gate.predict_proba(X), proba[:, ::-1])
-    np.testing.assert_array_equal(clone(gate).fit(X, soft).predict_proba(X), proba)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_lines_behind_it_find_a_chessboard():
-    rng = np.random.default_rng(0)
-    X = rng.uniform(-1, 1, size=(600, 3))
-    y = np.where(X[:, 0] * X[:, 1] > 0, 3.0, -3.0) * X[:, 2] + 0.1 * rng.normal(size=600)
-    moe = MixtureOfExpertsRegressor(
-        n_experts=2, gate=ForestGate(), training="em", n_init=4, max_iter=3, random_state=0
-    ).fit(X, y)
-    slopes = sorted(round(float(expert.coef_[2]), 1) for expert in moe.experts_)
-    assert slopes == pytest.approx([-3.0, 3.0], abs=0.1)
 
 
 # Trees in flat arrays -----------------------------------------------------------------------

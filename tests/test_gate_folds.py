@@ -8,11 +8,11 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._em.cross_fitted_gate import CrossFittedGate
-from skmoe.gates import ClassifierGate, ConstantGate, GaussianGate, SoftmaxGate, TreeGate
+from skmoe.gates import ClassifierGate, GaussianGate, SoftmaxGate, TreeGate
 from skmoe.metrics import log_score
 
 GATES = {
@@ -55,24 +55,6 @@ def test_out_of_fold_score_is_that_of_new_rows_whatever_the_gate(name):
     assert abs(moe.oof_score_ - log_score(moe, X_test, y_test)) < 0.13
     low, high = moe.predict_interval(X_test, 0.9).T
     assert 0.86 < np.mean((low <= y_test) & (y_test <= high)) < 0.96  # as one expert's, 0.92
-
-
-@pytest.mark.parametrize("name", ["softmax", "gaussian", "forest"])
-def test_planted_regimes_are_found_by_gates_that_are_trained_without_a_fold(name):
-    X, y = two_regimes(400, 0)
-    X_test, y_test = two_regimes(2000, 1)
-    expert = DecisionTreeRegressor(min_samples_leaf=10)
-    scores = [
-        log_score(
-            MixtureOfExpertsRegressor(
-                expert, k, gate=GATES[name], training="em", random_state=0
-            ).fit(X, y),
-            X_test,
-            y_test,
-        )
-        for k in (1, 2)
-    ]
-    assert scores[1] > scores[0] + 0.3
 
 
 @pytest.mark.parametrize("cv", ["auto", "prefit"])
@@ -130,52 +112,3 @@ def test_steps_from_sums_are_those_of_the_gate_on_the_other_rows():
             assert_allclose(one.coef_, other.coef_, rtol=1e-7)  # of the columns' large mean
             assert_allclose(one.intercept_, other.intercept_, rtol=1e-7)
             assert_allclose(one.log_prior(), other.log_prior(), rtol=1e-7)
-
-
-def test_answers_out_of_fold_are_in_the_order_of_the_rows():
-    X, _ = two_regimes(90, 0)
-    labels = np.eye(2)[(X[:, 0] > 0).astype(int)]
-    folds = list(KFold(3, shuffle=True, random_state=0).split(X))
-    gate = CrossFittedGate(GaussianGate(), folds)
-    gate.fit(X, labels, np.ones(90))
-    for model, (_, test) in zip(gate.models, folds, strict=True):
-        assert_allclose(gate.log_proba_of_checked(X)[test], model.predict_log_proba(X[test]))
-        assert_allclose(gate.score_samples(X)[test], model.score_samples(X[test]))
-
-
-def test_fitted_gate_has_seen_all_rows_and_has_its_own_settings():
-    X, y = two_regimes(200, 0)
-    expert = DecisionTreeRegressor(min_samples_leaf=10)
-    prior = {"load_balance": 0.1, "target_load": [3.0, 1.0]}
-    softmax = SoftmaxGate(alpha=2.0, max_iter=50, **prior)
-    moe = MixtureOfExpertsRegressor(
-        expert, 2, gate=softmax, training="em", cv=3, random_state=0
-    ).fit(X, y)
-    assert moe.gate_.get_params() == softmax.get_params()
-    assert moe.gate_.n_iter_ > 1
-    constant = moe.set_params(gate=ConstantGate(**prior)).fit(X, y).gate_
-    rows = moe.oof_responsibilities_.sum(axis=0) + 0.1 * 200 * np.array([0.75, 0.25])
-    # Responsibilities of the last E-step; it moves proportions by less than a per cent.
-    assert_allclose(constant.proportions_, rows / rows.sum(), atol=0.01)
-
-
-class Counting(DecisionTreeClassifier):
-    """Tree that counts its fits."""
-
-    fits = 0
-
-    def fit(self, *args, **kwargs):
-        Counting.fits += 1
-        return super().fit(*args, **kwargs)
-
-
-def test_classifiers_are_fitted_once_in_each_fold_for_a_refit_of_the_experts(monkeypatch):
-    monkeypatch.setattr(Counting, "fits", 0)
-    X, y = two_regimes(200, 0)
-    gate = Counting(max_depth=2, random_state=0)
-    moe = MixtureOfExpertsRegressor(
-        [("knn", KNeighborsRegressor(5)), ("tree", DecisionTreeRegressor(min_samples_leaf=10))],
-        gate=gate, training="em", cv=3, max_iter=4, random_state=0,
-    ).fit(X, y)  # fmt: skip
-    # Two candidates to start from, the iterations, and the gate that is kept.
-    assert Counting.fits == 3 * (2 + moe.n_iter_) + 1

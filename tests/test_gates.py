@@ -63,12 +63,6 @@ def test_gradient_vanishes_at_the_solution(alpha, weighted, mass):
     assert_allclose(gate.intercept_.sum(), 0, atol=1e-10)
 
 
-def test_log_prior_is_the_penalty():
-    X, targets = soft_labels()
-    gate = SoftmaxGate(0.7).fit(X, targets)
-    assert_allclose(gate.log_prior(), -0.35 * ((gate.coef_ * X.std(axis=0)) ** 2).sum(), rtol=1e-10)
-
-
 @pytest.mark.parametrize("alpha", [0.01, 0.1, 3.0])
 def test_class_labels_give_the_fit_of_logistic_regression(alpha):
     X, targets = soft_labels()
@@ -95,16 +89,6 @@ def test_soft_labels_give_the_fit_of_logistic_regression_on_weighted_copies():
     assert_allclose(gate.predict_proba(X), reference.predict_proba(Z), atol=1e-5)  # as above
 
 
-def test_two_experts_agree_with_a_penalty_of_half_on_the_difference():
-    X, targets = soft_labels(n_experts=2)
-    labels = targets.argmax(axis=1)
-    gate = SoftmaxGate(0.4, tol=1e-14).fit(X, labels)
-    Z, _, _ = standardise(X, np.ones(len(X)))
-    # w and -w stand for one difference 2 w: alpha / 2 (w² + w²) = alpha / 4 (2 w)².
-    reference = LogisticRegression(C=2 / 0.4, tol=1e-10, max_iter=10_000).fit(Z, labels)
-    assert_allclose(gate.predict_proba(X), reference.predict_proba(Z), atol=1e-5)
-
-
 def one_step_at_a_time(gate, X, targets, weight, n_steps):
     gate.set_params(warm_start=True, max_iter=1)
     alpha = gate.alpha
@@ -124,14 +108,6 @@ def test_objective_never_falls(alpha, kind):
     # The start is the constant gate; sums of 300 terms round to 1e-12.
     assert values[0] > -300 * np.log(3)
     assert np.diff(values).min() > -1e-10
-
-
-def test_steps_one_at_a_time_reach_the_solution():
-    X, targets = soft_labels()
-    values = one_step_at_a_time(SoftmaxGate(), X, targets, np.ones(len(X)), 20)
-    at_once = SoftmaxGate(tol=1e-14).fit(X, targets)
-    expected = objective_and_gradient(at_once, X, targets, np.ones(len(X)), 0.1)[0]
-    assert_allclose(values[-1], expected, rtol=1e-10)  # Newton has converged long before
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1])
@@ -166,15 +142,6 @@ def test_units_of_the_columns_do_not_matter():
         SoftmaxGate(tol=1e-14).fit(other, targets).predict_proba(other),
         atol=1e-10,
     )
-
-
-def test_constant_column_changes_nothing():
-    X, targets = soft_labels()
-    other = np.column_stack([X, np.full(len(X), 0.1)])
-    gate = SoftmaxGate(tol=1e-14).fit(other, targets)
-    assert_allclose(gate.coef_[:, -1], 0, atol=1e-9)
-    expected = SoftmaxGate(tol=1e-14).fit(X, targets).predict_proba(X)
-    assert_allclose(gate.predict_proba(other), expected, atol=1e-10)
 
 
 def test_many_parameters_are_fitted_to_the_optimum_of_newton(monkeypatch):
@@ -282,16 +249,6 @@ def test_experts_drawn_for_a_classifier_without_weights_follow_their_shares():
     assert_allclose(gate.predict_proba(X[:1])[0], share, atol=4 * np.sqrt(0.25 / n))
 
 
-def test_drawn_experts_depend_on_the_random_state_alone():
-    X, targets = soft_labels()
-    knn = KNeighborsClassifier(3)
-    first = ClassifierGate(knn, random_state=1).fit(X, targets).predict_proba(X)
-    again = ClassifierGate(knn, random_state=1).fit(X, targets).predict_proba(X)
-    other = ClassifierGate(knn, random_state=2).fit(X, targets).predict_proba(X)
-    assert_array_equal(first, again)
-    assert (first != other).any()
-
-
 # Elastic net and sparse columns --------------------------------------------------------------
 
 
@@ -331,14 +288,6 @@ def test_elastic_net_objective_never_falls():
     assert Z.shape == X.shape
     assert np.diff(values).min() > -1e-9
     assert values[-1] > values[0] + 1.0
-
-
-def test_without_an_l1_part_proximal_and_plain_newton_agree():
-    X, soft = wide_table(200, seed=2, n_columns=4)
-    plain = SoftmaxGate(alpha=1.0, tol=1e-12).fit(X, soft)
-    nearly = SoftmaxGate(alpha=1.0, l1_ratio=1e-9, tol=1e-12, max_iter=500).fit(X, soft)
-    # The tolerance of coordinate descent.
-    assert_allclose(nearly.predict_proba(X), plain.predict_proba(X), atol=1e-4)
 
 
 def steered_by_five(X, rng):

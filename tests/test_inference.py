@@ -11,7 +11,6 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -75,35 +74,6 @@ def test_gradient_and_information_are_derivatives(terms, n_experts, with_subject
     assert_allclose(gradient, differences, rtol=1e-5, atol=1e-5)
     differences = np.array([(u[1] - d[1]) / 2e-5 for u, d in zip(up, down, strict=True)])
     assert_allclose(information, -differences, rtol=1e-5, atol=1e-5)
-
-
-def test_blocks_of_rows_change_nothing(monkeypatch):
-    X, y = two_planes(0, 100)
-    moe = mixture().fit(X, y)
-    whole = moe.summary(X, y, cov="sandwich")
-    monkeypatch.setattr("skmoe.inference._information.BLOCK_ROWS", 17)
-    blocks = moe.summary(X, y, cov="sandwich")
-    assert_allclose(blocks.cov, whole.cov, rtol=1e-6, atol=1e-8)  # of differences
-
-
-def test_standard_errors_are_those_of_flexmix(shared_data):
-    # library(flexmix)
-    # m <- flexmix(yn ~ x + I(x^2), data = NPreg, k = 2,
-    #              control = list(iter.max = 5000, tolerance = 1e-14))
-    # r <- refit(m); r@coef; sqrt(diag(r@vcov))      # flexmix 2.3.20, of five starts the best
-    estimate = [14.713226, 9.848309, -0.968517, 1.238643, -0.208519, 4.814464, 0.036540, 1.236751]
-    std_error = [1.323774, 0.591583, 0.0552603, 0.0782510, 1.009206, 0.509610, 0.0497551, 0.0816856]
-    X, y, _, _ = shared_data("NPreg")
-    x = X["x"].to_numpy()
-    square = X.assign(square=x**2)[["x", "square"]]
-    summary = mixture(gate=ConstantGate()).fit(square, y).summary(square, y)
-    found = summary.to_frame().to_numpy()[:, :2]
-    if found[0, 0] < 5:  # the experts are nearly of the same load
-        found = found[[4, 5, 6, 7, 0, 1, 2, 3, 8]]
-    # flexmix stops its optimiser some 1e-5 from the maximum, and takes numerical derivatives.
-    assert_allclose(found[:-1, 0], estimate, rtol=1e-3, atol=1e-4)
-    assert_allclose(found[:-1, 1], std_error, rtol=1e-3)
-    assert_allclose([abs(found[-1, 0]), found[-1, 1]], [0.0240035, 0.1589164], rtol=1e-2)
 
 
 def test_standard_errors_of_counts_are_those_of_flexmix(shared_data):
@@ -272,15 +242,6 @@ def test_subjects_count_once_for_the_gate_and_their_rows_for_the_experts():
         mixture().fit(X, y).summary(X, y, subject=subject)
 
 
-def test_units_that_are_far_apart_do_no_harm():
-    X, y = two_planes(0, 200)
-    year = np.column_stack([1e9 + 1e7 * X[:, 0], 1e-9 * X[:, 1]])
-    moe = mixture(tol=1e-8, max_iter=1000)
-    plain = moe.fit(X, y).summary(X, y)
-    far = moe.fit(year, 1e6 * y).summary(year, 1e6 * y)
-    assert_allclose(far.z[[1, 2, 5, 6, 9, 10]], plain.z[[1, 2, 5, 6, 9, 10]], rtol=1e-3, atol=1e-3)
-
-
 def test_weight_two_is_a_row_given_twice_and_units_go_through():
     X, y = two_planes(2, 300)
     weight = np.random.default_rng(1).integers(1, 3, size=300)
@@ -331,28 +292,6 @@ def test_sandwich_covers_where_errors_are_unequal():
     assert 0.8 < np.std(z["sandwich"]) < 1.3
 
 
-def test_pipelines_tables_and_outputs_name_their_coefficients():
-    pd = pytest.importorskip("pandas")
-    X, y = two_planes(3)
-    table = pd.DataFrame(X, columns=["age", "size"])
-    expert = make_pipeline(PolynomialFeatures(2, include_bias=False), LinearRegression())
-    gate = make_pipeline(StandardScaler(), SoftmaxGate())
-    summary = mixture(experts=expert, gate=gate).fit(table, y).summary(table, y)
-    frame = summary.to_frame()
-    powers = ["intercept", "age", "size", "age^2", "age size", "size^2", "log_scale"]
-    assert frame.loc["expert0"].index.tolist() == powers
-    assert frame.loc["gate: expert1 against expert0"].index.tolist() == ["intercept", "age", "size"]
-
-    Y = np.column_stack([y, X[:, 0] - y + np.random.default_rng(0).normal(size=len(y))])
-    moe = mixture(tol=1e-9, max_iter=1000).fit(X, Y)
-    summary = moe.summary(X, Y)
-    assert summary.parts[4] == "expert0: output 1"
-    # The gate's default penalty moves it a little.
-    assert_allclose(summary.log_likelihood, moe.log_density(X, Y).sum(), rtol=0, atol=0.1)
-    slopes = summary.estimate[[1, 2, 5, 6]].reshape(2, 2)
-    assert_allclose(slopes, moe.experts_[0].coef_, atol=0.02)
-
-
 def test_a_column_that_is_called_as_a_parameter_is_tested():
     rng = np.random.default_rng(0)
     pd = pytest.importorskip("pandas")
@@ -386,23 +325,6 @@ def test_classes_have_log_odds_against_the_first():
     assert (np.abs(slopes - planted) < 3.5 * summary.std_error[[2, 5, 8, 11]]).all()
     assert abs(summary.z[13]) > 5
     assert_allclose(summary.log_likelihood, moe.log_density(X, label).sum(), rtol=0, atol=0.5)
-
-
-def test_summary_prints_as_text_html_and_frame():
-    pytest.importorskip("pandas")
-    X, y = two_planes(0)
-    summary = mixture().fit(X, y).summary(X, y, level=0.9)
-    text = str(summary)
-    assert text.splitlines()[0].split() == [
-        "estimate", "std_error", "z", "p_value", "5", "%", "95", "%",
-    ]  # fmt: skip
-    for word in ("gate: expert1 against expert0", "<0.001", "log-likelihood", "400 rows"):
-        assert word in text
-    assert "<td>gate: expert1 against expert0</td>" in summary._repr_html_()
-    frame = summary.to_frame()
-    assert frame.columns.tolist() == ["estimate", "std_error", "z", "p_value", "lower", "upper"]
-    assert np.isnan(frame.loc[("expert0", "log_scale"), "p_value"])
-    assert_allclose(frame["upper"] - frame["lower"], 2 * 1.6448536 * frame["std_error"], rtol=1e-6)
 
 
 def separated():
@@ -464,28 +386,6 @@ def test_the_requirement_that_is_not_met_is_named_and_the_line_printed_mends_it(
     assert np.isfinite(moe.summary(X, y).log_likelihood)
 
 
-def test_log_likelihoods_are_printed_with_digits_to_compare():
-    X, y = two_planes(0)
-    summary = mixture().fit(X, y).summary(X, y)
-    printed = re.search(r"log-likelihood (-?[\d.]+),", str(summary)).group(1)
-    assert abs(float(printed) - summary.log_likelihood) < 1e-4
-
-
-def test_a_posterior_without_a_maximum_names_where_it_rises_and_what_to_run(monkeypatch):
-    X, y = two_planes(0)
-    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
-    derivatives = MixtureLikelihood.derivatives
-
-    def lowest(self, theta):
-        value, score, information = derivatives(self, theta)
-        return value, score, -1e6 * np.eye(len(information))
-
-    monkeypatch.setattr(MixtureLikelihood, "derivatives", lowest)
-    line = r"Run `mixture.set_params\(n_experts=2, training='em', cv=False\).fit\(X, y\)`"
-    with pytest.raises(ValueError, match=f"above all in (intercept|x.*) of expert[01]. {line}"):
-        moe.summary(X, y)
-
-
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 def test_rows_without_information_are_refused():
     X, y = separated()
@@ -527,17 +427,6 @@ def test_experts_that_no_rows_part_are_refused():
     ).fit(X, label)
     with pytest.raises(ValueError, match="information about the parameters is singular"):
         moe.summary(X, label)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [({"cov": "hc3"}, "got 'hc3'"), ({"level": 95}, "between 0 and 1; got 95")],
-)
-def test_options_are_checked(given, message):
-    X, y = two_planes(0, 50)
-    moe = mixture(n_experts=1).fit(X, y)
-    with pytest.raises(ValueError, match=message):
-        moe.summary(X, y, **given)
 
 
 def test_class_weights_ask_for_the_sandwich():

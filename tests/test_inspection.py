@@ -15,7 +15,6 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.distributions import GaussianComponents, MixtureDistribution, ScipyComponents
@@ -27,13 +26,7 @@ from skmoe.inspection import (
     ResponsibilityDisplay,
 )
 
-ALL = [
-    CalibrationDisplay,
-    ExpertDisplay,
-    GateDisplay,
-    PredictiveDisplay,
-    ResponsibilityDisplay,
-]
+ALL = [CalibrationDisplay, ExpertDisplay, GateDisplay, PredictiveDisplay, ResponsibilityDisplay]
 
 
 regressor = partial(MixtureOfExpertsRegressor, training="em", tol=1e-4, random_state=0)
@@ -122,17 +115,6 @@ def test_gate_over_the_only_column_is_gate_proba(curve):
     assert names == ["expert0", "expert1", "expert2"]
 
 
-@pytest.mark.parametrize("n_experts", [2, 3, 5])
-def test_experts_differ_in_grey_and_in_dashes(n_experts):
-    from skmoe.inspection._axes import line_styles
-
-    styles = line_styles([f"expert{k}" for k in range(n_experts)])
-    greys = [luminance(style["color"]) for style in styles]
-    assert min(np.diff(greys)) > 0.09  # from dark to light, in steps that are seen
-    assert greys[-1] < 0.75  # and the last not lost on white
-    assert len({str(style["linestyle"]) for style in styles}) == n_experts
-
-
 def test_gate_over_a_feature_is_its_partial_dependence(table):
     moe, X, _ = table
     weight = np.random.default_rng(0).integers(0, 3, size=len(X))
@@ -150,30 +132,6 @@ def test_gate_over_a_feature_is_its_partial_dependence(table):
         expected = np.average(moe.gate_proba(X.assign(group=value)), axis=0, weights=weight)
         assert_allclose(proba, expected)
         assert_allclose([line.get_ydata()[int(place)] for line in display.lines_[1]], expected)
-
-
-def test_gate_of_many_columns_shows_those_that_matter(table):
-    moe, X, _ = table
-    display = GateDisplay.from_estimator(moe, X, random_state=0)
-    drawn = [panel.get_xlabel() for panel in display.axes_]
-    assert drawn[:2] in (["dose", "group"], ["group", "dose"])
-    assert drawn[2:] == ["age"]  # the constant column has nothing to draw over
-    by_number = GateDisplay.from_estimator(
-        moe, X, [("dose", "group"), 0, -2], subsample=20, random_state=0, grid_resolution=8
-    )
-    assert [panel.get_xlabel() for panel in by_number.axes_] == ["dose", "age", "group"]
-    assert [len(lines) for lines in by_number.lines_] == [0, 2, 2]
-    assert [mesh is None for mesh in by_number.meshes_] == [False, True, True]
-    assert by_number.scatters_ == [[], [], []]
-
-
-def test_gate_averages_over_a_sample_of_rows(table):
-    moe, X, _ = table
-    whole = GateDisplay.from_estimator(moe, X, "dose", subsample=None).proba[0]
-    part = GateDisplay.from_estimator(moe, X, "dose", subsample=150, random_state=0).proba[0]
-    again = GateDisplay.from_estimator(moe, X, "dose", subsample=150, random_state=0).proba[0]
-    assert_array_equal(part, again)
-    assert 0 < np.abs(part - whole).max() < 0.1
 
 
 def test_regions_are_where_an_expert_is_the_most_probable(plane):
@@ -201,19 +159,6 @@ def test_regions_are_where_an_expert_is_the_most_probable(plane):
         assert_array_equal(scatter.get_offsets(), X[marked == k])
 
 
-def test_regions_of_two_features_average_over_the_others(table):
-    moe, X, _ = table
-    display = GateDisplay.from_estimator(
-        moe, X, ("dose", "group"), subsample=20, random_state=0, grid_resolution=8
-    )
-    ((dose, group),) = display.points
-    assert display.proba[0].shape == (len(group), len(dose), 2) == (3, 4, 2)
-    average = GateDisplay.from_estimator(
-        moe, X.assign(group="b"), "dose", subsample=20, random_state=0, grid_resolution=4
-    )
-    assert_allclose(display.proba[0][1], average.proba[0])
-
-
 # Experts ----------------------------------------------------------------------------------------
 
 
@@ -233,49 +178,6 @@ def test_expert_curves_are_predictions_and_thick_where_the_gate_prefers_them(cur
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("x0", "y")
     named = ExpertDisplay.from_estimator(moe, X, pd.Series(y, name="yield"))
     assert named.ax_.get_ylabel() == "yield"
-
-
-def test_rows_have_the_mark_of_their_expert_and_are_hollow_in_doubt(curve):
-    moe, X, y = curve
-    display = ExpertDisplay.from_estimator(moe, X, y)
-    resp = moe.responsibilities(X, y)
-    for k, scatter in enumerate(display.scatters_):
-        rows = resp.argmax(axis=1) == k
-        assert_allclose(scatter.get_offsets(), np.column_stack([X[rows, 0], y[rows]]))
-        assert_allclose(scatter.get_facecolors()[:, 3], (resp[rows, k] - 1 / 3) * 1.5)
-        assert_allclose(
-            scatter.get_facecolors()[:, :3],
-            np.tile(to_rgb(display.lines_[k].get_color()), (rows.sum(), 1)),
-        )
-    given = np.roll(resp, 1, axis=1)
-    display = ExpertDisplay.from_estimator(moe, X, y, responsibilities=given)
-    assert [len(scatter.get_offsets()) for scatter in display.scatters_] == np.bincount(
-        given.argmax(axis=1)
-    ).tolist()
-
-
-def test_expert_curve_of_many_columns_runs_through_its_own_rows():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(400, 3))
-    y = np.where(X[:, 0] > 0, 3 + X @ [0, 2, 1], -3 - X @ [0, 1, 4]) + 0.1 * rng.normal(size=400)
-    moe = regressor(n_experts=2).fit(X, y)
-    display = ExpertDisplay.from_estimator(moe, X, y, feature=2, subsample=None)
-    resp = moe.responsibilities(X, y)
-    for k, expert in enumerate(moe.experts_):
-        centre = resp[:, k] @ X / resp[:, k].sum()
-        others = expert.intercept_ + centre[:2] @ expert.coef_[:2]
-        assert_allclose(display.predictions[:, k], others + expert.coef_[2] * display.points)
-    without = ExpertDisplay.from_estimator(moe, X, feature=2, subsample=None)
-    gate = moe.gate_proba(X)
-    for k, expert in enumerate(moe.experts_):
-        centre = gate[:, k] @ X / gate[:, k].sum()
-        others = expert.intercept_ + centre[:2] @ expert.coef_[:2]
-        assert_allclose(without.predictions[:, k], others + expert.coef_[2] * display.points)
-    assert without.scatters_ == []
-    mean = GateDisplay.from_estimator(moe, X, 2, subsample=None).proba[0]
-    assert_allclose(without.proba, mean)
-    for k, thick in enumerate(without.preferred_lines_):
-        assert_array_equal(np.isnan(thick.get_ydata()), mean.argmax(axis=1) != k)
 
 
 def test_experts_of_a_classifier_give_the_class_probabilities(classes):
@@ -335,26 +237,6 @@ def test_rootogram_counts_rows_and_leaves_out_those_of_others(curve):
         assert_allclose(four - zero, 2 * (one - zero))
 
 
-def test_heat_map_puts_rows_of_one_expert_together_the_surest_first(curve):
-    moe, X, y = curve
-    display = ResponsibilityDisplay.from_estimator(moe, X, y, kind="heatmap")
-    drawn = np.asarray(display.image_.get_array())
-    owner, share = drawn.argmax(axis=1), drawn.max(axis=1)
-    assert (np.diff(owner) >= 0).all()
-    for k in range(3):
-        assert (np.diff(share[owner == k]) <= 0).all()
-    resp = moe.responsibilities(X, y)
-    assert_allclose(np.sort(drawn, axis=0), np.sort(resp, axis=0))
-
-
-def test_training_rows_of_cross_fitted_experts_are_taken_out_of_fold(curve):
-    _, X, y = curve
-    tree = DecisionTreeRegressor(min_samples_leaf=5)
-    trees = regressor(tree, n_experts=2, n_init=3).fit(X, y)
-    display = ResponsibilityDisplay.from_estimator(trees)
-    assert display.responsibilities is trees.oof_responsibilities_
-
-
 # Predictive distribution ------------------------------------------------------------------------
 
 
@@ -376,45 +258,6 @@ def test_fan_holds_the_probability_it_names(curve):
             assert set(map(tuple, np.column_stack([at, ends]).round(9))) <= corners
     greys = [luminance(fan.get_facecolor()[0][:3]) for fan in display.fans_]
     assert np.diff(greys).min() > 0.1  # the smaller the interval, the darker
-
-
-def test_fan_keeps_the_other_columns_of_a_row(table):
-    moe, X, _ = table
-    display = PredictiveDisplay.from_estimator(moe, X, feature="dose", row=7, grid_resolution=6)
-    like_7 = pd.concat([X.iloc[[7]]] * 6).assign(dose=display.points)
-    assert_allclose(display.mean, moe.predict(like_7))
-    display = PredictiveDisplay.from_estimator(moe, X, feature="group")
-    each = np.column_stack([moe.predict(X.assign(group=label)) for label in "abc"])
-    (row,) = np.flatnonzero(np.abs(each - display.mean).max(axis=1) < 1e-9)
-    for name in ("age", "dose"):
-        assert 0.35 < np.mean(X[name] < X[name].iloc[row]) < 0.65
-    bars = display.fans_[0].patches  # one for each group
-    assert_allclose([bar.get_y() for bar in bars], display.intervals[0, 0])
-    assert_allclose([bar.get_height() for bar in bars], np.ptp(display.intervals[0], axis=0))
-
-
-def test_whole_numbers_are_drawn_with_both_their_ends():
-    from skmoe.inspection._columns import PlottedColumns
-
-    axis = PlottedColumns([[0.0], [1.0]]).axis(0, 2)
-    dist = MixtureDistribution(np.ones((2, 1)), ScipyComponents(stats.poisson([[3.0], [30.0]])))
-    (low, high) = dist.interval(0.5)
-    display = PredictiveDisplay(
-        axis=axis, levels=(0.5,), intervals=np.array([[low, high]]), mean=dist.mean(), discrete=True
-    ).plot()
-    (path,) = display.fans_[0].get_paths()
-    assert {*(low - 0.5), *(high + 0.5)} == set(path.vertices[:, 1])
-
-
-def test_classifier_draws_class_probabilities(classes):
-    moe, X, _ = classes
-    display = PredictiveDisplay.from_estimator(moe, X, feature=1, row=3, grid_resolution=20)
-    at = np.column_stack([np.full(20, X[3, 0]), display.points])
-    for line, label, expected in zip(
-        display.lines_, moe.classes_, moe.predict_proba(at).T, strict=True
-    ):
-        assert line.get_label() == label
-        assert_allclose(line.get_ydata(), expected)
 
 
 # Calibration ------------------------------------------------------------------------------------
@@ -461,24 +304,6 @@ def test_pit_is_uniform_of_true_distributions_and_not_of_narrow_ones():
     assert_allclose(bars.get_data().values, density)
 
 
-def test_pit_of_each_expert_tells_which_one_is_wrong():
-    weights, means, scales, y = two_components(4000, seed=1)
-    true = MixtureDistribution(weights, GaussianComponents(means, scales))
-    display = CalibrationDisplay.from_predictions(true, y, kind="experts")
-    for k in range(2):
-        mass = display.responsibilities[:, k]
-        assert kolmogorov_distance(display.expert_pit[:, k], mass) < 1.95
-    assert [panel.get_title() for panel in display.axes_] == ["expert0", "expert1"]
-    wrong = MixtureDistribution(weights, GaussianComponents(means, scales * [1.0, 0.6]))
-    display = CalibrationDisplay.from_predictions(wrong, y, kind="experts")
-    distances = [
-        kolmogorov_distance(display.expert_pit[:, k], display.responsibilities[:, k])
-        for k in range(2)
-    ]
-    assert distances[1] > 3
-    assert distances[1] > 2 * distances[0]
-
-
 def test_pit_of_counts_is_randomised():
     rng = np.random.default_rng(0)
     weights = rng.dirichlet([1.0, 1.0], size=3000)
@@ -520,20 +345,6 @@ def test_coverage_is_the_share_of_targets_in_central_intervals(curve):
     assert second.coverage_line_.get_linestyle() != line.get_linestyle()
 
 
-def test_calibration_of_a_sparse_mixture_counts_the_experts_that_answer(plane):
-    moe, X, y = plane
-    moe.set_params(top_k=2)
-    try:
-        display = CalibrationDisplay.from_estimator(moe, X, y)
-        assert_allclose(display.pit, moe.predict_dist(X).cdf(y))
-        assert_allclose(display.responsibilities, moe.responsibilities(X, y), atol=1e-12)
-        own = GaussianComponents(moe.predict_experts(X), moe.likelihood_.scale_).cdf(y[:, None])
-        answers = moe.gate_proba(X) > 0
-        assert_allclose(display.expert_pit[answers], own[answers])
-    finally:
-        moe.set_params(top_k=None)
-
-
 # Any estimator, any table, any axes -------------------------------------------------------------
 
 
@@ -555,39 +366,6 @@ def test_pipelines_and_searches_are_drawn_over_the_columns_they_are_given(table)
     ).fit(X, y)
     experts = ExpertDisplay.from_estimator(search, X, y, "dose", grid_resolution=5)
     assert experts.names == ["expert0", "expert1"]
-
-
-def test_columns_keep_their_kind(table):
-    _, X, y = table
-    X = pd.DataFrame(
-        {
-            "group": X["group"].astype("category"),
-            "count": pd.array(np.arange(300) % 5, dtype="Int64"),
-            "flag": X["age"] > 50,
-            "dose": X["dose"].where(X["dose"] > -1.5),
-        }
-    )
-    X.loc[X.index[:3], "group"] = None
-    moe = regressor(n_experts=2).fit(X, y)
-    display = GateDisplay.from_estimator(
-        moe, X, ["group", "count", "flag", "dose"], subsample=None, grid_resolution=4
-    )
-    (group,), (count,), (flag,), (dose,) = display.points
-    ticks = [[text.get_text() for text in panel.get_xticklabels()] for panel in display.axes_]
-    assert (ticks[0], ticks[2]) == (["a", "b", "c"], ["False", "True"])
-    assert_allclose(count, [0, 4 / 3, 8 / 3, 4])
-    assert_allclose([dose.min(), dose.max()], [X["dose"].min(), X["dose"].max()])
-    everyone = X.assign(group=pd.Categorical(["c"] * 300, categories=["a", "b", "c"]))
-    assert_allclose(display.proba[0][2], moe.gate_proba(everyone).mean(axis=0))
-    assert_allclose(display.proba[2][1], moe.gate_proba(X.assign(flag=True)).mean(axis=0))
-    assert X["flag"].dtype == bool
-    assert X["count"].dtype == "Int64"
-    whole = np.arange(20).reshape(10, 2)  # points between whole numbers are not rounded
-    moe = regressor(n_experts=2, n_init=1, max_iter=1000).fit(whole, np.arange(10.0) % 3)
-    display = GateDisplay.from_estimator(moe, whole, 0, subsample=None, grid_resolution=5)
-    at = np.column_stack([np.full(10, 4.5), whole[:, 1]])
-    assert_allclose(display.points[0][0][1], 4.5)
-    assert_allclose(display.proba[0][1], moe.gate_proba(at).mean(axis=0))
 
 
 def test_drawing_on_given_axes(curve, plane):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -82,13 +82,3 @@ def test_a_fit_says_once_that_nets_have_not_converged(kind, n_jobs, capfd):
     said = [each for each in caught if "Stochastic Optimizer" in str(each.message)]
     assert [each.category for each in said] == [ConvergenceWarning]
     assert capfd.readouterr().err == ""  # of workers
-
-
-def test_what_kinds_of_warnings_differ_are_all_said():
-    gate = LogisticRegression(max_iter=1)
-    moe = regressor(NET, n_experts=2, cv=False, training="em", gate=gate)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        moe.fit(X, y)
-    kinds = {str(each.message)[:12] for each in caught}
-    assert len(caught) == len(kinds) == 3  # of the net, of the gate, and of EM

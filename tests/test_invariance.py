@@ -64,7 +64,7 @@ def test_order_of_rows_does_not_matter(kind):
     assert_same(moe.fit(X, y), other.fit(X[order], y[order]), X)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", ["linear", "trees"])
 def test_weight_of_two_is_a_row_given_twice(kind, seed):
     X, y = kink(seed)
@@ -211,15 +211,6 @@ def classifier(kind, cv=4):
     return MixtureOfExpertsClassifier(
         DecisionTreeClassifier(max_depth=3, random_state=0), cv=cv, **params
     )
-
-
-@pytest.mark.parametrize("kind", ["logistic", "trees", "oob"])
-def test_number_of_jobs_does_not_matter_to_a_classifier(kind):
-    X, y = classes()
-    expected = classifier(kind).fit(X, y).predict_proba(X)
-    with joblib.parallel_config(backend="threading"):
-        moe = classifier(kind).set_params(n_jobs=2).fit(X, y)
-    assert_allclose(moe.predict_proba(X), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["logistic", "trees"])

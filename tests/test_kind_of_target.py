@@ -81,25 +81,3 @@ def test_weights_decide_of_what_kind_a_target_is():
     assert "count" in kind_of_target(np.arange(60) % 7, np.ones(60))
     assert kind_of_target(np.linspace(0, 1, 60), np.ones(60)) == ""
     assert "two values" in kind_of_target(np.column_stack([y, y > 0]), weight)
-
-
-@pytest.mark.parametrize("likelihood", ["gaussian", "poisson"])
-def test_linear_experts_out_of_fold_say_why_and_what_to_run(likelihood):
-    rng, X = rows(64)
-    X = np.column_stack([X, X**2, X**3])
-    y = rng.poisson(np.exp(0.3 * X[:, 0]))
-    moe = MixtureOfExpertsRegressor(
-        n_experts=2, likelihood=likelihood, training="em", random_state=0
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        moe.fit(X, y)
-    for method in (moe.bic, moe.aic, moe.summary):
-        with pytest.raises(ValueError, match=r"ten a coefficient.*set_params\(cv=False\)"):
-            method(X, y)
-    assert any("cv=False" in note for note in moe.expert_report().notes)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        moe.set_params(cv=False).fit(X, y)
-        moe.bic(X, y)
-    assert not any("cv=False" in note for note in moe.expert_report().notes)

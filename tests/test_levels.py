@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._experts.pooled import learn_variances, pooled_coefficients
 from skmoe._numerics.columns import StandardColumns, quadratic_forms, sparse_rows
-from skmoe.exceptions import LeftOutColumnsWarning
 
 N_TEST = 500
 ONE = {"training": "pooled", "n_experts": 1, "random_state": 0}
@@ -49,10 +48,6 @@ def test_levels_that_tell_nothing_cost_next_to_nothing(n_levels, per_level):
     assert np.mean([-gain(*table)[0] for table in tables]) < 0.03
 
 
-def test_levels_of_a_row_or_two_each_are_used():
-    assert gain(*table_of_levels(80, 1.5, 2.0)[:2])[0] > 0.4
-
-
 @pytest.mark.parametrize("likelihood", ["gaussian", "poisson", "gamma", "categorical"])
 def test_intercepts_are_free_beside_levels_of_unlike_frequencies(likelihood):
     (X, y), _, _ = table_of_levels(48, 6, 1.0)
@@ -69,28 +64,6 @@ def test_intercepts_are_free_beside_levels_of_unlike_frequencies(likelihood):
     # The others average over the posterior of their coefficients.
     tolerance = 1e-4 if likelihood == "gaussian" else 0.07
     assert_allclose(predicted.mean(), np.mean(y), rtol=tolerance)
-
-
-def test_names_one_a_row_cost_next_to_nothing():
-    losses, held = [], []
-    for seed in range(6):
-        fit, (X, y), _ = table_of_levels(35, 1, 0.0, seed)
-        X = X.assign(state="new")
-        ahead, moe = gain(fit, (X, y))
-        low, high = moe.predict_interval(X, 0.9).T
-        losses.append(-ahead)
-        held.append(np.mean((low < y) & (y < high)))
-    assert np.mean(losses) < 0.03
-    assert 0.85 < np.mean(held) < 0.95
-
-
-def test_levels_leave_the_slopes_their_own_variance():
-    fit, _, _ = table_of_levels(30, 5, 20.0)
-    noise = np.random.default_rng(0).normal(size=(len(fit[0]), 30))
-    X = fit[0].join(pd.DataFrame(noise).add_prefix("noise"))
-    moe = MixtureOfExpertsRegressor(**ONE).fit(X, fit[1])
-    of_slopes, of_levels = moe.likelihood_.shared_var_[0, [0, -2]]
-    assert of_levels > 100 * of_slopes
 
 
 def test_intervals_of_levels_that_fit_has_not_seen_hold():
@@ -193,28 +166,6 @@ def test_levels_of_the_gate_have_a_variance_of_their_own():
     assert (errors["std_error"].dropna() < 1.1 * np.sqrt(4 / precision[-1])).all()
 
 
-def test_levels_of_a_classifier_are_effects_too():
-    (X, y), (X_test, y_test), _ = table_of_levels(48, 8, 3.0)
-    labels, labels_test = (np.digitize(each, [-1.0, 1.0]) for each in (y, y_test))
-    moe = MixtureOfExpertsClassifier(**ONE).fit(X, labels)
-    without = MixtureOfExpertsClassifier(**ONE).fit(X[["a", "b", "c"]], labels)
-    assert (
-        moe.score(X_test, labels_test) > without.score(X_test[["a", "b", "c"]], labels_test) + 0.2
-    )
-    # A level that fit has not seen has nearly the shares of all rows.
-    shares = moe.predict_proba(X_test.assign(state="new", a=0.0, b=0.0, c=0.0)[:1])[0]
-    assert_allclose(shares, np.bincount(labels) / len(labels), atol=0.12)
-
-
-def test_more_levels_than_can_be_learned_are_left_out_and_others_are_no_matter():
-    fit, _, _ = table_of_levels(48, 2, 1.0)
-    X = fit[0].assign(name=[f"n{i}" for i in range(len(fit[0]))])
-    with pytest.warns(LeftOutColumnsWarning, match=r"\['name'\]"):
-        moe = MixtureOfExpertsRegressor(**ONE).fit(X, fit[1])
-    same = MixtureOfExpertsRegressor(**ONE).fit(*fit)
-    assert_allclose(moe.predict(X), same.predict(fit[0]))
-
-
 def test_two_regimes_have_levels_that_their_gate_does_not_see():
     (X, y), _, effects = table_of_levels(48, 8, 2.0)
     y = y + np.where(X["a"] > 0, 4 * X["b"], -4 * X["b"])
@@ -225,11 +176,10 @@ def test_two_regimes_have_levels_that_their_gate_does_not_see():
     assert not np.allclose(moe.predict(X), moe.predict(X.assign(state="other")), atol=0.5)
 
 
-@pytest.mark.parametrize("by", ["regime", "expert"])
-def test_coefficients_have_levels_in_order_and_their_spread(by):
+def test_coefficients_have_levels_in_order_and_their_spread():
     fit, _, effects = table_of_levels(20, 30, 2.0)
     moe = MixtureOfExpertsRegressor(**ONE).fit(*fit)
-    of_levels = moe.coefficients(by=by).to_frame()
+    of_levels = moe.coefficients().to_frame()
     shown = of_levels.loc["prediction"].filter(like="=", axis=0).iloc[:, 0]
     assert shown.is_monotonic_increasing
     assert len(shown) == 20
@@ -237,31 +187,3 @@ def test_coefficients_have_levels_in_order_and_their_spread(by):
     assert_allclose(spread, np.std(effects), rtol=0.1)  # of 20, each known to .1
     (label,) = of_levels.loc["standard deviation of levels"].index
     assert shown.index[0].startswith(f"{label}=")
-
-
-def test_log_odds_have_levels_in_order_and_their_spread():
-    (X, y), _, _ = table_of_levels(12, 60, 2.0)
-    moe = MixtureOfExpertsClassifier(**ONE).fit(X, np.digitize(y, [-1, 1]))
-    of_classes = moe.coefficients().to_frame()
-    parts = [part for part in of_classes.index.unique(level="part") if "log-odds of" in part]
-    assert len(parts) == 2
-    for part in parts:
-        shown = of_classes.loc[part].filter(like="=", axis=0).iloc[:, 0]
-        assert shown.is_monotonic_increasing
-        assert len(shown) == 12
-    assert (of_classes.loc["standard deviation of levels"] > 1).all(axis=None)
-
-
-@pytest.mark.slow
-def test_starts_in_effects_of_levels_lead_to_the_same_regimes(monkeypatch):
-    rng = np.random.default_rng(0)
-    level, regime = rng.integers(12, size=(3, 300)), rng.random(300) < 0.5
-    table = pd.DataFrame({f"x{j}": [f"level {k}" for k in each] for j, each in enumerate(level)})
-    effects = rng.normal(size=(3, 12))[np.arange(3)[:, None], level].sum(axis=0)
-    y = np.where(regime, 3 + effects, -3 - effects) + 0.3 * rng.normal(size=300)
-    moe = MixtureOfExpertsRegressor(random_state=0).fit(table, y)
-    monkeypatch.setattr("skmoe._pooling.trainer.NEWTON_LIMIT", 10)  # others are wider
-    wide = MixtureOfExpertsRegressor(random_state=0).fit(table, y)
-    assert wide.n_distinct_experts_ == moe.n_distinct_experts_ == 2
-    assert_allclose(wide.log_evidence_[2], moe.log_evidence_[2], atol=1e-3)  # near one optimum
-    assert_allclose(wide.predict(table), moe.predict(table), atol=0.05)

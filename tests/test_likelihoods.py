@@ -7,14 +7,7 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.likelihoods import (
-    BaseLikelihood,
-    Categorical,
-    Gaussian,
-    StudentT,
-    ZeroInflated,
-    _categorical,
-)
+from skmoe.likelihoods import BaseLikelihood, Categorical, Gaussian, StudentT, ZeroInflated
 
 
 def started(y, weight=None, n_experts=2):
@@ -143,14 +136,6 @@ def test_planted_temperature_is_learned(temperature):
     assert_allclose(likelihood.calibrate(prediction)[:, 0], truth, atol=0.02)
 
 
-def test_planted_smoothing_is_learned():
-    prediction, y, _ = planted_predictions(1.0, 0.3)
-    likelihood = Categorical(calibration="smoothing").start(y, np.ones(len(y)), 1)
-    for _ in range(300):
-        likelihood.update(y, prediction, np.ones((len(y), 1)))
-    assert_allclose(likelihood.epsilon_, 0.3, atol=0.05)  # some three standard errors
-
-
 def test_temperature_and_smoothing_are_learned_together_and_raise_the_likelihood():
     prediction, y, truth = planted_predictions(0.6, 0.1)
     likelihood = Categorical().start(y, np.ones(len(y)), 1)
@@ -162,21 +147,6 @@ def test_temperature_and_smoothing_are_learned_together_and_raise_the_likelihood
     assert np.diff(values).min() > -1e-6
     ideal = np.log(truth[np.arange(len(y)), y]).mean()
     assert abs(values[-1] - ideal) < 2e-4  # two parameters: a row or so of 20,000
-
-
-def test_smoothing_takes_the_powers_of_the_probabilities_once(monkeypatch):
-    sharpened = []
-
-    def counting(prediction, temperature, sharpen=_categorical._sharpen):
-        sharpened.append(len(prediction))
-        return sharpen(prediction, temperature)
-
-    prediction, y, _ = planted_predictions(0.6, 0.1, n=2000)
-    likelihood = Categorical().start(y, np.ones(len(y)), 1)
-    monkeypatch.setattr(_categorical, "_sharpen", counting)
-    likelihood.update(y, prediction, np.ones((len(y), 1)))
-    assert sharpened == [len(y)]
-    assert likelihood.epsilon_[0] > 0.01  # and it was learned
 
 
 def test_experts_are_calibrated_apart_by_their_own_rows():
@@ -227,16 +197,6 @@ def test_class_that_an_expert_never_saw_gets_its_share_of_the_smoothing():
     assert_allclose(likelihood.log_density(np.array([2]), prediction), np.log(0.025), rtol=1e-12)
 
 
-def test_expert_without_mass_stays_uncalibrated():
-    prediction, y, _ = planted_predictions(2.0, 0.2, n=500)
-    prediction = np.repeat(prediction, 2, axis=1)
-    likelihood = Categorical().start(y, np.ones(500), 2)
-    likelihood.update(y, prediction, np.column_stack([np.ones(500), np.zeros(500)]))
-    assert likelihood.temperature_[1] == 1.0
-    assert likelihood.epsilon_[1] == 1e-3
-    assert likelihood.temperature_[0] != 1.0
-
-
 def test_class_shares_are_weighted():
     likelihood = Categorical().start(np.array([0, 1, 1]), np.array([2.0, 1.0, 1.0]), 1)
     assert_allclose(likelihood.class_share_, [0.5, 0.5], rtol=1e-14)
@@ -278,15 +238,6 @@ def test_reports_under_every_likelihood_are_printed_and_tables(likelihood):
     assert "nan" not in str(report) + html
 
 
-def test_report_of_several_outputs_has_all_their_scales():
-    X = np.linspace(0, 1, 50)[:, None]
-    Y = np.column_stack([X[:, 0], 100 * X[:, 0]]) + np.sin(np.outer(np.arange(50), [1.0, 50.0]))
-    moe = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, Y)
-    one, two = (f"{scale:.3g}" for scale in moe.likelihood_.scale_[0])
-    assert f"{one} {two}" in str(moe.expert_report())
-    assert f"{one} {two}" in moe.expert_report()._repr_html_()
-
-
 class Nameless:
     """Not a likelihood: it lacks nearly all."""
 
@@ -307,15 +258,6 @@ def test_a_likelihood_that_does_not_exist_is_refused_by_the_names_of_those_that_
         moe.fit(X, y)
     assert repr(wrong) in str(caught.value)
     assert not hasattr(moe, "likelihood_")
-
-
-@pytest.mark.parametrize("name", ["update", "log_density", "components"])
-def test_a_likelihood_that_lacks_a_method_cannot_be_made(name):
-    promised = {"update", "log_density", "components"} - {name}
-    methods = {method: getattr(Gaussian, method) for method in promised}
-    lacking = type("Lacking", (BaseLikelihood,), methods)
-    with pytest.raises(TypeError, match=name):
-        lacking()
 
 
 @pytest.mark.parametrize(

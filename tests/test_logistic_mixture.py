@@ -1,22 +1,15 @@
 """One pass over the rows per iteration for logistic experts, against the general problem."""
 
-import warnings
 from functools import partial
 
 import numpy as np
 import pytest
 from mixtures import assert_same_parameters, fit_from
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from planted import rows_and_start
 from scipy.special import log_expit
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from skmoe import MixtureOfExpertsClassifier
-from skmoe._em.general import GeneralProblem
-from skmoe._em.loop import run_em
-from skmoe._em.one_pass import OnePassProblem
 from skmoe._experts.logistic import LogisticExperts
 from skmoe.gates import ConstantGate, SoftmaxGate
 
@@ -98,16 +91,6 @@ def test_experts_are_the_logistic_regressions_of_their_rows(penalty):
         assert_allclose(trained.coef_, again.coef_, atol=1e-4)
 
 
-def test_one_expert_is_logistic_regression():
-    X, y, weight, _ = rows_of_labels()
-    X = (X - X.mean(axis=0)) / X.std(axis=0)
-    expert = LogisticRegression(solver="newton-cholesky", tol=1e-12)
-    moe = MixtureOfExpertsClassifier(expert, 1, tol=0.0).fit(X, y, weight)
-    expected = expert.fit(X, y, weight)
-    assert_allclose(moe.experts_[0].coef_, expected.coef_, rtol=1e-7)
-    assert_allclose(moe.predict_proba(X), expected.predict_proba(X), rtol=1e-6)
-
-
 def test_rows_of_weight_two_are_rows_given_twice():
     X, y, weight, resp = rows_of_labels()
     weight = np.round(weight / 0.7).astype(int)
@@ -116,45 +99,6 @@ def test_rows_of_weight_two_are_rows_given_twice():
     other = fit(X[rows], y[rows], None, resp[rows], max_iter=30)
     assert_allclose(one.lower_bounds_, other.lower_bounds_, rtol=1e-9)
     assert_allclose(one.predict_proba(X), other.predict_proba(X), rtol=1e-6)
-
-
-@pytest.mark.parametrize("gate", GATES)
-def test_report_and_stream_are_those_of_the_general_problem(gate, newton_alone, monkeypatch):
-    monkeypatch.setattr("skmoe._em.one_pass.REPORT_ROWS", 100)
-    X, y, weight, resp = rows_of_labels()
-    fast = fit(X, y, weight, resp, gate=gate, max_iter=100)
-    general = fit(X, y, weight, resp, gate=gate, general=True, max_iter=100)
-    for name, expected in general.expert_report().columns.items():
-        if isinstance(expected[0], str):
-            assert fast.expert_report().columns[name] == expected
-        else:
-            assert_allclose(fast.expert_report().columns[name], expected, rtol=1e-4)
-    for batch in (slice(200), slice(200, 400)):  # the curvatures decide the steps
-        fast.partial_fit(X[batch], y[batch])
-        general.partial_fit(X[batch], y[batch])
-    assert_allclose(fast.predict_proba(X), general.predict_proba(X), atol=1e-3)
-
-
-@pytest.mark.parametrize("n_threads", [2, 3])
-def test_fit_has_the_same_bits_for_any_number_of_threads(n_threads, monkeypatch):
-    X, y, weight, resp = rows_of_labels(n=5000)
-    one = fit(X, y, weight, resp, max_iter=5)
-    monkeypatch.setattr("skmoe._em.sums.kernel_threads", lambda work: n_threads)
-    more = fit(X, y, weight, resp, max_iter=5)
-    assert one.lower_bounds_ == more.lower_bounds_
-    assert_array_equal(one.gate_.coef_, more.gate_.coef_)
-    for a, b in zip(one.experts_, more.experts_, strict=True):
-        assert_array_equal(a.coef_, b.coef_)
-
-
-def test_float32_rows_give_the_fit_of_float64_to_their_precision():
-    X, y, weight, resp = rows_of_labels(n=3000)
-    X = X.astype(np.float32)
-    fast = fit(X, y, weight, resp, max_iter=200, tol=1e-6)
-    exact = fit(X.astype(np.float64), y, weight, resp, max_iter=200, tol=1e-6)
-    # Columns are standardised in float64 and then rounded to 6e-8 of their scale.
-    assert_allclose(fast.lower_bound_, exact.lower_bound_, rtol=1e-5)
-    assert_allclose(fast.predict_proba(X), exact.predict_proba(X), atol=5e-3)
 
 
 @pytest.mark.parametrize("part", [SoftmaxGate, LogisticExperts])
@@ -188,50 +132,3 @@ def test_collinear_and_constant_columns_do_no_harm():
     other = fit(wide, y, weight, resp, experts=expert)
     # The gate's small penalty sees the column that is there twice.
     assert_allclose(other.predict_proba(wide), one.predict_proba(X), atol=4e-2)
-
-
-def kind_of_problem(moe, X, y, **params):
-    """The class that trained a mixture."""
-    kinds = []
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        patch.setattr(
-            "skmoe._em.trainer.run_em", lambda p, **kw: kinds.append(type(p)) or run_em(p, **kw)
-        )
-        moe.set_params(max_iter=3).fit(X, y, **params)
-    return kinds[0]
-
-
-def test_what_the_pass_cannot_do_goes_to_the_general_problem():
-    X, y, _, resp = rows_of_labels(n=200)
-    settings = {"n_experts": 3, "init": lambda *args: resp, "n_init": 1}
-    assert (
-        kind_of_problem(MixtureOfExpertsClassifier(**settings, training="em"), X, y)
-        is OnePassProblem
-    )
-    scaled = make_pipeline(StandardScaler(), LogisticRegression())
-    for params in (
-        {"top_k": 1},
-        {"gate": SoftmaxGate(l1_ratio=0.5)},
-        {"gate": SoftmaxGate(load_balance=0.1)},
-        {"experts": scaled},
-    ):
-        moe = MixtureOfExpertsClassifier(**settings, **params, training="em")
-        assert kind_of_problem(moe, X, y) is GeneralProblem
-    moe = MixtureOfExpertsClassifier(**settings, training="em")
-    assert kind_of_problem(moe, X, np.arange(len(y)) % 3) is OnePassProblem
-    many = np.arange(len(y)) % 126  # of four coefficients: too many for a Newton step of all
-    assert kind_of_problem(moe, X, many) is GeneralProblem
-    assert kind_of_problem(moe, X, y, subject=np.arange(len(y))) is GeneralProblem
-
-
-def test_starts_from_a_sample_and_warm_start_reach_the_optimum(monkeypatch):
-    X, y, _, _ = rows_of_labels(n=4000, random_state=1)
-    moe = MixtureOfExpertsClassifier(n_experts=3, random_state=0, training="em").fit(X, y)
-    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 500)
-    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 10)
-    sampled = MixtureOfExpertsClassifier(n_experts=3, random_state=0, training="em").fit(X, y)
-    # Both end within tol, over the slowness of EM, of the same optimum.
-    assert_allclose(sampled.lower_bound_, moe.lower_bound_, atol=1e-3)
-    again = moe.set_params(warm_start=True).fit(X, y)
-    assert again.lower_bounds_[0] >= sampled.lower_bound_ - 1e-3

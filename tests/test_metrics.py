@@ -109,21 +109,6 @@ def test_crps_score_is_twice_the_pinball_score_over_all_quantiles():
         assert_allclose(crps_score(moe, X, y, weight), expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize("scoring", [crps_score, interval_score, pinball_score])
-def test_proper_scores_prefer_the_mixture_that_made_the_data(scoring):
-    rng = np.random.default_rng(3)
-    X = rng.uniform(-2, 2, size=(300, 1))
-    y = np.where(X[:, 0] > 0, 1.0, 0.1) * rng.normal(size=300)
-    pipeline = make_pipeline(
-        StandardScaler(), MixtureOfExpertsRegressor(n_init=2, random_state=0, training="em")
-    )
-    search = GridSearchCV(
-        pipeline, {"mixtureofexpertsregressor__n_experts": [1, 2]}, scoring=scoring, cv=2
-    ).fit(X, y)
-    one, two = search.cv_results_["mean_test_score"]
-    assert one < two < 0
-
-
 @pytest.fixture(name="counted", scope="module")
 def _counted():
     """Events over unlike times, and a mixture of one expert of them."""
@@ -196,18 +181,6 @@ def test_scores_of_several_outputs_are_means_over_them(scoring):
     ]
     expected = np.mean([scoring(alone[j], X, Y[:, j], weight) for j in range(2)])
     assert_allclose(scoring(both, X, Y, weight), expected, rtol=1e-6)
-
-
-def test_log_score_of_several_outputs_is_that_of_their_joint_density():
-    rng = np.random.default_rng(2)
-    X = rng.uniform(-2, 2, size=(80, 1))
-    Y = np.column_stack([np.abs(X[:, 0]), X[:, 0]]) + 0.1 * rng.normal(size=(80, 2))
-    both = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, Y)
-    alone = [
-        MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, Y[:, j]) for j in range(2)
-    ]
-    expected = sum(log_score(alone[j], X, Y[:, j]) for j in range(2))
-    assert_allclose(log_score(both, X, Y), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("scoring", EVERY_SCORE)

@@ -40,10 +40,7 @@ def steepest_fall(moe, X, column=0):
     [
         (LGBMRegressor(monotone_constraints=[1, 0, 0], **LIGHT), {"n_experts": 2}),
         (LGBMRegressor(monotone_constraints=[1, 0, 0], **LIGHT), {"n_experts": 1}),
-        (
-            HistGradientBoostingRegressor(max_iter=10, monotonic_cst=[1, 1, 1]),
-            {"n_experts": 2},
-        ),
+        (HistGradientBoostingRegressor(max_iter=10, monotonic_cst=[1, 1, 1]), {"n_experts": 2}),
         (
             HistGradientBoostingRegressor(max_iter=10, monotonic_cst=[1, 0, 0]),
             {"n_experts": 2, "training": "em", "max_iter": 2},
@@ -80,19 +77,6 @@ def test_a_gate_that_sees_the_column_breaks_it():
     gate = ForestGate(random_state=0)
     moe = MixtureOfExpertsRegressor(expert, 2, gate=gate, **QUICK).fit(X, y)
     assert steepest_fall(moe, X) > 0.5
-
-
-def test_names_of_a_table_are_those_of_the_constraints():
-    pandas = pytest.importorskip("pandas")
-    X, y = regimes()
-    table = pandas.DataFrame(X, columns=["dose", "age", "size"])
-    table["kind"] = pandas.Categorical(np.where(X[:, 1] > 0, "a", "b"))
-    expert = HistGradientBoostingRegressor(max_iter=10, monotonic_cst={"dose": 1})
-    moe = MixtureOfExpertsRegressor(expert, 2, **QUICK).fit(table, y)
-    assert "'dose'" in moe.plan_.reasons["gate"]
-    grid = table.iloc[np.repeat(np.arange(20), 30)].copy()
-    grid["dose"] = np.tile(np.linspace(-1, 1, 30), 20)
-    assert np.diff(moe.predict(grid).reshape(20, 30), axis=1).min() >= 0
 
 
 def test_constraints_are_read_as_the_libraries_write_them():

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from scipy import integrate, special
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, SoftmaxGate, TreeGate
@@ -53,36 +53,6 @@ def test_density_of_a_nested_mixture_is_the_gates_mean_of_both(nested, top_k):
         lambda value: (value - one.mean()[0]) ** 2 * one.pdf(value)[0], -8, 8, limit=500
     )
     assert one.var()[0] == pytest.approx(second, rel=1e-5)
-
-
-def test_nested_mixture_is_weighed_by_its_own_density(nested):
-    X, y = four_pieces(300, 1)
-    nested.set_params(top_k=None)
-    gate, resp = nested.gate_proba(X), nested.responsibilities(X, y)
-    odds = resp[:, 0] / resp[:, 1] * gate[:, 1] / gate[:, 0]
-    line = nested.experts_[1].predict(X)
-    scale = nested.likelihood_.scale_[1]
-    of_line = -0.5 * ((y - line) / scale) ** 2 - np.log(scale * np.sqrt(2 * np.pi))
-    sure = (resp > 1e-12).all(axis=1)
-    assert sure.sum() > 50
-    expected = np.exp(nested.experts_[0].log_density(X, y) - of_line)
-    assert_allclose(odds[sure], expected[sure], rtol=1e-6)
-
-
-def test_linear_mixtures_are_trained_in_sample_and_flexible_ones_are_not():
-    X, y = four_pieces(200, 0)
-    linear = MixtureOfExpertsRegressor(n_experts=2, n_init=1, training="em")
-    outer = MixtureOfExpertsRegressor(linear, n_experts=2, n_init=1, max_iter=3, random_state=0)
-    with pytest.warns(match="EM stopped"):
-        outer.fit(X, y)
-    assert not hasattr(outer, "oof_score_")
-    assert isinstance(outer.experts_[0], MixtureOfExpertsRegressor)
-    trees = linear.set_params(experts=DecisionTreeRegressor(max_depth=2, random_state=0), cv=2)
-    outer = MixtureOfExpertsRegressor(
-        trees, n_experts=2, n_init=1, max_iter=2, cv=2, random_state=0
-    ).fit(X, y)
-    assert outer.oof_score_ == pytest.approx(outer.oof_log_density_.mean())
-    assert isinstance(outer.experts_[0], MixtureOfExpertsRegressor)
 
 
 def soft_tree(n_samples, seed):
@@ -190,17 +160,6 @@ def test_prefit_calibrates_classifiers():
     assert raw > honest + 0.15
 
 
-def test_frozen_expert_beside_others_is_predicted_once_and_never_refitted(models):
-    X, y = four_pieces(200, 1)
-    experts = [models[0], ("tree", DecisionTreeRegressor(max_depth=3, random_state=0))]
-    moe = MixtureOfExpertsRegressor(experts, training="em", cv=2, n_init=1, random_state=0)
-    moe.fit(X, y)
-    assert moe.experts_[0].estimator is models[0][1].estimator
-    assert isinstance(moe.experts_[1], DecisionTreeRegressor)
-    # Two starts are compared first, and the last fit is on all rows.
-    assert moe.n_expert_fits_ == 2 * (moe.n_iter_ + 2) + 1
-
-
 def test_prefit_needs_experts_that_are_frozen_and_fitted(models):
     X, y = four_pieces(100, 1)
     with pytest.raises(ValueError, match="FrozenEstimator"):
@@ -223,10 +182,3 @@ def test_proportions_of_frozen_experts_are_those_of_maximum_likelihood(models):
         np.log(share) + densities[0][:, None], np.log1p(-share) + densities[1][:, None]
     ).sum(axis=0)
     assert moe.gate_.proportions_[0] == pytest.approx(share[value.argmax()], abs=2e-4)
-
-
-def test_gate_over_frozen_experts_keeps_its_own_parameters(models):
-    X, y = four_pieces(200, 1)
-    moe = MixtureOfExpertsRegressor(models, gate=SoftmaxGate(alpha=1.0), cv="prefit").fit(X, y)
-    assert_array_equal(moe.gate_.get_params()["alpha"], 1.0)
-    assert moe.gate_.max_iter == SoftmaxGate().max_iter

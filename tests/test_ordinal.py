@@ -10,7 +10,6 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import cross_val_score
 
 from skmoe import MixtureOfExpertsClassifier, OrderedLogisticRegression
-from skmoe._experts.ordered_logistic import OrderedLogisticExperts
 from skmoe._numerics.ordered import between, probabilities
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
@@ -108,16 +107,6 @@ def test_two_regimes_are_recovered_and_em_never_falls(graded):
     )
 
 
-def test_it_says_more_of_new_rows_than_classes_without_an_order(graded):
-    X, number = grades(2000, seed=1)
-    y = as_ordered(number)
-    plain = MixtureOfExpertsClassifier(n_experts=2, training="em", n_init=3, random_state=0)
-    few = grades(150)
-    ordered, unordered = mixture().fit(*few), plain.fit(*few)
-    assert ordered.log_density(X, number).mean() > unordered.log_density(X, number).mean()
-    assert graded.log_density(X, y).mean() > ordered.log_density(X, number).mean()
-
-
 def test_intervals_and_their_derivatives_are_known_far_in_the_tails():
     low, high = (
         np.array([-np.inf, -1.0, 0.3, 30.0, 300.0]),
@@ -200,20 +189,6 @@ def test_a_weight_of_two_is_a_row_given_twice():
     weighted = mixture(n_experts=1).fit(X, number, sample_weight=weight)
     repeated = mixture(n_experts=1).fit(np.repeat(X, weight, axis=0), np.repeat(number, weight))
     assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-6)
-
-
-def test_thresholds_keep_their_order_however_far_em_is_led():
-    X, number = grades(200)
-    given = {"classes": np.arange(4), "ranks": np.arange(4), "penalty": 1e-3, "prior": True}
-    experts = OrderedLogisticExperts(X, number, np.ones(200), 2, **given)
-    experts.fit(np.ones((200, 2)) / 2)
-    point = experts.point()
-    point[[2, 3]] = [50.0, -50.0]  # the first two thresholds of the first expert
-    experts.go_to(point)
-    assert (np.diff(experts.coef[:, 2:], axis=1) > 0).all()
-    assert_array_equal(experts.coef[1], point[5:])
-    assert_allclose(experts.predictions.sum(axis=2), 1)
-    assert experts.predictions[:, 0, 1:3].max() < 1e-6
 
 
 def test_two_classes_are_a_logistic_regression():
@@ -302,17 +277,3 @@ def test_derivatives_of_far_rows_are_finite():
     parts = between(np.array([-np.inf, 799.0]), np.array([-800.0, 801.0]))
     assert all(np.isfinite(each).all() for each in np.hstack([parts[0], *parts[1], *parts[2]]))
     assert_allclose(parts[0], [-800.0, -799.0 + np.log(-np.expm1(-2.0))])
-
-
-def test_thresholds_out_of_order_are_impossible():
-    rng = np.random.default_rng(0)
-    design, target = np.ones((4, 1)), np.array([[0.0], [1.0], [2.0], [3.0]])
-    kind = OrdinalTerms.of((0, 1, 2, 3))
-    in_order, crossed = (
-        kind(np.array([[rng.normal(), *cuts]]), design, target) for cuts in ([1, 2], [2, 1])
-    )
-    assert np.isfinite(in_order.log_density()).all()
-    assert (crossed.log_density() == -np.inf).all()
-
-
-# Regressors of the latent mean -------------------------------------------------------------------

@@ -1,24 +1,20 @@
 """Experts of a stack that have a density of their own."""
 
-import pickle
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
-from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
-from sklearn.linear_model import BayesianRidge, LogisticRegression, Ridge
+from sklearn.linear_model import BayesianRidge, Ridge
 from sklearn.model_selection import KFold
-from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsRegressor
 from skmoe._experts.prediction import own_distribution
 from skmoe._ready.diverse import in_fold
 from skmoe._stacking.regression import RegressionDensities
@@ -195,51 +191,6 @@ def test_own_densities_are_out_of_fold(monkeypatch):
     assert expected[0].mean() == pytest.approx(anew.mean(), abs=1e-4)
 
 
-def test_a_mixture_of_a_fold_does_not_know_what_is_held_out():
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(150, 5)), rng.standard_t(3, size=150)  # nothing to find
-    moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0)
-    gaps = []
-    of_all_rows = clone(moe).fit(X, y)
-    for train, test in KFold(5).split(X):
-        went_on, anew = in_fold(of_all_rows).fit(X[train], y[train]), clone(moe)
-        scores = [m.log_density(X[test], y[test]) for m in (went_on, anew.fit(X[train], y[train]))]
-        gaps.append(scores[0] - scores[1])
-    gaps = np.concatenate(gaps)
-    assert gaps.mean() < 3 * gaps.std() / np.sqrt(len(gaps)) + 0.01
-
-
-def test_out_of_fold_densities_of_em_are_those_of_mixtures_fitted_anew(monkeypatch):
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(150, 3)), rng.normal(size=150)  # nothing to find
-    pair = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=2, random_state=0, cv=False)
-    seen, folds = [], KFold(3)
-    monkeypatch.setattr(RegressionDensities, "take_own", lambda self, own, *_: seen.append(own))
-    moe = stack(pair, Ridge(), cv=folds).fit(X, y)
-    expected = np.empty(len(y))
-    for train, test in folds.split(X):
-        expected[test] = clone(pair).fit(X[train], y[train]).log_density(X[test], y[test])
-    assert_allclose(seen[0][0], expected, rtol=1e-6)
-    assert moe.n_expert_fits_ == 8
-
-
-def test_a_frozen_mixture_stays_as_it_is():
-    X, y, _ = two_branches(150, 0)
-    fitted = lines().fit(X[:50], y[:50])
-    moe = stack(FrozenEstimator(fitted), Ridge(), cv=3).fit(X, y)
-    assert_array_equal(moe.experts_[0].predict(X), fitted.predict(X))
-    assert moe.likelihood_.own_density_[0]
-
-
-def test_what_was_found_on_all_rows_is_the_expert_that_is_kept():
-    X, y, _ = two_branches(150, 0)
-    moe = stack(lines(), Ridge(), cv=3).fit(X, y)
-    kept = moe.experts_[0]
-    assert moe.n_expert_fits_ == 8  # one of each to all rows, and three in folds
-    assert not kept.warm_start
-    assert_array_equal(kept.predict(X), lines().set_params(random_state=0).fit(X, y).predict(X))
-
-
 def test_a_density_worse_than_learned_scales_and_tails_is_not_used():
     X, y, _ = two_branches(200, 0)
     alone = stack(Certain(std=1e-4), Ridge()).fit(X, y)
@@ -351,37 +302,10 @@ def test_components_below_the_floor_are_widened_and_others_stay():
 # All the rest --------------------------------------------------------------------------------
 
 
-def test_forests_with_densities_are_predicted_out_of_fold():
-    class Forest(RandomForestRegressor):
-        def predict_dist(self, X):
-            mean = self.predict(X)[:, None]
-            return MixtureDistribution(
-                np.ones(mean.shape), GaussianComponents(mean, np.array([0.5]))
-            )
-
-    X, y, _ = two_branches(120, 0)
-    moe = stack(Forest(20), RandomForestRegressor(20))
-    assert moe.fit(X, y).n_expert_fits_ == 12
-    with pytest.raises(ValueError, match="cv='oob'"):
-        moe.set_params(cv="oob").fit(X, y)
-
-
 def test_probabilities_of_counts_are_not_weighed_against_densities():
     X, y, _ = two_branches(60, 0)
     with pytest.raises(ValueError, match="Counting gives single values a probability"):
         stack(Counting(), Ridge()).fit(X, np.abs(np.round(y)))
-
-
-def test_keeps_its_meaning_when_pickled_or_when_an_expert_is_removed():
-    X, y, _ = two_branches(200, 0)
-    moe = stack(Ridge(), lines(), DecisionTreeRegressor(max_depth=3)).fit(X, y)
-    again = pickle.loads(pickle.dumps(moe))
-    assert_array_equal(again.log_density(X, y), moe.log_density(X, y))
-    own = moe.named_experts_["MixtureOfExpertsRegressor"].log_density(X, y)
-    moe.remove_expert("Ridge")
-    assert_array_equal(moe.likelihood_.own_density_, [True, False, False])
-    components = moe._model.components(X, moe._model.routes(X))
-    assert_allclose(components.logpdf(y[:, None])[:, 0], own, rtol=1e-12)
 
 
 def test_units_do_not_matter():
@@ -391,17 +315,3 @@ def test_units_do_not_matter():
     assert one.likelihood_.own_density_[0]
     # L-BFGS ends within its tolerance; rounding differs with the unit.
     assert_allclose(other.log_density(X, 1e4 * y) + np.log(1e4), one.log_density(X, y), atol=1e-3)
-
-
-def test_classifiers_that_are_mixtures_are_stacked_as_others_are():
-    rng = np.random.default_rng(0)
-    X = rng.uniform(-1, 1, size=(400, 2))
-    y = np.where(X[:, 0] * X[:, 1] > 0, "same", "differ")
-    pair = MixtureOfExpertsClassifier(n_experts=2, n_init=3, training="em")
-    experts = [("pair", pair), ("bayes", GaussianNB()), ("line", LogisticRegression())]
-    moe = MixtureOfExpertsClassifier(experts, training="stack", cv=2, random_state=0).fit(X, y)
-    raw = moe._model.expert_predictions(X)
-    calibrated = moe.likelihood_.calibrate(raw)
-    expected = np.einsum("nk,nkc->nc", moe.gate_proba(X), calibrated)
-    assert_allclose(moe.predict_proba(X), expected, rtol=1e-9)
-    assert moe.score(X, y) > 0.9

@@ -1,8 +1,6 @@
 """Jobs: threads, processes and a Dask cluster give one result, and share the work politely."""
 
-import operator
 import os
-import pickle
 import subprocess
 import sys
 import time
@@ -30,16 +28,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, _parallel
-from skmoe._em.race import best_start
-from skmoe._parallel import (
-    ROWS_OF_A_SLICE,
-    WORK_OF_A_THREAD,
-    few_threads,
-    jobs,
-    kernel_threads,
-    one_pool,
-    over_rows,
-)
+from skmoe._parallel import ROWS_OF_A_SLICE, jobs, over_rows
 from skmoe.likelihoods import Gaussian
 
 
@@ -170,67 +159,7 @@ def test_a_fit_starts_one_pool(data, kind, monkeypatch):
     assert len(started) == 1
 
 
-def test_tasks_in_this_thread_have_pools_of_their_own():
-    with one_pool(1), jobs(1, shared=()) as run:
-        assert run(negated_by_a_task, [(2,), (3,)]) == [-2, -3]
-
-
-def negated_by_a_task(number):
-    with jobs(1, shared=()) as run:
-        return run(operator.neg, [(number,)])[0]
-
-
 # What travels -------------------------------------------------------------------------------
-
-
-class Freight:
-    """What a Dask client sends: sizes of scattered objects, and of each task whether X is in it."""
-
-    def __init__(self, client, monkeypatch, X):
-        self.scattered, self.tasks = [], []
-        rows = X[:50].tobytes()
-        scatter, submit = client.scatter, client.submit
-
-        def noting_scatter(data, *args, **kwargs):
-            objects = data if isinstance(data, (list, tuple)) else [data]
-            self.scattered += [len(pickle.dumps(each)) for each in objects]
-            return scatter(data, *args, **kwargs)
-
-        def noting_submit(function, *args, **kwargs):
-            self.tasks.append(rows in pickle.dumps((args, kwargs)))
-            return submit(function, *args, **kwargs)
-
-        monkeypatch.setattr(client, "scatter", noting_scatter)
-        monkeypatch.setattr(client, "submit", noting_submit)
-
-
-@pytest.mark.parametrize("kind", ["trees", "refitted", "unlike"])
-def test_dask_is_sent_X_once_for_the_experts_and_columns_alone_for_the_starts(
-    data, cluster, monkeypatch, kind
-):
-    freight = Freight(cluster, monkeypatch, data[0])
-    with parallel_config("dask"):
-        moe = fit(kind, data)
-    assert moe.n_expert_fits_ >= 8
-    assert len(freight.tasks) > 6
-    # Row numbers and weights travel with the tasks, and nothing is put on a worker to be lost.
-    assert sum(freight.tasks) == 1
-    assert freight.scattered == []
-
-
-def test_dask_is_sent_X_once_where_linear_experts_only_look_for_a_start(data, cluster, monkeypatch):
-    freight = Freight(cluster, monkeypatch, data[0])
-    with parallel_config("dask"):
-        fit("linear", data)
-    assert len(freight.tasks) > 2
-    assert sum(freight.tasks) == 1
-    assert freight.scattered == []
-
-
-def test_data_of_many_megabytes_travel_without_a_warning(cluster):
-    X = np.zeros((2_000_000, 1))  # Dask warns of tasks of 10 MB; warnings are errors here
-    with parallel_config("dask"), jobs(None, (X,)) as run:
-        assert run(np.take, [(0,), (1,)]) == [0, 0]
 
 
 def test_data_leave_the_cluster_after_the_fit(data, cluster):
@@ -262,21 +191,6 @@ def test_a_killed_worker_that_alone_held_the_data_costs_a_dask_cluster_only_time
         moe.fit(*data)
     assert file.stat().st_size > 10
     assert_same(moe, reference, data[0])
-
-
-@pytest.mark.slow
-def test_a_killed_worker_costs_a_search_on_a_dask_cluster_only_time(data, cluster, tmp_path):
-    # Of less than a kilobyte: joblib scatters what is larger, and a search would lose its own data.
-    X, y = data[0][:100, 1:2], data[1][:100]
-    file = tmp_path / "fits"
-    moe = killing(file, death=20)
-    search = GridSearchCV(moe, {"max_iter": [2, 3]}, cv=2, refit=False)
-    reference = search.fit(X, y).cv_results_["mean_test_score"]
-    with parallel_config("dask"):
-        score = search.fit(X, y).cv_results_["mean_test_score"]
-    assert file.stat().st_size > 20
-    assert_allclose(score, reference, rtol=1e-9)
-    cluster.wait_for_workers(2, timeout=100)  # for the tests that follow
 
 
 def killing(file, death):
@@ -342,14 +256,6 @@ def test_limits_of_blas_in_threads_that_end_in_any_order_leave_what_was_before(
         assert blas_threads() == three_blas_threads
 
 
-def test_limits_never_raise_a_number_of_threads():
-    with threadpool_limits(1):
-        before = threadpool_info()
-        with few_threads(100 * WORK_OF_A_THREAD), _parallel._blas_limit(ThreadpoolController(), 3):
-            assert threadpool_info() == before
-        assert threadpool_info() == before
-
-
 def test_fits_in_several_threads_leave_the_threads_of_blas_as_they_were(data, three_blas_threads):
     X, y = data[0][:100], data[1][:100]
 
@@ -360,13 +266,6 @@ def test_fits_in_several_threads_leave_the_threads_of_blas_as_they_were(data, th
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(work, range(3)))
     assert blas_threads() == three_blas_threads
-
-
-def test_little_work_opens_no_team_of_threads(monkeypatch):
-    monkeypatch.setattr(_parallel, "n_openmp_threads", lambda: 8)
-    assert kernel_threads(0) == kernel_threads(2 * WORK_OF_A_THREAD - 1) == 1
-    assert kernel_threads(3 * WORK_OF_A_THREAD) == 3
-    assert kernel_threads(10**12) == 8
 
 
 @pytest.mark.parametrize("kind", ["linear", "classifier"])
@@ -383,32 +282,6 @@ def test_fit_and_answers_of_few_rows_open_no_team_of_threads(kind, data, monkeyp
     moe = mixture(kind).fit(X, y > 0 if kind == "classifier" else y)
     moe.predict(X)
     assert set(asked) == {1}
-
-
-class WatchedProblem:
-    """Gains nothing, and notes how many threads each of its passes could have."""
-
-    def __init__(self, n_rows):
-        self.y, self.seen = np.zeros(n_rows), []
-
-    def step(self):
-        self.seen += [lib["num_threads"] for lib in threadpool_info()]
-        return 0.0
-
-    def fork(self):
-        return self
-
-    def start(self, resp):
-        return self
-
-    def state(self):
-        return None
-
-    def restore(self, state):
-        return
-
-    def effective_rows(self):
-        return np.ones(1)
 
 
 @pytest.mark.parametrize("behind", [False, True])
@@ -447,15 +320,6 @@ def test_checks_moments_and_reports_have_the_same_bits_for_any_number_of_threads
     for one, two in zip(*found, strict=True):
         assert_array_equal(one, two)
     assert len(used) > 1  # this thread alone, then others
-
-
-@pytest.mark.parametrize("is_large", [False, True])
-def test_starts_have_one_thread_where_rows_are_few(is_large):
-    problem = WatchedProblem(3 * WORK_OF_A_THREAD if is_large else 5000)
-    with threadpool_limits(3):
-        there_are = {lib["num_threads"] for lib in threadpool_info()}
-        best_start(problem, [None, None], n_jobs=None)
-    assert set(problem.seen) == (there_are if is_large else {1})
 
 
 FORKING = """

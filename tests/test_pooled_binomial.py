@@ -10,7 +10,6 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Rows, TrainingData
 from skmoe._em.starts import STARTS, soften
 from skmoe._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
-from skmoe._families.binomial import BinomialFamily
 from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.distributions import AveragedBinomialComponents
 from skmoe.gates import ConstantGate
@@ -57,40 +56,6 @@ def problem(X, y, trials, weight, n_experts, **settings):
 
 
 # The bound ------------------------------------------------------------------------------------
-
-
-def expected(y, trials, mean, variance):
-    """Of the log-probability, its slope in the mean, and -2 times that in the variance."""
-    family, y, trials = BinomialFamily(), y[:, None], trials[:, None]
-    value, slope, curvature = family.expected_unit(y / trials, mean, variance)
-    return trials * value + family.constant(y, trials), trials * slope, trials * curvature
-
-
-def test_expected_log_probability_is_that_of_a_finer_quadrature():
-    mean, variance = np.meshgrid([-4.0, -1.0, 0.0, 3.0], [1e-4, 0.1, 0.5])
-    mean, variance = mean.reshape(-1, 1), variance.reshape(-1, 1)
-    trials = np.linspace(4, 37, len(mean)).round()
-    y = np.floor(np.linspace(0, 1, len(mean)) * trials)
-    found, *_ = expected(y, trials, mean, variance)
-    rates = special.expit(mean + np.sqrt(variance) * NODES)
-    exact = stats.binom.logpmf(y[:, None], trials[:, None], rates) @ MASSES
-    np.testing.assert_allclose(found[:, 0], exact, rtol=1e-5)
-
-
-def test_curvature_and_slope_are_derivatives():
-    rng = np.random.default_rng(0)
-    mean, variance = rng.normal(size=(6, 2)), rng.exponential(size=(6, 2))
-    trials = rng.integers(1, 20, size=6).astype(float)
-    y = np.floor(0.4 * trials)
-    _, slope, curvature = expected(y, trials, mean, variance)
-
-    def value(mean, variance):
-        return expected(y, trials, mean, variance)[0]
-
-    by_mean = (value(mean + 1e-5, variance) - value(mean - 1e-5, variance)) / 2e-5
-    by_variance = (value(mean, variance + 1e-5) - value(mean, variance - 1e-5)) / 2e-5
-    np.testing.assert_allclose(slope, by_mean, atol=1e-7)
-    np.testing.assert_allclose(curvature, -2 * by_variance, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -205,28 +170,6 @@ def test_components_are_averages_of_binomial_ones():
     draws = ours.rvs(np.ones((5, 4000), dtype=int), np.random.RandomState(0))
     std = np.sqrt(ours.var[:, 1] / 4000)
     assert (np.abs(draws.mean(axis=1) - ours.mean[:, 1]) < 5 * std).all()
-
-
-def test_summary_is_the_posterior(fitted_rates):
-    X, y, trials = ROWS
-    frame = fitted_rates.summary(X, y, trials=trials).to_frame()
-    for k, expert in enumerate(fitted_rates.experts_):
-        of_expert = frame.loc[f"expert{k}"]
-        np.testing.assert_allclose(of_expert["estimate"], [expert.intercept_, *expert.coef_])
-        cov, scale = (
-            fitted_rates.likelihood_.coef_cov_[k, 0],
-            fitted_rates.likelihood_.columns_.scale,
-        )
-        # Of the two, the summary knows that membership is uncertain.
-        ratio = of_expert["std_error"].iloc[1:] / (np.sqrt(np.diag(cov))[:-1] / scale)
-        assert ((ratio > 0.98) & (ratio < 1.5)).all()
-
-
-def test_rates_of_single_trials_before_a_gate_are_one_regression():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(150, 1))
-    y = (rng.uniform(size=150) < special.expit(2 * X[:, 0])).astype(float)
-    assert len(pooled(n_experts="auto").fit(X, y).experts_) == 1
 
 
 def test_centres_share_a_regime_each():

@@ -1,24 +1,16 @@
 """Partial pooling for classes: bounds against integrals, regimes or none, and how it is used."""
 
-import pickle
-
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import special, stats
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsClassifier
 from skmoe._data import Rows, TrainingData
 from skmoe._em.starts import STARTS, soften
 from skmoe._experts.pooled_logistic import ManyClasses, PooledLogisticExperts, TwoClasses
 from skmoe._pooling.problem import PooledGate, PooledProblem
-from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
-from skmoe.likelihoods import Categorical
+from skmoe.gates import ConstantGate
 from skmoe.likelihoods._pooled_categorical import PooledCategorical
 
 N_TEST = 4000
@@ -118,10 +110,10 @@ def test_curvature_and_slope_are_derivatives_of_the_bound(n_classes):
 @pytest.mark.parametrize(
     ("n", "p", "n_classes", "n_experts", "seed"),
     [
-        *((80, 3, 2, 3, seed) for seed in range(4)),
+        *((80, 3, 2, 3, seed) for seed in range(2)),
         (60, 5, 2, 1, 0),
         (40, 60, 2, 2, 0),
-        *((80, 3, 3, 2, seed) for seed in range(3)),
+        (80, 3, 3, 2, 0),
         (60, 5, 4, 1, 0),
     ],
 )
@@ -135,15 +127,6 @@ def test_bound_never_falls_at_a_fixed_prior_of_the_gate(n, p, n_classes, n_exper
     # Rounding of sums over rows, of numbers of about the size of the bound.
     assert (np.diff(bounds) >= -1e-9 * np.maximum(1, np.abs(bounds[1:]))).all()
     assert bounds[-1] > bounds[0]
-
-
-def test_two_classes_take_whole_steps():
-    X, y, *_ = classes(100, 4, 0, regimes=2)
-    training = problem(X, y, np.ones(100), 2)
-    training.start(soften((X[:, 0] > 0).astype(int), 2))
-    for _ in range(30):
-        training.step()
-        assert training.experts.state()[1] == 1.0
 
 
 def test_one_expert_of_one_column_is_about_its_exact_posterior():
@@ -214,20 +197,6 @@ def test_without_regimes_there_is_one_expert(n, p, n_classes, seed):
     assert mean_log_proba(moe, X_test, y_test) > mean_log_proba(told, X_test, y_test) - 0.06
 
 
-def test_gate_before_constant_experts_is_not_kept_beside_the_regression_that_it_is():
-    rng = np.random.default_rng([2, 100, 5, 3, 1])
-    X = rng.normal(size=(100, 5))
-    values = 1.5 * X @ rng.normal(size=(5, 3)) + rng.normal(size=3)
-    y = (values + rng.gumbel(size=values.shape)).argmax(axis=1)
-    weight = np.ones(100)
-    training = problem(X, y, weight, 3).start(soften(y, 3))
-    training.experts.begin(np.eye(3)[y])
-    for _ in range(60):
-        training.step()
-    assert training.experts.is_one_expert  # each expert stands for a class
-    assert not problem(X, y, weight, 1).start(np.ones((100, 1))).experts.is_one_expert
-
-
 @pytest.mark.parametrize(
     ("n_classes", "seed"), [(2, 0), (3, 2), pytest.param(2, 2, marks=pytest.mark.slow)]
 )
@@ -277,24 +246,11 @@ def test_weight_of_two_is_a_row_given_twice():
     np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
 
 
-def test_order_of_rows_does_not_matter(fitted_classes):
-    order = np.random.default_rng(0).permutation(len(Y2))
-    assert_alike(fitted_classes, pooled().fit(X2[order], Y2[order]))
-
-
 def test_units_do_not_matter(fitted_classes):
     units = np.array([1e-3, 1.0, 1e5])
     scaled = pooled().fit(X2 * units + 7, Y2)
     found = scaled.predict_proba(X2_TEST * units + 7)
     np.testing.assert_allclose(found, fitted_classes.predict_proba(X2_TEST), atol=1e-4)
-
-
-def test_names_of_classes_do_not_matter(fitted_classes):
-    named = pooled().fit(X2, np.array(["yes", "no"])[Y2])  # in the other order
-    assert list(named.classes_) == ["no", "yes"]
-    np.testing.assert_allclose(
-        named.predict_proba(X2_TEST)[:, ::-1], fitted_classes.predict_proba(X2_TEST), atol=1e-3
-    )
 
 
 def test_no_class_is_the_reference():
@@ -342,57 +298,6 @@ def test_experts_are_logistic_regressions_and_what_is_asked_agrees(fitted_classe
     assert len(fitted_classes.expert_report(X2, Y2).to_frame()) == 2
 
 
-def test_probabilities_far_from_the_rows_are_less_sure_than_at_the_mean(fitted_classes):
-    far = 100 * X2_TEST[:50]
-    plug_in = np.stack([e.predict_proba(far) for e in fitted_classes.experts_], axis=1)
-    averaged = fitted_classes._model.expert_proba(far)
-    assert (averaged.max(axis=2) <= plug_in.max(axis=2) + 1e-12).all()
-    assert averaged.max(axis=2).mean() < 0.9999
-
-
-def test_top_k_routes_to_averaged_probabilities(fitted_classes):
-    routed = pickle.loads(pickle.dumps(fitted_classes)).set_params(top_k=1)
-    X = X2_TEST[:100]
-    best = fitted_classes.gate_proba(X).argmax(axis=1)
-    expected = fitted_classes._model.expert_proba(X)[np.arange(100), best]
-    np.testing.assert_allclose(routed.predict_proba(X), expected)
-
-
-def test_pickled_and_cloned(fitted_classes):
-    revived = pickle.loads(pickle.dumps(fitted_classes))
-    np.testing.assert_array_equal(
-        revived.predict_proba(X2_TEST), fitted_classes.predict_proba(X2_TEST)
-    )
-    assert clone(fitted_classes).training == "pooled"
-    assert not hasattr(clone(fitted_classes), "experts_")
-
-
-def test_tables_with_strings_are_encoded():
-    letter = np.where(np.arange(len(Y2)) % 2, "u", "v")
-    table = pd.DataFrame(X2, columns=list("abc")).assign(letter=letter)
-    moe = pooled().fit(table, Y2)
-    assert np.isfinite(moe.log_density(table, Y2)).all()
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        {"gate": ConstantGate()},
-        {"gate": make_pipeline(StandardScaler(), SoftmaxGate())},
-        {"n_init": 1, "init": "kmeans_x"},
-        {"cv": False},
-    ],
-)
-def test_other_gates_and_starts_are_known(params):
-    moe, default = pooled(**params).fit(X2, Y2), pooled().fit(X2, Y2)
-    lost = default.log_density(X2_TEST, Y2_TEST).mean() - moe.log_density(X2_TEST, Y2_TEST).mean()
-    if isinstance(params.get("gate"), ConstantGate):  # which cannot tell the regimes apart
-        assert isinstance(moe.gate_, ConstantGate)
-        assert lost > 0.02
-    else:
-        assert abs(lost) < 0.01
-
-
 @pytest.mark.parametrize("n", [2, 3, 6])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_few_rows_are_enough(n, n_classes):
@@ -409,37 +314,6 @@ def test_separable_classes_and_constant_columns_are_taken():
     np.testing.assert_allclose(moe.predict_proba(np.ones((1, 2)))[0, 1], Y2.mean(), atol=0.02)
 
 
-def test_warm_start_goes_on_with_as_many_experts(fitted_classes):
-    moe = pooled(warm_start=True).fit(X2, Y2)
-    moe.fit(X2, Y2)
-    assert list(moe.log_evidence_) == [len(fitted_classes.experts_)]
-    assert_alike(moe, fitted_classes, atol=5e-3)
-
-
-def test_it_is_cross_validated_like_any_classifier():
-    assert np.isfinite(cross_val_score(pooled(), X2, Y2, cv=2, scoring="neg_log_loss")).all()
-
-
-@pytest.mark.parametrize(
-    ("params", "fit_params", "match"),
-    [
-        ({"experts": LogisticRegression()}, {}, "needs linear experts without a penalty"),
-        ({"gate": GaussianGate()}, {}, "needs the gate None"),
-        ({"gate": SoftmaxGate(load_balance=0.1)}, {}, "needs the gate None"),
-        ({"cv": "oob"}, {}, "needs cv other"),
-        ({"likelihood": Categorical(calibration=None)}, {}, "needs likelihood='beta', .* or"),
-        ({"top_k": 1}, {}, "needs top_k=None"),
-        ({}, {"subject": np.arange(len(Y2)) // 2}, "subject"),
-        ({}, {"exposure": np.ones(len(Y2))}, "exposure"),
-    ],
-)
-def test_what_pooling_does_not_know_is_refused(params, fit_params, match):
-    moe = pooled(**params)
-    with pytest.raises(ValueError, match=match):
-        moe.fit(X2, Y2, **fit_params)
-    assert not hasattr(moe, "experts_")
-
-
 def test_class_weights_are_weights_of_the_rows():
     balanced = pooled(class_weight="balanced").fit(X2, Y2)
     weight = len(Y2) / 2 / np.bincount(Y2)[Y2]
@@ -447,7 +321,7 @@ def test_class_weights_are_weights_of_the_rows():
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_labels_that_are_noise_are_one_expert(n_classes, seed):
     rng = np.random.default_rng(seed)
     X, y = rng.normal(size=(80, 3)), rng.integers(0, n_classes, size=80)
@@ -470,10 +344,3 @@ def test_subjects_that_differ_in_their_rates_alone_are_as_many_experts(rates, n_
     assert len(found) == n_found
     # 160 to 480 rows for each rate: standard errors of up to 0.04.
     np.testing.assert_allclose(found, rates, atol=0.15)
-
-
-def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted_classes):
-    with pytest.raises(ValueError, match="lower_bound_"):
-        fitted_classes.bic(X2, Y2)
-    with pytest.raises(AttributeError, match="partial_fit"):
-        fitted_classes.partial_fit(X2, Y2)

@@ -1,9 +1,6 @@
 """Partial pooling of counts and positive targets: the bound, regimes or none, how it is used."""
 
-import pickle
-
 import numpy as np
-import pandas as pd
 import pytest
 from planted import linear_models
 from scipy import special, stats
@@ -18,15 +15,11 @@ from skmoe._families.poisson import PoissonFamily
 from skmoe._numerics.gamma_shapes import inverse_trigamma, shape_of_deviance
 from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.gates import ConstantGate
-from skmoe.inference import bootstrap
-from skmoe.likelihoods import NegativeBinomial
 from skmoe.likelihoods._counts import PooledPoisson
 from skmoe.likelihoods._gamma import PooledGamma
 
 N_TEST = 4000
 KINDS = ["poisson", "gamma"]
-NODES, MASSES = np.polynomial.hermite_e.hermegauss(60)
-MASSES = MASSES / MASSES.sum()
 
 
 def pooled(kind="poisson", **params):
@@ -66,79 +59,9 @@ def expected(kind, y, mean, variance, exposure=1.0):
     return exposure * scale * value + rest, *(exposure * scale * each for each in slopes)
 
 
-def test_expected_log_probability_of_counts_is_that_of_a_quadrature():
-    mean, variance = np.meshgrid([-3.0, 0.0, 2.0], [1e-8, 0.3, 1.5])
-    mean, variance = mean.reshape(-1, 1), variance.reshape(-1, 1)
-    y, exposure = np.arange(9.0)[:, None], np.linspace(0.5, 3, 9)[:, None]
-    found, *_ = expected("poisson", y, mean, variance, exposure)
-    f = mean + np.sqrt(variance) * NODES
-    exact = stats.poisson.logpmf(y, exposure * np.exp(f)) @ MASSES
-    np.testing.assert_allclose(found[:, 0], exact, rtol=1e-9)
-
-
-def test_expected_log_density_of_positive_targets_is_that_of_a_quadrature():
-    rng = np.random.default_rng(0)
-    mean, variance = rng.normal(size=(8, 2)), rng.uniform(0, 1, size=(8, 2))
-    y = rng.exponential(size=(8, 1))
-    found, *_ = expected("gamma", y, mean, variance)
-    for k, shape in enumerate(SHAPES):
-        means = np.exp(mean[:, [k]] + np.sqrt(variance[:, [k]]) * NODES)
-        exact = stats.gamma.logpdf(y, shape, scale=means / shape) @ MASSES
-        np.testing.assert_allclose(found[:, k], exact, rtol=1e-9)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_curvature_and_slope_are_derivatives(kind):
-    rng = np.random.default_rng(0)
-    mean, variance = rng.normal(size=(6, 2)), rng.exponential(size=(6, 2))
-    y = 1.0 + rng.poisson(3, size=(6, 1))
-    exposure = rng.uniform(1, 2, size=(6, 1)) if kind == "poisson" else 1.0
-    _, slope, curvature = expected(kind, y, mean, variance, exposure)
-
-    def value(mean, variance):
-        return expected(kind, y, mean, variance, exposure)[0]
-
-    by_mean = (value(mean + 1e-5, variance) - value(mean - 1e-5, variance)) / 2e-5
-    by_variance = (value(mean, variance + 1e-5) - value(mean, variance - 1e-5)) / 2e-5
-    np.testing.assert_allclose(slope, by_mean, atol=1e-6)
-    np.testing.assert_allclose(curvature, -2 * by_variance, rtol=1e-6)
-
-
 def test_inverse_trigamma():
     value = np.array([1e-12, 1e-6, 0.01, 1.0, 30.0, 1e8])
     np.testing.assert_allclose(special.polygamma(1, inverse_trigamma(value)), value, rtol=1e-10)
-
-
-def test_predictive_distribution_of_counts_is_about_an_average_over_log_means():
-    log_mean, std = np.meshgrid([-1.0, 1.0, 3.0], [1e-7, 0.2, 0.5])
-    log_mean, std = log_mean.reshape(-1, 1), std.reshape(-1, 1)
-    found = PooledPoisson().fitting(in_sample=True, linear=True).start(np.ones(2), np.ones(2), 1)
-    found = found.components(np.exp(log_mean), row_scale=std)
-    means = np.exp(log_mean + std * NODES)
-    for y in (0.0, 2.0, 20.0):
-        exact = stats.poisson.pmf(y, means) @ MASSES
-        # A Gamma variable in place of a log-normal one.
-        np.testing.assert_allclose(np.exp(found.logpdf(y))[:, 0], exact, atol=0.01)
-    np.testing.assert_allclose(found.mean[:, 0], means @ MASSES, rtol=0.02)
-
-
-def test_predictive_distribution_of_positive_targets_is_about_an_average_over_log_means():
-    log_mean, std = np.linspace(-1, 1, 5)[:, None], np.linspace(1e-7, 0.4, 5)[:, None]
-    likelihood = PooledGamma().fitting(in_sample=True, linear=True)
-    likelihood = likelihood.start(np.ones(2), np.ones(2), 1)
-    likelihood.shape_ = np.array([3.0])
-    found = likelihood.components(np.exp(log_mean), row_scale=std)
-    means = np.exp(log_mean + std * NODES)
-    for y in (0.1, 0.7, 3.0):
-        exact = stats.gamma.cdf(y, 3.0, scale=means / 3.0) @ MASSES
-        np.testing.assert_allclose(found.cdf(y)[:, 0], exact, atol=0.02)
-    np.testing.assert_allclose(found.mean[:, 0], means @ MASSES, rtol=0.02)
-
-
-def test_shape_of_a_deviance():
-    shape = np.array([1e-10, 1e-3, 0.5, 3.0, 1e5])
-    found = shape_of_deviance(np.log(shape) - special.digamma(shape))
-    np.testing.assert_allclose(found, shape, rtol=1e-6)
 
 
 # The bound ------------------------------------------------------------------------------------
@@ -147,7 +70,7 @@ def test_shape_of_a_deviance():
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("n", "p", "n_experts", "seed"),
-    [*((80, 3, 3, seed) for seed in range(4)), (60, 5, 1, 0), (40, 60, 2, 0), (20, 30, 3, 1)],
+    [*((80, 3, 3, seed) for seed in range(2)), (60, 5, 1, 0), (40, 60, 2, 0), (20, 30, 3, 1)],
 )
 def test_bound_never_falls_at_a_fixed_prior_of_the_gate(kind, n, p, n_experts, seed):
     X, y, *_ = log_linear_rows(kind, n, p, seed, regimes=2)
@@ -279,11 +202,6 @@ def test_weight_of_two_is_a_row_given_twice():
     np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
 
 
-def test_order_of_rows_does_not_matter(fitted_counts):
-    order = np.random.default_rng(0).permutation(len(Y2))
-    assert_alike(fitted_counts, pooled().fit(X2[order], Y2[order], exposure=HOURS[order]))
-
-
 def test_units_do_not_matter(fitted_counts):
     units = np.array([1e-3, 1.0, 1e5])
     scaled = pooled().fit(X2 * units + 7, Y2, exposure=60 * HOURS)
@@ -333,17 +251,6 @@ def test_experts_are_log_linear_models_and_what_is_asked_agrees(fitted_counts):
     np.testing.assert_allclose(report["error"], expected, rtol=0.03)
 
 
-def test_predictive_distribution_pays_for_what_is_not_known_of_the_experts(fitted_counts):
-    near, far = (
-        fitted_counts.predict_dist(X2_TEST[:50]),
-        fitted_counts.predict_dist(5 * X2_TEST[:50]),
-    )
-    assert (near.components.shape > 10).all()
-    assert (far.components.shape < near.components.shape).all()
-    low, high = fitted_counts.predict_interval(X2_TEST, 0.9).T
-    assert 0.85 < ((low <= Y2_TEST) & (Y2_TEST <= high)).mean() < 0.99
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_patients_share_a_regime_each(kind):
     patient, rng = np.repeat(np.arange(30), 6), np.random.default_rng(0)
@@ -353,31 +260,6 @@ def test_patients_share_a_regime_each(kind):
     assert len(moe.experts_) == 2
     found = moe.responsibilities(X, y, subject=patient).argmax(axis=1)
     assert max((found == regime).mean(), (found != regime).mean()) > 0.9
-
-
-def test_default_pools():
-    moe = pooled(training="auto").fit(X2, Y2)
-    assert isinstance(moe.likelihood_, PooledPoisson)
-    moe = pooled("gamma", training="auto").fit(X2, Y2 + 1)
-    assert isinstance(moe.likelihood_, PooledGamma)
-    for params in ({"training": "em"}, {"experts": PoissonRegressor(alpha=0)}):
-        moe = pooled(training="auto", n_init=1, max_iter=3, tol=1.0).set_params(**params)
-        assert not hasattr(moe.fit(X2, Y2), "log_evidence_")
-    moe = pooled(NegativeBinomial(), training="auto", n_init=1, tol=1e-3).fit(X2, Y2)
-    assert not hasattr(moe, "log_evidence_")
-    with pytest.raises(ValueError, match="'beta', 'binomial', 'categorical', .* or 'poisson'"):
-        pooled("negative_binomial").fit(X2, Y2)
-
-
-def test_pickled_mixture_predicts_the_same_bits(fitted_counts):
-    revived = pickle.loads(pickle.dumps(fitted_counts))
-    np.testing.assert_array_equal(revived.predict(X2_TEST), fitted_counts.predict(X2_TEST))
-
-
-def test_tables_with_strings_are_encoded():
-    letter = np.where(np.arange(len(Y2)) % 2, "u", "v")
-    table = pd.DataFrame(X2, columns=list("abc")).assign(letter=letter)
-    assert np.isfinite(pooled().fit(table, Y2).log_density(table, Y2)).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -396,30 +278,6 @@ def test_an_outlier_a_single_event_and_constant_columns_are_taken():
     constant = np.ones((len(Y2), 2))
     moe = pooled(n_experts=1).fit(constant, Y2)
     np.testing.assert_allclose(moe.predict(constant[:1]), Y2.mean(), rtol=0.01)
-
-
-def test_warm_start_goes_on_with_as_many_experts(fitted_counts):
-    moe = pooled(warm_start=True).fit(X2, Y2, exposure=HOURS)
-    moe.fit(X2, Y2, exposure=HOURS)
-    assert list(moe.log_evidence_) == [2]
-    assert_alike(moe, fitted_counts, atol=5e-3)
-
-
-def test_summary_is_the_posterior():
-    moe = pooled().fit(X2, Y2)
-    assert moe.n_regimes_ == 2
-    frame = moe.summary(X2, Y2).to_frame()
-    for k, expert in enumerate(moe.experts_):
-        of_expert = frame.loc[f"expert{k}"]
-        np.testing.assert_allclose(of_expert["estimate"], [expert.intercept_, *expert.coef_])
-        cov, scale = moe.likelihood_.coef_cov_[k, 0], moe.likelihood_.columns_.scale
-        std = np.sqrt(np.diag(cov))[:-1] / scale
-        # Of the two, the summary knows that membership is uncertain.
-        np.testing.assert_allclose(of_expert["std_error"].iloc[1:], std, rtol=0.3)
-        assert (of_expert["std_error"].iloc[1:] > std).all()
-    assert "log-likelihood" in str(moe.summary(X2, Y2))
-    result = bootstrap(moe, X2, Y2, n_resamples=3, random_state=0)
-    assert result.estimate.shape == (len(frame),)
 
 
 def test_summary_of_one_regime_has_the_curvature_of_its_likelihood(fitted_counts):
@@ -473,43 +331,6 @@ def test_of_positive_targets_what_is_asked_agrees(positive):
     np.testing.assert_allclose(shapes["std_error"], expected, rtol=0.15)
 
 
-def test_units_of_positive_targets_do_not_matter(positive):
-    X, y, moe = positive
-    scaled = pooled("gamma").fit(X, 1e4 * y)
-    np.testing.assert_allclose(scaled.lower_bound_, moe.lower_bound_ - np.log(1e4), rtol=1e-6)
-    np.testing.assert_allclose(scaled.predict(X), 1e4 * moe.predict(X), rtol=1e-3)
-
-
-def test_weight_of_two_is_a_positive_target_given_twice(positive):
-    X, y, _ = positive
-    twice = np.arange(len(y)) % 3 == 0
-    rows = np.append(np.arange(len(y)), np.flatnonzero(twice))
-    weighted = pooled("gamma").fit(X, y, sample_weight=1.0 + twice)
-    repeated = pooled("gamma").fit(X[rows], y[rows])
-    np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
-    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-3)
-
-
-def test_loss_by_a_merger_is_that_of_shapes_where_functions_are_alike():
-    rng = np.random.default_rng(0)
-    X, shape = rng.normal(size=(400, 2)), np.repeat([2.0, 50.0], 200)
-    y = np.exp(0.5 * X[:, 0]) * rng.gamma(shape) / shape
-    training = problem("gamma", X, y, np.ones(400), 2)
-    experts = training.experts
-    experts.begin(np.eye(2)[np.repeat([0, 1], 200)])
-    for _ in range(20):
-        experts.fit(np.eye(2)[np.repeat([0, 1], 200)])
-    ratio = y / np.exp(0.5 * X[:, 0])
-
-    def log_likelihood(rows):
-        best = shape_of_deviance(np.mean(ratio[rows] - 1 - np.log(ratio[rows])))
-        return stats.gamma.logpdf(ratio[rows], best, scale=1 / best).sum()
-
-    expected = log_likelihood(slice(200)) + log_likelihood(slice(200, 400))
-    expected -= log_likelihood(slice(400))
-    np.testing.assert_allclose(experts.loss_as_one(0, 1), expected, rtol=0.1)
-
-
 def test_constant_exact_tiny_and_outlying_targets_are_taken():
     moe = pooled("gamma", n_experts="auto").fit(X2, np.full(len(Y2), 3.0))
     np.testing.assert_allclose(moe.predict(X2[:5]), 3.0, rtol=1e-3)
@@ -521,9 +342,3 @@ def test_constant_exact_tiny_and_outlying_targets_are_taken():
     moe = pooled("gamma").fit(X2, y)
     plain = pooled("gamma", n_experts=1, training="em").fit(X2, y)
     assert moe.log_density(X2, y).mean() > plain.log_density(X2, y).mean()
-
-
-def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted_counts):
-    with pytest.raises(ValueError, match="lower_bound_"):
-        fitted_counts.bic(X2, Y2)
-    assert not hasattr(fitted_counts, "partial_fit")

@@ -3,24 +3,18 @@
 import pickle
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import special, stats
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, Ridge, RidgeCV
-from sklearn.model_selection import cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Rows, TrainingData
 from skmoe._em.starts import STARTS, soften
 from skmoe._experts.pooled import PooledExperts, pooled_coefficients, pooled_precisions
 from skmoe._numerics.columns import StandardColumns, quadratic_forms
-from skmoe._pooling.problem import PooledGate, PooledProblem, cheapest_merger, merged
-from skmoe._pooling.trainer import _gain_to_come
+from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
-from skmoe.inference import bootstrap
 from skmoe.likelihoods import Gaussian, StudentT
 from skmoe.likelihoods._pooled import PooledGaussian
 from skmoe.model_selection import select_n_experts
@@ -105,19 +99,6 @@ def test_coefficients_and_evidence_are_those_of_the_joint_normal(n_experts):
     np.testing.assert_allclose(found.cov, cov, rtol=1e-8, atol=1e-12)
     np.testing.assert_allclose(found.evidence, evidence, rtol=1e-9)
     np.testing.assert_allclose(found.shared_mean + found.own_mean, mean, rtol=1e-9, atol=1e-12)
-
-
-def test_divergence_of_coefficients_is_that_of_two_normals():
-    rng = np.random.default_rng(0)
-    design, y = np.column_stack([rng.normal(size=(9, 1)), np.ones(9)]), rng.normal(size=9)
-    gram, cross = (design.T @ design)[None], (design.T @ y)[None]
-    rho = np.array([0.7, 100.0])
-    found = pooled_coefficients(gram, cross, np.zeros(2), rho)
-    mean, cov = found.mean[0], found.cov[0]
-    expected = 0.5 * (
-        np.sum((np.diag(cov) + mean**2) / rho) - 2 + np.log(rho).sum() - np.linalg.slogdet(cov)[1]
-    )
-    np.testing.assert_allclose(found.divergence, expected, rtol=1e-9)
 
 
 def test_precisions_maximise_their_bound_over_a_fine_grid():
@@ -310,30 +291,6 @@ def test_loss_by_a_merger_is_that_of_least_squares(n_outputs):
     np.testing.assert_allclose(experts.loss_as_one(0, 2), expected, rtol=1e-5)
 
 
-def test_halves_of_a_regime_are_merged_first():
-    X, y, *_ = two_regimes(300, 2, 0)
-    regime = special.expit(40 * X[:, 0])
-    half = special.expit(40 * X[:, 1])
-    resp = np.column_stack([regime * half, 1 - regime, regime * (1 - half)])
-    experts = PooledExperts(X, y, np.ones(300), floor=0.0, shared_scale=False).resized(3)
-    experts.begin(resp)
-    loss, pair = cheapest_merger(experts, resp, np.log(resp + 1e-9), np.ones(300))
-    assert pair == (0, 2)
-    assert experts.loss_as_one(0, 1) > 3 * experts.loss_as_one(0, 2) > loss
-    np.testing.assert_allclose(merged(resp, pair), np.column_stack([regime, 1 - regime]))
-
-
-def test_a_gate_that_tells_two_apart_in_vain_makes_their_merger_cheaper():
-    X, y, *_ = one_line(100, 1, 0)
-    resp = np.full((100, 2), 0.5)
-    experts = PooledExperts(X, y, np.ones(100), floor=0.0, shared_scale=False).resized(2)
-    experts.begin(resp)
-    gate = np.column_stack([np.full(100, 0.9), np.full(100, 0.1)])
-    loss, _ = cheapest_merger(experts, resp, np.log(gate), np.ones(100))
-    divergence = 100 * stats.entropy([0.5, 0.5], [0.9, 0.1])
-    np.testing.assert_allclose(loss, -divergence, rtol=1e-6)
-
-
 # Regimes or none ------------------------------------------------------------------------------
 
 
@@ -438,12 +395,6 @@ def test_units_do_not_matter(fitted_lines):
     )
 
 
-@pytest.mark.slow  # processes start
-def test_jobs_do_not_matter(fitted_lines):
-    other = pooled(n_experts=2, n_jobs=2).fit(X2, Y2)
-    np.testing.assert_array_equal(other.predict(X2_TEST), fitted_lines.predict(X2_TEST))
-
-
 # How it is used -------------------------------------------------------------------------------
 
 
@@ -454,62 +405,6 @@ def test_predictive_variance_pays_for_what_is_not_known_of_the_lines(fitted_line
     components = fitted_lines.predict_dist(X2_TEST[:3]).components
     assert (components.scale > fitted_lines.likelihood_.scale_).all()
     assert (components.df < len(Y2) + 10).all()
-
-
-def test_pickled_mixture_predicts_the_same_bits(fitted_lines):
-    revived = pickle.loads(pickle.dumps(fitted_lines))
-    np.testing.assert_array_equal(
-        revived.log_density(X2_TEST, Y2_TEST), fitted_lines.log_density(X2_TEST, Y2_TEST)
-    )
-
-
-def test_clone_is_unfitted_and_pools(fitted_lines):
-    copied = clone(fitted_lines)
-    assert copied.training == "pooled"
-    assert not hasattr(copied, "experts_")
-
-
-def test_outputs_are_independent_within_an_expert():
-    Y = np.column_stack([Y2, 2 * X2[:, 1] + 0.1 * np.random.default_rng(0).normal(size=len(Y2))])
-    moe = pooled(n_experts=2).fit(X2, Y)
-    distribution = moe.predict_dist(X2)
-    joint = distribution.components.logpdf(Y[:, None])
-    alone = [distribution.components.output(j).logpdf(Y[:, None, j]) for j in range(2)]
-    np.testing.assert_allclose(joint, sum(alone))
-    assert moe.predict(X2).shape == Y.shape
-    assert moe.sample_y(X2[:5], 7, random_state=0).shape == (5, 2, 7)
-    draws = moe.sample_y(X2[:1], 20000, random_state=0)[0]
-    # Four standard errors of 20000 draws.
-    mean, std = moe.predict(X2[:1], return_std=True)
-    np.testing.assert_array_less(np.abs(draws.mean(axis=1) - mean[0]), 4 * std[0] / np.sqrt(20000))
-
-
-@pytest.mark.parametrize("regimes", [False, True])
-def test_tables_with_strings_are_encoded(regimes):
-    letter = np.where(np.arange(len(Y2)) % 2, "u", "v")
-    table = pd.DataFrame(X2, columns=list("abc")).assign(letter=letter)
-    y = Y2 if regimes else X2.sum(axis=1) + np.random.default_rng(0).normal(size=len(Y2))
-    moe = pooled().fit(table, y)
-    assert len(moe.experts_) == 1 + regimes
-    assert np.isfinite(moe.log_density(table, y)).all()
-    assert np.isfinite(moe.predict_interval(table)).all()
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        {"gate": ConstantGate()},
-        {"gate": make_pipeline(StandardScaler(), SoftmaxGate())},
-        {"likelihood": Gaussian("shared")},
-        {"n_init": 1, "init": "kmeans_xy"},
-    ],
-)
-def test_other_gates_scales_and_starts_are_known(params):
-    moe = pooled(n_experts=2, **params).fit(X2, Y2)
-    assert np.isfinite(moe.log_density(X2_TEST, Y2_TEST)).all()
-    assert moe.gate_proba(X2).shape == (len(Y2), len(moe.experts_))
-    if isinstance(moe.likelihood_.scale, str) and moe.likelihood_.scale == "shared":
-        np.testing.assert_allclose(*moe.likelihood_.scale_, rtol=1e-2)  # nu is 1e6, not infinite
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 6])
@@ -531,35 +426,12 @@ def test_exact_lines_are_taken():
     np.testing.assert_allclose(moe.predict(X2), X2[:, 0], atol=1e-4)
 
 
-def test_fit_without_pooling_forgets_the_evidence():
-    moe = pooled(n_experts=2).fit(X2, Y2)
-    moe.set_params(training="em").fit(X2, Y2)
-    assert not hasattr(moe, "log_evidence_")
-    assert np.isfinite(moe.bic(X2, Y2))
-
-
 def test_warm_start_goes_on_with_as_many_experts(fitted_lines):
     moe = pooled(warm_start=True).fit(X2, Y2)
     number = len(moe.experts_)
     moe.fit(X2, Y2)
     assert list(moe.log_evidence_) == [number]
     assert_alike(moe, fitted_lines)
-
-
-def test_bootstrap_gives_standard_errors(fitted_lines):
-    result = bootstrap(
-        fitted_lines,
-        X2,
-        Y2,
-        statistic=lambda moe: moe.predict(X2[:2]),
-        n_resamples=8,
-        random_state=0,
-    )
-    assert (result.standard_error < 1).all()
-
-
-def test_it_is_cross_validated_like_any_regressor():
-    assert np.isfinite(cross_val_score(pooled(n_experts=2), X2, Y2, cv=3)).all()
 
 
 @pytest.mark.parametrize(
@@ -593,15 +465,6 @@ def test_what_pooling_does_not_know_is_refused_and_the_mixture_stays(
     assert len(again.experts_) == len(fitted_lines.experts_)
 
 
-def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted_lines):
-    for criterion in (fitted_lines.bic, fitted_lines.aic, fitted_lines.icl):
-        with pytest.raises(ValueError, match="lower_bound_"):
-            criterion(X2, Y2)
-    with pytest.raises(AttributeError, match="partial_fit") as raised:
-        fitted_lines.partial_fit(X2, Y2)
-    assert "training='pooled'" in str(raised.value.__cause__)
-
-
 # The default ----------------------------------------------------------------------------------
 
 
@@ -609,61 +472,10 @@ def is_pooled(moe):
     return hasattr(moe, "log_evidence_") and isinstance(moe.likelihood_, PooledGaussian)
 
 
-def test_default_pools_lines_with_gaussian_errors(fitted_lines):
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X2, Y2)
-    assert moe.training == "auto"
-    assert is_pooled(moe)
-    np.testing.assert_array_equal(moe.predict(X2_TEST), fitted_lines.predict(X2_TEST))
-
-
-@pytest.mark.parametrize(
-    ("params", "fit_params"),
-    [
-        ({"training": "em"}, {}),
-        ({"experts": LinearRegression()}, {}),
-        ({"experts": [("a", Ridge()), ("b", Ridge())]}, {}),
-        ({"likelihood": StudentT()}, {}),
-        ({"likelihood": Gaussian(covariance="full")}, {}),
-        ({"gate": GaussianGate()}, {}),
-        ({"gate": SoftmaxGate(l1_ratio=0.5)}, {}),
-        ({"gate": SoftmaxGate(load_balance=0.1)}, {}),
-        ({"top_k": 1}, {}),
-        ({}, {"upper": np.where(np.arange(len(Y2)) == 3, np.inf, Y2)}),
-    ],
-)
-def test_default_is_maximum_likelihood_where_pooling_is_not_available(params, fit_params):
-    moe = MixtureOfExpertsRegressor(n_init=1, max_iter=500, random_state=0)
-    moe.set_params(**params)
-    if not isinstance(moe.experts, list):
-        moe.set_params(n_experts=2)
-    moe.fit(X2, Y2, **fit_params)
-    assert not is_pooled(moe)
-    assert len(moe.experts_) == 2
-
-
-def test_a_stream_that_begins_with_partial_fit_is_not_pooled():
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
-    for _ in range(3):
-        moe.partial_fit(X2, Y2)
-    assert not is_pooled(moe)
-    assert len(moe.experts_) == 2
-
-
-def test_classes_are_pooled_too():
-    moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0)
-    assert hasattr(moe.fit(X2, Y2 > 0), "log_evidence_")
-    assert not hasattr(moe.set_params(training="em").fit(X2, Y2 > 0), "log_evidence_")
-    assert moe.n_distinct_experts_ == 2
-
-
 def test_a_mixture_within_a_mixture_is_not_pooled_by_default():
     pair = MixtureOfExpertsRegressor(n_experts=2, n_init=2)
     moe = MixtureOfExpertsRegressor(pair, n_experts=2, max_iter=3, tol=1.0, random_state=0)
     assert not any(map(is_pooled, moe.fit(X2, Y2).experts_))
-
-
-def test_regimes_that_differ_are_distinct_experts(fitted_lines):
-    assert fitted_lines.n_distinct_experts_ == len(fitted_lines.experts_) == 2
 
 
 def test_a_number_of_experts_is_that_number():
@@ -700,36 +512,3 @@ def test_streams_go_on_from_a_pooled_fit_by_maximum_likelihood(n):
     assert after > before - 0.005
     assert after > whole - 0.05
     assert np.isfinite(moe.bic(X, y))
-
-
-def test_fit_with_pooling_says_why_it_cannot_go_on():
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X2, Y2)
-    before = moe.predict(X2_TEST)
-    with pytest.raises(ValueError, match="training='em'"):
-        moe.bic(X2, Y2)
-    np.testing.assert_array_equal(moe.predict(X2_TEST), before)
-    moe.remove_expert("expert1")
-    assert np.isfinite(moe.predict(X2_TEST)).all()
-    assert not hasattr(moe, "n_distinct_experts_")
-
-
-def test_bootstrap_tells_the_parameters_of_a_pooled_mixture():
-    X, y, *_ = two_regimes(200, 2, 0)
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
-    result = bootstrap(moe, X, y, n_resamples=20, random_state=0)
-    assert result.estimate.shape == moe.summary(X, y).estimate.shape
-    np.testing.assert_allclose(result.estimate, moe.summary(X, y).estimate)
-    # Twenty resamples leave a sixth of a standard error. Of the scales each learns a prior anew.
-    of_scale = np.array(moe.summary(X, y).terms) == "log_scale"
-    ratio = (result.standard_error / moe.summary(X, y).std_error)[~of_scale]
-    assert ((ratio > 0.5) & (ratio < 2)).all()
-
-
-@pytest.mark.parametrize("rate", [0.5, 0.9, 0.99, 1.0, 1.01])
-def test_no_mixture_is_given_up_that_gets_there_at_its_pace(rate):
-    gains = 0.01 * rate ** np.arange(60)
-    objectives = np.cumsum(gains)
-    expected = _gain_to_come(objectives[:20], 40)
-    assert expected >= gains[20:].sum()
-    assert expected <= 2 * 40 * gains[11:20].mean() * (1 + 1e-9)  # also where it creeps
-    assert _gain_to_come(objectives[:20], 0) == 0

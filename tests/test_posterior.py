@@ -8,18 +8,11 @@ import pytest
 from mixtures import mixture_of
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
-from sklearn.compose import make_column_transformer
-from sklearn.linear_model import LinearRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skmoe import MixtureOfExpertsClassifier
 from skmoe._data import RowMetadata
-from skmoe._experts.pooled import Precisions
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
 from skmoe.inference._estimates import raw_parameters
-from skmoe.inference._information import MixtureLikelihood
 from skmoe.inference._posterior import estimates_of
 
 COEF = np.array([[1.0, 2.0, -1.0], [-1.0, -1.0, 1.0]])  # intercept first
@@ -234,30 +227,6 @@ def test_sandwich_of_one_expert_is_whites_also_by_clusters():
         assert "sandwich" in str(found)
 
 
-def test_sandwich_of_tied_experts_is_that_of_one_regression_function():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(200, 1))
-    y = 2 * X[:, 0] + rng.exponential(size=200)
-    moe = mixture("line").fit(X, y)
-    assert moe.n_regimes_ == 1
-    assert len(moe.experts_) == 2
-    found = moe.summary(X, y, cov="sandwich")
-    slopes = np.flatnonzero((np.array(found.terms) == "x0") & ~np.char.startswith(found.parts, "g"))
-    assert_allclose(found.cov[np.ix_(slopes, slopes)], found.cov[slopes[0], slopes[0]], rtol=1e-8)
-
-
-def test_sandwich_of_a_right_model_is_near_the_posterior():
-    X, y = rows(0, 2000, "line")
-    moe = mixture("line").fit(X, y)
-    found, posterior = (moe.summary(X, y, cov=cov) for cov in ("sandwich", "observed"))
-    assert_allclose(found.std_error, posterior.std_error, rtol=0.15)  # a rate of 0.02 each
-    # What no row tells of, a constant column, has the prior's standard deviation in both.
-    X = np.column_stack([X, np.ones(2000)])
-    moe = mixture("line", n_experts=1).fit(X, y)
-    found, posterior = (moe.summary(X, y, cov=cov) for cov in ("sandwich", "observed"))
-    assert_allclose(found.std_error[3], posterior.std_error[3], rtol=1e-6)
-
-
 def test_class_weights_ask_for_the_sandwich_of_pooled_classes():
     X, y = rows(0, 400, "two")
     moe = mixture("two", n_experts=1, class_weight={0: 1.0, 1: 2.0}).fit(X, y)
@@ -287,19 +256,6 @@ def test_intervals_of_lines_are_students_with_what_is_left_for_the_error_varianc
     places = [0, 4, 8, 12]
     assert_allclose(df[places].reshape(2, 2), moe.likelihood_.df_)
     assert np.isinf(df[[3, 7, 11, 15, *range(16, 19)]]).all()
-
-
-def test_prior_of_log_scales_is_that_of_precisions():
-    precisions = Precisions(np.array([4.0, 9.0]), np.array([2.0, 3.0]), nu=3.0, centre=0.7)
-
-    def log_prior(log_scale):  # of log_scale = -1/2 log lambda
-        precision = np.exp(-2 * log_scale)
-        density = stats.gamma.logpdf(precision, 1.5, scale=1 / (1.5 * 0.7))
-        return density + np.log(2 * precision)
-
-    at = -0.5 * np.log(precisions.mean)
-    second = (log_prior(at + 1e-4) - 2 * log_prior(at) + log_prior(at - 1e-4)) / 1e-8
-    assert_allclose(precisions.log_scale_precision, -second, rtol=1e-5)
 
 
 def test_units_go_through_and_weights_are_repetitions():
@@ -375,11 +331,10 @@ def levels_of(n, seed=1):
     return table, y.to_numpy()
 
 
-@pytest.mark.parametrize("n_experts", [1, 2])
-def test_levels_are_differences_from_the_most_frequent_and_all_else_stays(n_experts):
+def test_levels_are_differences_from_the_most_frequent_and_all_else_stays():
     table, y = levels_of(200)
     y = y + 3.0 * table["a"] * (table["b"] > 0)
-    moe = mixture("line", n_experts=n_experts, n_init=1).fit(table, y)
+    moe = mixture("line", n_experts=2, n_init=1).fit(table, y)
     found, raw = moe.summary(table, y), raw_parameters(moe)
     cov = estimates_of(moe, table, y).covariance()
     parts, terms = np.array(found.parts), np.array(found.terms)
@@ -406,24 +361,6 @@ def test_levels_are_differences_from_the_most_frequent_and_all_else_stays(n_expe
     assert_array_equal(by_bootstrap.estimate, found.estimate)
 
 
-def test_codes_that_others_make_stay_as_they_are():
-    table, y = levels_of(200)
-    dummies = pd.get_dummies(table, columns=["kind", "sex"], dummy_na=True).astype(float)
-    moe = mixture("line", n_experts=1).fit(dummies, y)
-    found = moe.summary(dummies, y)
-    assert np.isfinite(found.std_error).all()
-    assert_array_equal(found.estimate, raw_parameters(moe))
-    assert "columns depend on each other" in str(found)
-    for drop, others in (("first", []), (None, [StandardScaler()])):
-        one_hot = OneHotEncoder(drop=drop, sparse_output=False)
-        steps = [make_column_transformer((one_hot, ["kind"])), *others]
-        moe = mixture("line", n_experts=1, experts=make_pipeline(*steps, LinearRegression()))
-        moe.set_params(gate=ConstantGate(), training="pooled").fit(table, y)
-        found = moe.summary(table, y)
-        assert np.isfinite(found.std_error).all()
-        assert_array_equal(found.estimate, raw_parameters(moe))
-
-
 def test_subjects_count_once():
     rng = np.random.default_rng(0)
     X, subject = rng.normal(size=(400, 2)), np.repeat(np.arange(80), 5)
@@ -438,23 +375,6 @@ def test_subjects_count_once():
     assert found.n_subjects == 80
     order = [0, 1, 2, 4, 5, 6, 8]
     assert_allclose(found.std_error[order], told.std_error[order], rtol=0.05)
-
-
-def test_several_outputs_have_the_standard_deviations_of_each():
-    X, y = rows(0, 300, "line")
-    Y = np.column_stack([y, 3 - 10 * y[::-1]])
-    both = mixture("line", n_experts=1).fit(X, Y).summary(X, Y)
-    for j in (0, 1):
-        alone = mixture("line", n_experts=1).fit(X, Y[:, j]).summary(X, Y[:, j])
-        assert_allclose(both.std_error[4 * j : 4 * j + 4], alone.std_error, rtol=1e-3)
-
-
-@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
-def test_targets_without_an_error_have_no_standard_errors():
-    X = np.linspace(-1, 1, 200)[:, None]
-    moe = mixture("line", n_experts=1).fit(X, 2 * X[:, 0])
-    with pytest.raises(ValueError, match="at its floor"):
-        moe.summary(X, 2 * X[:, 0])
 
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
@@ -492,33 +412,6 @@ def test_what_has_no_posterior_is_refused():
         moe.summary(X, y)
 
 
-def test_directions_without_a_maximum_take_away_those_that_load_on_them_alone(monkeypatch):
-    X, y = rows(0, 200, "line", noise=0.5)
-    X -= X.mean(axis=0)  # else the intercept loads on the slopes
-    moe = mixture("line").fit(X, y)
-    whole = moe.summary(X, y)
-    derivatives = MixtureLikelihood.derivatives
-
-    def turned(likelihood, theta):  # the information about the second slope of expert1
-        value, gradient, information = derivatives(likelihood, theta)
-        information[5, :] = information[:, 5] = 0.0
-        information[5, 5] = -1e4
-        return value, gradient, information
-
-    monkeypatch.setattr(MixtureLikelihood, "derivatives", turned)
-    found = moe.summary(X, y)
-    lacking = np.flatnonzero(np.isnan(found.std_error))
-    assert_array_equal(lacking, [6])
-    others = np.delete(np.arange(len(found.terms)), lacking)
-    # All but free of that slope: they lose what it had told of them.
-    assert_allclose(found.std_error[others], whole.std_error[others], rtol=0.1)
-    assert_array_equal(found.estimate, whole.estimate)
-    assert "std_error n/a: " in str(found)
-    assert str(found).endswith("expert1: x1")
-    row = next(line for line in str(found).splitlines() if line.endswith("n/a"))
-    assert row.split() == ["x1", f"{found.estimate[6]:.4g}", "n/a"]
-
-
 @pytest.mark.parametrize("training", ["em", "pooled"])
 def test_summary_by_bootstrap_is_the_covariance_of_its_resamples(training, monkeypatch):
     few = partial(bootstrap, n_resamples=4)
@@ -544,18 +437,6 @@ def test_bootstrap_knows_gates_that_are_proportions_in_some_resamples():
         values = raw_parameters(moe, n_gate)
         assert len(values) == 6 + n_gate
         assert_allclose(values[6], np.log(moe.expert_load_[1] / moe.expert_load_[0]), atol=1e-8)
-
-
-def test_default_classifier_has_a_summary_that_says_what_it_is():
-    X, y = rows(0, 300, "three")
-    moe = MixtureOfExpertsClassifier(random_state=0).fit(X, y)
-    found = moe.summary(X, y)
-    assert np.isnan(found.p_value).all()
-    assert "normal approximation" in str(found).splitlines()[-1]
-    assert "p_value" not in str(found)
-    result = bootstrap(moe, X, y, n_resamples=2, random_state=0)
-    assert result.names == (found.parts, found.terms)
-    assert_array_equal(result.estimate, found.estimate)
 
 
 @pytest.mark.slow

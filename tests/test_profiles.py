@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Ridge
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
 
 
@@ -78,20 +78,6 @@ def test_without_a_target_rows_belong_where_the_gate_sends_them(profiled):
         assert profile.target is None
 
 
-def test_probabilities_of_classes_are_told_with_what_is_observed(profiled):
-    _, X, y = profiled
-    X, labels = X[["noise"]], np.where(y > 0, "rich", "poor")
-    gate = ConstantGate()
-    moe = MixtureOfExpertsClassifier(LogisticRegression(), 1, gate=gate, training="em")
-    profile = moe.fit(X, labels).expert_profiles(X, labels).profiles[0]
-    assert_allclose(profile.prediction, moe.predict_proba(X).mean(axis=0))
-    assert_allclose(profile.target, pd.Series(labels).value_counts(normalize=True).sort_index())
-    text = str(moe.expert_profiles(X, labels))
-    assert text.startswith("expert0: 100% of the rows (400), predicts ")
-    assert "poor " in text
-    assert "(observed " in text
-
-
 def test_a_typical_row_is_one_of_its_own_near_the_average(profiled):
     moe, X, y = profiled
     X = X.set_index(np.array([f"row {i}" for i in range(len(X))]))
@@ -103,42 +89,6 @@ def test_a_typical_row_is_one_of_its_own_near_the_average(profiled):
         own = resp[:, k] > 0.5
         assert abs(X["noise"].iloc[row] - X["noise"][own].mean()) < 0.5
         assert X["kind"].iloc[row] == X["kind"][own].mode()[0]
-
-
-def test_the_table_names_what_differs_first(profiled):
-    moe, X, y = profiled
-    profiles = moe.expert_profiles(X, y)
-    lines = str(profiles).splitlines()
-    assert lines[0].split() == ["its", "rows", "other", "rows", "difference", "lift"]
-    assert lines[1].startswith("expert0: 5")
-    assert "on average (observed" in lines[1]
-    assert [line.split()[0] for line in lines[2:4]] == ["kind=high", "age"]
-    assert not any(line.startswith("  noise") for line in lines)  # which differs by chance
-    assert [line.startswith("  typical row ") for line in lines].count(True) == 2
-    assert lines[-2].startswith("difference: in standard deviations")
-    assert "<caption>expert0: 5" in profiles._repr_html_()
-
-
-def test_of_two_levels_one_is_printed_and_of_more_two(profiled):
-    moe, X, y = profiled
-    given = np.column_stack([X["kind"] != "high", X["kind"] == "high"]).astype(float)
-    X = X.assign(home=np.where(given[:, 0] > 0, "city", "village"))
-    lines = str(moe.expert_profiles(X[moe.feature_names_in_], y, responsibilities=given,
-                                    described_by=X[["home", "kind"]])).splitlines()  # fmt: skip
-    first = lines[2 : [line.startswith("  typical row") for line in lines].index(True)]
-    assert [line.split()[0] for line in first] == ["home=city", "kind=high", "kind=mid"]
-    assert first[0].split()[1:] == ["100%", "0%", "+2.0", f"{1 / given[:, 0].mean():.2g}"]
-    assert first[1].split()[-1] == "<0.01"
-
-
-def test_arrays_and_several_outputs():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(200, 2))
-    y = np.column_stack([np.where(X[:, 0] > 0, 5.0, 0.0), X[:, 1]]) + rng.normal(size=(200, 2))
-    moe = MixtureOfExpertsRegressor(Ridge(), 2, n_init=2, random_state=0).fit(X, y)
-    profiles = moe.expert_profiles(X, y)
-    assert profiles.profiles[0].prediction.shape == (2,)
-    assert "predicts output 0 " in str(profiles)
 
 
 def test_rows_may_be_described_by_other_columns(profiled):
@@ -162,14 +112,6 @@ def test_responsibilities_may_be_given(profiled):
         assert_allclose([shares["expert0"], shares["expert1"]], given.mean(axis=0))
     with pytest.raises(ValueError, match=r"\(400, 2\) is needed"):
         moe.expert_profiles(X, y, responsibilities=given[:5])
-
-
-def test_identifiers_are_not_compared(profiled):
-    moe, X, y = profiled
-    name = [f"name {i}" for i in range(len(X))]
-    profiles = moe.expert_profiles(X, y, described_by=X.assign(name=name))
-    assert not profiles.to_frame().index.get_level_values(1).str.startswith("name").any()
-    assert "name " in profiles.profiles[0].typical_values["name"]
 
 
 def test_sparse_columns_are_refused():

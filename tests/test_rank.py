@@ -8,9 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._numerics.statistics import DEPENDENT, independent_columns
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
-from skmoe.inference import bootstrap
 from skmoe.likelihoods import Gaussian
 from skmoe.model_selection import select_n_experts
 
@@ -115,19 +113,6 @@ def test_rows_without_weight_identify_nothing():
     assert moe._free_parameters(table, weight) == moe._free_parameters(table[kept]) == 3 * 4 + 2
 
 
-def test_columns_are_kept_from_the_last_to_the_first_and_as_many_as_the_rank():
-    rng = np.random.default_rng(0)
-    weight = np.ones(30)
-    for n_columns in (1, 8, 40):  # the last with more columns than rows
-        base = rng.normal(size=(30, n_columns))
-        sums = base @ rng.normal(size=(n_columns, 2))
-        X = np.hstack([base, sums, 1e6 + base[:, :1], np.zeros((30, 1))])
-        kept = independent_columns(X, weight)
-        assert kept.sum() == np.linalg.matrix_rank(X - X.mean(axis=0), rtol=DEPENDENT)
-        assert_array_equal(kept[-2:], [True, False])
-    assert_array_equal(independent_columns(np.eye(3)[rng.integers(3, size=30)], weight), [0, 1, 1])
-
-
 @pytest.mark.parametrize("gate", [GaussianGate(), TreeGate([1, 1], GaussianGate())])
 def test_criteria_of_another_likelihood_are_refused(gate):
     X, _, y = rows_of_kinds()
@@ -192,36 +177,6 @@ def test_summary_of_redundant_columns_is_that_of_the_coding_which_drops_the_firs
     assert found.n_parameters == expected.n_parameters
 
 
-def test_contrasts_have_the_same_standard_errors_in_any_coding():
-    first, last = (summarised(coding)[1] for coding in ("drop first", "drop last"))
-    # Level 2 against level 1 in the first expert; against level 2, level 1 has a coefficient.
-    contrast, other = np.zeros((2, len(first.terms)))
-    contrast[[3, 4]], other[4] = [-1.0, 1.0], -1.0
-    assert first.terms[3:5] == last.terms[3:5] == ["x2", "x3"]
-    assert_allclose(contrast @ first.estimate, other @ last.estimate, rtol=1e-4)
-    assert_allclose(contrast @ first.cov @ contrast, other @ last.cov @ other, rtol=1e-4)
-
-
-def test_summary_names_what_is_not_identified_and_why():
-    pd = pytest.importorskip("pandas")
-    X, kind, y = rows_of_kinds()
-    table = pd.DataFrame(X, columns=["a", "b"])
-    table["kind"] = np.array(["cat", "dog", "emu"])[kind.argmax(axis=1)]
-    table["five"], table["twice"] = 5.0, 2 * table["a"] - 3
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, training="em").fit(table, y)
-    summary = moe.summary(table, y)
-    lines = str(summary).splitlines()
-    assert lines[-3:] == [
-        "n/a in experts and gate: a = 1.5 + 0.5 twice, taken as the reference",
-        "n/a in experts and gate: five = 5, taken as the reference",
-        "n/a in experts and gate: kind=dog = 1 - kind=cat - kind=emu, taken as the reference",
-    ]
-    told = [line.split() for line in lines if "kind=dog " in line][:3]
-    assert told == [["kind=dog", "(reference)", "n/a"]] * 3  # the most frequent one
-    assert summary._repr_html_().count("n/a") == 9 + 3
-    assert summary.to_frame().loc[("expert0", "kind=dog (reference)")].isna().all()
-
-
 def test_what_one_expert_has_no_rows_for_is_not_identified_in_it_alone():
     rng = np.random.default_rng(0)
     X, subject = rng.normal(size=(300, 2)), np.repeat(np.arange(60), 5)
@@ -260,17 +215,3 @@ def test_one_scale_for_all_experts_is_one_parameter():
     # All rows say what it is, not those of one expert.
     pooled = (free.std_error[places] ** -2).sum() ** -0.5
     assert_allclose(shared.std_error[places], pooled, rtol=0.05)
-
-
-def test_bootstrap_has_the_coding_of_the_summary():
-    moe, summary, table, y = summarised("one-hot")
-    result = bootstrap(moe, table, y, n_resamples=20, random_state=0)
-    unknown = np.isnan(summary.estimate)
-    assert result.names == (summary.parts, summary.terms)
-    assert_array_equal(np.isnan(result.estimate), unknown)
-    off = np.abs(result.estimate - summary.estimate)[~unknown] / summary.std_error[~unknown]
-    assert off.max() < 0.01
-    # 20 resamples tell a standard error to one part in six.
-    ratio = result.standard_error[~unknown] / summary.std_error[~unknown]
-    assert 0.5 < np.median(ratio) < 1.5
-    assert str(result).count("n/a") == unknown.sum()

@@ -6,22 +6,16 @@ import numpy as np
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
 from scipy import sparse, stats
-from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import SoftmaxGate
@@ -63,17 +57,6 @@ def _clinic():
         X[lab] = X[lab].where(rng.uniform(size=len(X)) > 0.1)
     y = y.to_numpy()
     return (X[:300], y[:300]), (X[300:], y[300:])
-
-
-def encoded(last):
-    words = ["sex", "weight"]
-    return make_pipeline(
-        make_column_transformer(
-            (OneHotEncoder(handle_unknown="ignore", sparse_output=False), words),
-            remainder=make_pipeline(SimpleImputer(), StandardScaler()),
-        ),
-        last,
-    )
 
 
 def gaussian_score(y_train, y_test):
@@ -132,74 +115,6 @@ def test_mixture_of_classifiers_beats_the_shares_of_the_classes(name, cancer):
     score = fit_and_score(moe, train, test)
     assert score > shares_score(train[1], test[1]) + 0.4
     assert moe.score(*test) > 0.9
-
-
-@pytest.mark.parametrize(
-    ("last", "n_experts"), [(Ridge(), 2), (RandomForestRegressor(10, min_samples_leaf=5), 2)]
-)
-def test_pipelines_on_a_table_with_words_and_gaps_beat_a_gaussian(clinic, last, n_experts):
-    train, test = clinic
-    assert train[0].isna().any().any()
-    moe = MixtureOfExpertsRegressor(encoded(last), n_experts, max_iter=3, **QUICK)
-    assert fit_and_score(moe, train, test) > gaussian_score(train[1], test[1]) + 0.1
-
-
-@pytest.mark.parametrize("last", [LogisticRegression(), RandomForestClassifier(**FOREST)])
-def test_classifier_pipelines_on_a_table_with_words_and_gaps_beat_the_shares(clinic, last):
-    train, test = ((X, (y > 140).astype(int)) for X, y in clinic)
-    moe = MixtureOfExpertsClassifier(encoded(last), 2, max_iter=3, **QUICK)
-    assert fit_and_score(moe, train, test) > shares_score(train[1], test[1]) + 0.05
-
-
-def test_unlike_experts_beat_a_gaussian_together(clinic):
-    train, test = clinic
-    experts = [
-        ("ridge", encoded(Ridge())),
-        ("forest", encoded(RandomForestRegressor(10, min_samples_leaf=5))),
-        ("near", encoded(KNeighborsRegressor(20))),
-    ]
-    moe = MixtureOfExpertsRegressor(
-        experts, gate=encoded(SoftmaxGate(alpha=1.0)), cv=3, max_iter=3, **QUICK
-    )
-    assert fit_and_score(moe, train, test) > gaussian_score(train[1], test[1]) + 0.1
-
-
-@pytest.mark.parametrize("name", ["concrete", "cps1985", "energy"])
-def test_lightgbm_beats_a_gaussian_on_shared_tables(shared_data, name):
-    X, y, tests, _ = shared_data(name)
-    X = X.astype({column: "category" for column in X.select_dtypes(exclude="number")})
-    train = np.setdiff1d(np.arange(len(X)), tests[0])
-    moe = MixtureOfExpertsRegressor(LGBMRegressor(**LIGHTGBM), 2, cv=3, max_iter=3, **QUICK)
-    score = fit_and_score(
-        moe, (X.iloc[train], y[train].astype(float)), (X.iloc[tests[0]], y[tests[0]])
-    )
-    assert score > gaussian_score(y[train], y[tests[0]]) + 0.1
-
-
-def test_forest_beats_the_shares_on_a_shared_table_of_four_classes(shared_data):
-    X, y, tests, _ = shared_data("vehicle")
-    train = np.setdiff1d(np.arange(len(X)), tests[0])
-    moe = MixtureOfExpertsClassifier(
-        RandomForestClassifier(**FOREST), 2, cv="oob", max_iter=3, **QUICK
-    )
-    score = fit_and_score(moe, (X.iloc[train], y[train]), (X.iloc[tests[0]], y[tests[0]]))
-    assert score > shares_score(y[train], y[tests[0]]) + 0.5
-
-
-def test_wide_table_of_many_classes_is_modelled_better_than_by_the_shares(shared_data):
-    """90 columns, 360 rows, 15 classes."""
-    X, y, tests, _ = shared_data("movement_libras")
-    X = X.to_numpy(np.float32)
-    train = np.setdiff1d(np.arange(len(y)), tests[0])
-    moe = MixtureOfExpertsClassifier(
-        ExtraTreesClassifier(20, random_state=0), n_experts=2, cv=3, **QUICK
-    ).fit(X[train], y[train])
-    score = log_score(moe, X[tests[0]], y[tests[0]])
-    assert score > np.log(1 / 15) + 1.0
-    single = MixtureOfExpertsClassifier(
-        ExtraTreesClassifier(20, random_state=0), n_experts=1, cv=3, **QUICK
-    ).fit(X[train], y[train])
-    assert score > log_score(single, X[tests[0]], y[tests[0]]) - 0.1
 
 
 def test_sparse_words_reach_experts_and_gate_as_they_are():

@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.compose import make_column_transformer
 from sklearn.linear_model import Ridge
-from sklearn.preprocessing import OneHotEncoder
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsRegressor
 
 
 def draw(seed, n_samples):
@@ -51,14 +49,6 @@ def test_shap_explains_predictions_and_parts(moe):
     values, _ = explained(shap, parts["gate"][0], X)
     size = np.abs(values).mean(axis=0)
     assert size[0] > 5 * size[1:].max()  # the first column decides who answers
-
-
-def test_shap_explains_class_probabilities():
-    shap = pytest.importorskip("shap")
-    X, y = draw(0, 200)
-    moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0).fit(X, y > 1)
-    values, base = explained(shap, moe.predict_proba, X)
-    assert_allclose(base + values.sum(axis=1), moe.predict_proba(X[:5]), atol=1e-8)
 
 
 class Quantile(RegressorMixin, BaseEstimator):
@@ -102,20 +92,6 @@ def draw_table(seed, n_samples):
     X, y = draw(seed, n_samples)
     table = pandas.DataFrame(X, columns=["a", "b", "c"])
     return table.assign(kind=np.where(X[:, 0] < 0, "quiet", "noisy")), y
-
-
-def test_mapie_takes_tables_that_were_encoded():
-    mapie = pytest.importorskip("mapie.regression")
-    (table, y), calibration, test = draw_table(0, 200), draw_table(1, 500), draw_table(2, 3000)
-    encoder = make_column_transformer(
-        (OneHotEncoder(drop="if_binary"), ["kind"]), remainder="passthrough"
-    ).fit(table)
-    moe = MixtureOfExpertsRegressor(random_state=0).fit(encoder.transform(table), y)
-    conformal = mapie.SplitConformalRegressor(moe, 0.9).conformalize(
-        encoder.transform(calibration[0]), calibration[1]
-    )
-    low, high = conformal.predict_interval(encoder.transform(test[0]))[1][:, :, 0].T
-    assert 0.86 < np.mean((low <= test[1]) & (test[1] <= high)) < 0.94
 
 
 @dataclass
@@ -210,20 +186,3 @@ def test_skrub_prepares_tables():
     assert pipe.predict(table, quantiles=[0.05, 0.95]).shape == (300, 2)
     assert {"a", "b", "c"} < set(pipe[-1].coefficients().to_frame().loc["prediction"].index)
     assert pipe.score(table, y) > 0.5
-
-
-def test_tables_of_pyarrow_types_are_those_of_pandas():
-    pandas, _ = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
-    X, y = draw(0, 200)
-    table = pandas.DataFrame(X, columns=["a", "b", "c"])
-    table["word"] = np.random.default_rng(0).choice(["left", "right"], size=200).astype(object)
-    table.loc[::17, "a"] = np.nan
-    table.loc[::19, "word"] = None
-    table["count"] = np.random.default_rng(1).integers(9, size=200)
-    table["flag"] = table["b"] > 0
-    arrow = table.convert_dtypes(dtype_backend="pyarrow")
-    assert all("pyarrow" in str(dtype) for dtype in arrow.dtypes)
-    settings = {"n_experts": 2, "random_state": 0}
-    of_pandas = MixtureOfExpertsRegressor(**settings).fit(table, y)
-    of_arrow = MixtureOfExpertsRegressor(**settings).fit(arrow, y)
-    assert_allclose(of_arrow.predict(arrow), of_pandas.predict(table))

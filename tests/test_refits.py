@@ -65,32 +65,6 @@ def test_only_experts_whose_weights_moved_are_refitted(halves):
     assert_array_equal(experts.predictions, anew.predictions)
 
 
-def test_small_moves_add_up_until_the_refit(halves):
-    X, y, resp = halves
-    experts = in_halves([DecisionTreeRegressor(random_state=0)] * 2, X, y)
-    fits = []
-    with experts.side_by_side(None):
-        for share in np.arange(4) * 0.6 * BARELY_CHANGED:
-            experts.fit(moved(resp, share))
-            fits.append(experts.n_fits)
-    assert fits[:2] == [4, 4]
-    assert fits[2] > 4  # 1.2 times the bound since the last refit, if half of it in the last step
-
-
-def test_an_earlier_state_knows_the_weights_of_its_models(halves):
-    X, y, resp = halves
-    experts = in_halves([DecisionTreeRegressor(random_state=0)] * 2, X, y)
-    with experts.side_by_side(None):
-        experts.fit(resp)
-        state = experts.state()
-        experts.fit(resp[:, ::-1])
-        experts.restore(state)
-        experts.fit(resp)
-        assert experts.n_fits == 8
-        experts.fit(resp[:, ::-1])
-        assert experts.n_fits == 12
-
-
 def test_experts_that_go_on_are_always_refitted(halves):
     X, y, resp = halves
     net = SGDRegressor(warm_start=True, max_iter=5, tol=None, random_state=0)

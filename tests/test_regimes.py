@@ -15,10 +15,9 @@ from skmoe._families.binomial import BinomialFamily
 from skmoe._families.poisson import PoissonFamily
 from skmoe._pooling import regimes
 from skmoe._pooling.problem import PooledGate, RegimeGate
-from skmoe._pooling.regimes import CLOSE, FEWEST_ROWS, SHAPE, SPREAD, Regimes, RegimeSearch
-from skmoe._pooling.rivals import LOSSES, SLOPE_PENALTY, _evidence, uneven_line
+from skmoe._pooling.regimes import CLOSE, FEWEST_ROWS, SHAPE, SPREAD, RegimeSearch
+from skmoe._pooling.rivals import LOSSES, SLOPE_PENALTY, uneven_line
 from skmoe._pooling.rivals import _overdispersed_loss as _loss_of_size
-from skmoe.likelihoods._scaled import grid_step
 
 SLOPES = np.array([1.0, 2.0, 0.0, -1.0])
 OTHER = np.array([2.0, -1.0, 0.0, 1.0])
@@ -99,26 +98,6 @@ def test_a_step_in_the_level_is_two_regimes():
     assert moe.n_regimes_ == 2 == len(moe.experts_)
 
 
-def test_report_says_what_regimes_are(heavy_tails):
-    moe, X, y = heavy_tails
-    report = moe.expert_report(X, y, by="expert")
-    assert f"{len(moe.experts_)} experts are 2 regimes" in " ".join(report.notes)
-    by_name = dict(zip(report.columns["expert"], report.columns["regime"], strict=True))
-    found = [{by_name[name] for name in names} for names in moe.regimes_]
-    assert found == [{"regime0"}, {"regime1"}]
-    assert moe.plan_.findings[0].startswith("Evidence: 2 regimes, ahead of ")
-
-
-def test_experts_of_a_regime_have_one_estimate(heavy_tails):
-    moe, X, y = heavy_tails
-    table = moe.summary(X, y, by="expert")
-    names = max(moe.regimes_, key=len)
-    frame = table.to_frame()
-    own, other = (frame.loc[name].loc["x0"] for name in names[:2])
-    np.testing.assert_allclose(own["std_error"], other["std_error"], rtol=1e-6)
-    assert 0.01 < own["std_error"] < 0.15  # least squares of half the rows has about .05
-
-
 def test_weights_are_repeats():
     X, y = one_line("t3", 80)
     weight = np.where(np.arange(80) % 4, 1, 2)
@@ -127,17 +106,6 @@ def test_weights_are_repeats():
     repeated.fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
     assert weighted.regimes_ == repeated.regimes_
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-5, atol=1e-5)
-
-
-def test_close_calls_are_noted():
-    close = Regimes([0, 1], None, {1: -101.0, 2: -100.0, 3: -110.0}).notes()
-    assert close == [
-        "The number of regimes is a close call: by log-evidence over all rows, 1 regime is 1.0 "
-        "nats behind 2."
-    ]
-    assert Regimes([0, 1], None, {1: -110.0, 2: -100.0}).notes() == []
-    (tied,) = Regimes([0, 0, 1], SHAPE, {2: -100.0, 3: -105.0}).notes()
-    assert tied.startswith("3 experts are 2 regimes")
 
 
 def test_lines_that_cross_everywhere_may_be_one_of_uneven_spread():
@@ -250,16 +218,6 @@ def test_lines_that_cross_and_a_step_are_no_curve(make, curves):
     assert "curve" not in " ".join(moe.expert_report(X, y).notes)
 
 
-def test_a_curve_has_errors_of_any_shape(curves):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(500, 2))
-    y = X @ [1, -1] + X[:, 0] ** 2 + rng.standard_t(3, size=500)
-    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
-    assert 1 < moe.n_regimes_ < len(moe.experts_)
-    assert curves[-1].column == "x0"
-    assert curves[-1].nats > CLOSE
-
-
 def test_regimes_may_be_one_line_of_the_logarithm():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 2))
@@ -281,18 +239,6 @@ def test_regimes_may_be_one_line_of_the_logarithm():
     assert "logarithm" not in " ".join(moe.expert_report(X, y - y.min() + 1).notes)
 
 
-def test_evidence_of_a_curve_is_that_of_its_columns(monkeypatch):
-    found = []
-    monkeypatch.setattr(regimes, "best_curve", lambda *given: found.append(given))
-    X, y = two_lines("normal", 100)
-    MixtureOfExpertsRegressor(random_state=0).fit(X, y)
-    search, problem, _ = found[0]
-    X = problem.experts.design[:, :-1]
-    one_line = _evidence(search, problem.data, X[:, [1, 2, 3, 0]], None, False)
-    # Where columns are not bent, it is that of one line; both stop where gains are 1e-8 a row.
-    np.testing.assert_allclose(one_line, 100 * search.trainer.log_evidence[1], atol=1e-3)
-
-
 @pytest.fixture
 def curves(monkeypatch):
     found, best_curve = [], regimes.best_curve
@@ -303,16 +249,6 @@ def curves(monkeypatch):
 
     monkeypatch.setattr(regimes, "best_curve", remembered)
     return found
-
-
-def test_rounding_of_floats_hides_no_grid():
-    """A sum and a difference leave values that differ in their last digit, and are one."""
-    rng = np.random.default_rng(0)
-    whole = np.round(3 * rng.normal(size=200))
-    shift = rng.normal(size=200)
-    y = (whole - shift) + shift
-    assert len(np.unique(y)) > len(np.unique(whole))
-    assert grid_step(y) == pytest.approx(1.0)
 
 
 @pytest.mark.slow
@@ -420,28 +356,6 @@ def test_overdispersed_regressions_are_those_of_scipy(family):
     numeric = optimize.approx_fprime(theta, lambda each: _loss_of_size(each, *given)[0], 1e-6)
     # differences of 1e-6 of a loss of about 200 have five digits
     np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-3)
-
-
-@pytest.mark.parametrize("says", [True, False])
-def test_overdispersed_successes_are_one_regime(says, monkeypatch):
-    monkeypatch.setattr(regimes, "MARGIN", -5.0)  # as if ties were further behind
-    if not says:
-        monkeypatch.setattr(regimes, "overdispersed_evidence", lambda *given: -np.inf)
-    X, y, trials = overdispersed("binomial")
-    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood="binomial", random_state=0)
-    moe.fit(X, y, trials=trials)
-    assert len(moe.experts_) == 2
-    assert moe.n_regimes_ == (1 if says else 2)
-
-
-@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
-@pytest.mark.parametrize("n_values", [2, 9])
-def test_regimes_of_a_target_of_few_values_are_doubted(n_values):
-    X, y = one_line("normal")
-    y = np.searchsorted(np.quantile(y, np.arange(1, n_values) / n_values), y).astype(float)
-    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
-    notes = " ".join(moe.expert_report(X, y).notes)
-    assert moe.n_regimes_ == 1 or f"The target has {n_values} values" in notes
 
 
 def test_two_lines_of_a_rounded_target_are_two_regimes():

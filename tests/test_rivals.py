@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.metrics import adjusted_rand_score
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsRegressor
 from skmoe._pooling import rivals
 from skmoe._pooling.rivals import Rivals, rand_index
 
@@ -110,27 +110,3 @@ def test_report_and_plan_say_so(monkeypatch):
     for said in (moe.expert_report(), moe.plan_):
         assert "Another partition of the rows into 2 regimes" in " ".join(str(said).split())
     assert_allclose(moe.predict(X), plain.predict(X))  # what is noted changes nothing
-
-
-def test_classes_are_parted_by_experts(monkeypatch):
-    X, y = lines()
-    monkeypatch.setattr(rivals, "CLOSE", np.inf)
-    monkeypatch.setattr(rivals, "ALIKE", 1.1)
-    moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0).fit(X, y > 1)
-    assert moe.plan_.training == "pooled"
-    assert "into 2 experts" in " ".join(str(moe.expert_report()).split())
-
-
-def test_numbers_of_experts_of_classes_that_are_close_are_noted(monkeypatch):
-    monkeypatch.setattr(rivals, "CLOSE", 15.0)
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(60, 1))
-    y = rng.random(60) < 1 / (1 + np.exp(-X[:, 0]))
-    moe = MixtureOfExpertsClassifier(random_state=0).fit(X, y)
-    tried = {k: 60 * value for k, value in moe.log_evidence_.items()}
-    chosen = len(moe.experts_)
-    close = [k for k in tried if k != chosen and tried[chosen] - tried[k] < 15]
-    said = " ".join(str(moe.expert_report()).split())
-    assert ("The number of experts is a close call" in said) == bool(close)
-    assert all(f"{tried[chosen] - tried[k]:.1f} nats behind" in said for k in close)
-    assert close

@@ -3,17 +3,15 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import sparse, special, stats
+from scipy import sparse, stats
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
-from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._kernels._routing import sort_by_expert, top_k
-from skmoe._routing import Routes, count_loads, evenness
-from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.gates import SoftmaxGate
 
 N_REGIMES = 6
 
@@ -47,29 +45,11 @@ def mixture(dense):
     return dense.set_params(top_k=None)
 
 
-@pytest.mark.parametrize("k", [1, 2, 5, 9])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_top_k_kernel_ranks_like_a_stable_sort(k, dtype):
-    scores = np.random.default_rng(0).normal(size=(200, 9)).round(1).astype(dtype)  # with ties
-    experts = np.empty((200, k), dtype=np.intp)
-    top_k(scores, experts, 2)
-    assert_array_equal(experts, np.argsort(-scores, axis=1, kind="stable")[:, :k])
-
-
 def test_top_k_kernel_puts_nan_last():
     scores = np.array([[np.nan, 1.0, np.nan, 2.0], [np.nan, np.nan, np.nan, -np.inf]])
     experts = np.empty((2, 3), dtype=np.intp)
     top_k(scores, experts, 1)
     assert_array_equal(experts, [[3, 1, 0], [3, 0, 1]])
-
-
-def test_counting_sort_keeps_the_order_of_places():
-    experts = np.random.default_rng(0).integers(-1, 5, size=300).astype(np.intp)
-    places, bounds = np.empty(300, dtype=np.intp), np.empty(8, dtype=np.intp)
-    sort_by_expert(experts, places, bounds)  # experts 5 and 6 have none
-    for k in range(7):
-        assert_array_equal(places[bounds[k] : bounds[k + 1]], np.flatnonzero(experts == k))
-    assert_array_equal(places[bounds[7] :], np.flatnonzero(experts == -1))
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (3, 2), (4, 0)])
@@ -174,15 +154,6 @@ def test_answers_do_not_depend_on_the_other_rows(data, mixture):
         mixture.predict(X[:0])
 
 
-def test_equal_gate_probabilities_go_to_the_lower_number(data):
-    X, y = data
-    moe = MixtureOfExpertsRegressor(n_experts=3, top_k=2, random_state=0).fit(X, y)
-    moe.gate_ = ConstantGate().fit(X, np.full((len(X), 3), 1 / 3))
-    experts, weights = moe.route(X)
-    assert_array_equal(experts, np.tile([0, 1], (len(X), 1)))
-    assert_allclose(weights, 0.5)
-
-
 class Counting(RegressorMixin, BaseEstimator):
     """Predicts its number, and remembers what it was asked."""
 
@@ -260,17 +231,6 @@ def test_setting_top_k_leaves_scales_and_fitting_with_it_covers_wrong_turns(data
     assert served.log_density(*held_out).mean() > mixture.log_density(*held_out).mean()
 
 
-def test_flexible_experts_report_the_mixture_that_predicts():
-    X, y = regimes(400, 0)
-    moe = MixtureOfExpertsRegressor(
-        DecisionTreeRegressor(max_depth=3), n_experts=4, top_k=1, n_init=2, random_state=0
-    ).fit(X, y)
-    assert_array_equal((moe.oof_responsibilities_ > 0).sum(axis=1), 1)
-    # By gates that saw four fifths of the rows: but for a few at the borders, by the same routes.
-    assert np.mean(moe.oof_responsibilities_.argmax(axis=1) == moe.route(X)[0][:, 0]) > 0.98
-    assert moe.oof_score_ == pytest.approx(moe.oof_log_density_.mean())
-
-
 def test_capacity_keeps_the_heaviest_routes(data, mixture):
     X = data[0]
     mixture.set_params(top_k=2)
@@ -292,48 +252,6 @@ def test_capacity_keeps_the_heaviest_routes(data, mixture):
         mixture.route(X, capacity_factor=0)
 
 
-def test_route_without_top_k_ranks_all_experts(data, mixture):
-    X = data[0][:50]
-    experts, weights = mixture.route(X)
-    proba = mixture.gate_proba(X)
-    assert_array_equal(experts, np.argsort(-proba, axis=1, kind="stable"))
-    assert_allclose(weights, np.take_along_axis(proba, experts, axis=1))
-
-
-def load_metrics(routes, weight):
-    counts = count_loads(routes.dense(routes.weights), weight, routes.shape[1])
-    return evenness(*counts, weight.sum())
-
-
-def test_load_metrics_follow_their_formulas():
-    log_gate = np.log(special.softmax(np.random.default_rng(0).normal(size=(50, 4)), axis=1))
-    log_gate[:, 3] -= 50.0
-    weight = np.random.default_rng(1).uniform(0.5, 2, size=50)
-    metrics = load_metrics(Routes(log_gate, 1), weight)
-    first = log_gate.argmax(axis=1)
-    share = np.bincount(first, weight, minlength=4) / weight.sum()
-    assert metrics["variation"] == pytest.approx(share.std() / 0.25)
-    assert metrics["unused"] == 1
-    assert metrics["switch"] == pytest.approx(4 * share @ share)
-    soft = load_metrics(Routes(log_gate), weight)
-    load = weight @ np.exp(log_gate) / weight.sum()
-    assert soft["switch"] == pytest.approx(4 * share @ load)
-    even = load_metrics(Routes(np.log(np.full((8, 4), 0.25))[:, :], None), np.ones(8))
-    assert even["variation"] == pytest.approx(0.0)
-
-
-def test_report_tells_the_balance(data, mixture):
-    mixture.set_params(top_k=2)
-    report = mixture.expert_report(*data)
-    load = mixture.gate_proba(data[0]).mean(axis=0)
-    assert report.balance["variation"] == pytest.approx(load.std() / load.mean())
-    assert "Switch's balance" in str(report)
-    assert "Switch&#x27;s balance" in report._repr_html_()
-    dense = mixture.set_params(top_k=None).expert_report(*data)
-    assert "coefficient of variation" in str(dense)
-    assert "unused" not in str(dense)
-
-
 def test_information_criteria_refuse_a_truncated_mixture(data, mixture):
     assert np.isfinite(mixture.bic(*data))
     with pytest.raises(ValueError, match="top_k"):
@@ -346,22 +264,3 @@ def test_bad_top_k_is_refused_before_anything_is_asked(data, mixture, k):
         mixture.set_params(top_k=k).predict(data[0])
     with pytest.raises(ValueError, match="top_k"):
         MixtureOfExpertsRegressor(n_experts=2, top_k=k).fit(*data)
-
-
-def test_predicting_does_not_ask_experts_for_their_tags(data):
-    asked = []
-
-    class Tagged(Counting):
-        def __sklearn_tags__(self):
-            asked.append(self.number)
-            return super().__sklearn_tags__()
-
-    X, y = data
-    experts = [(f"e{k}", Tagged(k).fit(X, y)) for k in range(3)]
-    moe = MixtureOfExpertsRegressor(experts, cv=False, max_iter=1, n_init=1)
-    with pytest.warns(ConvergenceWarning):
-        moe.fit(X, y)
-    assert asked
-    asked.clear()
-    moe.set_params(top_k=1).predict(X[:1])  # with many experts it took longer than the row
-    assert not asked

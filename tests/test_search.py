@@ -5,13 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from planted import two_lines
 from sklearn.linear_model import LinearRegression
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._em import trainer
 from skmoe._em.starts import moved
-from skmoe._pooling.trainer import PooledTrainer
 
 
 def regimes(n_regimes, n=240, seed=0):
@@ -37,18 +35,6 @@ def test_more_starts_end_no_lower_and_some_higher(monkeypatch):
     assert max(len(moe.start_lower_bounds_) for moe in searched) > 4
 
 
-def test_report_says_where_few_starts_lead_to_pooled_regimes():
-    found = [
-        " ".join(mixture(experts=None, n_experts=k).fit(X, y).expert_report().notes)
-        for k, (X, y) in ((3, regimes(3, 120)), (2, two_lines(300)[:2]))
-    ]
-    assert "starts with 3 experts, 1 led to the best optimum" in found[0]
-    assert "optimum" not in found[1]
-    many = SimpleNamespace(experts=SimpleNamespace(n_experts=5))
-    (note,) = PooledTrainer.optima(SimpleNamespace(_begun_with={5: ""}), many)
-    assert note.startswith("Mixtures of 5 experts have many optima")
-
-
 def test_an_optimum_that_all_starts_reach_is_enough():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 1))
@@ -56,14 +42,6 @@ def test_an_optimum_that_all_starts_reach_is_enough():
     moe = mixture(n_experts=2).fit(X, y)
     assert len(moe.start_lower_bounds_) == 4
     assert not any("led to the best" in note for note in moe.expert_report().notes)
-
-
-def test_the_report_says_how_few_starts_reached_the_best(monkeypatch):
-    monkeypatch.setattr(trainer, "SAME_OPTIMUM", 1e-12)  # so that no two have met
-    X, y = regimes(4)
-    moe = mixture(n_experts=4).fit(X, y)
-    n_starts = len(moe.start_lower_bounds_)
-    assert any(f"Of {n_starts} starts" in note for note in moe.expert_report().notes)
 
 
 @pytest.mark.parametrize("n_experts", [3, 4])

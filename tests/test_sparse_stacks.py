@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
-from scipy import sparse, stats
+from numpy.testing import assert_allclose
+from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.tree import DecisionTreeRegressor
@@ -69,21 +68,6 @@ def test_sparse_rows_end_where_dense_ones_do(params, gate):
     assert_allclose(of_thin[1], dense.predict_interval(rows), rtol=rtol, atol=rtol)
 
 
-def test_many_columns_reach_gate_and_scales_as_singular_vectors():
-    X, y = words(400, n_columns=600)
-    X[:, 4:] = 0.2 * X[:, 4:]
-    stack = MixtureOfExpertsRegressor(
-        [("line", Ridge(10.0)), ("tree", DecisionTreeRegressor(max_depth=4, random_state=0))],
-        random_state=0,
-        training="stack",
-    ).fit(X[:300], y[:300])
-    encoder = stack.likelihood_.scale_model_.encoder
-    svd = TruncatedSVD(50, random_state=0).fit(X[:300])
-    assert_allclose(encoder.transform(X[300:]), svd.transform(X[300:]))
-    unlearned = stats.norm.logpdf(y[300:], y[:300].mean(), y[:300].std())
-    assert stack.log_density(X[300:], y[300:]).mean() > unlearned.mean() + 0.05
-
-
 def test_classes_of_sparse_rows():
     X, y = words(300)
     labels = np.where(y > np.median(y), "high", "low")
@@ -95,12 +79,3 @@ def test_classes_of_sparse_rows():
     proba = mixture.fit(X[:200], labels[:200]).predict_proba(X[200:])
     dense = mixture.fit(X[:200].toarray(), labels[:200]).predict_proba(X[200:].toarray())
     assert_allclose(proba, dense, atol=1e-4)
-
-
-def test_auto_stacks_sparse_rows_of_experts_that_take_them():
-    X, y = words(100)
-    experts = [("line", LINE), ("tree", DenseTree())]
-    stack = MixtureOfExpertsRegressor(experts)
-    assert stack.plan(X, y).training == "stack"
-    assert stack.__sklearn_tags__().input_tags.sparse
-    assert_array_equal(MixtureOfExpertsRegressor(DenseTree()).plan(X, y).training, "specialists")

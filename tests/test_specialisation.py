@@ -1,26 +1,19 @@
 """Experts that all know all rows: training="stack"."""
 
 import copy
-import pickle
 from functools import cache
 
 import numpy as np
 import pytest
-from joblib import parallel_config
 from scipy.optimize import check_grad
 from sklearn.base import clone
-from sklearn.compose import make_column_transformer
-from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import RandomForestRegressor, StackingRegressor
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, Ridge, RidgeCV
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.utils import get_tags
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._stacking.parameters import (
@@ -31,7 +24,6 @@ from skmoe._stacking.parameters import (
     negative_objective,
 )
 from skmoe._stacking.regression import cross_fit_combination, fit_combination
-from skmoe._stacking.trainer import StackedTrainer
 from skmoe.gates import ConstantGate, SoftmaxGate
 
 FLOOR = 0.05
@@ -101,14 +93,6 @@ def test_more_freedom_raises_the_objective(seed):
     assert of_gated >= of_constant - 1e-12
 
 
-def test_objective_of_an_estimator_is_its_log_likelihood_and_prior():
-    X, y, _, _ = heteroscedastic(200, seed=0)
-    moe = unlike().fit(X, y)
-    assert moe.lower_bound_ == moe.lower_bounds_[-1]
-    assert moe.converged_
-    assert moe._log_prior < 0
-
-
 # What it learns ------------------------------------------------------------------------------
 
 
@@ -152,37 +136,6 @@ def test_gate_knows_which_expert_is_better_where():
 def _line(slope):
     X = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     return LinearRegression().fit(X, slope * X[:, 1])
-
-
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_never_much_worse_than_the_best_expert_alone(seed):
-    X, y, _, _ = heteroscedastic(300, seed=seed, log_slope=0.0)
-    moe = unlike(cv=3).fit(X, y)
-    # Two equal experts in a list are one expert with tails, scales and gate.
-    alone = [
-        clone(moe).set_params(experts=[("a", e), ("b", clone(e))]).fit(X, y).oof_score_
-        for _, e in moe.experts
-    ]
-    assert moe.oof_score_ > max(alone) - 0.02
-
-
-@pytest.mark.slow
-def test_beats_a_stack_with_one_gaussian_where_scales_differ():
-    gains, ratios = [], []
-    for seed in range(3):
-        X, y, _, _ = heteroscedastic(400, seed=2 * seed)
-        X_new, y_new, mean, _ = heteroscedastic(2000, seed=2 * seed + 1)
-        moe = unlike().fit(X, y)
-        stack = StackingRegressor(moe.experts, cv=KFold(5, shuffle=True, random_state=0)).fit(X, y)
-        residuals = y_new - stack.predict(X_new)
-        spread = residuals.std()  # of the new rows: the best that one Gaussian could know
-        gaussian = -0.5 * (residuals / spread) ** 2 - np.log(spread * np.sqrt(2 * np.pi))
-        gains.append(moe.log_density(X_new, y_new).mean() - gaussian.mean())
-        error, of_stack = moe.predict(X_new) - mean, stack.predict(X_new) - mean
-        ratios.append(np.sqrt(np.mean(error**2) / np.mean(of_stack**2)))
-    assert min(gains) > 0.3
-    # The gate knows the half in which an expert is better; a ratio varies by .07 from seed to seed.
-    assert np.mean(ratios) < 1.05
 
 
 def test_out_of_fold_density_is_that_of_new_rows():
@@ -291,20 +244,6 @@ def test_a_constant_target_is_predicted(value):
     assert np.isfinite(moe.oof_score_)
 
 
-def test_each_expert_is_asked_once_for_itself_and_the_stack(monkeypatch):
-    X, y, _, _ = heteroscedastic(150, seed=0)
-    moe = unlike(cv=3).fit(X, y)
-    by_itself = moe.experts_[-1].predict(X)
-    asked, predict = [], KNeighborsRegressor.predict
-    monkeypatch.setattr(
-        KNeighborsRegressor, "predict", lambda self, X: asked.append(len(X)) or predict(self, X)
-    )
-    np.testing.assert_allclose(moe.predict_experts(X)[:, -1], by_itself, rtol=1e-12)
-    assert asked == [150]
-    moe.remove_expert("tree")
-    np.testing.assert_allclose(moe.predict_experts(X)[:, -1], by_itself, rtol=1e-12)
-
-
 # Weights, folds, jobs ------------------------------------------------------------------------
 
 
@@ -324,29 +263,6 @@ def test_rows_of_weight_zero_change_nothing():
     np.testing.assert_allclose(other.predict(X), moe.predict(X), rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(other.oof_log_density_[:200], moe.oof_log_density_, atol=1e-6)
     assert other.oof_score_ == pytest.approx(moe.oof_score_, abs=1e-8)
-
-
-def test_weights_reach_experts_and_densities():
-    X, y, mean, _ = heteroscedastic(300, seed=0)
-    weight = np.random.default_rng(0).uniform(0.2, 2, size=300)
-    y = np.where(weight < 0.6, y + 10, y)
-    moe = unlike().set_params(neighbours="drop")  # which take no weights
-    plain, weighted = clone(moe).fit(X, y), clone(moe).fit(X, y, sample_weight=weight)
-    errors = [np.mean((moe.predict(X) - mean) ** 2) for moe in (plain, weighted)]
-    assert errors[1] < errors[0]
-    assert weighted.oof_score_ == pytest.approx(
-        np.average(weighted.oof_log_density_, weights=weight)
-    )
-
-
-@pytest.mark.parametrize("cv", ["auto", KFold(3)])
-def test_jobs_do_not_matter(cv):
-    X, y, _, _ = heteroscedastic(120, seed=0)
-    alone = unlike(cv=cv).fit(X, y)
-    with parallel_config("threading"):  # processes take seconds to begin
-        many = unlike(cv=cv, n_jobs=2).fit(X, y)
-    np.testing.assert_array_equal(alone.predict(X), many.predict(X))
-    np.testing.assert_array_equal(alone.oof_log_density_, many.oof_log_density_)
 
 
 @pytest.mark.parametrize(
@@ -393,40 +309,6 @@ def test_what_is_fitted_keeps_its_meaning():
         moe.bic(X, y)
 
 
-def test_pickles_and_clones():
-    X, y, _, _ = heteroscedastic(100, seed=0)
-    moe = unlike().fit(X, y)
-    quantiles = moe.predict_quantiles(X, 0.2)
-    for other in (pickle.loads(pickle.dumps(moe)), clone(moe).fit(X, y)):
-        np.testing.assert_array_equal(other.predict_quantiles(X, 0.2), quantiles)
-
-
-def test_parameters_can_be_set_between_fits():
-    X, y, _, _ = heteroscedastic(60, seed=0)
-    moe = unlike(cv=2).set_params(tree="drop").fit(X, y)
-    assert list(moe.named_experts_) == ["line", "neighbours", "stack"]
-    moe.set_params(training="em", n_init=1, max_iter=1).fit(X, y)
-    assert list(moe.named_experts_) == ["line", "neighbours"]
-
-
-def test_tables_with_strings_and_missing_values():
-    pd = pytest.importorskip("pandas")
-    X, y, _, _ = heteroscedastic(200, seed=0)
-    table = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "kind": np.where(y > 0, "high", "low")})
-    table.loc[3, "b"] = np.nan
-    encoder = make_column_transformer(
-        (OneHotEncoder(), ["kind"]), ("passthrough", ["a"]), sparse_threshold=0
-    )
-    experts = [
-        ("line", make_pipeline(encoder, LinearRegression())),
-        ("tree", make_pipeline(clone(encoder), DecisionTreeRegressor(max_depth=3))),
-    ]
-    moe = MixtureOfExpertsRegressor(experts, training="stack", random_state=0).fit(table, y)
-    new = table.iloc[:20].assign(kind=["low", "high"] * 10)
-    assert np.isfinite(moe.predict_interval(new)).all()
-    assert np.isfinite(moe.log_density(new, y[:20])).all()
-
-
 def test_groups_stay_together():
     def in_groups(n, seed):
         """Rows that come in threes, alike in X, and in a target of which X says nothing."""
@@ -441,14 +323,6 @@ def test_groups_stay_together():
     assert torn.oof_score_ > torn.log_density(X_new, y_new).mean() + 1.0  # it has seen the others
     # Sixty groups: the standard error of their mean log-density is about 0.1.
     assert abs(moe.oof_score_ - moe.log_density(X_new, y_new).mean()) < 0.3
-
-
-@pytest.mark.slow
-def test_a_mixture_of_this_kind_can_be_an_expert():
-    X, y, _, _ = heteroscedastic(100, seed=0)
-    experts = [("pool", unlike(cv=2).set_params(neighbours="drop")), ("mean", DummyRegressor())]
-    moe = MixtureOfExpertsRegressor(experts, cv=2, n_init=1, max_iter=1, random_state=0).fit(X, y)
-    assert np.isfinite(moe.oof_score_)
 
 
 # "auto" ---------------------------------------------------------------------------------------
@@ -488,38 +362,6 @@ def test_regimes_of_a_list_are_found():
     assert moe.log_density(X_new, y_new).mean() > best - 0.5  # the border is a guess
     stack = auto(training="stack").fit(X, y)
     assert stack.log_density(X_new, y_new).mean() < best - 1.5
-
-
-def test_em_that_does_not_gain_enough_is_left_out(monkeypatch):
-    X, y, _, _ = heteroscedastic(200, seed=0)
-    monkeypatch.setattr("skmoe._stacking.specialisation.STANDARD_ERRORS", 100.0)
-    monkeypatch.setattr(StackedTrainer, "_has_linear_regimes", lambda self: True)
-    moe, stack = auto(cv=3).fit(X, y), auto(cv=3, training="stack").fit(X, y)
-    assert not moe.specialisation_.kept
-    assert moe.oof_score_ == pytest.approx(moe.specialisation_.score_without)
-    np.testing.assert_array_equal(moe.predict(X), stack.predict(X))
-    moe.remove_expert("tree")
-    assert list(moe.named_experts_) == ["line", "stack"]
-
-
-@pytest.mark.parametrize(
-    ("settings", "fit_params"),
-    [
-        ({"experts": [("a", Ridge()), ("b", Ridge(10.0))]}, {}),
-        ({"gate": SoftmaxGate(load_balance=0.1)}, {}),
-        ({"likelihood": "gaussian"}, {}),
-        ({"top_k": 1}, {}),
-        ({"cv": False}, {}),
-        ({}, {"subject": np.arange(60)}),
-        ({}, {"y": np.ones((60, 2)) * np.arange(60)[:, None]}),
-    ],
-)
-def test_what_only_em_takes_is_trained_by_em(settings, fit_params):
-    X, y, _, _ = heteroscedastic(60, seed=0)
-    moe = auto(n_init=2, max_iter=2, tol=10.0).set_params(**settings)
-    moe.fit(**{"X": X, "y": y, **fit_params})
-    assert moe.plan_.training == "em"
-    assert "stack" not in moe.named_experts_
 
 
 # What is refused -----------------------------------------------------------------------------
@@ -562,18 +404,6 @@ def fitted_once():
     return unlike().fit(X, y)
 
 
-def test_says_what_it_needs_first_and_which_way_does_without():
-    X, y, _, _ = heteroscedastic(50, seed=0)
-    balanced = SoftmaxGate(load_balance=0.1)
-    for settings, need in [
-        ({"top_k": 1, "gate": balanced}, "top_k=None"),
-        ({"gate": balanced}, "a gate without load_balance"),
-    ]:
-        message = f"training='stack' needs {need}. Set that, or training='em'."
-        with pytest.raises(ValueError, match=f"^{message}$"):
-            unlike(**settings).fit(X, y)
-
-
 def test_experts_can_be_removed_but_not_added():
     X, y, _, _ = heteroscedastic(100, seed=0)
     moe = copy.deepcopy(fitted_once())
@@ -602,29 +432,3 @@ def test_a_stack_of_few_rows_predicts_no_worse_than_their_mean(n):
         covered.append(np.mean((low <= y[n:]) & (y[n:] <= high)))
     assert np.mean(errors) < 1.0
     assert np.mean(covered) > 0.7
-
-
-@pytest.mark.parametrize("n", [3, 5, 10])
-def test_few_rows_will_do(n):
-    X, y, _, _ = heteroscedastic(n, seed=0)
-    moe = unlike().set_params(neighbours="drop").fit(X, y)
-    assert np.isfinite(moe.predict_interval(X)).all()
-
-
-def test_tags_say_what_it_takes():
-    moe = MixtureOfExpertsRegressor([("a", Ridge()), ("b", Ridge())])
-    tags, of_pool = get_tags(moe), get_tags(moe.set_params(training="stack"))
-    assert tags.input_tags.sparse
-    assert tags.target_tags.multi_output
-    assert of_pool.input_tags.sparse
-    assert not of_pool.target_tags.multi_output
-
-
-def test_learns_no_batches():
-    experts = [("a", FrozenEstimator(_line(1.0))), ("b", FrozenEstimator(_line(2.0)))]
-    assert hasattr(MixtureOfExpertsRegressor(experts), "partial_fit")
-    moe = MixtureOfExpertsRegressor(experts, training="stack")
-    assert not hasattr(moe, "partial_fit")
-    with pytest.raises(AttributeError) as error:
-        moe.partial_fit  # noqa: B018
-    assert "all rows at once" in str(error.value.__cause__)

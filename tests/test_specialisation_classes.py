@@ -1,39 +1,27 @@
 """Classifiers that all know all rows: training="stack"."""
 
-import copy
 import pickle
 from functools import cache
 
 import numpy as np
 import pytest
-from joblib import parallel_config
 from scipy.optimize import check_grad
 from scipy.special import expit, softmax
 from sklearn.base import clone
-from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits
-from sklearn.ensemble import RandomForestClassifier, StackingClassifier
+from sklearn.ensemble import StackingClassifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
-from sklearn.utils import get_tags
 
 from skmoe import MixtureOfExpertsClassifier
-from skmoe._experts.classifier_stack import (
-    ClassifierStack,
-    Combination,
-    fit_log_linear_pool,
-    negative_log_likelihood,
-)
+from skmoe._experts.classifier_stack import Combination, negative_log_likelihood
 from skmoe._stacking.gate import fit_gate, gate_objective
-from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.gates import SoftmaxGate
 
 
 def unlike(**settings):
@@ -80,18 +68,6 @@ def test_gradient_of_the_stack_agrees_with_finite_differences(seed):
     assert check_grad(lambda theta: at(theta)[0], gradient, theta) < 1e-4
 
 
-def test_no_stack_nearby_is_better_than_the_fitted_one():
-    rows, rng = probabilities(), np.random.default_rng(1)
-    best = fit_log_linear_pool(*rows)
-    value = negative_log_likelihood(best, *rows)[0]
-    for _ in range(50):
-        size = 10.0 ** rng.uniform(-2, 0)
-        other = Combination(
-            best.weights + size * rng.normal(size=2), best.coef + size * rng.normal(size=(2, 3, 3))
-        )
-        assert negative_log_likelihood(other, *rows)[0] > value
-
-
 @pytest.mark.parametrize("penalty", [None, 3.0])
 def test_gradient_of_the_gate_agrees_with_finite_differences(penalty):
     rng = np.random.default_rng(0)
@@ -124,13 +100,6 @@ def test_proportions_are_those_of_em():
     np.testing.assert_allclose(softmax(intercepts), proportions, atol=1e-4)
 
 
-def test_objective_of_an_estimator_is_its_log_likelihood_and_prior():
-    moe = fitted_once()
-    assert moe.lower_bound_ == moe.lower_bounds_[-1]
-    assert moe.converged_
-    assert moe._log_prior < 0
-
-
 # What it learns ------------------------------------------------------------------------------
 
 
@@ -154,17 +123,6 @@ def test_predicts_the_average_of_experts_and_stack_by_the_gate():
     np.testing.assert_array_equal(moe.predict_experts(X), proba.argmax(axis=2))
 
 
-def test_stack_is_what_fitting_it_on_new_rows_learns():
-    X, y = three_classes(150, seed=2)
-    experts = list(fitted_once().named_experts_.items())[:3]
-    weight = np.random.default_rng(0).uniform(0.5, 2, size=150)
-    proba = np.stack([expert.predict_proba(X) for _, expert in experts], axis=1)
-    stack = ClassifierStack(experts).fit(X, y, weight)
-    best = fit_log_linear_pool(proba, y, weight)
-    np.testing.assert_allclose(stack.predict_proba(X), np.exp(best.log_proba(proba)))
-    assert stack.score(X, y) > 0.5
-
-
 def test_out_of_fold_score_is_no_better_than_chance_where_labels_are_noise():
     chance = 2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3)
     scores = []
@@ -173,31 +131,6 @@ def test_out_of_fold_score_is_no_better_than_chance_where_labels_are_noise():
         X, y = rng.normal(size=(60, 3)), rng.permutation(np.repeat([0, 1, 1], 20))
         scores.append(unlike().fit(X, y).oof_score_)
     assert chance - 0.1 < np.mean(scores) < chance
-
-
-def test_labels_of_noise_cost_little_more_than_their_entropy():
-    losses, stacks = [], []
-    experts = [("line", LogisticRegression()), ("bayes", GaussianNB())]
-    experts.append(("neighbours", KNeighborsClassifier(15)))
-    for seed in range(5):
-        rng = np.random.default_rng(seed)
-        X, y = rng.normal(size=(1100, 5)), rng.integers(2, size=1100)
-        train, test = np.arange(100), np.arange(100, 1100)
-        moe = MixtureOfExpertsClassifier(experts, random_state=0).fit(X[train], y[train])
-        losses.append(log_loss(y[test], moe.predict_proba(X[test])))
-        stack = StackingClassifier(experts).fit(X[train], y[train])
-        stacks.append(log_loss(y[test], stack.predict_proba(X[test])))
-    assert np.mean(losses) < np.mean(stacks) + 0.01
-
-
-def test_predicts_the_shares_where_labels_are_noise():
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(600, 3)), rng.permutation(np.repeat([0, 1, 1], 200))
-    moe = unlike().fit(X, y)
-    assert isinstance(moe.gate_, ConstantGate)
-    # Logistic regression alone errs by 0.02 for each of three slopes.
-    np.testing.assert_allclose(moe.predict_proba(X).mean(axis=0), [1 / 3, 2 / 3], atol=0.02)
-    assert np.std(moe.predict_proba(X)[:, 0]) < 0.07
 
 
 def test_better_than_stacking_of_probabilities():
@@ -306,17 +239,6 @@ def test_an_expert_that_knows_fewer_classes():
     assert (moe.predict_proba(X) > 0).all()
 
 
-def test_out_of_bag_predictions():
-    X, y = three_classes(150)
-    experts = [
-        ("deep", RandomForestClassifier(30)),
-        ("flat", RandomForestClassifier(30, max_depth=2)),
-    ]
-    moe = MixtureOfExpertsClassifier(experts, training="stack", random_state=0).fit(X, y)
-    assert moe.n_expert_fits_ == 2
-    assert moe.oof_score_ < moe.log_density(X, y).mean()
-
-
 @pytest.mark.parametrize("n", [4, 10])
 def test_few_rows_will_do(n):
     X = np.random.default_rng(0).normal(size=(n, 2))
@@ -346,83 +268,6 @@ def test_what_is_fitted_keeps_its_meaning():
         moe.bic(X, y)
     for other in (pickle.loads(pickle.dumps(moe)), clone(moe).fit(X, y)):
         np.testing.assert_array_equal(other.predict_proba(X), moe.predict_proba(X))
-
-
-def test_tables_with_strings_and_missing_values():
-    pd = pytest.importorskip("pandas")
-    X, y = three_classes(150)
-    table = pd.DataFrame({"a": X[:, 0], "kind": np.where(X[:, 1] > 0, "high", "low")})
-    encoder = make_column_transformer(
-        (OneHotEncoder(), ["kind"]), (SimpleImputer(), ["a"]), sparse_threshold=0
-    )
-    experts = [(name, make_pipeline(encoder, expert)) for name, expert in unlike().experts]
-    table.loc[3, "a"] = np.nan
-    moe = MixtureOfExpertsClassifier(experts, training="stack", random_state=0).fit(table, y)
-    assert np.isfinite(moe.log_density(table, y)).all()
-
-
-def test_tables_of_numbers_are_arrays_with_names():
-    pd = pytest.importorskip("pandas")
-    X, y = three_classes(200)
-    table = pd.DataFrame(X, columns=["a", "b"])
-    moe = unlike().fit(table, y)
-    np.testing.assert_array_equal(moe.predict_proba(table), fitted_once().predict_proba(X))
-
-
-def test_a_mixture_of_this_kind_can_be_an_expert():
-    X, y = three_classes(100)
-    experts = [("pool", unlike(cv=2).set_params(tree="drop")), ("bayes", GaussianNB())]
-    moe = MixtureOfExpertsClassifier(experts, cv=2, n_init=1, max_iter=1, random_state=0).fit(X, y)
-    assert np.isfinite(moe.oof_score_)
-
-
-def test_jobs_do_not_matter():
-    X, y = three_classes(200)
-    with parallel_config("threading"):  # processes take seconds to begin
-        many = unlike(n_jobs=2).fit(X, y)
-    np.testing.assert_array_equal(many.predict_proba(X), fitted_once().predict_proba(X))
-
-
-def test_experts_can_be_removed_but_not_added():
-    X, y = three_classes(200)
-    moe = copy.deepcopy(fitted_once())
-    with pytest.raises(ValueError, match="can be removed, but not added"):
-        moe.add_expert(X, y)
-    moe.remove_expert("tree")
-    assert list(moe.named_experts_) == ["line", "bayes", "stack"]
-    assert np.isfinite(moe.log_density(X, y)).all()
-
-
-def test_learns_no_batches_nor_sparse_rows_of_dense_experts():
-    moe = MixtureOfExpertsClassifier([("a", GaussianNB()), ("b", GaussianNB())])
-    assert hasattr(moe, "partial_fit")
-    moe.set_params(training="stack")
-    assert not hasattr(moe, "partial_fit")
-    assert not get_tags(moe).input_tags.sparse
-
-
-@pytest.mark.parametrize(
-    ("settings", "fit_params", "message"),
-    [
-        ({"experts": None}, {}, "a list of two named experts"),
-        ({"experts": [("a", GaussianNB())]}, {}, "a list of two named experts"),
-        ({"experts": [("a", GaussianNB()), ("stack", GaussianNB())]}, {}, "another name"),
-        ({"gate": SoftmaxGate(load_balance=0.1)}, {}, "a gate without load_balance"),
-        ({"cv": False}, {}, "no cv=False"),
-        ({"top_k": 1}, {}, "top_k=None"),
-        ({"warm_start": True}, {}, "warm_start=False"),
-        ({"training": "pooled"}, {}, "experts=None"),
-        ({"training": 0.5}, {}, "training"),
-        ({}, {"subject": np.arange(200)}, "no subject"),
-    ],
-)
-def test_refuses_what_it_does_not_know_and_stays_as_it_was(settings, fit_params, message):
-    X, y = three_classes(200)
-    moe = copy.deepcopy(fitted_once()).set_params(**settings)
-    state = vars(moe).copy()
-    with pytest.raises(ValueError, match=message):
-        moe.fit(**{"X": X, "y": y, **fit_params})
-    assert vars(moe) == state
 
 
 def test_regimes_of_a_list_are_found():

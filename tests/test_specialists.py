@@ -1,32 +1,18 @@
 """Clones that specialise beside a generalist: training="specialists"."""
 
-import copy
-import pickle
 from functools import cache
 
 import numpy as np
 import pytest
-from joblib import parallel_config
-from scipy import stats
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
-from sklearn.frozen import FrozenEstimator
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.neural_network import MLPRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._experts.fit_task import fit_and_predict
-from skmoe._parallel import Jobs
-from skmoe._stacking.gate import log_gate_of
-from skmoe._stacking.parameters import StackedRows, fit_parameters
-from skmoe._stacking.specialisation import Specialisation
-from skmoe.exceptions import IgnoredWeightsWarning
 from skmoe.gates import ConstantGate, ForestGate, SoftmaxGate
 
 
@@ -134,16 +120,6 @@ def test_where_a_few_do_not_pay_no_more_are_tried():
     assert moe.n_expert_fits_ == 5 * (1 + 2 * 4) + 1
 
 
-def test_gate_knows_the_regions():
-    moe = clones(RandomForestRegressor(30)).fit(*chessboard(1000, seed=0))
-    X_new, _ = chessboard(1000, seed=1)
-    inside = np.abs(X_new[:, :2]).min(axis=1) > 0.3
-    regime = X_new[inside, 0] * X_new[inside, 1] > 0
-    chosen = moe.gate_.predict(X_new[inside]) == 1
-    agreement = np.mean(chosen == regime)
-    assert max(agreement, 1 - agreement) > 0.95
-
-
 def test_one_function_is_left_to_the_generalist_unless_others_predict_it_better():
     expert, gains, n_left = KernelRidge(kernel="rbf"), [], 0
     X_new, y_new = one_function(2000, seed=99)
@@ -159,30 +135,6 @@ def test_one_function_is_left_to_the_generalist_unless_others_predict_it_better(
         np.testing.assert_allclose(moe.predict(X), expert.fit(X, y).predict(X), rtol=1e-9)
     assert n_left >= 1
     assert sum(gains) > -0.01
-
-
-def test_components_that_err_little_on_their_own_rows_are_found():
-    rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, size=400)
-    y = np.where(x > 0, 3.0, -3.0) + 0.05 * rng.normal(size=400)
-    means = np.column_stack([np.zeros(400), np.full(400, 3.0), np.full(400, -3.0)])
-    shares = np.column_stack([np.full(400, 0.2), 0.8 * (x > 0), 0.8 * (x <= 0)])
-    rows = StackedRows(y, means, x[:, None], np.zeros(400), np.ones(400), shares=shares)
-    found, *_ = fit_parameters(rows, 1e-3, 0.3)
-    np.testing.assert_allclose(found.scales(1e-3)[1:], 0.05, rtol=0.15)  # of 200 rows each
-    proba = np.exp(log_gate_of(found.intercepts, found.weights, x[:, None]))
-    assert np.mean(proba.argmax(axis=1) == np.where(x > 0, 1, 2)) > 0.98
-
-
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_one_function_is_predicted_no_worse_than_by_one(seed):
-    X, y = one_function(600, seed)
-    X_new, y_new = one_function(2000, seed + 10)
-    expert = RandomForestRegressor(30, random_state=0)
-    moe = clones(expert, n_experts=3).fit(X, y)
-    assert error(moe, X_new, y_new) < 1.01 * error(expert.fit(X, y), X_new, y_new)
-    alone = moe.specialisation_.score_without  # out of fold: of fewer rows
-    assert moe.log_density(X_new, y_new).mean() > alone - 0.02 - 3 * 0.7 / np.sqrt(600)
 
 
 def test_a_mixture_without_specialists_is_consistent():
@@ -209,18 +161,6 @@ def test_intervals_cover_where_there_is_nothing_to_learn():
     low, high = clones().fit(X, y).predict_interval(X_new, 0.9).T
     # The standard deviation of 300 rows errs by 4 %, and so the cover by about 2 points.
     assert 0.85 < np.mean((low < y_new) & (y_new < high)) < 0.95
-
-
-def test_specialisation_is_the_mean_gain_and_its_standard_error():
-    without, with_ = np.random.default_rng(0).normal(size=(2, 50))
-    learned = Specialisation.of(without, with_, np.ones(50))
-    assert learned.gain == pytest.approx(np.mean(with_ - without))
-    assert learned.standard_error == pytest.approx(stats.sem(with_ - without, ddof=0))
-    twice = Specialisation.of(np.tile(without, 2), np.tile(with_, 2), np.ones(100))
-    weighted = Specialisation.of(without, with_, np.full(50, 2.0))
-    assert weighted.gain == pytest.approx(twice.gain)
-    assert Specialisation(0.0, 0.2, 0.1).kept
-    assert not Specialisation(0.0, 0.1, 0.1).kept
 
 
 def test_units_do_not_matter():
@@ -267,32 +207,6 @@ def test_rows_of_weight_zero_change_nothing():
     np.testing.assert_allclose(other.oof_log_density_[:300], moe.oof_log_density_, atol=1e-6)
 
 
-def test_weights_reach_experts_and_densities():
-    X, y = chessboard(300, seed=0)
-    weight = np.random.default_rng(0).uniform(0.2, 2, size=300)
-    wrong = weight < 0.6
-    weighted = clones().fit(X, np.where(wrong, y + 10, y), sample_weight=weight)
-    plain = clones().fit(X, np.where(wrong, y + 10, y))
-    assert error(weighted, X[~wrong], y[~wrong]) < error(plain, X[~wrong], y[~wrong])
-    assert weighted.oof_score_ == pytest.approx(
-        np.average(weighted.oof_log_density_, weights=weight)
-    )
-
-
-def test_says_once_that_experts_take_no_weights():
-    X, y = chessboard(100, seed=0)
-    with pytest.warns(IgnoredWeightsWarning) as caught:
-        clones(KNeighborsRegressor()).fit(X, y, sample_weight=np.linspace(1, 2, 100))
-    assert len(caught) == 1
-
-
-def test_jobs_do_not_matter():
-    X, y = chessboard(300, seed=0)
-    with parallel_config("threading"):  # processes take seconds to begin
-        many = clones(n_jobs=2).fit(X, y)
-    np.testing.assert_array_equal(many.predict(X), fitted_once().predict(X))
-
-
 # As any mixture ------------------------------------------------------------------------------
 
 
@@ -317,108 +231,7 @@ def test_what_is_fitted_keeps_its_meaning():
         moe.bic(X, y)
 
 
-def test_pickles_and_clones():
-    (X, y), moe = chessboard(300, seed=0), fitted_once()
-    quantiles = moe.predict_quantiles(X, 0.2)
-    for other in (pickle.loads(pickle.dumps(moe)), clone(moe).fit(X, y)):
-        np.testing.assert_array_equal(other.predict_quantiles(X, 0.2), quantiles)
-
-
-def test_another_fit_forgets_the_specialists():
-    X, y = chessboard(100, seed=0)
-    moe = copy.deepcopy(fitted_once()).set_params(training="em", n_init=1, max_iter=1)
-    assert list(moe.fit(X, y).named_experts_) == ["expert0", "expert1"]
-    assert not hasattr(moe, "specialisation_")
-
-
-def test_experts_can_be_removed_but_not_added():
-    X, y = chessboard(300, seed=0)
-    moe = copy.deepcopy(fitted_once())
-    for change in (moe.add_expert, lambda X, y: moe.replace_expert("expert0", Ridge(), X, y)):
-        with pytest.raises(ValueError, match="can be removed, but not added"):
-            change(X, y)
-    moe.remove_expert("expert1")
-    assert list(moe.named_experts_) == ["generalist", "expert0"]
-    assert np.isfinite(moe.log_density(X, y)).all()
-
-
-def test_does_not_go_on_with_batches():
-    X, y = chessboard(100, seed=0)
-    net = MLPRegressor(hidden_layer_sizes=(5,), max_iter=20, random_state=0, tol=1.0)
-    moe = clones(net, n_init=1)
-    with pytest.raises(TypeError, match="training='em'"):
-        moe.fit(X, y).partial_fit(X, y)
-
-
-def test_tables_with_strings_and_missing_values():
-    pd = pytest.importorskip("pandas")
-    X, y = chessboard(200, seed=0)
-    table = pd.DataFrame(X, columns=list("abcd"))
-    table["kind"] = np.where(X[:, 0] > 0, "high", "low")
-    table.loc[3, "b"] = np.nan
-    encoder = OneHotEncoder(sparse_output=False, handle_unknown="ignore")
-    moe = clones(make_pipeline(encoder, DecisionTreeRegressor(max_depth=4))).fit(table, y)
-    assert np.isfinite(moe.predict_interval(table.iloc[:20])).all()
-    assert np.isfinite(moe.log_density(table, y)).all()
-
-
 # Where it is not available -------------------------------------------------------------------
-
-UNLIKE = [("tree", DecisionTreeRegressor(max_depth=3)), ("line", Ridge())]
-
-
-@pytest.mark.parametrize(
-    ("experts", "settings", "same_as"),
-    [
-        (UNLIKE, {"gate": SoftmaxGate(load_balance=0.1)}, "em"),
-        (UNLIKE, {"top_k": 1}, "em"),
-        (None, {}, "pooled"),
-        (Ridge(), {}, "em"),
-        (DecisionTreeRegressor(), {"gate": SoftmaxGate(load_balance=0.1)}, "em"),
-        (DecisionTreeRegressor(), {"top_k": 1}, "em"),
-        (DecisionTreeRegressor(max_depth=2), {"cv": False}, "em"),
-        (DecisionTreeRegressor(), {"likelihood": "log_normal"}, "em"),
-        (FrozenEstimator(LinearRegression().fit(np.eye(4), np.ones(4))), {"cv": "prefit"}, "em"),
-        (MixtureOfExpertsRegressor(n_experts=1, training="em"), {"cv": 2, "max_iter": 1}, "em"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_auto_is_another_training_where_specialists_are_not_available(experts, settings, same_as):
-    X, y = chessboard(120, seed=0)
-    quick = {"n_init": 1, "max_iter": 2, "random_state": 0, **settings}
-    if not isinstance(experts, list):
-        quick.setdefault("n_experts", 2)
-    moe = MixtureOfExpertsRegressor(experts, **quick).fit(X, y)
-    other = clone(moe).set_params(training=same_as).fit(X, y)
-    assert moe.plan_.training == same_as
-    np.testing.assert_array_equal(moe.predict(X), other.predict(X))
-    assert list(moe.named_experts_) == list(other.named_experts_)
-    assert not hasattr(moe, "specialisation_")
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        {"y": np.random.default_rng(0).normal(size=(60, 2))},
-        {"subject": np.arange(60)},
-    ],
-)
-@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
-def test_rows_that_only_em_takes_are_left_to_em(rows):
-    X, y = chessboard(60, seed=0)
-    moe = clones(n_init=1, max_iter=1).fit(**{"X": X, "y": y, **rows})
-    assert not hasattr(moe, "specialisation_")
-
-
-@pytest.mark.parametrize("value", ["all", 0.5, None])
-def test_refuses_other_values_and_stays_as_it_was(value):
-    X, y = chessboard(100, seed=0)
-    moe = copy.deepcopy(fitted_once()).set_params(training=value)
-    state = vars(moe).copy()
-    with pytest.raises(ValueError, match="training"):
-        moe.fit(X, y)
-    assert vars(moe) == state
 
 
 def test_by_name_it_is_what_auto_chooses_and_says_what_is_in_its_way():
@@ -438,22 +251,6 @@ def test_errors_of_experts_name_them():
 
 
 # Tasks --------------------------------------------------------------------------------------
-
-
-def test_the_generalist_and_the_first_specialists_are_fitted_side_by_side(monkeypatch):
-    batches, run = [], Jobs.__call__
-
-    def counting(self, function, arguments):
-        arguments = list(arguments)
-        if function is fit_and_predict:
-            batches.append([name for name, *_ in arguments])
-        return run(self, function, arguments)
-
-    monkeypatch.setattr(Jobs, "__call__", counting)
-    moe = clones(cv=2).fit(*chessboard(200, seed=0))
-    both = ["generalist"] * 2 + ["expert0"] * 2 + ["expert1"] * 2
-    assert batches[0] == both
-    assert sum(map(len, batches)) == moe.n_expert_fits_
 
 
 def test_forests_of_too_few_trees_for_out_of_bag_predictions_are_fitted_in_folds():

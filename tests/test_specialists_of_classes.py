@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 from sklearn.tree import DecisionTreeClassifier
 
 from skmoe import MixtureOfExpertsClassifier
-from skmoe.gates import ConstantGate, ForestGate, SoftmaxGate
+from skmoe.gates import ConstantGate, ForestGate
 
 TREE = DecisionTreeClassifier(min_samples_leaf=5, random_state=0)
 
@@ -101,33 +101,6 @@ def test_rows_of_weight_zero_change_nothing():
     flipped = np.where(weight > 0, y, np.where(y == "yes", "no", "yes"))
     other = clones(cv=folds).fit(X, flipped, sample_weight=weight)
     np.testing.assert_allclose(moe.predict_proba(X), other.predict_proba(X), atol=1e-8)
-
-
-@pytest.mark.parametrize(
-    ("settings", "names"),
-    [
-        ({"gate": SoftmaxGate(load_balance=0.1)}, ["expert0", "expert1"]),
-        ({"top_k": 1}, ["expert0", "expert1"]),
-        ({"training": "em"}, ["expert0", "expert1"]),
-        ({"training": "em", "n_experts": 1}, ["expert0"]),
-    ],
-)
-@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
-def test_what_only_em_takes_is_trained_by_em(settings, names):
-    X, y = rows(60, seed=0, regimes=True)
-    moe = clones(n_init=1, max_iter=1).set_params(**settings).fit(X, y)
-    assert list(moe.named_experts_) == names
-    assert not hasattr(moe, "specialisation_")
-
-
-def test_one_clone_is_the_generalist_alone():
-    X, y = rows(200, seed=0, regimes=False)
-    moe = clones(n_experts=1).fit(X, y)
-    assert list(moe.named_experts_) == ["generalist"]
-    assert not hasattr(moe, "specialisation_")
-    np.testing.assert_array_equal(
-        moe.experts_[0].predict_proba(X), clone(TREE).fit(X, y).predict_proba(X)
-    )
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

@@ -1,6 +1,5 @@
 """Scales of Gaussian errors: of each expert, shared, or of the row."""
 
-import copy
 import pickle
 from functools import partial
 
@@ -8,7 +7,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
-from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, PoissonRegressor
 from sklearn.tree import DecisionTreeRegressor
@@ -58,17 +56,6 @@ def test_likelihood_of_a_shared_scale_never_falls():
     assert moe.n_iter_ > 1
     assert np.diff(moe.lower_bounds_).min() > -1e-9
     assert np.ptp(moe.likelihood_.scale_) == 0
-
-
-def test_shared_scale_learns_from_streams():
-    moe = MixtureOfExpertsRegressor(
-        n_experts=2, likelihood=Gaussian("shared"), random_state=0, training="em"
-    )
-    for seed in range(8):
-        X, y, _ = lines_of_growing_scale(seed, n=200, equal=True)
-        moe.partial_fit(X, y)
-    assert np.ptp(moe.likelihood_.scale_) == 0
-    assert_allclose(moe.likelihood_.scale_[0], np.sqrt(np.mean([0.4**2, 0.2**2])), rtol=0.1)
 
 
 # Full covariances -------------------------------------------------------------------------------
@@ -134,22 +121,6 @@ def test_density_of_full_covariances_is_the_one_of_scipy():
         assert_allclose(np.cov(draws[i].T), moe.predict_dist(X[:2]).cov()[i], atol=0.05)
 
 
-def test_full_covariances_of_the_row_scale_as_a_whole():
-    X, y, _ = lines_of_growing_scale(0, n=1500, n_outputs=2)
-    moe = MixtureOfExpertsRegressor(
-        n_experts=2,
-        likelihood=Gaussian("auto", covariance="full"),
-        n_init=2,
-        random_state=0,
-        training="em",
-    ).fit(X, y)
-    spread = moe.likelihood_.scale_model_(X[:4])
-    expected = moe.likelihood_.covariance_ * spread[:, :, None, None] ** 2
-    assert_allclose(moe.predict_dist(X[:4]).components.cov, expected, rtol=1e-10)
-    expected = moe.likelihood_.scale_ * spread[:, :, None]
-    assert_allclose(moe.predict_dist(X[:4]).components.std, expected, rtol=1e-10)
-
-
 def test_outputs_that_depend_on_each_other_have_a_floor():
     X, y, _ = lines_of_growing_scale(0, n=200)
     moe = MixtureOfExpertsRegressor(
@@ -175,16 +146,6 @@ def test_full_covariance_learns_from_streams_and_keeps_experts_apart():
     assert_array_equal(moe.likelihood_.covariance_, before[1:])
 
 
-def test_full_covariance_of_one_output_is_its_variance():
-    X, y, _ = lines_of_growing_scale(0, n=200)
-    settings = {"n_experts": 2, "n_init": 2, "random_state": 0}
-    full = MixtureOfExpertsRegressor(
-        likelihood=Gaussian(covariance="full"), **settings, training="em"
-    )
-    diag = MixtureOfExpertsRegressor(**settings, training="em")
-    assert_array_equal(full.fit(X, y).log_density(X, y), diag.fit(X, y).log_density(X, y))
-
-
 # Of the row -------------------------------------------------------------------------------------
 
 
@@ -206,20 +167,6 @@ def test_planted_scales_are_recovered(scale, n_outputs):
         mixture(likelihood=Gaussian("expert")).fit(X, y), X_test, y_test
     )
     assert gain > 0.15 * (n_outputs or 1)
-
-
-def test_linear_experts_are_fitted_with_the_weights_of_unequal_errors():
-    error = {}
-    for scale in ("expert", "auto"):
-        error[scale] = 0.0
-        for seed in range(3):
-            X, y, _ = lines_of_growing_scale(seed)
-            moe = mixture(likelihood=Gaussian(scale)).fit(X, y)
-            truth = np.where(X[:, 0] > 0, 2 + X[:, 1], -2 - X[:, 1])
-            best = np.argmax(moe.gate_proba(X), axis=1)
-            predicted = moe.predict_experts(X)[np.arange(len(X)), best]
-            error[scale] += np.median(np.abs(predicted - truth))
-    assert error["auto"] < 0.9 * error["expert"]
 
 
 def test_likelihood_of_linear_experts_rises_while_the_scale_of_the_row_stays():
@@ -285,31 +232,6 @@ def test_weight_of_two_is_a_row_given_twice():
     assert_allclose(models[0].log_density(X, y), models[1].log_density(X, y), atol=1e-2)
 
 
-def test_tables_with_strings_and_missing_values():
-    pandas = pytest.importorskip("pandas")
-    X, y, _ = lines_of_growing_scale(0)
-    table = pandas.DataFrame(X, columns=["a", "b"])
-    table.loc[::7, "b"] = np.nan
-    table["side"] = np.where(X[:, 0] > 0, "right", "left")
-    moe = mixture(likelihood=Gaussian("auto")).fit(table, y)
-    assert moe.likelihood_.scale_model_ is not None
-    assert np.isfinite(moe.log_density(table, y)).all()
-
-
-def test_added_and_replaced_experts_keep_the_scale_of_the_row():
-    X, y, _ = lines_of_growing_scale(0)
-    moe = mixture(likelihood=Gaussian("auto")).fit(X, y)
-    before = copy.copy(moe.likelihood_)
-    score = moe.log_density(X, y).mean()
-    name = list(moe.named_experts_)[0]
-    moe.replace_expert(name, LinearRegression(), X, y)
-    assert moe.likelihood_.scale_model_ is before.scale_model_
-    assert_allclose(np.sort(moe.likelihood_.scale_), np.sort(before.scale_), rtol=0.05)
-    assert moe.log_density(X, y).mean() > score - 0.02
-    moe.add_expert(X + [5, 0], y, replay=(X, y))
-    assert np.isfinite(moe.log_density(X, y)).all()
-
-
 # Settings ---------------------------------------------------------------------------------------
 
 
@@ -338,9 +260,3 @@ def test_what_a_scale_of_the_row_cannot_do_says_so(scale):
     with pytest.raises(ValueError, match="Standard errors need"):
         moe.summary(X, y)
     assert moe.likelihood.scale_model_ is None
-
-
-def test_parameters_of_the_regressor_can_be_set_from_outside():
-    moe = MixtureOfExpertsRegressor(likelihood=Gaussian(RandomForestRegressor(20)), training="em")
-    moe.set_params(likelihood__scale__min_samples_leaf=50)
-    assert clone(moe).likelihood.scale.min_samples_leaf == 50

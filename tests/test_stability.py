@@ -1,12 +1,9 @@
 """Stability: numbers of regimes, Rand indices, rows that change; facts travel; the picture."""
 
-import copy
 from itertools import combinations, permutations
 
 import numpy as np
-import pandas as pd
 import pytest
-from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
@@ -14,8 +11,6 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
 from skmoe.inference import Stability
-from skmoe.inference._bootstrap import BootstrapRows
-from skmoe.inference._stability import changed
 
 
 def two_lines(n=120, noise=0.2, seed=0):
@@ -76,28 +71,6 @@ def test_pooled_regimes_are_found_again_and_noise_is_one(n_lines):
     assert stability.verdict().startswith("Stable")
 
 
-@pytest.mark.slow
-def test_experts_of_one_regime_are_one_side():
-    # Exponential errors take several experts, of one regime: no row can change sides.
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(200, 2))
-    y = X @ [1, 2] + rng.exponential(size=200)
-    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
-    assert len(moe.experts_) > moe.n_regimes_ == 1
-    stability = moe.stability(X, y, n_resamples=2, random_state=0)
-    assert (stability.labels == 0).all()
-    assert stability.share["seeds"] == {1: 1.0}
-
-
-def test_a_close_call_shows_several_numbers():
-    X, y = two_lines(60, noise=2.5)
-    moe = by_em(n_experts="auto").fit(X, y)
-    stability = moe.stability(X, y, n_resamples=6, random_state=0)
-    assert len(stability.share["halves"]) > 1
-    assert_allclose(sum(stability.share["halves"].values()), 1)
-    assert stability.verdict().startswith(("The number ", "Not settled"))
-
-
 def test_rand_index_and_changes_are_those_of_counted_pairs():
     rng = np.random.default_rng(0)
     labels = rng.integers(3, size=30)
@@ -117,59 +90,6 @@ def test_rand_index_and_changes_are_those_of_counted_pairs():
         assert_allclose(stability.changes[source].mean(), np.mean(moved))
 
 
-@pytest.mark.parametrize("n_found", [1, 2, 3, 5])
-def test_names_of_regimes_do_not_count(n_found):
-    rng = np.random.default_rng(n_found)
-    labels, other = rng.integers(3, size=50), rng.integers(n_found, size=50)
-    everyone = np.ones(50, bool)
-    renamed = rng.permutation(n_found)[other]
-    assert_array_equal(changed(labels, other, everyone), changed(labels, renamed, everyone))
-    assert not changed(other, renamed, everyone).any()
-
-
-VERDICTS = {
-    "Stable: seeds": ([[1, 1, 1, 0, 0, 0]] * 2, [[0, 0, 0, 1, 1, 1]] * 2),
-    "Not settled: on the same rows": ([[0, 0, 1, 2, 2, 2]] * 2, [[0, 0, 0, 1, 1, 1]] * 2),
-    "Not settled: seeds agree on": ([[0, 1, 0, 1, 0, 1]] * 2, [[0, 0, 0, 1, 1, 1]] * 2),
-    "The number is open": ([[0, 0, 0, 1, 1, 1]] * 2, [[0, 0, 1, 1, 2, 2]] * 2),
-    "The number takes all": ([[0, 0, 0, 1, 1, 1]] * 2, [[0, 0, 0, 0, 0, 0]] * 2),
-    "The number is stable": ([[0, 0, 0, 1, 1, 1]] * 2, [[0, 1, 0, 1, 0, 1]] * 2),
-}
-
-
-@pytest.mark.parametrize("verdict", VERDICTS)
-def test_one_sentence_says_what_it_comes_to(verdict):
-    stability = of_labels(*VERDICTS[verdict])
-    assert stability.verdict().startswith(verdict)
-    assert str(stability).endswith(stability.verdict())
-    assert stability.verdict() in stability._repr_html_()
-    assert "2 regimes (the fit)" in str(stability)
-
-
-def test_frames_hold_refits_and_rows(clear):
-    moe, X, _, stability = clear
-    refits = stability.to_frame()
-    assert refits.index.names == ["source", "refit"]
-    assert list(refits.columns) == ["random_state", "n_experts", "rand"]
-    assert_allclose(refits.loc["halves", "rand"], stability.rand["halves"])
-    rows = stability.to_frame("rows")
-    assert len(rows) == len(X)
-    assert_allclose(rows["changes_by_halves"], stability.changes["halves"])
-    with pytest.raises(ValueError, match="'refits' or 'rows'"):
-        stability.to_frame("columns")
-
-
-def test_result_is_reproducible_and_does_not_depend_on_jobs(clear):
-    moe, X, y, stability = clear
-    with parallel_config("threading"):
-        again = moe.stability(X, y, n_resamples=5, random_state=0, n_jobs=2)
-    for source in ("seeds", "halves"):
-        assert_array_equal(again.labels_by[source], stability.labels_by[source])
-        assert_array_equal(again.n_by[source], stability.n_by[source])
-    other = moe.stability(X, y, n_resamples=5, random_state=1)
-    assert (other.random_states["seeds"] != stability.random_states["seeds"]).all()
-
-
 def test_seeds_are_fits_that_can_be_repeated():
     X, y = two_lines(60, noise=2.5)
     moe = by_em(n_experts=3, n_init=1).fit(X, y)
@@ -179,26 +99,6 @@ def test_seeds_are_fits_that_can_be_repeated():
     ):
         twin = by_em(n_experts=3, n_init=1, random_state=int(seed)).fit(X, y)
         assert_array_equal(twin.responsibilities(X, y).argmax(axis=1), labels)
-
-
-def test_the_fitted_mixture_stays_as_it_is(clear):
-    _, X, y, _ = clear
-    moe = by_em(warm_start=True).fit(X, y)
-    before, params = copy.deepcopy(vars(moe)), moe.get_params()
-    resp = moe.responsibilities(X, y)
-    moe.stability(X, y, n_resamples=2, random_state=0)
-    assert vars(moe).keys() == before.keys()
-    assert moe.get_params() == params
-    assert_array_equal(moe.responsibilities(X, y), resp)
-    assert_array_equal(moe.lower_bounds_, before["lower_bounds_"])
-
-
-def test_warm_start_is_not_gone_on_with():
-    X, y = two_lines(60, noise=2.5)
-    settings = {"n_experts": 3, "n_init": 1}
-    cold, warm = (by_em(**settings, warm_start=each).fit(X, y) for each in (False, True))
-    cold, warm = (each.stability(X, y, n_resamples=3, random_state=0) for each in (cold, warm))
-    assert_array_equal(cold.labels_by["seeds"], warm.labels_by["seeds"])
 
 
 def test_rows_of_weight_zero_are_none(clear):
@@ -228,23 +128,6 @@ def fits_of(monkeypatch, moe, *args, **params):
     return given
 
 
-def test_weights_and_exposure_travel_with_their_rows(monkeypatch):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(80, 1))
-    exposure, weight = rng.uniform(1, 3, size=80), rng.uniform(0.5, 2, size=80)
-    y = rng.poisson(exposure * np.exp(np.where(X[:, 0] > 0, X[:, 0], 1)))
-    moe = by_em(likelihood="poisson").fit(X, y, sample_weight=weight, exposure=exposure)
-    given = fits_of(monkeypatch, moe, X, y, weight, exposure=exposure)
-    place = {value: i for i, value in enumerate(X[:, 0])}
-    assert [len(each["y"]) for each in given] == [80, 80, 40, 40]
-    for each in given:
-        rows = [place[value] for value in each["X"][:, 0]]
-        assert len(set(rows)) == len(rows)
-        assert_array_equal(each["y"], y[rows])
-        assert_array_equal(each["sample_weight"], weight[rows])
-        assert_array_equal(each["exposure"], exposure[rows])
-
-
 def test_halves_are_of_whole_subjects(monkeypatch):
     rng = np.random.default_rng(0)
     subject = np.repeat([f"p{i}" for i in range(30)], 4)
@@ -263,19 +146,6 @@ def test_halves_are_of_whole_subjects(monkeypatch):
         moe.stability(X, y, subject=subject, groups=subject)
 
 
-@pytest.mark.parametrize("n_units", [2, 5, 8])
-def test_a_half_is_of_units_without_repeats(n_units):
-    unit = np.tile(np.arange(n_units), 3)
-    weight = np.where(unit == 0, 0.0, 1.0)
-    rows = BootstrapRows(None, unit, weight, None, None, unit)
-    half = rows.halve(np.random.RandomState(0))
-    assert len(set(half)) == len(half)
-    assert (weight[half] > 0).all()
-    kept = set(unit[half])
-    assert set(half) == {i for i in range(len(unit)) if unit[i] in kept}
-    assert -(-n_units // 2) - 1 <= len(kept) <= -(-n_units // 2)
-
-
 def test_halves_of_classes_have_all_of_them():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 2))
@@ -288,15 +158,6 @@ def test_halves_of_classes_have_all_of_them():
     assert stability.labels_by["halves"].shape == (4, 60)
     with pytest.raises(ValueError, match="lack a class"):  # where each class is a group
         moe.stability(X, y, groups=y, n_resamples=2, random_state=0)
-
-
-def test_string_columns_whose_levels_a_half_lacks():
-    X, y = two_lines(60)
-    table = pd.DataFrame({"x": X[:, 0], "side": np.where(X[:, 1] > 0, "left", "right")})
-    table.loc[0, "side"] = "seldom"
-    moe = by_em().fit(table, y)
-    stability = moe.stability(table, y, n_resamples=4, random_state=0)
-    assert stability.rand["halves"].shape == (4,)
 
 
 def test_what_has_no_regimes_is_refused():

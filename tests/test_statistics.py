@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmoe import MixtureOfExpertsRegressor
 from skmoe._experts.least_squares import LeastSquaresExperts
 from skmoe._numerics import grams
 from skmoe._numerics.grams import KERNEL_COLUMNS, weighted_grams
@@ -26,8 +25,7 @@ def draw(n, p, n_experts, n_outputs=1, seed=0):
 
 @pytest.mark.parametrize("n", [1, 50, BLOCK_ROWS, BLOCK_ROWS + 1])
 @pytest.mark.parametrize(
-    ("n_columns", "n_grams"),
-    [(1, 3), (5, 1), (5, 4), (KERNEL_COLUMNS, 2), (KERNEL_COLUMNS + 1, 2)],
+    ("n_columns", "n_grams"), [(1, 3), (5, 1), (5, 4), (KERNEL_COLUMNS, 2), (KERNEL_COLUMNS + 1, 2)]
 )
 @pytest.mark.parametrize("sign", [np.positive, np.abs])
 def test_grams_equal_their_definition(n_columns, n_grams, n, sign):
@@ -39,14 +37,6 @@ def test_grams_equal_their_definition(n_columns, n_grams, n, sign):
     # Sums of n terms of order one.
     assert_allclose(grams, expected, rtol=0, atol=1e-14 * n + 1e-14)
     assert_allclose(grams, grams.transpose(0, 2, 1), rtol=0, atol=1e-14 * n)
-
-
-@pytest.mark.parametrize("n_columns", [5, KERNEL_COLUMNS + 1])
-def test_grams_do_not_depend_on_the_layout_of_the_design(n_columns):
-    design, _, weights = draw(100, n_columns - 1, 3)
-    expected = weighted_grams(design, weights)
-    other = weighted_grams(np.asfortranarray(design), np.asfortranarray(weights))
-    assert_allclose(other, expected, rtol=1e-12, atol=1e-12)  # BLAS may sum in another order
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
@@ -78,31 +68,12 @@ def test_rank_deficient_problem_gets_the_slopes_of_least_norm():
     assert_allclose(coef[:-1, 0], expected, rtol=1e-8, atol=1e-10)  # squared condition
 
 
-@pytest.mark.parametrize("n", [1, 2, 4])
-def test_fewer_rows_than_columns_are_interpolated(n):
-    design, targets, _ = draw(n, 6, 1)
-    coef = LeastSquaresStatistics.from_rows(design, targets, np.ones((n, 1))).solve(np.zeros(6))
-    assert_allclose(design @ coef[0], targets, atol=1e-8)  # squared condition
-
-
 def test_expert_without_mass_gets_zeros():
     design, targets, weights = draw(20, 2, 2)
     weights[:, 1] = 0
     coef = LeastSquaresStatistics.from_rows(design, targets, weights).solve(np.zeros(2))
     assert_array_equal(coef[1], 0)
     assert (coef[0] != 0).all()
-
-
-def test_statistics_of_blocks_add_up():
-    design, targets, weights = draw(300, 3, 2, 2)
-    whole = LeastSquaresStatistics.from_rows(design, targets, weights)
-    parts = [
-        LeastSquaresStatistics.from_rows(design[i], targets[i], weights[i])
-        for i in (slice(0, 100), slice(100, 101), slice(101, 300))
-    ]
-    total = parts[0] + parts[1] + parts[2]
-    assert_allclose(total.gram, whole.gram, rtol=1e-12, atol=1e-12)  # order of the sum
-    assert_allclose(total.cross, whole.cross, rtol=1e-12, atol=1e-12)
 
 
 # More columns than rows -------------------------------------------------------------------------
@@ -160,23 +131,6 @@ def test_repeated_rows_have_the_coefficients_of_weights():
         expected = LeastSquaresRows(design, targets, np.full((10, 1), 2.0)).solve(penalty)
         coef = LeastSquaresRows(*twice, np.ones((20, 1))).solve(penalty)
         assert_allclose(coef, expected, rtol=1e-9, atol=1e-10)  # of singular products
-
-
-def test_blocks_of_rows_add_up_until_they_are_sums():
-    design, targets, weights = draw(60, 30, 2)
-    blocks = [slice(0, 12), slice(12, 24), slice(24, 40), slice(40, 60)]
-    total = 0.0 * least_squares_statistics(design[:3], targets[:3], weights[:3])
-    seen = []
-    for rows in blocks:
-        part = least_squares_statistics(design[rows], targets[rows], weights[rows])
-        total = 0.5 * total + 2.0 * part[[1, 0]]
-        seen.append(type(total))
-    assert seen == [LeastSquaresRows, LeastSquaresRows, *2 * [LeastSquaresStatistics]]
-    factors = np.repeat([0.25, 0.5, 1.0, 2.0], [12, 12, 16, 20])[:, None]
-    whole = LeastSquaresStatistics.from_rows(design, targets, factors * weights[:, ::-1])
-    for name in ("gram", "cross", "squares"):
-        # Sums of 60 terms in another order.
-        assert_allclose(getattr(total, name), getattr(whole, name), rtol=1e-12, atol=1e-12)
 
 
 def test_a_gram_matrix_beyond_the_counts_of_lapack_is_refused_before_it_is_made():
@@ -247,12 +201,3 @@ def test_raw_year_and_its_square_are_solved_to_eight_digits():
         # In raw units, terms of 1e4 cancel.
         raw = X @ fitted[k].coef_ + fitted[k].intercept_
         assert_allclose(raw, expected, rtol=1e-8, atol=1e-8 * np.ptp(y))
-
-
-def test_mixture_of_one_on_raw_year_and_its_square_is_least_squares():
-    X, y, good = year_polynomial()
-    moe = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, y)
-    expected = good @ np.linalg.lstsq(good, y)[0]
-    # The default prior, 1e-6, against 400 rows whose nearly equal columns leave about 1e-4 of
-    # their variance to either slope.
-    assert_allclose(moe.predict(X), expected, atol=1e-4 * np.ptp(y))

@@ -20,26 +20,6 @@ def test_stubs_are_up_to_date(made):
     assert old == [], "run python tests/stubs.py"
 
 
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [
-        ("int", "int"),
-        ("int, default=None", "int | None"),
-        ("array-like of shape (n_samples,) or (n_samples, n_outputs)", "ArrayLike"),
-        ("ndarray of shape (n_experts,) or None", "np.ndarray | None"),
-        ('{"regime", "expert"}, default="regime"', 'Literal["regime", "expert"]'),
-        ('int or "auto", default="auto"', 'int | Literal["auto"]'),
-        ("list of int or str, or dict, default=None", "list[int | str] | dict[Any, Any] | None"),
-        ("tuple of float", "tuple[float, ...]"),
-        ("array-like or DataFrame of shape (n_samples, n_features), or Files", "Any"),
-        ("estimator, default=None", "Any"),
-        ("BaseGate", "BaseGate"),
-    ],
-)
-def test_types_of_docstrings(said, expected):
-    assert stubs.annotation(said) == expected
-
-
 def test_signatures_keep_their_order_and_defaults(made):
     text = next(text for path, text in made.items() if path.name == "metrics.pyi")
     scope = {}

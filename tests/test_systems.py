@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from scipy import linalg
 
 from skmoe._kernels._systems import (
@@ -14,8 +14,7 @@ from skmoe._kernels._systems import (
     softmax_step,
     solve_factored,
 )
-from skmoe._numerics.multinomial import LONGEST_CHANGE, factor_definite, shortening
-from skmoe._numerics.statistics import LeastSquaresStatistics
+from skmoe._numerics.multinomial import factor_definite
 
 LEAST_PIVOT = 1e-6
 
@@ -51,18 +50,6 @@ def test_least_squares_are_those_of_weighted_rows_and_a_ridge(n_columns, n_targe
         assert_allclose(coef[k], expected, rtol=1e-9, atol=1e-9)  # normal equations
 
 
-def test_least_squares_take_sums_in_any_order_that_may_not_be_written():
-    design, targets, weights = draw_rows(5, 2, 3)
-    gram, cross = sums_of(design, targets, weights)
-    expected, coef = np.empty(cross.shape), np.empty(cross.shape)
-    least_squares(gram, cross, np.zeros(4), expected, LEAST_PIVOT)
-    strided = np.moveaxis(np.ascontiguousarray(np.moveaxis(cross, 0, 2)), 2, 0)
-    for array in (gram, strided):
-        array.flags.writeable = False
-    least_squares(gram, strided, np.zeros(4), coef, LEAST_PIVOT)
-    assert_array_equal(coef, expected)
-
-
 def test_problems_without_a_unique_solution_are_named_and_the_others_solved():
     design, targets, weights = draw_rows(5, 3, 1)
     design[:, 1] = 2 * design[:, 0] - 1  # which leaves the intercept's system singular for all
@@ -77,28 +64,6 @@ def test_problems_without_a_unique_solution_are_named_and_the_others_solved():
     root = np.sqrt(weights[:, [0]])
     expected = np.linalg.lstsq(root * design, root * targets, rcond=None)[0]
     assert_allclose(coef[0], expected, rtol=1e-9)
-
-
-def test_least_squares_name_problems_with_a_nan():
-    design, targets, weights = draw_rows(4, 2, 1)
-    gram, cross = sums_of(design, targets, weights)
-    gram[1, 0, 1] = gram[1, 1, 0] = np.nan
-    coef = np.empty(cross.shape)
-    assert least_squares(gram, cross, np.zeros(3), coef, LEAST_PIVOT) == [1]
-
-
-def test_experts_of_dependent_columns_have_the_solution_of_least_norm():
-    design, targets, weights = draw_rows(5, 2, 2)
-    design[:, 1] = 2 * design[:, 0] - 1
-    coef = LeastSquaresStatistics.from_rows(design, targets, weights).solve(np.zeros(4))
-    for k in range(2):
-        share = weights[:, k] / weights[:, k].sum()
-        centred = design[:, :-1] - share @ design[:, :-1]
-        root = np.sqrt(weights[:, [k]])
-        right = root * (targets - share @ targets)
-        slopes = np.linalg.lstsq(root * centred, right, rcond=1e-10)[0]
-        intercept = share @ targets - (share @ design[:, :-1]) @ slopes
-        assert_allclose(coef[k], np.vstack([slopes, intercept]), rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -132,12 +97,6 @@ def test_cholesky_factorises_and_solves(n):
         assert_allclose(np.triu(factor), expected, rtol=1e-9, atol=1e-11)
         assert_allclose(pivots, np.diag(expected).min() / np.diag(expected).max(), rtol=1e-9)
         assert_allclose(matrix @ solution, right, rtol=0, atol=1e-8)
-
-
-def test_cholesky_looks_at_the_upper_triangle_alone():
-    matrix = np.array([[4.0, 2.0], [np.nan, 3.0]])
-    assert cholesky(matrix) == np.sqrt(2.0) / 2
-    assert_allclose(matrix[[0, 0, 1], [0, 1, 1]], [2.0, 1.0, np.sqrt(2.0)])
 
 
 @pytest.mark.parametrize("entry", [0.0, -1.0, np.nan, np.inf])
@@ -195,16 +154,6 @@ def test_newton_step_solves_the_penalised_system_and_sums_to_zero(n_classes, n_c
     assert_allclose(decrement, np.vdot(gradient, step), rtol=1e-12)
 
 
-def test_column_of_zeros_without_penalty_leaves_a_definite_hessian():
-    _, _, pairs = draw_pairs(3, 4)
-    pairs[:, 1] = pairs[:, :, 1] = 0.0
-    hessian = np.empty((3, 4, 3, 4))
-    softmax_curvature(pairs, hessian)
-    add_softmax_penalty(hessian, np.zeros(4))
-    assert np.linalg.eigvalsh(hessian.reshape(12, 12)).min() > 0
-    assert cholesky(hessian.reshape(12, 12)) > 0
-
-
 @pytest.mark.parametrize("name", ["gram", "cross", "penalty", "coef"])
 def test_least_squares_name_the_argument_of_a_wrong_shape(name):
     arguments = {
@@ -216,22 +165,6 @@ def test_least_squares_name_the_argument_of_a_wrong_shape(name):
     arguments[name] = np.zeros([size + 1 for size in arguments[name].shape[:-1]] + [2**3])
     with pytest.raises(ValueError, match=r"has shape \(.*\), where \(.*\) is needed"):
         least_squares(**arguments, least_pivot=LEAST_PIVOT)
-
-
-@pytest.mark.parametrize("name", ["gram", "squares", "coef", "new_cross", "new_squares"])
-def test_sums_name_the_argument_of_a_wrong_shape(name):
-    arguments = {
-        "gram": np.zeros((2, 3, 3)),
-        "cross": np.zeros((2, 3, 1)),
-        "squares": np.zeros((2, 1)),
-        "coef": np.zeros((2, 3, 1)),
-        "sign": 1.0,
-        "new_cross": np.zeros((2, 3, 1)),
-        "new_squares": np.zeros((2, 1)),
-    }
-    arguments[name] = np.zeros([size + 1 for size in arguments[name].shape])
-    with pytest.raises(ValueError, match=rf"{name} has shape \(.*\), where \(.*\) is needed"):
-        add_to_targets(**arguments)
 
 
 def test_kernels_of_the_gate_name_the_argument_of_a_wrong_shape():
@@ -250,15 +183,3 @@ def test_kernels_of_the_gate_name_the_argument_of_a_wrong_shape():
         solve_factored(np.eye(5), np.zeros(4))
     with pytest.raises(ValueError, match=f"matrix {needed}"):
         cholesky(np.zeros((2, 3)))
-
-
-@pytest.mark.parametrize("size", [1e-3, 1e50, 1e200])
-def test_steps_of_any_size_are_shortened_to_the_longest_change(size):
-    design = np.random.default_rng(0).normal(size=(50, 3))
-    design[:, -1] = 1.0
-    step = size * np.array([[1.0, 0.0], [2.0, -1.0], [0.5, 3.0]])
-    factors = shortening(step, design.T @ design)
-    change = np.sqrt(np.mean((design @ (factors * step)) ** 2, axis=0))
-    assert_allclose(np.minimum(change, LONGEST_CHANGE), change)
-    if size > 1:
-        assert_allclose(change, LONGEST_CHANGE)

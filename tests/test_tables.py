@@ -14,7 +14,6 @@ from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
@@ -31,10 +30,8 @@ from sklearn.utils.validation import validate_data
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._tables.encoding import default_encoder
 from skmoe._tables.known import fill_missing, medians_of
-from skmoe._tables.mixed import as_pandas, column_sizes, describe_columns
 from skmoe.exceptions import LeftOutColumnsWarning, NumbersAsStringsWarning
 from skmoe.gates import BaseGate, ConstantGate, ForestGate, SoftmaxGate, TreeGate
-from skmoe.inspection import ExpertDisplay
 from skmoe.metrics import log_score
 
 N = 300
@@ -94,13 +91,6 @@ def test_default_regressor_finds_the_regimes_of_a_mixed_table(mixed):
     assert moe.feature_names_in_.tolist() == list(X.columns)
 
 
-def test_default_classifier_finds_the_regimes_of_a_mixed_table(mixed):
-    X, y = mixed
-    labels = np.where(y > 0.5, "high", "low")
-    moe = classifier().fit(X[:200], labels[:200])
-    assert moe.score(X[200:], labels[200:]) > 0.85
-
-
 def test_titanic_is_encoded_by_the_default_classifier(shared_data):
     X, y, tests, _ = shared_data("titanic")
     assert X.isna().any().any()
@@ -108,15 +98,6 @@ def test_titanic_is_encoded_by_the_default_classifier(shared_data):
     moe = classifier().fit(X.iloc[train], y[train])
     shares = np.bincount(y[train]) / len(train)
     assert log_score(moe, X.iloc[tests[0]], y[tests[0]]) > np.log(shares[y[tests[0]]]).mean() + 0.1
-
-
-def test_thirteen_categorical_columns_are_encoded(shared_data):
-    X, y, tests, _ = shared_data("german_credit")
-    assert len(X.select_dtypes(exclude="number").columns) == 13
-    train = np.setdiff1d(np.arange(len(X)), tests[0])
-    moe = classifier(n_init=1).fit(X.iloc[train], y[train])
-    assert moe.experts_[0][-1].n_features_in_ > 40
-    assert moe.score(X.iloc[tests[0]], y[tests[0]]) > 0.65
 
 
 def test_unseen_categories_and_new_gaps_are_predicted(mixed):
@@ -128,21 +109,6 @@ def test_unseen_categories_and_new_gaps_are_predicted(mixed):
     np.testing.assert_allclose(moe.gate_proba(row).sum(), 1.0)
 
 
-def test_column_without_any_value_is_encoded(mixed):
-    X, y = mixed
-    moe = regressor().fit(X.assign(empty=np.nan), y)
-    assert moe.score(X.assign(empty=np.nan), y) > 0.95
-
-
-def test_a_curve_in_place_of_regimes_is_named_after_its_column_of_the_encoded_table():
-    rng = np.random.default_rng(0)
-    town, age = rng.choice(["north", "south"], N), rng.uniform(-2, 2, N)
-    y = 2 * np.sin(2 * age) + 0.3 * rng.normal(size=N)
-    table = pd.DataFrame({"town": town, "dose": rng.normal(size=N), "age": age})
-    moe = regressor(n_experts=3).fit(table, y)
-    assert "spline columns of age" in str(moe.plan_)
-
-
 def test_numbers_alone_are_not_encoded(mixed):
     X, y = mixed
     numeric = X[["age", "owner", "rooms"]]
@@ -151,64 +117,6 @@ def test_numbers_alone_are_not_encoded(mixed):
     assert isinstance(moe.experts_[0], LinearRegression)
     as_array = regressor().fit(numeric.to_numpy(dtype=float), y)
     np.testing.assert_allclose(moe.predict(numeric), as_array.predict(numeric.to_numpy(float)))
-
-
-NAMED = {
-    "gaussian": ("auto", "em"),
-    "student_t": ("em",),
-    "log_normal": ("em",),
-    "poisson": ("auto", "em"),
-    "negative_binomial": ("em",),
-    "gamma": ("auto", "em"),
-    "binomial": ("auto", "em"),
-    "classes": ("auto", "em"),
-}
-
-
-@pytest.mark.parametrize(
-    ("likelihood", "training"), [(each, how) for each, hows in NAMED.items() for how in hows]
-)
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("make_expert", [None, lambda last: make_pipeline(StandardScaler(), last)])
-def test_experts_know_the_names_of_columns_and_do_not_warn_of_them(
-    mixed, likelihood, training, make_expert
-):
-    X, y = mixed
-    X, positive = X[["age", "rooms"]], np.round(np.exp(y)) + 1
-    params = {"n_experts": 2, "training": training, "n_init": 1, "max_iter": 3}
-    if likelihood == "classes":
-        moe = classifier(**params)
-        positive = y > 0
-    else:
-        positive = np.minimum(positive, 2) - 1 if likelihood == "binomial" else positive
-        moe = regressor(**params, likelihood=likelihood)
-    if make_expert is not None:
-        moe.set_params(experts=make_expert(moe._default_expert()))
-    moe.fit(X, positive)
-    for ask in (moe.predict, moe.gate_proba, moe.predict_experts):
-        ask(X)  # a warning would be an error
-    for ask in (moe.log_density, moe.expert_profiles, moe.expert_report):
-        ask(X, positive)
-    for expert in moe.experts_:
-        asked = getattr(expert, "classifier_", expert)
-        if make_expert is None:
-            assert list(asked.feature_names_in_) == ["age", "rooms"]
-
-
-def test_boolean_columns_are_numbers_beside_strings_and_gaps(mixed):
-    X, y = mixed
-    for columns in (["owner", "town"], ["owner", "income"], ["owner", "income", "town"]):
-        as_numbers = X[columns].astype({"owner": float})
-        moe, other = regressor().fit(X[columns], y), regressor().fit(as_numbers, y)
-        np.testing.assert_allclose(moe.predict(X[columns]), other.predict(as_numbers))
-
-
-def test_columns_may_have_integers_for_names(mixed):
-    X, y = mixed
-    numbered = X.set_axis(range(X.shape[1]), axis=1)
-    moe = regressor().fit(numbered, y)
-    assert not hasattr(moe, "feature_names_in_")
-    np.testing.assert_allclose(moe.predict(numbered), regressor().fit(X, y).predict(X))
 
 
 @pytest.mark.parametrize(
@@ -244,50 +152,6 @@ def test_labels_of_the_rows_do_not_matter(mixed):
         np.testing.assert_array_equal(moe.predict(shuffled), plain.predict(X))
 
 
-@pytest.mark.parametrize("of", ["dates", "durations", "periods", "dates of Python"])
-def test_dates_are_numbers_of_days_and_of_parts_that_vary(of):
-    rng = np.random.default_rng(0)
-    days = pd.Series(pd.date_range("2023-01-01", periods=N))
-    weekday, since = days.dt.day_of_week, np.arange(N)
-    y = 0.1 * since + (weekday if of != "durations" else 0) + 0.1 * rng.normal(size=N)
-    column = {
-        "dates": days,
-        "durations": days - days[0],
-        "periods": days.dt.to_period("D"),
-        "dates of Python": days.dt.date,
-    }[of]
-    table = pd.DataFrame({"day": column, "x": rng.normal(size=N)})
-    moe = regressor(n_experts=1).fit(table, y)
-    assert np.std(moe.predict(table) - y) < 0.12
-    names = [name for name in moe.coefficients().terms if "day" in name]
-    parts = (
-        ["day_days"] if of == "durations" else ["day_days", "day_day_of_year", "day_day_of_week"]
-    )
-    assert names == parts
-    row = table.iloc[[4]].assign(day=pd.NaT)
-    typical = moe.predict(table.assign(day=column.sort_values().iloc[N // 2]).iloc[[4]])
-    assert moe.predict(row) == pytest.approx(typical, abs=4)  # of another weekday, perhaps
-
-
-def test_dates_with_gaps_reach_gate_and_experts(mixed):
-    X, y = mixed
-    days = pd.Series(pd.date_range("2024-01-01", periods=N))
-    table = X.assign(day=days.mask(days.index % 7 == 0))
-    moe = regressor().fit(table, y)
-    assert moe.score(table, y) > 0.8
-    assert "day_day_of_week" in moe.gate_[:-1].get_feature_names_out()
-    terms = list(dict.fromkeys(moe.coefficients().terms))
-    assert [term for term in terms if term.startswith("day")] == [
-        "day_days",
-        "day_day_of_year",
-        "day_day_of_week",
-        "day missing",
-    ]
-    tree = regressor(DecisionTreeRegressor(max_depth=3), training="em").fit(table, y)
-    assert tree.score(table, y) > 0.8
-    assert "day_day_of_week" in tree.experts_[0][:-1].get_feature_names_out()
-
-
 def test_table_is_left_as_it_was(mixed):
     X, y = mixed
     before = X.copy(deep=True)
@@ -296,27 +160,6 @@ def test_table_is_left_as_it_was(mixed):
 
 
 # Pipelines as experts and gate ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("last", [Ridge(), DecisionTreeRegressor(max_depth=3)])
-def test_pipelines_take_the_raw_table(mixed, last):
-    X, y = mixed
-    moe = regressor(whole(last), cv="auto" if isinstance(last, Ridge) else 2).fit(X, y)
-    assert moe.score(X, y) > 0.8
-    assert isinstance(moe.gate_, Pipeline)  # gate=None encodes for itself
-
-
-def test_experts_may_each_have_columns_of_their_own(mixed):
-    X, y = mixed
-    experts = [
-        (name, make_pipeline(encoder(numeric=numeric, strings=strings), Ridge()))
-        for name, numeric, strings in [("people", ["age", "owner"], []), ("place", [], ["town"])]
-    ]
-    moe = regressor(experts).fit(X, y)
-    before = moe.predict_experts(X)
-    after = moe.predict_experts(X.assign(age=0.0))
-    assert not np.allclose(before[:, 0], after[:, 0])
-    np.testing.assert_array_equal(before[:, 1], after[:, 1])
 
 
 @pytest.mark.parametrize("last", [SoftmaxGate(), LogisticRegression()])
@@ -333,18 +176,6 @@ def test_gate_may_look_at_a_column_of_its_own(mixed, last):
 
 
 # Missing values and categories that experts read themselves --------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["regressor", "classifier"])
-def test_boosting_takes_gaps_in_an_array(mixed, kind):
-    X, y = mixed
-    array = X[["age", "income", "rooms"]].to_numpy(dtype=float)
-    assert np.isnan(array).any()
-    if kind == "regressor":
-        moe = regressor(HistGradientBoostingRegressor(max_iter=2), cv=2, max_iter=2)
-    else:
-        moe, y = classifier(HistGradientBoostingClassifier(max_iter=2), cv=2, max_iter=2), y > 0
-    assert np.isfinite(moe.fit(array, y).log_density(array, y)).all()
 
 
 @pytest.mark.parametrize(
@@ -403,42 +234,12 @@ def test_gates_of_ones_own_see_the_table_as_encoded_by_a_pipeline(mixed, kind):
     assert {"town_north", "missingindicator_income", "day_day_of_week"} < set(names)
 
 
-def test_a_gate_of_ones_own_keeps_names_and_weighs_experts_that_come(mixed):
-    X, y = mixed
-    moe = regressor(training="em", gate=SoftmaxGate(alpha=1.0)).fit(X, y)
-    assert "town=north" in moe.coefficients().to_frame().index.get_level_values(1)
-    assert "town=north" in str(moe.expert_profiles(X))
-    moe.add_expert(X[:60].assign(town="west"), y[:60] + 9.0, replay=(X, y))
-    np.testing.assert_allclose(moe.gate_proba(X).sum(axis=1), 1.0)
-
-
-def test_a_gate_of_boosting_sees_strings_encoded_and_gaps_as_they_are(mixed):
-    X, y = mixed
-    gate = HistGradientBoostingClassifier(max_iter=5)
-    moe = regressor(gate=gate, max_iter=3).fit(X, y)
-    names = list(moe.gate_[:-1].get_feature_names_out())
-    assert "town_north" in names
-    assert "missingindicator_income" not in names
-
-
 def test_a_gate_of_ones_own_leaves_out_identifiers_and_says_so(mixed):
     X, y = mixed
     table = X.assign(name=[f"row {i}" for i in range(N)])
     with pytest.warns(LeftOutColumnsWarning, match=r"The gate leaves out the columns \['name'\]"):
         moe = regressor(whole(Ridge()), gate=GaussianNB()).fit(table, y)
     assert not any("name" in name for name in moe.gate_[:-1].get_feature_names_out())
-
-
-def test_numbers_in_an_array_of_objects_are_numbers(mixed):
-    X, y = mixed
-    array = X[["age", "income", "town"]].to_numpy(dtype=object)
-    transformer = make_column_transformer(
-        (SimpleImputer(), [0, 1]), (OneHotEncoder(sparse_output=False), [2])
-    )
-    moe = regressor(make_pipeline(transformer, Ridge())).fit(array, y)
-    # Beside age: income, imputed, its indicator, and two towns.
-    assert moe.gate_[-1].n_features_in_ == 5
-    assert moe.score(array, y) > 0.8
 
 
 # Sparse matrices --------------------------------------------------------------------------------
@@ -463,21 +264,6 @@ def test_sparse_rows_give_what_dense_ones_give(gate, make_sparse):
     same = regressor(experts, gate=gate).fit(dense, y)
     np.testing.assert_allclose(moe.predict(rows), same.predict(dense), atol=1e-4)
     np.testing.assert_allclose(moe.gate_proba(rows).sum(axis=1), 1.0)
-
-
-def test_default_gate_on_sparse_rows_reaches_the_bound_of_dense_ones():
-    dense, y = sparse_problem()
-    experts = [(name, Ridge(solver="lsqr", tol=1e-10)) for name in ("a", "b")]
-    moe = regressor(experts).fit(sparse.csr_array(dense), y)
-    same = regressor(experts).fit(dense, y)
-    # Other steps lead there; under a ridge penalty EM stops near the top, not at it.
-    assert moe.lower_bound_ == pytest.approx(same.lower_bound_, abs=1e-3)
-
-
-def test_one_ridge_is_cloned_for_sparse_rows():
-    dense, y = sparse_problem()
-    moe = regressor(Ridge(), gate=LogisticRegression()).fit(sparse.csr_array(dense), y)
-    assert np.isfinite(moe.log_density(sparse.csr_array(dense), y)).all()
 
 
 DEFAULTS = {
@@ -526,20 +312,6 @@ def test_out_of_bag_predictions_are_those_of_the_forest(make_rows):
     np.testing.assert_allclose(moe.oof_log_density_, by_hand)
 
 
-@pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("n_rows", [1, 31, 32, 33, 100])
-@pytest.mark.parametrize("n_columns", [1, 5])
-def test_sizes_are_the_largest_absolute_values_that_are_not_missing(n_rows, n_columns, order):
-    rng = np.random.default_rng(n_rows)
-    X = np.asarray(rng.normal(size=(n_rows, n_columns)), order=order)
-    for i in range(n_rows):  # each row in turn has the largest, before or after a missing one
-        X[i], X[i - 1, -1] = -10.0 - i, np.nan
-        expected = np.full(n_columns, np.nan)
-        some = ~np.isnan(X).all(axis=0)
-        expected[some] = np.nanmax(np.abs(X[:, some]), axis=0)
-        np.testing.assert_array_equal(list(column_sizes(X).values()), expected)
-
-
 # polars -----------------------------------------------------------------------------------------
 
 
@@ -571,28 +343,6 @@ def test_tables_of_polars_are_read_as_those_of_pandas(both):
     np.testing.assert_array_equal(moe.predict_proba(frame), same.predict_proba(table))
 
 
-def test_polars_columns_have_names_for_transformers_and_settings(both):
-    frame, table, y = both
-    expert = make_pipeline(
-        make_column_transformer(
-            (OneHotEncoder(sparse_output=False), ["town"]), ("passthrough", ["age"])
-        ),
-        LinearRegression(),
-    )
-    gate = make_pipeline(make_column_transformer((OneHotEncoder(), ["town"])), SoftmaxGate())
-    to_the_end = {"tol": 1e-13, "max_iter": 2000}
-    plain = regressor(expert, gate=gate, **to_the_end).fit(table, y)
-    for output in ("default", "pandas", "polars"):
-        moe = regressor(clone(expert).set_output(transform=output), gate=gate, **to_the_end).fit(
-            frame, y
-        )
-        np.testing.assert_allclose(moe.predict(frame), plain.predict(table), rtol=1e-9, atol=1e-9)
-    seen = frame.select("age", "rooms")
-    moe = regressor(expert_columns=["rooms"]).fit(seen, y)
-    assert moe.experts_[0].feature_names_in_.tolist() == ["age", "rooms"]
-    assert len(moe.experts_[0][-1].coef_) == 1
-
-
 def test_polars_columns_in_another_order_are_refused(both):
     frame, _, y = both
     moe = regressor().fit(frame.select("age", "rooms"), y)
@@ -604,74 +354,6 @@ def test_lazy_frames_are_refused(both):
     frame, _, y = both
     with pytest.raises(TypeError, match=r"its collect\(\) returns"):
         regressor().fit(frame.lazy(), y)
-
-
-def test_boosting_reads_the_categories_of_polars(both):
-    frame, table, y = both
-    expert = HistGradientBoostingRegressor(
-        max_iter=10, categorical_features=["size"], random_state=0
-    )
-    names = ["age", "size", "income"]
-    moe = regressor(expert, cv=3, max_iter=2, gate=ConstantGate()).fit(frame.select(names), y)
-    same = regressor(expert, cv=3, max_iter=2, gate=ConstantGate()).fit(table[names], y)
-    np.testing.assert_array_equal(moe.predict(frame.select(names)), same.predict(table[names]))
-
-
-def test_target_weights_and_new_experts_may_be_of_polars(both):
-    polars = pytest.importorskip("polars")
-    frame, _, y = both
-    seen = frame.select("age", "rooms")
-    weight = np.arange(N) % 3
-    given = regressor(training="em").fit(seen, polars.Series("price", y), polars.Series(weight))
-    same = regressor(training="em").fit(seen, y, weight)
-    np.testing.assert_array_equal(given.predict(seen), same.predict(seen))
-    given.add_expert(seen, polars.Series(y + 9), replay=(seen, y))
-    same.add_expert(seen, y + 9, replay=(seen, y))
-    np.testing.assert_array_equal(given.predict(seen), same.predict(seen))
-
-
-def test_streams_and_displays_take_polars(both):
-    pytest.importorskip("matplotlib")
-    frame, table, y = both
-    names = ["age", "rooms"]
-    moe, same = regressor(), regressor()
-    for rows in (slice(0, 100), slice(100, 200), slice(200, N)):
-        moe.partial_fit(frame.select(names)[rows], y[rows])
-        same.partial_fit(table[names][rows], y[rows])
-    np.testing.assert_array_equal(moe.predict(frame.select(names)), same.predict(table[names]))
-    display = ExpertDisplay.from_estimator(moe, frame.select(names), y, "age", random_state=0)
-    expected = ExpertDisplay.from_estimator(moe, table[names], y, "age", random_state=0)
-    np.testing.assert_array_equal(display.predictions, expected.predictions)
-    assert display.ax_.get_xlabel() == "age"
-
-
-def test_every_type_of_polars_becomes_its_twin():
-    polars = pytest.importorskip("polars")
-    frame = polars.DataFrame(
-        {
-            "whole": polars.Series([1, None, 3]),
-            "flag": polars.Series([True, None, False]),
-            "sure": [True, False, True],
-            "cost": polars.Series(["1.5", "2.25", None]).cast(polars.Decimal(10, 2)),
-            "word": ["a", None, "b"],
-            "kind": polars.Series(["u", None, "u"], dtype=polars.Categorical),
-            "rank": polars.Series(["low", "high", None], dtype=polars.Enum(["low", "mid", "high"])),
-        }
-    )
-    table = as_pandas(frame)
-    assert describe_columns(frame) == (["word", "kind", "rank"], ["whole", "flag", "cost"])
-    assert table["sure"].dtype == bool
-    np.testing.assert_array_equal(table["whole"], [1.0, np.nan, 3.0])
-    np.testing.assert_array_equal(table["flag"], [1.0, np.nan, 0.0])
-    np.testing.assert_array_equal(table["cost"], [1.5, 2.25, np.nan])
-    assert table["word"].isna().tolist() == [False, True, False]
-    assert table["kind"].astype(object).where(table["kind"].notna(), None).tolist() == [
-        "u",
-        None,
-        "u",
-    ]
-    assert table["rank"].cat.categories.tolist() == ["low", "mid", "high"]
-    assert as_pandas(table) is table
 
 
 # Values that fit has not met ------------------------------------------------------------------

@@ -2,13 +2,10 @@
 
 import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._em import loop as progress_module
-from skmoe.inference import bootstrap
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, size=(200, 2))
@@ -44,10 +41,7 @@ FITS = {
             "training": "stack",
         },
     ),
-    "specialists": (
-        MixtureOfExpertsRegressor,
-        {"experts": DecisionTreeRegressor(max_depth=2)},
-    ),
+    "specialists": (MixtureOfExpertsRegressor, {"experts": DecisionTreeRegressor(max_depth=2)}),
     "top k": (MixtureOfExpertsRegressor, {"experts": LinearRegression(), "top_k": 1, "n_init": 1}),
 }
 
@@ -93,17 +87,10 @@ def test_a_fit_speaks_when_asked_and_of_numbers_alone(name, capsys):
         assert len(starts) >= 3
 
 
-@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("name", ["pooled", "clones", "stacked"])
 def test_a_fit_is_silent_unasked(name, capsys):
     fit(name, **quick(name))
     assert capsys.readouterr().out == ""
-
-
-def test_starts_are_told_with_their_objectives(capsys):
-    moe = fit("lines", verbose=1, cv="auto")
-    text = capsys.readouterr().out
-    for number, path in enumerate(moe.start_lower_bounds_):
-        assert f"  Start {number + 1}\t lower bound {max(path):.6f}\t {len(path)} iter" in text
 
 
 def test_every_number_of_experts_that_pooling_tries_is_told(capsys):
@@ -114,28 +101,3 @@ def test_every_number_of_experts_that_pooling_tries_is_told(capsys):
         plural = "" if n_experts == 1 else "s"
         assert f"  {n_experts} expert{plural} pooled\t log-evidence {evidence:.6f}" in text
     assert "Kept 2 experts" in text
-
-
-def test_a_long_search_speaks_after_two_seconds_of_silence(capsys, monkeypatch):
-    clock = iter(np.arange(0.0, 1e6, 3.0))
-    monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
-    fit("pooled", verbose=1, cv="auto", n_experts="auto")
-    text = capsys.readouterr().out
-    assert "  Trying 2 experts\t lower bound " in text
-    assert "\t goes on\n" in text
-
-
-def test_one_expert_has_one_iteration_to_tell(capsys):
-    forest = RandomForestRegressor(20, random_state=0)
-    moe = MixtureOfExpertsRegressor(forest, 1, training="em", verbose=1, cv=2).fit(X, Y)
-    lines = capsys.readouterr().out.removeprefix(f"{moe.plan_}\n").splitlines()
-    assert lines[0] == "Fitting 1 expert on 200 rows"
-    assert lines[1].startswith("  Iteration 1\t lower bound ")
-
-
-def test_refits_are_counted_when_asked(capfd):
-    moe = fit("lines", cv="auto")
-    bootstrap(moe, X, Y, n_resamples=4, random_state=0)
-    assert capfd.readouterr() == ("", "")
-    bootstrap(moe, X, Y, n_resamples=4, random_state=0, verbose=10)
-    assert "Done   4 " in "".join(capfd.readouterr())

@@ -4,22 +4,15 @@ import warnings
 
 import numpy as np
 import pytest
-from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.ensemble import (
-    GradientBoostingRegressor,
-    HistGradientBoostingRegressor,
-    RandomForestRegressor,
-)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import SGDRegressor
-from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsRegressor
 from skmoe._experts.estimators import EstimatorExperts
 from skmoe._experts.fitting import fit_again
 
@@ -158,39 +151,6 @@ def test_each_fold_goes_on_with_its_own_model_and_never_sees_the_others(warm_sta
     assert not hasattr(recorder, "rows_")
 
 
-def test_last_refit_on_all_rows_goes_on_as_well():
-    X, y = two_curves(120)
-    X = np.column_stack([X, np.arange(120)])
-    moe = MixtureOfExpertsRegressor(
-        Recorder(),
-        n_experts=2,
-        cv=3,
-        training="em",
-        n_init=2,
-        max_iter=3,
-        random_state=0,
-    ).fit(X, y)
-    assert all(expert.n_fits_ > 2 for expert in moe.experts_)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda warm_start: GradientBoostingRegressor(n_estimators=5, warm_start=warm_start),
-        lambda warm_start: HistGradientBoostingRegressor(max_iter=5, warm_start=warm_start),
-        lambda warm_start: RandomForestRegressor(5, max_depth=3, warm_start=warm_start),
-    ],
-)
-def test_ensembles_begin_anew(make):
-    X, y = two_curves(150)
-    params = {"n_experts": 2, "cv": 2, "n_init": 2, "max_iter": 3, "random_state": 0}
-    asked, plain = (
-        MixtureOfExpertsRegressor(make(warm_start), **params).fit(X, y)
-        for warm_start in (True, False)
-    )
-    assert_array_equal(asked.predict(X), plain.predict(X))
-
-
 def test_classifier_begins_anew_where_its_rows_have_other_classes():
     X, target = two_curves(150)
     y = np.digitize(target, [-0.5, 0.5])
@@ -205,65 +165,6 @@ def test_classifier_begins_anew_where_its_rows_have_other_classes():
     assert np.abs(changed.predictions[:, 1] - anew.predictions[:, 1]).max() > 0.01
 
 
-ITERATIONS = []
-
-
-class CountingRegressor(MLPRegressor):
-    def fit(self, X, y, sample_weight=None):
-        super().fit(X, y, sample_weight=sample_weight)
-        ITERATIONS.append(self.n_iter_)
-        return self
-
-
-class CountingClassifier(MLPClassifier):
-    def fit(self, X, y, sample_weight=None):
-        super().fit(X, y, sample_weight=sample_weight)
-        ITERATIONS.append(self.n_iter_)
-        return self
-
-
-def fitted_and_counted(moe, X, y):
-    ITERATIONS.clear()
-    return moe.fit(X, y), sum(ITERATIONS)
-
-
-@pytest.mark.filterwarnings("ignore:lbfgs failed")
-def test_short_refits_reach_what_long_ones_do(monkeypatch):
-    monkeypatch.setattr(
-        "skmoe._experts.estimators.BARELY_CHANGED", -1.0
-    )  # no refit of the long ones left out
-    X, y = two_curves(300)
-    X_test, y_test = two_curves(1000, seed=1)
-    net = CountingRegressor(solver="lbfgs", max_iter=15, warm_start=True, **SIZES)
-    params = {"n_experts": 2, "cv": 2, "n_init": 2, "random_state": 0}
-    short, n_short = fitted_and_counted(MixtureOfExpertsRegressor(net, **params), X, y)
-    net = clone(net).set_params(max_iter=200, warm_start=False)
-    long, n_long = fitted_and_counted(MixtureOfExpertsRegressor(net, **params), X, y)
-    best = -0.5 * np.log(2 * np.pi * 0.1**2) - 0.5  # of the true density, on average
-    scores = [moe.log_density(X_test, y_test).mean() for moe in (short, long)]
-    assert n_short < n_long / 2
-    assert scores[0] > scores[1] - 0.05
-    assert scores[0] > best - 0.3
-
-
-@pytest.mark.filterwarnings("ignore:lbfgs failed")
-def test_short_refits_of_classifiers_reach_what_long_ones_do(monkeypatch):
-    monkeypatch.setattr(
-        "skmoe._experts.estimators.BARELY_CHANGED", -1.0
-    )  # no refit of the long ones left out
-    X, target = two_curves(300)
-    X_test, target_test = two_curves(1000, seed=1)
-    y, y_test = target > 0.3, target_test > 0.3
-    net = CountingClassifier(solver="lbfgs", max_iter=15, warm_start=True, **SIZES)
-    params = {"n_experts": 2, "cv": 2, "n_init": 2, "random_state": 0}
-    short, n_short = fitted_and_counted(MixtureOfExpertsClassifier(net, **params), X, y)
-    net = clone(net).set_params(max_iter=200, warm_start=False)
-    long, n_long = fitted_and_counted(MixtureOfExpertsClassifier(net, **params), X, y)
-    losses = [log_loss(y_test, moe.predict_proba(X_test)) for moe in (short, long)]
-    assert n_short < n_long / 2
-    assert losses[0] < losses[1] + 0.03
-
-
 def test_few_epochs_an_iteration_find_the_lines():
     rng = np.random.default_rng(0)
     X = rng.uniform(-2, 2, size=(600, 1))
@@ -272,26 +173,3 @@ def test_few_epochs_an_iteration_find_the_lines():
     moe = MixtureOfExpertsRegressor(few, n_experts=2, n_init=2, cv=2, random_state=0).fit(X, y)
     lines = np.array([(expert.coef_[0], expert.intercept_[0]) for expert in moe.experts_])
     assert_allclose(lines[np.argsort(lines[:, 0])], [[-1, 1], [3, 0]], atol=0.1)
-
-
-def test_same_for_the_same_random_state_and_any_number_of_jobs():
-    X, y = two_curves(150)
-    net = MLPRegressor(hidden_layer_sizes=(5,), max_iter=10, warm_start=True)
-    params = {"n_experts": 2, "cv": 2, "n_init": 2, "max_iter": 3}
-    with parallel_config("threading"):
-        first, again, other, threads = (
-            MixtureOfExpertsRegressor(net, random_state=seed, n_jobs=n_jobs, **params).fit(X, y)
-            for seed, n_jobs in ((0, None), (0, None), (1, None), (0, 2))
-        )
-    assert_array_equal(first.predict(X), again.predict(X))
-    assert_array_equal(first.predict(X), threads.predict(X))
-    assert not np.array_equal(first.predict(X), other.predict(X))
-
-
-def test_only_experts_that_do_not_go_on_warn_that_they_have_not_converged():
-    X, y = two_curves(100)
-    net = MLPRegressor(max_iter=2, warm_start=True, **SIZES)
-    moe = MixtureOfExpertsRegressor(net, n_experts=2, cv=2, n_init=2, max_iter=2, random_state=0)
-    moe.fit(X, y)  # warnings are errors
-    with pytest.warns(ConvergenceWarning, match="Stochastic Optimizer"):
-        moe.set_params(experts__warm_start=False).fit(X, y)

@@ -152,14 +152,6 @@ def test_amounts_with_zeros_have_no_density_at_zero():
             method()
 
 
-def test_any_experts_take_part():
-    X, y, *_ = zero_inflated("gamma", n=400)
-    tree = DecisionTreeRegressor(criterion="poisson", max_depth=3, random_state=0)
-    moe = MixtureOfExpertsRegressor(tree, n_experts=1, likelihood=ZeroInflated("gamma")).fit(X, y)
-    assert moe.expert_load_[-1] == pytest.approx(np.mean(y == 0), abs=0.01)
-    assert moe.oof_responsibilities_[y == 0, -1].min() == 1
-
-
 def test_counts_without_more_zeros_leave_the_component_empty():
     X, *_ = zero_inflated("poisson")
     y = 1.0 + np.random.default_rng(0).poisson(np.exp(X[:, 0]))

@@ -417,15 +417,16 @@ def test_summary_of_counts_has_the_standard_error_of_a_logarithm_of_a_mean(count
 
 def test_parameters_without_standard_error_leave_others_theirs(two):
     from skmoe._reports.by_regime import groups_of
-    from skmoe.inference._by_regime import RegimeParameters
+    from skmoe.inference._summary import delta_method, parameters_of_regimes
 
     moe, X, y = two
     experts = moe.summary(X, y, by="expert")
-    parameters = RegimeParameters(moe, groups_of(moe, "regime"), experts.estimate)
+    groups = groups_of(moe, "regime")
+    *_, derivatives = parameters_of_regimes(moe, groups, experts.estimate)
     cov = experts.cov.copy()
     unknown = experts.terms.index("log_scale")
     cov[unknown] = cov[:, unknown] = np.nan
-    sd, known = np.sqrt(np.diag(parameters.covariance(cov))), moe.summary(X, y).std_error
+    sd, known = np.sqrt(np.diag(delta_method(derivatives, cov))), moe.summary(X, y).std_error
     assert np.isnan(sd).sum() == 1
     np.testing.assert_allclose(sd[~np.isnan(sd)], known[~np.isnan(sd)])
 

@@ -15,8 +15,8 @@ from skmoe._families.gamma import GammaFamily
 from skmoe._families.negative_binomial import NegativeBinomialFamily
 from skmoe._families.poisson import PoissonFamily
 from skmoe._families.weibull import WeibullFamily
+from skmoe.inference._error_terms import FamilyTerms
 from skmoe.likelihoods._beta import PooledBeta
-from skmoe.likelihoods._family_terms import FamilyTerms
 
 NODES, MASSES = np.polynomial.hermite_e.hermegauss(60)
 MASSES = MASSES / MASSES.sum()

@@ -20,11 +20,9 @@ from skmoe._families.gamma import GammaFamily
 from skmoe._families.negative_binomial import NegativeBinomialFamily
 from skmoe._families.poisson import PoissonFamily
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
+from skmoe.inference._error_terms import FamilyTerms, GaussianTerms, SoftmaxTerms
 from skmoe.inference._information import MixtureLikelihood
 from skmoe.likelihoods import Gaussian
-from skmoe.likelihoods._family_terms import FamilyTerms
-from skmoe.likelihoods._gaussian_terms import GaussianTerms
-from skmoe.likelihoods._logit_terms import SoftmaxTerms
 
 COEF = np.array([[1.0, 2.0, -1.0], [-0.5, -1.0, 1.0]])  # intercept first
 SCALE = np.array([0.6, 1.0])

@@ -394,7 +394,7 @@ def test_fan_keeps_the_other_columns_of_a_row(table):
 
 
 def test_whole_numbers_are_drawn_with_both_their_ends():
-    from skmoe.inspection._columns import PlottedColumns
+    from skmoe.inspection._axes import PlottedColumns
 
     axis = PlottedColumns([[0.0], [1.0]]).axis(0, 2)
     dist = MixtureDistribution(np.ones((2, 1)), ScipyComponents(stats.poisson([[3.0], [30.0]])))

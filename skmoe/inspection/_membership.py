@@ -155,7 +155,7 @@ class GateDisplay:
         columns, groups = PlottedColumns(X), groups_of(mixture, by)
         resp = given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
         sample = columns.sample(subsample, sample_weight, random_state)
-        axes, proba = _averaged(estimator, groups, columns, features, sample, grid_resolution)
+        axes, proba = _gate_panels(estimator, groups, columns, features, sample, grid_resolution)
         names = groups.names
         return cls(panels=axes, proba=proba, names=names, responsibilities=resp).plot(ax)
 
@@ -234,7 +234,7 @@ class GateDisplay:
         panel.text(*at, name, ha="center", va="center", bbox=box)
 
 
-def _averaged(estimator, groups, columns, features, sample, resolution):
+def _gate_panels(estimator, groups, columns, features, sample, resolution):
     """Axes of the features of each panel, and gate probabilities there, two lists.
 
     Probabilities are a mean over the other columns as they are in the sample: rows and shares.

@@ -17,4 +17,4 @@ __all__ = [
     "show_versions",
 ]
 __version__ = "0.1.0"
-__getattr__, __dir__ = served(__name__, ready, "DensityForestRegressor")
+__getattr__, __dir__ = served(__name__, DensityForestRegressor=ready)

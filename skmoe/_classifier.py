@@ -14,23 +14,18 @@ from ._doors import updates
 from ._experts.ordered_logistic import ranks_of
 from ._experts.solvers import Logistic, OrderedLogistic
 from ._experts.traits import offers
+from ._extended import ExtendedMixture, learns_streams
 from ._model import ClassificationModel
 from ._reports.docstrings import completed_by
 from ._tables.known import check_labels
 from ._tables.mixed import HEAVIEST, check_sizes
-from ._updating import UpdatableMixture, learns_streams
 from ._validation import check_classes, check_fitted, check_X, wherever
 from .distributions._arrays import check_n_draws, draw_places
-from .inference._effects import MeasuringMixture
-from .inference._stability import RefittedMixture
-from .inference._summary import InferringMixture
 from .likelihoods import Categorical, Ordinal
 
 
 @completed_by(BaseMixtureOfExperts)
-class MixtureOfExpertsClassifier(
-    ClassifierMixin, InferringMixture, MeasuringMixture, RefittedMixture, UpdatableMixture
-):
+class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
     r"""Mixture of experts for classification, trained by EM.
 
     .. math:: P(y = c \mid x) = \sum_k \pi_k(x) \, p_k(c \mid x)
@@ -107,7 +102,7 @@ class MixtureOfExpertsClassifier(
     _model_class = ClassificationModel
     _order = None  # labels from the lowest to the highest, of classes in an order
     _parameter_constraints = {
-        **UpdatableMixture._parameter_constraints,
+        **ExtendedMixture._parameter_constraints,
         "likelihood": [StrOptions({"auto", "categorical", "ordinal"}), Categorical],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }

@@ -33,6 +33,20 @@ def begin_stream(*trained):
     return None if leaf is None else leaf.Stream.begin(*trained)
 
 
+def inference(what):
+    """``inference``, or an ImportError that ``what`` needs it."""
+    try:
+        from . import inference
+    except ImportError as error:
+        raise ImportError(f"{what} needs skmoe.inference, which is not installed.") from error
+    return inference
+
+
+def error_terms(what="terms"):
+    """Log-densities of experts with their derivatives, which standard errors are made of."""
+    return inference(what)._error_terms
+
+
 def rows():
     """What fits mixtures, and answers, where rows are not in memory."""
     try:
@@ -64,13 +78,13 @@ def effects(what):
     return _effects
 
 
-def served(module, door, *names):
-    """``__getattr__`` and ``__dir__`` of a module that has these names of a leaf."""
+def served(module, **doors):
+    """``__getattr__`` and ``__dir__`` of a module that has these names of leaves."""
     import sys
 
     def found(name):
-        if name in names:
-            return getattr(door(name), name)
+        if name in doors:
+            return getattr(doors[name](name), name)
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
-    return found, lambda: sorted({*vars(sys.modules[module]), *names})
+    return found, lambda: sorted({*vars(sys.modules[module]), *doors})

@@ -2,37 +2,25 @@
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
 from ._base import BaseMixtureOfExperts
-from ._compat import HasMethods, check_y, fit_context
-from ._doors import updates
+from ._compat import HasMethods, check_y
+from ._doors import inference
 from ._experts.solvers import GeneralizedLinear, LeastSquares, Rates
+from ._extended import ExtendedMixture
 from ._model import RegressionModel
 from ._reports.docstrings import completed_by
 from ._tables.known import check_numbers
 from ._tables.mixed import check_sizes, is_plain
-from ._updating import UpdatableMixture, learns_streams
-from ._validation import check_exposure, check_fitted, check_single_trials, check_X, wherever
+from ._validation import check_exposure, check_fitted, check_single_trials, check_X
 from .distributions._arrays import check_n_draws, check_probabilities
-from .inference._effects import MeasuringMixture
-from .inference._intervals import QuantileMixture
-from .inference._stability import RefittedMixture
-from .inference._summary import InferringMixture
 from .likelihoods import Gaussian
 from .likelihoods._names import unfitted
 
 
 @completed_by(BaseMixtureOfExperts)
-class MixtureOfExpertsRegressor(
-    RegressorMixin,
-    InferringMixture,
-    MeasuringMixture,
-    QuantileMixture,
-    RefittedMixture,
-    UpdatableMixture,
-):
+class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
     r"""Mixture of experts for regression, trained by EM.
 
     .. math:: p(y \mid x) = \sum_k \pi_k(x) \, N(y; \mu_k(x), \sigma_k^2)
@@ -118,7 +106,7 @@ class MixtureOfExpertsRegressor(
     _model_class = RegressionModel
     _classes = None
     _parameter_constraints = {
-        **UpdatableMixture._parameter_constraints,
+        **ExtendedMixture._parameter_constraints,
         "likelihood": [str, HasMethods(["log_density", "update"])],
     }
 
@@ -160,73 +148,6 @@ class MixtureOfExpertsRegressor(
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
-
-    @available_if(learns_streams)
-    @fit_context(prefer_skip_nested_validation=False)
-    @wherever
-    def partial_fit(self, X, y, sample_weight=None):
-        """Learn from one more batch of rows, as EM on a stream does.
-
-        The first rows are collected until several starts of EM are sensible: a weight of 500
-        or of 20 for each parameter of the experts, whichever is more. Until then the
-        mixture is refitted on all of them whenever their weight has doubled (and not fitted yet
-        where rows are fewer than experts), by maximum likelihood. Afterwards each batch is seen
-        once and forgotten [1]_.
-        After ``fit``, ``partial_fit`` goes on from there, of pooled experts by maximum
-        likelihood.
-
-        Linear and logistic experts, the gate and the scales are re-estimated from sums over all
-        rows seen, in columns standardised as those of the first rows. Other experts go on with
-        their own ``partial_fit``, each on its rows, weighted by responsibility; their scales
-        are those of errors made before they saw the row. Transformers stay as they are.
-
-        ``experts_``, ``gate_``, ``likelihood_``, ``expert_load_`` and ``n_samples_seen_`` move
-        with the stream. ``lower_bounds_``, ``n_iter_`` and the like stay those of the last fit;
-        the ``oof_*`` attributes are deleted.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows of the batch.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights: a row of weight 2 counts as two rows. None is a weight of one for each.
-
-        Returns
-        -------
-        self : object
-            The mixture.
-
-        Raises
-        ------
-        AttributeError
-            If an expert has no ``partial_fit`` and is not solved in closed form, or the gate
-            cannot learn from batches: there is no such method then.
-        TypeError
-            If ``fit`` has left nothing to go on from.
-        ValueError
-            If the batch cannot be used. The mixture is then as it was before.
-
-        References
-        ----------
-        .. [1] O. Cappé and E. Moulines, "On-line expectation-maximization algorithm for latent
-           data models", Journal of the Royal Statistical Society B 71 (2009) 593-613.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from skmoe import MixtureOfExpertsRegressor
-        >>> rng = np.random.default_rng(0)
-        >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
-        >>> for _ in range(20):
-        ...     X = rng.uniform(-3, 3, size=(200, 1))
-        ...     y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=200)
-        ...     moe = moe.partial_fit(X, y)
-        >>> sorted(round(float(expert.coef_[0]), 2) for expert in moe.experts_)
-        [-1.0, 1.0]
-        """
-        return updates("partial_fit").partial_fit(self, X, y, sample_weight)
 
     def _solver(self):
         return _solver_of(self._likelihood().expert_family)
@@ -386,6 +307,93 @@ class MixtureOfExpertsRegressor(
         check_fitted(self)
         X = check_X(self, X)
         return self._predictive.distribution(X, check_exposure(self, exposure, X, trials), scaled)
+
+    def predict_quantiles(self, X, q, *, exposure=None, trials=None):
+        """Quantiles of the predictive distribution.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        q : float or array-like of shape (n_quantiles,)
+            Probabilities.
+        exposure, trials : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples,) or (n_samples, n_quantiles)
+            With several outputs one last axis more.
+
+        Examples
+        --------
+        >>> moe.predict_quantiles([[2.0]], [0.05, 0.5, 0.95]).round(1)
+        array([[3.8, 4. , 4.2]])
+        """
+        return self.predict_dist(X, exposure=exposure, trials=trials).ppf(q)
+
+    def predict_interval(
+        self, X, level=0.9, *, exposure=None, trials=None, conformal=None, by=None
+    ):
+        """Central interval of the predictive distribution, or a conformal interval.
+
+        A conformal interval is between quantiles of it, of probabilities by which enough of other
+        rows are inside [1]_.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        level : float or array-like of shape (n_levels,), default=0.9
+            Probability that the interval holds.
+        exposure, trials : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
+        conformal : (X, y) or "oof", default=None
+            Rows that ``fit`` has not seen (split conformal): if new rows are exchangeable with
+            them, the interval holds the target with a probability of at least ``level``, whatever
+            the model is. "oof" calibrates by ``oof_pit_``, without rows set aside: there is no such
+            guarantee for few rows [2]_, and the coverage tends to ``level`` where predictions by
+            all rows and out of fold come to the same. None is no calibration.
+        by : "expert", default=None
+            Calibrate each row by rows of the same most probable expert alone (Mondrian): the
+            guarantee then holds for the rows of each expert. None is by all rows.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_levels)
+            Lower and upper end; with several outputs one last axis more. Infinite where fewer than
+            ``level / (1 - level)`` rows calibrate, by weight with "oof".
+
+        Raises
+        ------
+        ValueError
+            If conformal intervals are asked for with "oof" of a mixture without ``oof_pit_`` or
+            of another ``top_k`` than in ``fit``, of several outputs, or with exposures or trials.
+
+        References
+        ----------
+        .. [1] V. Chernozhukov, K. Wüthrich and Y. Zhu, "Distributional conformal prediction",
+           PNAS 118 (2021) e2107794118.
+        .. [2] R. F. Barber, E. J. Candès, A. Ramdas and R. J. Tibshirani, "Predictive inference
+           with the jackknife+", Annals of Statistics 49 (2021) 486-507.
+
+        Examples
+        --------
+        >>> moe.predict_interval([[2.0]], level=0.9).round(1)
+        array([[3.8, 4.2]])
+        """
+        if conformal is not None:
+            leaf = inference("predict_interval(conformal=...)")
+            given = X, level, conformal, by, exposure, trials
+            return leaf._conformal.conformal_intervals(self, *given)
+        if by is not None:
+            raise ValueError("by is for conformal intervals: give conformal as well.")
+        distribution = self.predict_dist(X, exposure=exposure, trials=trials)
+        if np.ndim(level) != 1:
+            return np.stack(distribution.interval(level), axis=1)
+        if not len(level):
+            raise ValueError("level must be one probability or a list of them; got an empty list.")
+        return np.stack([np.stack(distribution.interval(each), axis=1) for each in level], axis=2)
 
     def sample_y(self, X, n_samples=1, random_state=None, *, exposure=None, trials=None):
         """Draw targets from the predictive distribution.

@@ -20,9 +20,9 @@ from skmoe.distributions import GaussianComponents, StudentTComponents
 from skmoe.distributions._gamma import GammaComponents
 from skmoe.gates import SoftmaxGate
 from skmoe.inference import bootstrap
+from skmoe.inference._error_terms import CensoredGaussianTerms
 from skmoe.likelihoods import Gaussian, StudentT
 from skmoe.likelihoods._censored import gaussian_between, student_between
-from skmoe.likelihoods._gaussian_terms import CensoredGaussianTerms
 from skmoe.metrics import concordance_index, log_score
 from skmoe.model_selection import select_n_experts
 
@@ -297,7 +297,7 @@ def test_standard_errors_are_of_the_observed_information():
     information = -np.array(hessian) / 4e-6
     assert_allclose(summary.cov, np.linalg.inv(information), rtol=1e-3, atol=1e-6)
     assert_allclose(summary.log_likelihood, moe.log_density(X, y, upper=upper).sum())
-    with pytest.raises(ValueError, match="weibull and gamma, not for StudentT"):
+    with pytest.raises(ValueError, match="'gaussian', 'log_normal' or 'weibull', not for StudentT"):
         mixture("student_t", 1).fit(X, y, upper=upper).summary(X, y, upper=upper)
 
 

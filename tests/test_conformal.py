@@ -9,7 +9,7 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._numerics.conformal import Calibration
+from skmoe.inference._conformal import tail_of
 
 
 def two_noises(n, seed):
@@ -40,12 +40,12 @@ def wrong():
 def test_coverage_of_split_conformal_intervals_has_its_beta_distribution(wrong):
     X, y = two_noises(40_000, seed=1)
     cdf = wrong.predict_dist(X).cdf(y)
-    each = Calibration.of(cdf, np.zeros(len(y), int), np.ones(len(y)))
+    tails, weight = np.minimum(cdf, 1 - cdf), np.ones(len(y))
     rng, n, level = np.random.default_rng(2), 49, 0.9
     coverage = []
     for _ in range(500):
         rows = rng.choice(len(y), size=n, replace=False)
-        coverage.append(np.mean(each.tail >= each.of_rows(rows).tail_of(level)))
+        coverage.append(np.mean(tails >= tail_of(tails[rows], weight[rows], level)))
     # Of continuous scores of exchangeable rows, whatever the mixture is: mean 45 / 50.
     exact = stats.beta(45, 5)
     assert abs(np.mean(coverage) - exact.mean()) < 4 * exact.std() / np.sqrt(500)
@@ -83,11 +83,10 @@ def test_intervals_by_expert_hold_the_level_in_each(wrong):
 def test_weights_are_repeats():
     rng = np.random.default_rng(0)
     cdf, weight = rng.uniform(size=60), rng.integers(0, 4, size=60)
-    once = Calibration.of(cdf, np.zeros(60, int), weight.astype(float))
-    many = once.of_rows(np.repeat(np.arange(60), weight))
-    many = Calibration(many.tail, many.of_expert, np.ones(weight.sum()))
+    tails = np.minimum(cdf, 1 - cdf)
+    many = np.repeat(tails, weight), np.ones(weight.sum())
     for level in (0.0, 0.3, 0.9, 0.99, 1.0):
-        assert once.tail_of(level) == many.tail_of(level)
+        assert tail_of(tails, weight.astype(float), level) == tail_of(*many, level)
 
 
 def test_counts_are_covered_too():

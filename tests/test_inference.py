@@ -1,6 +1,7 @@
 """Standard errors: derivatives, known formulas, another package's numbers, coverage, refusals."""
 
 import re
+import sys
 from functools import partial
 
 import numpy as np
@@ -13,17 +14,16 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+import skmoe
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, likelihoods
 from skmoe._data import Subjects
 from skmoe._families.gamma import GammaFamily
 from skmoe._families.negative_binomial import NegativeBinomialFamily
 from skmoe._families.poisson import PoissonFamily
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
+from skmoe.inference._error_terms import FamilyTerms, GaussianTerms, SoftmaxTerms
 from skmoe.inference._information import MixtureLikelihood
 from skmoe.likelihoods import Gaussian
-from skmoe.likelihoods._family_terms import FamilyTerms
-from skmoe.likelihoods._gaussian_terms import GaussianTerms
-from skmoe.likelihoods._logit_terms import SoftmaxTerms
 
 COEF = np.array([[1.0, 2.0, -1.0], [-0.5, -1.0, 1.0]])  # intercept first
 SCALE = np.array([0.6, 1.0])
@@ -439,3 +439,26 @@ def test_class_weights_ask_for_the_sandwich():
     with pytest.raises(ValueError, match="cov='sandwich'"):
         moe.summary(X, label)
     assert (moe.summary(X, label, cov="sandwich").std_error > 0).all()
+
+
+@pytest.mark.parametrize("training", ["em", "pooled"])
+def test_without_the_leaf_of_inference_a_mixture_fits_and_says_what_is_not_there(
+    training, monkeypatch
+):
+    monkeypatch.delattr(skmoe, "inference", raising=False)
+    monkeypatch.setitem(sys.modules, "skmoe.inference", None)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 1))
+    y = X[:, 0] + rng.normal(size=60)
+    moe = MixtureOfExpertsRegressor(n_experts=1, training=training).fit(X, y)
+    assert moe.predict_interval(X, 0.9).shape == (60, 2)
+    for name, ask in {
+        "summary": lambda: moe.summary(X, y),
+        "marginal_effects": lambda: moe.marginal_effects(X, y),
+        "stability": lambda: moe.stability(X, y),
+        "conformal": lambda: moe.predict_interval(X, conformal=(X, y)),
+        "terms": moe.likelihood_.terms,
+        "PredictorTerms": lambda: likelihoods.PredictorTerms,
+    }.items():
+        with pytest.raises(ImportError, match=f"{name}.* needs skmoe.inference, which is not inst"):
+            ask()

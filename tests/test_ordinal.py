@@ -13,8 +13,8 @@ from skmoe import MixtureOfExpertsClassifier, OrderedLogisticRegression
 from skmoe._numerics.ordered import between, probabilities
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
+from skmoe.inference._error_terms import OrdinalTerms
 from skmoe.likelihoods import Ordinal
-from skmoe.likelihoods._ordinal import OrdinalTerms
 from skmoe.model_selection import select_n_experts
 from skmoe.rows import Files
 

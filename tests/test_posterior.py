@@ -415,7 +415,7 @@ def test_what_has_no_posterior_is_refused():
 @pytest.mark.parametrize("training", ["em", "pooled"])
 def test_summary_by_bootstrap_is_the_covariance_of_its_resamples(training, monkeypatch):
     few = partial(bootstrap, n_resamples=4)
-    monkeypatch.setattr("skmoe.inference._summary.bootstrap", few)
+    monkeypatch.setattr("skmoe.inference._bootstrap.bootstrap", few)
     X, y = rows(0, 100, "line")
     moe = mixture("line", n_experts=1, training=training).fit(X, y)
     found, result = moe.summary(X, y, cov="bootstrap"), few(moe, X, y, random_state=0)

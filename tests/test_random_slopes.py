@@ -10,7 +10,8 @@ from scipy import sparse, special, stats
 from sklearn.linear_model import LinearRegression
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._effects.random_effects import EffectSubjects, RandomEffectsTerms
+from skmoe._effects.random_effects import EffectSubjects
+from skmoe._effects.terms import RandomEffectsTerms
 from skmoe.gates import ConstantGate
 from skmoe.inference import subject_effects
 from skmoe.likelihoods import RandomEffects

@@ -13,7 +13,8 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._effects.random_effects import EffectSubjects, RandomEffectsTerms
+from skmoe._effects.random_effects import EffectSubjects
+from skmoe._effects.terms import RandomEffectsTerms
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import RandomEffects
 

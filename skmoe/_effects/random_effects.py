@@ -12,7 +12,6 @@ from .._numerics.statistics import LeastSquaresStatistics, standardisation
 from .._tables.mixed import as_pandas, column_numbers, is_table
 from ..distributions import GaussianComponents
 from ..likelihoods._scaled import ScaledErrors
-from .terms import RandomEffectsTerms
 
 LARGEST = 1e3  # standard deviation between subjects over that within, of a standardised column
 SEED = 0.1  # where the search starts; at zero its gradient is none
@@ -366,6 +365,8 @@ class RandomEffects(ScaledErrors):
         return GaussianComponents(prediction, scale)
 
     def terms(self):
+        from .terms import RandomEffectsTerms  # of the leaf of inference, which fits do without
+
         is_full = self.covariance == "full"
         return RandomEffectsTerms.of_effects(self.effect_names_, is_full=is_full)
 

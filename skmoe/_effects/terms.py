@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from .._numerics.grams import weighted_grams
-from ..likelihoods._terms import ExpertTerms
+from ..likelihoods import ExpertTerms
 
 SMALLEST_RATIO = 1e-5  # of variances between subjects over that within; below, there is none
 STEP = 1e-5  # of differences of first derivatives: relative errors of some 1e-10

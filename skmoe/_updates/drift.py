@@ -128,7 +128,7 @@ class DriftMonitor:
 
     def _scores(self, X, y):
         """Values (n,) of each score, by its name."""
-        from ..inspection._columns import unwrap  # with displays, which a stream does without
+        from ..inspection._axes import unwrap
 
         mixture, X = unwrap(self.estimator, X)
         scores = {"log-density": mixture.log_density(X, y)}

@@ -1,6 +1,7 @@
 """How sure a fitted mixture is of its parameters, and of whatever is computed from them."""
 
 from .._doors import effects, served
+from . import _conformal as _conformal
 from ._bootstrap import BootstrapResult, bootstrap
 from ._effects import MarginalEffects
 from ._stability import Stability
@@ -15,4 +16,4 @@ __all__ = [
     "bootstrap",
     "subject_effects",
 ]
-__getattr__, __dir__ = served(__name__, effects, "SubjectEffects", "subject_effects")
+__getattr__, __dir__ = served(__name__, SubjectEffects=effects, subject_effects=effects)

@@ -50,18 +50,6 @@ def subject_effects(
     upper: ArrayLike | None = None,
 ) -> SubjectEffects: ...
 
-class BootstrapResult:
-    bootstrap_distribution: np.ndarray
-    standard_error: np.ndarray
-    confidence_interval: Any
-    estimate: np.ndarray
-    names: Any
-    confidence_level: float
-    def __init__(
-        self, estimate: np.ndarray, distribution: np.ndarray, names: Any, confidence_level: float
-    ) -> None: ...
-    def to_frame(self) -> Any: ...
-
 class Stability:
     share: dict[Any, Any]
     rand: dict[Any, Any]
@@ -103,6 +91,21 @@ class SubjectEffects:
     ) -> None: ...
     def predict(self, X: Any, subject: ArrayLike) -> np.ndarray: ...
     def predict_dist(self, X: Any, subject: ArrayLike) -> MixtureDistribution: ...
+    def to_frame(self) -> Any: ...
+
+class BootstrapResult:
+    bootstrap_distribution: np.ndarray
+    standard_error: np.ndarray
+    confidence_interval: Any
+    estimate: np.ndarray
+    names: Any
+    confidence_level: float
+    has_tests: bool
+    index: Any
+    value: str
+    def __init__(
+        self, estimate: np.ndarray, distribution: np.ndarray, names: Any, confidence_level: float
+    ) -> None: ...
     def to_frame(self) -> Any: ...
 
 class MarginalEffects:

@@ -2,11 +2,12 @@
 
 import copy
 import warnings
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, stats
 from sklearn.base import is_classifier
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils.validation import check_consistent_length
@@ -26,7 +27,93 @@ from ._posterior import estimates_of
 DRAWS = 100  # until all classes are in a resample
 
 
-class BootstrapResult:
+class EstimateTable(ABC):
+    """What tables of estimates have in common.
+
+    Attributes
+    ----------
+    value : str
+        Name of the attribute that has the estimates.
+    index : dict of str to str
+        Names of the attributes that have headings and rows below these, by the names that they
+        have in a DataFrame.
+    has_tests : bool
+        Whether there are tests.
+    """
+
+    value, index, has_tests = "estimate", {"part": "parts", "term": "terms"}, True
+
+    def _set(self, estimate, cov, *, tested, df=np.inf):
+        """Take estimates, whether each is tested, and the degrees of freedom of intervals."""
+        self.cov, self.std_error = cov, np.sqrt(np.diag(cov))
+        vars(self)[self.value] = estimate
+        self.z = np.full(len(estimate), np.nan)
+        np.divide(estimate, self.std_error, out=self.z, where=tested & self.has_tests)
+        self.p_value = 2 * stats.norm.sf(np.abs(self.z))
+        reach = stats.t.ppf(0.5 + self.level / 2, df) * self.std_error
+        self.lower, self.upper = estimate - reach, estimate + reach
+
+    @abstractmethod
+    def _lines(self):
+        """Lines below the table."""
+
+    def _labels(self):
+        """Headings, and rows below these, by the names of ``index``."""
+        return {name: vars(self)[attribute] for name, attribute in self.index.items()}
+
+    def _columns(self):
+        names = (self.value, "std_error", "z", "p_value", "lower", "upper")
+        return {name: vars(self)[name] for name in names}
+
+    def to_frame(self):
+        """The table as a DataFrame.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Indexed by headings, and rows below these; else by numbers.
+        """
+        import pandas as pd
+
+        labels, index = self._labels(), None
+        if labels:
+            index = pd.MultiIndex.from_arrays(list(labels.values()), names=list(labels))
+        return pd.DataFrame(self._columns(), index=index)
+
+    def _header(self):
+        tests = ["z", "p_value"] if self.has_tests else []
+        return ["", self.value, "std_error", *tests, *interval_ends(self.level)]
+
+    def _cells(self):
+        cells, labels = [], self._labels()
+        for estimate, std_error, *tests, lower, upper in zip(
+            *self._columns().values(), strict=True
+        ):
+            if np.isnan(std_error):
+                shown = [] if np.isnan(estimate) else [f"{estimate:.4g}"]
+                cells.append([*shown, "n/a"] + [""] * (len(self._header()) - len(shown) - 2))
+                continue
+            row = [f"{estimate:.4g}", f"{std_error:.3g}"]
+            if self.has_tests:
+                z, p_value = tests
+                is_small = p_value < 5e-4
+                shown = [f"{z:.2f}", "<0.001" if is_small else f"{p_value:.3f}"]
+                row += shown if np.isfinite(z) else ["", ""]
+            cells.append([*row, f"{lower:.4g}", f"{upper:.4g}"])
+        if not labels:
+            return [[str(i), *row] for i, row in enumerate(cells)]
+        return under_headings(*labels.values(), cells)
+
+    def __str__(self):
+        return "\n".join([text_table(self._header(), self._cells()), "", *self._lines()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        return html_table(self._header(), self._cells(), below=self._lines())
+
+
+class BootstrapResult(EstimateTable):
     """What :func:`bootstrap` found; prints as a table and shows as HTML.
 
     Parameters
@@ -63,6 +150,8 @@ class BootstrapResult:
     array([0.98])
     """
 
+    has_tests = False
+
     def __init__(self, estimate, distribution, names, confidence_level):
         self.estimate, self.bootstrap_distribution = estimate, distribution
         self.names, self.confidence_level = names, confidence_level
@@ -70,47 +159,19 @@ class BootstrapResult:
         tail = (1 - confidence_level) / 2
         self.confidence_interval = tuple(np.quantile(distribution, [tail, 1 - tail], axis=-1))
 
-    def to_frame(self):
-        """The table as a DataFrame.
-
-        Returns
-        -------
-        frame : pandas.DataFrame
-            Indexed by part and term, or by the number of the statistic.
-        """
-        import pandas as pd
-
-        index = None
-        if self.names is not None:
-            index = pd.MultiIndex.from_arrays(self.names, names=["part", "term"])
-        columns = ("estimate", "std_error", "lower", "upper")
-        return pd.DataFrame(dict(zip(columns, self._columns(), strict=True)), index=index)
-
-    def _columns(self):
-        return map(np.ravel, (self.estimate, self.standard_error, *self.confidence_interval))
-
     def _header(self):
         return ["", "estimate", "std_error", *interval_ends(self.confidence_level)]
 
-    def _cells(self):
-        cells = [
-            [f"{estimate:.4g}", f"{std_error:.3g}", f"{lower:.4g}", f"{upper:.4g}"]
-            if not np.isnan(estimate)
-            else ["n/a", "", "", ""]
-            for estimate, std_error, lower, upper in zip(*self._columns(), strict=True)
-        ]
-        if self.names is None:
-            return [[str(i), *row] for i, row in enumerate(cells)]
-        return under_headings(*self.names, cells)
+    def _labels(self):
+        return {} if self.names is None else dict(zip(self.index, self.names, strict=True))
 
-    def __str__(self):
-        n_resamples = self.bootstrap_distribution.shape[-1]
-        return text_table(self._header(), self._cells()) + f"\n\n{n_resamples} resamples"
+    def _columns(self):
+        columns = (self.estimate, self.standard_error, *self.confidence_interval)
+        names = ("estimate", "std_error", "lower", "upper")
+        return dict(zip(names, map(np.ravel, columns), strict=True))
 
-    __repr__ = __str__
-
-    def _repr_html_(self):
-        return html_table(self._header(), self._cells())
+    def _lines(self):
+        return (f"{self.bootstrap_distribution.shape[-1]} resamples",)
 
 
 def bootstrap(
@@ -229,6 +290,15 @@ def bootstrap(
         resamples = run(_resample, [(int(seed),) for seed in seeds])
     estimate = np.asarray(statistic(estimator), dtype=np.float64)
     return BootstrapResult(estimate, np.stack(resamples, axis=-1), names, confidence_level)
+
+
+def bootstrap_covariance(mixture, X, y, sample_weight, metadata):
+    """Parameters as ``summary`` has them, and their covariance over resamples."""
+    result = bootstrap(
+        mixture, X, y, sample_weight=sample_weight, **metadata._asdict(), n_jobs=mixture.n_jobs,
+        random_state=mixture.random_state,
+    )  # fmt: skip
+    return result.estimate, np.cov(result.bootstrap_distribution)
 
 
 def _parameters(mixture, recode, n_gate):

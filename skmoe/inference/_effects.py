@@ -1,20 +1,29 @@
 """Average marginal effects of columns, with standard errors by the delta method."""
 
 import numpy as np
-from scipy import sparse
+from scipy import sparse, special
 from sklearn.base import is_classifier
 
-from .._data import RowMetadata
+from .._experts.fitting import split_last
+from .._experts.prediction import columns_seen
+from .._numerics.multinomial import log_softmax
+from .._reports.by_regime import first_of
+from .._reports.expert_report import in_order
 from .._tables.known import check_weights
 from .._tables.mixed import take_rows
-from .._validation import AnyRows, check_fitted
-from ._averages import Averages, Changes
-from ._bootstrap import bootstrap
+from .._validation import check_fitted
+from ..gates import SoftmaxGate
+from ..inspection._axes import Axis, PlottedColumns
+from ._bootstrap import EstimateTable, bootstrap_covariance
 from ._estimates import LEAST_SHARE, OTHERWISE, raw_parameters
 from ._posterior import estimates_of
-from ._summary import check_options
-from ._wald import KINDS, WaldTable
+from ._summary import KINDS, check_options
 
+STEP = 1e-5  # of a column of numbers, in standard deviations
+SMALLEST_STEP = 1e-10  # of the largest of its values
+JUMP = 1e3  # such steps: a column that is seen so differently is one of categories
+NOT_ESTIMABLE = 1e-6  # standard deviations
+MOST_LEVELS = 200
 LARGEST_MISMATCH = 1e-2  # of means, in standard deviations of the target given the columns
 NOT_NORMAL = (
     "std_error n/a: in a direction that matters to these the posterior rises away from the fit,\n"
@@ -22,7 +31,7 @@ NOT_NORMAL = (
 )
 
 
-class MarginalEffects(WaldTable):
+class MarginalEffects(EstimateTable):
     r"""Average marginal effects with standard errors; prints as a table and shows as HTML.
 
     Parameters
@@ -115,128 +124,62 @@ class MarginalEffects(WaldTable):
         )
 
 
-class MeasuringMixture(AnyRows):
-    """``marginal_effects`` of a fitted mixture."""
-
-    def marginal_effects(
-        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
-        cov="observed", level=0.95,
-    ):  # fmt: skip
-        r"""Average marginal effects of the columns of X, with standard errors.
-
-        By how much the mean of y changes with a column [1]_: the derivative of
-
-        .. math:: E[y \mid x] = \sum_k \pi_k(x) \, \mu_k(x),
-
-        in which experts and gate change both, averaged over the rows. Of classes it is the
-        probability of each. Beside it stand the effects on the probabilities of the experts,
-        :math:`\pi_k`, and those on the mean within each, :math:`\mu_k`, over all rows as well.
-        Experts of one regime (``regimes_``) are one there.
-
-        Of a number it is the derivative, in units of y for one unit of the column as X has it,
-        through whatever transformers; rows where it is missing do not count. Of strings, categories
-        and booleans it is a difference: the mean with all rows at a level less that with all rows
-        at the most frequent one. Other columns stay as they are.
-
-        Standard errors follow from the covariance of all parameters, as ``summary`` has it, by the
-        delta method. The rows are taken as given: that others might have been drawn is not in them.
-        Effects are at the estimates of the summary. With ``pooling`` that is at the posterior means
-        of the coefficients, as in ``predict_experts``, and there are no tests; where the posterior
-        is not normal in a direction that matters to an effect, it has no standard error.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows that the mixture was fitted on.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their target.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Their weights, in the fit and in the averages.
-        exposure, trials, subject, upper : array-like of shape (n_samples,)
-            As in ``fit``. Effects are on the mean of counts under these exposures and trials, as
-            ``predict`` with them has it, and on the mean of what is not censored.
-        cov : {"observed", "sandwich", "bootstrap"}, default="observed"
-            Covariance of the estimates, as in ``summary``.
-        level : float, default=0.95
-            Of the confidence intervals.
-
-        Returns
-        -------
-        effects : MarginalEffects
-            See :class:`~skmoe.inference.MarginalEffects`. Prints as a table, shows as HTML, and
-            turns into a DataFrame with ``to_frame``. A column that a quantity does not depend on
-            has no line there, and one that is binned has none at all.
-
-        Raises
-        ------
-        ValueError
-            If there is no ``summary``, for the same reasons.
-
-        References
-        ----------
-        .. [1] T. Bartus, "Estimation of marginal effects using margeff", Stata Journal 5 (2005)
-           309-329.
-
-        Examples
-        --------
-        >>> print(moe.marginal_effects(X, y))
-        effect  std_error ...
-        """
-        check_fitted(self)
-        check_options(self, cov, level)
-        if sparse.issparse(X):
-            raise TypeError("marginal_effects takes dense X: pass X.toarray().")
-        is_pooled = self.likelihood_.averages_experts
-        metadata = RowMetadata(exposure, trials, subject, upper)
-        estimates = estimates_of(self, X, y, sample_weight, metadata)
-        raw, covariance, are_known = _effect_parameters(
-            self, estimates, cov, X, y, sample_weight, metadata
+def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
+    """Effects of a fitted mixture; parameters are those of its method."""
+    check_fitted(mixture)
+    check_options(mixture, cov, level)
+    if sparse.issparse(X):
+        raise TypeError("marginal_effects takes dense X: pass X.toarray().")
+    is_pooled = mixture.likelihood_.averages_experts
+    estimates = estimates_of(mixture, X, y, sample_weight, metadata)
+    raw, covariance, are_known = _effect_parameters(
+        mixture, estimates, cov, X, y, sample_weight, metadata
+    )
+    rows, used = estimates.rows, np.flatnonzero(estimates.rows.weight)
+    weight = check_weights(sample_weight, rows.X)[used]
+    exposure = None if rows.exposure is None else rows.exposure[used]
+    changes = Changes(mixture, estimates, take_rows(rows.X, used), weight)
+    if not is_pooled:
+        fitted = Averages(mixture, estimates, raw_parameters(mixture), exposure)
+        _check_means(mixture, rows, used, fitted.means(changes.base))
+    averages = Averages(mixture, estimates, raw, exposure)
+    found = []  # for each change and quantity that it changes
+    for name, after, before, share in changes.each():
+        effect, slope = (
+            a - b
+            for a, b in zip(averages.at(after, share), averages.at(before, share), strict=True)
         )
-        rows, used = estimates.rows, np.flatnonzero(estimates.rows.weight)
-        weight = check_weights(sample_weight, rows.X)[used]
-        exposure = None if rows.exposure is None else rows.exposure[used]
-        changes = Changes(self, estimates, take_rows(rows.X, used), weight)
-        if not is_pooled:
-            fitted = Averages(self, estimates, raw_parameters(self), exposure)
-            _check_means(self, rows, used, fitted.means(changes.base))
-        averages = Averages(self, estimates, raw, exposure)
-        found = []  # for each change and quantity that it changes
-        for name, after, before, share in changes.each():
-            effect, slope = (
-                a - b
-                for a, b in zip(averages.at(after, share), averages.at(before, share), strict=True)
-            )
-            if not changes.is_estimable(after, before, share):
-                effect[:] = np.nan
-            found += [(i, name, effect[i], slope[i]) for i in np.flatnonzero(slope.any(axis=1))]
-        if not found:
-            raise ValueError(
-                "There are no effects: experts and gate depend on no column of X. "
-                + " ".join(changes.notes())
-            )
-        quantity, columns, effect, slopes = zip(*sorted(found, key=lambda row: row[0]), strict=True)
-        effect, slopes = np.array(effect), np.array(slopes)
-        unknown, notes = ~are_known(slopes), changes.notes()
-        if is_pooled and unknown.any():
-            notes.append(NOT_NORMAL)
-        elif not is_pooled:
-            effect[unknown] = np.nan
-        if np.isnan(effect).any():
-            notes.append("n/a: other columns tell the same, or the rows next to nothing")
-        unknown |= np.isnan(effect)
-        cov_of_effects = slopes @ covariance @ slopes.T
-        cov_of_effects[unknown] = cov_of_effects[:, unknown] = np.nan
-        return MarginalEffects(
-            [averages.names[i] for i in quantity],
-            list(columns),
-            effect,
-            cov_of_effects,
-            kind="posterior" if is_pooled and cov == "observed" else cov,
-            has_tests=not is_pooled,
-            level=level,
-            n_rows=float(weight.sum()),
-            notes=notes,
+        if not changes.is_estimable(after, before, share):
+            effect[:] = np.nan
+        found += [(i, name, effect[i], slope[i]) for i in np.flatnonzero(slope.any(axis=1))]
+    if not found:
+        raise ValueError(
+            "There are no effects: experts and gate depend on no column of X. "
+            + " ".join(changes.notes())
         )
+    quantity, columns, effect, slopes = zip(*sorted(found, key=lambda row: row[0]), strict=True)
+    effect, slopes = np.array(effect), np.array(slopes)
+    unknown, notes = ~are_known(slopes), changes.notes()
+    if is_pooled and unknown.any():
+        notes.append(NOT_NORMAL)
+    elif not is_pooled:
+        effect[unknown] = np.nan
+    if np.isnan(effect).any():
+        notes.append("n/a: other columns tell the same, or the rows next to nothing")
+    unknown |= np.isnan(effect)
+    cov_of_effects = slopes @ covariance @ slopes.T
+    cov_of_effects[unknown] = cov_of_effects[:, unknown] = np.nan
+    return MarginalEffects(
+        [averages.names[i] for i in quantity],
+        list(columns),
+        effect,
+        cov_of_effects,
+        kind="posterior" if is_pooled and cov == "observed" else cov,
+        has_tests=not is_pooled,
+        level=level,
+        n_rows=float(weight.sum()),
+        notes=notes,
+    )
 
 
 def _effect_parameters(mixture, estimates, cov, *rows):
@@ -245,19 +188,12 @@ def _effect_parameters(mixture, estimates, cov, *rows):
     Columns without a coefficient have 0.
     """
     if cov == "bootstrap":
-        X, y, sample_weight, metadata = rows
-        result = bootstrap(
-            mixture, X, y, sample_weight=sample_weight, **metadata._asdict(), n_jobs=mixture.n_jobs,
-            random_state=mixture.random_state,
-        )  # fmt: skip
-        raw, covariance = result.estimate, np.cov(result.bootstrap_distribution)
+        raw, covariance = bootstrap_covariance(mixture, *rows)
         return np.nan_to_num(raw), np.nan_to_num(covariance), lambda slopes: slopes.any(axis=1)
     if mixture.likelihood_.averages_experts:
         covariance = estimates.covariance(cov == "sandwich")
         return raw_parameters(mixture), covariance, estimates.leave_alone
-    theta, _, covariance, known = estimates.maximum()
-    if cov == "sandwich":
-        covariance = covariance @ estimates.likelihood.outer_scores(theta) @ covariance
+    theta, _, covariance, known = estimates.maximum(cov == "sandwich")
     raw, to_raw = estimates.in_raw_units(theta)
     size = (to_raw**2).sum(axis=1)
     of_unknown = size * (estimates.identified() & ~known)
@@ -283,3 +219,264 @@ def _check_means(mixture, rows, used, means):
             f"they differ by {gap:.3g} on average. Give them mean_of. "
             f"{OTHERWISE}"
         )
+
+
+class Averages:
+    """Averages of the mean, of the experts' probabilities and of the means within them.
+
+    Experts of one regime are one.
+
+    Parameters
+    ----------
+    mixture : mixture
+        Fitted.
+    estimates : Estimates
+        Of it.
+    raw : ndarray of shape (n_parameters,)
+        Parameters in the units of X and y, in the order of ``raw_parameters``.
+    exposure : ndarray of shape (n_samples,) or None
+        By which means are multiplied.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the averages.
+    """
+
+    def __init__(self, mixture, estimates, raw, exposure=None):
+        self.terms, n_columns = estimates.terms, len(estimates.columns.to_raw)
+        self.exposure = exposure
+        shapes = [
+            (n, n_columns + len(terms.beside()))
+            for n, terms in zip(estimates.n_predictors, self.terms, strict=True)
+        ]
+        *parts, of_gate = np.split(raw, np.cumsum([n * size for n, size in shapes]))
+        parts = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        self.coef = [part[:, :n_columns] for part in parts]
+        self.beside = [part[:, n_columns:].T for part in parts]
+        self.gate_coef = of_gate.reshape(len(parts) - 1, len(estimates.gate_columns.to_raw))
+        regime = mixture.likelihood_.regime_
+        regime = list(range(len(parts))) if regime is None else in_order(regime)
+        self.members = [np.flatnonzero(np.equal(regime, r)) for r in range(max(regime) + 1)]
+        self.names = self._names(mixture)
+
+    def _names(self, mixture):
+        if is_classifier(mixture):
+            outputs = [f"probability of {label}" for label in mixture.classes_.tolist()]
+        else:
+            n_outputs = max(map(len, self.coef))
+            outputs = [f"mean of output {c}" for c in range(n_outputs)]
+            outputs = ["mean"] if n_outputs == 1 else outputs
+        if len(self.members) == 1:
+            return outputs
+        experts = list(mixture.named_experts_)
+        names = [", ".join(experts[k] for k in members) for members in self.members]
+        if len(names) < len(experts):
+            names = [f"regime {1 + r} ({each})" for r, each in enumerate(names)]
+        of_gate = [f"gate: probability of {name}" for name in names]
+        return outputs + of_gate + [f"{name}: {output}" for name in names for output in outputs]
+
+    def means(self, seen):
+        """Mean of each row, (n_samples, n_outputs).
+
+        ``seen`` are columns of the rows as experts and gate see them, behind a column of ones.
+        """
+        log_gate, means, _ = self._predict(seen)
+        return np.einsum("nk,nkc->nc", np.exp(log_gate), means)
+
+    def _predict(self, seen):
+        """Log-probabilities (n, K), means (n, K, n_outputs) and, by expert, slopes of these."""
+        log_odds = seen[1] @ self.gate_coef.T
+        log_gate = log_softmax(np.column_stack([np.zeros(len(log_odds)), log_odds]))
+        unit = 1.0 if self.exposure is None else self.exposure[:, None, None]
+        means, slopes = [], []
+        for terms, coef, beside in zip(self.terms, self.coef, self.beside, strict=True):
+            predictors = seen[0] @ coef.T
+            means.append(terms.mean_of(predictors, beside))
+            slopes.append([each * unit for each in terms.slopes_of_mean(predictors, beside)])
+        return log_gate, np.stack(means, axis=1) * unit, slopes
+
+    def at(self, seen, weight):
+        """Weighted sums over rows, in the order of ``names``.
+
+        ``seen`` is as of ``means``. Returns the sums, and their derivatives by the parameters,
+        (n_names, n_parameters).
+        """
+        log_gate, means, slopes = self._predict(seen)
+        proba, sums, gradients = np.exp(log_gate), [], []
+        for output, values, by_log_proba, by_mean in self._each(log_gate, means):
+            beyond = by_log_proba - proba * by_log_proba.sum(axis=1, keepdims=True)
+            parts = []
+            for of_expert, (by_predictors, *by_beside) in zip(by_mean.T, slopes, strict=True):
+                share = (weight * of_expert)[:, None]
+                of_coef = (share * by_predictors[:, output]).T @ seen[0]
+                of_beside = [(share * each[:, output]).sum(axis=0) for each in by_beside]
+                parts.append(np.column_stack([of_coef, *of_beside]).ravel())
+            of_gate = (weight[:, None] * beyond)[:, 1:].T @ seen[1]
+            sums.append(weight @ values)
+            gradients.append(np.concatenate([*parts, of_gate.ravel()]))
+        return np.array(sums), np.array(gradients)
+
+    def _each(self, log_gate, means):
+        """Of each average its output, values of the rows (n,) and their derivatives (n, K).
+
+        By the logarithm of each expert's probability, and by its mean.
+        """
+        proba, nothing = np.exp(log_gate), np.zeros(log_gate.shape)
+        outputs = range(means.shape[2])
+        for c in outputs:
+            yield c, (proba * means[:, :, c]).sum(axis=1), proba * means[:, :, c], proba
+        if len(self.members) == 1:
+            return
+        for members in self.members:
+            by_log_proba = nothing.copy()
+            by_log_proba[:, members] = proba[:, members]
+            yield 0, by_log_proba.sum(axis=1), by_log_proba, nothing
+        for members in self.members:
+            share = nothing.copy()
+            share[:, members] = special.softmax(log_gate[:, members], axis=1)
+            for c in outputs:
+                values = (share * means[:, :, c]).sum(axis=1)
+                yield c, values, share * (means[:, :, c] - values[:, None]), share
+
+
+class Changes:
+    """Changes of the columns of X, one or several to a column.
+
+    Parameters
+    ----------
+    mixture : mixture
+        Fitted.
+    estimates : Estimates
+        Of it.
+    X : DataFrame or ndarray of n_samples rows
+        Checked, of positive weight.
+    weight : ndarray of shape (n_samples,)
+        Their weights.
+
+    Attributes
+    ----------
+    base : (ndarray, ndarray)
+        What experts and gate see of X, behind a column of ones.
+    unseen, too_many : list of str
+        Names of columns without a change, once ``each`` is through: which experts and gate do not
+        see, or in steps; and those of more than ``MOST_LEVELS`` levels.
+    """
+
+    def __init__(self, mixture, estimates, X, weight):
+        if getattr(X, "dtype", None) == np.float32:
+            X = X.astype(np.float64)
+        self.columns, self.weight, self.mixture = PlottedColumns(X), weight, mixture
+        self.base, self.unseen, self.too_many = self._seen(self.columns.X), [], []
+        self.units = [np.where(part.std(axis=0) > 0, part.std(axis=0), 1.0) for part in self.base]
+        both = estimates.columns, estimates.gate_columns
+        self.recode = [
+            None if each.kept.all() else each.to_raw @ each.from_raw for each in both
+        ]  # what the rows identify of coefficients
+
+    def _seen(self, X):
+        experts, gate = self.mixture.experts_[0], self.mixture.gate_
+        ones = np.ones((len(self.weight), 1))
+        of_experts = np.hstack([ones, columns_seen(experts, X)])
+        if not isinstance(split_last(gate)[1], SoftmaxGate):
+            return of_experts, ones
+        return of_experts, np.hstack([ones, columns_seen(gate, X)])
+
+    def each(self):
+        """Yield each change: name, what is seen after and before, and weights of the rows.
+
+        Names are those of columns, of categories with the levels; the sum of differences with these
+        weights is the effect.
+        """
+        for j in range(self.columns.n_columns):
+            axis = Axis(self.columns, j, 2)
+            yield from self._of_numbers(axis) if axis.labels is None else self._of_levels(axis)
+
+    def _of_numbers(self, axis):
+        known = np.isfinite(axis.values)
+        values, weight = axis.values[known], np.where(known, self.weight, 0.0)
+        if not weight.any():
+            self.unseen.append(axis.name)
+            return
+        mean = np.average(values, weights=weight[known])
+        spread = np.sqrt(np.average((values - mean) ** 2, weights=weight[known]))
+        step = max(STEP * spread, SMALLEST_STEP * np.abs(values).max()) or STEP
+        ends = axis.values + step, axis.values - step
+        try:
+            after, before = (self._put(axis, end) for end in ends)
+        except ValueError:  # of an encoder, which does not know such a number
+            yield from self._of_levels(axis)
+            return
+        jumping = self._jumps(axis, (after, before), step, JUMP * step / (spread or 1.0))
+        if jumping > 0.5:
+            yield from self._of_levels(axis)
+        elif jumping > 0 or _are_same(after, before):
+            self.unseen.append(axis.name)
+        else:
+            gap = np.where(known, ends[0] - ends[1], 1.0)
+            yield axis.name, after, before, weight / weight.sum() / gap
+
+    def _jumps(self, axis, ends, step, limit):
+        """Share of the rows that are seen differently after half a step, but not by half."""
+        jumps = np.zeros(len(self.weight), dtype=bool)
+        for sign, end in zip((1, -1), ends, strict=True):
+            whole = self._change(end)
+            if (whole > limit).any():
+                half = self._change(self._put(axis, axis.values + sign * step / 2))
+                jumps |= (whole > limit) & (np.abs(half - whole / 2) > whole / 4)
+        return np.average(jumps, weights=self.weight)
+
+    def _change(self, seen):
+        """By how many standard deviations each row is seen as another, at most."""
+        parts = zip(seen, self.base, self.units, strict=True)
+        return np.max([np.abs((part - base) / unit).max(axis=1) for part, base, unit in parts], 0)
+
+    def _of_levels(self, axis):
+        known = np.isfinite(axis.values)
+        places, number = np.unique(axis.values[known], return_inverse=True)
+        often = np.bincount(number, self.weight[known], len(places)).argmax()
+        before = self._put(axis, np.full(len(known), places[often]))
+        if _are_same(before, self.base):
+            self.unseen.append(axis.name)
+            return
+        if len(places) > MOST_LEVELS:
+            self.too_many.append(axis.name)
+            return
+        labels = [f"{place:g}" for place in places]
+        if axis.labels is not None:
+            labels = [axis.labels[int(place)] for place in places]
+        weight = self.weight / self.weight.sum()
+        for place, label in zip(places, labels, strict=True):
+            if place != places[often]:
+                after = self._put(axis, np.full(len(known), place))
+                yield f"{axis.name}: {label} against {labels[often]}", after, before, weight
+
+    def _put(self, axis, values):
+        return self._seen(axis.put(self.columns.X.copy(), values))
+
+    def is_estimable(self, after, before, weight):
+        """Whether coefficients that the rows identify say what the change is."""
+        used = weight > 0
+        for a, b, unit, recode in zip(after, before, self.units, self.recode, strict=True):
+            if recode is None:
+                continue
+            change = (a - b)[used]
+            beyond, size = np.abs(change @ recode - change), np.abs(change / unit).max()
+            if (beyond / unit).max() > NOT_ESTIMABLE * size:
+                return False
+        return True
+
+    def notes(self):
+        """Which columns have no change, in lines."""
+        notes = []
+        if self.unseen:
+            notes.append(
+                f"left out: {first_of(self.unseen)}, which experts and gate do not see, or in steps"
+            )
+        if self.too_many:
+            notes.append(f"left out: {first_of(self.too_many)}, of more than {MOST_LEVELS} levels")
+        return notes
+
+
+def _are_same(seen, other):
+    return all(np.array_equal(a, b) for a, b in zip(seen, other, strict=True))

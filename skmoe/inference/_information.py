@@ -16,7 +16,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils import gen_batches
 
-from ..likelihoods._logit_terms import SoftmaxTerms
+from ._error_terms import SoftmaxTerms
 
 BLOCK_ROWS = 8192
 NEWTON_STEPS = 50

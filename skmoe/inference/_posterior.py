@@ -149,7 +149,7 @@ class PosteriorEstimates(Estimates):
         are NaN, or, if they are random effects, from their mean.
         """
         sizes = (len(columns.to_raw) for columns in (self.columns, self.gate_columns))
-        recode = [_contrasts(*each) for each in zip(sizes, self._codings, strict=True)]
+        recode = [_level_contrasts(*each) for each in zip(sizes, self._codings, strict=True)]
         return self._units(*recode, np.ones_like(self.y_scale))
 
     @cached_property
@@ -281,7 +281,7 @@ def _shares(half, rises):
     return squares[:, rises].sum(axis=1) / np.where(total == 0, 1.0, total)
 
 
-def _contrasts(size, coding):
+def _level_contrasts(size, coding):
     """Matrix (size, size) from levels to differences; the intercept is first."""
     contrasts = np.eye(size)
     for levels, reference in coding:

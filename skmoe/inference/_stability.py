@@ -8,11 +8,10 @@ from scipy import optimize
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import check_random_state
 
-from .._data import RowMetadata
 from .._em.loop import count
 from .._parallel import jobs
 from .._reports.by_regime import html_table, regimes_of, text_table
-from .._validation import AnyRows, check_fitted
+from .._validation import check_fitted
 from ._bootstrap import check_bootstrap_rows, twin_of, with_all_classes
 
 SURE = 0.9  # share of refits, and adjusted Rand index, from which on they are said to agree
@@ -166,14 +165,9 @@ class Stability:
             return pd.DataFrame({self.word: self.labels, **changes})
         if of != "refits":
             raise ValueError(f"of must be 'refits' or 'rows'; got {of!r}.")
+        columns = {"random_state": self.random_states, number: self.n_by, "rand": self.rand}
         frames = {
-            source: pd.DataFrame(
-                {
-                    "random_state": self.random_states[source],
-                    number: self.n_by[source],
-                    "rand": self.rand[source],
-                }
-            )
+            source: pd.DataFrame({name: by[source] for name, by in columns.items()})
             for source in SOURCES
         }
         return pd.concat(frames, names=["source", "refit"])
@@ -216,116 +210,39 @@ class Stability:
         return html_table(self._header(), self._cells(), below=self._lines())
 
 
-class RefittedMixture(AnyRows):
-    """``stability`` of a fitted mixture."""
-
-    def stability(
-        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
-        groups=None, n_resamples=20, n_jobs=None, random_state=None, verbose=0,
-    ):  # fmt: skip
-        """Whether other seeds, and other rows, lead to the same regimes.
-
-        The mixture is refitted from nothing: ``n_resamples`` times to the same rows with another
-        ``random_state``, and as often to half of the rows. Of each refit it is asked how many
-        regimes it has, and to which of them each of the rows that are given belongs, by the
-        largest responsibility. Where a mixture has no regimes (``n_regimes_``), such as one trained
-        by EM, each expert counts as one.
-
-        Halves are drawn without replacement. A bootstrap sample has rows twice and thrice, which
-        look like regimes: choices between models are known to favour the larger ones there [1]_.
-        Half of the rows vary as much as a bootstrap sample does, and know less than all of them:
-        that halves find fewer regimes does not mean that there are fewer.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows it was fitted on.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their target.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Their weights. A row is one observation, whatever its weight, and keeps it.
-        exposure, trials, subject, upper : array-like of shape (n_samples,)
-            As in ``fit``. Halves are of the subjects.
-        groups : array-like of shape (n_samples,), default=None
-            Rows that are drawn together, such as those of one person.
-        n_resamples : int, default=20
-            Number of refits of each kind.
-        n_jobs : int, default=None
-            Jobs for the refits. The result does not depend on it.
-        random_state : int, RandomState instance or None, default=None
-            Draws the seeds and the halves.
-        verbose : int, default=0
-            Progress: joblib prints how many refits are done, more often from 10 on.
-
-        Returns
-        -------
-        stability : Stability
-            Prints as a table with a verdict, shows as HTML, and turns into a DataFrame with
-            ``to_frame``.
-
-        Raises
-        ------
-        ValueError
-            If experts are fitted on all rows, as stacks and specialists are, the mixture was
-            changed after ``fit``, or ``n_resamples`` is less than 2.
-
-        References
-        ----------
-        .. [1] S. Janitza, H. Binder and A.-L. Boulesteix, "Pitfalls of hypothesis tests and model
-           selection on bootstrap samples: causes and consequences in biometrical applications",
-           Biometrical Journal 58 (2016) 447-473.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from skmoe import MixtureOfExpertsRegressor
-        >>> rng = np.random.default_rng(0)
-        >>> X = rng.uniform(-3, 3, size=(60, 1))
-        >>> y = np.abs(X[:, 0]) + (X[:, 0] > 0) + 0.1 * rng.normal(size=60)
-        >>> moe = MixtureOfExpertsRegressor(
-        ...     n_experts=2, training="em", n_init=2, random_state=0
-        ... ).fit(X, y)
-        >>> stability = moe.stability(X, y, n_resamples=2, random_state=0)
-        >>> stability.share["halves"]
-        {2: 1.0}
-        """
-        check_fitted(self)
-        if n_resamples < 2:
-            raise ValueError(f"n_resamples must be 2 at least; got {n_resamples!r}.")
-        if self._changed_by is not None:
-            raise ValueError(
-                f"After {self._changed_by} there is no fit that could be repeated: call fit, then "
-                "stability."
-            )
-        if self.plan_.training in OF_ALL_ROWS:
-            raise ValueError(
-                f"Training by {self.plan_.training!r} fits experts to all rows, and finds no "
-                "regimes whose stability could be asked for: take training='em'."
-            )
-        metadata = RowMetadata(exposure, trials, subject, upper)
-        rows = check_bootstrap_rows(self, X, y, sample_weight, metadata, groups)
-        n_regimes, labels = partition_of(self, rows)
-        seeds = check_random_state(random_state).randint(
-            np.iinfo(np.int32).max, size=(len(SOURCES), n_resamples)
+def stability(
+    mixture, X, y, sample_weight, metadata, groups, n_resamples, n_jobs, random_state, verbose
+):
+    """Stability of a fitted mixture; parameters are those of its method."""
+    check_fitted(mixture)
+    if n_resamples < 2:
+        raise ValueError(f"n_resamples must be 2 at least; got {n_resamples!r}.")
+    if mixture._changed_by is not None:
+        raise ValueError(
+            f"After {mixture._changed_by} there is no fit that could be repeated: call fit, then "
+            "stability."
         )
-        tasks = [
-            (source, int(seed))
-            for source, of_source in zip(SOURCES, seeds, strict=True)
-            for seed in of_source
-        ]
-        with warnings.catch_warnings(), jobs(n_jobs, (self, rows), verbose) as run:
-            warnings.simplefilter("ignore")  # of one refit among many
-            refits = run(_refit, tasks)
-        parts = {"seeds": refits[:n_resamples], "halves": refits[n_resamples:]}
-        return Stability(
-            labels,
-            n_regimes,
-            n_by={source: np.array([n for n, _ in parts[source]]) for source in SOURCES},
-            labels_by={source: np.array([each for _, each in parts[source]]) for source in SOURCES},
-            random_states=dict(zip(SOURCES, seeds, strict=True)),
-            counts=rows.weight > 0,
-            word="regime" if regimes_of(self) else "expert",
+    if mixture.plan_.training in OF_ALL_ROWS:
+        raise ValueError(
+            f"Training by {mixture.plan_.training!r} fits experts to all rows, and finds no "
+            "regimes whose stability could be asked for: take training='em'."
         )
+    rows = check_bootstrap_rows(mixture, X, y, sample_weight, metadata, groups)
+    n_regimes, labels = partition_of(mixture, rows)
+    shape, largest = (len(SOURCES), n_resamples), np.iinfo(np.int32).max
+    seeds = check_random_state(random_state).randint(largest, size=shape)
+    seeds = dict(zip(SOURCES, seeds, strict=True))
+    tasks = [(source, int(seed)) for source in SOURCES for seed in seeds[source]]
+    with warnings.catch_warnings(), jobs(n_jobs, (mixture, rows), verbose) as run:
+        warnings.simplefilter("ignore")  # of one refit among many
+        refits = run(_refit, tasks)
+    parts = {"seeds": refits[:n_resamples], "halves": refits[n_resamples:]}
+    n_by = {source: np.array([n for n, _ in part]) for source, part in parts.items()}
+    labels_by = {source: np.array([each for _, each in part]) for source, part in parts.items()}
+    return Stability(
+        labels, n_regimes, n_by=n_by, labels_by=labels_by, random_states=seeds,
+        counts=rows.weight > 0, word="regime" if regimes_of(mixture) else "expert",
+    )  # fmt: skip
 
 
 def _refit(mixture, rows, source, seed):

@@ -2,28 +2,32 @@
 
 import numpy as np
 
-from .._data import RowMetadata
-from .._reports.by_regime import composition, groups_of
-from .._validation import AnyRows, check_fitted
-from ._bootstrap import bootstrap
-from ._by_regime import RegimeParameters
+from .._experts.fitting import split_last
+from .._reports.by_regime import (
+    composition,
+    groups_of,
+)
+from .._reports.coefficients import OF_LOGARITHM, predicted
+from .._reports.column_names import columns_of
+from .._validation import check_fitted
+from ._bootstrap import EstimateTable, bootstrap_covariance
 from ._estimates import parameter_names, raw_parameters
 from ._posterior import estimates_of
-from ._wald import KINDS, WaldTable
 
-UNTESTED = (
-    "log_scale",
-    "log_subject_scale",
-    "log_shape",
-    "log_concentration",
-    "log_df",
-    "log_share",
-    "skew",
-)  # never zero, or a saddle
+COMPLEX_STEP = 1e-30j
+LOGS = ("scale", "subject_scale", "shape", "concentration", "df", "share")
+UNTESTED = (*(f"log_{name}" for name in LOGS), "skew")  # never zero, or a saddle
 UNTESTED_OF = ("cut: ", "log_subject_scale: ")  # a class or a column follows
+KINDS = {
+    "observed": "standard errors from the observed information",
+    "sandwich": "standard errors from the sandwich",
+    "bootstrap": "std_error: standard deviation over bootstrap resamples of the rows",
+    "posterior": "std_error: standard deviation of the posterior, under pooling\n"
+    "normal approximation, with prior variances taken as known",
+}
 
 
-class MixtureSummary(WaldTable):
+class MixtureSummary(EstimateTable):
     r"""Estimates of a mixture with standard errors; prints as a table and shows as HTML.
 
     Parameters
@@ -103,8 +107,6 @@ class MixtureSummary(WaldTable):
     standard errors from the observed information
     """
 
-    value, index = "estimate", {"part": "parts", "term": "terms"}
-
     def __init__(
         self, parts, terms, estimate, cov, *, kind, level, log_likelihood, n_parameters,
         n_samples, n_subjects=None, notes=(), df=np.inf,
@@ -141,156 +143,126 @@ def check_options(mixture, cov, level):
         )
 
 
-class InferringMixture(AnyRows):
-    """``summary`` of a fitted mixture."""
+def summary(mixture, X, y, sample_weight, metadata, cov, level, by):
+    """Summary of a fitted mixture; parameters are those of its method."""
+    check_fitted(mixture)
+    check_options(mixture, cov, level)
+    is_pooled = mixture.likelihood_.averages_experts
+    df = np.inf
+    estimates = estimates_of(mixture, X, y, sample_weight, metadata)
+    likelihood = estimates.likelihood
+    if cov == "bootstrap":
+        raw, covariance = bootstrap_covariance(mixture, X, y, sample_weight, metadata)
+        n_parameters = None if is_pooled else likelihood.size
+        value, notes = estimates.log_likelihood, estimates.notes(np.ones_like(raw, bool))
+    elif is_pooled:
+        n_parameters, value, known = None, estimates.log_likelihood, estimates.known()
+        recode, covariance = estimates.in_full_rank(), estimates.covariance(cov == "sandwich")
+        raw, covariance = recode @ raw_parameters(mixture), recode @ covariance @ recode.T
+        covariance[~known] = covariance[:, ~known] = np.nan
+        notes, df = estimates.notes(known), estimates.degrees_of_freedom()
+        cov = "posterior" if cov == "observed" else cov
+    else:
+        theta, value, covariance, known = estimates.maximum(cov == "sandwich")
+        raw, to_raw = estimates.in_raw_units(theta)
+        to_raw[~known] = raw[~known] = np.nan
+        covariance = to_raw @ covariance @ to_raw.T
+        n_parameters, notes = likelihood.size, estimates.notes(known)
+    (parts, terms), groups = parameter_names(mixture), groups_of(mixture, by)
+    if groups.are_regimes:
+        parts, terms, raw, derivatives = parameters_of_regimes(mixture, groups, raw)
+        covariance = delta_method(derivatives, covariance)
+        df = np.where(derivatives != 0, df, np.inf).min(axis=1)  # the fewest that matter
+        notes = [*notes, composition(groups, list(mixture.named_experts_))]
+    subjects, n_samples = likelihood.subjects, float(likelihood.weight.sum())
+    return MixtureSummary(
+        parts, terms, raw, covariance, kind=cov, level=level, log_likelihood=value,
+        n_parameters=n_parameters, n_samples=n_samples,
+        n_subjects=None if subjects is None else int(subjects.counts.sum()), notes=notes, df=df,
+    )  # fmt: skip
 
-    def summary(
-        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
-        cov="observed", level=0.95, by="regime",
-    ):  # fmt: skip
-        r"""Coefficients with standard errors, tests and confidence intervals.
 
-        All parameters have one covariance matrix: the experts' coefficients and scales, and the
-        gate's log-odds against the first expert. It is the inverse of the observed information
-        of the mixture [1]_, exact derivatives of the log-likelihood at its maximum, and so
-        counts in that nobody knows which expert made a row. "sandwich" puts the squares of the
-        rows' scores between two such inverses [2]_: right also where the errors are not
-        Gaussian, or not equally large.
+def parameters_of_regimes(mixture, groups, raw):
+    """Parameters of regimes, from those of experts and gate: what experts share is told once.
 
-        Of columns that are constant or depend on each other, such as the one-hot columns of a
-        category, one is the reference, its most frequent level: its coefficient is n/a, and the
-        others are differences from it. What the rows of one expert say nothing about is n/a too.
+    Returns where each belongs and what it is, two lists, their values, and the derivatives
+    (n_told, n_parameters) of these, by complex steps [1]_.
 
-        Penalties are left out: the estimates are those of maximum likelihood, a few Newton steps
-        from the fit. Where that is more than a standard error from the fit in any coefficient,
-        a penalty matters, or EM stopped early, and the summary is refused. The default penalties
-        of experts and gate do not come near that unless the gate's border is sharp.
+    References
+    ----------
+    .. [1] W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real
+       functions", SIAM Review 40 (1998) 110-112.
+    """
+    names, gate = list(mixture.named_experts_), split_last(mixture.gate_)[1]
+    expert, parts, terms = mixture.experts_[0], *parameter_names(mixture)
+    n_raw, n_experts = len(raw), len(names)
+    n_of_gate = sum(part.startswith("gate: ") for part in parts)
+    of_each = dict.fromkeys(part.partition(":")[1:] for part in parts[: n_raw - n_of_gate])
+    labels = ["".join(label) for label in of_each]
+    # Parameters along the first axis; along the last, each is moved once.
+    moved = raw[:, None] + COMPLEX_STEP * np.eye(n_raw)
+    of_experts = moved[: n_raw - n_of_gate].reshape(n_experts, len(labels), -1, n_raw)
+    of_gate = moved[n_raw - n_of_gate :].reshape(n_experts - 1, -1, n_raw)
+    of_gate = np.concatenate([np.zeros_like(of_gate[:1]), of_gate])  # against the first expert
+    of_labels = np.reshape(terms[: n_raw - n_of_gate], (n_experts, len(labels), -1))[0]
+    of_log_odds, log_odds = terms[n_raw - len(of_gate[0]) :], of_gate[:, 0]
+    n_levels = 1 + len(columns_of(expert, None).names)
+    through_log = predicted(mixture.likelihood_, split_last(expert)[1]) == OF_LOGARITHM
+    # Whether experts of a regime are as probable, among each other, in all rows.
+    has_offsets = mixture.likelihood_.offset_var_ is not None
+    has_shares = has_offsets or not gate.sees_rows
+    members = [np.flatnonzero(groups.of_expert == r) for r in range(len(groups.names))]
+    told = []
 
-        With ``pooling`` there is a posterior in place of a maximum. Estimates are the fitted
-        parameters, and ``std_error`` the standard deviations of Laplace's normal approximation
-        [3]_: the inverse of the observed information plus the precision of the prior, which
-        accounts for uncertainty about which expert made a row as well. Prior variances are taken
-        as known, but for the intercepts of the experts, which may differ as much as their slopes,
-        and for the gate, where the uncertainty of its prior precision is added. Where the evidence
-        finds that no slope matters, or that experts do not differ, their standard deviations are
-        next to zero. Intervals of coefficients under Gaussian errors are those of Student's t, with
-        the degrees of freedom that are left for the error variance. There are no tests.
+    def tell(part, names, values):
+        told.extend((part, *each) for each in zip(names, values, strict=True))
 
-        All coefficients are then identified, also of columns that depend on each other; but the
-        levels of a string column are known by their differences alone. These are printed, from the
-        most frequent level, whose own coefficient is n/a; of levels that are random effects, ten
-        or more, from the mean of all, with their standard deviation. "sandwich" has the precision
-        of the prior beside the squares of scores in its middle, so that it is the posterior's where
-        the model is right. Where the posterior has no maximum in some direction, it is not normal:
-        the parameters of that direction have no standard error, as those of an expert whose errors
-        are as small as their floor. A note names them, and all others have theirs.
+    def mean_level(of, levels):
+        if not has_shares:  # they are the same
+            return levels[0]
+        log_shares = log_odds[of] - _log_sum(log_odds[of])
+        if through_log:
+            return _log_sum(levels + log_shares)
+        return (np.exp(log_shares) * levels).sum(axis=0)
 
-        "bootstrap" takes the covariance of the parameters over 200 resamples of the rows, or
-        subjects, from :func:`~skmoe.inference.bootstrap`, at so many refits. It asks for no
-        derivatives, maximum or normal posterior.
+    for name, of in zip(groups.names, members, strict=True):
+        for j, label in enumerate(labels):
+            own = of_experts[of[0], j]
+            if len(of) > 1:
+                own = [mean_level(of, of_experts[of, j, 0]), *own[1:n_levels]]
+            tell(name + label, of_labels[j, : len(own)], own)
+    for name, of in zip(groups.names, members, strict=True):
+        for k in of if len(of) > 1 else []:
+            for j, label in enumerate(labels):
+                own = [*range(has_offsets), *range(n_levels, of_labels.shape[1])]
+                tell(f"{name}, {names[k]}{label}", of_labels[j, own], of_experts[k, j, own])
+    if not has_shares:
+        for k in range(1, n_experts):
+            tell(f"gate: {names[k]} against {names[0]}", of_log_odds, of_gate[k])
+    else:
+        totals = [_log_sum(log_odds[of]) for of in members]
+        for r in range(1, len(members)):
+            part = f"gate: {groups.names[r]} against {groups.names[0]}"
+            tell(part, of_log_odds, [totals[r] - totals[0], *of_gate[members[r][0], 1:]])
+        for leader, *others in members:
+            for k in others:
+                part = f"gate: {names[k]} against {names[leader]}"
+                tell(part, ["intercept"], [log_odds[k] - log_odds[leader]])
+    parts, terms, values = zip(*told, strict=True)
+    values = np.array(values)
+    return list(parts), list(map(str, terms)), values[:, 0].real, values.imag / COMPLEX_STEP.imag
 
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows that the mixture was fitted on.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their target.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Their weights. For "observed" a row of weight 2 is two rows; for "sandwich" it is
-            one, which stands for two of the population.
-        exposure, trials, subject, upper : array-like of shape (n_samples,)
-            As in ``fit``. The sandwich allows for any dependence within a subject. Upper bounds are
-            for likelihoods with ``censored_terms``, and an error names these.
-        cov : {"observed", "sandwich", "bootstrap"}, default="observed"
-            Covariance of the estimates. With ``pooling``, "observed" is the posterior's.
-        level : float, default=0.95
-            Of the confidence intervals.
-        by : {"regime", "expert"}, default="regime"
-            Where fewer regimes than experts were found, what is one by "regime" is told once: the
-            slopes of regime0, the experts of ``regimes_[0]``, the mean of their intercepts, which
-            is that of its errors, and the gate between regimes; levels and scales of experts
-            follow. Else, and by "expert", each expert has all of its parameters.
 
-        Returns
-        -------
-        summary : MixtureSummary
-            See :class:`~skmoe.inference.MixtureSummary`. Prints as a table, shows as HTML, and
-            turns into a DataFrame with ``to_frame``. Coefficients are in the units of X, or of
-            what the transformers of a Pipeline make of it.
+def _log_sum(logs):
+    """Logarithm of a sum over the first axis; the largest is taken out."""
+    largest = logs.real.max(axis=0)
+    return largest + np.log(np.exp(logs - largest).sum(axis=0))
 
-        Raises
-        ------
-        ValueError
-            If the mixture has no such standard errors: experts that are not linear or logistic (or
-            log-linear, for counts and positive targets), another gate than
-            :class:`~skmoe.gates.SoftmaxGate` or :class:`~skmoe.gates.ConstantGate`, a scale at
-            its floor, a gate that separates the experts without an error, or an information that
-            is nearly singular. With ``pooling``, if no parameter is near a maximum of the
-            posterior. Of these, cov="bootstrap" needs the experts and the gate alone, and
-            :func:`~skmoe.inference.bootstrap` of a statistic nothing.
 
-        References
-        ----------
-        .. [1] T. A. Louis, "Finding the observed information matrix when using the EM
-           algorithm", Journal of the Royal Statistical Society B 44 (1982) 226-233.
-        .. [2] H. White, "Maximum likelihood estimation of misspecified models", Econometrica 50
-           (1982) 1-25.
-        .. [3] D. J. C. MacKay, "The evidence framework applied to classification networks", Neural
-           Computation 4 (1992) 720-736.
-
-        Examples
-        --------
-        >>> print(moe.summary(X, y))
-        estimate  std_error ...
-        """
-        check_fitted(self)
-        check_options(self, cov, level)
-        is_pooled = self.likelihood_.averages_experts
-        metadata, df = RowMetadata(exposure, trials, subject, upper), np.inf
-        estimates = estimates_of(self, X, y, sample_weight, metadata)
-        likelihood = estimates.likelihood
-        if cov == "bootstrap":
-            result = bootstrap(
-                self, X, y, sample_weight=sample_weight, **metadata._asdict(), n_jobs=self.n_jobs,
-                random_state=self.random_state,
-            )  # fmt: skip
-            raw, covariance = result.estimate, np.cov(result.bootstrap_distribution)
-            n_parameters = None if is_pooled else likelihood.size
-            value, notes = estimates.log_likelihood, estimates.notes(np.ones_like(raw, bool))
-        elif is_pooled:
-            n_parameters, value, known = None, estimates.log_likelihood, estimates.known()
-            recode, covariance = estimates.in_full_rank(), estimates.covariance(cov == "sandwich")
-            raw, covariance = recode @ raw_parameters(self), recode @ covariance @ recode.T
-            covariance[~known] = covariance[:, ~known] = np.nan
-            notes, df = estimates.notes(known), estimates.degrees_of_freedom()
-            cov = "posterior" if cov == "observed" else cov
-        else:
-            theta, value, covariance, known = estimates.maximum()
-            if cov == "sandwich":
-                covariance = covariance @ likelihood.outer_scores(theta) @ covariance
-            raw, to_raw = estimates.in_raw_units(theta)
-            to_raw[~known] = raw[~known] = np.nan
-            covariance = to_raw @ covariance @ to_raw.T
-            n_parameters, notes = likelihood.size, estimates.notes(known)
-        (parts, terms), groups = parameter_names(self), groups_of(self, by)
-        if groups.are_regimes:
-            told = RegimeParameters(self, groups, raw)
-            parts, terms, raw = told.parts, told.terms, told.estimate
-            covariance, df = told.covariance(covariance), told.fewest(df)
-            notes = [*notes, composition(groups, list(self.named_experts_))]
-        return MixtureSummary(
-            parts,
-            terms,
-            raw,
-            covariance,
-            kind=cov,
-            level=level,
-            log_likelihood=value,
-            n_parameters=n_parameters,
-            n_samples=float(likelihood.weight.sum()),
-            n_subjects=None
-            if likelihood.subjects is None
-            else int(likelihood.subjects.counts.sum()),
-            notes=notes,
-            df=df,
-        )
+def delta_method(derivatives, cov):
+    """Covariance of functions of parameters, NaN where one of these is that matters."""
+    unknown = np.isnan(np.diag(cov))
+    found = derivatives @ np.where(np.isnan(cov), 0.0, cov) @ derivatives.T
+    unknown = (derivatives[:, unknown] != 0).any(axis=1)
+    found[unknown] = found[:, unknown] = np.nan
+    return found

@@ -8,13 +8,10 @@ nothing is lost in grey or to the colour-blind. ``DriftMonitor`` tells, without 
 later rows are as those before.
 """
 
-from .._doors import updates
-from ._calibration import CalibrationDisplay
-from ._expert import ExpertDisplay
-from ._gate import GateDisplay
-from ._predictive import PredictiveDisplay
-from ._responsibility import ResponsibilityDisplay
-from ._selection import ExpertSelectionDisplay
+from .._doors import served, updates
+from ._calibration import CalibrationDisplay, ExpertSelectionDisplay
+from ._membership import GateDisplay, ResponsibilityDisplay
+from ._predictions import ExpertDisplay, PredictiveDisplay
 
 __all__ = [
     "CalibrationDisplay",
@@ -26,13 +23,4 @@ __all__ = [
     "PredictiveDisplay",
     "ResponsibilityDisplay",
 ]
-
-
-def __getattr__(name):
-    if name in ("DriftMonitor", "DriftReport"):
-        return getattr(updates(name), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return [*globals(), *__all__]
+__getattr__, __dir__ = served(__name__, DriftMonitor=updates, DriftReport=updates)

@@ -1,11 +1,23 @@
-"""How displays look: colours, dashes and marks of the experts, and axes to draw on."""
+"""What displays share: look and axes, the mixture behind an estimator, rows of a varied column."""
 
 from itertools import cycle, islice
+from numbers import Integral
 
 import numpy as np
+from scipy import sparse
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._compat import check_matplotlib_support
+from .._experts.traits import step_inside
+from .._fitted import FittedMixture
+from .._tables.encoding import numeric_matrix
+from .._tables.known import check_weights
+from .._tables.mixed import as_pandas, describe_columns, is_table
+from .._validation import check_fitted, check_responsibilities
 
+ROWS_AT_ONCE = 50_000
+JITTER = 0.22  # of points at a category; categories are 1 apart
 DASHES = ("-", "--", "-.", (0, (1.2, 1.2)), (0, (7, 2, 1, 2, 1, 2)))
 MARKERS = "osD^vPX"
 N_COLUMNS = 2  # panels side by side
@@ -86,19 +98,11 @@ def scatter_rows(ax, x, y, resp, names):
     scatters = []
     for k, (colour, marker) in enumerate(zip(colours(n_experts), cycle(MARKERS), strict=False)):
         rows = owner == k
-        scatters.append(
-            ax.scatter(
-                x[rows],
-                y[rows],
-                s=16,
-                marker=marker,
-                facecolors=np.column_stack([np.tile(colour, (rows.sum(), 1)), certainty[rows]]),
-                edgecolors="0.1",
-                linewidths=0.5,
-                label=f"rows of {names[k]}",
-                zorder=1.5,
-            )
-        )
+        filled = np.column_stack([np.tile(colour, (rows.sum(), 1)), certainty[rows]])
+        scatters.append(ax.scatter(
+            x[rows], y[rows], s=16, marker=marker, facecolors=filled, edgecolors="0.1",
+            linewidths=0.5, label=f"rows of {names[k]}", zorder=1.5,
+        ))  # fmt: skip
     return scatters
 
 
@@ -144,3 +148,292 @@ def outlined():
     from matplotlib import patheffects
 
     return [patheffects.withStroke(linewidth=5, foreground="w")]
+
+
+# The mixture behind an estimator, and rows in which one column varies ---------------------------
+
+
+def unwrap(estimator, X=None):
+    """The fitted mixture at the end of Pipelines and searches, and X as it sees it."""
+    if isinstance(estimator, type):
+        raise TypeError(f"{estimator.__name__} is a class: pass a fitted estimator.")
+    while not isinstance(estimator, FittedMixture):
+        check_is_fitted(estimator)
+        inner, X = step_inside(estimator, X)
+        if inner is None:
+            raise TypeError(
+                f"{type(estimator).__name__} is no mixture of experts: these displays are for "
+                "mixtures, Pipelines that end in one, and searches over them."
+            )
+        estimator = inner
+    check_fitted(estimator)
+    return estimator, X
+
+
+def check_output(shape, output):
+    """Number of the output to draw, None where y has one only; from the shape of y in a row."""
+    if not shape:
+        if output is not None:
+            raise ValueError(f"output={output!r} is for several outputs; here y has one.")
+        return None
+    n_outputs = shape[0]
+    if not isinstance(output, Integral) or not 0 <= output < n_outputs:
+        raise ValueError(
+            f"y has {n_outputs} outputs, of which one can be drawn: pass output=0 to "
+            f"output={n_outputs - 1}; got {output!r}."
+        )
+    return int(output)
+
+
+def target_name(y, output):
+    """What y, or one output of it, is called: by its own name, if it has one."""
+    if is_table(y):
+        return str(y.columns[output or 0])
+    if output is not None:
+        return f"output {output} of y"
+    return "y" if getattr(y, "name", None) is None else str(y.name)
+
+
+def check_class(mixture, class_of_interest):
+    """Place of the class in ``classes_``; the second one of two where none is asked for."""
+    classes = mixture.classes_
+    if class_of_interest is None and len(classes) == 2:
+        return 1
+    found = np.flatnonzero(classes == class_of_interest)
+    if class_of_interest is None or not len(found):
+        raise ValueError(
+            f"class_of_interest must be one of {classes.tolist()}; got {class_of_interest!r}."
+        )
+    return int(found[0])
+
+
+def given_responsibilities(mixture, groups, Z, y, responsibilities, n_rows):
+    """Responsibilities (n, n_groups) that were passed, or follow from y; None without either."""
+    if responsibilities is None:
+        return None if y is None else mixture.responsibilities(Z, y, by=groups.kind)
+    return check_responsibilities(responsibilities, n_rows, len(groups.names), groups.kind)
+
+
+class PlottedColumns:
+    """Rows of a table or array, of which some columns are replaced by points of a grid.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        As the user gave it.
+    """
+
+    def __init__(self, X):
+        X = as_pandas(X)
+        if sparse.issparse(X):
+            raise TypeError("Displays over a feature need dense X: pass X.toarray().")
+        if not is_table(X):
+            X = check_array(X, dtype=None, ensure_all_finite=False)
+        self.X = X
+        self.n_rows, self.n_columns = X.shape
+
+    @property
+    def names(self):
+        """Names of the columns: those of the table, else x0, x1 and so on."""
+        if is_table(self.X):
+            return [str(name) for name in self.X.columns]
+        return [f"x{j}" for j in range(self.n_columns)]
+
+    def find(self, feature):
+        """Number of a column, given by its number or its name."""
+        if isinstance(feature, Integral) and not isinstance(feature, (bool, np.bool_)):
+            if -self.n_columns <= feature < self.n_columns:
+                return int(feature) % self.n_columns
+        elif is_table(self.X) and feature in list(self.X.columns):
+            return list(self.X.columns).index(feature)
+        names = self.names
+        shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+        raise ValueError(
+            f"There is no feature {feature!r}: give a number below {self.n_columns}"
+            + (f", or one of {shown}." if is_table(self.X) else "; X is an array without names.")
+        )
+
+    def only(self, feature):
+        """The number of the feature, or of the only column where None is given."""
+        if feature is None and self.n_columns > 1:
+            raise ValueError(
+                f"X has {self.n_columns} columns: say which one to draw over with feature=..."
+            )
+        return self.find(0 if feature is None else feature)
+
+    def column(self, j):
+        """The values of a column."""
+        return self.X.iloc[:, j] if is_table(self.X) else self.X[:, j]
+
+    def sample(self, n_rows, sample_weight, random_state):
+        """Rows to average over, and their shares in the average.
+
+        The rows are numbers of ``n_rows`` of positive weight, drawn without replacement; of all,
+        where there are not as many, or None is given.
+        """
+        weight = check_weights(sample_weight, self.X, ensure_non_negative=True)
+        rows = np.flatnonzero(weight)
+        if not len(rows):
+            raise ValueError("sample_weight is zero for every row; one at least must be positive.")
+        if n_rows is not None:
+            if not isinstance(n_rows, Integral) or n_rows < 1:
+                raise ValueError(
+                    f"subsample must be a positive number of rows, or None; got {n_rows!r}."
+                )
+            if n_rows < len(rows):
+                random_state = check_random_state(random_state)
+                rows = np.sort(random_state.choice(rows, n_rows, replace=False))
+        return rows, weight[rows] / weight[rows].sum()
+
+    def axis(self, j, resolution):
+        """The points that a column takes in a display: Axis, of two points at least."""
+        axis = Axis(self, j, resolution)
+        if len(axis.places) < 2:
+            raise ValueError(
+                f"The feature {axis.name!r} has {len(axis.places)} values; to draw over it takes "
+                "two at least."
+            )
+        return axis
+
+    def at(self, axes, points, rows):
+        """X of ``n_points * n_rows`` rows: the given ones at the first point, and so on."""
+        X = _safe_indexing(self.X, np.tile(rows, len(points[0])))
+        for axis, places in zip(axes, points, strict=True):
+            X = axis.put(X, np.repeat(places, len(rows)))
+        return X
+
+    def vary(self, axes, points, rows, ask):
+        """Ask about every given row at each point of a grid.
+
+        ``axes`` are the columns that are replaced, ``points`` for each of them the places on it.
+        ``ask`` is given X of ``n_points * len(rows)`` rows, and answers with an array of as many.
+        Returns the answers, (n_points, n_rows, ...).
+        """
+        n_points = len(points[0])
+        at_once = max(1, ROWS_AT_ONCE // len(rows))
+        answers = []
+        for first in range(0, n_points, at_once):
+            part = slice(first, first + at_once)
+            n_part = len(points[0][part])
+            answer = ask(self.at(axes, [places[part] for places in points], rows))
+            answers.append(answer.reshape((n_part, len(rows), *answer.shape[1:])))
+        return np.concatenate(answers)
+
+    def typical_row(self):
+        """Number of the row that is nearest to the medians of the columns, strings one-hot."""
+        numbers = numeric_matrix(self.X)
+        centred = numbers - np.median(numbers, axis=0)
+        spread = np.abs(centred).mean(axis=0)
+        return int((np.abs(centred) / np.where(spread > 0, spread, 1.0)).sum(axis=1).argmin())
+
+
+class Axis:
+    """The points that one column takes in a display.
+
+    Parameters
+    ----------
+    columns : PlottedColumns
+        The table.
+    j : int
+        Number of the column.
+    resolution : int
+        Number of points at most, equally spaced; where a column of numbers has fewer values, it
+        is these. One for each category of others.
+
+    Attributes
+    ----------
+    name : str
+        Name of the column.
+    places : ndarray of shape (n_points,)
+        Where the points are on the axis.
+    labels : list of str or None
+        Names of the points, of a column of categories.
+    ordered : bool
+        Whether a line may join the points: those of numbers, and of categories that have an order.
+    """
+
+    def __init__(self, columns, j, resolution):
+        if not isinstance(resolution, Integral) or resolution < 2:
+            raise ValueError(f"grid_resolution must be 2 or more; got {resolution!r}.")
+        self.j, self.name, self.labels, self.ordered = j, columns.names[j], None, True
+        column = columns.column(j)
+        if _has_numbers(columns.X, j):
+            values = column
+            if is_table(columns.X):
+                values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            self.values = values = np.asarray(values, dtype=np.float64)
+            self.places = np.unique(values[np.isfinite(values)])
+            if len(self.places) > resolution:
+                self.places = np.linspace(self.places[0], self.places[-1], resolution)
+        else:
+            values = np.asarray(column, dtype=object)
+            known = np.array([value is not None and value == value for value in values], bool)
+            texts = np.where(known, values, "").astype(str)
+            self.labels, first, place = np.unique(
+                texts[known], return_index=True, return_inverse=True
+            )
+            self.ordered = str(column.dtype) == "category" and bool(column.dtype.ordered)
+            if self.ordered:
+                order = np.argsort(column.cat.codes.to_numpy()[known][first])
+                self.labels, first = self.labels[order], first[order]
+                place = np.argsort(order)[place]
+            self.places = np.arange(len(self.labels))
+            self.values = np.full(len(values), np.nan)
+            self.values[known] = place
+            rows = np.flatnonzero(known)[first]
+            self._categories = column.iloc[rows].array if is_table(columns.X) else column[rows]
+
+    def put(self, X, places):
+        """X, a copy, with this column at the given places of the axis."""
+        if self.labels is None:
+            values = places
+        else:
+            values = self._categories[np.asarray(places, dtype=int)]
+        if is_table(X):
+            X.isetitem(self.j, values)
+            return X
+        if X.dtype.kind in "biu":
+            X = X.astype(np.float64)
+        X[:, self.j] = values
+        return X
+
+    def styles(self, names):
+        """Keywords of ``Axes.plot`` for each name, and by how much its points are moved.
+
+        Numbers have lines, categories of an order lines and points, other categories points.
+        """
+        if not self.ordered:
+            return category_styles(names)
+        styles = line_styles(names)
+        if self.labels is not None:
+            styles = [style | {"marker": "o", "markersize": 4} for style in styles]
+        return styles, np.zeros(len(names))
+
+    def draw_shares(self, panel, shares, names, what):
+        """Lines of shares (n_places, n_names) over the places."""
+        lines = [
+            panel.plot(self.places + offset, of_name, linewidth=2, **style)[0]
+            for of_name, style, offset in zip(shares.T, *self.styles(names), strict=True)
+        ]
+        self.dress(panel.xaxis)
+        panel.set(ylabel=what, ylim=(-0.03, 1.03))
+        return lines
+
+    def scattered(self):
+        """Where rows are drawn: at their values, of categories a little beside."""
+        if self.labels is None:
+            return self.values
+        noise = np.random.default_rng(0).uniform(-JITTER, JITTER, size=len(self.values))
+        return self.values + noise
+
+    def dress(self, axis):
+        """Label an axis of matplotlib, ``ax.xaxis`` or ``ax.yaxis``."""
+        axis.set_label_text(self.name)
+        if self.labels is not None:
+            label_categories(axis, self.places, self.labels)
+
+
+def _has_numbers(X, j):
+    if is_table(X):
+        return X.dtypes.iloc[j].kind != "b" and not describe_columns(X.iloc[:, [j]])[0]
+    return X.dtype.kind != "b" and not describe_columns(X[:, [j]])[0]

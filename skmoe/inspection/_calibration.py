@@ -1,7 +1,8 @@
-"""Whether predictive distributions promise what comes."""
+"""Whether predictive distributions promise what comes, and how good each number of experts is."""
 
 import numpy as np
 from scipy import stats
+from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
@@ -12,9 +13,10 @@ from .._routing import Routes
 from .._tables.known import check_weights
 from .._validation import check_X
 from ..distributions import MixtureDistribution
-from ._axes import make_axes
-from ._columns import check_output, check_regressor, unwrap
+from ._axes import check_output, make_axes, unwrap
 
+LABELS = {"bic": "BIC", "icl": "ICL", "aic": "AIC"}
+LINES = {"bic": "o-", "icl": "s--", "aic": "^:"}
 KINDS = ("pit", "experts", "coverage")
 BAND = 0.95  # probability of the band of counts under perfect calibration
 
@@ -98,16 +100,9 @@ class CalibrationDisplay:
     """
 
     def __init__(
-        self,
-        *,
-        pit,
-        expert_pit,
-        responsibilities,
-        names,
-        sample_weight=None,
-        randomised=False,
+        self, *, pit, expert_pit, responsibilities, names, sample_weight=None, randomised=False,
         name=None,
-    ):
+    ):  # fmt: skip
         self.pit, self.expert_pit, self.responsibilities = pit, expert_pit, responsibilities
         self.names, self.sample_weight = list(names), sample_weight
         self.randomised, self.name = randomised, name
@@ -160,24 +155,21 @@ class CalibrationDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
-        check_regressor(mixture, cls.__name__, "sklearn.calibration.CalibrationDisplay")
+        if is_classifier(mixture):
+            raise TypeError(
+                f"{cls.__name__} is for regressors. For classes use "
+                "sklearn.calibration.CalibrationDisplay."
+            )
         output = check_output(mixture._model.y_shape, output)
         y = mixture._check_known_target(y)
         Z = check_X(mixture, Z)
         check_consistent_length(Z, y)
         routes = mixture._model.routes(Z)
-        components = mixture._model.components(Z, routes)
-        distribution = MixtureDistribution(routes.weights, components)
-        return cls._of(
-            distribution,
-            routes,
-            y,
-            groups_of(mixture, by),
-            output,
-            sample_weight,
-            random_state,
-            type(estimator).__name__ if name is None else name,
-        ).plot(ax, kind=kind, n_bins=n_bins)
+        distribution = MixtureDistribution(routes.weights, mixture._model.components(Z, routes))
+        name = type(estimator).__name__ if name is None else name
+        given = output, sample_weight, random_state, name
+        display = cls._of(distribution, routes, y, groups_of(mixture, by), *given)
+        return display.plot(ax, kind=kind, n_bins=n_bins)
 
     @classmethod
     def from_predictions(
@@ -223,9 +215,8 @@ class CalibrationDisplay:
         groups = Groups([f"expert{k}" for k in range(routes.n_experts)])
         y = np.asarray(y, dtype=np.float64)
         output = check_output(distribution._y_shape(), output)
-        return cls._of(
-            distribution, routes, y, groups, output, sample_weight, random_state, name
-        ).plot(ax, kind=kind, n_bins=n_bins)
+        given = output, sample_weight, random_state, name
+        return cls._of(distribution, routes, y, groups, *given).plot(ax, kind=kind, n_bins=n_bins)
 
     @classmethod
     def _of(cls, distribution, routes, y, groups, output, sample_weight, random_state, name):
@@ -297,17 +288,15 @@ class CalibrationDisplay:
         if kind == "coverage":
             return self._draw_coverage(ax)
         weight = np.ones(len(self.pit)) if self.sample_weight is None else self.sample_weight
+        drawn = [(None, self.pit, weight)]
+        if kind == "experts":
+            masses = (weight[:, None] * self.responsibilities).T
+            drawn = list(zip(self.names, self.expert_pit.T, masses, strict=True))
         self.densities_, self.bands_ = [], []
-        if kind == "pit":
-            (panel,) = make_axes(self, ax)
-            self._draw_histogram(panel, self.pit, weight, n_bins)
-            return self
-        n_experts = len(self.names)
-        panels = make_axes(self, ax, n_experts)
-        for k, panel in enumerate(panels):
-            mass = weight * self.responsibilities[:, k]
-            self._draw_histogram(panel, self.expert_pit[:, k], mass, n_bins)
-            panel.set_title(self.names[k])
+        for panel, (title, pit, mass) in zip(make_axes(self, ax, len(drawn)), drawn, strict=True):
+            self._draw_histogram(panel, pit, mass, n_bins)
+            if kind == "experts":
+                panel.set_title(title)
         return self
 
     def _draw_histogram(self, panel, pit, mass, n_bins):
@@ -322,12 +311,8 @@ class CalibrationDisplay:
         for end in band:
             panel.axhline(end, color="k", linestyle=":", linewidth=1)
         panel.axhline(1, color="k", linestyle="--", linewidth=1.2)
-        panel.set(
-            xlabel="randomised PIT" if self.randomised else "PIT",
-            ylabel="density",
-            xlim=(0, 1),
-            ylim=(0, 1.15 * max(density.max(), band[1], 1.0)),
-        )
+        panel.set(xlabel="randomised PIT" if self.randomised else "PIT", ylabel="density")
+        panel.set(xlim=(0, 1), ylim=(0, 1.15 * max(density.max(), band[1], 1.0)))
         self.densities_.append(density)
         self.bands_.append(tuple(band))
 
@@ -345,3 +330,169 @@ class CalibrationDisplay:
         if self.name is not None:
             ax.legend(loc="upper left")
         return self
+
+
+# How good each number of experts is --------------------------------------------------------------
+
+
+class ExpertSelectionDisplay:
+    """A criterion for each number of experts, and the number that it chose.
+
+    Information criteria are drawn less their lowest value, so that all of them end at zero; the
+    evidence, and log-scores of rows that were left out, less their highest. Standard errors are
+    those of the difference to the best number.
+
+    Parameters
+    ----------
+    n_experts : array-like of shape (n_candidates,)
+        Numbers of experts.
+    curves : dict of str to array-like of shape (n_candidates,)
+        "log_evidence", "log_score", or some of "bic", "icl" and "aic".
+    best_n_experts : int
+        The number that was chosen.
+    std_error : array-like of shape (n_candidates,), default=None
+        Standard errors of the log-score.
+
+    Attributes
+    ----------
+    lines_ : list of Line2D
+        One for each curve.
+    best_line_ : Line2D
+        At the number that was chosen.
+    ax_ : Axes
+        What they are drawn on.
+    axes_ : ndarray of Axes
+        The same.
+    figure_ : Figure
+        What holds it.
+
+    See Also
+    --------
+    skmoe.model_selection.select_n_experts : Makes the selection.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.inspection import ExpertSelectionDisplay
+    >>> from skmoe.model_selection import select_n_experts
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, size=(200, 1))
+    >>> y = np.abs(X[:, 0]) + 0.3 * rng.normal(size=200)
+    >>> moe = MixtureOfExpertsRegressor(training="em", n_init=2, random_state=0)
+    >>> selection = select_n_experts(moe, X, y, [1, 2])
+    >>> display = ExpertSelectionDisplay.from_selection(selection)
+    >>> display.best_n_experts
+    2
+    """
+
+    def __init__(self, *, n_experts, curves, best_n_experts, std_error=None):
+        self.n_experts = np.asarray(n_experts)
+        self.curves = {name: np.asarray(values) for name, values in curves.items()}
+        self.best_n_experts, self.std_error = int(best_n_experts), std_error
+
+    @classmethod
+    def from_selection(cls, selection, *, ax=None):
+        """Draw what ``select_n_experts`` found.
+
+        Parameters
+        ----------
+        selection : ExpertSelection
+            What it returned.
+        ax : Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        display : ExpertSelectionDisplay
+            Drawn.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_selection")
+        results = selection.results_
+        names = {"evidence": ["log_evidence"], "cv": ["log_score"]}
+        shown = names.get(selection.criterion_, list(LABELS))
+        return cls(
+            n_experts=results["n_experts"],
+            curves={name: results[name] for name in shown},
+            best_n_experts=selection.best_n_experts_,
+            std_error=results.get("std_error"),
+        ).plot(ax)
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None):
+        """Draw the evidence of the numbers of experts that a pooled mixture tried.
+
+        Parameters
+        ----------
+        estimator : mixture
+            Fitted, with ``log_evidence_``; or a Pipeline that ends in one, or a search over one.
+        ax : Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        display : ExpertSelectionDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If the mixture is not pooled, and has tried one number alone.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        mixture, _ = unwrap(estimator)
+        if "log_evidence_" not in vars(mixture):
+            raise ValueError(
+                "A mixture without log_evidence_ has tried one number of experts: draw what "
+                "select_n_experts returns, with from_selection."
+            )
+        tried = mixture.log_evidence_
+        return cls(
+            n_experts=list(tried),
+            curves={"log_evidence": np.array(list(tried.values())) * mixture.n_samples_seen_},
+            best_n_experts=len(mixture.experts_),
+        ).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        display : ExpertSelectionDisplay
+            Itself.
+        """
+        (ax,) = make_axes(self, ax, size=(6.4, 4.2))
+        order = np.argsort(self.n_experts)
+        numbers = self.n_experts[order]
+        is_low = set(self.curves) <= set(LABELS)
+        self.best_line_ = ax.axvline(
+            self.best_n_experts, color="0.8", linewidth=8, zorder=0, label="chosen"
+        )
+        self.lines_ = []
+        for name, values in self.curves.items():
+            values = values[order] - (values.min() if is_low else values.max())
+            (line,) = ax.plot(
+                numbers, values, LINES.get(name, "o-"), color="k", markerfacecolor="w",
+                markersize=7, label=LABELS.get(name),
+            )  # fmt: skip
+            best = np.argmin(values) if is_low else np.argmax(values)
+            ax.plot(numbers[best], 0, line.get_marker(), color="k", markersize=7)
+            self.lines_.append(line)
+        if self.std_error is not None:
+            (line,), reach = self.lines_, np.asarray(self.std_error)[order]
+            ax.errorbar(numbers, line.get_ydata(), yerr=reach, fmt="none", ecolor="k", capsize=4)
+        ax.set(xlabel="number of experts", ylabel=self._ylabel(), xticks=numbers)
+        ax.legend()
+        return self
+
+    def _ylabel(self):
+        if "log_evidence" in self.curves:
+            return "log-evidence, less the highest"
+        if "log_score" in self.curves:
+            return "held-out log-score, less the highest"
+        return "criterion, less its lowest value"

@@ -4,7 +4,7 @@ A likelihood owns the scales of the experts. :class:`BaseLikelihood` says what i
 :class:`PredictorTerms` what its standard errors need.
 """
 
-from .._doors import effects, served
+from .._doors import effects, error_terms, served
 from ._base import BaseLikelihood
 from ._beta import Beta
 from ._binomial import Binomial
@@ -16,7 +16,6 @@ from ._log_normal import LogNormal
 from ._ordinal import Ordinal
 from ._student_t import StudentT
 from ._survival import Weibull
-from ._terms import ExpertTerms, PredictorTerms
 from ._zero_inflated import ZeroInflated
 
 __all__ = [
@@ -37,4 +36,6 @@ __all__ = [
     "Weibull",
     "ZeroInflated",
 ]
-__getattr__, __dir__ = served(__name__, effects, "RandomEffects")
+__getattr__, __dir__ = served(
+    __name__, RandomEffects=effects, ExpertTerms=error_terms, PredictorTerms=error_terms
+)

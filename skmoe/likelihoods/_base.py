@@ -7,8 +7,8 @@ from sklearn.base import BaseEstimator, clone
 
 from .._compat import QuickParameters
 from .._data import Subjects
+from .._doors import error_terms
 from ._censored_targets import CensoredTargets
-from ._family_terms import FamilyTerms
 from ._learned import LearnedParameters
 from ._names import Named
 from ._outliers import outlier_bounds
@@ -505,4 +505,4 @@ class BaseLikelihood(
             Derived from :class:`ExpertTerms`, and of the density that ``log_density`` has; by
             default those of ``family``, and None without one: no standard errors.
         """
-        return None if self.family is None else FamilyTerms.of(self.family)
+        return None if self.family is None else error_terms().FamilyTerms.of(self.family)

@@ -6,8 +6,8 @@ import numpy as np
 from scipy import optimize
 from sklearn.base import clone
 
+from .._doors import error_terms
 from ._base import BaseLikelihood
-from ._logit_terms import SoftmaxTerms
 
 SMOOTHING_STEPS = 20
 
@@ -258,7 +258,7 @@ class Categorical(BaseLikelihood):
         return len(self.epsilon_) * (self._learns_temperature + self._learns_smoothing)
 
     def terms(self):
-        return SoftmaxTerms
+        return error_terms().SoftmaxTerms
 
 
 def _minimise(loss):

@@ -3,12 +3,11 @@
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
+from .._doors import error_terms
 from .._experts.traits import offers
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
 from ._censored import CensoredErrors
-from ._error_terms import CorrelatedTerms
-from ._gaussian_terms import CensoredGaussianTerms, GaussianTerms, of_shared_scale
 from ._scaled import ScaledErrors, grid_step
 
 KINDS = ("expert", "shared", "auto")
@@ -232,12 +231,14 @@ class Gaussian(CensoredErrors, ScaledErrors):
             return None
         if self.covariance_ is not None:
             n_outputs = self.covariance_.shape[1]
-            return CorrelatedTerms.of_outputs(n_outputs, shared=self._is_shared)
-        return of_shared_scale(GaussianTerms) if self._is_shared else GaussianTerms
+            return error_terms().CorrelatedTerms.of_outputs(n_outputs, shared=self._is_shared)
+        return self._of_scale(error_terms().GaussianTerms)
 
     def censored_terms(self):
-        terms = CensoredGaussianTerms
-        return of_shared_scale(terms) if self._is_shared else terms
+        return self._of_scale(error_terms().CensoredGaussianTerms)
+
+    def _of_scale(self, terms):
+        return error_terms().of_shared_scale(terms) if self._is_shared else terms
 
     @property
     def _is_shared(self):

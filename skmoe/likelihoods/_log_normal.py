@@ -3,9 +3,9 @@
 import numpy as np
 from scipy import stats
 
+from .._doors import error_terms
 from ..distributions import GaussianComponents, ScipyComponents
 from ._censored import CensoredErrors
-from ._gaussian_terms import CensoredLogNormalTerms, LogNormalTerms
 from ._scaled import ScaledErrors
 
 LARGEST_LOG = 500.0  # of a prediction; its square is a float still
@@ -90,7 +90,7 @@ class LogNormal(CensoredErrors, ScaledErrors):
         return ScipyComponents(stats.lognorm(scale, scale=median))
 
     def terms(self):
-        return LogNormalTerms
+        return error_terms().LogNormalTerms
 
     def censored_terms(self):
-        return CensoredLogNormalTerms
+        return error_terms().CensoredLogNormalTerms

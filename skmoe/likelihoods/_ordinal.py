@@ -1,13 +1,10 @@
 """Ordered classes: cumulative logits."""
 
-from functools import cache
-
 import numpy as np
 
+from .._doors import error_terms
 from .._experts.ordered_logistic import ranks_of
-from .._numerics.ordered import between, probabilities
 from ._categorical import Categorical
-from ._terms import PredictorTerms
 
 
 class Ordinal(Categorical):
@@ -84,52 +81,5 @@ class Ordinal(Categorical):
         return super().n_parameters_ + len(self.epsilon_) * (self.n_classes - 2)
 
     def terms(self):
-        return OrdinalTerms if self.order is None else OrdinalTerms.of(tuple(self.ranks.tolist()))
-
-
-class OrdinalTerms(PredictorTerms):
-    """Proportional odds; the intercept is minus the first threshold, and the others less it follow.
-
-    The target is the place of the class in the order.
-    """
-
-    ranks = (0, 1)
-
-    @classmethod
-    @cache
-    def of(cls, ranks):
-        """The terms of so many classes, in this order, a subclass."""
-        names = tuple(f"cut{j}_" for j in range(2, len(ranks)))
-        return type("OrdinalTerms", (cls,), {"ranks": ranks, "values_of": names})
-
-    def _thresholds(self):
-        return np.concatenate([[-np.inf, 0.0], self.values[:, 0], [np.inf]])
-
-    def log_densities(self):
-        thresholds, rank = self._thresholds(), self.target[:, 0].astype(int)
-        if (np.diff(thresholds) <= 0).any():
-            return np.full(self.target.shape, -np.inf)
-        ends = (thresholds[rank + step] - self.predictors[:, 0] for step in (0, 1))
-        return between(*ends)[0][:, None]
-
-    def widths(self):
-        gap = np.diff(self._thresholds()).min()
-        return [1.0] + [min(1.0, gap)] * len(self.beside())
-
-    @classmethod
-    def names_beside(cls, predictor):
-        return [f"cut: {j} less 1" for j in range(2, len(cls.ranks))]
-
-    @classmethod
-    def target_of(cls, likelihood, y, exposure):
-        return likelihood.ranks[y][:, None].astype(float)
-
-    @classmethod
-    def of_fit(cls, expert, likelihood, k):
-        first, *others = expert.thresholds_
-        return np.concatenate([[-first], expert.coef_, np.array(others) - first])[None]
-
-    @classmethod
-    def mean_of(cls, predictors, beside):
-        thresholds = np.append(0.0, beside[:, 0])
-        return probabilities(predictors[:, 0], thresholds)[:, list(cls.ranks)]
+        terms = error_terms().OrdinalTerms
+        return terms if self.order is None else terms.of(tuple(self.ranks.tolist()))

@@ -4,30 +4,12 @@ import copy
 
 import numpy as np
 
+from .._doors import error_terms
 from .._experts.pooled import FEWEST_DF
 from ..distributions import StudentTComponents
 from ..distributions._student_t import IndependentStudentT
 from ._gaussian import Gaussian
-from ._gaussian_terms import GaussianTerms
 from ._uncertain import UncertainCoefficients
-
-
-class PooledTerms(GaussianTerms):
-    """Gaussian errors of lines that a prior shrinks.
-
-    At a maximum of the likelihood the second derivatives by a coefficient and a log-scale are zero.
-    Away from there they hold the pull of the prior, by which lines of more columns than rows would
-    have no maximum together with their scale: they are left out.
-    """
-
-    @classmethod
-    def at_bound(cls, logs, likelihood):
-        return likelihood.at_floor_
-
-    def second(self):
-        (of_location, mixed), (_, of_log) = super().second()
-        nothing = np.zeros_like(mixed)
-        return [[of_location, nothing], [nothing, of_log]]
 
 
 class PooledGaussian(UncertainCoefficients, Gaussian):
@@ -109,7 +91,7 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         return plain
 
     def terms(self):
-        return PooledTerms
+        return error_terms().PooledTerms
 
     def scale_model_(self, X):
         """Factors of the scales for rows, (n_samples, n_experts) or (..., n_outputs)."""

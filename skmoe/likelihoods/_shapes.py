@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 from scipy import optimize
 
+from .._doors import error_terms
 from .._numerics.gamma_shapes import LARGEST_SHAPE
-from ._family_terms import CensoredFamilyTerms
 from ._means import PositiveMeans, means_of
 
 LARGEST_STEP = 0.5  # of the logarithm of a shape, in one update
@@ -51,7 +51,7 @@ class SearchedShapes(PositiveMeans):
         self.shape_ = np.array(best)
 
     def censored_terms(self):
-        return CensoredFamilyTerms.of(self.family)
+        return error_terms().CensoredFamilyTerms.of(self.family)
 
 
 def _lowest(loss, shape, longest):

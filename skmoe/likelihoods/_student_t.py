@@ -5,10 +5,10 @@ from functools import partial
 import numpy as np
 from scipy import optimize
 
+from .._doors import error_terms
 from .._numerics.gamma_shapes import log_gamma_ratio
 from ..distributions import StudentTComponents
 from ._censored import CensoredErrors, student_between
-from ._error_terms import StudentTTerms
 from ._scaled import DF_BOUNDS, FIRST_DF, RobustErrors, TailedErrors
 
 
@@ -138,7 +138,8 @@ class StudentT(TailedErrors, CensoredErrors, RobustErrors):
     def terms(self):
         if np.ndim(self.scale_) > 1:
             return None
-        return StudentTTerms if self.df == "estimate" else StudentTTerms.of_df(self.df)
+        terms = error_terms().StudentTTerms
+        return terms if self.df == "estimate" else terms.of_df(self.df)
 
     @property
     def n_parameters_(self):

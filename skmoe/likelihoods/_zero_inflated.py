@@ -4,11 +4,11 @@ import copy
 
 import numpy as np
 
+from .._doors import error_terms
 from ..distributions import ZeroInflatedComponents
 from ._base import BaseLikelihood
 from ._means import PositiveMeans
 from ._names import unfitted
-from ._terms import ExpertTerms
 
 FIRST_SHARE = 0.5  # of the zeros, that the point mass starts with where experts may make them too
 
@@ -187,39 +187,10 @@ class ZeroInflated(BaseLikelihood):
 
     def terms(self):
         # The zero component has no parameters.
-        return ZeroTerms
+        return error_terms().ZeroTerms
 
 
 def _mean_for_zero(y):
     """The target with the mean of the others in place of zeros, which hardly count."""
     positive = y > 0
     return np.where(positive, y, y[positive].mean() if positive.any() else 1.0)
-
-
-class ZeroTerms(ExpertTerms):
-    """A target that is always zero; there are no parameters."""
-
-    @staticmethod
-    def n_predictors(target):
-        return 0
-
-    @classmethod
-    def of_fit(cls, expert, likelihood, k):
-        return np.empty((0, 0))
-
-    @classmethod
-    def mean_of(cls, predictors, beside):
-        return np.zeros((len(predictors), 1))
-
-    @classmethod
-    def slopes_of_mean(cls, predictors, beside):
-        return [np.empty((len(predictors), 1, 0))]
-
-    def log_density(self):
-        return np.where(self.target[:, 0] == 0, 0.0, -np.inf)
-
-    def score(self):
-        return np.empty((len(self.target), 0))
-
-    def hessian(self, weights):
-        return np.empty((0, 0))

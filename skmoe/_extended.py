@@ -1,0 +1,507 @@
+"""Methods that leaves have: changes of a fitted mixture, standard errors, effects, stability."""
+
+from sklearn.utils.metaestimators import available_if
+
+from ._base import BaseMixtureOfExperts
+from ._compat import fit_context
+from ._data import RowMetadata
+from ._doors import inference, updates
+from ._validation import wherever
+
+
+def learns_streams(mixture):
+    """For ``available_if`` of ``partial_fit``."""
+    return updates("partial_fit").can_stream(mixture)
+
+
+class ExtendedMixture(BaseMixtureOfExperts):
+    """Methods of which the core has no more than what they promise."""
+
+    _stream = None  # what the last fit left for a stream to go on from
+    _grows = True  # whether experts can be added to the last fit
+
+    @available_if(learns_streams)
+    @fit_context(prefer_skip_nested_validation=False)
+    @wherever
+    def partial_fit(self, X, y, sample_weight=None):
+        """Learn from one more batch of rows, as EM on a stream does.
+
+        The first rows are collected until several starts of EM are sensible: a weight of 500
+        or of 20 for each parameter of the experts, whichever is more. Until then the
+        mixture is refitted on all of them whenever their weight has doubled (and not fitted yet
+        where rows are fewer than experts), by maximum likelihood. Afterwards each batch is seen
+        once and forgotten [1]_.
+        After ``fit``, ``partial_fit`` goes on from there, of pooled experts by maximum
+        likelihood.
+
+        Linear and logistic experts, the gate and the scales are re-estimated from sums over all
+        rows seen, in columns standardised as those of the first rows. Other experts go on with
+        their own ``partial_fit``, each on its rows, weighted by responsibility; their scales
+        are those of errors made before they saw the row. Transformers stay as they are.
+
+        ``experts_``, ``gate_``, ``likelihood_``, ``expert_load_`` and ``n_samples_seen_`` move
+        with the stream. ``lower_bounds_``, ``n_iter_`` and the like stay those of the last fit;
+        the ``oof_*`` attributes are deleted.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows of the batch.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights: a row of weight 2 counts as two rows. None is a weight of one for each.
+
+        Returns
+        -------
+        self : object
+            The mixture.
+
+        Raises
+        ------
+        AttributeError
+            If an expert has no ``partial_fit`` and is not solved in closed form, or the gate
+            cannot learn from batches: there is no such method then.
+        TypeError
+            If ``fit`` has left nothing to go on from.
+        ValueError
+            If the batch cannot be used. The mixture is then as it was before.
+
+        References
+        ----------
+        .. [1] O. Cappé and E. Moulines, "On-line expectation-maximization algorithm for latent
+           data models", Journal of the Royal Statistical Society B 71 (2009) 593-613.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmoe import MixtureOfExpertsRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
+        >>> for _ in range(20):
+        ...     X = rng.uniform(-3, 3, size=(200, 1))
+        ...     y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=200)
+        ...     moe = moe.partial_fit(X, y)
+        >>> sorted(round(float(expert.coef_[0]), 2) for expert in moe.experts_)
+        [-1.0, 1.0]
+        """
+        return updates("partial_fit").partial_fit(self, X, y, sample_weight)
+
+    def add_expert(self, X, y, expert=None, *, name=None, sample_weight=None, replay=None):
+        """Add an expert for new rows; all others stay as they are.
+
+        The old mixture goes, whole, behind one new logistic decision: old or new. This decision
+        and the new expert, with its scale, are all that is trained, by EM. The old experts,
+        their scales and the proportions in which the old gate shares rows among them do not
+        change. ``gate_`` becomes a :class:`~skmoe.gates.TreeGate`.
+
+        The decision has to know where the old rows were. A few of them are enough: in
+        ``replay`` they stand for all old rows, and the new expert never learns from them. Without,
+        rows are generated where the gate can do so (a :class:`~skmoe.gates.GaussianGate` without
+        transformers); where it cannot, the new expert would take over everywhere, which is an error
+        unless it is asked for.
+
+        Pooled experts, the default ones, stay as they are too, with the uncertainty of their
+        coefficients, and predictions go on to average over one expert where they did
+        (:ref:`model_averaging`). The new expert is not pooled. Under Gaussian errors its predictive
+        distribution is Student's t, with as many degrees of freedom as it has rows.
+
+        The parameters of the mixture do not change: ``clone`` gives a mixture of the experts
+        that it was made with, and ``fit`` begins with these again. ``lower_bounds_``,
+        ``n_iter_`` and the like stay those of the last fit, ``oof_*`` attributes are deleted,
+        and there is no ``bic``, ``aic`` or ``summary`` until the next fit. ``partial_fit`` goes on
+        with the old sums and those of the new rows, where the new expert is linear or has
+        ``partial_fit``.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            New rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their target; of a classifier, of classes that it knows.
+        expert : estimator, default=None
+            Estimator to add, cross-fitted where ``fit`` would cross-fit it; a ``FrozenEstimator``
+            is taken as it is. None is one more like the others, where they are clones.
+        name : str, default=None
+            Its name. None is the first of ``expert0``, ``expert1`` and so on that is free.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the new rows. None is a weight of one for each.
+        replay : (X_old, y_old), default=None
+            Some of the rows that the mixture was trained on, drawn at random; about seven for each
+            column will do. Each stands for ``n_samples_seen_ / len(y_old)`` rows. None is rows that
+            the gate generates; ``()`` is to do without, with a
+            :class:`~skmoe.exceptions.NoReplayWarning`.
+
+        Returns
+        -------
+        self : object
+            The mixture, with one expert more, the last.
+
+        Raises
+        ------
+        ValueError
+            If rows, name or expert cannot be used, there is neither ``replay`` nor a gate that
+            generates rows, or the mixture is a stack or of specialists. The mixture is then as it
+            was before.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmoe import MixtureOfExpertsRegressor
+        >>> X = np.linspace(-2, 2, 200)[:, None]
+        >>> y = np.abs(X[:, 0]) + 0.01 * np.sin(200 * X[:, 0])
+        >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+        >>> X_new = np.linspace(4, 5, 50)[:, None]
+        >>> moe = moe.add_expert(X_new, 10 - X_new[:, 0], replay=(X[::10], y[::10]))
+        >>> moe.predict([[-1.0], [4.5]]).round(2)
+        array([1. , 5.5])
+        """
+        return updates("add_expert").add_expert(self, X, y, expert, name, sample_weight, replay)
+
+    def remove_expert(self, name, X=None, y=None, sample_weight=None):
+        """Remove an expert; the others and their scales stay.
+
+        Without rows the gate shares what was the expert's among the others in their old
+        proportions. With rows a new gate is trained on them, by EM around the experts as they
+        are; give it rows of all regimes, as for ``fit``.
+
+        The parameters of the mixture do not change: ``clone`` gives a mixture of the experts
+        that it was made with, and ``fit`` begins with these again. See ``add_expert`` for what
+        becomes of the other fitted attributes.
+
+        Parameters
+        ----------
+        name : str
+            A name in ``named_experts_``.
+        X : array-like or DataFrame of shape (n_samples, n_features), default=None
+            Rows to train the gate on.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        self : object
+            The mixture, with one expert less.
+
+        Raises
+        ------
+        ValueError
+            If there is no such expert, or no other. The mixture is then as it was before.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmoe import MixtureOfExpertsRegressor
+        >>> X = np.linspace(-2, 2, 200)[:, None]
+        >>> moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0)
+        >>> noise = 0.01 * np.sin(200 * X[:, 0])
+        >>> moe = moe.fit(X, np.abs(X[:, 0]) + (X[:, 0] > 1) + noise)
+        >>> list(moe.remove_expert("expert2").named_experts_)
+        ['expert0', 'expert1']
+        """
+        return updates("remove_expert").remove_expert(self, name, X, y, sample_weight)
+
+    def replace_expert(self, name, estimator, X, y, sample_weight=None):
+        """Put another expert in the place of one; the others and their scales stay.
+
+        The new one is fitted once, on the rows that the old one answered for, weighted by
+        responsibility, and cross-fitted where ``fit`` would do so. A ``FrozenEstimator`` is
+        taken as it is. Then a new gate is trained on the rows, by EM around the experts as they
+        are.
+
+        The parameters of the mixture do not change: ``clone`` gives a mixture of the experts
+        that it was made with, and ``fit`` begins with these again. See ``add_expert`` for what
+        becomes of the other fitted attributes.
+
+        Parameters
+        ----------
+        name : str
+            A name in ``named_experts_``; place and name stay.
+        estimator : estimator
+            The new expert.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows of all regimes, as for ``fit``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights. None is a weight of one for each row.
+
+        Returns
+        -------
+        self : object
+            The mixture.
+
+        Raises
+        ------
+        ValueError
+            If there is no such expert, the rows cannot be used, or the mixture is a stack or of
+            specialists. The mixture is then as it was before.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.ensemble import RandomForestRegressor
+        >>> from skmoe import MixtureOfExpertsRegressor
+        >>> X = np.linspace(-2, 2, 200)[:, None]
+        >>> y = np.where(X[:, 0] < 0, -X[:, 0], np.sin(3 * X[:, 0]))
+        >>> y += 0.01 * np.sin(200 * X[:, 0])
+        >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+        >>> curved = max(
+        ...     moe.named_experts_, key=lambda k: moe.named_experts_[k].coef_[0]
+        ... )
+        >>> forest = RandomForestRegressor(20, random_state=0)
+        >>> moe = moe.replace_expert(curved, forest, X, y)
+        >>> type(moe.named_experts_[curved]).__name__
+        'RandomForestRegressor'
+        """
+        return updates("replace_expert").replace_expert(self, name, estimator, X, y, sample_weight)
+
+    def summary(
+        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
+        cov="observed", level=0.95, by="regime",
+    ):  # fmt: skip
+        r"""Coefficients with standard errors, tests and confidence intervals.
+
+        All parameters have one covariance matrix: the experts' coefficients and scales, and the
+        gate's log-odds against the first expert. It is the inverse of the observed information
+        of the mixture [1]_, exact derivatives of the log-likelihood at its maximum, and so
+        counts in that nobody knows which expert made a row. "sandwich" puts the squares of the
+        rows' scores between two such inverses [2]_: right also where the errors are not
+        Gaussian, or not equally large.
+
+        Of columns that are constant or depend on each other, such as the one-hot columns of a
+        category, one is the reference, its most frequent level: its coefficient is n/a, and the
+        others are differences from it. What the rows of one expert say nothing about is n/a too.
+
+        Penalties are left out: the estimates are those of maximum likelihood, a few Newton steps
+        from the fit. Where that is more than a standard error from the fit in any coefficient,
+        a penalty matters, or EM stopped early, and the summary is refused. The default penalties
+        of experts and gate do not come near that unless the gate's border is sharp.
+
+        With ``pooling`` there is a posterior in place of a maximum. Estimates are the fitted
+        parameters, and ``std_error`` the standard deviations of Laplace's normal approximation
+        [3]_: the inverse of the observed information plus the precision of the prior, which
+        accounts for uncertainty about which expert made a row as well. Prior variances are taken
+        as known, but for the intercepts of the experts, which may differ as much as their slopes,
+        and for the gate, where the uncertainty of its prior precision is added. Where the evidence
+        finds that no slope matters, or that experts do not differ, their standard deviations are
+        next to zero. Intervals of coefficients under Gaussian errors are those of Student's t, with
+        the degrees of freedom that are left for the error variance. There are no tests.
+
+        All coefficients are then identified, also of columns that depend on each other; but the
+        levels of a string column are known by their differences alone. These are printed, from the
+        most frequent level, whose own coefficient is n/a; of levels that are random effects, ten
+        or more, from the mean of all, with their standard deviation. "sandwich" has the precision
+        of the prior beside the squares of scores in its middle, so that it is the posterior's where
+        the model is right. Where the posterior has no maximum in some direction, it is not normal:
+        the parameters of that direction have no standard error, as those of an expert whose errors
+        are as small as their floor. A note names them, and all others have theirs.
+
+        "bootstrap" takes the covariance of the parameters over 200 resamples of the rows, or
+        subjects, from :func:`~skmoe.inference.bootstrap`, at so many refits. It asks for no
+        derivatives, maximum or normal posterior.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows that the mixture was fitted on.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights. For "observed" a row of weight 2 is two rows; for "sandwich" it is
+            one, which stands for two of the population.
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
+            As in ``fit``. The sandwich allows for any dependence within a subject. Upper bounds are
+            for likelihoods with ``censored_terms``, and an error names these.
+        cov : {"observed", "sandwich", "bootstrap"}, default="observed"
+            Covariance of the estimates. With ``pooling``, "observed" is the posterior's.
+        level : float, default=0.95
+            Of the confidence intervals.
+        by : {"regime", "expert"}, default="regime"
+            Where fewer regimes than experts were found, what is one by "regime" is told once: the
+            slopes of regime0, the experts of ``regimes_[0]``, the mean of their intercepts, which
+            is that of its errors, and the gate between regimes; levels and scales of experts
+            follow. Else, and by "expert", each expert has all of its parameters.
+
+        Returns
+        -------
+        summary : MixtureSummary
+            See :class:`~skmoe.inference.MixtureSummary`. Prints as a table, shows as HTML, and
+            turns into a DataFrame with ``to_frame``. Coefficients are in the units of X, or of
+            what the transformers of a Pipeline make of it.
+
+        Raises
+        ------
+        ValueError
+            If the mixture has no such standard errors: experts that are not linear or logistic (or
+            log-linear, for counts and positive targets), another gate than
+            :class:`~skmoe.gates.SoftmaxGate` or :class:`~skmoe.gates.ConstantGate`, a scale at
+            its floor, a gate that separates the experts without an error, or an information that
+            is nearly singular. With ``pooling``, if no parameter is near a maximum of the
+            posterior. Of these, cov="bootstrap" needs the experts and the gate alone, and
+            :func:`~skmoe.inference.bootstrap` of a statistic nothing.
+
+        References
+        ----------
+        .. [1] T. A. Louis, "Finding the observed information matrix when using the EM
+           algorithm", Journal of the Royal Statistical Society B 44 (1982) 226-233.
+        .. [2] H. White, "Maximum likelihood estimation of misspecified models", Econometrica 50
+           (1982) 1-25.
+        .. [3] D. J. C. MacKay, "The evidence framework applied to classification networks", Neural
+           Computation 4 (1992) 720-736.
+
+        Examples
+        --------
+        >>> print(moe.summary(X, y))
+        estimate  std_error ...
+        """
+        metadata = RowMetadata(exposure, trials, subject, upper)
+        return inference("summary")._summary.summary(
+            self, X, y, sample_weight, metadata, cov, level, by
+        )
+
+    def marginal_effects(
+        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
+        cov="observed", level=0.95,
+    ):  # fmt: skip
+        r"""Average marginal effects of the columns of X, with standard errors.
+
+        By how much the mean of y changes with a column [1]_: the derivative of
+
+        .. math:: E[y \mid x] = \sum_k \pi_k(x) \, \mu_k(x),
+
+        in which experts and gate change both, averaged over the rows. Of classes it is the
+        probability of each. Beside it stand the effects on the probabilities of the experts,
+        :math:`\pi_k`, and those on the mean within each, :math:`\mu_k`, over all rows as well.
+        Experts of one regime (``regimes_``) are one there.
+
+        Of a number it is the derivative, in units of y for one unit of the column as X has it,
+        through whatever transformers; rows where it is missing do not count. Of strings, categories
+        and booleans it is a difference: the mean with all rows at a level less that with all rows
+        at the most frequent one. Other columns stay as they are.
+
+        Standard errors follow from the covariance of all parameters, as ``summary`` has it, by the
+        delta method. The rows are taken as given: that others might have been drawn is not in them.
+        Effects are at the estimates of the summary. With ``pooling`` that is at the posterior means
+        of the coefficients, as in ``predict_experts``, and there are no tests; where the posterior
+        is not normal in a direction that matters to an effect, it has no standard error.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows that the mixture was fitted on.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights, in the fit and in the averages.
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
+            As in ``fit``. Effects are on the mean of counts under these exposures and trials, as
+            ``predict`` with them has it, and on the mean of what is not censored.
+        cov : {"observed", "sandwich", "bootstrap"}, default="observed"
+            Covariance of the estimates, as in ``summary``.
+        level : float, default=0.95
+            Of the confidence intervals.
+
+        Returns
+        -------
+        effects : MarginalEffects
+            See :class:`~skmoe.inference.MarginalEffects`. Prints as a table, shows as HTML, and
+            turns into a DataFrame with ``to_frame``. A column that a quantity does not depend on
+            has no line there, and one that is binned has none at all.
+
+        Raises
+        ------
+        ValueError
+            If there is no ``summary``, for the same reasons.
+
+        References
+        ----------
+        .. [1] T. Bartus, "Estimation of marginal effects using margeff", Stata Journal 5 (2005)
+           309-329.
+
+        Examples
+        --------
+        >>> print(moe.marginal_effects(X, y))
+        effect  std_error ...
+        """
+        metadata = RowMetadata(exposure, trials, subject, upper)
+        return inference("marginal_effects")._effects.marginal_effects(
+            self, X, y, sample_weight, metadata, cov, level
+        )
+
+    def stability(
+        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
+        groups=None, n_resamples=20, n_jobs=None, random_state=None, verbose=0,
+    ):  # fmt: skip
+        """Whether other seeds, and other rows, lead to the same regimes.
+
+        The mixture is refitted from nothing: ``n_resamples`` times to the same rows with another
+        ``random_state``, and as often to half of the rows. Of each refit it is asked how many
+        regimes it has, and to which of them each of the rows that are given belongs, by the
+        largest responsibility. Where a mixture has no regimes (``n_regimes_``), such as one trained
+        by EM, each expert counts as one.
+
+        Halves are drawn without replacement. A bootstrap sample has rows twice and thrice, which
+        look like regimes: choices between models are known to favour the larger ones there [1]_.
+        Half of the rows vary as much as a bootstrap sample does, and know less than all of them:
+        that halves find fewer regimes does not mean that there are fewer.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows it was fitted on.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights. A row is one observation, whatever its weight, and keeps it.
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
+            As in ``fit``. Halves are of the subjects.
+        groups : array-like of shape (n_samples,), default=None
+            Rows that are drawn together, such as those of one person.
+        n_resamples : int, default=20
+            Number of refits of each kind.
+        n_jobs : int, default=None
+            Jobs for the refits. The result does not depend on it.
+        random_state : int, RandomState instance or None, default=None
+            Draws the seeds and the halves.
+        verbose : int, default=0
+            Progress: joblib prints how many refits are done, more often from 10 on.
+
+        Returns
+        -------
+        stability : Stability
+            Prints as a table with a verdict, shows as HTML, and turns into a DataFrame with
+            ``to_frame``.
+
+        Raises
+        ------
+        ValueError
+            If experts are fitted on all rows, as stacks and specialists are, the mixture was
+            changed after ``fit``, or ``n_resamples`` is less than 2.
+
+        References
+        ----------
+        .. [1] S. Janitza, H. Binder and A.-L. Boulesteix, "Pitfalls of hypothesis tests and model
+           selection on bootstrap samples: causes and consequences in biometrical applications",
+           Biometrical Journal 58 (2016) 447-473.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmoe import MixtureOfExpertsRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(-3, 3, size=(60, 1))
+        >>> y = np.abs(X[:, 0]) + (X[:, 0] > 0) + 0.1 * rng.normal(size=60)
+        >>> moe = MixtureOfExpertsRegressor(
+        ...     n_experts=2, training="em", n_init=2, random_state=0
+        ... ).fit(X, y)
+        >>> stability = moe.stability(X, y, n_resamples=2, random_state=0)
+        >>> stability.share["halves"]
+        {2: 1.0}
+        """
+        metadata = RowMetadata(exposure, trials, subject, upper)
+        return inference("stability")._stability.stability(
+            self, X, y, sample_weight, metadata, groups, n_resamples, n_jobs, random_state, verbose
+        )

@@ -1,0 +1,460 @@
+"""Log-densities of experts under each likelihood, from which standard errors are made."""
+
+from functools import cache
+
+import numpy as np
+from scipy import linalg
+
+from .._numerics.gamma_shapes import log_gamma_ratio
+from .._numerics.grams import weighted_grams
+from .._numerics.multinomial import log_softmax
+from .._numerics.ordered import between, probabilities
+from ..distributions import GaussianComponents
+from ._terms import ExpertTerms, PredictorTerms
+
+LARGEST_LOG = 700.0  # of a mean
+SMALL_STEP = 1e-5  # of a parameter, for a difference of scores
+LARGEST_DF = 150.0  # beyond, tails are those of Gaussian errors
+LARGEST_PREDICTOR = 300.0
+LARGEST_SHAPE = 1e5  # beyond, counts are Poisson's, and Gamma's targets exact
+
+
+# Log-densities of linear regressions with Gaussian errors, observed or censored ------------------
+
+
+class GaussianTerms(PredictorTerms):
+    """Linear regressions with Gaussian errors."""
+
+    logs_of = ("scale_",)
+    standardises = True
+
+    def log_densities(self):
+        squares = ((self.target - self.predictors) * np.exp(-self.logs[0])) ** 2
+        return -0.5 * (squares + np.log(2 * np.pi)) - self.logs[0]
+
+    @classmethod
+    def at_bound(cls, logs, likelihood):
+        return (np.exp(logs[:, :, 0]) <= 1.001 * likelihood.floor_).any(axis=1)
+
+
+@cache
+def of_shared_scale(terms):
+    """The same terms of one scale for all experts, a subclass."""
+    return type(terms.__name__, (terms,), {"shared_logs": ("scale_",)})
+
+
+def _log_normal_mean(predictors, beside):
+    return np.exp(np.clip(predictors + 0.5 * np.exp(2 * beside[0]), None, LARGEST_LOG))
+
+
+class LogNormalTerms(GaussianTerms):
+    """Gaussian errors of the logarithm of y."""
+
+    mean_of = staticmethod(_log_normal_mean)
+
+    @classmethod
+    def log_jacobian(cls, target):
+        return -target.sum(axis=1)
+
+
+class CensoredGaussianTerms(GaussianTerms):
+    """Linear regressions with Gaussian errors whose targets lie between bounds.
+
+    The target is a column of lower and one of upper bounds, equal where it was observed.
+    """
+
+    @staticmethod
+    def n_predictors(target):
+        return 1
+
+    @classmethod
+    def target_of(cls, likelihood, y, exposure):
+        """The bounds on the scale of the predictions, in two columns; y is a ``Bounds``."""
+        return np.column_stack([likelihood.expert_target(end) for end in (y.lower, y.upper)])
+
+    @classmethod
+    def points(cls, target):
+        lower = np.where(np.isfinite(target[:, :1]), target[:, :1], target[:, 1:])
+        return np.where(np.isfinite(target[:, 1:]), 0.5 * (lower + target[:, 1:]), lower)
+
+    @classmethod
+    def has_density(cls, target):
+        return target[:, 0] == target[:, 1]
+
+    def log_densities(self):
+        components = GaussianComponents(self.predictors, np.exp(self.logs[0]))
+        return components.log_between(self.target[:, :1], self.target[:, 1:])
+
+
+class CensoredLogNormalTerms(CensoredGaussianTerms):
+    """Gaussian errors of the logarithm of y."""
+
+    mean_of = staticmethod(_log_normal_mean)
+
+    @classmethod
+    def log_jacobian(cls, target):
+        return np.where(cls.has_density(target), -target[:, 0], 0.0)
+
+
+# Log-densities of lines with long tails and correlated outputs -----------------------------------
+
+
+class StudentTTerms(PredictorTerms):
+    """Linear regressions with Student's t errors; one output.
+
+    Attributes
+    ----------
+    df : float or None
+        Degrees of freedom where they are given; None where they are parameters.
+    """
+
+    logs_of = ("scale_", "df_")
+    standardises = True
+    df = None
+    at_bound_message = (
+        "The scale of {names} is at its floor, or its tails are as light as those of Gaussian "
+        "errors: there the likelihood is not at a maximum, and has no standard errors."
+    )
+
+    @classmethod
+    def of_df(cls, df):
+        """The terms for given degrees of freedom, whose only logarithm is that of the scale."""
+        return type("StudentTTerms", (cls,), {"logs_of": ("scale_",), "df": df})
+
+    def log_densities(self):
+        scale = np.exp(self.logs[0])
+        nu = np.exp(self.logs[1]) if self.df is None else self.df
+        constant = log_gamma_ratio(0.5 * nu, 0.5) - 0.5 * np.log(np.pi * nu) - self.logs[0]
+        squares = ((self.target - self.predictors) / scale) ** 2
+        return constant - 0.5 * (nu + 1) * np.log1p(squares / nu)
+
+    @classmethod
+    def at_bound(cls, logs, likelihood):
+        at_floor = (np.exp(logs[:, :, 0]) <= 1.001 * likelihood.floor_).any(axis=1)
+        if cls.df is not None:
+            return at_floor
+        return at_floor | (np.exp(logs[:, :, 1]) > LARGEST_DF).any(axis=1)
+
+
+class CorrelatedTerms(GaussianTerms):
+    """Linear regressions of several outputs whose Gaussian errors are correlated.
+
+    Beside its scale, each output has its correlations with all others: each of these is the same
+    parameter twice, and has half the derivative in either place.
+    """
+
+    n_outputs = 2
+
+    @classmethod
+    def of_outputs(cls, n_outputs, *, shared):
+        """The terms of so many outputs; ``shared`` where all experts have one covariance."""
+        values = tuple(f"correlation_{i}" for i in range(1, n_outputs))
+        attributes = {"n_outputs": n_outputs, "values_of": values}
+        if shared:
+            attributes["shared_logs"] = ("scale_", *values)
+        return type("CorrelatedTerms", (cls,), attributes)
+
+    @classmethod
+    def other(cls, output, name):
+        """The output that a correlation of this name is with."""
+        return (output + int(name.removeprefix("correlation_"))) % cls.n_outputs
+
+    @classmethod
+    def place_of(cls, predictor, name):
+        if name in cls.logs_of:
+            return super().place_of(predictor, name)
+        return tuple(sorted((predictor, cls.other(predictor, name)))), "correlation"
+
+    @classmethod
+    def names_beside(cls, predictor):
+        others = [cls.other(predictor, name) for name in cls.values_of]
+        return ["log_scale", *(f"correlation with output {j}" for j in others)]
+
+    @classmethod
+    def of_fit(cls, expert, likelihood, k):
+        covariance = likelihood.covariance_[k]
+        scale = np.sqrt(np.diag(covariance))
+        correlation = covariance / np.outer(scale, scale)
+        intercept = np.reshape(expert.intercept_, (-1, 1))
+        outputs = np.arange(cls.n_outputs)
+        others = [correlation[outputs, (outputs + i) % cls.n_outputs] for i in outputs[1:]]
+        return np.column_stack([intercept, expert.coef_, np.log(scale), *others])
+
+    def __init__(self, theta, design, target):
+        super().__init__(theta, design, target)
+        self.theta, self.residuals = theta, self.target - self.predictors
+        outputs = np.arange(self.n_outputs)
+        correlation = np.eye(self.n_outputs)
+        for i, values in enumerate(self.values, 1):
+            correlation[outputs, (outputs + i) % self.n_outputs] = values
+        self.scale = np.exp(self.logs[0])
+        self.covariance = 0.5 * (correlation + correlation.T) * np.outer(self.scale, self.scale)
+
+    def log_density(self):
+        sign, log_det = np.linalg.slogdet(self.covariance)
+        if sign <= 0 or linalg.eigvalsh(self.covariance)[0] <= 0:  # too long a step
+            return np.full(len(self.target), -np.inf)
+        squares = (self.residuals @ np.linalg.inv(self.covariance) * self.residuals).sum(axis=1)
+        return -0.5 * (squares + log_det + self.n_outputs * np.log(2 * np.pi))
+
+    def score(self):
+        precision = np.linalg.inv(self.covariance)
+        slope = self.residuals @ precision
+        parts = [slope[:, :, None] * self.design[:, None, :]]
+        parts.append((slope * self.residuals - 1)[:, :, None])
+        outputs = np.arange(self.n_outputs)
+        for i in outputs[1:]:
+            other = (outputs + i) % self.n_outputs
+            by_covariance = slope * slope[:, other] - precision[outputs, other]
+            parts.append((0.5 * by_covariance * self.scale * self.scale[other])[:, :, None])
+        return np.concatenate(parts, axis=2).reshape(len(self.design), -1)
+
+    def hessian(self, weights):
+        steps = SMALL_STEP * np.eye(len(self.theta))
+        up, down = (
+            [
+                weights @ type(self)(self.theta + sign * s, self.design, self.target).score()
+                for s in steps
+            ]
+            for sign in (1, -1)
+        )
+        hessian = (np.array(up) - np.array(down)) / (2 * SMALL_STEP)
+        return 0.5 * (hessian + hessian.T)
+
+    @classmethod
+    def at_bound(cls, logs, likelihood):
+        return np.asarray(likelihood.at_floor_, dtype=bool)
+
+
+# Log-densities of generalised linear models, of any family ---------------------------------------
+
+
+class FamilyTerms(PredictorTerms):
+    """A generalised linear model; its target is y, and the exposures or trials."""
+
+    family = None  # errors around the linear predictor
+
+    @classmethod
+    @cache
+    def of(cls, family):
+        """The terms of a family, a subclass."""
+        attributes = {"family": family}
+        if family.scale is not None:
+            attributes["logs_of"] = (family.scale,)
+        if family.at_bound_message is not None:
+            attributes["at_bound_message"] = family.at_bound_message
+        return type("FamilyTerms", (cls,), attributes)
+
+    @staticmethod
+    def n_predictors(target):
+        return 1
+
+    @classmethod
+    def target_of(cls, likelihood, y, exposure):
+        return np.column_stack([y, np.ones(len(y)) if exposure is None else exposure])
+
+    def log_densities(self):
+        y, size = self.target[:, :1], self.target[:, 1:]
+        mean = self.family.mean(np.clip(self.predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR))
+        y = np.where(self.family.supports(y), y, mean)  # of zero inflation, not all are possible
+        scale = np.exp(self.logs[0]) if self.logs_of else 1.0
+        return self.family.log_density(y, size * mean, scale, size)
+
+    def log_density(self):
+        is_possible = self.family.supports(self.target[:, 0])
+        return np.where(is_possible, self.log_densities()[:, 0], -np.inf)
+
+    def widths(self):
+        steep = self.family.scale_is_slope  # the log-density depends on scale * predictor
+        return [np.exp(-np.maximum(self.logs[0], 0.0)) if steep else 1.0, *super().widths()[1:]]
+
+    def undecided(self, weights):
+        if not self.family.is_rate:
+            return super().undecided(weights)
+        return np.repeat(-weights @ self.second()[0][0], 2)  # of successes and of failures
+
+    @classmethod
+    def mean_of(cls, predictors, beside):
+        return cls.family.mean(np.clip(predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR))
+
+    @classmethod
+    def at_bound(cls, logs, likelihood):
+        if not cls.logs_of:
+            return super().at_bound(logs, likelihood)
+        return logs[:, 0, 0] > np.log(LARGEST_SHAPE)
+
+
+class CensoredFamilyTerms(FamilyTerms):
+    """A generalised linear model whose targets lie between bounds."""
+
+    @classmethod
+    def target_of(cls, likelihood, y, exposure):
+        """The bounds, in two columns; y is a ``Bounds``."""
+        return np.column_stack([y.lower, y.upper])
+
+    def log_densities(self):
+        mean = self.family.mean(np.clip(self.predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR))
+        components = self.family.components(mean, np.exp(self.logs[0]))
+        return components.log_between(self.target[:, :1], self.target[:, 1:])
+
+    def log_density(self):
+        return self.log_densities()[:, 0]
+
+
+# Derivatives of the log-probability of classes by logistic regressions ---------------------------
+
+
+class SoftmaxTerms(ExpertTerms):
+    """Multinomial logistic regression, by log-odds against the first class.
+
+    Parameters
+    ----------
+    theta : ndarray of shape ((n_classes - 1) * n_columns,)
+        Coefficients of one class after the other.
+    design : ndarray of shape (n_samples, n_columns)
+        The last column is the intercept's.
+    labels : ndarray of shape (n_samples, n_classes)
+        One-hot, or soft.
+    """
+
+    def __init__(self, theta, design, labels):
+        super().__init__(theta, design, labels)
+        self.log_proba = log_softmax(np.column_stack([np.zeros(len(design)), self.predictors]))
+        self.proba = np.exp(self.log_proba)
+
+    @staticmethod
+    def n_predictors(labels):
+        return labels.shape[1] - 1
+
+    @classmethod
+    def target_of(cls, likelihood, y, exposure):
+        return np.eye(len(likelihood.class_share_))[y]
+
+    @classmethod
+    def of_fit(cls, expert, likelihood, k):
+        intercept, coef = np.reshape(expert.intercept_, (-1, 1)), expert.coef_
+        parameters = np.column_stack([intercept, coef])
+        return parameters[1:] - parameters[0] if len(parameters) > 1 else parameters
+
+    def log_density(self):
+        return (self.target * self.log_proba).sum(axis=1)
+
+    def score(self, labels=None):
+        """Gradient of each row's log-density, (n_samples, size); of other labels where given."""
+        beyond = (self.target if labels is None else labels) - self.proba
+        return (beyond[:, 1:, None] * self.design[:, None, :]).reshape(len(beyond), -1)
+
+    def hessian(self, weights):
+        n_odds, n_columns = self.proba.shape[1] - 1, self.design.shape[1]
+        hessian = np.zeros((n_odds, n_columns, n_odds, n_columns))
+        for i in range(n_odds):
+            proba = self.proba[:, 1:]
+            of_pair = weights[:, None] * proba[:, [i]] * proba
+            of_pair[:, i] -= weights * proba[:, i]
+            hessian[i] = weighted_grams(self.design, of_pair).transpose(1, 0, 2)
+        return hessian.reshape(n_odds * n_columns, n_odds * n_columns)
+
+    def undecided(self, weights):
+        return weights @ (self.proba * (1 - self.proba))
+
+    @classmethod
+    def mean_of(cls, predictors, beside):
+        return np.exp(log_softmax(np.column_stack([np.zeros(len(predictors)), predictors])))
+
+
+# Pooled lines, ordered classes and zeros ---------------------------------------------------------
+
+
+class PooledTerms(GaussianTerms):
+    """Gaussian errors of lines that a prior shrinks.
+
+    At a maximum of the likelihood the second derivatives by a coefficient and a log-scale are zero.
+    Away from there they hold the pull of the prior, by which lines of more columns than rows would
+    have no maximum together with their scale: they are left out.
+    """
+
+    @classmethod
+    def at_bound(cls, logs, likelihood):
+        return likelihood.at_floor_
+
+    def second(self):
+        (of_location, mixed), (_, of_log) = super().second()
+        nothing = np.zeros_like(mixed)
+        return [[of_location, nothing], [nothing, of_log]]
+
+
+class OrdinalTerms(PredictorTerms):
+    """Proportional odds; the intercept is minus the first threshold, and the others less it follow.
+
+    The target is the place of the class in the order.
+    """
+
+    ranks = (0, 1)
+
+    @classmethod
+    @cache
+    def of(cls, ranks):
+        """The terms of so many classes, in this order, a subclass."""
+        names = tuple(f"cut{j}_" for j in range(2, len(ranks)))
+        return type("OrdinalTerms", (cls,), {"ranks": ranks, "values_of": names})
+
+    def _thresholds(self):
+        return np.concatenate([[-np.inf, 0.0], self.values[:, 0], [np.inf]])
+
+    def log_densities(self):
+        thresholds, rank = self._thresholds(), self.target[:, 0].astype(int)
+        if (np.diff(thresholds) <= 0).any():
+            return np.full(self.target.shape, -np.inf)
+        ends = (thresholds[rank + step] - self.predictors[:, 0] for step in (0, 1))
+        return between(*ends)[0][:, None]
+
+    def widths(self):
+        gap = np.diff(self._thresholds()).min()
+        return [1.0] + [min(1.0, gap)] * len(self.beside())
+
+    @classmethod
+    def names_beside(cls, predictor):
+        return [f"cut: {j} less 1" for j in range(2, len(cls.ranks))]
+
+    @classmethod
+    def target_of(cls, likelihood, y, exposure):
+        return likelihood.ranks[y][:, None].astype(float)
+
+    @classmethod
+    def of_fit(cls, expert, likelihood, k):
+        first, *others = expert.thresholds_
+        return np.concatenate([[-first], expert.coef_, np.array(others) - first])[None]
+
+    @classmethod
+    def mean_of(cls, predictors, beside):
+        thresholds = np.append(0.0, beside[:, 0])
+        return probabilities(predictors[:, 0], thresholds)[:, list(cls.ranks)]
+
+
+class ZeroTerms(ExpertTerms):
+    """A target that is always zero; there are no parameters."""
+
+    @staticmethod
+    def n_predictors(target):
+        return 0
+
+    @classmethod
+    def of_fit(cls, expert, likelihood, k):
+        return np.empty((0, 0))
+
+    @classmethod
+    def mean_of(cls, predictors, beside):
+        return np.zeros((len(predictors), 1))
+
+    @classmethod
+    def slopes_of_mean(cls, predictors, beside):
+        return [np.empty((len(predictors), 1, 0))]
+
+    def log_density(self):
+        return np.where(self.target[:, 0] == 0, 0.0, -np.inf)
+
+    def score(self):
+        return np.empty((len(self.target), 0))
+
+    def hessian(self, weights):
+        return np.empty((0, 0))

@@ -20,17 +20,17 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 25_309,
-    "lines of the core": 20_508,  # without leaves
-    "lines of docstrings": 12_167,
-    "files": 230,
-    "names that stand for two things": 2,  # functions and classes at the top of a file
-    "classes": 325,
+    "lines of code": 25_267,
+    "lines of the core": 17_199,  # without leaves
+    "lines of docstrings": 12_155,
+    "files": 219,
+    "names that stand for two things": 0,  # functions and classes at the top of a file
+    "classes": 317,
     "classes of problems": 6,  # ways to train by EM
     "classes of trainers": 4,
     "types of gates and likelihoods asked for": 15,  # where they are neither written nor analysed
     "private methods called in another file": 22,
-    "hasattr and getattr": 28,
+    "hasattr and getattr": 27,
 }
 EACH = {
     "lines of a file": 510,
@@ -192,7 +192,7 @@ REFUSAL = """
 try:
     {what}
 except ImportError as error:
-    assert {leaf!r} in str(error), error
+    assert any(leaf in str(error) for leaf in gone), error  # its own, or one on the way
 else:
     raise AssertionError({what!r})
 """
@@ -205,10 +205,8 @@ def test_the_core_fits_without_leaves(leaves, tmp_path):
         name for name in names if name == "__pycache__"
         or str(Path(folder, name).relative_to(PACKAGE)) in gone
     ])  # fmt: skip
-    refused = [(leaf, what) for leaf in gone for what in REFUSED.get(leaf, ())]
-    code = FITS_OF_THE_CORE + "".join(
-        REFUSAL.format(leaf=leaf, what=what) for leaf, what in refused
-    )
+    refused = [what for leaf in gone for what in REFUSED.get(leaf, ())]
+    code = FITS_OF_THE_CORE + "".join(REFUSAL.format(what=what) for what in refused)
     script = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path), *gone]
     subprocess.run(script, check=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)})
 

@@ -13,7 +13,7 @@ from .._doors import ready, updates
 from .._parallel import jobs
 from ..exceptions import SmallWeightsWarning
 from .base import Experts
-from .fit_task import FewOutOfBag, FitRows, FitTask, fit_and_predict
+from .fit_task import FewOutOfBag, FitTask, RowsOfExpert, fit_and_predict
 from .fitting import (
     NEGLIGIBLE_SHARE,
     learns_batches,
@@ -76,7 +76,7 @@ class EstimatorExperts(Experts):
         leaf = ready()
         self.stops_early = [leaf and leaf.packages.stops_early(each) for each in estimators]
         self.models = None  # (n_experts, n_folds)
-        self.last_fit = None  # (n_experts, n_folds): FitRows on which they were fitted
+        self.last_fit = None  # (n_experts, n_folds): RowsOfExpert on which they were fitted
         # By number: models of those that were fitted to all rows before, and what folds go on from.
         self.of_all_rows, self.going_on = {}, {}
         self.n_fits, self._own = 0, {}
@@ -139,7 +139,7 @@ class EstimatorExperts(Experts):
         if self._frozen_results is None:
             everything = np.arange(len(self.y))
             frozen = [k for k, estimator in enumerate(self.estimators) if is_frozen(estimator)]
-            tasks += [FitTask(k, 0, FitRows(everything[:0]), None, everything) for k in frozen]
+            tasks += [FitTask(k, 0, RowsOfExpert(everything[:0]), None, everything) for k in frozen]
         return _Plan(originals, fits, kept, tasks)
 
     def take(self, plan, done):
@@ -279,14 +279,14 @@ class EstimatorExperts(Experts):
         return train if validation is None else np.setdiff1d(train, validation)
 
     def _validation(self, resp, shares, exposure, target, k, fold):
-        """``FitRows`` of ``_validation_part``, or None."""
+        """``RowsOfExpert`` of ``_validation_part``, or None."""
         part = self._validation_part(k, fold)
         if part is None or not len(part):
             return None
         return self._rows(resp, shares, exposure, target, k, part)
 
     def _rows(self, resp, shares, exposure, target, k, train):
-        """Rows of ``train`` that expert k is fitted on: FitRows.
+        """Rows of ``train`` that expert k is fitted on: RowsOfExpert.
 
         ``shares`` (n, K) are responsibilities times working weights.
         """
@@ -309,9 +309,9 @@ class EstimatorExperts(Experts):
         weights = share[keep] * mass[keep] if self.weighted[k] else None
         target = None if target is None else target[rows, k]
         if exposure is None:
-            return FitRows(rows, weights, None, target)
+            return RowsOfExpert(rows, weights, None, target)
         exposure = exposure[rows, k]
-        return FitRows(rows, None if weights is None else weights * exposure, exposure, target)
+        return RowsOfExpert(rows, None if weights is None else weights * exposure, exposure, target)
 
     def wins(self, resp, k):
         """Rows (n,) that expert k wins, ties included."""
@@ -391,8 +391,7 @@ class _Plan(NamedTuple):
     """What a fit of all experts comes to."""
 
     originals: list  # list of int: of each expert, the first that is fitted just so
-    # Dict of int to list of FitRows: of each that is not frozen, what it would be fitted on in each
-    # fold.
+    # Dict of int to list of RowsOfExpert: what each that is not frozen would be fitted on by fold.
     fits: dict
     kept: list  # list of int: those of them that stay as they are
     tasks: list  # list of FitTask: for the others

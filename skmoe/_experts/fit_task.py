@@ -23,7 +23,7 @@ class FewOutOfBag(ValueError):
     """Raised where most members, or all, have seen rows that need out-of-bag predictions."""
 
 
-class FitRows(NamedTuple):
+class RowsOfExpert(NamedTuple):
     """Rows that an expert is fitted on."""
 
     rows: np.ndarray  # of int: their numbers
@@ -49,8 +49,8 @@ class FitTask(NamedTuple):
     # ``k``, ``fold``: whose fit it is.
     k: int
     fold: int
-    fitted_on: FitRows  # what the expert is fitted on
-    validation: FitRows | None  # rows by which boosting stops
+    fitted_on: RowsOfExpert  # what the expert is fitted on
+    validation: RowsOfExpert | None  # rows by which boosting stops
     test: np.ndarray  # of int: numbers of the rows to predict
     prepare: Callable | None = None  # what is done with a clone before it is fitted
 

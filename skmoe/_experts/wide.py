@@ -24,7 +24,7 @@ def with_best_penalty(estimator, X, y, weight, seed, groups=None):
     used = np.flatnonzero(weight > 0)
     X, y, weight = _safe_indexing(X, used), y[used], weight[used]
     classifies = is_classifier(estimator)
-    folds = _folds(classifies, y, seed, None if groups is None else groups[used])
+    folds = _splits_for_penalty(classifies, y, seed, None if groups is None else groups[used])
     models = [clone(estimator) for _ in folds]
     for model in models if classifies else []:
         split_last(model)[1].set_params(warm_start=True)
@@ -47,7 +47,7 @@ def with_best_penalty(estimator, X, y, weight, seed, groups=None):
     return best_one
 
 
-def _folds(classifies, y, seed, groups):
+def _splits_for_penalty(classifies, y, seed, groups):
     """Folds, (train, test) in a list; those with two classes in training."""
     n_folds, settings = min(N_FOLDS, len(y)), {"shuffle": True, "random_state": seed}
     if groups is not None:

@@ -69,7 +69,7 @@ def diverse_experts(classifies, y=None, sample_weight=None, lines=None):
     n_rows, several_outputs = shape[0] if shape else 0, len(shape) > 1 and shape[1] > 1
     if not classifies:
         has_lines = lines is not None and not several_outputs
-        beside = [(LINES, make_pipeline(_imputer(), lines))] if has_lines else []
+        beside = [(LINES, make_pipeline(_imputer_of_list(), lines))] if has_lines else []
         return _regressors(n_rows, several_outputs) + beside
     experts = _classifiers()
     equal = sample_weight is None or np.ptp(np.asarray(sample_weight, dtype=float)) == 0
@@ -113,10 +113,10 @@ def _classifiers():
 
 
 def _behind_scaler(estimator):
-    return make_pipeline(_imputer(), StandardScaler(), estimator)
+    return make_pipeline(_imputer_of_list(), StandardScaler(), estimator)
 
 
-def _imputer():
+def _imputer_of_list():
     return SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
 
 

@@ -167,11 +167,12 @@ def test_probabilities_are_averages_over_the_posterior(n_classes):
     def proba(f):
         return special.softmax(np.concatenate([0 * f, f], axis=2) if n_classes == 2 else f, axis=2)
 
-    found = PooledCategorical().calibrate(proba(mean), row_scale=scale)
+    likelihood = PooledCategorical().start(np.arange(8) % n_classes, np.ones(8), 1)
+    found = likelihood.calibrate(proba(mean), row_scale=scale)
     np.testing.assert_allclose(found.sum(axis=2), 1)
     # 64 points have errors of a hundredth or two; the formula for two classes, of one.
     np.testing.assert_allclose(found[:, 0], proba(draws).mean(axis=1), atol=0.04)
-    certain = PooledCategorical().calibrate(proba(mean), row_scale=0 * scale)
+    certain = likelihood.calibrate(proba(mean), row_scale=0 * scale)
     np.testing.assert_allclose(certain, proba(mean), atol=1e-12)
 
 

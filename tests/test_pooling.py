@@ -407,11 +407,16 @@ def test_predictive_variance_pays_for_what_is_not_known_of_the_lines(fitted_line
     assert (components.df < len(Y2) + 10).all()
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 6])
+@pytest.mark.parametrize("n", [2, 3, 6])
 def test_few_rows_are_enough(n):
     moe = pooled().fit(X2[:n], Y2[:n])
     assert np.isfinite(moe.predict(X2_TEST)).all()
     assert np.isfinite(moe.log_density(X2_TEST, Y2_TEST)).all()
+
+
+def test_one_row_is_refused():
+    with pytest.raises(ValueError, match="give two at least"):
+        pooled().fit(X2[:1], Y2[:1])
 
 
 def test_constant_targets_and_columns_are_taken():

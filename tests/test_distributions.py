@@ -108,18 +108,6 @@ def test_interval_holds_its_level():
     assert (high == np.inf).all()
 
 
-@pytest.mark.parametrize("q", [-0.1, 1.1, np.nan, [0.5, 2.0], [[0.5]]])
-def test_quantiles_of_what_is_no_probability_are_refused(q):
-    with pytest.raises(ValueError, match="q must be"):
-        random_mixtures(0).ppf(q)
-
-
-@pytest.mark.parametrize("level", [-0.1, 1.1, np.nan])
-def test_interval_of_an_impossible_level_is_refused(level):
-    with pytest.raises(ValueError, match="level must be"):
-        random_mixtures(0).interval(level)
-
-
 @pytest.mark.parametrize("shape", [(3,), (7, 2), (1,)])
 def test_targets_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match="y has shape"):

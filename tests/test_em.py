@@ -300,17 +300,6 @@ def test_information_criteria_of_regression_count_every_free_parameter(n_outputs
     assert_allclose(moe.aic(X, y, weight), -2 * log_likelihood + 2 * n_parameters, rtol=1e-12)
 
 
-@pytest.mark.parametrize("n_classes", [2, 4])
-def test_information_criteria_of_classification_count_every_free_parameter(n_classes):
-    X, y = rows_of_classes(0, n_classes=n_classes)
-    moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0, training="em").fit(X, y)
-    n_parameters = 2 * 3 * (n_classes - 1) + 3
-    own = moe.predict_proba(X)[np.arange(len(y)), y]
-    bic = -2 * np.log(own).sum() + n_parameters * np.log(len(y))
-    assert_allclose(moe.bic(X, y), bic, rtol=1e-12)
-    assert_allclose(moe.aic(X, y), -2 * np.log(own).sum() + 2 * n_parameters, rtol=1e-12)
-
-
 # Stopping, going on, re-seeding -----------------------------------------------------------------
 
 

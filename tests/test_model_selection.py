@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsRegressor
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate
 from skmoe.model_selection import select_n_experts
@@ -214,15 +214,6 @@ def test_groups_stay_whole_in_all_folds_and_in_standard_errors():
     sums = np.bincount(groups, behind - behind.mean())
     expected = np.sqrt((sums**2).sum()) / 120
     assert_allclose(found.results_["std_error"][1 - best], expected, rtol=1e-10)
-
-
-def test_classes_are_selected_for_too():
-    rng = np.random.default_rng(0)
-    X = rng.uniform(-2, 2, size=(600, 2))
-    label = (X[:, 1] * np.sign(X[:, 0]) + 0.2 * rng.logistic(size=600) > 0).astype(int)
-    moe = MixtureOfExpertsClassifier(random_state=0, n_init=4, max_iter=300, training="em")
-    found = select_n_experts(moe, X, label, [1, 2, 3])
-    assert (found.criterion_, found.best_n_experts_) == ("bic", 2)
 
 
 @pytest.mark.filterwarnings("always")

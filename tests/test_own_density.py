@@ -101,12 +101,6 @@ class OfAlphas(OfQuantiles):
         return self._quantiles(X, alpha)
 
 
-class Counting(Ridge):
-    def predict_dist(self, X):
-        rates = np.maximum(self.predict(X), 0.1)[:, None]
-        return MixtureDistribution(np.ones(rates.shape), ScipyComponents(stats.poisson(rates)))
-
-
 def stack(*experts, **settings):
     named = [(type(each).__name__, each) for each in experts]
     return MixtureOfExpertsRegressor(named, training="stack", random_state=0, **settings)
@@ -300,12 +294,6 @@ def test_components_below_the_floor_are_widened_and_others_stay():
 
 
 # All the rest --------------------------------------------------------------------------------
-
-
-def test_probabilities_of_counts_are_not_weighed_against_densities():
-    X, y, _ = two_branches(60, 0)
-    with pytest.raises(ValueError, match="Counting gives single values a probability"):
-        stack(Counting(), Ridge()).fit(X, np.abs(np.round(y)))
 
 
 def test_units_do_not_matter():

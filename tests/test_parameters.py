@@ -447,30 +447,6 @@ def test_out_of_fold_densities_are_those_of_models_that_did_not_see_the_row():
     assert moe.log_density(X, Y).mean() > moe.oof_score_  # what is refitted did see them
 
 
-class Counting(RegressorMixin, BaseEstimator):
-    """Regressor that counts its fits."""
-
-    fits = 0
-
-    def fit(self, X, y, sample_weight=None):
-        type(self).fits += 1
-        self.coef_ = np.linalg.lstsq(X, y, rcond=None)[0]
-        self.n_features_in_ = X.shape[1]
-        return self
-
-    def predict(self, X):
-        return X @ self.coef_
-
-
-@pytest.mark.parametrize("params", [{"cv": 3}, {"cv": False}, {"cv": 4, "n_experts": 1}])
-def test_every_fit_of_an_expert_is_counted(params):
-    Counting.fits = 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the few iterations
-        moe = regressor(Counting(), max_iter=3, **params).fit(X, Y)
-    assert moe.n_expert_fits_ == Counting.fits > 0
-
-
 # Other attributes -----------------------------------------------------------------------------
 
 

@@ -312,16 +312,6 @@ def test_plan_refuses_what_fit_refuses():
                 getattr(regressor(**params), method)(X, Y)
 
 
-def test_warm_start_after_clones_begins_afresh():
-    moe = regressor(TREE, n_experts=2).fit(X, Y)
-    warm = moe.set_params(warm_start=True).fit(X, Y)
-    assert warm.plan_.training == "em"
-    assert len(warm.experts_) == 2
-    moe = regressor(Ridge(), n_experts=2, warm_start=True).fit(X, Y)
-    with pytest.raises(ValueError, match="which has 2 experts; n_experts is 3"):
-        moe.set_params(n_experts=3).fit(X, Y)
-
-
 # Any gate -------------------------------------------------------------------------------------
 
 

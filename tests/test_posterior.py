@@ -425,20 +425,6 @@ def test_summary_by_bootstrap_is_the_covariance_of_its_resamples(training, monke
     assert "bootstrap" in str(found)
 
 
-def test_bootstrap_knows_gates_that_are_proportions_in_some_resamples():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(100, 1))
-    y = 2 * X[:, 0] + rng.exponential(size=100)  # one regime; ties with a gate, or without
-    moe = mixture("line", n_init=1).fit(X, y)
-    assert moe.n_regimes_ == 1
-    result = bootstrap(moe, X, y, n_resamples=4, random_state=0)
-    assert np.isfinite(result.bootstrap_distribution).all()
-    for n_gate in (1, 2):
-        values = raw_parameters(moe, n_gate)
-        assert len(values) == 6 + n_gate
-        assert_allclose(values[6], np.log(moe.expert_load_[1] / moe.expert_load_[0]), atol=1e-8)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "n"), [("line", 150), ("two", 300)])
 def test_intervals_cover_what_was_planted(kind, n):

@@ -205,11 +205,7 @@ def test_impossible_degrees_of_freedom_are_refused(df):
 
 @pytest.mark.parametrize(
     ("likelihood", "per_expert"),
-    [
-        ("gaussian", 1),
-        ("student_t", 1),
-        (StudentT("estimate"), 2),
-    ],
+    [("gaussian", 1), ("student_t", 1), (StudentT("estimate"), 2)],
 )
 def test_information_criteria_count_scales_and_degrees_of_freedom(likelihood, per_expert):
     X, y, _ = soft_lines_and_outliers(0)

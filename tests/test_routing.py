@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._kernels._routing import sort_by_expert, top_k
+from skmoe._kernels._routing import top_k
 from skmoe.gates import SoftmaxGate
 
 N_REGIMES = 6
@@ -50,21 +50,6 @@ def test_top_k_kernel_puts_nan_last():
     experts = np.empty((2, 3), dtype=np.intp)
     top_k(scores, experts, 1)
     assert_array_equal(experts, [[3, 1, 0], [3, 0, 1]])
-
-
-@pytest.mark.parametrize("shape", [(4, 3), (3, 2), (4, 0)])
-def test_top_k_kernel_refuses_shapes_that_disagree(shape):
-    experts = np.empty(shape, dtype=np.intp)
-    with pytest.raises(ValueError, match="experts has shape"):
-        top_k(np.zeros((4, 2)), experts, 1)
-
-
-@pytest.mark.parametrize(("experts", "n_places"), [([0, 3], 2), ([0, 1], 3)])
-def test_counting_sort_refuses_what_does_not_fit(experts, n_places):
-    places, bounds = np.empty(n_places, dtype=np.intp), np.empty(4, dtype=np.intp)
-    numbers = np.array(experts, dtype=np.intp)
-    with pytest.raises(ValueError, match="experts"):
-        sort_by_expert(numbers, places, bounds)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])

@@ -7,14 +7,12 @@ from scipy import linalg
 
 from skmoe._kernels._systems import (
     add_softmax_penalty,
-    add_to_targets,
     cholesky,
     least_squares,
     softmax_curvature,
     softmax_step,
     solve_factored,
 )
-from skmoe._numerics.multinomial import factor_definite
 
 LEAST_PIVOT = 1e-6
 
@@ -66,24 +64,6 @@ def test_problems_without_a_unique_solution_are_named_and_the_others_solved():
     assert_allclose(coef[0], expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-@pytest.mark.parametrize("n_targets", [1, 3])
-@pytest.mark.parametrize("n_columns", [1, 2, 6])
-def test_sums_with_functions_added_are_those_of_the_targets_with_them(n_columns, n_targets, sign):
-    design, targets, weights = draw_rows(n_columns, 4, n_targets)
-    rng = np.random.default_rng(1)
-    coef = rng.normal(size=(4, n_columns, n_targets))
-    gram, cross = sums_of(design, targets, weights)
-    new_cross, new_squares = np.empty(cross.shape), np.empty((4, n_targets))
-    squares = weights.T @ targets**2
-    add_to_targets(gram, cross, squares, coef, sign, new_cross, new_squares)
-    for k in range(4):
-        changed = targets + sign * design @ coef[k]
-        of_expert = sums_of(design, changed, weights[:, [k]])[1][0]
-        assert_allclose(new_cross[k], of_expert, rtol=0, atol=1e-10)
-        assert_allclose(new_squares[k], weights[:, k] @ changed**2, rtol=1e-10)
-
-
 @pytest.mark.parametrize("n", [0, 1, 2, 15, 16, 17, 33, 100])
 def test_cholesky_factorises_and_solves(n):
     rng = np.random.default_rng(n)
@@ -106,14 +86,6 @@ def test_cholesky_says_what_is_not_positive_definite(entry):
     assert cholesky(matrix) == 0.0
 
 
-def test_matrix_that_is_not_definite_is_factorised_with_a_little_more_on_its_diagonal():
-    vector = np.arange(1.0, 5.0)
-    factor = np.triu(factor_definite(np.outer(vector, vector)))
-    assert_allclose(factor.T @ factor, np.outer(vector, vector), rtol=1e-8, atol=1e-8)
-    assert np.triu(factor_definite(np.zeros((2, 2)))).any()
-    assert np.isnan(factor_definite(np.full((2, 2), np.nan))).all()  # and it returns
-
-
 def draw_pairs(n_classes, n_columns, seed=0):
     """Rows, probabilities, and Gram matrices of the pairs of classes."""
     rng = np.random.default_rng(seed)
@@ -123,16 +95,6 @@ def draw_pairs(n_classes, n_columns, seed=0):
     second, first = np.tril_indices(n_classes, -1)
     pairs = np.einsum("ni,nq,nj->qij", design, proba[:, first] * proba[:, second], design)
     return design, proba, pairs
-
-
-@pytest.mark.parametrize(("n_classes", "n_columns"), [(1, 3), (2, 1), (3, 6), (5, 4)])
-def test_curvature_of_pairs_is_the_hessian_of_a_multinomial_likelihood(n_classes, n_columns):
-    design, proba, pairs = draw_pairs(n_classes, n_columns)
-    hessian = np.full((n_classes, n_columns) * 2, np.nan)
-    softmax_curvature(pairs, hessian)
-    of_rows = proba[:, :, None] * (np.eye(n_classes) - proba[:, None])
-    expected = np.einsum("ni,nkl,nj->kilj", design, of_rows, design)
-    assert_allclose(hessian, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("n_classes", "n_columns"), [(1, 3), (2, 1), (3, 6), (5, 4)])

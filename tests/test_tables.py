@@ -12,18 +12,14 @@ from lightgbm import LGBMRegressor
 from scipy import sparse
 from scipy.special import log_softmax
 from sklearn.base import clone
-from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import get_tags
 from sklearn.utils.validation import validate_data
 
@@ -64,18 +60,6 @@ def _mixed():
     table.loc[::9, "income"] = np.nan
     table.loc[::11, "size"] = np.nan
     return table, y
-
-
-def encoder(*, numeric, strings):
-    return make_column_transformer(
-        (make_pipeline(SimpleImputer(), StandardScaler()), numeric),
-        (OneHotEncoder(handle_unknown="ignore"), strings),
-    )
-
-
-def whole(last):
-    numeric = ["age", "income", "owner", "rooms"]
-    return make_pipeline(encoder(numeric=numeric, strings=["town", "size", "grade"]), last)
 
 
 # The default mixture encodes --------------------------------------------------------------------
@@ -141,38 +125,7 @@ def test_rows_of_weight_zero_are_as_absent_from_what_is_encoded(mixed, experts, 
     assert names[0] == names[1]
 
 
-def test_labels_of_the_rows_do_not_matter(mixed):
-    X, y = mixed
-    shuffled = X.set_axis(np.random.default_rng(0).permutation(N), axis=0)
-    for experts in (None, whole(DecisionTreeRegressor(max_depth=2, random_state=0))):
-        moe = regressor(experts, n_init=1, cv=2, max_iter=2).fit(
-            shuffled, pd.Series(y, index=np.arange(N) + 7)
-        )
-        plain = regressor(experts, n_init=1, cv=2, max_iter=2).fit(X, y)
-        np.testing.assert_array_equal(moe.predict(shuffled), plain.predict(X))
-
-
-def test_table_is_left_as_it_was(mixed):
-    X, y = mixed
-    before = X.copy(deep=True)
-    regressor().fit(X, y).predict(X)
-    pd.testing.assert_frame_equal(X, before)
-
-
 # Pipelines as experts and gate ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("last", [SoftmaxGate(), LogisticRegression()])
-def test_gate_may_look_at_a_column_of_its_own(mixed, last):
-    X, y = mixed
-    gate = make_pipeline(make_column_transformer((OneHotEncoder(), ["town"])), last)
-    if isinstance(last, SoftmaxGate):  # it takes no sparse matrix
-        gate[0].transformers[0][1].set_params(sparse_output=False)
-    moe = regressor(whole(Ridge()), gate=gate).fit(X, y)
-    north = moe.gate_proba(X)[:, 0][X["town"] == "north"]
-    south = moe.gate_proba(X)[:, 0][X["town"] == "south"]
-    assert abs(north.mean() - south.mean()) > 0.8
-    np.testing.assert_array_equal(north, north[0])
 
 
 # Missing values and categories that experts read themselves --------------------------------------
@@ -232,14 +185,6 @@ def test_gates_of_ones_own_see_the_table_as_encoded_by_a_pipeline(mixed, kind):
     np.testing.assert_allclose(by_hand.predict(rows), moe.predict(rows))
     names = moe.gate_[:-1].get_feature_names_out()
     assert {"town_north", "missingindicator_income", "day_day_of_week"} < set(names)
-
-
-def test_a_gate_of_ones_own_leaves_out_identifiers_and_says_so(mixed):
-    X, y = mixed
-    table = X.assign(name=[f"row {i}" for i in range(N)])
-    with pytest.warns(LeftOutColumnsWarning, match=r"The gate leaves out the columns \['name'\]"):
-        moe = regressor(whole(Ridge()), gate=GaussianNB()).fit(table, y)
-    assert not any("name" in name for name in moe.gate_[:-1].get_feature_names_out())
 
 
 # Sparse matrices --------------------------------------------------------------------------------

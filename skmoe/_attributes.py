@@ -6,12 +6,11 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ._doors import begin_stream
-from ._experts.traits import column_names
+from ._experts.fitting import column_names
 from ._reports.by_regime import EXPERT, REGIME, first_of, groups_of
 from ._reports.column_names import shares_of_levels
 from ._reports.expert_report import bound_notes, report_training
-from ._reports.leaks import leak_notes
-from ._reports.repeats import repeated_rows
+from ._reports.leaks import leak_notes, repeated_rows
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .likelihoods._kind_of_target import kind_of_target
 

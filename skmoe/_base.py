@@ -22,22 +22,19 @@ from ._compat import (
 )
 from ._data import RowMetadata, is_out_of_core
 from ._em.loop import FitTasks, Progress
+from ._em.problem import WIDE_WORK, Settings
 from ._em.rows import FitRows
-from ._em.settings import WIDE_WORK, Settings
 from ._em.starts import STARTS
-from ._experts.fitting import split_last
+from ._experts.fitting import draw_seeds, is_forest, split_last
 from ._experts.folds import Splitting
-from ._experts.traits import draw_seeds, is_forest
 from ._fitted import FittedMixture
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
-from ._planning.duration import remember
-from ._planning.making import make_plan
-from ._planning.number import EVIDENCE
-from ._planning.parts import make_parts
-from ._planning.ways import WAYS
+from ._planning.making import make_parts, make_plan
+from ._planning.plan import remember
+from ._planning.ways import EVIDENCE, WAYS
 from ._reports.described import DescribedMixture
-from ._reports.repeats import repeated_rows
+from ._reports.leaks import repeated_rows
 from ._trainers import make_trainer
 from .exceptions import one_fit
 

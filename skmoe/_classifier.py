@@ -11,9 +11,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from ._base import BaseMixtureOfExperts
 from ._compat import StrOptions, check_y, fit_context
 from ._doors import updates
+from ._experts.fitting import offers
 from ._experts.ordered_logistic import ranks_of
 from ._experts.solvers import Logistic, OrderedLogistic
-from ._experts.traits import offers
 from ._extended import ExtendedMixture, learns_streams
 from ._model import ClassificationModel
 from ._reports.docstrings import completed_by

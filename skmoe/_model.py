@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ._experts.fitting import split_last
+from ._experts.fitting import has_own_density, split_last
 from ._experts.prediction import (
     LastTransformed,
     columns_seen,
@@ -22,10 +22,9 @@ from ._experts.prediction import (
     predicts_mean,
     stacked_prediction,
 )
-from ._experts.traits import has_own_density
 from ._kernels._estep import e_step
+from ._numerics.columns import Surroundings
 from ._numerics.statistics import independent_columns
-from ._numerics.surroundings import Surroundings
 from ._parallel import kernel_threads
 from ._routing import Routes
 from ._tables.encoding import numeric_matrix

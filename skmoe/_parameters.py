@@ -24,8 +24,8 @@ from ._compat import (
     name_estimators,
 )
 from ._doors import ready
-from ._experts.traits import offers
-from ._experts.zero import with_zero
+from ._experts.base import with_zero
+from ._experts.fitting import offers
 from ._tables.known import check_weights
 from ._tables.mixed import HEAVIEST, accepts, check_sizes
 from .gates import ForestGate, SoftmaxGate

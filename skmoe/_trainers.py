@@ -6,7 +6,7 @@ from functools import partial
 from ._em.search import NumberThenEM, NumberTrainer
 from ._experts.fitting import split_last
 from ._experts.solvers import has_experts
-from ._planning.number import BIC, EVIDENCE, specialists_to_try
+from ._planning.ways import BIC, EVIDENCE, specialists_to_try
 from ._pooling.trainer import PooledTrainer
 from ._stacking.trainer import StackedTrainer
 

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from ._data import RowMetadata
-from ._experts.traits import has_own_density, step_inside
+from ._experts.fitting import has_own_density, step_inside
 from ._validation import check_single_trials
 from .distributions._arrays import check_probabilities
 

@@ -10,8 +10,8 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._em.settings import FEW_ROWS
-from skmoe._numerics.surroundings import Surroundings
+from skmoe._em.problem import FEW_ROWS
+from skmoe._numerics.columns import Surroundings
 from skmoe._pooling.averaging import LEAST, averaging
 from skmoe.distributions import _quadrature
 from skmoe.gates import ConstantGate

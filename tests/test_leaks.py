@@ -6,8 +6,7 @@ import pytest
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._data import Rows
-from skmoe._reports.leaks import leak_notes
-from skmoe._reports.repeats import repeated_rows
+from skmoe._reports.leaks import leak_notes, repeated_rows
 from skmoe.exceptions import ScaleFloorWarning
 
 

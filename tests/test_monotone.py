@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._experts.monotone import monotone_columns
+from skmoe._experts.least_squares import monotone_columns
 from skmoe.gates import ForestGate
 
 LIGHT = {"n_estimators": 30, "num_leaves": 8, "verbose": -1, "n_jobs": 1}

@@ -34,7 +34,7 @@ from skmoe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
-from skmoe._experts.traits import inside_offering
+from skmoe._experts.fitting import inside_offering
 from skmoe._ready.smooth import SmoothRegressor
 from skmoe.distributions import GaussianComponents, MixtureDistribution
 from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate

@@ -17,7 +17,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._planning import duration
+from skmoe._planning import plan as duration
 from skmoe._planning.ways import NEEDS, WAYS
 from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate
 from skmoe.likelihoods import Categorical, Gaussian, RandomEffects, StudentT

@@ -9,8 +9,8 @@ from scipy import linalg, optimize, special, stats
 from sklearn.preprocessing import SplineTransformer
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe._experts.base import Ties
 from skmoe._experts.pooled import pooled_coefficients
-from skmoe._experts.ties import Ties
 from skmoe._families.binomial import BinomialFamily
 from skmoe._families.poisson import PoissonFamily
 from skmoe._pooling import regimes

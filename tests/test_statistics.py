@@ -5,14 +5,15 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmoe._experts.least_squares import LeastSquaresExperts
-from skmoe._numerics import grams
-from skmoe._numerics.grams import KERNEL_COLUMNS, weighted_grams
+from skmoe._numerics import statistics as grams
 from skmoe._numerics.statistics import (
     BLOCK_ROWS,
+    KERNEL_COLUMNS,
     LeastSquaresRows,
     LeastSquaresStatistics,
     least_squares_statistics,
     standardisation,
+    weighted_grams,
 )
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .._numerics.grams import weighted_grams
+from .._numerics.statistics import weighted_grams
 from ..likelihoods import ExpertTerms
 
 SMALLEST_RATIO = 1e-5  # of variances between subjects over that within; below, there is none

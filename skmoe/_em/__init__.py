@@ -2,7 +2,7 @@
 
 from .general import GeneralProblem
 from .one_pass import OnePassProblem
-from .settings import INNER_STEPS
+from .problem import INNER_STEPS
 
 ONE_PASS = (OnePassProblem,)  # kinds of problems that are quicker where they apply
 

@@ -8,8 +8,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from .._compat import validate_params
-from .._experts.fitting import split_last, takes_sample_weight
-from .._experts.traits import seed_estimator
+from .._experts.fitting import seed_estimator, split_last, takes_sample_weight
 from .._tables.encoding import (
     column_encoder,
     default_encoder,

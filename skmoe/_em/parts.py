@@ -11,11 +11,10 @@ from sklearn.utils.validation import check_array
 
 from .._compat import learn_columns
 from .._data import TrainingData
+from .._experts.base import BesideZero
 from .._experts.estimators import EstimatorExperts
-from .._experts.fitting import split_last
+from .._experts.fitting import has_own_density, is_frozen, seed_estimator, split_last
 from .._experts.solvers import are_solved_sparse, has_experts
-from .._experts.traits import has_own_density, is_frozen, seed_estimator
-from .._experts.zero import BesideZero
 from .._tables.encoding import (
     blocks_of_levels,
     check_accepts,

@@ -7,8 +7,8 @@ from scipy import sparse
 
 from .._experts.generalized_linear import LARGEST_PREDICTOR
 from .._kernels._linear_pass import linear_pass, sizes
-from .._numerics.grams import GramSums, add_fields, unpack, weighted_grams
 from .._numerics.multinomial import class_pairs
+from .._numerics.statistics import GramSums, add_fields, unpack, weighted_grams
 from .._parallel import kernel_threads
 
 BLOCK_ROWS = 512  # rows that the kernel takes at once

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import optimize
 from sklearn.pipeline import make_pipeline
 
-from .._experts.traits import seed_estimator
+from .._experts.fitting import seed_estimator
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import seeded
 from .._tables.encoding import default_encoder, encoder_before
@@ -16,9 +16,8 @@ from ..gates import ConstantGate, SoftmaxGate
 from . import make_problem
 from .general import GeneralProblem
 from .loop import Progress, compared, count, run_em
-from .race import SHORT_RUN, TIE, best_start
 from .scale_model import learn_scale_model
-from .starts import draw_starts, enough_rows, layers, moved, soften
+from .starts import SHORT_RUN, TIE, best_start, draw_starts, enough_rows, layers, moved, soften
 
 TOL_OF_ONE = 1e-12  # per unit of weight, of a single expert that is solved: a regression
 TOL_OF_CENSORED = 1e-6  # of the log-likelihood of all rows

@@ -3,9 +3,12 @@
 import copy
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
+from sklearn.dummy import DummyRegressor
+from sklearn.frozen import FrozenEstimator
 
 from .._numerics.columns import sparse_standardisation, standardised, with_intercept
 from .._numerics.statistics import row_products
@@ -244,3 +247,148 @@ class LinearExperts(Experts):
         """Coefficients (p, m) and intercepts (m,) in the units of X, from (p + 1, m)."""
         raw = coef[:-1] / self.scale[:, None]
         return raw, coef[-1] - self.mean @ raw
+
+
+# Experts of one regime: one regression function, with errors of any shape ------------------------
+
+# They have their slopes in common. Their intercepts are the same, or differ by offsets, a finite
+# mixture of which has the shape of any errors:
+#
+#     b_k = beta_r(k) + c_k e,     c_k ~ N(0, kappa)
+#
+# with the regime r(k) of expert k, the coefficients beta_r of a regime, of which those in
+# ``pooled`` speak, and e one for the intercept and zero for all slopes. The offsets of a regime
+# stand behind its coefficients, so that the posterior of all of them together is exact.
+
+
+class Ties:
+    """Which experts are of one regime.
+
+    Parameters
+    ----------
+    regime : array-like of int of shape (n_experts,)
+        Number of the regime of each expert, from zero.
+    has_offsets : bool
+        Whether intercepts within a regime differ.
+    n_columns : int
+        Coefficients of an expert, q.
+
+    Attributes
+    ----------
+    n_regimes : int
+        R.
+    n_offsets : int
+        Offsets of a regime, m; those of a small one are in part nobody's.
+    """
+
+    def __init__(self, regime, has_offsets, n_columns):
+        self.regime, self.has_offsets = np.asarray(regime), has_offsets
+        self.n_regimes = int(self.regime.max()) + 1
+        place = [np.count_nonzero(self.regime[:k] == r) for k, r in enumerate(self.regime)]
+        self.n_offsets = max(place) + 1 if has_offsets else 0
+        self._size, self._place = n_columns, n_columns + np.array(place)  # of each one's offset
+
+    def joined(self, gram, cross):
+        """Sums (K, q, q) and (K, q) of experts as those of regimes, (R, q + m, ...)."""
+        q, size = self._size, self._size + self.n_offsets
+        joined, of_target = np.zeros((self.n_regimes, size, size)), np.zeros((self.n_regimes, size))
+        for r, place, own, target in zip(self.regime, self._place, gram, cross, strict=True):
+            joined[r, :q, :q] += own
+            of_target[r, :q] += target
+            if self.has_offsets:
+                joined[r, place, :q] += own[-1]
+                joined[r, :q, place] += own[-1]
+                joined[r, place, place] += own[-1, -1]
+                of_target[r, place] += target[-1]
+        return joined, of_target
+
+    def padded(self, levels):
+        # Offsets are none.
+        return None if levels is None else np.append(levels, np.full(self.n_offsets, False))
+
+    def parted(self, coefficients):
+        """``Coefficients`` of regimes with means and covariances of the experts' ones."""
+        q, mean, cov = self._size, coefficients.mean[self.regime], coefficients.cov[self.regime]
+        parted_mean, parted = mean[:, :q].copy(), cov[:, :q, :q].copy()
+        if self.has_offsets:
+            each = np.arange(len(mean))
+            offset = cov[each, self._place]
+            parted_mean[:, -1] += mean[each, self._place]
+            parted[:, -1] += offset[:, :q]
+            parted[:, :, -1] += offset[:, :q]
+            parted[:, -1, -1] += offset[each, self._place]
+        return replace(coefficients, mean=parted_mean, cov=parted)
+
+
+# An expert that always predicts zero, beside linear experts that are solved together -------------
+
+
+def with_zero(name, names, estimators):
+    """Names and estimators of experts, and of one more that always predicts zero.
+
+    ``name`` is None for no such expert. Raises a ValueError if another expert has its name.
+    """
+    if name is None:
+        return names, estimators
+    if name in names:
+        raise ValueError(f"{name!r} is the name of the zero component: call the expert otherwise.")
+    zero = FrozenEstimator(DummyRegressor(strategy="constant", constant=0.0).fit([[0.0]], [0.0]))
+    return [*names, name], [*estimators, zero]
+
+
+class BesideZero(Experts):
+    """Linear experts, and in the last place one that always predicts zero.
+
+    Parameters
+    ----------
+    others : LinearExperts
+        The others, which are copied before they change: forks do not share them.
+    """
+
+    is_solved = True
+    n_fits = property(lambda self: self.others.n_fits)
+    penalty = property(lambda self: self.others.penalty)
+    minimum_rows = property(lambda self: self.others.minimum_rows)
+    n_functions = property(lambda self: self.others.n_functions)
+    source = property(lambda self: self.others.source)
+
+    def __init__(self, others):
+        self.others = others
+
+    @property
+    def predictions(self):
+        """Predictions for the rows, (n_samples, n_experts), zeros in the last column."""
+        others = self.others.predictions
+        return np.hstack([others, np.zeros((len(others), 1))])
+
+    def on_rows(self, rows, weight):
+        """A copy on some of the rows, with other weights."""
+        return type(self)(self.others.on_rows(rows, weight))
+
+    def _copied(self):
+        self.others = copy.copy(self.others)
+        return self.others
+
+    def fit(self, resp, working=None, exposure=None, target=None):
+        """Refit the others, each with its own column."""
+        given = resp, working, exposure, target
+        given = (None if each is None else each[:, :-1] for each in given)
+        others = self._copied()
+        others.precision = self.precision
+        others.fit(*given)
+
+    def point(self):
+        return self.others.point()
+
+    def go_to(self, point):
+        self._copied().go_to(point)
+
+    def state(self):
+        return self.others.state()
+
+    def restore(self, state):
+        self._copied().restore(state)
+
+    def finish(self, templates):
+        """Fitted estimators, made of the unfitted templates, of the others."""
+        return self.others.finish(templates)

@@ -16,14 +16,15 @@ from .base import Experts
 from .fit_task import FewOutOfBag, FitTask, RowsOfExpert, fit_and_predict
 from .fitting import (
     NEGLIGIBLE_SHARE,
+    is_frozen,
     learns_batches,
+    offers,
     round_shares,
     supports_warm_start,
     takes_sample_weight,
 )
 from .folds import OutOfBag
 from .linear_folds import solve_folds, solves_folds
-from .traits import is_frozen, offers
 
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
 SAME_SHARE = 1e-9  # responsibilities that differ by less are equal

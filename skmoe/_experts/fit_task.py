@@ -12,9 +12,8 @@ from sklearn.utils import _safe_indexing
 
 from .._doors import ready
 from ..exceptions import noted
-from .fitting import fit_again, fit_weighted
+from .fitting import fit_again, fit_weighted, has_own_density, is_frozen, offers
 from .prediction import expert_prediction, own_distribution, own_log_proba, tells_density
-from .traits import has_own_density, is_frozen, offers
 
 MOST_SEEN_BY_ALL = 0.05  # of the weight of an expert's rows: in bag for all members of a forest
 

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, check_cv
 
 from .._data import check_ids, number_ids
+from .fitting import has_oob_prediction, is_frozen, leaves_every_row_out
 from .solvers import count_coefficients, is_linear
-from .traits import has_oob_prediction, is_frozen, leaves_every_row_out
 
 DEFAULT_FOLDS = 5
 IN_SAMPLE, PREFIT, OUT_OF_BAG, IN_FOLDS = "in-sample", "prefit", "out of bag", "out of fold"

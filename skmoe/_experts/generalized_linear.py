@@ -5,8 +5,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import validate_data
 
 from .._numerics import multinomial
-from .._numerics.grams import weighted_grams
-from .._numerics.statistics import solve_symmetric
+from .._numerics.statistics import solve_symmetric, weighted_grams
 from .base import LinearExperts
 from .rates import RateRegressor
 

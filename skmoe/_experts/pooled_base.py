@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from .._numerics.columns import StandardColumns, sparse_rows
-from .ties import Ties
+from .base import Ties
 
 INTERCEPT_VARIANCE = 100.0  # of b_0, on a standardised target: as good as flat
 OFFSET_VARIANCE = 0.1  # of offsets, to begin with

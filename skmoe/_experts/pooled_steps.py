@@ -25,8 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._numerics.columns import quadratic_forms
-from .._numerics.grams import add_fields, weighted_grams
-from .._numerics.statistics import solve_symmetric
+from .._numerics.statistics import add_fields, solve_symmetric, weighted_grams
 from .pooled import SMALL_PENALTY, learn_variances, pooled_coefficients, without_intercept
 from .pooled_base import Pooled
 

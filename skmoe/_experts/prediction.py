@@ -9,9 +9,8 @@ from .._doors import ready
 from .._tables.encoding import numeric_matrix
 from ..distributions import GaussianComponents, MixtureDistribution, NestedComponents
 from ..exceptions import noted
-from .fitting import split_last
+from .fitting import has_oob_prediction, offers, split_last, step_inside
 from .solvers import is_multinomial
-from .traits import has_oob_prediction, offers, step_inside
 
 ROUNDING = 1e-5  # of float32: one minus a probability may be below zero by so much
 

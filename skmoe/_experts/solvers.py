@@ -20,13 +20,12 @@ from sklearn.linear_model import (
 from sklearn.pipeline import Pipeline
 
 from .._compat import validate_params
-from .fitting import join_last, split_last
+from .fitting import has_own_density, join_last, offers, seed_estimator, split_last
 from .generalized_linear import GeneralizedLinearExperts
 from .least_squares import LeastSquaresExperts
 from .logistic import LogisticExperts
 from .ordered_logistic import OrderedLogisticExperts, OrderedLogisticRegression, ranks_of
 from .rates import RateRegressor
-from .traits import has_own_density, offers, seed_estimator
 
 # A coefficient for each column is too few to learn rows by heart.
 IN_SAMPLE = (

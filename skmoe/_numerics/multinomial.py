@@ -24,7 +24,7 @@ from sklearn.linear_model import ElasticNet
 from .._kernels import _systems
 from .._kernels._estep import e_step
 from .._parallel import kernel_threads
-from .grams import weighted_grams
+from .statistics import weighted_grams
 
 NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than a few L-BFGS steps
 LONGEST_STEP = 30.0  # change of a logit: where the curvature vanishes, Newton would go to infinity

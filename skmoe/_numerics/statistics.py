@@ -6,14 +6,15 @@ squares are solved for a number of each row: nothing of columns x columns is mad
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import linalg, sparse
 
+from .._kernels._grams import add_grams, add_sparse_grams, workspace_size
 from .._kernels._systems import add_to_targets, least_squares
 from .._parallel import over_rows
 from .._tables.mixed import LARGEST, check_sizes
-from .grams import weighted_grams
 
 BLOCK_ROWS = 2048
 BLOCK_ENTRIES = 2**21  # at most, and one row at least
@@ -314,3 +315,91 @@ def _solve_by_eigenvectors(matrix, right):
     if not keep.any():
         return np.zeros_like(right)
     return vectors[:, keep] @ ((vectors[:, keep].T @ right) / values[keep, None])
+
+
+# Weighted Gram matrices, many of one design, of dense and of sparse rows -------------------------
+
+
+MOST_COLUMNS = 2**15 - 3  # of a Gram matrix: LAPACK needs 1 + 6 n + 2 n^2 numbers, an int
+KERNEL_COLUMNS = 128  # beyond, BLAS has threads that make up for one product a matrix
+GRAM_ROWS = 2048
+
+
+def weighted_grams(design, weights):
+    """All the weighted Gram matrices ``design.T @ diag(weights[:, k]) @ design``.
+
+    They are (n_grams, n_columns, n_columns), for weights (n_samples, n_grams) of any sign and a
+    design that may be sparse. Raises a ValueError if there are so many columns that LAPACK's counts
+    overflow.
+    """
+    (n_samples, n_columns), n_grams = design.shape, weights.shape[1]
+    if n_columns > MOST_COLUMNS:
+        raise ValueError(
+            f"{n_columns} columns of {n_samples} rows would take {n_grams} matrices of "
+            f"{8e-9 * n_columns**2:.0f} GB: reduce X to fewer than {MOST_COLUMNS} columns, or take "
+            "linear experts and fewer rows than columns."
+        )
+    grams = GramSums(n_columns, n_grams, is_sparse=sparse.issparse(design))
+    grams.add(design, weights)
+    return grams.matrices()
+
+
+class GramSums:
+    """The same of rows that come in blocks.
+
+    Parameters
+    ----------
+    n_columns, n_grams : int
+        Sizes.
+    is_sparse : bool
+        Whether designs are.
+    """
+
+    def __init__(self, n_columns, n_grams, *, is_sparse):
+        self.n_columns, self.n_grams, self.is_sparse = n_columns, n_grams, is_sparse
+        self.is_packed = is_sparse or n_columns <= KERNEL_COLUMNS
+        packed = n_columns * (n_columns + 1) // 2, n_grams
+        self.sums = np.zeros(packed if self.is_packed else (n_grams, n_columns, n_columns))
+
+    def add(self, design, weights):
+        """Add rows; the arguments are those of ``weighted_grams``."""
+        if self.is_sparse:
+            design = design.tocsr()
+            design.sum_duplicates()
+            places = design.indices.astype(np.intp), design.indptr.astype(np.intp)
+            add_sparse_grams(design.data, *places, np.ascontiguousarray(weights), self.sums)
+        elif self.is_packed:
+            workspace = np.empty(workspace_size(self.n_columns, self.n_grams))
+            add_grams(design, weights, workspace, self.sums)
+        else:
+            for start in range(0, len(design), GRAM_ROWS):
+                block = design[start : start + GRAM_ROWS]
+                for k in range(self.n_grams):
+                    weight = weights[start : start + GRAM_ROWS, k]
+                    if weight.min() < 0:
+                        self.sums[k] += (block.T * weight) @ block
+                    else:  # half as many products
+                        root = block * np.sqrt(weight)[:, None]
+                        self.sums[k] += root.T @ root
+
+    def matrices(self):
+        """Those of all rows, (n_grams, n_columns, n_columns)."""
+        return unpack(self.sums, self.n_columns) if self.is_packed else self.sums
+
+
+def unpack(packed, p):
+    """Symmetric matrices (n, p, p) from upper triangles (p (p + 1) / 2, n) by columns."""
+    return np.ascontiguousarray(packed.T).take(_places(p), axis=1)
+
+
+@cache
+def _places(p):
+    """Where each entry of a symmetric matrix stands in its upper triangle by columns, (p, p)."""
+    first, last = np.sort(np.indices((p, p)), axis=0)
+    return last * (last + 1) // 2 + first
+
+
+def add_fields(ours, theirs):
+    """The ``__add__`` of data classes whose fields are sums over rows, or None."""
+    both = zip(vars(ours).values(), vars(theirs).values(), strict=True)
+    return type(ours)(*(None if one is None else one + more for one, more in both))

@@ -1,29 +1,31 @@
 """From parameters and rows to the plan: experts, gate, likelihood, folds and cost."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from .._data import check_ids
+from .._em.gate_parts import GateParts
 from .._em.loop import count
-from .._em.parts import adapt_experts
-from .._em.settings import FEW_ROWS
-from .._experts.fitting import split_last
+from .._em.parts import Parts, adapt_experts
+from .._em.problem import FEW_ROWS
+from .._experts.fitting import column_names, is_frozen, split_last
 from .._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT, decide_folds
-from .._experts.traits import is_frozen
-from .._experts.wide import N_FOLDS, PENALTIES
+from .._experts.wide import N_FOLDS, PENALTIES, with_best_penalty
+from .._tables.encoding import identifiers, warn_of_left_out, warn_of_numbers
 from .._validation import check_enough_rows
-from .duration import count_columns
-from .number import (
+from ..gates import SoftmaxGate
+from .plan import Plan, count_columns
+from .request import MOST_EXPERTS, Request, is_word
+from .ways import (
     OUT_OF_FOLD,
     choose_number,
+    choose_training,
     chosen_by,
     has_plain_gate,
     specialists_to_try,
 )
-from .plan import Plan
-from .request import MOST_EXPERTS, Request, is_word
-from .ways import choose_training
 
 AS_GOOD = "where its out-of-fold log-density is as high"
 AVERAGES = (
@@ -202,3 +204,47 @@ def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
         return (1 + 2 * n_tried) * per_expert + of_penalty + (1 + most) * in_folds
     steps = mixture.max_iter if kind in (IN_SAMPLE, PREFIT) else min(mixture.max_iter, 10)
     return (steps + 2) * once + at_the_end + of_penalty
+
+
+# Experts, gate and likelihood of a plan, adapted to the rows -------------------------------------
+
+
+def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
+    """Experts, gate and likelihood of a plan, adapted; ``plain`` ones without own gate."""
+    names, templates = plan.request.names, plan.request.templates
+    is_default, encoding, columns = plan.request.encodes, plan.encoding, mixture.expert_columns
+    shrinks, averages = plan.training == "pooled", plan.training == "stack"
+    target_type = "continuous" if mixture._classes is None else "auto"
+    kinds, left_out = partial(identifiers, rows.X, rows.weight), ([], [])
+    if encoding:
+        left_out = kinds(shrinks=shrinks or averages)
+        warn_of_numbers(rows.X)
+        warn_of_left_out(*left_out, encoding)
+    names_of_columns = column_names(mixture)
+    gate = None if plain or plan.is_default_gate else mixture.gate
+    adapted = adapt_experts(
+        templates, rows.X, is_default=is_default, columns=columns, weight=rows.weight,
+        shrinks=shrinks, averages=target_type if averages and rows.y.ndim == 1 else None,
+    )  # fmt: skip
+    encodes = adapted[0] is not templates[0]
+    if plan.request.is_wide:
+        given = rows.X, rows.y, rows.weight, gate_seed, plan.request.groups
+        adapted = [with_best_penalty(adapted[0], *given)] * len(adapted)
+    adapted_gate = GateParts.adapt(
+        gate, SoftmaxGate(), rows, len(names), gate_seed, unseen=plan.request.monotone[0],
+        of_dense=plan.training in ("stack", "specialists") or plan.request.is_wide,
+    )  # fmt: skip
+    return Parts(
+        model_class=mixture._model_class,
+        names=names,
+        templates=adapted,
+        encodes=encodes,
+        solver=mixture._solver(),
+        is_default=is_default,
+        is_list=mixture._is_list,
+        gate=adapted_gate,
+        likelihood=mixture._likelihood().of_columns(rows.X.shape[1], names_of_columns),
+        classes=mixture._classes,
+        feature_names=names_of_columns,
+        has_own_columns=columns is not None or (shrinks and bool(encoding) and left_out != kinds()),
+    )

@@ -7,10 +7,9 @@ import numpy as np
 from scipy import sparse
 
 from .._em.gate_parts import validate_gate
-from .._experts.fitting import split_last
-from .._experts.monotone import monotone_columns
+from .._experts.fitting import LINES, PROCESS_ROWS, split_last
+from .._experts.least_squares import monotone_columns
 from .._experts.solvers import are_solved_sparse
-from .._experts.traits import LINES, PROCESS_ROWS
 from .._tables.encoding import labels_of, needs_encoding
 from ..gates._base import linear_columns_of
 from ..gates._classifier import as_gate

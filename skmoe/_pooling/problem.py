@@ -26,8 +26,7 @@ from .._em.problem import Problem, shallow_copy
 from .._experts.fitting import split_last
 from .._kernels._estep import e_step
 from .._numerics import multinomial as _multinomial
-from .._numerics.columns import StandardColumns, sparse_rows
-from .._numerics.surroundings import Surroundings
+from .._numerics.columns import StandardColumns, Surroundings, sparse_rows
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._tables.encoding import numeric_matrix

@@ -17,9 +17,8 @@ from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
 from .._reports.column_names import columns_behind
-from .averaging import averaging
+from .averaging import BEHIND, WHOLE, averaging, effort_of
 from .calibrated import gain_of_calibration
-from .effort import BEHIND, WHOLE, effort_of
 from .parts import pooled_parts
 from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, merged
 from .regimes import RegimeSearch

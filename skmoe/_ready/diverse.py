@@ -18,9 +18,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from .._experts.fitting import join_last, split_last
+from .._experts.fitting import LINES, PROCESS_ROWS, is_frozen, join_last, split_last
 from .._experts.solvers import has_experts
-from .._experts.traits import LINES, PROCESS_ROWS, is_frozen
 from .._tables.encoding import DateNumbers
 from .density_forest import DensityForestRegressor
 from .smooth import SmoothRegressor

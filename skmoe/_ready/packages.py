@@ -9,8 +9,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
-from .._experts.fitting import join_last, split_last
-from .._experts.traits import offers
+from .._experts.fitting import join_last, offers, split_last
 from ..distributions import (
     GaussianComponents,
     MixtureDistribution,

@@ -25,7 +25,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._numerics.surroundings import squared_distances
+from .._numerics.columns import squared_distances
 
 FIRST_SAMPLE = 400  # rows that a kernel is learned on
 LAST_SAMPLE = 1_000  # all rows, but no more than these

@@ -8,11 +8,10 @@ from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
 
-from .._experts.fitting import split_last
+from .._experts.fitting import column_names, offers, split_last
 from .._experts.ordered_logistic import OrderedLogisticRegression
 from .._experts.rates import RateRegressor
 from .._experts.solvers import is_multinomial
-from .._experts.traits import column_names, offers
 from .._numerics.columns import FEWEST_EFFECTS
 from .by_regime import WIDTH, composition, groups_of, html_table, text_table, under_headings
 from .column_names import (

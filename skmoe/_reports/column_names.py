@@ -17,10 +17,9 @@ from sklearn.preprocessing import (
 )
 
 from .._compat import input_places
-from .._experts.fitting import split_last
+from .._experts.fitting import column_names, split_last
 from .._experts.prediction import columns_seen
 from .._experts.solvers import is_linear
-from .._experts.traits import column_names
 from .._numerics.columns import effects_of
 from .._tables.encoding import ConstantColumn
 from .._tables.mixed import is_missing

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._data import RowMetadata, Rows
-from .._experts.traits import offers
+from .._experts.fitting import offers
 from .._tables.known import check_weights
 from .._validation import (
     AnyRows,

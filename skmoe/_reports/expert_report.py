@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._experts.fitting import split_last
-from .._numerics.grams import add_fields
+from .._numerics.statistics import add_fields
 from .._routing import count_loads, evenness
 from .by_regime import REGIME, WIDTH, html_table, text_table
 

@@ -15,7 +15,7 @@ from .._em.search import NumberScores
 from .._em.starts import HARD_SHARE
 from .._em.trainer import surrogate, train_surrogate
 from .._experts.estimators import fit_at_once
-from .._experts.traits import GENERALIST
+from .._experts.fitting import GENERALIST
 from ..gates import ForestGate, SoftmaxGate
 from .gate import FIRST_PENALTY, GATE_PENALTIES
 from .specialisation import Specialisation

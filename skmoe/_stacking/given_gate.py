@@ -5,7 +5,7 @@ from scipy import sparse
 
 from .._em.fixed import gate_problem
 from .._em.loop import run_em
-from .._em.settings import CROSS_FITTED_ITERATIONS, CROSS_FITTED_PATIENCE
+from .._em.problem import CROSS_FITTED_ITERATIONS, CROSS_FITTED_PATIENCE
 from .._tables.encoding import default_encoder, dense_encoder, fit_columns
 from .._tables.mixed import describe_columns
 

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 from scipy.special import digamma, gammaln, logsumexp, stdtr
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from .._experts.traits import inside_offering
+from .._experts.fitting import inside_offering
 from .._kernels._exp import log
 from .._numerics.trees import Trees
 from .gate import GATE_PENALTIES, choose_penalty, cross_fitted, gate_objective, log_gate_of

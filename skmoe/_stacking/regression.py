@@ -5,7 +5,7 @@ from scipy.optimize import nnls
 from sklearn.ensemble import StackingRegressor
 from sklearn.linear_model import RidgeCV
 
-from .._experts.traits import inside_offering
+from .._experts.fitting import inside_offering
 from ..likelihoods import StudentT
 from .densities import Densities
 from .gate import cross_fitted

@@ -4,7 +4,7 @@ import numpy as np
 
 from .._doors import ready
 from .._em.loop import count
-from .._experts.traits import STACK
+from .._experts.fitting import STACK
 from .._parallel import few_threads
 from ..gates import SoftmaxGate
 

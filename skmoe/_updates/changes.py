@@ -22,11 +22,10 @@ from .._data import NO_METADATA
 from .._em.gate_parts import GateParts
 from .._em.loop import FitTasks
 from .._em.parts import Parts, adapt_experts
+from .._em.problem import STREAM_WORK, Settings
 from .._em.rows import FitRows
-from .._em.settings import STREAM_WORK, Settings
-from .._experts.fitting import learns_batches, split_last
+from .._experts.fitting import draw_seeds, has_oob_prediction, is_frozen, learns_batches, split_last
 from .._experts.folds import Splitting
-from .._experts.traits import draw_seeds, has_oob_prediction, is_frozen
 from .._parameters import check_expert
 from .._reports.by_regime import regimes_of
 from .._validation import check_fitted, check_rows

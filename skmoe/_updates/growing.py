@@ -12,8 +12,7 @@ from .._em.fixed import gate_problem
 from .._em.gate_parts import step_by_step
 from .._em.general import GeneralProblem
 from .._em.loop import run_em
-from .._em.problem import shallow_copy
-from .._em.settings import INNER_STEPS
+from .._em.problem import INNER_STEPS, shallow_copy
 from .._experts.fitting import join_last, split_last
 from .._model import Model, posterior
 from .._routing import keep_best

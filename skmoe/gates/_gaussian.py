@@ -8,8 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, fit_context
-from .._numerics.grams import weighted_grams
-from .._numerics.statistics import standardisation
+from .._numerics.statistics import standardisation, weighted_grams
 from ._base import BaseGate, shares, soft_labels
 
 FARTHEST = 1e15  # standard deviations; beyond, squared distances differ by rounding errors

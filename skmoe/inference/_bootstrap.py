@@ -13,8 +13,7 @@ from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
 from .._data import RowMetadata, check_ids, number_ids
-from .._experts.fitting import join_last, split_last
-from .._experts.traits import offers
+from .._experts.fitting import join_last, offers, split_last
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._reports.by_regime import html_table, interval_ends, text_table, under_headings

@@ -6,9 +6,9 @@ import numpy as np
 from scipy import linalg
 
 from .._numerics.gamma_shapes import log_gamma_ratio
-from .._numerics.grams import weighted_grams
 from .._numerics.multinomial import log_softmax
 from .._numerics.ordered import between, probabilities
+from .._numerics.statistics import weighted_grams
 from ..distributions import GaussianComponents
 from ._terms import ExpertTerms, PredictorTerms
 

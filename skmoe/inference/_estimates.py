@@ -5,9 +5,8 @@ from scipy import linalg
 from sklearn.base import is_classifier
 
 from .._data import NO_METADATA
-from .._experts.fitting import split_last
+from .._experts.fitting import column_names, split_last
 from .._experts.prediction import columns_seen
-from .._experts.traits import column_names
 from .._numerics.statistics import independent_columns, standardisation
 from .._reports.column_names import coding_of_levels, columns_of, names_of_terms
 from .._tables.mixed import take_rows

@@ -26,8 +26,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.base import is_classifier
 
-from .._experts.fitting import split_last
-from .._experts.traits import column_names
+from .._experts.fitting import column_names, split_last
 from .._numerics.columns import groups_of_slopes
 from .._numerics.statistics import independent_columns
 from .._pooling.problem import INTERCEPT_PENALTY

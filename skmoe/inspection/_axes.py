@@ -9,7 +9,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._compat import check_matplotlib_support
-from .._experts.traits import step_inside
+from .._experts.fitting import step_inside
 from .._fitted import FittedMixture
 from .._tables.encoding import numeric_matrix
 from .._tables.known import check_weights

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
 from .._doors import error_terms
-from .._experts.traits import offers
+from .._experts.fitting import offers
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
 from ._censored import CensoredErrors

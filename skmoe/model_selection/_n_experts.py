@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .._data import RowMetadata, Subjects
 from .._em.loop import count
+from .._experts.fitting import seed_estimator
 from .._experts.folds import in_sample, make_folds
-from .._experts.traits import seed_estimator
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._reports.by_regime import html_table, text_table

@@ -28,7 +28,7 @@ except ImportError as _error:
 
 from .._classifier import MixtureOfExpertsClassifier
 from .._experts.classifier_stack import FLOOR, ClassifierStack
-from .._experts.traits import inside_offering
+from .._experts.fitting import inside_offering
 from .._numerics.trees import Trees
 from .._ready.density_forest import DensityForestRegressor
 from .._regressor import MixtureOfExpertsRegressor

@@ -8,7 +8,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
-from .._experts.traits import column_names
+from .._experts.fitting import column_names
 from .._model import ELSEWHERE
 from .._ready.smooth import SAME
 from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate

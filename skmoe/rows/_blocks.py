@@ -11,7 +11,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from .._data import ArrayRows, IteratedRows, RowSource, add_up
-from .._numerics.grams import add_fields
+from .._numerics.statistics import add_fields
 from .._parallel import thread_map
 from .._tables.known import check_labels, check_numbers
 from .._tables.mixed import as_pandas, check_real, is_table

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .._data import IteratedRows
-from .._experts.traits import offers
+from .._experts.fitting import offers
 from .._tables.mixed import as_pandas, has_shape
 from ..exceptions import noted
 

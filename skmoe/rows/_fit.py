@@ -14,12 +14,12 @@ from .._em import starts
 from .._em.loop import Progress
 from .._em.one_pass import OnePassProblem
 from .._em.parts import warn_of_ignored_weights
+from .._em.problem import Settings
 from .._em.rows import FitRows
-from .._em.settings import Settings
 from .._em.trainer import Trainer
+from .._experts.fitting import has_own_density
 from .._experts.folds import DEFAULT_FOLDS
 from .._experts.solvers import is_linear
-from .._experts.traits import has_own_density
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._numerics.samples import SPARE
 from .._planning.request import MOST_EXPERTS

@@ -12,16 +12,14 @@ from .._data import ArrayRows, TrainingData
 from .._em.general import GeneralProblem
 from .._em.loop import same_as_heavier
 from .._em.one_pass import FIRST_ROWS, compare_densities, sum_for_report
-from .._em.problem import Problem, shallow_copy
-from .._em.settings import INNER_STEPS
+from .._em.problem import INNER_STEPS, Problem, shallow_copy
 from .._experts.estimators import SAME_SHARE, EstimatorExperts
-from .._experts.fitting import NEGLIGIBLE_SHARE, round_shares
+from .._experts.fitting import NEGLIGIBLE_SHARE, is_frozen, round_shares
 from .._experts.prediction import expert_prediction
-from .._experts.traits import is_frozen
 from .._model import posterior
-from .._numerics.grams import add_fields
 from .._numerics.multinomial import log_softmax, pair_grams
 from .._numerics.samples import SPARE, RowSample, hash_rows
+from .._numerics.statistics import add_fields
 from .._tables.mixed import is_table
 from ..exceptions import ThinnedRowsWarning, warn_user
 

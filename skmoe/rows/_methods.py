@@ -8,8 +8,8 @@ import numpy as np
 from scipy import special
 
 from .._data import IteratedRows, RowMetadata, is_out_of_core
-from .._experts.traits import draw_seeds
-from .._numerics.grams import add_fields
+from .._experts.fitting import draw_seeds
+from .._numerics.statistics import add_fields
 from .._reports.by_regime import groups_of
 from .._reports.expert_report import report_of_sums, report_sums
 from .._validation import check_fitted, check_known_rows

@@ -13,8 +13,8 @@ from .._em.one_pass import compare_densities, sum_for_report
 from .._model import posterior
 from .._numerics import multinomial
 from .._numerics.columns import StandardColumns
-from .._numerics.grams import add_fields
-from .._pooling.effort import WHOLE
+from .._numerics.statistics import add_fields
+from .._pooling.averaging import WHOLE
 from .._pooling.problem import ALPHA_STEPS, GateUnderPrior, PooledProblem
 from .._pooling.trainer import PooledTrainer
 from .._reports.expert_report import bound_notes

@@ -163,6 +163,30 @@ def test_radial_gate_finds_planted_islands():
     assert (moe.responsibilities(X, y).argmax(axis=1) == order[k]).mean() > 0.97
 
 
+@pytest.mark.parametrize("experts", [None, DecisionTreeRegressor(max_depth=2, random_state=0)])
+def test_linear_gate_without_sums_over_rows_is_fitted_row_by_row(experts):
+    class Own(BaseGate):
+        is_linear = True  # and no max_iter, whose steps would be made from sums
+
+        def fit(self, X, y, sample_weight=None):
+            self.inner_ = SoftmaxGate().fit(X, y, sample_weight)
+            self.coef_, self.intercept_ = self.inner_.coef_, self.inner_.intercept_
+            return self
+
+        def learn_batch(self, X, y, sample_weight, **factors):
+            self.fit(X, y, sample_weight)
+
+        def predict_log_proba(self, X):
+            return self.inner_.predict_log_proba(X)
+
+    X, y, _ = rows_of_two_regimes(7, 300)
+    settings = {"likelihood": "gaussian", "training": "em", "experts": experts, "cv": "auto"}
+    moe = mixture(gate=Own(), **settings).fit(X, y)
+    plain = mixture(gate=SoftmaxGate(), **settings).fit(X, y)
+    # EM ends near its optimum: by single steps here, by fits there.
+    assert_allclose(moe.gate_proba(X), plain.gate_proba(X), atol=0.005)
+
+
 @pytest.mark.parametrize("base", [Gumbel, Gaussian])
 def test_terms_of_another_density_are_refused(base):
     class Logistic(base):

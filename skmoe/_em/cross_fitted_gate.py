@@ -70,8 +70,8 @@ class CrossFittedGate:
     def _steps_from_sums(self, X, n_experts):
         """Whether a fit of a copy is one Newton step, of few weights and from dense rows."""
         gate = self.gate
-        is_softmax = gate.is_linear and gate.sees_rows and gate.learns_batches
-        if not is_softmax or gate.max_iter != 1:
+        is_softmax = gate.has_sums and gate.sees_rows
+        if not is_softmax or vars(gate).get("max_iter") != 1:
             return False
         is_dense = type(X) is np.ndarray and X.dtype == np.float64
         return is_dense and self._sum_to_one and n_experts * (X.shape[1] + 1) <= NEWTON_LIMIT

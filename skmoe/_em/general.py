@@ -157,7 +157,7 @@ class GeneralProblem(Problem):
         gate, is_alone = self.gate, self.n_inner == 1 and self.top_k is None
         if not (self.accelerates and is_alone and self.objective > -np.inf):
             return None
-        if not gate.is_linear or (gate.sees_rows and not gate.learns_batches):
+        if not (gate.is_linear and gate.has_sums):
             return None
         points = [self.experts.point(), self.likelihood.point(), gate.sum_logits().ravel()]
         return None if any(each is None for each in points) else np.concatenate(points)

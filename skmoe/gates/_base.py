@@ -15,9 +15,9 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     """Base class of gates that take soft labels.
 
     A gate of your own derives from this class and implements ``fit`` and ``predict_log_proba``,
-    and ``reorder`` where clones are to be ordered by falling load, or experts removed.
-    For ``partial_fit`` of a mixture it implements ``learn_batch``; what ``fit`` does not keep of
-    its rows for that, ``begin_stream`` gathers.
+    and ``reorder`` where clones are to be ordered by falling load, or experts removed. Arrays are
+    replaced, never written to, since EM keeps shallow copies. For ``partial_fit`` of a mixture
+    there is ``learn_batch``; what ``fit`` does not keep of its rows, ``begin_stream`` gathers.
     Where it has parameters named ``warm_start`` and ``max_iter``, a mixture sets them on its
     clone to ``True`` and 1: each EM iteration then makes one step from where the last one ended.
 
@@ -38,7 +38,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     sees_rows : bool
         Whether probabilities depend on the row.
     is_linear : bool
-        Whether log-odds are linear functions of the columns, or constants.
+        Whether log-odds are linear, ``coef_`` and ``intercept_``, or constants, ``proportions_``.
     keeps_order : bool
         Whether the place of an expert means something to the gate, so that clones must not be
         ordered by falling load: by default, whether there is a ``target_load``.
@@ -48,11 +48,11 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     can_sample : bool
         Whether ``sample(n_samples, random_state)`` generates rows, and the expert of each.
     has_sums : bool
-        Whether EM can train the gate from sums over the rows, also of rows that are not in memory:
-        log-odds are linear functions, ``coef_`` and ``intercept_``, or without ``sees_rows``
-        ``proportions_``, and there are ``begin_sums``, ``sum_logits``, ``set_logits``,
-        ``learn_sums``, ``forget_curvature``, ``curvature_of_each``, ``wants_curvature`` and
-        ``exact_sums``, as those of :class:`ConstantGate`.
+        Whether EM can train the gate, of such log-odds, from sums over the rows, also of rows that
+        are not in memory: there are ``begin_sums``, ``sum_logits``, ``set_logits``,
+        ``learn_sums``, ``exact_sums``, ``wants_curvature``, ``forget_curvature`` and
+        ``curvature_of_each``, as those of :class:`SoftmaxGate` or, without ``sees_rows``, of
+        :class:`ConstantGate`.
     n_functions_ : int
         How many linear functions of the columns are among its ``n_parameters_``: for ``bic``,
         columns that depend on others add nothing to them.

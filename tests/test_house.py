@@ -183,6 +183,10 @@ REFUSED = {  # what needs a leaf, with an ImportError that says so where it is g
         "from skmoe.likelihoods import RandomEffects",
         "from skmoe.inference import subject_effects",
     ],
+    "inference": [
+        "from skmoe.likelihoods import PredictorTerms",
+        "MixtureOfExpertsRegressor(n_experts=1, **few).fit(X, y).summary(X, y)",
+    ],
     "_ready": [
         "from skmoe import DensityForestRegressor",
         "MixtureOfExpertsRegressor('diverse').fit(X, y)",

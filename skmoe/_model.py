@@ -31,7 +31,7 @@ from ._tables.encoding import numeric_matrix
 from ._tables.mixed import take_rows
 from .distributions import MixtureDistribution, NestedComponents
 from .distributions._arrays import draw_places
-from .distributions._joined import joined_components
+from .distributions._made_of_others import joined_components
 from .exceptions import noted
 
 ELSEWHERE = 0.05  # largest weight of one expert where no rows were seen

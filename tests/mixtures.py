@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._pooling import trainer as pooling
 from skmoe.distributions import GaussianComponents, MixtureDistribution
-from skmoe.distributions._nested import NestedComponents
+from skmoe.distributions._made_of_others import NestedComponents
 
 LIKELIHOODS = {"line": "gaussian", "outputs": "gaussian", "counts": "poisson", "gamma": "gamma"}
 

@@ -12,8 +12,8 @@ import skmoe._em.sums as block_pass_module
 from skmoe._data import ArrayRows
 from skmoe._em.one_pass import OnePassProblem
 from skmoe._em.sums import BlockParameters, ClassErrors, FamilyErrors, GaussianErrors, block_pass
-from skmoe._families.gamma import GammaFamily
-from skmoe._families.poisson import PoissonFamily
+from skmoe._families.counts import PoissonFamily
+from skmoe._families.positive import GammaFamily
 from skmoe.likelihoods import Gaussian
 
 KINDS = ["outputs", "three", "counts", "gamma"]

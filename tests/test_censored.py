@@ -17,7 +17,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.distributions import GaussianComponents, StudentTComponents
-from skmoe.distributions._gamma import GammaComponents
+from skmoe.distributions._scipy import GammaComponents
 from skmoe.gates import SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.inference._error_terms import CensoredGaussianTerms

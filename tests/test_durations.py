@@ -7,7 +7,7 @@ from scipy import optimize, special, stats
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.distributions import GaussianComponents, MixtureDistribution
-from skmoe.distributions._survival import WeibullComponents
+from skmoe.distributions._scipy import WeibullComponents
 from skmoe.gates import ConstantGate
 
 TRUTH = np.array([[0.5, 1.0, 2.5], [2.0, -0.7, 1.5]])  # intercept, slope, shape

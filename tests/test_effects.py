@@ -17,9 +17,7 @@ from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, PolynomialFea
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._families.binomial import BinomialFamily
-from skmoe._families.negative_binomial import NegativeBinomialFamily
-from skmoe._families.poisson import PoissonFamily
+from skmoe._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.inference._error_terms import (

@@ -7,12 +7,8 @@ from scipy import optimize, special, stats
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._families.base import Family
-from skmoe._families.beta import BetaFamily
-from skmoe._families.binomial import BinomialFamily
-from skmoe._families.gamma import GammaFamily
-from skmoe._families.negative_binomial import NegativeBinomialFamily
-from skmoe._families.poisson import PoissonFamily
-from skmoe._families.weibull import WeibullFamily
+from skmoe._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
+from skmoe._families.positive import BetaFamily, GammaFamily, WeibullFamily
 from skmoe.likelihoods._beta import PooledBeta
 
 NODES, MASSES = np.polynomial.hermite_e.hermegauss(60)

@@ -17,9 +17,8 @@ from sklearn.tree import DecisionTreeRegressor
 import skmoe
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, likelihoods
 from skmoe._data import Subjects
-from skmoe._families.gamma import GammaFamily
-from skmoe._families.negative_binomial import NegativeBinomialFamily
-from skmoe._families.poisson import PoissonFamily
+from skmoe._families.counts import NegativeBinomialFamily, PoissonFamily
+from skmoe._families.positive import GammaFamily
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference._error_terms import FamilyTerms, GaussianTerms, SoftmaxTerms
 from skmoe.inference._information import MixtureLikelihood

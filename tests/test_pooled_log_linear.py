@@ -10,8 +10,8 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Rows, TrainingData
 from skmoe._em.starts import STARTS, soften
 from skmoe._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
-from skmoe._families.gamma import GammaFamily
-from skmoe._families.poisson import PoissonFamily
+from skmoe._families.counts import PoissonFamily
+from skmoe._families.positive import GammaFamily
 from skmoe._numerics.gamma_shapes import inverse_trigamma, shape_of_deviance
 from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.gates import ConstantGate

@@ -8,7 +8,7 @@ target y given its linear predictor :math:`\eta` is
 where u is minus half a unit deviance [1]_, up to a function of y, and in most families the same for
 all scales. Families without scales, or whose scales are no precisions, have s = 1. Experts on
 arrays, sweeps over sums, pooled experts, standard errors and likelihoods are written over these
-functions. ``beta.py`` has all of a family that has no closed forms.
+functions. ``BetaFamily`` has all of a family that has no closed forms.
 
 References
 ----------

@@ -13,9 +13,7 @@ from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 from sklearn.tree import DecisionTreeRegressor
 
 from .._em.loop import count
-from .._families.binomial import BinomialFamily
-from .._families.negative_binomial import NegativeBinomialFamily
-from .._families.poisson import PoissonFamily
+from .._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
 from .._parallel import few_threads
 from .parts import pooled_parts
 

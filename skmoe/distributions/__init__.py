@@ -4,15 +4,18 @@
 and :class:`BaseComponents` says what all of them have.
 """
 
-from ._averaged import AveragedBinomialComponents
 from ._components import BaseComponents
-from ._counts import BinomialComponents, NegativeBinomialComponents, PoissonComponents
+from ._counts import (
+    AveragedBinomialComponents,
+    BinomialComponents,
+    NegativeBinomialComponents,
+    PoissonComponents,
+)
 from ._gaussian import CorrelatedComponents, GaussianComponents
+from ._made_of_others import NestedComponents, ZeroInflatedComponents
 from ._mixture import MixtureDistribution
-from ._nested import NestedComponents
 from ._scipy import ScipyComponents
 from ._student_t import StudentTComponents
-from ._zero_inflated import ZeroInflatedComponents
 
 __all__ = [
     "AveragedBinomialComponents",

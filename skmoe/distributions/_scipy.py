@@ -1,4 +1,4 @@
-"""Components of any kind that SciPy has."""
+"""Components that SciPy has: of any kind, and Gamma and Weibull with tails in logarithms."""
 
 from functools import cached_property
 
@@ -8,6 +8,10 @@ from scipy import special, stats
 from ._arrays import take
 from ._components import BaseComponents
 from ._quadrature import find_quantile
+
+TINY = 1e-290  # a probability below it loses digits
+LARGEST = 700.0  # of an exponent
+SMALL = -30.0  # logarithms of hazards below it are those of probabilities
 
 
 class ScipyComponents(BaseComponents):
@@ -92,3 +96,88 @@ class ScipyComponents(BaseComponents):
         frozen = self.distribution
         named = {name: of(parameter) for name, parameter in frozen.kwds.items()}
         return frozen.dist(*(of(parameter) for parameter in frozen.args), **named)
+
+
+class GammaComponents(ScipyComponents):
+    """Gamma components, whose tails are known in logarithms where they underflow.
+
+    Parameters
+    ----------
+    mean, shape : ndarray of shape (n_samples, n_experts)
+        The standard deviation is ``mean / sqrt(shape)``.
+    """
+
+    def __init__(self, mean, shape):
+        self.mean, self.shape, self.rate = mean, shape, shape / mean
+
+    @cached_property
+    def distribution(self):
+        """As SciPy has them; made when somebody asks, since that takes time."""
+        return stats.gamma(self.shape, scale=self.mean / self.shape)
+
+    def logpdf(self, y):
+        is_inside = (y > 0) & np.isfinite(y)
+        x = self.rate * np.where(is_inside, y, 1.0)
+        log_density = self.shape * np.log(x) - x - special.gammaln(self.shape)
+        return np.where(is_inside, log_density - np.log(np.where(is_inside, y, 1.0)), -np.inf)
+
+    def logcdf(self, y):
+        x = self.rate * np.maximum(y, 0.0)
+        return self._log_tail(special.gammainc, x, lambda shape, x: np.log(x / (shape - x)))
+
+    def logsf(self, y):
+        x = self.rate * np.maximum(y, 0.0)
+        return self._log_tail(special.gammaincc, x, lambda shape, x: np.log(x / (x + 1 - shape)))
+
+    def _log_tail(self, function, x, log_asymptote):
+        """Logarithm of an incomplete gamma function, from the density where it underflows."""
+        tail = function(self.shape, x)
+        with np.errstate(divide="ignore"):
+            log_tail = np.log(tail)
+        far = (tail < TINY) & np.isfinite(x) & (x > 0)
+        if far.any():
+            shape, x = np.broadcast_to(self.shape, x.shape)[far], x[far]
+            log_density = (shape - 1) * np.log(x) - x - special.gammaln(shape)
+            log_tail[far] = log_density + log_asymptote(shape, x)
+        return log_tail
+
+
+class WeibullComponents(ScipyComponents):
+    """Durations whose rate of events is a power of time.
+
+    Parameters
+    ----------
+    location, shape : ndarray of shape (n_samples, n_experts)
+        What ``y`` is divided by, and the power that is taken of it.
+    """
+
+    def __init__(self, location, shape):
+        self.location, self.shape = location, shape
+        self.log_location = np.log(location)
+
+    @cached_property
+    def distribution(self):
+        return stats.weibull_min(self.shape, scale=self.location)
+
+    def _standard(self, y):
+        """``shape * log(y / location)``; minus infinity where y is not positive."""
+        with np.errstate(divide="ignore"):
+            return self.shape * (np.log(np.maximum(y, 0.0)) - self.log_location)
+
+    def logpdf(self, y):
+        is_inside = (y > 0) & np.isfinite(y)
+        y = np.where(is_inside, y, 1.0)
+        z = self._standard(y)
+        log_density = np.log(self.shape) - np.log(y) + z - np.exp(np.minimum(z, LARGEST))
+        return np.where(is_inside, log_density, -np.inf)
+
+    def logcdf(self, y):
+        z = self._standard(y)
+        hazard = np.exp(np.minimum(z, LARGEST))
+        with np.errstate(divide="ignore"):
+            near, far = np.log(-np.expm1(-hazard)), np.log1p(-np.exp(-hazard))
+        return np.where(z < SMALL, z, np.where(z < 0, near, far))
+
+    def logsf(self, y):
+        z = self._standard(y)
+        return np.where(np.isposinf(z), -np.inf, -np.exp(np.minimum(z, LARGEST)))

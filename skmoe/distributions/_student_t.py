@@ -1,14 +1,27 @@
 """Components of Student's t distribution."""
 
+from functools import lru_cache
+
 import numpy as np
+from numpy.polynomial import chebyshev
 from scipy import special
+from scipy.interpolate import CubicHermiteSpline
 
 from .._numerics.gamma_shapes import log_gamma_ratio
 from ._arrays import take
 from ._components import BaseComponents
-from ._student_t_crps import log_t, student_t_crps
 
 TINY = 1e-290  # a probability below it loses digits
+TAIL = 1e-14  # mass beyond the nodes
+STEP = 0.2  # between nodes, of the inverse hyperbolic sine
+BLOCK = 2**17  # distances that are looked at together
+KNOTS = 2001  # of the interpolation, where there are many distances
+LARGEST = 1e150  # error in units of the scale: its square is finite
+MANY_PAIRS = 300  # of components, from which on distances within pairs are interpolated
+PLACES = 2001  # of that interpolation
+LEAST_DF = 5.0  # for which it is good to 1e-4 of the score: below, moments are missing
+ORDER = 5  # of its polynomial in how unlike the scales of a pair are
+FARTHEST = 33.0  # inverse hyperbolic sine, beyond which E|T - z| is |z|
 
 
 class StudentTComponents(BaseComponents):
@@ -158,3 +171,113 @@ class IndependentStudentT(StudentTComponents):
     def rvs(self, places, random_state):
         draws = [self.output(j).rvs(places, random_state) for j in range(self.mean.shape[2])]
         return np.stack(draws, axis=2)
+
+
+# The CRPS of mixtures of Student's t components, from mean distances -----------------------------
+
+
+def student_t_crps(components, weights, y):
+    """CRPS (n,) of a mixture of components of two degrees of freedom or more.
+
+    Of two components, the mean distance from the wider one is averaged over the narrower.
+    """
+    mean, scale, df = components.mean, components.scale, components.df
+    nodes, widths = _quadrature_nodes(df.min())
+    excess = _excess(df, mean.size * len(nodes))
+
+    def distances(z, df):
+        z = np.abs(z)
+        return z + excess(z, df)
+
+    of_y = scale * distances((y - mean) / scale, df)
+    score = np.einsum("nk,nk->n", weights, of_y - weights * scale * _half_difference(df))
+    first, second = np.triu_indices(mean.shape[1], 1)
+    if len(first) >= MANY_PAIRS and df.min() == df.max() >= LEAST_DF:
+        return score - _of_many_pairs(weights, mean, scale, float(df.flat[0]))
+    size = max(1, BLOCK // (len(nodes) * max(1, len(first))))
+    for start in range(0, len(mean) if len(first) else 0, size):
+        rows = slice(start, start + size)
+        swap = scale[rows, first] > scale[rows, second]
+        narrow, wide = np.where(swap, second, first), np.where(swap, first, second)
+        at = np.arange(len(mean))[rows, None]
+        gap, unit = mean[at, narrow] - mean[at, wide], scale[at, wide]
+        z = (gap[..., None] + scale[at, narrow][..., None] * nodes) / unit[..., None]
+        density = np.exp(log_t(nodes, df[at, narrow][..., None])) * widths
+        between = unit * (density * distances(z, df[at, wide][..., None])).sum(axis=2)
+        score[rows] -= (weights[at, first] * weights[at, second] * between).sum(axis=1)
+    return score
+
+
+def _quadrature_nodes(df):
+    """Places, and widths around them, of the trapezoidal rule for a variable of Student's t."""
+    end = np.arcsinh(-special.stdtrit(df, TAIL))
+    steps = np.linspace(-end, end, 2 * int(np.ceil(end / STEP)) + 1)
+    return np.sinh(steps), (steps[1] - steps[0]) * np.cosh(steps)
+
+
+def _of_many_pairs(weights, mean, scale, df):
+    """Sums (n,) over pairs of components of their mean distances, times both weights."""
+    sums = np.empty(len(mean))
+    table, slopes = _pair_table(df)
+    for row, weight in enumerate(weights):
+        used = np.flatnonzero(weight)
+        first, second = np.triu_indices(len(used), 1)
+        weight, centre, square = weight[used], mean[row, used], scale[row, used] ** 2
+        together = square[first] + square[second]
+        unit, gap = np.sqrt(together), np.abs(centre[first] - centre[second])
+        unlike = 2 * ((square[first] - square[second]) / together) ** 2 - 1
+        place = (PLACES - 1) * (gap / (unit + gap))
+        knot = np.minimum(place.astype(np.intp), PLACES - 2)
+        coefficients = table[knot] + (place - knot)[:, None] * slopes[knot]
+        excess = chebyshev.chebval(unlike, coefficients.T, tensor=False)
+        sums[row] = weight[first] * weight[second] @ (gap + unit * excess)
+    return sums
+
+
+@lru_cache(maxsize=8)
+def _pair_table(df):
+    """What E|D - gap| exceeds the gap by, D being a difference of two variables in units of both.
+
+    Coefficients (PLACES, ORDER) of Chebyshev polynomials of how unlike their scales are, at gaps of
+    z / (1 + z) from 0 to 1, and their differences.
+    """
+    u = np.linspace(0, 1, PLACES)[:-1, None]
+    unlike = chebyshev.chebpts1(ORDER)
+    root = np.sqrt(0.5 * (unlike + 1))
+    wide, narrow = np.sqrt(0.5 * (1 + root)), np.sqrt(0.5 * (1 - root))
+    z, excess = u / (1 - u), np.zeros((PLACES, ORDER))
+    for node, width in zip(*_quadrature_nodes(df), strict=True):
+        at = np.abs(z - narrow * node) / wide
+        share = width * np.exp(log_t(node, df))
+        excess[:-1] += share * wide * (at + _exact_excess(at, df))
+    excess[:-1] -= z
+    table = np.linalg.solve(chebyshev.chebvander(unlike, ORDER - 1), excess.T).T
+    return table, np.diff(table, axis=0)
+
+
+def _half_difference(df):
+    """Half the mean distance between two independent variables of Student's t."""
+    log_ratio = special.betaln(0.5, df - 0.5) - 2 * special.betaln(0.5, 0.5 * df)
+    return 2 * np.sqrt(df) / (df - 1) * np.exp(log_ratio)
+
+
+def _excess(df, n_values):
+    """The function E|T - z| - |z| of positive z and degrees of freedom."""
+    if np.ptp(df) > 0 or n_values < 4 * KNOTS:
+        return _exact_excess
+    df, places = df.flat[0], np.linspace(0, FARTHEST, KNOTS)
+    z = np.sinh(places)
+    slopes = -2 * special.stdtr(df, -z) * np.cosh(places)
+    spline = CubicHermiteSpline(places, _exact_excess(z, df), slopes)
+    return lambda z, _: spline(np.minimum(np.arcsinh(z), FARTHEST))
+
+
+def _exact_excess(z, df):
+    at_z = np.exp(log_t(z, df) + np.log(df + z**2))
+    return 2 * (at_z / (df - 1) - z * special.stdtr(df, -z))
+
+
+def log_t(z, df):
+    """Log-density of Student's t distribution."""
+    constant = log_gamma_ratio(0.5 * df, 0.5) - 0.5 * np.log(np.pi * df)
+    return constant - 0.5 * (df + 1) * np.log1p(np.minimum(np.abs(z), LARGEST) ** 2 / df)

@@ -2,7 +2,7 @@
 
 from scipy import special
 
-from .._families.beta import BetaFamily
+from .._families.positive import BetaFamily
 from ._means import FamilyLikelihood
 from ._uncertain import UncertainFunction
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._families.binomial import BinomialFamily
+from .._families.counts import BinomialFamily
 from ._means import FamilyLikelihood
 from ._uncertain import UncertainFunction
 

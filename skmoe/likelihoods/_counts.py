@@ -3,8 +3,7 @@
 import numpy as np
 from scipy import optimize
 
-from .._families.negative_binomial import NegativeBinomialFamily
-from .._families.poisson import PoissonFamily
+from .._families.counts import NegativeBinomialFamily, PoissonFamily
 from ..distributions._counts import log_negative_binomial
 from ._means import PositiveMeans, means_of
 from ._uncertain import UncertainFunction

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .._families.gamma import GammaFamily
-from ..distributions._gamma import GammaComponents
+from .._families.positive import GammaFamily
+from ..distributions._scipy import GammaComponents
 from ._means import means_of
 from ._shapes import SearchedShapes
 from ._uncertain import UncertainFunction

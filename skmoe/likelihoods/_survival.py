@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._families.weibull import WeibullFamily
+from .._families.positive import WeibullFamily
 from .._numerics.gamma_shapes import LARGEST_SHAPE
 from ._means import means_of
 from ._shapes import FIRST_STEP, LARGEST_STEP, SearchedShapes

@@ -1,17 +1,110 @@
-"""Rates between 0 and 1 that are no successes in trials."""
+"""Families of positive targets: Gamma, Weibull, and Beta, whose targets are below one."""
 
 import numpy as np
 from scipy import special, stats
+from sklearn.linear_model import GammaRegressor
 
-from .._numerics.gamma_shapes import LARGEST_SHAPE
+from .._numerics.gamma_shapes import (
+    LARGEST_SHAPE,
+    inverse_trigamma,
+    log_mean_of_gamma,
+    shape_of_deviance,
+)
 from ..distributions import ScipyComponents
-from .base import LogitLink
+from ..distributions._scipy import GammaComponents, WeibullComponents
+from .base import LARGEST_LOG_MEAN, LogitLink, LogLink
 
 MOST_CERTAIN = 1e-15  # of a mean, or of what it leaves, that a logit is taken of
 LARGEST_PREDICTOR = 300.0  # of a mean whose square does not underflow
 MEANS = 1e-300, 1 - 2.0**-53  # within which there is a distribution
 LARGEST_SHARE = 0.99  # of the variance of zeros and ones
 LONGEST_STEP = 1.0  # of the logarithm of a scale
+
+
+class GammaFamily(LogLink):
+    """Positive targets whose standard deviation is ``mean / sqrt(shape)``."""
+
+    estimator = GammaRegressor
+    scale = "shape_"
+    has_precision = has_density = True
+
+    def unit(self, y, predictor, scale=1.0):
+        value = np.log(np.where(y > 0, y, 1.0)) - predictor  # zeros have no weight
+        excess = np.expm1(value)
+        value -= excess
+        return value, excess, 1 + excess
+
+    def normaliser(self, scale):
+        return scale * np.log(scale) - scale - special.gammaln(scale)
+
+    def normaliser_bend(self, scale):
+        return 1 / scale - special.polygamma(1, scale)
+
+    def constant(self, y, size=1.0):
+        return -np.log(y)
+
+    def supports(self, y):
+        return y > 0
+
+    def best_scale(self, mean, scale=1.0):
+        return shape_of_deviance(-mean)
+
+    def expected_unit(self, y, mean, variance, scale=1.0):
+        log_ratio = np.log(y) - mean
+        ratio = np.exp(np.minimum(log_ratio + 0.5 * variance, LARGEST_LOG_MEAN))
+        return log_ratio + 1 - ratio, ratio - 1, ratio
+
+    def first_curvature(self, curvature):
+        return np.ones_like(curvature)  # expected; that of small targets is next to none
+
+    def log_density(self, y, mean, scale=1.0, size=1.0):
+        is_possible = y > 0
+        y = np.where(is_possible, y, 1.0)
+        ratio = y / mean
+        constant = scale * np.log(scale) - special.gammaln(scale)
+        log_density = constant + scale * (np.log(ratio) - ratio) - np.log(y)
+        return np.where(is_possible, log_density, -np.inf)
+
+    def components(self, mean, scale=1.0, size=1.0):
+        return GammaComponents(mean, np.broadcast_to(scale, mean.shape))
+
+    def relative(self, y, size, unit):
+        return y / unit, size
+
+    def averaged(self, mean, variance, scale, size):
+        shape = inverse_trigamma(special.polygamma(1, scale) + variance)
+        mean = mean * np.exp(log_mean_of_gamma(shape) - log_mean_of_gamma(scale))
+        return ScipyComponents(stats.gamma(shape, scale=mean / shape))
+
+
+class WeibullFamily(LogLink):
+    """Durations ``(mean / gamma(1 + 1 / shape)) * e ** (1 / shape)``, of exponential e."""
+
+    estimator = GammaRegressor
+    scale = "shape_"
+    has_precision = unit_has_scale = has_density = scale_is_slope = True
+
+    def unit(self, y, predictor, scale=1.0):
+        log_ratio = scale * (np.log(y) - predictor + special.gammaln(1 + 1 / scale))
+        log_ratio = np.minimum(log_ratio, LARGEST_LOG_MEAN)  # of the cumulative hazard
+        ratio = np.exp(log_ratio)
+        return (log_ratio - ratio) / scale, ratio - 1, scale * ratio
+
+    def normaliser(self, scale):
+        return np.log(scale)
+
+    def constant(self, y, size=1.0):
+        return -np.log(y)
+
+    def supports(self, y):
+        return y > 0
+
+    def log_density(self, y, mean, scale=1.0, size=1.0):
+        return self.components(mean, scale).logpdf(y)
+
+    def components(self, mean, scale=1.0, size=1.0):
+        shape = np.broadcast_to(scale, mean.shape)
+        return WeibullComponents(mean / special.gamma(1 + 1 / shape), shape)
 
 
 class BetaFamily(LogitLink):

@@ -12,7 +12,7 @@ from ._reports.column_names import shares_of_levels
 from ._reports.expert_report import bound_notes, report_training
 from ._reports.leaks import leak_notes, repeated_rows
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
-from .likelihoods._kind_of_target import kind_of_target
+from .likelihoods._targets import kind_of_target
 
 WIDER = 2.0  # times as large as among the rows of ``fit`` are errors where no rows were seen
 

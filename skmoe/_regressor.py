@@ -16,7 +16,7 @@ from ._tables.mixed import check_sizes, is_plain
 from ._validation import check_exposure, check_fitted, check_single_trials, check_X
 from .distributions._arrays import check_n_draws, check_probabilities
 from .likelihoods import Gaussian
-from .likelihoods._names import unfitted
+from .likelihoods._base import unfitted
 
 
 @completed_by(BaseMixtureOfExperts)

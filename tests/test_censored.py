@@ -22,7 +22,7 @@ from skmoe.gates import SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.inference._error_terms import CensoredGaussianTerms
 from skmoe.likelihoods import Gaussian, StudentT
-from skmoe.likelihoods._censored import gaussian_between, student_between
+from skmoe.likelihoods._scaled import gaussian_between, student_between
 from skmoe.metrics import concordance_index, log_score
 from skmoe.model_selection import select_n_experts
 

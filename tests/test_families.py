@@ -9,7 +9,7 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe._families.base import Family
 from skmoe._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
 from skmoe._families.positive import BetaFamily, GammaFamily, WeibullFamily
-from skmoe.likelihoods._beta import PooledBeta
+from skmoe.likelihoods._positive import PooledBeta
 
 NODES, MASSES = np.polynomial.hermite_e.hermegauss(60)
 MASSES = MASSES / MASSES.sum()

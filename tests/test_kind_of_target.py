@@ -7,7 +7,7 @@ import pytest
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.exceptions import ScaleFloorWarning
-from skmoe.likelihoods._kind_of_target import kind_of_target
+from skmoe.likelihoods._targets import kind_of_target
 
 
 def rows(n=300):

@@ -19,8 +19,7 @@ from skmoe._experts.pooled_logistic import PooledLogisticExperts
 from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Binomial, Gamma, Gaussian, Poisson
-from skmoe.likelihoods._pooled import PooledGaussian
-from skmoe.likelihoods._pooled_categorical import PooledCategorical
+from skmoe.likelihoods._pooled import PooledCategorical, PooledGaussian
 from skmoe.rows import Files
 from skmoe.rows._blocks import BlockRows, IterableRows
 from skmoe.rows._pooled import PooledRowsProblem, SummedGate

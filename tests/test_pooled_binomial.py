@@ -13,7 +13,7 @@ from skmoe._experts.pooled_generalized_linear import PooledGeneralizedLinearExpe
 from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.distributions import AveragedBinomialComponents
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods._binomial import PooledBinomial
+from skmoe.likelihoods._counts import PooledBinomial
 
 N_TEST = 1000
 NODES, MASSES = np.polynomial.hermite_e.hermegauss(80)

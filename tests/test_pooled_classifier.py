@@ -11,7 +11,7 @@ from skmoe._em.starts import STARTS, soften
 from skmoe._experts.pooled_logistic import ManyClasses, PooledLogisticExperts, TwoClasses
 from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods._pooled_categorical import PooledCategorical
+from skmoe.likelihoods._pooled import PooledCategorical
 
 N_TEST = 4000
 

@@ -16,7 +16,7 @@ from skmoe._numerics.gamma_shapes import inverse_trigamma, shape_of_deviance
 from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods._counts import PooledPoisson
-from skmoe.likelihoods._gamma import PooledGamma
+from skmoe.likelihoods._positive import PooledGamma
 
 N_TEST = 4000
 KINDS = ["poisson", "gamma"]

@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import StudentT
-from skmoe.likelihoods._outliers import outlier_bounds
+from skmoe.likelihoods._targets import outlier_bounds
 from skmoe.metrics import log_score
 
 ROBUST = {"student_t": StudentT(), "estimate": StudentT("estimate")}

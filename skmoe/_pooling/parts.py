@@ -3,8 +3,7 @@
 from .._experts.pooled import PooledExperts
 from .._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
 from .._experts.pooled_logistic import PooledLogisticExperts
-from ..likelihoods._pooled import PooledGaussian
-from ..likelihoods._pooled_categorical import PooledCategorical
+from ..likelihoods._pooled import PooledCategorical, PooledGaussian
 
 
 def pooled_parts(parts, design, data, start, block):

@@ -12,7 +12,7 @@ from .._reports.column_names import coding_of_levels, columns_of, names_of_terms
 from .._tables.mixed import take_rows
 from .._validation import check_enough_rows, check_rows
 from ..gates import ConstantGate, SoftmaxGate
-from ..likelihoods._kind_of_target import kind_of_target
+from ..likelihoods._targets import kind_of_target
 from ._information import MixtureLikelihood, inverse, maximise
 
 MOST_TERMS = 6  # that a message names

@@ -6,16 +6,13 @@ A likelihood owns the scales of the experts. :class:`BaseLikelihood` says what i
 
 from .._doors import effects, error_terms, served
 from ._base import BaseLikelihood
-from ._beta import Beta
-from ._binomial import Binomial
 from ._categorical import Categorical
-from ._counts import NegativeBinomial, Poisson
-from ._gamma import Gamma
+from ._counts import Binomial, NegativeBinomial, Poisson
 from ._gaussian import Gaussian
 from ._log_normal import LogNormal
 from ._ordinal import Ordinal
+from ._positive import Beta, Gamma, Weibull
 from ._student_t import StudentT
-from ._survival import Weibull
 from ._zero_inflated import ZeroInflated
 
 __all__ = [

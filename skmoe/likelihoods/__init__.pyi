@@ -404,108 +404,6 @@ class Binomial(BaseLikelihood):
         pooled_rows: float = 0.0,
     ) -> None: ...
 
-class Ordinal(Categorical):
-    temperature_: np.ndarray
-    epsilon_: np.ndarray
-    class_share_: np.ndarray
-    order: list[Any] | None
-    can_be_stacked: bool
-    has_scale_free_mean: bool
-    has_sums: bool
-    is_ordered: bool
-    learns_batches: bool
-    name: str
-    def __init__(
-        self,
-        order: list[Any] | None = None,
-        *,
-        calibration: Literal["auto", "temperature", "smoothing"] | None = "auto",
-        epsilon: float = 0.001,
-        n_classes: int = 0,
-    ) -> None: ...
-    @property
-    def can_be_pooled(self) -> Any: ...
-    @property
-    def n_parameters_(self) -> Any: ...
-    @property
-    def ranks(self) -> Any: ...
-    def terms(self) -> type | None: ...
-
-class RandomEffects(BaseLikelihood):
-    scale_: np.ndarray
-    relative_factor_: np.ndarray
-    floor_: float
-    columns: list[str | int]
-    covariance: Literal["full", "diag"]
-    can_be_pooled: bool
-    can_be_stacked: bool
-    effect_names_: Any
-    effect_numbers_: Any
-    has_scale_free_mean: bool
-    has_sums: bool
-    learned_logs: tuple[str, ...]
-    learned_values: tuple[str, ...]
-    per_expert: tuple[str, ...]
-    takes_subjects: bool
-    def __init__(
-        self, columns: list[str | int] = ..., *, covariance: Literal["full", "diag"] = "full"
-    ) -> None: ...
-    @property
-    def at_floor_(self) -> Any: ...
-    def components(
-        self, prediction: np.ndarray, experts: np.ndarray | None = None, *, effects: np.ndarray
-    ) -> Any: ...
-    def components_given(
-        self, prediction: np.ndarray, effects: np.ndarray, mean: np.ndarray, covariance: np.ndarray
-    ) -> GaussianComponents: ...
-    @property
-    def covariance_(self) -> np.ndarray: ...
-    def effects_of(self, X: Any) -> np.ndarray: ...
-    def fitting(self, *, in_sample: bool, linear: bool) -> BaseLikelihood: ...
-    def log_density(
-        self,
-        y: np.ndarray,
-        prediction: np.ndarray,
-        experts: np.ndarray | None = None,
-        *,
-        subjects: Any = None,
-        effects: np.ndarray | None = None,
-    ) -> np.ndarray: ...
-    def log_prior(self, penalty: float | np.ndarray) -> float: ...
-    @property
-    def n_parameters_(self) -> Any: ...
-    def of_columns(self, n_columns: int, names: Sequence[str | None]) -> BaseLikelihood: ...
-    def posterior(
-        self, y: np.ndarray, prediction: np.ndarray, subjects: Any
-    ) -> tuple[np.ndarray, np.ndarray]: ...
-    @property
-    def precision_(self) -> Any: ...
-    def row_arguments(
-        self,
-        row_scale: np.ndarray | None = None,
-        exposure: np.ndarray | None = None,
-        subjects: Any = None,
-        X: Any = None,
-    ) -> dict[Any, Any]: ...
-    def start(self, y: np.ndarray, weight: np.ndarray, n_experts: int) -> Self: ...
-    @property
-    def subject_scale_(self) -> np.ndarray: ...
-    def subjects_of(self, X: Any, subject: np.ndarray, weight: np.ndarray) -> Any: ...
-    def taken_by_subjects(
-        self, subjects: Any, design: np.ndarray, targets: np.ndarray, resp: np.ndarray
-    ) -> Any: ...
-    def terms(self) -> type | None: ...
-    def update(
-        self,
-        y: np.ndarray,
-        prediction: np.ndarray,
-        weights: np.ndarray,
-        penalty: float | np.ndarray = 0.0,
-        pooled_rows: float = 0.0,
-        *,
-        subjects: Any,
-    ) -> None: ...
-
 class Gaussian(BaseLikelihood):
     scale_: np.ndarray
     covariance_: np.ndarray | None
@@ -612,6 +510,7 @@ class LogNormal(BaseLikelihood):
     looks_at_target: bool
     name: str | None
     per_expert: tuple[str, ...]
+    takes_upper: bool
     @property
     def at_floor_(self) -> Any: ...
     def censored_terms(self) -> type | None: ...
@@ -635,8 +534,6 @@ class LogNormal(BaseLikelihood):
     @property
     def precision_(self) -> Any: ...
     def start(self, y: np.ndarray, weight: np.ndarray, n_experts: int) -> Self: ...
-    @property
-    def takes_upper(self) -> Any: ...
     def terms(self) -> type | None: ...
     def update(
         self,
@@ -654,6 +551,180 @@ class LogNormal(BaseLikelihood):
         penalty: float | np.ndarray = 0.0,
         pooled_rows: float = 0.0,
     ) -> None: ...
+
+class Ordinal(Categorical):
+    temperature_: np.ndarray
+    epsilon_: np.ndarray
+    class_share_: np.ndarray
+    order: list[Any] | None
+    can_be_stacked: bool
+    has_scale_free_mean: bool
+    has_sums: bool
+    is_ordered: bool
+    learns_batches: bool
+    name: str
+    def __init__(
+        self,
+        order: list[Any] | None = None,
+        *,
+        calibration: Literal["auto", "temperature", "smoothing"] | None = "auto",
+        epsilon: float = 0.001,
+        n_classes: int = 0,
+    ) -> None: ...
+    @property
+    def can_be_pooled(self) -> Any: ...
+    @property
+    def n_parameters_(self) -> Any: ...
+    @property
+    def ranks(self) -> Any: ...
+    def terms(self) -> type | None: ...
+
+class RandomEffects(BaseLikelihood):
+    scale_: np.ndarray
+    relative_factor_: np.ndarray
+    floor_: float
+    columns: list[str | int]
+    covariance: Literal["full", "diag"]
+    can_be_pooled: bool
+    can_be_stacked: bool
+    effect_names_: Any
+    effect_numbers_: Any
+    has_scale_free_mean: bool
+    has_sums: bool
+    learned_logs: tuple[str, ...]
+    learned_values: tuple[str, ...]
+    per_expert: tuple[str, ...]
+    takes_subjects: bool
+    def __init__(
+        self, columns: list[str | int] = ..., *, covariance: Literal["full", "diag"] = "full"
+    ) -> None: ...
+    @property
+    def at_floor_(self) -> Any: ...
+    def components(
+        self, prediction: np.ndarray, experts: np.ndarray | None = None, *, effects: np.ndarray
+    ) -> Any: ...
+    def components_given(
+        self, prediction: np.ndarray, effects: np.ndarray, mean: np.ndarray, covariance: np.ndarray
+    ) -> GaussianComponents: ...
+    @property
+    def covariance_(self) -> np.ndarray: ...
+    def effects_of(self, X: Any) -> np.ndarray: ...
+    def expected_target(
+        self, bounds: Any, prediction: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]: ...
+    def fitting(self, *, in_sample: bool, linear: bool) -> BaseLikelihood: ...
+    def log_density(
+        self,
+        y: np.ndarray,
+        prediction: np.ndarray,
+        experts: np.ndarray | None = None,
+        *,
+        subjects: Any = None,
+        effects: np.ndarray | None = None,
+    ) -> np.ndarray: ...
+    def log_prior(self, penalty: float | np.ndarray) -> float: ...
+    @property
+    def n_parameters_(self) -> Any: ...
+    def of_columns(self, n_columns: int, names: Sequence[str | None]) -> BaseLikelihood: ...
+    def posterior(
+        self, y: np.ndarray, prediction: np.ndarray, subjects: Any
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+    @property
+    def precision_(self) -> Any: ...
+    def row_arguments(
+        self,
+        row_scale: np.ndarray | None = None,
+        exposure: np.ndarray | None = None,
+        subjects: Any = None,
+        X: Any = None,
+    ) -> dict[Any, Any]: ...
+    def start(self, y: np.ndarray, weight: np.ndarray, n_experts: int) -> Self: ...
+    @property
+    def subject_scale_(self) -> np.ndarray: ...
+    def subjects_of(self, X: Any, subject: np.ndarray, weight: np.ndarray) -> Any: ...
+    def taken_by_subjects(
+        self, subjects: Any, design: np.ndarray, targets: np.ndarray, resp: np.ndarray
+    ) -> Any: ...
+    def terms(self) -> type | None: ...
+    def update(
+        self,
+        y: np.ndarray,
+        prediction: np.ndarray,
+        weights: np.ndarray,
+        penalty: float | np.ndarray = 0.0,
+        pooled_rows: float = 0.0,
+        *,
+        subjects: Any,
+    ) -> None: ...
+    def update_censored(
+        self,
+        bounds: Any,
+        prediction: np.ndarray,
+        weights: np.ndarray,
+        penalty: float | np.ndarray = 0.0,
+        pooled_rows: float = 0.0,
+    ) -> None: ...
+
+class StudentT(BaseLikelihood):
+    scale_: np.ndarray
+    df_: np.ndarray
+    floor_: float | np.ndarray
+    df: float | Literal["estimate"]
+    can_be_pooled: bool
+    has_scale_free_mean: bool
+    has_sums: bool
+    is_reweighted: bool
+    is_robust: bool
+    learned_logs: tuple[str, ...]
+    name: str | None
+    per_expert: tuple[str, ...]
+    takes_upper: bool
+    def __init__(self, df: float | Literal["estimate"] = 4.0) -> None: ...
+    @property
+    def at_floor_(self) -> Any: ...
+    @property
+    def can_be_stacked(self) -> Any: ...
+    def components(
+        self,
+        prediction: np.ndarray,
+        experts: np.ndarray | None = None,
+        row_scale: np.ndarray | None = None,
+    ) -> Any: ...
+    def expected_target(
+        self, bounds: Any, prediction: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]: ...
+    def log_density(
+        self,
+        y: np.ndarray,
+        prediction: np.ndarray,
+        experts: np.ndarray | None = None,
+        row_scale: np.ndarray | None = None,
+    ) -> np.ndarray: ...
+    def log_prior(self, penalty: float | np.ndarray) -> float: ...
+    @property
+    def n_parameters_(self) -> Any: ...
+    @property
+    def precision_(self) -> Any: ...
+    def start(self, y: np.ndarray, weight: np.ndarray, n_experts: int) -> Self: ...
+    def terms(self) -> type | None: ...
+    def update(
+        self,
+        y: np.ndarray,
+        prediction: np.ndarray,
+        weights: np.ndarray,
+        penalty: float | np.ndarray = 0.0,
+        pooled_rows: float = 0.0,
+        row_scale: np.ndarray | None = None,
+    ) -> None: ...
+    def update_censored(
+        self,
+        bounds: Any,
+        prediction: np.ndarray,
+        weights: np.ndarray,
+        penalty: float | np.ndarray = 0.0,
+        pooled_rows: float = 0.0,
+    ) -> None: ...
+    def working_weights(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray | None: ...
 
 class Gamma(BaseLikelihood):
     shape_: np.ndarray
@@ -882,66 +953,3 @@ class Weibull(BaseLikelihood):
         penalty: float | np.ndarray = 0.0,
         pooled_rows: float = 0.0,
     ) -> None: ...
-
-class StudentT(BaseLikelihood):
-    scale_: np.ndarray
-    df_: np.ndarray
-    floor_: float | np.ndarray
-    df: float | Literal["estimate"]
-    can_be_pooled: bool
-    first_steps: int
-    has_scale_free_mean: bool
-    has_sums: bool
-    is_reweighted: bool
-    is_robust: bool
-    learned_logs: tuple[str, ...]
-    name: str | None
-    per_expert: tuple[str, ...]
-    def __init__(self, df: float | Literal["estimate"] = 4.0) -> None: ...
-    @property
-    def at_floor_(self) -> Any: ...
-    @property
-    def can_be_stacked(self) -> Any: ...
-    def components(
-        self,
-        prediction: np.ndarray,
-        experts: np.ndarray | None = None,
-        row_scale: np.ndarray | None = None,
-    ) -> Any: ...
-    def expected_target(
-        self, bounds: Any, prediction: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]: ...
-    def log_density(
-        self,
-        y: np.ndarray,
-        prediction: np.ndarray,
-        experts: np.ndarray | None = None,
-        row_scale: np.ndarray | None = None,
-    ) -> np.ndarray: ...
-    def log_prior(self, penalty: float | np.ndarray) -> float: ...
-    @property
-    def n_parameters_(self) -> Any: ...
-    @property
-    def precision_(self) -> Any: ...
-    def start(self, y: np.ndarray, weight: np.ndarray, n_experts: int) -> Self: ...
-    @property
-    def takes_upper(self) -> Any: ...
-    def terms(self) -> type | None: ...
-    def update(
-        self,
-        y: np.ndarray,
-        prediction: np.ndarray,
-        weights: np.ndarray,
-        penalty: float | np.ndarray = 0.0,
-        pooled_rows: float = 0.0,
-        row_scale: np.ndarray | None = None,
-    ) -> None: ...
-    def update_censored(
-        self,
-        bounds: Any,
-        prediction: np.ndarray,
-        weights: np.ndarray,
-        penalty: float | np.ndarray = 0.0,
-        pooled_rows: float = 0.0,
-    ) -> None: ...
-    def working_weights(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray | None: ...

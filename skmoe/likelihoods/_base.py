@@ -7,11 +7,8 @@ from sklearn.base import BaseEstimator, clone
 
 from .._compat import QuickParameters
 from .._data import Subjects
-from .._doors import error_terms
-from ._censored_targets import CensoredTargets
 from ._learned import LearnedParameters
-from ._names import Named
-from ._outliers import outlier_bounds
+from ._targets import outlier_bounds
 
 STATED = {  # methods, and the attributes that say so
     "expert_target": "changes_target",
@@ -21,10 +18,7 @@ STATED = {  # methods, and the attributes that say so
 }
 
 
-class BaseLikelihood(
-    Named, CensoredTargets, LearnedParameters, QuickParameters, BaseEstimator,
-    metaclass=ABCMeta,
-):  # fmt: skip
+class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclass=ABCMeta):
     """Base class of likelihoods: how probable a target is, given the prediction of an expert.
 
     A likelihood owns the scales of the experts. Within EM it is asked for the log-density of each
@@ -51,24 +45,20 @@ class BaseLikelihood(
     takes_exposure : bool
         Whether means may be multiplied by an exposure.
     takes_trials : bool
-        Whether rows may be of several trials. Predictions are then expected successes, and
-        ``update``, ``log_density`` and ``components`` are told the ``trials``.
+        Whether rows may be of several trials. Predictions are then expected successes.
     takes_upper : bool
         Whether targets may be censored: there are ``expected_target`` and ``update_censored``.
     takes_subjects : bool
-        Whether rows of a subject depend on each other given their expert. ``update`` and
-        ``log_density`` are told the ``subjects``.
+        Whether rows of a subject depend on each other given their expert.
     taken_by_subjects : callable or None
         ``taken_by_subjects(subjects, design, targets, resp)`` -> LeastSquaresStatistics, what
         random effects take from the sums over rows.
     target_dtype : dtype
         Of targets in training.
-    can_be_pooled : bool
-        Whether partial pooling can learn it.
-    can_be_stacked : bool
-        Whether it is what experts fitted on all rows are combined under, out of fold.
-    has_sums : bool
-        Whether linear experts under it are learned from sums over rows that are not in memory.
+    can_be_pooled, can_be_stacked, has_sums : bool
+        Whether partial pooling can learn it, whether experts fitted on all rows are combined under
+        it, out of fold, and whether linear experts under it are learned from sums over rows that
+        are not in memory.
     independent_outputs : bool
         Whether several outputs err independently of each other.
     regime_ : ndarray of int of shape (n_experts,) or None
@@ -92,22 +82,19 @@ class BaseLikelihood(
         Whether the scale of each expert is the smallest allowed; none where there are no scales.
     per_expert : tuple of str
         Names of the fitted attributes whose first axis are the experts.
-    learned_logs : tuple of str
-        Names of the attributes that EM learns of each expert and that are positive: their
-        logarithms are extrapolated where EM is slow. Nothing is where they and
-        ``learned_values`` are not all fitted attributes of ``per_expert``.
-    learned_values : tuple of str
-        Names of those of any sign.
+    learned_logs, learned_values : tuple of str
+        Names of the attributes that EM learns of each expert and that are positive, and of those of
+        any sign. They, or logarithms, are extrapolated where EM is slow, if they are all fitted
+        attributes of ``per_expert``.
     learns_batches : bool
         Whether there is ``learn_batch``, which ``partial_fit`` needs.
     changes_target : bool
         Whether experts are fitted on, and predict, something else than y: ``expert_target``.
     looks_at_target : bool
         Whether ``start`` refuses targets that ``start_target`` cannot take.
-    is_robust : bool
-        Whether there are ``working_weights``.
-    is_reweighted : bool
-        Whether working weights, exposures or targets have a single expert iterate too.
+    is_robust, is_reweighted : bool
+        Whether there are ``working_weights``, and whether these, or working exposures or targets,
+        have a single expert iterate too.
     is_ordered : bool
         Whether the target are classes in an order.
     zero_expert : str or None
@@ -115,7 +102,8 @@ class BaseLikelihood(
         None where it adds none.
     """
 
-    family = None
+    name = family = None
+    by_name = {}  # all classes that have one
     takes_exposure = False
     takes_trials = takes_upper = takes_subjects = False
     taken_by_subjects = None
@@ -133,6 +121,8 @@ class BaseLikelihood(
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        if vars(cls).get("name") is not None:
+            cls.by_name[cls.name] = cls
         # Known of a class alone: a subclass may have another density.
         for name in ("can_be_pooled", "can_be_stacked", "has_sums", "has_scale_free_mean"):
             if name not in vars(cls):
@@ -142,6 +132,25 @@ class BaseLikelihood(
                 raise TypeError(
                     f"{cls.__name__} has {method}: give it the attribute {name} = True."
                 )
+
+    # Names -----------------------------------------------------------------------------------
+
+    @classmethod
+    def names_where(cls, does):
+        """Names of the likelihoods of which something is true, for messages.
+
+        Parameters
+        ----------
+        does : callable
+            ``does(likelihood)``, of one that has not been started.
+
+        Returns
+        -------
+        names : str
+            In quotes, with "or" before the last one.
+        """
+        names = [repr(name) for name, kind in sorted(cls.by_name.items()) if does(kind())]
+        return " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
     # Rows and their subjects ----------------------------------------------------------------
 
@@ -159,11 +168,6 @@ class BaseLikelihood(
         -------
         likelihood : BaseLikelihood
             By default this one.
-
-        Raises
-        ------
-        ValueError
-            If there is no such column as it names.
         """
         return self
 
@@ -208,7 +212,7 @@ class BaseLikelihood(
         return twin
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
+        """Look at the target once before EM; a ValueError if it is not of this kind.
 
         Parameters
         ----------
@@ -223,11 +227,6 @@ class BaseLikelihood(
         -------
         self : BaseLikelihood
             This likelihood, with what it has seen, as ``floor_`` of the scales.
-
-        Raises
-        ------
-        ValueError
-            If the target is not of this kind, or a parameter is none of what it can be.
         """
         return self
 
@@ -366,21 +365,6 @@ class BaseLikelihood(
             One for each row and expert; see :mod:`skmoe.distributions`.
         """
 
-    def log_prior(self, penalty):
-        """What the penalty of the experts takes from the log-likelihood.
-
-        Parameters
-        ----------
-        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs)
-            Penalty of the coefficients of each expert.
-
-        Returns
-        -------
-        log_prior : float
-            By default ``-sum(penalty)``.
-        """
-        return -float(np.sum(penalty))
-
     def expert_target(self, y):
         """What experts are fitted on and predict.
 
@@ -455,16 +439,6 @@ class BaseLikelihood(
         """Family of the default experts."""
         return self.family
 
-    def pooled(self):
-        """The likelihood, unfitted, of partially pooled experts, where there is one.
-
-        Returns
-        -------
-        likelihood : BaseLikelihood or None
-            By default None.
-        """
-        return None
-
     @property
     def transform(self):
         """What makes the targets of experts of y, a function; None where y is their target."""
@@ -479,30 +453,58 @@ class BaseLikelihood(
             Target, or a part of it.
         """
 
-    @property
-    def precision_(self):
-        """Weights of the squared errors, or half deviances, of experts that share coefficients."""
-        return 1.0
+    # Where targets are censored -------------------------------------------------------------
 
-    # After EM -------------------------------------------------------------------------------
+    def expected_target(self, bounds, prediction):
+        """What experts are fitted on where targets are censored, and with which weights.
 
-    def scale_estimator(self):
-        """Unfitted regressor of squared errors that the scales depend on, or None.
-
-        Returns
-        -------
-        estimator : estimator or None
-            None where scales are constant.
-        """
-        return None
-
-    def terms(self):
-        """Class of the derivatives of the log-density, for standard errors, or None.
+        Parameters
+        ----------
+        bounds : Bounds
+            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert.
 
         Returns
         -------
-        terms : type or None
-            Derived from :class:`ExpertTerms`, and of the density that ``log_density`` has; by
-            default those of ``family``, and None without one: no standard errors.
+        target : ndarray of shape (n_samples, n_experts)
+            Expected ``expert_target`` within the bounds, under each expert.
+        working : ndarray of shape (n_samples, n_experts) or None
+            Factors of the responsibilities, as of ``working_weights``.
         """
-        return None if self.family is None else error_terms().FamilyTerms.of(self.family)
+        raise TypeError(f"{type(self).__name__} does not implement expected_target.")
+
+    def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        """``update`` where targets are censored.
+
+        Parameters
+        ----------
+        bounds : Bounds
+            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,), default=0.0
+            As in ``update``.
+        pooled_rows : float, default=0.0
+            As in ``update``.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement update_censored.")
+
+
+def unfitted(likelihood):
+    """A likelihood to ``start``, from a name or from one with the same parameters.
+
+    A ValueError if there is none of that name, or it does not derive from ``BaseLikelihood``.
+    """
+    kinds = BaseLikelihood.by_name
+    known = {name: kinds[name] for name in kinds if kinds[name].target_dtype.kind == "f"}
+    if isinstance(likelihood, str) and likelihood in known:
+        return known[likelihood]()
+    if not isinstance(likelihood, BaseLikelihood):
+        raise ValueError(
+            f"A likelihood must be one of {sorted(known)} or an object of a class that derives "
+            f"from skmoe.likelihoods.BaseLikelihood; got {likelihood!r}."
+        )
+    return clone(likelihood)

@@ -1,18 +1,18 @@
-"""Counts around the prediction of an expert."""
+"""Counts, and successes in trials, around the mean that an expert predicts."""
 
 import numpy as np
 from scipy import optimize
 
-from .._families.counts import NegativeBinomialFamily, PoissonFamily
+from .._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
 from ..distributions._counts import log_negative_binomial
-from ._means import PositiveMeans, means_of
-from ._uncertain import UncertainFunction
+from ._means import FamilyLikelihood, means_of
+from ._pooled import pooled_class
 
 SHAPE_RANGE = np.log([1e-3, 1e6])  # beyond the last, counts are Poisson's to six digits
 MOST_CUTS = 5
 
 
-class _Counts(PositiveMeans):
+class _Counts(FamilyLikelihood):
     """Counts, of events in an exposure if there is one."""
 
     takes_exposure = True
@@ -24,9 +24,6 @@ class _Counts(PositiveMeans):
                 f"{type(self).__name__} needs counts, whole numbers from 0 on; y holds "
                 f"{y[wrong][0]:.6g}. Give events and their exposure, not their ratio."
             )
-
-    def _floor(self, y, weight):
-        return 0.5 / weight.sum()  # half an event in all rows
 
     def start_target(self, y, weight):
         return np.sqrt(y)
@@ -74,25 +71,7 @@ class Poisson(_Counts):
         return PooledPoisson()
 
 
-class PooledPoisson(UncertainFunction, Poisson):
-    r"""Predictive distribution of counts around experts with partially pooled coefficients.
-
-    .. math:: y \mid x, k \sim \mathrm{NegativeBinomial}(E \, \mu, \theta), \quad \psi'(\theta) = v,
-        \quad \log \mu = x^T \mathrm{E}\, b_k + \log \theta - \psi(\theta)
-
-    with the exposure E and the digamma function :math:`\psi`. A pooled fit makes it of
-    :class:`~skmoe.likelihoods.Poisson`.
-
-    Attributes
-    ----------
-    coef_cov_ : ndarray of shape (n_experts, 1, q, q)
-        Covariances of the coefficients of ``columns_``, the intercept last.
-    own_var_, shared_var_ : ndarray of shape (1, n_columns + 1)
-        Prior variances of the coefficients of standardised columns, the intercept last: of the
-        experts' deviations, and of what they have in common.
-    columns_ : StandardColumns
-        Makes a design of what the experts see.
-    """
+PooledPoisson = pooled_class(Poisson)
 
 
 class NegativeBinomial(_Counts):
@@ -188,3 +167,58 @@ def _better_shape(y, mean, weights, last):
             return float(np.exp(new))
         step /= 4
     return last
+
+
+class Binomial(FamilyLikelihood):
+    r"""Successes in a number of trials.
+
+    .. math:: P(y \mid x, k) = \binom{t}{y} \, p_k(x)^y (1 - p_k(x))^{t - y}
+
+    Give the successes as y and the trials t of each row as ``trials``, or both as the columns of
+    y: successes and failures. Without ``trials`` each row is one trial, and y zero or one. Experts
+    predict the rate :math:`p_k`: logistic regressions by default, or any classifiers, which learn
+    from each row twice, weighted by its successes and by its failures; or any regressors, which
+    learn the observed rates, weighted by the trials.
+
+    Rates of experts that are not solved by EM are not allowed so near to 0 or 1 that a row would
+    have less than :math:`1 / (2n)` expected successes or failures, half a one in all n rows, so
+    that a success where an expert expects none is unlikely and not impossible.
+
+    Attributes
+    ----------
+    floor_ : float
+        The fewest successes, or failures, to expect in a row; 0 with logistic experts.
+
+    See Also
+    --------
+    skmoe.MixtureOfExpertsClassifier : Classes of single trials.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X, trials = rng.normal(size=(500, 1)), rng.integers(1, 40, size=500)
+    >>> y = rng.binomial(trials, 1 / (1 + np.exp(-X[:, 0])))
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="binomial")
+    >>> moe = moe.fit(X, y, trials=trials)
+    >>> moe.predict([[0.0], [2.0]]).round(1)
+    array([0.5, 0.9])
+    >>> moe.predict([[0.0]], trials=[20]).round()
+    array([10.])
+    """
+
+    name = "binomial"
+
+    family = BinomialFamily()
+    can_be_pooled = True
+    takes_trials = True
+
+    def start_target(self, y, weight):
+        return np.arcsin(np.sqrt(y))
+
+    def pooled(self):
+        return PooledBinomial()
+
+
+PooledBinomial = pooled_class(Binomial)

@@ -7,13 +7,13 @@ from .._doors import error_terms
 from .._experts.fitting import offers
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
-from ._censored import CensoredErrors
-from ._scaled import ScaledErrors, grid_step
+from ._scaled import ScaledErrors
+from ._targets import grid_step
 
 KINDS = ("expert", "shared", "auto")
 
 
-class Gaussian(CensoredErrors, ScaledErrors):
+class Gaussian(ScaledErrors):
     r"""Gaussian errors with a standard deviation for each expert.
 
     .. math:: y \mid x, k \sim N(\mu_k(x), \sigma_k^2)
@@ -85,6 +85,11 @@ class Gaussian(CensoredErrors, ScaledErrors):
     def can_be_pooled(self):
         """Whether partial pooling can learn it: constant scales, outputs that err alone."""
         return self.has_sums and self.covariance == "diag"
+
+    @property
+    def takes_upper(self):
+        """Whether targets may be censored: where scales do not depend on the row."""
+        return self.scale_estimator() is None
 
     @property
     def per_expert(self):

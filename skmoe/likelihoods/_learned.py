@@ -1,8 +1,10 @@
-"""What likelihoods learn of experts: how it is kept, extrapolated and carried over."""
+"""What likelihoods learn of experts: how it is kept, extrapolated, carried over and asked for."""
 
 import copy
 
 import numpy as np
+
+from .._doors import error_terms
 
 
 class LearnedParameters:
@@ -59,6 +61,26 @@ class LearnedParameters:
     def n_parameters_(self):
         """Number of free parameters, for ``bic``; None where they cannot be counted."""
         return sum(np.size(vars(self)[name]) for name in self.per_expert)
+
+    def log_prior(self, penalty):
+        """What the penalty of the experts takes from the log-likelihood.
+
+        Parameters
+        ----------
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs)
+            Penalty of the coefficients of each expert.
+
+        Returns
+        -------
+        log_prior : float
+            By default ``-sum(penalty)``.
+        """
+        return -float(np.sum(penalty))
+
+    @property
+    def precision_(self):
+        """Weights of the squared errors, or half deviances, of experts that share coefficients."""
+        return 1.0
 
     def reorder(self, order):
         """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
@@ -138,3 +160,62 @@ class LearnedParameters:
             Factors of what was seen before, and of the rows of the batch.
         """
         raise TypeError(f"{type(self).__name__} does not implement learn_batch.")
+
+    def pooled(self):
+        """The likelihood, unfitted, of partially pooled experts, where there is one.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood or None
+            By default None.
+        """
+        return None
+
+    def scale_estimator(self):
+        """Unfitted regressor of squared errors that the scales depend on, or None.
+
+        Returns
+        -------
+        estimator : estimator or None
+            None where scales are constant.
+        """
+        return None
+
+    def log_probability(self, bounds, prediction):
+        """Log-density of observed targets, and log-probability of the intervals of censored ones.
+
+        Parameters
+        ----------
+        bounds : Bounds
+            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert.
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_samples, n_experts)
+            Natural logarithm.
+        """
+        components = self.components(prediction)
+        return components.log_between(bounds.lower[:, None], bounds.upper[:, None])
+
+    def terms(self):
+        """Class of the derivatives of the log-density, for standard errors, or None.
+
+        Returns
+        -------
+        terms : type or None
+            Derived from :class:`ExpertTerms`, and of the density that ``log_density`` has; by
+            default those of ``family``, and None without one: no standard errors.
+        """
+        return None if self.family is None else error_terms().FamilyTerms.of(self.family)
+
+    def censored_terms(self):
+        """The same for censored targets, or None.
+
+        Returns
+        -------
+        terms : type or None
+            Whose ``target_of`` takes bounds in place of y; by default None.
+        """
+        return None

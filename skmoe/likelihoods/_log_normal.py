@@ -5,13 +5,12 @@ from scipy import stats
 
 from .._doors import error_terms
 from ..distributions import GaussianComponents, ScipyComponents
-from ._censored import CensoredErrors
 from ._scaled import ScaledErrors
 
 LARGEST_LOG = 500.0  # of a prediction; its square is a float still
 
 
-class LogNormal(CensoredErrors, ScaledErrors):
+class LogNormal(ScaledErrors):
     r"""Positive targets whose logarithm has Gaussian errors.
 
     .. math:: \log y \mid x, k \sim N(\mu_k(x), \sigma_k^2), \qquad
@@ -54,7 +53,7 @@ class LogNormal(CensoredErrors, ScaledErrors):
 
     name = "log_normal"
 
-    changes_target = looks_at_target = True
+    changes_target = looks_at_target = takes_upper = True
 
     def expert_target(self, y):
         return np.log(np.maximum(y, np.finfo(float).tiny))

@@ -1,7 +1,5 @@
 """What likelihoods of a family share: their experts predict means."""
 
-from abc import abstractmethod
-
 import numpy as np
 
 from ._base import BaseLikelihood
@@ -80,9 +78,17 @@ class FamilyLikelihood(BaseLikelihood):
         self.scales_ = self.family.best_scale(mean, scales_of(self))
 
     def start(self, y, weight, n_experts):
+        if y.ndim == 2:
+            raise ValueError(f"{type(self).__name__} takes one output; y has {y.shape[1]}.")
         self.check_values(y)
-        self.floor_ = 0.0 if self._linear else 0.5 / weight.sum()
+        self.start_from_sums(weight @ y, n_experts)
+        # The means of generalised linear models are possible as they are.
+        self.floor_ = 0.0 if self._linear else self._floor(y, weight)
         return self
+
+    def _floor(self, y, weight):
+        """The smallest mean allowed, of rates the smallest distance from the ends."""
+        return 0.5 / weight.sum()  # half an event in all rows
 
     def start_from_sums(self, total, n_experts):
         """Do as ``start`` for generalised linear models of rows that are not in memory.
@@ -99,6 +105,8 @@ class FamilyLikelihood(BaseLikelihood):
         self : likelihood
             Without a floor.
         """
+        if not (self.family.is_rate or total > 0):
+            raise ValueError("y is zero in every row of positive weight; there is nothing to fit.")
         self.floor_ = 0.0
         return self
 
@@ -109,31 +117,6 @@ class FamilyLikelihood(BaseLikelihood):
     def components(self, prediction, experts=None, *, trials=1.0):
         mean = means_of(self, prediction, trials)
         return self.family.components(mean, scales_of(self, experts), trials)
-
-
-class PositiveMeans(FamilyLikelihood):
-    """A target that is not negative, around predictions that are its mean.
-
-    A subclass has ``check_values``, too, for targets that are not possible.
-    """
-
-    def start(self, y, weight, n_experts):
-        if y.ndim == 2:
-            raise ValueError(f"{type(self).__name__} takes one output; y has {y.shape[1]}.")
-        self.check_values(y)
-        self.start_from_sums(weight @ y, n_experts)
-        # The means of generalised linear models are positive as they are.
-        self.floor_ = 0.0 if self._linear else self._floor(y, weight)
-        return self
-
-    def start_from_sums(self, total, n_experts):
-        if not (total > 0):
-            raise ValueError("y is zero in every row of positive weight; there is nothing to fit.")
-        return super().start_from_sums(total, n_experts)
-
-    @abstractmethod
-    def _floor(self, y, weight):
-        """The smallest mean allowed."""
 
 
 def means_of(likelihood, prediction, trials=1.0):

@@ -1,25 +1,30 @@
 """What likelihoods with a scale for each expert share."""
 
 from abc import abstractmethod
-from numbers import Real
 
 import numpy as np
 
+from ..distributions import GaussianComponents, StudentTComponents
 from ._base import BaseLikelihood
-from ._outliers import without_outliers
+from ._targets import grid_step, variance_of, without_outliers
 
-SAME = 1e-12  # of the range of the target: values that are nearer differ by rounding
-FEW_VALUES = 10_000
-FIRST_DF = 4.0
-DF_BOUNDS = (2.1, 200.0)  # of an estimate: a variance, and next to Gaussian
 MOST_OF_BULK = 2.0  # variances of the rows that are no outliers: what the floor is a part of
+NARROW = 1e-6  # an interval, in units of the scale, whose moments are those of its middle
 
 
 class ScaledErrors(BaseLikelihood):
     """Errors around the predictions with a scale for each expert.
 
     A subclass says what the distribution around a prediction is, ``_around``, and how residuals
-    make scales, ``_learn``, if not by their mean square.
+    make scales, ``_learn``, if not by their mean square. One that ``takes_upper`` says what the
+    moments of its standardised errors between bounds are, ``_between``, if not those of Gaussian
+    ones: experts are fitted on what their target is expected to be, given that it lies within its
+    bounds, and scales from the expected squares of the errors [1]_.
+
+    References
+    ----------
+    .. [1] G. J. McLachlan and T. Krishnan, "The EM algorithm and extensions", 2nd edition, Wiley
+       (2008), sections 2.6 and 5.8.
     """
 
     per_expert = learned_logs = ("scale_",)
@@ -119,86 +124,90 @@ class ScaledErrors(BaseLikelihood):
     def n_parameters_(self):
         return self.scale_.size
 
+    # Censored targets ------------------------------------------------------------------------
 
-class TailedErrors(ScaledErrors):
-    """Errors with degrees of freedom, ``df``: a number, or "estimate"."""
+    def _moments(self, bounds, prediction):
+        """Moments of the standardised errors within the bounds."""
+        lower, upper = (self._on_scale(end)[:, None] for end in (bounds.lower, bounds.upper))
+        return self._between((lower - prediction) / self.scale_, (upper - prediction) / self.scale_)
 
-    def start(self, y, weight, n_experts):
-        estimated = isinstance(self.df, str) and self.df == "estimate"
-        if not estimated and not (isinstance(self.df, Real) and 2 < self.df < np.inf):
-            raise ValueError(f'df must be a number above 2, or "estimate"; got {self.df!r}.')
-        self.df_ = np.full(n_experts, FIRST_DF if estimated else float(self.df))
-        return super().start(y, weight, n_experts)
+    def _on_scale(self, bound):
+        """Bounds on the scale of the predictions."""
+        return bound
 
-    def _keep_within_bounds(self):
-        super()._keep_within_bounds()
-        if self.df == "estimate":
-            self.df_ = np.clip(self.df_, *DF_BOUNDS)
+    def _between(self, low, high):
+        """Of z between two ends (n, K): weight E u (None for ones), E uz / E u, and E uzz."""
+        return gaussian_between(low, high)
 
+    def expected_target(self, bounds, prediction):
+        working, location, _ = self._moments(bounds, prediction)
+        return prediction + self.scale_ * location, working
 
-class RobustErrors(ScaledErrors):
-    """Errors with heavy tails, fitted by least squares with working weights.
-
-    A subclass says what ``_working_weights(squares)`` are, and ``_improve`` takes a step that
-    raises the likelihood; both see the squared residuals (n, K) or (n, K, n_outputs). Variance
-    and floor are those of the bulk of the target, so that outliers do not make them.
-    """
-
-    is_robust = is_reweighted = True
-    first_steps = 20  # from the scale of all residuals, outliers included, to a robust one
-
-    def _bulk(self, y, weight):
-        return without_outliers(y, weight)
-
-    def _learn(self, residuals, weights, penalty, pooled_rows):
-        squares, steps = residuals**2, 1
+    def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
         if self.scale_ is None:
-            super()._learn(residuals, weights, 0.0, pooled_rows)
-            steps = self.first_steps
-        for _ in range(steps):
-            self._improve(squares, weights, penalty, pooled_rows)
+            self._set_censored_floor(bounds)
+            self.update(bounds.points, prediction, weights, penalty, pooled_rows)
+            return
+        *_, squares = self._moments(bounds, prediction)
+        sums = np.einsum("nk,nk->k", weights, squares) * self.scale_**2
+        self._learn_sums(weights.sum(axis=0), sums, penalty, pooled_rows)
 
-    @abstractmethod
-    def _improve(self, squares, weights, penalty, pooled_rows):
-        """One more step of the scales."""
+    def _set_censored_floor(self, bounds):
+        """Smallest scale: only targets that were observed can lie on a grid by rounding."""
+        points = self.expert_target(bounds.points)
+        observed = points[bounds.lower == bounds.upper]
+        step = grid_step(observed) if len(observed) else 0.0
+        self._set_floor(step, np.abs(points).max())
 
-    def working_weights(self, y, prediction):
-        return self._working_weights((y[:, None] - prediction) ** 2)
-
-    @abstractmethod
-    def _working_weights(self, squares):
-        """``working_weights`` from the squared residuals."""
+    def _learn_sums(self, mass, squares, penalty, pooled_rows):
+        """Scales from weights (K,) and weighted sums of squared errors (K,)."""
+        self._set_scale(mass, squares + penalty, pooled_rows)
 
 
-def grid_step(y):
-    """Step of the regular grid that the values of y lie on and mostly fill, else 0.
+def gaussian_between(low, high):
+    """Weight (None: one), mean and mean square of standard Gaussian variables between two ends."""
+    middle, is_narrow = _middle(low, high)
+    log_mass = GaussianComponents(np.zeros(low.shape), 1.0).log_between(low, high)
+    at_low, at_high = _density_ratio(low, log_mass), _density_ratio(high, log_mass)
+    mean = np.where(is_narrow, middle, np.clip(at_low - at_high, low, high))
+    squares = 1 + _finite(low) * at_low - _finite(high) * at_high
+    return None, mean, np.where(is_narrow, middle**2, np.maximum(squares, mean**2))
 
-    Three distinct values at least must lie on it and fill a quarter of its places in their
-    range. The answer depends on the distinct values alone, so that a repeated row changes
-    nothing.
+
+def _density_ratio(z, log_mass):
+    """Gaussian density at an end, over the probability between both."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.exp(-0.5 * z**2 - 0.5 * np.log(2 * np.pi) - log_mass)
+
+
+def student_between(low, high, df):
+    r"""Mean weight, weighted mean and weighted square of Student's t variables between two ends.
+
+    With the weight :math:`u = (\nu + 1) / (\nu + z^2)` of a value, the density times u is that of
+    a t variable of :math:`\nu + 2` degrees of freedom and the scale
+    :math:`\sqrt{\nu / (\nu + 2)}`, and the density times uz is minus the derivative of the density.
     """
-    few = _distinct(y[:FEW_VALUES])
-    if len(few) > 1 and 4 * len(y) * np.diff(few).min() < few[-1] - few[0]:
-        return 0.0  # too fine to be filled, which spares the rest
-    values = _distinct(y)
-    if len(values) < 3:
-        return 0.0
-    step = np.diff(values).min()
-    places = (values - values[0]) / step
-    off_grid = np.abs(places - np.round(places)) > 1e-6 * np.maximum(places, 1.0)
-    if off_grid.any() or len(values) < 0.25 * (places[-1] + 1):
-        return 0.0
-    return step
+    middle, is_narrow = _middle(low, high)
+    standard = StudentTComponents(np.zeros(low.shape), 1.0, df)
+    shrunken = StudentTComponents(np.zeros(low.shape), np.sqrt(df / (df + 2)), df + 2)
+    log_mass = standard.log_between(low, high)
+    with np.errstate(over="ignore", invalid="ignore"):
+        weight = np.exp(shrunken.log_between(low, high) - log_mass)
+        at_low, at_high = (np.exp(standard.logpdf(end) - log_mass) for end in (low, high))
+        mean = np.clip((at_low - at_high) / weight, low, high)
+    weight = np.where(is_narrow, (df + 1) / (df + middle**2), weight)
+    mean = np.where(is_narrow, middle, mean)
+    squares = np.maximum(df + 1 - df * weight, weight * mean**2)
+    return weight, mean, np.where(is_narrow, weight * middle**2, squares)
 
 
-def _distinct(y):
-    """Values of y in order, of which those are one that floats of sums and differences part."""
-    values = np.unique(y)
-    gaps = np.diff(values, prepend=-np.inf)
-    return values[gaps > SAME * (values[-1] - values[0])] if len(values) > 1 else values
+def _middle(low, high):
+    """Middles of the intervals, and whether these are so narrow that they are all that matters."""
+    with np.errstate(invalid="ignore"):
+        width = high - low
+    is_narrow = width < NARROW
+    return np.where(is_narrow, low + 0.5 * np.where(is_narrow, width, 0.0), 0.0), is_narrow
 
 
-def variance_of(y, weight):
-    """Weighted variance of a target, () or (n_outputs,)."""
-    share = weight / weight.sum()
-    return share @ (y - share @ y) ** 2
+def _finite(z):
+    return np.where(np.isfinite(z), z, 0.0)

@@ -1,6 +1,7 @@
 """Student's t errors around the prediction of an expert."""
 
 from functools import partial
+from numbers import Real
 
 import numpy as np
 from scipy import optimize
@@ -8,11 +9,15 @@ from scipy import optimize
 from .._doors import error_terms
 from .._numerics.gamma_shapes import log_gamma_ratio
 from ..distributions import StudentTComponents
-from ._censored import CensoredErrors, student_between
-from ._scaled import DF_BOUNDS, FIRST_DF, RobustErrors, TailedErrors
+from ._scaled import ScaledErrors, student_between
+from ._targets import without_outliers
+
+FIRST_DF = 4.0
+DF_BOUNDS = (2.1, 200.0)  # of an estimate: a variance, and next to Gaussian
+FIRST_STEPS = 20  # from the scale of all residuals, outliers included, to a robust one
 
 
-class StudentT(TailedErrors, CensoredErrors, RobustErrors):
+class StudentT(ScaledErrors):
     r"""Student's t errors with a scale for each expert, which outliers barely move.
 
     .. math:: y \mid x, k \sim t_{\nu_k}(\mu_k(x), \sigma_k)
@@ -70,7 +75,7 @@ class StudentT(TailedErrors, CensoredErrors, RobustErrors):
 
     name = "student_t"
 
-    has_scale_free_mean = True
+    has_scale_free_mean = takes_upper = is_robust = is_reweighted = True
     per_expert = learned_logs = ("scale_", "df_")
 
     @property
@@ -80,6 +85,28 @@ class StudentT(TailedErrors, CensoredErrors, RobustErrors):
 
     def __init__(self, df=FIRST_DF):
         self.df = df
+
+    def start(self, y, weight, n_experts):
+        estimated = isinstance(self.df, str) and self.df == "estimate"
+        if not estimated and not (isinstance(self.df, Real) and 2 < self.df < np.inf):
+            raise ValueError(f'df must be a number above 2, or "estimate"; got {self.df!r}.')
+        self.df_ = np.full(n_experts, FIRST_DF if estimated else float(self.df))
+        return super().start(y, weight, n_experts)
+
+    def _bulk(self, y, weight):
+        # Variance and floor are not made of outliers.
+        return without_outliers(y, weight)
+
+    def _learn(self, residuals, weights, penalty, pooled_rows):
+        squares, steps = residuals**2, 1
+        if self.scale_ is None:
+            super()._learn(residuals, weights, 0.0, pooled_rows)
+            steps = FIRST_STEPS
+        for _ in range(steps):
+            self._improve(squares, weights, penalty, pooled_rows)
+
+    def working_weights(self, y, prediction):
+        return self._working_weights((y[:, None] - prediction) ** 2)
 
     def _working_weights(self, squares):
         n_outputs = squares.shape[2] if squares.ndim == 3 else 1
@@ -118,6 +145,11 @@ class StudentT(TailedErrors, CensoredErrors, RobustErrors):
                 for k in range(len(self.df_))
             ]
             self._set_df(losses, weights)
+
+    def _keep_within_bounds(self):
+        super()._keep_within_bounds()
+        if self.df == "estimate":
+            self.df_ = np.clip(self.df_, *DF_BOUNDS)
 
     def _set_df(self, losses, weights):
         """Degrees of freedom of the smallest loss of each expert, if smaller than the last."""

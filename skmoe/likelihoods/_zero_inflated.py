@@ -6,9 +6,8 @@ import numpy as np
 
 from .._doors import error_terms
 from ..distributions import ZeroInflatedComponents
-from ._base import BaseLikelihood
-from ._means import PositiveMeans
-from ._names import unfitted
+from ._base import BaseLikelihood, unfitted
+from ._means import FamilyLikelihood
 
 FIRST_SHARE = 0.5  # of the zeros, that the point mass starts with where experts may make them too
 
@@ -82,7 +81,7 @@ class ZeroInflated(BaseLikelihood):
 
     def start(self, y, weight, n_experts):
         inner = self._new
-        if not isinstance(inner, PositiveMeans):
+        if not isinstance(inner, FamilyLikelihood) or inner.family.is_rate:
             raise ValueError(
                 "ZeroInflated takes a likelihood of counts or positive targets: 'poisson', "
                 f"'negative_binomial' or 'gamma'; got {self.likelihood!r}."

@@ -34,9 +34,7 @@ from .._ready.density_forest import DensityForestRegressor
 from .._regressor import MixtureOfExpertsRegressor
 from .._validation import check_fitted
 from ..likelihoods import Gaussian, LogNormal, StudentT
-from ..likelihoods._means import PositiveMeans
-from ..likelihoods._pooled import PooledGaussian
-from ..likelihoods._pooled_categorical import PooledCategorical, normal_points
+from ..likelihoods._pooled import PooledCategorical, PooledGaussian, normal_points
 from ._densities import (
     averaged,
     degrees,
@@ -257,7 +255,7 @@ def _convert_regressor(scope, operator, container):
     for number, (one, share, parts) in enumerate(_of_all(graph, operator)):
         own = np.flatnonzero(one._model.own_density) if _is_dense(options) else ()
         predictions = _stacked_predictions(graph, one, parts, own)
-        if isinstance(one.likelihood_, PositiveMeans) and one.likelihood_.floor_ > 0:
+        if one.likelihood_.family is not None and one.likelihood_.floor_ > 0:
             predictions = graph("Max", predictions, np.array(one.likelihood_.floor_))
         weights = _gate_weights(graph, one, parts)
         if options["gate"] and number == 0:

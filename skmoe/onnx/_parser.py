@@ -43,9 +43,7 @@ from ..likelihoods import (
     Poisson,
     StudentT,
 )
-from ..likelihoods._pooled import PooledGaussian
-from ..likelihoods._pooled_categorical import PooledCategorical
-from ..likelihoods._uncertain import UncertainCoefficients
+from ..likelihoods._pooled import PooledCategorical, PooledGaussian, UncertainCoefficients
 from ._writers import float_type, is_table_encoder
 
 # What can be converted -------------------------------------------------------------------------

@@ -1,0 +1,262 @@
+"""Positive targets around the mean that an expert predicts: amounts, durations and shares."""
+
+from functools import partial
+
+import numpy as np
+from scipy import optimize, special
+
+from .._doors import error_terms
+from .._families.positive import BetaFamily, GammaFamily, WeibullFamily
+from .._numerics.gamma_shapes import LARGEST_SHAPE
+from ..distributions._scipy import GammaComponents
+from ._means import FamilyLikelihood, means_of
+from ._pooled import pooled_class
+
+LARGEST_STEP = 0.5  # of the logarithm of a shape, in one update
+FIRST_STEP = 4.0
+NO_ERROR = 0.9 * LARGEST_SHAPE  # a shape that only the limit holds
+SMALLEST_WIDTH = 1e-6  # of an interval of cumulative hazards, whose middle is its mean
+
+
+class SearchedShapes(FamilyLikelihood):
+    """Positive means, whose shapes maximise the likelihood where targets are censored."""
+
+    takes_upper = True
+    per_expert = learned_logs = ("shape_",)
+
+    def check_values(self, y):
+        if (y <= 0).any():
+            name = type(self).__name__
+            raise ValueError(f"{name} needs positive targets; y holds {y[y <= 0][0]:.6g}.")
+
+    def _floor(self, y, weight):
+        return 1e-6 * float(weight @ y / weight.sum())
+
+    def start_target(self, y, weight):
+        return np.log(y)
+
+    def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        if self.scales_ is None:
+            self.update(bounds.points, prediction, weights, penalty)
+        self._search(bounds.lower, bounds.upper, prediction, weights, penalty)
+
+    def _search(self, lower, upper, prediction, weights, penalty, longest=LARGEST_STEP):
+        """Raise the likelihood by the shapes, each within a factor of the last one."""
+        mean, low, high = means_of(self, prediction), lower[:, None], upper[:, None]
+        penalty = np.broadcast_to(penalty, len(self.shape_))
+
+        def loss(log_shape, k):
+            shape = np.full((len(mean), 1), np.exp(log_shape))
+            components = self.family.components(mean[:, [k]], shape)
+            log_probability = components.log_between(low, high)[:, 0]
+            used = weights[:, k] > 0
+            return shape[0, 0] * penalty[k] - weights[used, k] @ log_probability[used]
+
+        best = [_lowest(partial(loss, k=k), last, longest) for k, last in enumerate(self.shape_)]
+        self.shape_ = np.array(best)
+
+    def censored_terms(self):
+        return error_terms().CensoredFamilyTerms.of(self.family)
+
+
+def _lowest(loss, shape, longest):
+    last = min(np.log(shape), np.log(LARGEST_SHAPE))  # which may have been extrapolated beyond
+    ends = last - longest, min(last + longest, np.log(LARGEST_SHAPE))
+    best = optimize.minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-5})
+    return np.exp(best.x if best.fun < loss(last) else last)
+
+
+class Gamma(SearchedShapes):
+    r"""Positive targets whose standard deviation is a fixed part of their mean.
+
+    .. math:: f_k(y \mid x) = \frac{1}{\Gamma(\nu_k) y}
+        \Big(\frac{\nu_k y}{\mu_k(x)}\Big)^{\nu_k} \exp\Big(-\frac{\nu_k y}{\mu_k(x)}\Big)
+
+    The standard deviation is :math:`\mu_k / \sqrt{\nu_k}`: sizes of claims, waiting times, prices.
+    The default experts are log-linear, as scikit-learn's ``GammaRegressor`` is. The shapes solve
+    :math:`\log \nu - \psi(\nu) = \bar d`, with the weighted mean of
+    :math:`y / \mu - 1 - \log(y / \mu)` on the right, half the mean deviance [1]_.
+
+    Attributes
+    ----------
+    shape_ : ndarray of shape (n_experts,)
+        Shapes :math:`\nu`, a million at most.
+    floor_ : float
+        The smallest mean allowed, a millionth of the mean target; 0 with log-linear experts.
+
+    References
+    ----------
+    .. [1] P. McCullagh and J. A. Nelder, "Generalized linear models", 2nd edition, Chapman and
+       Hall (1989), section 8.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(size=(1000, 1))
+    >>> y = np.exp(1 + X[:, 0]) * rng.gamma(4.0, 1 / 4.0, size=1000)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="gamma").fit(X, y)
+    >>> log_mean = np.log(moe.predict([[0.0], [1.0]]))
+    >>> log_mean.round(1), moe.likelihood_.shape_.round()
+    (array([1., 2.]), array([4.]))
+    """
+
+    name = "gamma"
+
+    family = GammaFamily()
+    can_be_pooled = has_sums = True
+
+    def expected_target(self, bounds, prediction):
+        # y times its density is a Gamma density too, of one shape more.
+        mean = means_of(self, prediction)
+        shape = np.broadcast_to(self.shape_, mean.shape)
+        heavier = GammaComponents(mean * (shape + 1) / shape, shape + 1)  # of the same rate
+        low, high = bounds.lower[:, None], bounds.upper[:, None]
+        log_mass = GammaComponents(mean, shape).log_between(low, high)
+        target = mean * np.exp(heavier.log_between(low, high) - log_mass)
+        return np.clip(target, low, high), None
+
+    def pooled(self):
+        return PooledGamma()
+
+
+PooledGamma = pooled_class(Gamma)
+
+
+class Weibull(SearchedShapes):
+    r"""Durations whose rate of events is a power of time.
+
+    .. math:: S_k(y \mid x) = \exp\Big(-\Big(\frac{y}{\lambda_k(x)}\Big)^{\nu_k}\Big), \qquad
+        \mu_k(x) = \lambda_k(x) \, \Gamma(1 + 1 / \nu_k)
+
+    The rate rises with time where the shape :math:`\nu_k` is above 1, falls where it is below, and
+    is constant at 1, the exponential distribution. Experts predict the means :math:`\mu_k`; the
+    default ones are log-linear, an accelerated failure time model that has proportional hazards
+    too [1]_. Where an expert has the intercept :math:`b_k`, that of :math:`\log \mu_k`, R's
+    ``survreg`` has :math:`b_k - \log \Gamma(1 + 1 / \nu_k)`, that of :math:`\log \lambda_k`, beside
+    the same slopes and the scale :math:`1 / \nu_k`. Targets may be censored, by ``upper`` of
+    ``fit``; experts are then fitted on expected powers :math:`y^{\nu_k}`.
+
+    Attributes
+    ----------
+    shape_ : ndarray of shape (n_experts,)
+        Shapes :math:`\nu`, a million at most.
+    floor_ : float
+        The smallest mean allowed, a millionth of the mean target; 0 with log-linear experts.
+
+    References
+    ----------
+    .. [1] J. D. Kalbfleisch and R. L. Prentice, "The statistical analysis of failure time data",
+       2nd edition, Wiley (2002), section 2.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(size=(1000, 1))
+    >>> time = np.exp(1 + X[:, 0]) * rng.weibull(2.0, size=1000)
+    >>> end = rng.uniform(0, 10, size=1000)
+    >>> y, upper = np.minimum(time, end), np.where(time <= end, time, np.inf)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="weibull")
+    >>> moe = moe.fit(X, y, upper=upper)
+    >>> moe.likelihood_.shape_.round(1), moe.experts_[0].coef_.round(1)
+    (array([2.]), array([1.]))
+    >>> from scipy.special import gammaln
+    >>> less = gammaln(1 + 1 / moe.likelihood_.shape_)
+    >>> (moe.experts_[0].intercept_ - less).round(1)  # in survreg
+    array([1.])
+    >>> moe.predict_dist([[0.0]]).sf(3.0).round(1)
+    array([0.3])
+    """
+
+    name = "weibull"
+
+    family = WeibullFamily()
+
+    @property
+    def at_floor_(self):
+        """Whether the errors of each expert are as small as is allowed, (n_experts,)."""
+        return self.shape_ > NO_ERROR
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        longest = LARGEST_STEP if self.scales_ is not None else FIRST_STEP
+        if self.scales_ is None:
+            self.shape_ = np.ones(weights.shape[1])
+        self._search(y, y, prediction, weights, penalty, longest)
+
+    def expected_target(self, bounds, prediction):
+        # The cumulative hazard is exponential between those of the bounds.
+        components = self.family.components(means_of(self, prediction), self.shape_)
+        low, high = np.maximum(bounds.lower, 0.0)[:, None], bounds.upper[:, None]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            start, end = (-components.logsf(bound) for bound in (low, high))
+            width = np.where(np.isfinite(high), end - start, np.inf)
+            less = np.where(np.isfinite(width) & (width > 0), width / np.expm1(width), 0.0)
+            hazard = np.where(width > SMALLEST_WIDTH, start + 1 - less, start + 0.5 * width)
+        return np.clip(components.location * hazard ** (1 / self.shape_), low, high), None
+
+
+class Beta(FamilyLikelihood):
+    r"""Rates and shares between 0 and 1 that are no successes in trials.
+
+    .. math:: f_k(y \mid x) = \frac{\Gamma(\phi_k)}{\Gamma(\mu \phi_k) \Gamma((1 - \mu) \phi_k)} \,
+        y^{\mu \phi_k - 1} (1 - y)^{(1 - \mu) \phi_k - 1}, \quad \mu = \mu_k(x)
+
+    Beta regression [1]_: shares of income, of ground that is covered, of a test that was solved.
+    The variance is :math:`\mu (1 - \mu) / (1 + \phi_k)`. Experts predict the mean: the default ones
+    have linear log-odds, and any classifiers or regressors are as under
+    :class:`~skmoe.likelihoods.Binomial`. Means of experts that are not solved by EM are not
+    allowed nearer to 0 or 1 than :math:`1 / (2n)` on n rows.
+
+    Attributes
+    ----------
+    concentration_ : ndarray of shape (n_experts,)
+        Concentrations :math:`\phi`, a million at most; R's betareg calls them precisions.
+    floor_ : float
+        How near to 0 or 1 means may be; 0 with experts that EM solves.
+
+    References
+    ----------
+    .. [1] S. Ferrari and F. Cribari-Neto, "Beta regression for modelling rates and proportions",
+       Journal of Applied Statistics 31 (2004) 799-815.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(2000, 1))
+    >>> mean = 1 / (1 + np.exp(-X[:, 0]))
+    >>> y = rng.beta(20 * mean, 20 * (1 - mean))
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="beta").fit(X, y)
+    >>> moe.predict([[0.0], [2.0]]).round(2)
+    array([0.5 , 0.88])
+    >>> moe.likelihood_.concentration_.round()
+    array([20.])
+    """
+
+    name = "beta"
+
+    family = BetaFamily()
+    can_be_pooled = has_sums = True
+    per_expert = learned_logs = ("concentration_",)
+
+    def check_values(self, y):
+        wrong = ~self.family.supports(y)
+        if wrong.any():
+            raise ValueError(
+                f"Beta needs rates between 0 and 1, and neither; y holds {y[wrong][0]:.6g}. Give "
+                "successes in trials to likelihood='binomial'. Other rates of 0 and 1 have to be "
+                "moved inside, such as to (y * (n - 1) + 0.5) / n, with the number n of rows."
+            )
+
+    def start_target(self, y, weight):
+        return special.logit(y)
+
+    def pooled(self):
+        return PooledBeta()
+
+
+PooledBeta = pooled_class(Beta)

@@ -123,27 +123,14 @@ class StudentT(ScaledErrors):
         if self.df == "estimate":
             distance = self._distance(squares)
             n_outputs = squares.shape[2] if squares.ndim == 3 else 1
-            losses = [
-                partial(
-                    _df_loss, distance=distance[:, k], weight=weights[:, k], n_outputs=n_outputs
-                )
-                for k in range(len(self.df_))
-            ]
-            self._set_df(losses, weights)
+            pairs = zip(distance.T, weights.T, strict=True)
+            self._set_df([partial(_df_loss, *pair, n_outputs) for pair in pairs], weights)
 
     def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
         super().update_censored(bounds, prediction, weights, penalty, pooled_rows)
         if self.df == "estimate":
-            losses = [
-                partial(
-                    _censored_df_loss,
-                    bounds=bounds,
-                    prediction=prediction[:, [k]],
-                    scale=self.scale_[k],
-                    weight=weights[:, k],
-                )
-                for k in range(len(self.df_))
-            ]
+            given = zip(prediction.T[:, :, None], self.scale_, weights.T, strict=True)
+            losses = [partial(_censored_df_loss, bounds, *each) for each in given]
             self._set_df(losses, weights)
 
     def _keep_within_bounds(self):
@@ -154,12 +141,8 @@ class StudentT(ScaledErrors):
     def _set_df(self, losses, weights):
         """Degrees of freedom of the smallest loss of each expert, if smaller than the last."""
         used = weights.sum(axis=0) > 0
-        self.df_ = np.array(
-            [
-                _best_df(loss, df) if is_used else df
-                for loss, df, is_used in zip(losses, self.df_, used, strict=True)
-            ]
-        )
+        given = zip(losses, self.df_, used, strict=True)
+        self.df_ = np.array([_best_df(loss, df) if is_used else df for loss, df, is_used in given])
 
     def _between(self, low, high):
         return student_between(low, high, self.df_)
@@ -186,14 +169,14 @@ def _best_df(loss, last):
     return float(np.exp(best.x)) if best.fun < loss(np.log(last)) else last
 
 
-def _df_loss(log_df, distance, weight, n_outputs):
+def _df_loss(distance, weight, n_outputs, log_df):
     """Minus the log-likelihood of (n,) squared distances, but for the scale."""
     df = np.exp(log_df)
     constant = log_gamma_ratio(0.5 * df, 0.5 * n_outputs) - 0.5 * n_outputs * log_df
     return 0.5 * (df + n_outputs) * (weight @ np.log1p(distance / df)) - weight.sum() * constant
 
 
-def _censored_df_loss(log_df, bounds, prediction, scale, weight):
+def _censored_df_loss(bounds, prediction, scale, weight, log_df):
     """Minus the log-likelihood of targets of which some are censored."""
     components = StudentTComponents(prediction, scale, np.exp(log_df))
     log_probability = components.log_between(bounds.lower[:, None], bounds.upper[:, None])

@@ -246,3 +246,18 @@ def test_components_of_ones_own_are_those_of_scipy():
     draws = own.rvs(1000, random_state=0)
     five_errors = 5 * own.std().max() / 1000**0.5
     assert_allclose(draws.mean(axis=1), own.mean(), rtol=0, atol=five_errors)
+
+
+def test_outputs_of_own_degrees_of_freedom_are_independent():
+    rng = np.random.default_rng(0)
+    mean, scale = rng.normal(size=(2, 3, 2)), np.array([0.5, 2.0])
+    df = np.broadcast_to(np.array([3.0, 30.0]), mean.shape)
+    components, y = StudentTComponents(mean, scale, df), rng.normal(size=(2, 1, 2))
+    each = stats.t(df, loc=mean, scale=scale)
+    assert_allclose(components.logpdf(y), each.logpdf(y).sum(axis=2))
+    assert_allclose(components.var, each.var())
+    assert_allclose(components.output(1).cdf(0.3), each.cdf(0.3)[..., 1])
+    draws = components.rvs(np.zeros((2, 20_000), dtype=int), np.random.RandomState(0))
+    distance = np.abs(draws - mean[:, :1])
+    for row in distance:  # of one multivariate t variable they would be far out together
+        assert abs(stats.spearmanr(row).statistic) < 4 / np.sqrt(20_000)

@@ -111,7 +111,7 @@ class NestedComponents(BaseComponents):
 
 def joined_components(parts):
     """Components of several mixtures as those of one; of Student's t components, of that kind."""
-    if any(type(part) is not StudentTComponents for part in parts):
+    if any(type(part) is not StudentTComponents or part.df.ndim > 2 for part in parts):
         return JoinedComponents(parts)
     arrays = ([getattr(part, name) for part in parts] for name in ("mean", "scale", "df"))
     return StudentTComponents(*(np.concatenate(each, axis=1) for each in arrays))

@@ -35,7 +35,8 @@ class StudentTComponents(BaseComponents):
         Scales, such as one for each expert, (n_experts,) or (n_experts, n_outputs). Several
         outputs are one multivariate t variable within an expert: uncorrelated, not independent.
     df : float or ndarray that broadcasts to (n_samples, n_experts)
-        Degrees of freedom, above 1.
+        Degrees of freedom, above 1. Those of (n_samples, n_experts, n_outputs) are of outputs that
+        are independent within an expert.
 
     Examples
     --------
@@ -49,11 +50,12 @@ class StudentTComponents(BaseComponents):
     def __init__(self, mean, scale, df):
         self.mean = mean
         self.scale = np.broadcast_to(scale, mean.shape)
-        self.df = np.broadcast_to(df, mean.shape[:2])
+        self._are_independent = np.ndim(df) == 3
+        self.df = np.broadcast_to(df, mean.shape if self._are_independent else mean.shape[:2])
 
     def _df(self):
         """Degrees of freedom, shaped to broadcast against ``mean``."""
-        return self.df[:, :, None] if self.mean.ndim == 3 else self.df
+        return self.df[:, :, None] if self.mean.ndim > self.df.ndim else self.df
 
     @property
     def var(self):
@@ -63,6 +65,10 @@ class StudentTComponents(BaseComponents):
         return np.where(finite, self.scale**2 * df / np.where(finite, df - 2, 1.0), np.inf)
 
     def logpdf(self, y):
+        if self._are_independent:
+            outputs = range(self.mean.shape[2])
+            y = np.broadcast_to(y, np.broadcast_shapes(np.shape(y), self.mean.shape))
+            return sum(self.output(j).logpdf(y[..., j]) for j in outputs)
         distance, log_scale, n_outputs = ((y - self.mean) / self.scale) ** 2, np.log(self.scale), 1
         if self.mean.ndim == 3:
             n_outputs = self.mean.shape[2]
@@ -118,9 +124,13 @@ class StudentTComponents(BaseComponents):
         return student_t_crps(self, weights, y)
 
     def output(self, j):
-        return StudentTComponents(self.mean[..., j], self.scale[..., j], self.df)
+        df = self.df[..., j] if self._are_independent else self.df
+        return StudentTComponents(self.mean[..., j], self.scale[..., j], df)
 
     def rvs(self, places, random_state):
+        if self._are_independent:
+            outputs = range(self.mean.shape[2])
+            return np.stack([self.output(j).rvs(places, random_state) for j in outputs], axis=2)
         mean, scale, df = (take(values, places) for values in (self.mean, self.scale, self.df))
         normal = random_state.standard_normal(mean.shape)
         stretch = np.sqrt(df / random_state.chisquare(df))
@@ -138,42 +148,6 @@ def log_tail(df, z):
         df, z = np.broadcast_to(df, z.shape)[far], z[far]
         log_tail[far] = log_t(z, df) + np.log(-z / df - 1 / z)
     return log_tail
-
-
-class IndependentStudentT(StudentTComponents):
-    """Student's t components whose several outputs are independent within an expert.
-
-    Parameters
-    ----------
-    mean : ndarray of shape (n_samples, n_experts, n_outputs)
-        Centres.
-    scale : ndarray that broadcasts against ``mean``
-        Scales.
-    df : ndarray that broadcasts against ``mean``
-        Degrees of freedom.
-    """
-
-    def __init__(self, mean, scale, df):
-        self.mean = mean
-        self.scale, self.df = np.broadcast_to(scale, mean.shape), np.broadcast_to(df, mean.shape)
-
-    def _df(self):
-        return self.df
-
-    def logpdf(self, y):
-        y = np.broadcast_to(y, np.broadcast_shapes(np.shape(y), self.mean.shape))
-        outputs = range(self.mean.shape[2])
-        return sum(self.output(j).logpdf(y[..., j]) for j in outputs)
-
-    def output(self, j):
-        return StudentTComponents(self.mean[..., j], self.scale[..., j], self.df[..., j])
-
-    def rvs(self, places, random_state):
-        draws = [self.output(j).rvs(places, random_state) for j in range(self.mean.shape[2])]
-        return np.stack(draws, axis=2)
-
-
-# The CRPS of mixtures of Student's t components, from mean distances -----------------------------
 
 
 def student_t_crps(components, weights, y):

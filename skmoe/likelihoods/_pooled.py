@@ -11,7 +11,6 @@ from .._experts.pooled import FEWEST_DF
 from .._numerics.columns import quadratic_forms
 from .._tables.encoding import numeric_matrix
 from ..distributions import StudentTComponents
-from ..distributions._student_t import IndependentStudentT
 from ._categorical import Categorical
 from ._gaussian import Gaussian
 from ._means import scales_of
@@ -247,8 +246,8 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         return self._around(prediction, self.scale_[experts] * row_scale[rows, experts], experts)
 
     def _around(self, prediction, scale, experts):
-        kind = StudentTComponents if prediction.ndim == 2 else IndependentStudentT
-        return kind(prediction, scale, self.df_[experts])
+        df = np.broadcast_to(self.df_[experts], prediction.shape)  # of each output
+        return StudentTComponents(prediction, scale, df)
 
 
 class PooledCategorical(UncertainCoefficients, Categorical):

@@ -144,9 +144,9 @@ class UncertainFunction(UncertainCoefficients):
 
 
 def pooled_class(kind):
-    """Class of the likelihood of pooled experts, under that of others; a module has it by its name.
+    """Class of a likelihood of pooled experts, from that of others, whose family has ``averaged``.
 
-    ``kind`` derives from ``FamilyLikelihood``, and its family has components of ``averaged`` means.
+    The module of ``kind`` keeps it as "Pooled" and the name of ``kind``, by which it is pickled.
     """
     attributes = {"__module__": kind.__module__, "__doc__": f"{kind.__name__}, of pooled experts."}
     return type("Pooled" + kind.__name__, (UncertainFunction, kind), attributes)

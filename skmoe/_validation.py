@@ -7,8 +7,6 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from . import _doors
@@ -157,10 +155,7 @@ def _wide_expert(mixture, X):
     is_asked = mixture.experts is not None or mixture.training == "pooled"
     if is_asked or mixture._buffer is not None or not is_wide(X):
         return None
-    expert = mixture._solver().wide_expert()
-    if expert is None or sparse.issparse(X):  # rare words are not to count as much as others
-        return expert
-    return make_pipeline(StandardScaler(), expert)
+    return mixture._solver().wide_expert()
 
 
 def _check_takes_sparse(mixture, X, reset):

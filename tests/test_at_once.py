@@ -88,7 +88,7 @@ def test_what_is_wrong_with_the_rows_is_said_as_ever():
     moe = MixtureOfExpertsRegressor(Ridge(), 2, random_state=0).fit(X, y)
     missing = X.copy()
     missing[3, 0] = np.nan
-    with pytest.raises(ValueError, match="contains NaN"):
+    with pytest.raises(ValueError, match="cannot take NaN"):
         moe.predict(missing)
     moe.experts_[0].coef_ = np.full(3, 1e308)
     with pytest.raises(ValueError, match=r"Expert 'expert.' predicted NaN or infinity"):

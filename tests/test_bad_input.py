@@ -577,7 +577,7 @@ def test_list_of_experts_with_a_mistake_is_refused(experts, n_experts, match):
 def test_unknown_string_is_refused_with_the_known_ones(make, params):
     (name,) = params
     y = Y if make is regressor else LABELS
-    assert_fit_raises(make(**params), X, y, ValueError, f"'{name}' parameter.*must be")
+    assert_fit_raises(make(**params), X, y, ValueError, f"{name}'? (parameter.*)?must be")
 
 
 @pytest.mark.parametrize(
@@ -703,7 +703,6 @@ def test_sparse_rows_are_refused_by_the_part_that_needs_dense_ones(experts, gate
     ("likelihood", "training", "n_columns"),
     [
         (None, "pooled", 60),
-        ("gaussian", "auto", 700),
         ("poisson", "em", 60),
         ("gamma", "auto", 60),
         ("binomial", "pooled", 60),

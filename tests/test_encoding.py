@@ -79,7 +79,7 @@ def test_experts_of_other_kinds_see_means_of_the_target_by_level(monkeypatch):
     counts = np.round(y)  # as many columns of means, however few values the target has
     assert encoder.fit_transform(X[:120], counts[:120]).shape == (120, 2)
     members = [("ridge", Ridge()), ("tree", DecisionTreeRegressor(max_depth=3, random_state=0))]
-    monkeypatch.setattr("skmoe._parameters.diverse_experts", lambda *_: members)
+    monkeypatch.setattr("skmoe._ready.diverse.diverse_experts", lambda *_: members)
     moe = MixtureOfExpertsRegressor("diverse", random_state=0).fit(X[:120], y[:120])
     without = MixtureOfExpertsRegressor("diverse", random_state=0).fit(X[["x"]][:120], y[:120])
     assert moe.score(X[120:], y[120:]) > 0.7 > 0.3 > without.score(X[["x"]][120:], y[120:])

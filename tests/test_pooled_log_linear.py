@@ -7,7 +7,7 @@ from scipy import special, stats
 from sklearn.linear_model import GammaRegressor, PoissonRegressor
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._data import Rows, TrainingData
+from skmoe._data import Rows, Subjects, TrainingData
 from skmoe._em.starts import STARTS, soften
 from skmoe._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
 from skmoe._families.counts import PoissonFamily
@@ -38,7 +38,8 @@ def problem(kind, X, y, weight, n_experts, **settings):
     likelihood = {"poisson": PooledPoisson, "gamma": PooledGamma}[kind]()
     likelihood = likelihood.fitting(in_sample=True, linear=True).start(y, weight, 1)
     experts = PooledGeneralizedLinearExperts(X, y, weight, family=likelihood.family, **settings)
-    data = TrainingData.of(Rows(X, y, weight, None, subjects), X, np.sqrt(y))
+    units = None if subjects is None else Subjects(subjects, weight)
+    data = TrainingData.of(Rows(X, y, weight), X, np.sqrt(y), subjects=units)
     seen = X if n_experts > 1 and subjects is None else X[:, :0]
     gate = PooledGate(seen, weight if subjects is None else data.subjects.row_weight)
     return PooledProblem(experts.resized(n_experts), gate, likelihood, data)

@@ -146,18 +146,6 @@ def test_a_rare_class_does_not_stop_the_choice(rare):
         assert with_best_penalty(CLASSIFIER, X, y, np.ones(40), 0).C > 0
 
 
-@pytest.mark.slow
-def test_dense_wide_rows_do_not_depend_on_the_scale_of_columns():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(60, 500))
-    y = X[:, :20].sum(axis=1) + rng.normal(size=60)
-    moe = MixtureOfExpertsRegressor(random_state=0, n_experts=1)
-    one = moe.fit(X, y).predict(X)
-    assert moe.plan_.training == "specialists"
-    scale = 10.0 ** rng.integers(-3, 4, size=500)
-    assert_allclose(moe.fit(X * scale, y).predict(X * scale), one, rtol=1e-5, atol=1e-5)
-
-
 def test_narrow_rows_after_wide_ones_have_the_default_experts_again():
     X, y = of_numbers(60)
     moe = MixtureOfExpertsRegressor(n_experts=1, random_state=0).fit(X, y)

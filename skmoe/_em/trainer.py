@@ -133,6 +133,8 @@ class Trainer:
 
     def affordable(self, n_rows):
         """EM iterations on so many rows, with linear experts, that ``most_work`` is enough for."""
+        if self.settings.most_work == np.inf:
+            return np.inf
         n_experts, p = self.n_experts, self.data.columns.shape[1] + 1
         n_classes = 2 if self.parts.classes is None else len(self.parts.classes)
         of_experts = n_experts * p * n_classes * (n_classes - 1) / 2

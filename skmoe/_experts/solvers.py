@@ -38,7 +38,6 @@ IN_SAMPLE = (
     TweedieRegressor,
 )
 
-MOST_COLUMNS = 500  # of dense X, and more, default experts have a penalty if rows are fewer
 MOST_SPARSE_COLUMNS = 500  # of so many and more, experts fit themselves: no Gram matrices
 
 
@@ -49,10 +48,8 @@ def are_solved_sparse(shape):
 
 
 def is_wide(X):
-    """Whether X has more columns than default experts, without a chosen penalty, can learn from."""
-    if sparse.issparse(X):
-        return not are_solved_sparse(X.shape)
-    return X.shape[1] >= max(MOST_COLUMNS, X.shape[0])
+    """Whether sparse X has too many columns for default experts without a chosen penalty."""
+    return sparse.issparse(X) and not are_solved_sparse(X.shape)
 
 
 class LinearSolver(ABC):

@@ -204,12 +204,6 @@ class Model(ABC):
     def log_densities(self, X, y, routes, exposure=None, bounds=None):
         """Log-density (n, k) of each row's target under the expert of each route."""
 
-    def all_log_densities(self, X, y):
-        """Log-probabilities of the gate and log-densities under every expert, both (n, K)."""
-        routes = self.all_routes(X)
-        log_gate = np.ascontiguousarray(routes.log_weights, dtype=np.float64)
-        return log_gate, self.log_densities(X, y, routes)
-
     def e_step(self, rows):
         """Responsibilities and log-densities of rows, or of subjects where these are given.
 

@@ -18,7 +18,6 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._data import Rows
 from skmoe._em.rows import FitRows
-from skmoe._em.trainer import Trainer
 from skmoe._numerics.samples import hash_rows
 from skmoe._planning.making import make_plan
 from skmoe.exceptions import IgnoredWeightsWarning, ThinnedRowsWarning
@@ -175,7 +174,7 @@ def test_copies_are_reseeded_on_the_way_to_where_others_end(moe, target, share, 
         with trainer.problem.experts.side_by_side(None):
             trainer.problem.start(np.full((len(trainer.data.y), 2), 0.5)).step()
 
-    monkeypatch.setattr(Trainer, "run_sample", start_alike)
+    monkeypatch.setattr("skmoe.rows._fit._run_sample", start_alike)
     moe.fit(files)
     assert sum(moe.expert_report().columns["revived"]) > 0
     assert moe.n_distinct_experts_ == 2

@@ -194,21 +194,6 @@ class Trainer:
         run.objectives += self._learn_scale_model()
         return run
 
-    def run_sample(self):
-        """Start, and run EM, on a sample of rows from which another problem goes on."""
-        problem = self.problem
-        with problem.experts.side_by_side(self.settings.n_jobs):
-            self.start(None)
-            if self._may_start_alike():
-                self._start_flexible(problem.resp)
-            run_em(
-                problem,
-                max_iter=self.most_iterations,
-                tol=self.settings.tol,
-                patience=self.settings.patience(self.folds, problem.gate),
-                revivals=REVIVALS,
-            )
-
     # Starts ---------------------------------------------------------------------------------
 
     def _start(self, previous):

@@ -198,7 +198,7 @@ def _draw(cv, X, y, split_params, weight, subject, stratify, seed):
     if isinstance(cv, Integral):
         if subject is not None:
             split_params = {"groups": subject, **split_params}
-        cv = _shuffled(int(cv), y, split_params, stratify, seed)
+        cv = shuffled(int(cv), y, split_params, stratify, seed)
     splitter = check_cv(cv)
     folds = [
         (np.asarray(train), np.asarray(test))
@@ -247,7 +247,7 @@ def in_sample(estimator):
     return estimator
 
 
-def _shuffled(n_splits, y, split_params, stratify, seed):
+def shuffled(n_splits, y, split_params, stratify, seed):
     """Splitter for an integer: by groups where given, stratified where every class is in each."""
     if "groups" in split_params:
         return GroupKFold(n_splits, shuffle=True, random_state=seed)

@@ -5,10 +5,11 @@ import warnings
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 from sklearn.utils import _safe_indexing
 
 from .fitting import fit_weighted, split_last
+from .folds import shuffled
+from .prediction import aligned_proba
 
 PENALTIES = 10.0 ** np.arange(5, -5.5, -0.5)  # L2, from the strongest on
 N_FOLDS = 5
@@ -49,17 +50,11 @@ def with_best_penalty(estimator, X, y, weight, seed, groups=None):
 
 def _splits_for_penalty(classifies, y, seed, groups):
     """Folds, (train, test) in a list; those with two classes in training."""
-    n_folds, settings = min(N_FOLDS, len(y)), {"shuffle": True, "random_state": seed}
-    if groups is not None:
-        n_folds = min(n_folds, len(np.unique(groups)))
-        split = GroupKFold(max(n_folds, 2)).split
-    elif classifies and np.bincount(y).max() >= n_folds:
-        split = StratifiedKFold(max(n_folds, 2), **settings).split
-    else:
-        split = KFold(max(n_folds, 2), **settings).split
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than folds
-        folds = list(split(y, y, groups)) if n_folds > 1 else []
+    n_folds = min(N_FOLDS, len(y) if groups is None else len(np.unique(groups)))
+    if n_folds < 2:
+        return []
+    given = {} if groups is None else {"groups": groups}
+    folds = shuffled(n_folds, y, given, classifies, seed).split(y, y, **given)
     return [fold for fold in folds if not classifies or len(np.unique(y[fold[0]])) > 1]
 
 
@@ -67,6 +62,6 @@ def _losses(model, X, y):
     """Loss of each row."""
     if not is_classifier(model):
         return ((y - model.predict(X)) ** 2).reshape(len(y), -1).sum(axis=1)
-    proba = np.zeros((len(y), max(y.max(), model.classes_.max()) + 1))
-    proba[:, model.classes_] = model.predict_proba(X)  # it may lack a rare class
+    classes = np.arange(max(y.max(), model.classes_.max()) + 1)
+    proba = aligned_proba(model, X, classes)  # it may lack a rare class
     return -np.log(np.maximum(proba[np.arange(len(y)), y], LEAST_PROBABILITY))

@@ -133,11 +133,6 @@ def under_headings(headings, names, cells):
     return rows
 
 
-def interval_ends(level):
-    """Names of the ends of a central interval: 2.5 % and 97.5 % for a level of 0.95."""
-    return [f"{50 * (1 + sign * level):.4g} %" for sign in (-1, 1)]
-
-
 def html_table(header, cells, caption=None, below=()):
     """The same as HTML, everything escaped, with lines ``below``."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)

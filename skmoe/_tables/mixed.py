@@ -35,11 +35,6 @@ def dtype_kind(values):
     return getattr(getattr(values, "dtype", None), "kind", "")
 
 
-def rows_of(X):
-    """X as something to take rows from: what has a shape as it is, lists as arrays."""
-    return X if has_shape(X) else check_array(X, dtype=None, ensure_all_finite=False)
-
-
 def as_pandas(X):
     """X, as a table of pandas where it is one of polars or pyarrow.
 

@@ -20,7 +20,7 @@ from .._tables.mixed import describe_columns, is_table
 from ..exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate, TreeGate
 from ..gates._base import shares
-from .stream import stack_rows, stream_of
+from .stream import log_densities_of, stack_rows, stream_of
 
 REFITS = 5  # M-steps of a new expert, each with working weights or targets of the last
 GENERATED_ROWS = 2000  # that stand for all old rows, where the gate can generate them
@@ -117,7 +117,7 @@ def _grown(model, parts, name, fitted, decision, likelihood):
         model,
         names=[*model.names, name],
         experts=[*model.experts, fitted],
-        gate=parts.gate.behind(TreeGate.from_fitted(decision, [within, None])),
+        gate=parts.gate.behind(_tree_of(decision, [within, None])),
         likelihood=model.likelihood.extended(likelihood, 1),
     )
 
@@ -182,7 +182,7 @@ def remove_and_retrain(model, k, rows, gate, splitting, settings):
     makes folds for one that can memorise rows.
     """
     keep = np.delete(np.arange(len(model.experts)), k)
-    log_gate, log_density = model.all_log_densities(rows.X, rows.y)
+    log_gate, log_density = log_densities_of(model, rows.X, rows.y)
     trained, caught = train_gate(
         model, rows, log_gate[:, keep], log_density[:, keep], gate, splitting, settings
     )
@@ -208,7 +208,7 @@ def exchange(model, k, rows, parts, splitting, settings, seed, *, report_weights
     ``rows`` are of all regimes; ``parts`` has all experts, frozen but for the new one, and an
     unfitted gate behind fitted transformers. All else is as for ``grow``.
     """
-    log_gate, log_density = model.all_log_densities(rows.X, rows.y)
+    log_gate, log_density = log_densities_of(model, rows.X, rows.y)
     resp, _ = posterior(log_gate, keep_best(log_gate, log_density, model.top_k))
     folds = splitting.folds(parts.templates, rows)
     experts = _experts_beside(
@@ -298,3 +298,14 @@ def mean_load(model, rows):
     """Mean gate probability of each expert, (n_experts,)."""
     routes = model.routes(rows.X)
     return rows.weight @ routes.dense(routes.weights) / rows.weight.sum()
+
+
+def _tree_of(decision, branches):
+    """A TreeGate of a gate over branches and of gates within them, or None, fitted already."""
+    sizes = [1 if branch is None else len(branch.classes_) for branch in branches]
+    tree = TreeGate(sizes, clone(decision))
+    names = {"n_features_in_", "feature_names_in_"} & vars(decision).keys()
+    vars(tree).update({name: vars(decision)[name] for name in names})
+    tree.decision_, tree.branches_ = decision, list(branches)
+    tree.classes_ = tree._columns = np.arange(sum(sizes))
+    return tree

@@ -305,7 +305,7 @@ def stream_of(parts, k, resp, data, fitted, min_responsibility):
 
 def responsibilities(model, X, y):
     """Responsibilities (n, K) as EM has them: under ``top_k``, of the best by gate and density."""
-    log_gate, log_density = model.all_log_densities(X, y)
+    log_gate, log_density = log_densities_of(model, X, y)
     return posterior(log_gate, keep_best(log_gate, log_density, model.top_k))[0]
 
 
@@ -321,7 +321,7 @@ def learn_batch(model, stream, rows, load, forget_factor):
     head, gate = split_last(model.gate)
     Z = X if head is None else head.transform(X)
     predictions = model.expert_predictions(X)
-    log_gate, log_density = model.all_log_densities(X, y)
+    log_gate, log_density = log_densities_of(model, X, y)
     # In a sparse mixture, scales learn how it is used.
     routes = Routes(log_gate, model.top_k)
     routed, _ = posterior(routes.dense(routes.log_weights, fill=-np.inf), log_density)
@@ -424,3 +424,10 @@ def _learn_groups(before, experts, X, y, predictions, weights, keep, gain):
         np.concatenate([each.predictions for each in learned], axis=1),
         np.concatenate(penalties),
     )
+
+
+def log_densities_of(model, X, y):
+    """Log-probabilities of the gate and log-densities under every expert, both (n, K)."""
+    routes = model.all_routes(X)
+    log_gate = np.ascontiguousarray(routes.log_weights, dtype=np.float64)
+    return log_gate, model.log_densities(X, y, routes)

@@ -92,30 +92,6 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    @classmethod
-    def from_fitted(cls, decision, branches):
-        """A tree of gates that are fitted already.
-
-        Parameters
-        ----------
-        decision : BaseGate
-            Over the branches.
-        branches : list of BaseGate or None
-            Within them; None for a branch of one expert.
-
-        Returns
-        -------
-        gate : TreeGate
-            A fitted one. It holds the gates themselves.
-        """
-        sizes = [1 if branch is None else len(branch.classes_) for branch in branches]
-        tree = cls(sizes, clone(decision))
-        names = {"n_features_in_", "feature_names_in_"} & vars(decision).keys()
-        vars(tree).update({name: vars(decision)[name] for name in names})
-        tree.decision_, tree.branches_ = decision, list(branches)
-        tree.classes_ = tree._columns = np.arange(sum(sizes))
-        return tree
-
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None):
         X = check_table(X, sparse_ok=True, strings_ok=lambda: True)

@@ -16,7 +16,7 @@ from .._data import RowMetadata, check_ids, number_ids
 from .._experts.fitting import join_last, offers, split_last
 from .._parallel import jobs
 from .._parameters import ExpertParameters
-from .._reports.by_regime import html_table, interval_ends, text_table, under_headings
+from .._reports.by_regime import html_table, text_table, under_headings
 from .._tables.known import check_weights
 from .._tables.mixed import has_shape
 from .._validation import check_fitted
@@ -81,7 +81,7 @@ class EstimateTable(ABC):
 
     def _header(self):
         tests = ["z", "p_value"] if self.has_tests else []
-        return ["", self.value, "std_error", *tests, *interval_ends(self.level)]
+        return ["", self.value, "std_error", *tests, *_interval_ends(self.level)]
 
     def _cells(self):
         cells, labels = [], self._labels()
@@ -159,7 +159,7 @@ class BootstrapResult(EstimateTable):
         self.confidence_interval = tuple(np.quantile(distribution, [tail, 1 - tail], axis=-1))
 
     def _header(self):
-        return ["", "estimate", "std_error", *interval_ends(self.confidence_level)]
+        return ["", "estimate", "std_error", *_interval_ends(self.confidence_level)]
 
     def _labels(self):
         return {} if self.names is None else dict(zip(self.index, self.names, strict=True))
@@ -457,3 +457,8 @@ def match(mixture, shared):
     )
     mixture.named_experts_ = Bunch(**dict(zip(mixture.named_experts_, experts, strict=True)))
     mixture.expert_load_ = mixture.expert_load_[order]
+
+
+def _interval_ends(level):
+    """Names of the ends of a central interval: 2.5 % and 97.5 % for a level of 0.95."""
+    return [f"{50 * (1 + sign * level):.4g} %" for sign in (-1, 1)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from sklearn.base import clone, is_classifier
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import _safe_indexing, check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .._data import RowMetadata, Subjects
@@ -17,7 +17,7 @@ from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._reports.by_regime import html_table, text_table
 from .._tables.known import check_weights
-from .._tables.mixed import rows_of
+from .._tables.mixed import has_shape
 
 CRITERIA = ("bic", "icl", "aic")
 FEW = 0.2  # parameters for a row, beyond which "auto" trusts no information criterion
@@ -220,7 +220,8 @@ def select_n_experts(
         raise ValueError(
             f"criterion must be 'auto', 'evidence', 'cv', 'bic', 'icl' or 'aic'; got {criterion!r}."
         )
-    X, estimator = rows_of(X), estimator._of_order_in(y)
+    X = X if has_shape(X) else check_array(X, dtype=None, ensure_all_finite=False)
+    estimator = estimator._of_order_in(y)
     y, trials = estimator._counted(np.asarray(y), trials)
     check_consistent_length(X, y, groups)
     metadata = RowMetadata(exposure, trials, subject, upper).checked(X)

@@ -11,12 +11,12 @@ from sklearn.pipeline import make_pipeline
 from .._compat import check_feature_names, check_n_features
 from .._data import Rows, Units
 from .._em import starts
-from .._em.loop import Progress
+from .._em.loop import Progress, run_em
 from .._em.one_pass import OnePassProblem
 from .._em.parts import warn_of_ignored_weights
 from .._em.problem import Settings
 from .._em.rows import FitRows
-from .._em.trainer import Trainer
+from .._em.trainer import REVIVALS, Trainer
 from .._experts.fitting import has_own_density
 from .._experts.folds import DEFAULT_FOLDS
 from .._experts.solvers import is_linear
@@ -49,6 +49,18 @@ ELSE = (
 INSTEAD = f"Set that, or {ELSE}"
 
 
+def _run_sample(trainer):
+    """Start, and run EM, on a sample of rows from which another problem goes on."""
+    problem, settings = trainer.problem, trainer.settings
+    with problem.experts.side_by_side(settings.n_jobs):
+        trainer.start(None)
+        if trainer._may_start_alike():
+            trainer._start_flexible(problem.resp)
+        patience = settings.patience(trainer.folds, problem.gate)
+        given = {"max_iter": trainer.most_iterations, "tol": settings.tol, "patience": patience}
+        run_em(problem, revivals=REVIVALS, **given)
+
+
 class FromSample(Trainer):
     """A Trainer of a problem of all rows, which takes its parameters from one on a sample."""
 
@@ -57,7 +69,7 @@ class FromSample(Trainer):
         if not small.experts.is_solved:
             given = {"folds": self.folds, "splitting": self.splitting, "seed": self.seed}
             trainer = Trainer(small, small.data, self.parts, self.settings, **given)
-            trainer.run_sample()
+            _run_sample(trainer)
             ends, paths = trainer.ends, trainer.paths
         elif self.n_experts > 1:  # no further there than to tell good starts from bad ones
             ends, paths = self._race(small, self.data)

@@ -39,7 +39,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
     ----------
     experts : estimator, list of estimator or of (str, estimator), or "diverse", default=None
         One regressor, cloned for every expert, or a list of unlike ones, named as in
-        :func:`~sklearn.pipeline.make_pipeline` where you give no names; ``"drop"`` leaves one out.
+        ``make_pipeline`` where you give no names; ``"drop"`` leaves one out.
         One in a ``FrozenEstimator`` stays as it is; a mixture can be an expert too. One that has
         ``partial_fit``, such as a net, goes on in each iteration from where the last one left it if
         its ``warm_start`` is True. Boosting that is to stop early gets a validation set: see

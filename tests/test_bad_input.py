@@ -566,7 +566,6 @@ def test_list_of_experts_with_a_mistake_is_refused(experts, n_experts, match):
 @pytest.mark.parametrize(
     ("make", "params"),
     [
-        (regressor, {"likelihood": "normal"}),
         (regressor, {"cv": "folds"}),
         (regressor, {"training": "pooling"}),
         (regressor, {"n_experts": "all"}),
@@ -577,7 +576,12 @@ def test_list_of_experts_with_a_mistake_is_refused(experts, n_experts, match):
 def test_unknown_string_is_refused_with_the_known_ones(make, params):
     (name,) = params
     y = Y if make is regressor else LABELS
-    assert_fit_raises(make(**params), X, y, ValueError, f"{name}'? (parameter.*)?must be")
+    assert_fit_raises(make(**params), X, y, ValueError, f"'{name}' parameter.*must be")
+
+
+def test_unknown_likelihood_is_refused_with_the_known_ones():
+    message = r"A likelihood must be one of \['beta', 'binomial', .*; got 'normal'"
+    assert_fit_raises(regressor(likelihood="normal"), X, Y, ValueError, message)
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_intervals_and_their_derivatives_are_known_far_in_the_tails():
 
 
 def test_terms_are_derivatives():
-    rng = np.random.default_rng(0)  # differences on both sides, of errors of some 1e-7
+    rng = np.random.default_rng(0)
     terms, design = (
         OrdinalTerms.of((2, 0, 1, 3)),
         np.column_stack([rng.normal(size=40), np.ones(40)]),
@@ -136,15 +136,15 @@ def test_terms_are_derivatives():
     weights, steps = rng.uniform(size=40), 1e-5 * np.eye(4)
     at = [[terms(theta + sign * step, design, target) for sign in (1, -1)] for step in steps]
     score = [(up.log_density() - down.log_density()) / 2e-5 for up, down in at]
-    assert_allclose(terms(theta, design, target).score().T, score, atol=1e-6)
+    assert_allclose(terms(theta, design, target).score().T, score, atol=1e-8)
     hessian = [weights @ (up.score() - down.score()) / 2e-5 for up, down in at]
-    assert_allclose(terms(theta, design, target).hessian(weights), hessian, atol=1e-5)
+    assert_allclose(terms(theta, design, target).hessian(weights), hessian, atol=1e-7)
     predictors, beside = rng.normal(size=(5, 1)), np.array([[1.0], [2.5]])
     slopes = terms.slopes_of_mean(predictors, beside)
     moves = [(1e-5, np.zeros((2, 1))), *((0.0, 1e-5 * np.eye(2)[:, [j]]) for j in (0, 1))]
     for slope, (step, of_cuts) in zip(slopes, moves, strict=True):
         up, down = (terms.mean_of(predictors + s * step, beside + s * of_cuts) for s in (1, -1))
-        assert_allclose(slope[:, :, 0], (up - down) / 2e-5, atol=1e-6)
+        assert_allclose(slope[:, :, 0], (up - down) / 2e-5, atol=1e-8)
 
 
 def test_marginal_effects_are_those_on_probabilities():

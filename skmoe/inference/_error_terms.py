@@ -5,11 +5,10 @@ from functools import cache
 import numpy as np
 from scipy import linalg
 
-from .._numerics.gamma_shapes import log_gamma_ratio
 from .._numerics.multinomial import log_softmax
 from .._numerics.ordered import between, probabilities
 from .._numerics.statistics import weighted_grams
-from ..distributions import GaussianComponents
+from ..distributions import GaussianComponents, StudentTComponents
 from ._terms import ExpertTerms, PredictorTerms
 
 LARGEST_LOG = 700.0  # of a mean
@@ -19,87 +18,93 @@ LARGEST_PREDICTOR = 300.0
 LARGEST_SHAPE = 1e5  # beyond, counts are Poisson's, and Gamma's targets exact
 
 
-# Log-densities of linear regressions with Gaussian errors, observed or censored ------------------
+@cache
+def variant(terms, **attributes):
+    """The same terms with other attributes, a subclass."""
+    return type(terms.__name__, (terms,), attributes)
+
+
+# Linear regressions ------------------------------------------------------------------------------
 
 
 class GaussianTerms(PredictorTerms):
-    """Linear regressions with Gaussian errors."""
+    """Linear regressions with Gaussian errors, of the target or of its logarithm.
+
+    Where it ``is_censored``, the target is a column of lower and one of upper bounds, equal where
+    it was observed.
+    """
 
     logs_of = ("scale_",)
     standardises = True
+    of_logarithm = is_censored = False
+
+    @classmethod
+    def n_predictors(cls, target):
+        return 1 if cls.is_censored else target.shape[1]
+
+    @classmethod
+    def target_of(cls, likelihood, y, exposure):
+        if not cls.is_censored:
+            return super().target_of(likelihood, y, exposure)
+        return np.column_stack([likelihood.expert_target(end) for end in (y.lower, y.upper)])
+
+    @classmethod
+    def points(cls, target):
+        if not cls.is_censored:
+            return target
+        lower = np.where(np.isfinite(target[:, :1]), target[:, :1], target[:, 1:])
+        return np.where(np.isfinite(target[:, 1:]), 0.5 * (lower + target[:, 1:]), lower)
+
+    @classmethod
+    def has_density(cls, target):
+        return (target[:, 0] == target[:, -1]) | (not cls.is_censored)
+
+    @classmethod
+    def log_jacobian(cls, target):
+        if not cls.of_logarithm:
+            return super().log_jacobian(target)
+        logarithms = target[:, : cls.n_predictors(target)].sum(axis=1)
+        return np.where(cls.has_density(target), -logarithms, 0.0)
+
+    @classmethod
+    def mean_of(cls, predictors, beside):
+        if not cls.of_logarithm:
+            return predictors
+        return np.exp(np.clip(predictors + 0.5 * np.exp(2 * beside[0]), None, LARGEST_LOG))
+
+    def errors(self):
+        """Distributions (n_samples, n_outputs) around the predictors."""
+        return GaussianComponents(self.predictors, np.exp(self.logs[0]))
 
     def log_densities(self):
-        squares = ((self.target - self.predictors) * np.exp(-self.logs[0])) ** 2
-        return -0.5 * (squares + np.log(2 * np.pi)) - self.logs[0]
+        if self.is_censored:
+            return self.errors().log_between(self.target[:, :1], self.target[:, 1:])
+        return self.errors().logpdf(self.target)
 
     @classmethod
     def at_bound(cls, logs, likelihood):
         return (np.exp(logs[:, :, 0]) <= 1.001 * likelihood.floor_).any(axis=1)
 
 
-@cache
-def of_shared_scale(terms):
-    """The same terms of one scale for all experts, a subclass."""
-    return type(terms.__name__, (terms,), {"shared_logs": ("scale_",)})
+class PooledTerms(GaussianTerms):
+    """Gaussian errors of lines that a prior shrinks.
 
-
-def _log_normal_mean(predictors, beside):
-    return np.exp(np.clip(predictors + 0.5 * np.exp(2 * beside[0]), None, LARGEST_LOG))
-
-
-class LogNormalTerms(GaussianTerms):
-    """Gaussian errors of the logarithm of y."""
-
-    mean_of = staticmethod(_log_normal_mean)
-
-    @classmethod
-    def log_jacobian(cls, target):
-        return -target.sum(axis=1)
-
-
-class CensoredGaussianTerms(GaussianTerms):
-    """Linear regressions with Gaussian errors whose targets lie between bounds.
-
-    The target is a column of lower and one of upper bounds, equal where it was observed.
+    At a maximum of the likelihood the second derivatives by a coefficient and a log-scale are zero.
+    Away from there they hold the pull of the prior, by which lines of more columns than rows would
+    have no maximum together with their scale: they are left out.
     """
 
-    @staticmethod
-    def n_predictors(target):
-        return 1
-
     @classmethod
-    def target_of(cls, likelihood, y, exposure):
-        """The bounds on the scale of the predictions, in two columns; y is a ``Bounds``."""
-        return np.column_stack([likelihood.expert_target(end) for end in (y.lower, y.upper)])
+    def at_bound(cls, logs, likelihood):
+        return likelihood.at_floor_
 
-    @classmethod
-    def points(cls, target):
-        lower = np.where(np.isfinite(target[:, :1]), target[:, :1], target[:, 1:])
-        return np.where(np.isfinite(target[:, 1:]), 0.5 * (lower + target[:, 1:]), lower)
-
-    @classmethod
-    def has_density(cls, target):
-        return target[:, 0] == target[:, 1]
-
-    def log_densities(self):
-        components = GaussianComponents(self.predictors, np.exp(self.logs[0]))
-        return components.log_between(self.target[:, :1], self.target[:, 1:])
+    def second(self):
+        (of_location, mixed), (_, of_log) = super().second()
+        nothing = np.zeros_like(mixed)
+        return [[of_location, nothing], [nothing, of_log]]
 
 
-class CensoredLogNormalTerms(CensoredGaussianTerms):
-    """Gaussian errors of the logarithm of y."""
-
-    mean_of = staticmethod(_log_normal_mean)
-
-    @classmethod
-    def log_jacobian(cls, target):
-        return np.where(cls.has_density(target), -target[:, 0], 0.0)
-
-
-# Log-densities of lines with long tails and correlated outputs -----------------------------------
-
-
-class StudentTTerms(PredictorTerms):
+class StudentTTerms(GaussianTerms):
     """Linear regressions with Student's t errors; one output.
 
     Attributes
@@ -109,50 +114,39 @@ class StudentTTerms(PredictorTerms):
     """
 
     logs_of = ("scale_", "df_")
-    standardises = True
     df = None
     at_bound_message = (
         "The scale of {names} is at its floor, or its tails are as light as those of Gaussian "
         "errors: there the likelihood is not at a maximum, and has no standard errors."
     )
 
-    @classmethod
-    def of_df(cls, df):
-        """The terms for given degrees of freedom, whose only logarithm is that of the scale."""
-        return type("StudentTTerms", (cls,), {"logs_of": ("scale_",), "df": df})
-
-    def log_densities(self):
-        scale = np.exp(self.logs[0])
-        nu = np.exp(self.logs[1]) if self.df is None else self.df
-        constant = log_gamma_ratio(0.5 * nu, 0.5) - 0.5 * np.log(np.pi * nu) - self.logs[0]
-        squares = ((self.target - self.predictors) / scale) ** 2
-        return constant - 0.5 * (nu + 1) * np.log1p(squares / nu)
+    def errors(self):
+        df = np.exp(self.logs[1]) if self.df is None else self.df
+        return StudentTComponents(self.predictors, np.exp(self.logs[0]), df)
 
     @classmethod
     def at_bound(cls, logs, likelihood):
-        at_floor = (np.exp(logs[:, :, 0]) <= 1.001 * likelihood.floor_).any(axis=1)
-        if cls.df is not None:
-            return at_floor
-        return at_floor | (np.exp(logs[:, :, 1]) > LARGEST_DF).any(axis=1)
+        has_light_tails = (np.exp(logs[:, :, 1:]) > LARGEST_DF).any(axis=(1, 2))
+        return super().at_bound(logs, likelihood) | has_light_tails
 
 
-class CorrelatedTerms(GaussianTerms):
+class CorrelatedTerms(ExpertTerms):
     """Linear regressions of several outputs whose Gaussian errors are correlated.
 
     Beside its scale, each output has its correlations with all others: each of these is the same
     parameter twice, and has half the derivative in either place.
     """
 
+    logs_of = ("scale_",)
+    standardises = True
     n_outputs = 2
 
     @classmethod
     def of_outputs(cls, n_outputs, *, shared):
         """The terms of so many outputs; ``shared`` where all experts have one covariance."""
         values = tuple(f"correlation_{i}" for i in range(1, n_outputs))
-        attributes = {"n_outputs": n_outputs, "values_of": values}
-        if shared:
-            attributes["shared_logs"] = ("scale_", *values)
-        return type("CorrelatedTerms", (cls,), attributes)
+        shared_logs = ("scale_", *values) if shared else ()
+        return variant(cls, n_outputs=n_outputs, values_of=values, shared_logs=shared_logs)
 
     @classmethod
     def other(cls, output, name):
@@ -210,40 +204,36 @@ class CorrelatedTerms(GaussianTerms):
         return np.concatenate(parts, axis=2).reshape(len(self.design), -1)
 
     def hessian(self, weights):
-        steps = SMALL_STEP * np.eye(len(self.theta))
-        up, down = (
-            [
-                weights @ type(self)(self.theta + sign * s, self.design, self.target).score()
-                for s in steps
-            ]
-            for sign in (1, -1)
-        )
-        hessian = (np.array(up) - np.array(down)) / (2 * SMALL_STEP)
+        def gradient(theta):
+            return weights @ type(self)(theta, self.design, self.target).score()
+
+        steps, at = SMALL_STEP * np.eye(len(self.theta)), self.theta
+        hessian = np.array([gradient(at + s) - gradient(at - s) for s in steps]) / (2 * SMALL_STEP)
         return 0.5 * (hessian + hessian.T)
 
-    @classmethod
-    def at_bound(cls, logs, likelihood):
-        return np.asarray(likelihood.at_floor_, dtype=bool)
 
-
-# Log-densities of generalised linear models, of any family ---------------------------------------
+# Generalised linear models, of any family --------------------------------------------------------
 
 
 class FamilyTerms(PredictorTerms):
-    """A generalised linear model; its target is y, and the exposures or trials."""
+    """A generalised linear model.
+
+    Its target is y, and the exposures or trials; or, where it ``is_censored``, the bounds.
+    """
 
     family = None  # errors around the linear predictor
+    is_censored = False
 
     @classmethod
-    @cache
-    def of(cls, family):
+    def of(cls, family, *, is_censored=False):
         """The terms of a family, a subclass."""
-        attributes = {"family": family}
-        if family.scale is not None:
-            attributes["logs_of"] = (family.scale,)
-        if family.at_bound_message is not None:
-            attributes["at_bound_message"] = family.at_bound_message
-        return type("FamilyTerms", (cls,), attributes)
+        return variant(
+            cls,
+            family=family,
+            is_censored=is_censored,
+            logs_of=() if family.scale is None else (family.scale,),
+            at_bound_message=family.at_bound_message or cls.at_bound_message,
+        )
 
     @staticmethod
     def n_predictors(target):
@@ -251,17 +241,21 @@ class FamilyTerms(PredictorTerms):
 
     @classmethod
     def target_of(cls, likelihood, y, exposure):
+        if cls.is_censored:
+            return np.column_stack([y.lower, y.upper])
         return np.column_stack([y, np.ones(len(y)) if exposure is None else exposure])
 
     def log_densities(self):
-        y, size = self.target[:, :1], self.target[:, 1:]
-        mean = self.family.mean(np.clip(self.predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR))
-        y = np.where(self.family.supports(y), y, mean)  # of zero inflation, not all are possible
+        mean = self.mean_of(self.predictors, self.logs)
         scale = np.exp(self.logs[0]) if self.logs_of else 1.0
-        return self.family.log_density(y, size * mean, scale, size)
+        first, second = self.target[:, :1], self.target[:, 1:]
+        if self.is_censored:
+            return self.family.components(mean, scale).log_between(first, second)
+        y = np.where(self.family.supports(first), first, mean)  # of zero inflation, some are not
+        return self.family.log_density(y, second * mean, scale, second)
 
     def log_density(self):
-        is_possible = self.family.supports(self.target[:, 0])
+        is_possible = self.is_censored | self.family.supports(self.target[:, 0])
         return np.where(is_possible, self.log_densities()[:, 0], -np.inf)
 
     def widths(self):
@@ -282,23 +276,6 @@ class FamilyTerms(PredictorTerms):
         if not cls.logs_of:
             return super().at_bound(logs, likelihood)
         return logs[:, 0, 0] > np.log(LARGEST_SHAPE)
-
-
-class CensoredFamilyTerms(FamilyTerms):
-    """A generalised linear model whose targets lie between bounds."""
-
-    @classmethod
-    def target_of(cls, likelihood, y, exposure):
-        """The bounds, in two columns; y is a ``Bounds``."""
-        return np.column_stack([y.lower, y.upper])
-
-    def log_densities(self):
-        mean = self.family.mean(np.clip(self.predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR))
-        components = self.family.components(mean, np.exp(self.logs[0]))
-        return components.log_between(self.target[:, :1], self.target[:, 1:])
-
-    def log_density(self):
-        return self.log_densities()[:, 0]
 
 
 # Derivatives of the log-probability of classes by logistic regressions ---------------------------
@@ -362,25 +339,7 @@ class SoftmaxTerms(ExpertTerms):
         return np.exp(log_softmax(np.column_stack([np.zeros(len(predictors)), predictors])))
 
 
-# Pooled lines, ordered classes and zeros ---------------------------------------------------------
-
-
-class PooledTerms(GaussianTerms):
-    """Gaussian errors of lines that a prior shrinks.
-
-    At a maximum of the likelihood the second derivatives by a coefficient and a log-scale are zero.
-    Away from there they hold the pull of the prior, by which lines of more columns than rows would
-    have no maximum together with their scale: they are left out.
-    """
-
-    @classmethod
-    def at_bound(cls, logs, likelihood):
-        return likelihood.at_floor_
-
-    def second(self):
-        (of_location, mixed), (_, of_log) = super().second()
-        nothing = np.zeros_like(mixed)
-        return [[of_location, nothing], [nothing, of_log]]
+# Ordered classes and zeros -----------------------------------------------------------------------
 
 
 class OrdinalTerms(PredictorTerms):
@@ -392,11 +351,10 @@ class OrdinalTerms(PredictorTerms):
     ranks = (0, 1)
 
     @classmethod
-    @cache
     def of(cls, ranks):
         """The terms of so many classes, in this order, a subclass."""
         names = tuple(f"cut{j}_" for j in range(2, len(ranks)))
-        return type("OrdinalTerms", (cls,), {"ranks": ranks, "values_of": names})
+        return variant(cls, ranks=ranks, values_of=names)
 
     def _thresholds(self):
         return np.concatenate([[-np.inf, 0.0], self.values[:, 0], [np.inf]])

@@ -237,13 +237,15 @@ class Gaussian(ScaledErrors):
         if self.covariance_ is not None:
             n_outputs = self.covariance_.shape[1]
             return error_terms().CorrelatedTerms.of_outputs(n_outputs, shared=self._is_shared)
-        return self._of_scale(error_terms().GaussianTerms)
+        return self._terms()
 
     def censored_terms(self):
-        return self._of_scale(error_terms().CensoredGaussianTerms)
+        return self._terms(is_censored=True)
 
-    def _of_scale(self, terms):
-        return error_terms().of_shared_scale(terms) if self._is_shared else terms
+    def _terms(self, **attributes):
+        shared_logs = ("scale_",) if self._is_shared else ()
+        terms = error_terms()
+        return terms.variant(terms.GaussianTerms, shared_logs=shared_logs, **attributes)
 
     @property
     def _is_shared(self):

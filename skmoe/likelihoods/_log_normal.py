@@ -89,7 +89,7 @@ class LogNormal(ScaledErrors):
         return ScipyComponents(stats.lognorm(scale, scale=median))
 
     def terms(self):
-        return error_terms().LogNormalTerms
+        return error_terms().variant(error_terms().GaussianTerms, of_logarithm=True)
 
     def censored_terms(self):
-        return error_terms().CensoredLogNormalTerms
+        return error_terms().variant(self.terms(), is_censored=True)

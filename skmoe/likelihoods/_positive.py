@@ -56,7 +56,7 @@ class SearchedShapes(FamilyLikelihood):
         self.shape_ = np.array(best)
 
     def censored_terms(self):
-        return error_terms().CensoredFamilyTerms.of(self.family)
+        return error_terms().FamilyTerms.of(self.family, is_censored=True)
 
 
 def _lowest(loss, shape, longest):

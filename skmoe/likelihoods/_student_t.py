@@ -153,8 +153,10 @@ class StudentT(ScaledErrors):
     def terms(self):
         if np.ndim(self.scale_) > 1:
             return None
-        terms = error_terms().StudentTTerms
-        return terms if self.df == "estimate" else terms.of_df(self.df)
+        terms = error_terms()
+        if self.df == "estimate":
+            return terms.StudentTTerms
+        return terms.variant(terms.StudentTTerms, logs_of=("scale_",), df=self.df)
 
     @property
     def n_parameters_(self):

@@ -39,6 +39,11 @@ class GaussianTerms(PredictorTerms):
     of_logarithm = is_censored = False
 
     @classmethod
+    def of(cls, *, is_shared=False, **kind):
+        """The terms of a kind, a subclass; ``is_shared`` where all experts have one scale."""
+        return variant(cls, shared_logs=("scale_",) if is_shared else (), **kind)
+
+    @classmethod
     def n_predictors(cls, target):
         return 1 if cls.is_censored else target.shape[1]
 
@@ -105,20 +110,19 @@ class PooledTerms(GaussianTerms):
 
 
 class StudentTTerms(GaussianTerms):
-    """Linear regressions with Student's t errors; one output.
-
-    Attributes
-    ----------
-    df : float or None
-        Degrees of freedom where they are given; None where they are parameters.
-    """
+    """Linear regressions with Student's t errors; one output."""
 
     logs_of = ("scale_", "df_")
-    df = None
+    df = None  # degrees of freedom; None where they are parameters
     at_bound_message = (
         "The scale of {names} is at its floor, or its tails are as light as those of Gaussian "
         "errors: there the likelihood is not at a maximum, and has no standard errors."
     )
+
+    @classmethod
+    def of_df(cls, df):
+        """The terms for given degrees of freedom, or for those that are to be estimated."""
+        return cls if df == "estimate" else variant(cls, logs_of=("scale_",), df=df)
 
     def errors(self):
         df = np.exp(self.logs[1]) if self.df is None else self.df

@@ -469,14 +469,7 @@ class PredictorTerms(ExpertTerms):
 
 
 def _slope(value, step):
-    """Derivative of a function of a length at 0: central differences, extrapolated [1]_.
-
-    References
-    ----------
-    .. [1] L. F. Richardson, "The approximate arithmetical solution by finite differences of
-       physical problems involving differential equations", Philosophical Transactions of the Royal
-       Society A 210 (1911) 307-357.
-    """
+    """Derivative at 0 of a function of a length: central differences, by Richardson's rule."""
     near, far = ((value(size * step) - value(-size * step)) / (2 * size * step) for size in (1, 2))
     return (4 * near - far) / 3
 

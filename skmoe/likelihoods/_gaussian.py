@@ -237,15 +237,10 @@ class Gaussian(ScaledErrors):
         if self.covariance_ is not None:
             n_outputs = self.covariance_.shape[1]
             return error_terms().CorrelatedTerms.of_outputs(n_outputs, shared=self._is_shared)
-        return self._terms()
+        return error_terms().GaussianTerms.of(is_shared=self._is_shared)
 
     def censored_terms(self):
-        return self._terms(is_censored=True)
-
-    def _terms(self, **attributes):
-        shared_logs = ("scale_",) if self._is_shared else ()
-        terms = error_terms()
-        return terms.variant(terms.GaussianTerms, shared_logs=shared_logs, **attributes)
+        return error_terms().GaussianTerms.of(is_shared=self._is_shared, is_censored=True)
 
     @property
     def _is_shared(self):

@@ -89,7 +89,7 @@ class LogNormal(ScaledErrors):
         return ScipyComponents(stats.lognorm(scale, scale=median))
 
     def terms(self):
-        return error_terms().variant(error_terms().GaussianTerms, of_logarithm=True)
+        return error_terms().GaussianTerms.of(of_logarithm=True)
 
     def censored_terms(self):
-        return error_terms().variant(self.terms(), is_censored=True)
+        return error_terms().GaussianTerms.of(of_logarithm=True, is_censored=True)

@@ -151,12 +151,8 @@ class StudentT(ScaledErrors):
         return StudentTComponents(prediction, scale, self.df_[experts])
 
     def terms(self):
-        if np.ndim(self.scale_) > 1:
-            return None
-        terms = error_terms()
-        if self.df == "estimate":
-            return terms.StudentTTerms
-        return terms.variant(terms.StudentTTerms, logs_of=("scale_",), df=self.df)
+        has_outputs = np.ndim(self.scale_) > 1
+        return None if has_outputs else error_terms().StudentTTerms.of_df(self.df)
 
     @property
     def n_parameters_(self):

@@ -20,9 +20,9 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 25_046,
-    "lines of the core": 16_989,  # without leaves
-    "lines of docstrings": 11_975,
+    "lines of code": 25_044,
+    "lines of the core": 16_985,  # without leaves
+    "lines of docstrings": 11_970,
     "files": 186,
     "names that stand for two things": 0,  # functions and classes at the top of a file
     "classes": 302,

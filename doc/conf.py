@@ -14,6 +14,7 @@ from skmoe import exceptions
 
 for category in (ConvergenceWarning, *map(vars(exceptions).get, exceptions.__all__)):
     warnings.simplefilter("error", category)  # in the examples
+warnings.simplefilter("ignore", exceptions.LongFitWarning)  # of machines that are slow
 
 sys.path.insert(0, str(Path(__file__).parent))  # pages
 

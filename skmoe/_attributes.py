@@ -71,16 +71,12 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
     mixture.n_samples_seen_ = float(problem.weight.sum())
     mixture._is_cut = trainer.is_cut and problem.experts.is_solved
     notes = [*trainer.notes, *filter(None, [trainer.why_out_of_fold])]
-    if trainer.specialisation is not None:
-        notes.append(str(trainer.specialisation))
+    notes += trainer.doubts()
     has_ties = False
     if trainer.regimes is not None:
         mixture.n_regimes_ = trainer.regimes.n_regimes
         mixture.regimes_ = trainer.regimes.named(model.names, order)
-        notes += trainer.regimes.notes()
         has_ties = mixture.n_regimes_ < len(order)
-    if trainer.averaging is not None:
-        notes += trainer.averaging.notes
     if plan.n_experts is None and trainer.log_evidence is not None and not has_ties:
         notes += bound_notes(trainer.log_evidence, mixture.n_samples_seen_)
     classifies = mixture._classes is not None
@@ -107,9 +103,9 @@ def _warn_of_training(trainer, run, model, dead, load, leaks):
     if len(dead):
         loads = [round(float(load[k]), 4) for k in dead]
         warn_user(
-            f"The experts {first_of([model.names[k] for k in dead])} ended with next to no "
-            f"rows, or as copies of others (loads {first_of(loads)}). Ask for fewer experts, "
-            "or try another n_init or random_state.",
+            f"The experts {first_of([model.names[k] for k in dead])} have next to no rows, or are "
+            f"copies of others (loads {first_of(loads)}). Fewer experts, another n_init or another "
+            "random_state may help.",
             ExpertCollapseWarning,
         )
     floored = np.setdiff1d(np.flatnonzero(model.likelihood.at_floor_), dead)
@@ -120,9 +116,8 @@ def _warn_of_training(trainer, run, model, dead, load, leaks):
             + (
                 " ".join(leaks)
                 or kind_of_target(problem.y, problem.weight)
-                or "Unless the target is free of noise, they learned their rows by heart, and "
-                "intervals for new rows are too narrow: use cv=5 (with training='em'), fewer "
-                "experts or more rows."
+                or "Unless the target has no noise, they memorised their rows, and intervals are "
+                "too narrow: use cv=5 (with training='em'), fewer experts or more rows."
             ),
             ScaleFloorWarning,
         )

@@ -1,7 +1,6 @@
 """Template of both mixtures: parameters, validation, and fitted attributes."""
 
 import copy
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -21,7 +20,7 @@ from ._compat import (
     validate_params,
 )
 from ._data import RowMetadata, is_out_of_core
-from ._em.loop import FitTasks, Progress
+from ._em.loop import FitTasks
 from ._em.problem import WIDE_WORK, Settings
 from ._em.rows import FitRows
 from ._em.starts import STARTS
@@ -31,7 +30,7 @@ from ._fitted import FittedMixture
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
 from ._planning.making import make_parts, make_plan
-from ._planning.plan import remember
+from ._planning.plan import warn_of_wait
 from ._planning.ways import EVIDENCE, WAYS
 from ._reports.described import DescribedMixture
 from ._reports.leaks import repeated_rows
@@ -48,86 +47,60 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     Parameters
     ----------
     n_experts : int or "auto", default="auto"
-        Number of experts; of a list, its length. "auto" tries up to eight, and chooses by the
-        evidence under partial pooling, which may add some for errors that are not normal, by BIC
-        for other linear experts, else by the out-of-fold log-density. With one non-linear
-        estimator, see ``training``, 4 are tried, and 8 where 4 are kept. 1 is one model with a
-        density.
+        Number of experts. "auto" tries up to eight regression functions and chooses by the
+        evidence (pooled experts), by BIC (other linear experts) or by the out-of-fold log-density.
+        With one non-linear estimator 4 specialists are tried, then 8 if 4 helped. 1 is a single
+        model with a predictive distribution. For a list leave "auto", which is its length.
     gate : gate, classifier or Pipeline ending in one, default=None
-        See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`. Strings and missing
-        values of a table are encoded. The transformers of a Pipeline are fitted once.
+        Gives each expert a probability for each row; see :mod:`skmoe.gates`. None is a
+        :class:`~skmoe.gates.SoftmaxGate` (for specialists also a forest is tried), with strings
+        and missing values encoded. The transformers of a Pipeline are fitted once.
     expert_columns : list of int or str, default=None
-        Columns of X that the experts see, by number or name, as ``x`` in R's ``y ~ x | z``; of
-        none, an empty list, they are constants. For the default experts and "diverse" strings and
-        missing values in them are encoded. None, and experts in a ``FrozenEstimator``, see all
-        columns. Those of the gate are ``gate=SoftmaxGate(columns=[...])``.
+        Columns of X that the experts see, by number or name, as ``x`` in R's ``y ~ x | z``; with
+        an empty list they are constants. None, and experts in a ``FrozenEstimator``, see all
+        columns. The columns of the gate are ``gate=SoftmaxGate(columns=[...])``.
     training : {"auto", "em", "pooled", "stack", "specialists"}, default="auto"
-        How experts, gate and scales, or calibration, are learned; see :doc:`/guide/training`.
-
-        - "em", the classical mixture: each expert is fitted with its responsibilities, the gate
-          with those of all, by EM. It takes any experts, and every other parameter.
-        - "pooled", for linear experts without a penalty, such as the default ones: their
-          coefficients deviate from common ones by a normal prior, and the evidence decides how far
-          they do and how many experts there are; where there are no regimes there is one.
-        - "stack", for a list: each expert is fitted on all rows, and the gate, for numbers with
-          scales and Student's t tails, is learned from their out-of-fold predictions; one expert
-          more, "stack", combines the others, with the smallest squared error or, of classes, by
-          a log-linear pool. An expert with a density of its own keeps it where that explains more.
-        - "specialists", for one estimator: a "generalist" is fitted on all rows, and clones on
-          regimes beside it, behind a :class:`~skmoe.gates.ForestGate`, or a softmax gate where
-          that scores as high. They are left out unless they raise the out-of-fold log-density by
-          more than its standard error.
-
-        "auto" is "pooled" for the default experts, up to 10,000 rows; "stack" for a list, where EM
-        is tried too if linear experts explain the target better, and kept if it raises the
-        out-of-fold log-density by more than its standard error; "specialists" for one estimator
-        that is not linear; and "em" for given linear experts and for those that are frozen or go
-        on from iteration to iteration. What such a way cannot do, such as censored targets,
-        ``top_k``, another likelihood or ``cv=False``, makes it "em" as well, and so do several
-        outputs. ``plan`` says before ``fit`` what it will be and why, ``plan_`` what it was. Any
-        other value is that way, or an error that says what is in the way.
+        How experts, gate and scales are learned; see :doc:`/guide/training`. "em" fits experts
+        and gate in turn, as in the classical mixture. "pooled" shrinks linear experts towards each
+        other, as far as the evidence says. "stack" combines a list by out-of-fold predictions.
+        "specialists" adds copies that each learn a region to one estimator. "auto" chooses by
+        experts, rows and the other parameters: ``plan`` shows what and why before ``fit``.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
-        How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
-        in-sample for linear models with ten rows a coefficient or more (by weight, over all
-        experts), out of bag for bagging ensembles, unless too few of their members leave out a
-        row of large weight, and five shuffled folds, of classes stratified ones, for all others
-        (for all experts of a list as soon as one needs them). False is in-sample for everything,
-        which for flexible experts makes densities worthless. "oob" insists on out-of-bag
-        predictions. "prefit", which "auto" is where all experts are frozen, learns gate and scales,
-        or calibration, alone.
+        Which predictions the E-step uses. "auto": in-sample for linear models with ten rows a
+        coefficient or more, out of bag for bagging ensembles, five folds for all others. "oob":
+        out of bag. False: in-sample, with which densities of flexible experts are worthless.
+        "prefit": experts are not fitted; only gate and scales are learned. Else as in
+        scikit-learn: a number of folds, a splitter or an iterable.
     top_k : int, default=None
-        Experts that answer for a row: the k most probable ones, renormalised. In training a row
-        teaches the k experts of largest responsibility. None is all experts. Read when
-        predicting too, so that ``set_params(top_k=...)`` works on a fitted mixture, whose scales
-        or calibration stay; ``fit`` learns them for the ``top_k`` that it is given. With 1,
-        densities pay for every row that the gate sends to the wrong expert.
+        Number of experts that predict a row: the most probable ones, renormalised. In training a
+        row counts for the k experts of largest responsibility. None is all experts.
+        ``set_params(top_k=...)`` also works on a fitted mixture; scales and calibration stay those
+        of ``fit``. With 1, rows that the gate sends to the wrong expert have low densities.
     n_init : int, default=10
-        Number of starts. Each gets ten EM iterations with linear experts, the five best get
-        fifty more, and the best of these goes on. Where fewer than three led to the best, as many
-        more are tried, up to three times (once under pooling), from there: two experts merged,
-        another halved.
+        Number of starts. Each gets ten EM iterations with linear experts, the best five get fifty
+        more, and the best of these goes on. If fewer than three led to it, as many starts next to
+        it are tried, up to three times (once under pooling).
     max_iter : int, default=500
         EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
     tol : float, default=1e-5
-        EM stops when the objective per unit of weight has no more to gain, as its last gains
-        foretell for experts in-sample, or when an iteration changes it by no more; cross-fitted
-        experts, when two in succession did not better it by more. One linear expert, and several
-        of censored targets, go to their maximum, whatever ``tol`` is.
+        EM stops when the objective per unit of weight will gain less than this, extrapolated from
+        its last gains; with cross-fitted experts, when two iterations in a row gained less. One
+        linear expert, and several of censored targets, go to their maximum, whatever ``tol`` is.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last solution in place of new starts, and with as many
-        experts; not from stacks and specialists, which have none.
+        Whether ``fit`` goes on from the last solution, with as many experts, in place of new
+        starts. It has no effect on stacks and specialists.
     forget_factor : float, default=1.0
-        For ``partial_fit``: the weight of what was seen falls by this factor for each unit of
-        weight seen since; 0.999 follows a drift within about a thousand rows. 1.0 forgets
-        nothing. Class shares and calibration fade alike; experts that go on with their own
+        For ``partial_fit``: the weight of earlier rows falls by this factor for each unit of
+        weight seen since; 0.999 follows a drift within about a thousand rows, 1.0 forgets
+        nothing. Class shares and calibration fade alike; experts that continue by their own
         ``partial_fit`` forget as they do.
     n_jobs : int, default=None
         Jobs for experts, folds and starts. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
         Draws folds, starts and the seeds of experts that have none.
     verbose : int, default=0
-        Whether to print the plan, and a line for each start, for each number of experts that is
-        tried, and for each iteration of EM, with the objective.
+        1 prints the plan and a line for each number of experts that is tried, with the seconds so
+        far and the number that comes next; 2 also prints each start and each EM iteration.
 
     Attributes
     ----------
@@ -285,8 +258,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self.plan_ = plan.for_users()  # for callbacks; that of what was fitted in the end
         most_work = WIDE_WORK if plan.request.is_wide else rows.most_work
         settings = replace(Settings.of(self), most_work=most_work)
-        began = time.perf_counter()
-        Progress(settings).say(plan)
+        if self.verbose:
+            print(plan, flush=True)
+        if not self._in_stack:
+            warn_of_wait(plan)
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
         rows.adapt(plan)
         parts = make_parts(self, plan, rows.adapted, gate_seed)
@@ -301,10 +276,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         )
         trainer = make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain)
         are_forests = all(is_forest(split_last(each)[1]) for each in parts.templates)
-        with one_pool(self.n_jobs, "threads" if are_forests else None):
+        most_fits = None if self._in_stack else plan.most_expert_fits
+        with one_pool(self.n_jobs, "threads" if are_forests else None, most_fits):
             trained = trainer.train(rows.previous, tasks, partial(attributes_now, self))
         set_fitted(self, plan, *trained)
-        remember(plan, self.plan_.training, time.perf_counter() - began)
         tasks.end()
 
     def plan(

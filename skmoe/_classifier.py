@@ -30,40 +30,31 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
 
     .. math:: P(y = c \mid x) = \sum_k \pi_k(x) \, p_k(c \mid x)
 
-    Any probabilistic classifiers are the experts :math:`p_k`; a learned gate :math:`\pi`
-    decides from the row which of them answer and how much each counts [1]_. Experts that can
-    interpolate their own rows are cross-fitted, and calibrated on what they say of rows that
-    they did not see.
+    The experts :math:`p_k` are any probabilistic classifiers; the gate :math:`\pi` is learned and
+    gives each of them a weight for each row [1]_. Experts that can interpolate their training rows
+    are cross-fitted, and calibrated by their out-of-fold predictions.
 
     Parameters
     ----------
     experts : estimator, list of estimator or of (str, estimator), or "diverse", default=None
-        One classifier, cloned for every expert, or a list of unlike ones, named as in
-        ``make_pipeline`` where you give no names; ``"drop"`` leaves one out.
-        One in a ``FrozenEstimator`` stays as it is; a mixture can be an expert too. One that has
-        ``partial_fit``, such as a net, goes on in each iteration from where the last one left it if
-        its ``warm_start`` is True. Boosting that is to stop early gets a validation set: see
-        :doc:`/guide/boosting`. None is logistic regression, with coefficients pooled or, by EM,
-        with a next-to-nothing L2 penalty; of rows with strings or missing values these are
-        encoded first; of wide X the penalty is chosen by cross-validation: see :doc:`/guide/wide`.
-        "diverse" is a list of logistic regression, histogram gradient boosting, a random forest, a
-        neural net and, for fewer than 1,000 rows of equal weight, a Gaussian process: "logistic",
-        "boosting", "forest", "net", "process". Each is in the Pipeline that it needs, for strings
-        and missing values too.
+        None is logistic regression, with strings and missing values encoded; its penalty is
+        chosen by cross-validation for :doc:`wide X </guide/wide>`. One classifier is copied for
+        each expert. A list has classifiers or (name, classifier), where "drop" removes an entry;
+        "diverse" is a :ref:`ready list <diverse>`. Classifiers in a ``FrozenEstimator`` are not
+        refitted. See :doc:`/guide/training`, and for early stopping :doc:`/guide/boosting`.
     likelihood : {"auto", "categorical", "ordinal"} or Categorical, default="auto"
-        How the experts' probabilities are calibrated out of fold; see
-        :class:`~skmoe.likelihoods.Categorical`. "auto" and "categorical" learn temperatures and
-        smoothing; for in-sample predictions there is no more than a fixed smoothing of 0.001 (none
-        for logistic regression). "ordinal" is for classes in an order; see
-        :class:`~skmoe.likelihoods.Ordinal`.
+        How the probabilities of experts are calibrated. "auto" and "categorical" learn
+        temperatures and smoothing out of fold; for in-sample predictions there is a fixed
+        smoothing of 0.001 (none for logistic regression). "ordinal" is for ordered classes. See
+        :class:`~skmoe.likelihoods.Categorical` and :class:`~skmoe.likelihoods.Ordinal`.
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
         those of a population with these weights.
     init : str or callable, default="auto"
-        Where EM starts. "auto" goes through unlike starts: "functions", random logistic
-        regressions that share the rows by how well they explain y, and "kmeans_x" and
-        "gaussians", which look at X alone; one of these names takes only that. A callable
-        ``(X, y, n_experts, random_state)`` returns responsibilities (n_samples, n_experts).
+        Where EM starts. "auto" tries "functions", random logistic regressions that share the rows
+        by how well they explain y, and "kmeans_x" and "gaussians", which use X alone; a name
+        takes that one alone. A callable ``(X, y, n_experts, random_state)`` returns
+        responsibilities (n_samples, n_experts).
 
     Attributes
     ----------

@@ -1,5 +1,7 @@
 """The only file that touches scikit-learn's private names or looks at versions."""
 
+import copy
+from contextlib import nullcontext
 from functools import cache
 
 import numpy as np
@@ -117,8 +119,10 @@ def input_places(column_transformer, name):
 
 
 try:
-    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import CallbackSupportMixin, ProgressBar
+    from sklearn.callback._callback_support import callback_management_context
 except ImportError:  # scikit-learn < 1.9
+    ProgressBar, callback_management_context = (), nullcontext
 
     class CallbackSupportMixin:
         """Callbacks in versions without them: every call does nothing."""
@@ -150,6 +154,14 @@ def has_callbacks(estimator):
     return bool(getattr(estimator, "_skl_callbacks", ()))
 
 
+def with_callbacks_of(estimator, kind=()):
+    """A copy of an estimator that keeps callbacks of this kind alone."""
+    twin, callbacks = copy.copy(estimator), vars(estimator).get("_skl_callbacks", ())
+    vars(twin)["_skl_callbacks"] = [each for each in callbacks if isinstance(each, kind)]
+    return twin
+
+
+# What others import from here, and is defined elsewhere.
 __all__ = [
     "BaseComposition",
     "CallbackSupportMixin",
@@ -157,22 +169,17 @@ __all__ = [
     "Interval",
     "InvalidParameterError",
     "Options",
-    "QuickParameters",
-    "ShowsBelow",
     "StrOptions",
     "VisualBlock",
     "check_matplotlib_support",
     "check_feature_names",
     "check_n_features",
     "check_sample_weight",
-    "check_y",
     "fit_context",
-    "has_callbacks",
-    "input_places",
-    "learn_columns",
+    "ProgressBar",
+    "callback_management_context",
     "n_openmp_threads",
     "name_estimators",
     "routing_enabled",
-    "validate_params",
     "validate_parameter_constraints",
 ]

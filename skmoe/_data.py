@@ -163,9 +163,8 @@ class Subjects:
         if not same.all():
             subject = self.labels[self.numbers[np.flatnonzero(~same.all(axis=1))[0]]]
             raise ValueError(
-                f"The gate tells rows of subject {subject} apart, but all rows of a subject "
-                "share one expert. Show the gate only columns that are the same for all rows of "
-                "a subject, by gate=SoftmaxGate(columns=[...]), or none, by gate=ConstantGate()."
+                f"The gate sees rows of subject {subject} differ, but they share one expert: take "
+                "gate=ConstantGate(), or SoftmaxGate(columns=[...]) of columns that do not vary."
             )
         return of_subject
 

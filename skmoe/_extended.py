@@ -467,7 +467,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         random_state : int, RandomState instance or None, default=None
             Draws the seeds and the halves.
         verbose : int, default=0
-            Progress: joblib prints how many refits are done, more often from 10 on.
+            1 prints how many refits are done, and the seconds to come.
 
         Returns
         -------

@@ -438,9 +438,8 @@ class FittedMixture(AnyRows):
         why, line = found
         if self.likelihood_.averages_experts:
             raise ValueError(
-                "Information criteria need the maximum of the likelihood, which a pooled "
-                "mixture is not at: its coefficients are shrunk, and averages over their "
-                "posterior. Compare numbers of experts by log_evidence_, and such mixtures by "
+                "Information criteria need the maximum of the likelihood, and pooled coefficients "
+                "are shrunk. Compare numbers of experts by log_evidence_, such mixtures by "
                 f"lower_bound_, which bounds their evidence; or run {line}."
             )
         raise ValueError(
@@ -459,9 +458,8 @@ class FittedMixture(AnyRows):
         gate = split_last(self.gate_)[1]
         if gate.objective == "joint":
             raise ValueError(
-                f"With {type(gate).__name__} a mixture is at the maximum of the joint likelihood "
-                "of X and y, not of that of y given X, which information criteria need. Take "
-                "SoftmaxGate, or cross-validate the log-score instead."
+                f"{type(gate).__name__} maximises the joint likelihood of X and y; information "
+                "criteria need that of y given X: take SoftmaxGate, or cross-validate."
             )
 
     def _free_parameters(self, X, sample_weight=None):

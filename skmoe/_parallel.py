@@ -22,6 +22,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -36,10 +37,12 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 
 from ._compat import n_openmp_threads
+from .exceptions import warn_if_long
 
 # Numbers to take the exponential of, or as much other work, that one more thread must get: about a
 # quarter of a millisecond, as opening a team on a busy machine takes a multiple of that.
 WORK_OF_A_THREAD = 2**15
+ENOUGH_SECONDS = 2.0  # of fits, which tell how long others take
 ROWS_OF_A_SLICE = 2**15  # that a thread of ``over_rows`` takes at a time, however many there are
 
 _forked = False  # whether this process has been forked since this file was imported
@@ -120,7 +123,7 @@ class Jobs:
 
     Parameters
     ----------
-    parallel : joblib.Parallel
+    pool : Pool
         Runs the tasks.
     shared : tuple of objects
         The first arguments of every task.
@@ -128,13 +131,40 @@ class Jobs:
         Threads of BLAS and OpenMP for each task at most; None leaves them as they are.
     """
 
-    def __init__(self, parallel, shared, n_threads):
-        self._parallel, self._shared, self._n_threads = parallel, shared, n_threads
+    def __init__(self, pool, shared, n_threads):
+        self._pool, self._shared, self._n_threads = pool, shared, n_threads
+
+    def in_batches(self, function, arguments, what, most=None):
+        """As a call, in batches of a second or more; warns of a long wait as soon as it is known.
+
+        Yields the results so far, the seconds that they took and those that ``most`` tasks may
+        take, by default all; ``what`` they are is for the warning.
+        """
+        arguments, done, was_long = list(arguments), [], False
+        size = at_once = effective_n_jobs(self._pool.n_jobs)
+        began = time.monotonic()
+        while len(done) < len(arguments):
+            done = done + self(function, arguments[len(done) :][:size])
+            seconds = time.monotonic() - began
+            total = seconds / len(done) * (most or len(arguments))
+            if seconds > ENOUGH_SECONDS and not was_long:
+                was_long = warn_if_long(what, total, "fewer of them, n_jobs=-1, fewer rows")
+            yield done, seconds, total
+            size = at_once * max(1, int(len(done) / at_once / max(seconds, 1e-3)))
+
+    def of_experts(self, function, arguments):
+        """As a call, for fits of experts; the first ones of a fit tell how long it may take."""
+        most, self._pool.most_fits = self._pool.most_fits, None
+        arguments = list(arguments)
+        if most is None or not arguments:
+            return self(function, arguments)
+        batches = self.in_batches(function, arguments, f"{most} fits of experts", most)
+        return [done for done, *_ in batches][-1]
 
     def __call__(self, function, arguments):
         if self._n_threads is None:
             with _current(None):  # a task in this thread has pools of its own
-                done = self._parallel(
+                done = self._pool.parallel(
                     delayed(_run_and_catch)(os.getpid(), function, self._shared, tuple(each))
                     for each in arguments
                 )
@@ -145,7 +175,7 @@ class Jobs:
         controller = ThreadpoolController()
         # BLAS is limited for the whole process, so here; OpenMP for one thread, so in each.
         with _blas_limit(controller, self._n_threads):
-            return self._parallel(
+            return self._pool.parallel(
                 delayed(_run_with_few_threads)(
                     controller, self._n_threads, function, self._shared, tuple(each)
                 )
@@ -165,14 +195,14 @@ class Pool:
         As everywhere in scikit-learn.
     stack : ExitStack
         Ends it.
-    verbose : int, default=0
-        Of joblib, which prints how many tasks are done.
     prefer : {"threads"} or None, default=None
         The backend of joblib if none was chosen.
+    most_fits : int, default=None
+        Fits of experts at the most, of which a long wait is foretold once.
     """
 
-    def __init__(self, n_jobs, stack, verbose=0, prefer=None):
-        self.n_jobs, self.verbose, self.prefer = n_jobs, verbose, prefer
+    def __init__(self, n_jobs, stack, prefer=None, most_fits=None):
+        self.n_jobs, self.prefer, self.most_fits = n_jobs, prefer, most_fits
         self._stack, self._parallel = stack, None
 
     @property
@@ -180,15 +210,15 @@ class Pool:
         """The ``joblib.Parallel``, inside its context."""
         if self._parallel is None:
             self._parallel = self._stack.enter_context(
-                Parallel(n_jobs=self.n_jobs, verbose=self.verbose, prefer=self.prefer)
+                Parallel(n_jobs=self.n_jobs, prefer=self.prefer)
             )
         return self._parallel
 
 
 @contextmanager
-def one_pool(n_jobs, prefer=None):
+def one_pool(n_jobs, prefer=None, most_fits=None):
     """Context in which all ``jobs`` of as many workers have one pool; see ``Pool``."""
-    with ExitStack() as stack, _current(Pool(n_jobs, stack, prefer=prefer)):
+    with ExitStack() as stack, _current(Pool(n_jobs, stack, prefer, most_fits)):
         yield
 
 
@@ -202,7 +232,7 @@ def _current(pool):
 
 
 @contextmanager
-def jobs(n_jobs, shared, verbose=0):
+def jobs(n_jobs, shared):
     """A ``Jobs`` for tasks that begin with the same arguments.
 
     ``shared`` are these, which must stay as they are until the context ends. The jobs are of the
@@ -210,15 +240,15 @@ def jobs(n_jobs, shared, verbose=0):
     """
     with ExitStack() as stack:
         pool = _pool.get()
-        if pool is None or pool.n_jobs != n_jobs or verbose:
-            pool = Pool(n_jobs, stack, verbose)
+        if pool is None or pool.n_jobs != n_jobs:
+            pool = Pool(n_jobs, stack)
         backend, _ = get_active_backend(prefer=pool.prefer)
         n_effective = effective_n_jobs(n_jobs)
         n_threads = None
         if isinstance(backend, ThreadingBackend) and n_effective > 1:
             n_threads = max(1, cpu_count() // n_effective)
         stack.enter_context(_on_cluster(backend, shared))
-        yield Jobs(pool.parallel, shared, n_threads)
+        yield Jobs(pool, shared, n_threads)
 
 
 def _run(function, shared, arguments):

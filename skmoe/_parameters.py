@@ -89,10 +89,7 @@ class ExpertParameters(
             nested = [key for key in params if key.startswith(f"{part}__")]
             given = params.get(part, current)
             if nested and (given is None or isinstance(given, str)):
-                raise ValueError(
-                    f"{nested[0]} cannot be set while {part} is {given!r}: give {part}={example} "
-                    "or what you want to tune."
-                )
+                raise ValueError(f"{nested[0]} needs {part}={example} or the like, not {given!r}.")
         if isinstance(params.get("experts", self.experts), list):
             self.experts = params.pop("experts", self.experts)
             self._set_params("_pairs", **params)
@@ -193,12 +190,10 @@ class ExpertParameters(
         if not kept:
             raise ValueError("All experts are 'drop'; at least one must stay.")
         if isinstance(self.n_experts, Integral) and self.n_experts != len(kept):
-            what = (
-                f"the list has {len(kept)} experts that are not 'drop'"
-                if isinstance(self.experts, list)
-                else f"experts={self.experts!r} stands for {len(kept)} experts"
+            raise ValueError(
+                f"n_experts={self.n_experts}, but there are {len(kept)} experts in the list. Leave "
+                "n_experts at 'auto'."
             )
-            raise ValueError(f"n_experts={self.n_experts}, but {what}. Leave n_experts at 'auto'.")
         return [list(column) for column in zip(*kept, strict=True)]
 
     # Rows -----------------------------------------------------------------------------------

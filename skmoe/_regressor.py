@@ -25,59 +25,46 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
 
     .. math:: p(y \mid x) = \sum_k \pi_k(x) \, N(y; \mu_k(x), \sigma_k^2)
 
-    Any regressors are the experts :math:`\mu_k`; a learned gate :math:`\pi` decides from the
-    row which of them answer and how much each counts [1]_. Experts that can interpolate their
-    own rows are cross-fitted: the E-step sees predictions of models that did not see the row.
+    The experts :math:`\mu_k` are any regressors; the gate :math:`\pi` is learned and gives each
+    of them a weight for each row [1]_. Experts that can interpolate their training rows are
+    cross-fitted: the E-step uses out-of-fold predictions.
 
-    That classical mixture is ``training="em"``. By default, ``training="auto"``, the default
-    experts, lines with Gaussian errors, are partially pooled: the evidence chooses how many there
-    are and how far they differ. A list of models is stacked, and clones of one that is not linear
-    stand beside one fitted on all rows; experts such as ``Ridge()`` are fitted by EM. ``plan``
-    tells which it will be.
+    This classical mixture is ``training="em"``. By default, linear experts with Gaussian errors are
+    partially pooled: the evidence chooses how many there are and how much they differ. A list of
+    models is stacked; copies of one non-linear model are added to one that is fitted on all rows;
+    experts such as ``Ridge()`` are fitted by EM. ``plan`` shows which it will be.
 
     Parameters
     ----------
     experts : estimator, list of estimator or of (str, estimator), or "diverse", default=None
-        One regressor, cloned for every expert, or a list of unlike ones, named as in
-        ``make_pipeline`` where you give no names; ``"drop"`` leaves one out.
-        One in a ``FrozenEstimator`` stays as it is; a mixture can be an expert too. One that has
-        ``partial_fit``, such as a net, goes on in each iteration from where the last one left it if
-        its ``warm_start`` is True. Boosting that is to stop early gets a validation set: see
-        :doc:`/guide/boosting`. None is linear regression with a next-to-nothing L2 penalty,
-        log-linear under likelihoods of counts and positive targets; of rows with strings or
-        missing values these are encoded first; of wide X it is ``Ridge`` with a penalty chosen by
-        cross-validation: see :doc:`/guide/wide`. "diverse" is a list of ridge regression, histogram
-        gradient boosting, a random forest, a neural net, a Gaussian process and, of one output, the
-        default mixture: "ridge", "boosting", "forest", "net", "process", "lines". Of one output the
-        last and the forest have densities of their own. Each is in the Pipeline that it needs, for
-        strings and missing values too.
+        None is linear regression, with strings and missing values encoded; log-linear for counts
+        and positive targets, ridge for :doc:`wide X </guide/wide>`. One regressor is copied for
+        each expert. A list has regressors or (name, regressor), where "drop" removes an entry;
+        "diverse" is a :ref:`ready list <diverse>` of six. Regressors in a ``FrozenEstimator`` are
+        not refitted. See :doc:`/guide/training`, and for early stopping :doc:`/guide/boosting`.
     likelihood : str or likelihood, default="auto"
-        How targets scatter around the predictions: "gaussian", "student_t" (less sensitive to
-        outliers), "poisson", "negative_binomial", "binomial", "beta", "gamma", "weibull",
-        "log_normal" (under which experts are fitted on the logarithm), or an object. See
-        :mod:`skmoe.likelihoods`.
-        "auto" is "gaussian" where experts have rows of their own, and, see ``training``, under
-        "stack" and "specialists" "student_t" with tails and scales that are learned. Under
-        :class:`~skmoe.likelihoods.ZeroInflated` one more expert, "zero", comes last.
+        Distribution of the target around the predictions: "gaussian", "student_t" (less sensitive
+        to outliers), "poisson", "negative_binomial", "binomial", "beta", "gamma", "weibull",
+        "log_normal", or an object of :mod:`skmoe.likelihoods`. "auto" is "gaussian" for
+        ``training`` "em" and "pooled", and "student_t" for "stack" and "specialists".
     init : str or callable, default="auto"
-        Where EM starts. "auto" goes through unlike starts: "kmeans_y", "gaussians",
-        "kmeans_xy", "functions", "kmeans_x" and "residuals"; one of these names takes only
-        that. A callable ``(X, y, n_experts, random_state)`` returns responsibilities
-        (n_samples, n_experts).
+        Where EM starts. "auto" tries "kmeans_y", "gaussians", "kmeans_xy", "functions",
+        "kmeans_x" and "residuals"; a name takes that one alone. A callable
+        ``(X, y, n_experts, random_state)`` returns responsibilities (n_samples, n_experts).
 
     Attributes
     ----------
     n_regimes_ : int
-        Only where experts are pooled, in memory: number of regression functions. Experts that have
-        one in common are its errors; see :doc:`/guide/regimes`.
+        Only for pooled experts, in memory: number of regression functions. Experts that share
+        one describe the distribution of its errors; see :doc:`/guide/regimes`.
     regimes_ : list of list of str
-        Names of the experts of each of these; tables and displays speak of the first as regime0.
+        Names of the experts of each regime. Tables and displays call the first one regime0.
     oof_pit_ : ndarray of shape (n_samples,)
-        Only of continuous targets, where predictions were out of sample: the out-of-fold
-        distribution function at each training target, uniform where the mixture is calibrated.
+        Only for continuous targets and out-of-fold predictions: the out-of-fold distribution
+        function at each training target, uniform if the mixture is calibrated.
     n_distinct_experts_ : int
-        Number of the experts that have rows of their own, and are no copies of heavier ones. It
-        is that of the last ``fit``; deleted by ``add_expert`` and the like.
+        Number of experts that have rows of their own and are no copies of heavier ones, after
+        the last ``fit``; deleted by ``add_expert`` and the like.
 
     See Also
     --------

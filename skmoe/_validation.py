@@ -131,9 +131,7 @@ def check_X(mixture, X, *, reset=False):
         if not reset and mixture.likelihood_.averages_experts:
             X = X.toarray()  # as pooled experts have seen it in fit
     if is_out_of_core(X):
-        raise TypeError(
-            f"This method takes rows in memory; fit, predict and the like take {type(X).__name__}."
-        )
+        raise TypeError(f"This method takes rows in memory, not {type(X).__name__}.")
     X = check_table(X, sparse_ok=True, strings_ok=mixture._strings_ok)
     check_sizes(X, "X", smallest=reset)
     check_feature_names(mixture, X, reset=reset)
@@ -192,10 +190,7 @@ def check_exposure(mixture, exposure, X, trials=None, y=None):
     if exposure is None:
         return None
     if not mixture._likelihood().takes_exposure:
-        raise ValueError(
-            "exposure is for likelihoods of counts, such as likelihood='poisson'; this "
-            f"{type(mixture).__name__} has none of them."
-        )
+        raise ValueError("exposure needs a likelihood of counts, such as likelihood='poisson'.")
     exposure = numbers_of_rows("exposure", exposure, X)
     if not (np.isfinite(exposure) & (exposure > 0)).all():
         raise ValueError("exposure must be positive and finite in every row.")
@@ -226,9 +221,7 @@ def check_single_trials(mixture, y):
 def check_trials(mixture, exposure, X, trials, y):
     """Trials (n_samples,) of each row, or None for a single one."""
     if not mixture._likelihood().takes_trials:
-        raise ValueError(
-            f"trials are for likelihood='binomial'; this {type(mixture).__name__} has another."
-        )
+        raise ValueError("trials needs likelihood='binomial'.")
     if exposure is not None:
         raise ValueError("likelihood='binomial' takes trials in place of an exposure.")
     if trials is not None:
@@ -259,8 +252,7 @@ def check_bounds(mixture, y, metadata):
     if not likelihood.takes_upper:
         names = likelihood.names_where(lambda each: each.takes_upper)
         raise ValueError(
-            f"upper, for censored targets, needs likelihood={names}, without a scale that depends "
-            f"on the row; this {type(mixture).__name__} has another."
+            f"upper needs likelihood={names}, without a scale that depends on the row."
         )
     if np.ndim(y) > 1 and np.shape(y)[1] > 1:
         raise ValueError(f"upper is for one output; y has shape {np.shape(y)}.")
@@ -319,8 +311,7 @@ def warn_of_small_weights(total, squares, n_used):
     """Say so where weights, of this sum and sum of squares, can hardly be meant as row counts."""
     if total > 0 and squares / total < LIGHT_ROW:  # the mean weight of a unit of weight
         warn_user(
-            f"sample_weight sums to {total:.3g} over {n_used} rows, which "
-            "then count as so few rows beside penalties and priors: a row of weight 2 counts as "
-            "two. Divide sample_weight by its mean if each row is one observation.",
+            f"sample_weight sums to {total:.3g} over {n_used} rows; a row of weight 2 counts as "
+            "two rows. Divide sample_weight by its mean if each row is one observation.",
             SmallWeightsWarning,
         )

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from sklearn.exceptions import ConvergenceWarning
 
 INTERRUPTED = "Training interrupted by user"  # what nets warn of where they catch Ctrl-C
+LONG = 10.0  # seconds, above which users are warned of a wait
 OURS = ("skmoe", "sklearn", "contextlib", "joblib")  # whose frames a warning does not point to
 
 __all__ = [
     "ExpertCollapseWarning",
     "IgnoredWeightsWarning",
     "LeftOutColumnsWarning",
+    "LongFitWarning",
     "NoReplayWarning",
     "NumbersAsStringsWarning",
     "ScaleFloorWarning",
@@ -44,6 +46,14 @@ class LeftOutColumnsWarning(UserWarning):
 
     Identifiers, free text and dates as strings have nearly a level for each row: one-hot columns of
     them would identify each row, and would not generalise.
+    """
+
+
+class LongFitWarning(UserWarning):
+    """Issued where a fit, or a number of refits, will take more than about ten seconds.
+
+    It says about how long, and what would take less: a given number of experts, fewer starts, a
+    sample of the rows. ``warnings.simplefilter("ignore", LongFitWarning)`` turns it off.
     """
 
 
@@ -96,6 +106,14 @@ def warn_user(message, category):
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in OURS:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+def warn_if_long(what, seconds, quicker):
+    """Warn of a wait of so many seconds, if it is a long one; whether it is."""
+    if seconds > LONG:
+        about = f"{what} may take about {float(f'{seconds:.1g}'):,g} s"
+        warn_user(f"{about}. Quicker: {quicker}. verbose=1 shows progress.", LongFitWarning)
+    return seconds > LONG
 
 
 @contextmanager

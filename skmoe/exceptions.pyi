@@ -6,6 +6,7 @@ __all__ = [
     "ExpertCollapseWarning",
     "IgnoredWeightsWarning",
     "LeftOutColumnsWarning",
+    "LongFitWarning",
     "NoReplayWarning",
     "NumbersAsStringsWarning",
     "ScaleFloorWarning",
@@ -18,6 +19,8 @@ class ExpertCollapseWarning(UserWarning): ...
 class IgnoredWeightsWarning(UserWarning): ...
 
 class LeftOutColumnsWarning(UserWarning): ...
+
+class LongFitWarning(UserWarning): ...
 
 class NoReplayWarning(UserWarning): ...
 

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.utils.fixes import parse_version
 
-from skmoe import MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsRegressor, _compat
 from skmoe.metrics import log_score
 
 HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
@@ -125,6 +125,19 @@ def test_a_scoring_monitor_follows_the_log_score(data):
     # Up to the penalties of gate and experts, the log-score is the objective.
     assert_allclose(scores, moe.lower_bounds_, atol=0.02)
     assert_allclose(scores[-1], log_score(moe, *data), rtol=1e-12)
+
+
+@needs_callbacks
+def test_progress_bars_count_refits_and_other_callbacks_see_none(data, monkeypatch):
+    moe = linear().fit(*data)
+    monkeypatch.setattr(_compat, "ProgressBar", Recorder)
+    bar = Recorder()
+    moe.set_callbacks(bar).stability(*data, n_resamples=2)
+    assert len(bar.iterations()) == 4  # those of seeds and halves
+    assert (bar.n_setups, bar.n_teardowns) == (1, 1)
+    monkeypatch.setattr(_compat, "ProgressBar", ())
+    moe.stability(*data, n_resamples=2)
+    assert bar.n_setups == 1
 
 
 @needs_callbacks

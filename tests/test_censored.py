@@ -529,8 +529,8 @@ def test_impossible_bounds_are_refused(y, upper, message):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"likelihood": "beta"}, "upper, for censored targets, needs likelihood='gamma'"),
-        ({"likelihood": "poisson"}, "upper, for censored targets, needs likelihood"),
+        ({"likelihood": "beta"}, "upper needs likelihood='gamma'"),
+        ({"likelihood": "poisson"}, "upper needs likelihood"),
         ({"likelihood": Gaussian("auto")}, "without a scale that depends on the row"),
         ({"likelihood": "gaussian", "training": "pooled"}, "targets that are observed"),
         (
@@ -565,5 +565,5 @@ def test_several_outputs_and_classes_are_not_censored():
     X, y, upper, _ = failure_times(60)
     with pytest.raises(ValueError, match="upper is for one output"):
         mixture("gaussian").fit(X, np.column_stack([y, y]), upper=upper)
-    with pytest.raises(ValueError, match="upper, for censored targets"):
+    with pytest.raises(ValueError, match="upper needs"):
         MixtureOfExpertsClassifier(n_experts=2).fit(X, y > 3, upper=upper)

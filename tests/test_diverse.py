@@ -155,7 +155,7 @@ def test_tags_and_display_are_those_of_the_list():
 
 def test_its_parameters_cannot_be_set():
     moe = MixtureOfExpertsRegressor("diverse")
-    with pytest.raises(ValueError, match="cannot be set while experts is 'diverse'"):
+    with pytest.raises(ValueError, match="like, not 'diverse'"):
         moe.set_params(experts__alpha=1.0)
     with pytest.raises(ValueError, match="net__alpha|'net'"):
         moe.set_params(net__alpha=1.0)
@@ -167,7 +167,7 @@ def test_another_string_or_number_of_experts_is_refused():
     X, y = rows(20)
     with pytest.raises(ValueError, match="'diverse'"):
         MixtureOfExpertsRegressor("divers").fit(X, y)
-    with pytest.raises(ValueError, match="n_experts=3, but experts='diverse' stands for 6"):
+    with pytest.raises(ValueError, match="n_experts=3, but there are 6"):
         MixtureOfExpertsRegressor("diverse", n_experts=3).fit(X, y)
 
 

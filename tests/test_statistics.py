@@ -129,9 +129,7 @@ def test_repeated_rows_have_the_coefficients_of_weights():
 def test_a_gram_matrix_beyond_the_counts_of_lapack_is_refused_before_it_is_made():
     most = grams.MOST_COLUMNS
     assert 1 + 6 * most + 2 * most**2 < 2**31  # the work space of its symmetric eigenproblems
-    with pytest.raises(
-        ValueError, match=r"65536 columns of 70000 rows would take 2 matrices of 34"
-    ):
+    with pytest.raises(ValueError, match=r"65536 columns of 70000 rows take 2 matrices of 34"):
         weighted_grams(np.broadcast_to(1.0, (70_000, 65_536)), np.broadcast_to(1.0, (70_000, 2)))
 
 

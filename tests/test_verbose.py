@@ -1,11 +1,16 @@
-"""What a fit prints: nothing unasked; else every start, stage and iteration, in numbers."""
+"""What is printed of a fit, and which waits are warned of before they begin."""
+
+import re
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, _parallel, exceptions
+from skmoe.exceptions import LongFitWarning
+from skmoe.inference import bootstrap
+from skmoe.model_selection import select_n_experts
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, size=(200, 2))
@@ -63,12 +68,11 @@ def quick(name):
 
 @pytest.mark.parametrize("name", FITS)
 def test_a_fit_speaks_when_asked_and_of_numbers_alone(name, capsys):
-    moe = fit(name, verbose=1, **quick(name))
-    text = capsys.readouterr().out
+    moe = fit(name, verbose=2, **quick(name))
+    text = re.sub(r"(?m)^ +[\d.]+ s  ", "", capsys.readouterr().out)
     plan = str(moe.plan(X, Y if FITS[name][0] is MixtureOfExpertsRegressor else Y > 0))
     printed, text = text.split("\nFitting 2 experts", maxsplit=1)
-    # The seconds of the last row follow the last fit.
-    assert printed.partition("\ncost ")[0] == plan.partition("\ncost ")[0]
+    assert printed == plan
     assert "nan" not in text
     assert f"lower bound {moe.lower_bound_:.6f}" in text
     if name not in AT_ONCE:
@@ -93,11 +97,47 @@ def test_a_fit_is_silent_unasked(name, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_every_number_of_experts_that_pooling_tries_is_told(capsys):
-    moe = fit("pooled", verbose=1, cv="auto", n_experts="auto")
+@pytest.mark.parametrize("training", ["pooled", "em"])
+def test_level_one_has_a_line_for_each_number_that_is_tried_and_the_next_one(training, capsys):
+    moe = fit("pooled", verbose=1, cv="auto", n_experts="auto", training=training)
     text = capsys.readouterr().out
-    assert {1, 2, 3} <= set(moe.log_evidence_)
-    for n_experts, evidence in moe.log_evidence_.items():
-        plural = "" if n_experts == 1 else "s"
-        assert f"  {n_experts} expert{plural} pooled\t log-evidence {evidence:.6f}" in text
-    assert "Kept 2 experts" in text
+    assert "Start" not in text
+    assert "Iteration" not in text
+    lines = re.findall(r"(?m)^ +[\d.]+ s  (\d+) experts?: [^,]* (\S+?)(?:, next (\d+))?$", text)
+    tried, values, following = zip(*lines, strict=True)
+    if training == "em":
+        assert following == (*tried[1:], "")
+    else:
+        assert all(following[:-1])
+        assert {1, 2, 3} <= set(moe.log_evidence_) == set(map(int, tried))
+        assert {f"{value:.6f}" for value in moe.log_evidence_.values()} <= set(values)
+    assert text.count("Kept 2 experts") == 1
+
+
+def test_a_long_fit_is_warned_of_once_and_before_it_begins(monkeypatch):
+    monkeypatch.setattr(exceptions, "LONG", 1e-3)
+    with pytest.warns(LongFitWarning, match="This fit may take about .* n_init") as caught:
+        fit("pooled", cv="auto")
+    assert [each.category for each in caught] == [LongFitWarning]
+    monkeypatch.setattr(_parallel, "ENOUGH_SECONDS", 0)
+    with pytest.warns(LongFitWarning, match=r"\d+ fits of experts may take") as caught:
+        moe = fit("specialists")
+    assert f"{moe.plan_.most_expert_fits} fits" in str(caught[0].message)
+    assert len(caught) == 1
+
+
+def test_refits_tell_how_long_they_take_and_have_one_bar(monkeypatch, capsys):
+    moe = fit("pooled", cv="auto")
+    monkeypatch.setattr(_parallel, "ENOUGH_SECONDS", 0)
+    monkeypatch.setattr(exceptions, "LONG", 1e-3)
+    with pytest.warns(LongFitWarning, match="4 fits may take") as caught:
+        moe.stability(X, Y, n_resamples=2, verbose=1)
+    assert len(caught) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("4 of 4 fits, ")
+    with pytest.warns(LongFitWarning, match="3 fits may take"):
+        bootstrap(moe, X, Y, n_resamples=3, verbose=1)
+    assert "3 of 3 fits" in capsys.readouterr().out
+    with pytest.warns(LongFitWarning, match="2 fits may take") as caught:
+        select_n_experts(moe, X, Y, n_experts=2, verbose=1)
+    assert len(caught) == 1
+    assert "2 of 2 fits" in capsys.readouterr().out

@@ -105,9 +105,8 @@ class GateParts:
         if n_weights > MANY_WEIGHTS:
             warn_user(
                 f"The gate has {n_weights:,} weights, for {Z.shape[1]:,} sparse columns and "
-                f"{n_experts} experts, on which most of the time will be spent. Let it see fewer "
-                "columns, as by gate=make_pipeline(TruncatedSVD(50), SoftmaxGate()), or none, by "
-                "gate=ConstantGate().",
+                f"{n_experts} experts, and takes most of the time. For fewer columns, give "
+                "make_pipeline(TruncatedSVD(50), SoftmaxGate()); for none, ConstantGate().",
                 UserWarning,
             )
 

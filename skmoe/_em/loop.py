@@ -5,7 +5,9 @@ and ``restore(state)``, and ``revive()``, which re-seeds dead experts and says w
 any.
 """
 
+import copy
 import time
+import warnings
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,7 +15,8 @@ from itertools import pairwise
 import numpy as np
 from scipy import linalg
 
-from .._compat import has_callbacks
+from .. import _compat
+from .._parallel import jobs
 
 ROUNDING = 1e-9  # relative rounding error of an objective summed over rows after Newton steps
 FINEST = 1e-13  # relative gain of an objective that may be rounding error
@@ -185,20 +188,6 @@ class Acceleration:
 # A fit as scikit-learn's callbacks see it: one task, and a task for each EM iteration in it ------
 
 
-class NoTasks:
-    """No callbacks, for fits within a fit."""
-
-    def begin(self, max_iter):
-        """Nothing."""
-
-    def begin_iteration(self):
-        """Nothing."""
-
-    def end_iteration(self, fitted_attributes):
-        """Does nothing; False, as no callback asks to stop."""
-        return False
-
-
 class FitTasks:
     """Callbacks of an estimator in one fit; X, y and weights are as they were given to ``fit``.
 
@@ -208,9 +197,15 @@ class FitTasks:
 
     def __init__(self, estimator, X, y, sample_weight):
         self._context = estimator._init_callback_context(max_subtasks=None)
-        self._has_callbacks, self._has_begun = has_callbacks(estimator), False
+        self._has_callbacks, self._has_begun = _compat.has_callbacks(estimator), False
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._given = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+
+    def silent(self):
+        """A twin that tells callbacks nothing, for a fit within the fit."""
+        twin = copy.copy(self)
+        twin._has_callbacks, twin._has_begun = False, True
+        return twin
 
     def begin(self, max_iter):
         """The fit begins, unless it has; it takes ``max_iter`` iterations at most."""
@@ -221,7 +216,7 @@ class FitTasks:
         self._context.call_on_fit_task_begin(**self._given)
 
     def begin_iteration(self):
-        """An EM iteration begins."""
+        """An EM iteration, or a refit, begins."""
         if not self._has_callbacks:
             return
         self._iteration = self._context.subcontext(task_name="EM iteration")
@@ -242,55 +237,76 @@ class FitTasks:
         self._context.call_on_fit_task_end(**self._given)
 
 
+def refits(mixture, rows, function, shared, tasks, n_jobs, verbose=0):
+    """Results of tasks that refit a mixture, in order; the first tell how long all will take.
+
+    ``rows`` are X and y, for progress bars of the mixture, in which each refit is a task.
+    """
+    twin, n_told = _compat.with_callbacks_of(mixture, _compat.ProgressBar), 0
+    with (
+        warnings.catch_warnings(),
+        _compat.callback_management_context(twin),
+        jobs(n_jobs, shared) as run,
+    ):
+        warnings.filterwarnings("ignore", rf"(?!{len(tasks)} fits)")  # of one refit among many
+        told = FitTasks(twin, *rows, None)
+        told.begin(len(tasks))
+        for done, seconds, total in run.in_batches(function, tasks, f"{len(tasks)} fits"):
+            if verbose:
+                left = f"{seconds:.1f} s so far, about {total - seconds:.0f} s to come"
+                print(f"{len(done)} of {len(tasks)} fits, {left}", flush=True)
+            for _ in range(n_told, len(done)):
+                told.begin_iteration()
+                told.end_iteration(dict)
+            n_told = len(done)
+        told.end()
+    return done
+
+
 # Messages while a fit runs, if ``verbose`` -------------------------------------------------------
 
 
-SILENCE = 2.0  # seconds between messages of a long search
+SILENCE = 5.0  # seconds, after which verbose=1 prints the next line of verbose=2
 
 
 class Progress:
-    """Lines on standard output: one for each stage, start and iteration of a fit.
+    """Lines on standard output: stages and numbers of experts; at level 2 starts and iterations.
 
     Parameters
     ----------
     settings : Settings
-        With ``verbose``.
+        With ``verbose``, and when the fit began.
     """
 
     def __init__(self, settings):
-        self.asked = bool(settings.verbose)
+        self.verbose, self._began = settings.verbose, settings.began
         self._n_iter, self._objective = 0, None
-        self._spoken = time.monotonic()
+        self._spoken, self._before = time.monotonic(), ""  # what ends an open line
 
-    def say(self, what, objective=None, more=""):
-        """Print one line, if lines are asked for."""
-        if self.asked:
+    def say(self, what, objective=None, more="", level=1, end="\n"):
+        """Print one line, if lines of this level are asked for, or none was printed for long."""
+        now = time.monotonic()
+        if self.verbose >= level or (self.verbose and now - self._spoken > SILENCE):
             value = "" if objective is None else f"\t lower bound {objective:.6f}"
-            print(f"{what}{value}{more}", flush=True)
-            self._spoken = time.monotonic()
+            start = f"{self._before}{now - self._began:7.1f} s  "
+            print(f"{start}{what}{value}{more}", end=end, flush=True)
+            self._spoken, self._before = now, "" if end else "\n"
+
+    def trying(self, n_experts):
+        """End the line of the last number of experts by the one that comes next."""
+        if self._before:
+            print(f", next {n_experts}", flush=True)
+            self._before = ""
 
     def iteration(self, objective):
-        """Tell of one more iteration, if it is one of those to report."""
+        """Print one more iteration."""
         self._n_iter += 1
-        if self._n_iter == 1:
-            self.say("  Iteration 1", objective)
-        else:
-            gain = objective - self._objective
-            self.say(f"  Iteration {self._n_iter}", objective, f"\t gain {gain:.2e}")
+        gain = "" if self._n_iter == 1 else f"\t gain {objective - self._objective:.2e}"
+        self.say(f"  Iteration {self._n_iter}", objective, gain, level=2)
         self._objective = objective
 
-    def of_search(self, n_experts):
-        """Callable for each iteration of a mixture that is tried; it speaks after some silence."""
-
-        def after(objectives):
-            if self.asked and time.monotonic() - self._spoken > SILENCE:
-                iteration = f"\t iteration {len(objectives)}"
-                self.say(f"  Trying {count(n_experts)}", objectives[-1], iteration)
-
-        return after
-
     def end(self, run, objective):
-        """Tell how the last iterations ended."""
+        """Print how the last iterations ended."""
         ended = "Converged" if run.converged else "Stopped"
         self.say(f"{ended} after {count(self._n_iter, 'iteration')}", objective)
 
@@ -319,25 +335,6 @@ def compared(criterion, values, chosen=None, what="expert"):
     if behind:
         said += f"; {', '.join(behind)}, which is too little for one more"
     return f"{said}."
-
-
-def during_start(number):
-    """Callable for each iteration of a start; it prints how far a long one is."""
-    spoken = time.monotonic()
-
-    def after(objectives):
-        nonlocal spoken
-        if time.monotonic() - spoken > SILENCE:
-            print(f"  Start {number + 1}\t lower bound {objectives[-1]:.6f}\t goes on", flush=True)
-            spoken = time.monotonic()
-
-    return after
-
-
-def print_start(number, objectives):
-    """Tell of one start, from whatever process it runs in."""
-    n_iter = count(len(objectives), "iteration")
-    print(f"  Start {number + 1}\t lower bound {max(objectives):.6f}\t {n_iter}", flush=True)
 
 
 # Dead experts: which ones they are, and the rows they are handed ---------------------------------

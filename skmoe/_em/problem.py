@@ -1,7 +1,8 @@
 """What EM drives: a training problem."""
 
+import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -246,12 +247,13 @@ class Settings:
     finds_regimes: bool = True  # where the evidence does
     to_beat: float = -np.inf  # mean log-density of the best other expert of the same stack
     most_work: float = np.inf  # multiplications of the starts, and of the iterations, about
+    began: float = field(default_factory=time.monotonic)  # when the fit began
 
     @classmethod
     def of(cls, estimator):
         """The settings of an estimator."""
         params = estimator.get_params(deep=False)
-        given = {field.name: params[field.name] for field in fields(cls) if field.name in params}
+        given = {each.name: params[each.name] for each in fields(cls) if each.name in params}
         return cls(**given, **estimator._in_stack)
 
     def most_iterations(self, folds, n_experts, likelihood, is_censored=False):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .loop import NoTasks, count
+from .loop import Progress, count
 
 PATIENCE = 2  # numbers in succession that are no better, after which the search ends
 STRONG = 3.0  # nats that one more has to gain in half of BIC: strong evidence (Kass and Raftery)
@@ -69,22 +69,26 @@ class NumberTrainer:
     def train(self, previous, tasks, attributes_now):
         """Train them in turn; see ``Trainer``."""
         tasks.begin(None)
-        best = best_score = None
+        best = best_score = progress = None
+        criterion = "BIC" if self.by_bic else "Out-of-fold log-density"
         scores, behind = {}, 0
         for n_experts in range(1, self.most + 1):
             trainer = self.make(n_experts)
+            progress = progress or Progress(trainer.settings)
+            progress.trying(n_experts)
+            trainer.progress.verbose -= 1  # one line for each number
             trained = trainer.train(None, tasks, attributes_now)
             score = self._score(*trained)
             scores[n_experts] = score.value
-            trainer.progress.say(f"  {count(n_experts).capitalize()}", score.value)
+            progress.say(f"{count(n_experts)}: {criterion} {score.value:.6f}", end="")
             if best is None or score.is_above(best_score):
                 best, best_score, behind = trained, score, 0
             else:
                 behind += 1
             if behind == PATIENCE:
                 break
-        criterion = "BIC" if self.by_bic else "Out-of-fold log-density"
         best[0].number_scores = NumberScores(criterion, scores, best[0].n_experts)
+        progress.say(f"Kept {count(best[0].n_experts)}")
         return best
 
     def _score(self, trainer, run, model, order, load):
@@ -122,7 +126,7 @@ class NumberThenEM:
     def train(self, previous, tasks, attributes_now):
         """Train them in turn; see ``Trainer``."""
         tasks.begin(None)
-        told = NoTasks() if self.on_sample else tasks
+        told = tasks.silent() if self.on_sample else tasks
         found = self.search.train(previous, told, attributes_now)
         chooser = found[0]
         n_experts, settings = chooser.parts.n_solved, chooser.settings

@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._numerics.samples import seeded
 from .._parallel import few_threads, jobs, threads_for_rows
-from .loop import during_start, print_start, run_em
+from .loop import run_em
 
 K_MEANS_STEPS = 20  # EM goes on from there anyway
 HARD_SHARE = 0.9  # weight of a hard label; the rest is spread so that empty experts can grow
@@ -279,18 +279,18 @@ SAME = 1e-6  # per unit of weight; starts closer than this have most likely met
 TIE = 1e-9  # per unit of weight; the first of equal starts wins
 
 
-def best_start(problem, starts, n_jobs, verbose=0, first=0, most=np.inf):
+def best_start(problem, starts, n_jobs, most=np.inf):
     """Run EM briefly from each start, longer from the best; the state after the best run.
 
-    The problem, of experts that are quick to fit, is left alone. ``first`` is the number of the
-    first start, for what is printed; ``most`` are the iterations of all runs together, about.
+    The problem, of experts that are quick to fit, is left alone. ``most`` are the iterations of all
+    runs together, about.
 
     Returns the state, for ``problem.restore``; where each run ended that tells good starts from bad
     ones, its objective and fewest effective rows of an expert; and paths, the objectives of each
     run, longer ones of those that went on.
     """
     with threads_for_rows(len(problem.y)), jobs(n_jobs, shared=(problem,)) as run:
-        return _best_of_runs(starts, run, verbose, first, most)
+        return _best_of_runs(starts, run, most)
 
 
 @dataclass
@@ -321,10 +321,10 @@ class _Contestant:
         return not self.objectives[-1] + gain * rate / (1 - rate) < objective
 
 
-def _best_of_runs(starts, run, verbose, first, most):
+def _best_of_runs(starts, run, most):
     starts = starts[: max(int(min(most / FIRST_LOOK, len(starts))), 1)]
-    contestants = [_Contestant(first + i, resp) for i, resp in enumerate(starts)]
-    runs = _race(contestants, SHORT_RUN, run, verbose)
+    contestants = [_Contestant(i, resp) for i, resp in enumerate(starts)]
+    runs = _race(contestants, SHORT_RUN, run)
     paths = [contestant.objectives for contestant in runs]
     ends = [(contestant.objective, contestant.fewest_rows) for contestant in runs]
     finalists = []
@@ -335,22 +335,22 @@ def _best_of_runs(starts, run, verbose, first, most):
         runs = [other for other in runs if other.may_reach(finalists[0].objective)]
     left = (most - sum(map(len, paths))) / len(finalists)
     if (len(finalists) > 1 or most < np.inf) and left >= SHORT_RUN:
-        finalists = _race(finalists, int(min(left, LONGER_RUN)), run, verbose)
+        finalists = _race(finalists, int(min(left, LONGER_RUN)), run)
     for finalist in finalists:
-        paths[finalist.number - first] = finalist.objectives
+        paths[finalist.number] = finalist.objectives
     return _best(finalists).state, ends, paths
 
 
-def _race(contestants, max_iter, run, verbose):
+def _race(contestants, max_iter, run):
     """So many iterations of each, but for those that are hopelessly behind after the first few.
 
     The limit that they head for is projected from the last gains by Aitken's method.
     """
-    first = run(_race_on, ((contestant, FIRST_LOOK, verbose) for contestant in contestants))
+    first = run(_race_on, ((contestant, FIRST_LOOK) for contestant in contestants))
     best = _best(first).objective
     going = [not c.converged and c.may_reach(best) for c in first]
     left = [c for c, go in zip(first, going, strict=True) if go]
-    rest = iter(run(_race_on, ((c, max_iter - FIRST_LOOK, verbose) for c in left)))
+    rest = iter(run(_race_on, ((c, max_iter - FIRST_LOOK) for c in left)))
     return [next(rest) if go else c for c, go in zip(first, going, strict=True)]
 
 
@@ -363,22 +363,18 @@ def _best(runs):
     return best
 
 
-def _race_on(problem, contestant, max_iter, verbose):
+def _race_on(problem, contestant, max_iter):
     problem = problem.fork()
     if contestant.state is None:
         problem.start(contestant.resp)
     else:
         problem.restore(contestant.state)
-    after = during_start(contestant.number) if verbose else None
-    ran = run_em(problem, max_iter=max_iter, tol=1e-6, patience=1, after=after)
-    objectives = contestant.objectives + ran.objectives
-    if verbose:
-        print_start(contestant.number, objectives)
+    ran = run_em(problem, max_iter=max_iter, tol=1e-6, patience=1)
     return _Contestant(
         contestant.number,
         None,
         problem.state(),
-        objectives,
+        contestant.objectives + ran.objectives,
         ran.converged,
         problem.effective_rows().min(),
     )

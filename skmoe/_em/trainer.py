@@ -176,13 +176,13 @@ class Trainer:
         if self.number_scores is not None:
             tried = self.number_scores
             found.append(compared(tried.criterion, tried.values, tried.chosen))
-        if self.regimes is not None:
-            found += self.regimes.notes()
-        if self.averaging is not None:
-            found += self.averaging.notes
-        if self.specialisation is not None:
-            found.append(" ".join(str(self.specialisation).split()))
-        return found
+        return found + [" ".join(note.split()) for note in self.doubts()]
+
+    def doubts(self):
+        """What the number of experts, or of regimes, leaves open, in sentences."""
+        found = [] if self.regimes is None else self.regimes.notes()
+        found = found + ([] if self.averaging is None else self.averaging.notes)
+        return found + ([] if self.specialisation is None else [str(self.specialisation)])
 
     def run(self, tasks, attributes_now):
         """Run EM to its end; see ``train``."""
@@ -237,16 +237,15 @@ class Trainer:
             paths = [[problem.objective]]
         else:
             starts = self._draw(data)
-            state, ends, paths = best_start(
-                problem, starts, settings.n_jobs, settings.verbose, most=most
-            )
+            state, ends, paths = best_start(problem, starts, settings.n_jobs, most)
             problem.restore(state)
         before, resp = problem.objective, problem.resp
         self._search_on(problem, data, ends, paths)
         if data is self.data and problem.objective > before + SAME_OPTIMUM:
             self.runner_up = resp
-        where = " on a sample" if len(data.y) < self.n_rows else ""
-        self.progress.say(f"The best of {len(paths)} starts{where}", problem.objective)
+        for number, path in enumerate(paths, 1):
+            n_iter = count(len(path), "iteration")
+            self.progress.say(f"  Start {number}", max(path), f"\t {n_iter}", level=2)
         return ends, paths
 
     def _search_on(self, problem, data, ends, paths):
@@ -270,9 +269,7 @@ class Trainer:
             if self._is_short:  # others each time, and few: it takes long until they are better
                 few = max(int(left / (2 * SHORT_RUN)), 1)
                 starts = [starts[i] for i in random_state.permutation(len(starts))[:few]]
-            state, *more = best_start(
-                problem, starts, settings.n_jobs, settings.verbose, first=len(paths), most=left
-            )
+            state, *more = best_start(problem, starts, settings.n_jobs, left)
             ends += more[0]
             paths += more[1]
             problem.restore(state)
@@ -330,8 +327,7 @@ class Trainer:
         """
         problem, n_alike = self.problem, self.parts.n_solved
         alike = np.full((len(resp), n_alike), 1.0 / n_alike)
-        objective = problem.start(self._beside(alike, self.data.y)).step()
-        self.progress.say("  Experts that begin alike", objective)
+        problem.start(self._beside(alike, self.data.y)).step()
         log_density = np.maximum(problem.expert_log_density(), LEAST_LOG_DENSITY)
         if not self.parts.is_list:
             hardness = soften(layers(-problem.log_norm, problem.weight, n_alike), n_alike)
@@ -343,7 +339,6 @@ class Trainer:
         matched = resp.copy()
         matched[:, experts] = resp[:, regimes]
         objective = problem.start(matched).step()
-        self.progress.say("  Experts of a regime each", objective)
         if objective < equal_value - TIE:  # rounding does not choose
             problem.restore(equal)
 

@@ -132,9 +132,9 @@ class EstimatorExperts(Experts):
                 self._validation(resp, shares, exposure, target, k, fold),
                 test,
             )
+            for fold, (_, test) in enumerate(self._splits)
             for k in fits
             if k not in kept
-            for fold, (_, test) in enumerate(self._splits)
         ]
         self.n_fits += len(tasks)
         if self._frozen_results is None:
@@ -231,7 +231,7 @@ class EstimatorExperts(Experts):
             warnings.filterwarnings("ignore", "divide by zero encountered in log", RuntimeWarning)
             if self.quiet or all_continue:  # what is not reached now, the next refit reaches
                 warnings.simplefilter("ignore", ConvergenceWarning)
-            return self._jobs(fit_and_predict, arguments)
+            return self._jobs.of_experts(fit_and_predict, arguments)
 
     def _arguments(self, tasks, estimators):
         """What ``fit_and_predict`` is given for each task, besides X and y."""

@@ -132,9 +132,8 @@ def _checked_oob_prediction(name, model, X, weights, y_shape, classes):
     seen_by_all = np.average(~outside, weights=weights)
     if seen_by_all > MOST_SEEN_BY_ALL:
         raise FewOutOfBag(
-            f"Expert {name!r} has members of which all saw {seen_by_all:.0%} of its rows, by "
-            "weight, so that these have no out-of-bag prediction: raise n_estimators, or use "
-            "folds (cv=5). Bags that are drawn by weight nearly always hold heavy rows."
+            f"Expert {name!r}: all members saw {seen_by_all:.0%} of its rows, by weight, so that "
+            "these have no out-of-bag prediction. Raise n_estimators, or use folds (cv=5)."
         )
     return outside, values
 

@@ -61,11 +61,9 @@ class Splitting:
             return ""
         n_coefficients = sum(count_coefficients(e, rows.X, rows.y) for e in estimators)
         return (
-            f"{rows.weight.sum():g} rows are fewer than {ROWS_PER_COEFFICIENT} for each of the "
-            f"{n_coefficients} coefficients of these linear experts, which cv='auto' therefore "
-            "predicts out of fold: they are not at the maximum of the likelihood, and have neither "
-            "bic nor summary. For these, fit by maximum likelihood: "
-            "mixture.set_params(cv=False).fit(X, y)."
+            f"{rows.weight.sum():g} rows are fewer than {ROWS_PER_COEFFICIENT} for each of "
+            f"{n_coefficients} coefficients, so that cv='auto' takes out-of-fold predictions, "
+            "without bic or summary. For these: mixture.set_params(cv=False).fit(X, y)."
         )
 
     def gate_folds(self, folds, rows, *, can_memorise):
@@ -215,8 +213,7 @@ def _draw(cv, X, y, split_params, weight, subject, stratify, seed):
         if len(both):
             raise ValueError(
                 f"Fold {number} of cv trains on {len(both)} rows that it holds out, such as row "
-                f"{both[0]}: their predictions would not be out of fold. Leave them out of the "
-                "training part, or set cv=False for in-sample predictions."
+                f"{both[0]}: leave them out, or set cv=False for in-sample predictions."
             )
     tested = np.concatenate([[], *(test for _, test in folds)])
     if not np.array_equal(np.sort(tested), np.arange(X.shape[0])):

@@ -170,9 +170,8 @@ def own_distribution(estimator, X, floor):
     distribution = tell(estimator, X, floor)
     if distribution.discrete or distribution.components.has_atoms:
         raise ValueError(
-            f"{type(estimator).__name__} gives single values a probability, which cannot be "
-            "weighed against the densities of other experts. Give it a continuous distribution, "
-            "or leave it out of the list."
+            f"{type(estimator).__name__} has a discrete distribution, not comparable with the "
+            "densities of other experts: give it a continuous one, or leave it out."
         )
     return _without_spikes(distribution, floor)
 

@@ -335,9 +335,8 @@ def weighted_grams(design, weights):
     (n_samples, n_columns), n_grams = design.shape, weights.shape[1]
     if n_columns > MOST_COLUMNS:
         raise ValueError(
-            f"{n_columns} columns of {n_samples} rows would take {n_grams} matrices of "
-            f"{8e-9 * n_columns**2:.0f} GB: reduce X to fewer than {MOST_COLUMNS} columns, or take "
-            "linear experts and fewer rows than columns."
+            f"{n_columns} columns of {n_samples} rows take {n_grams} matrices of "
+            f"{8e-9 * n_columns**2:.0f} GB: give fewer than {MOST_COLUMNS} columns, or fewer rows."
         )
     grams = GramSums(n_columns, n_grams, is_sparse=sparse.issparse(design))
     grams.add(design, weights)

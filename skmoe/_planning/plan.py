@@ -12,6 +12,7 @@ from .._reports.by_regime import WIDTH, html_table
 from .._tables.encoding import labels_of
 from .._tables.levels import Levels
 from .._tables.mixed import describe_columns, is_table
+from ..exceptions import warn_if_long
 from .request import Request
 
 
@@ -100,7 +101,7 @@ class Plan:
         if self.number_by is not None:
             tried = f"1 to {tried}"
         what = f"{count(self.n_init, 'start')}, {tried}, {n_rows:,} rows x {n_columns:,} columns"
-        return [*cells, ["cost", about(self), what]]
+        return [*cells, ["cost", f"about {float(f'{seconds_of(self):.1g}'):g} s", what]]
 
     def __str__(self):
         cells = self.cells
@@ -192,8 +193,6 @@ FIRST_ROWS = 1_000  # in which levels are counted
 SECONDS, PER_ENTRY = 0.05, 3e-6  # of an expert with ten starts, and for each entry of its columns
 FEW_STARTS = 5  # as many starts cost what does not depend on their number
 SEARCHED = 0.55  # of all experts that may be tried: a search ends two numbers behind the best
-MOST_OFF = 5.0  # times, that one fit says of the next
-last_ratio = {}  # by way of training: seconds of the last fit over those by the formula
 
 
 def count_columns(X):
@@ -214,12 +213,8 @@ def seconds_of(plan):
     return n_experts * starts * (SECONDS + PER_ENTRY * n_rows * min(n_rows, n_columns))
 
 
-def remember(plan, way, seconds):
-    """Take what a fit took for the measure of the next ones."""
+def warn_of_wait(plan):
+    """Warn where experts that are solved all at once will take long; others by their first fits."""
     if plan.most_expert_fits is None:
-        last_ratio[way] = np.clip(seconds / seconds_of(plan), 1 / MOST_OFF, MOST_OFF)
-
-
-def about(plan):
-    """Seconds of a fit in words, by the last one of its kind in this process, if there was one."""
-    return f"about {float(f'{seconds_of(plan) * last_ratio.get(plan.training, 1.0):.1g}'):g} s"
+        quicker = "a number for n_experts, a smaller n_init, a sample of the rows"
+        warn_if_long("This fit", seconds_of(plan), f"{quicker}, or a list of estimators")

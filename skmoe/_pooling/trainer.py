@@ -226,7 +226,8 @@ class PooledTrainer(Trainer):
             folds=None, splitting=self.splitting, seed=self.seed,
         )  # fmt: skip
         trainer.searches = self.effort.searches
-        self.progress.say(f"Starts of {count(n_experts)} without pooling")
+        self.progress.trying(n_experts)
+        self.progress.say(f"Starts of {count(n_experts)} without pooling", level=2)
         trainer.start(None)
         self._begun_with[n_experts] = trainer.few_met
         found = self._new_problem(n_experts).start(problem.resp)
@@ -427,17 +428,18 @@ class PooledTrainer(Trainer):
         k, evidence = int(problem.experts.n_experts), problem.evidence
         if self.is_searched and evidence_of(problem) == -np.inf:
             return  # one expert, and less simple
+        if not evidence <= self.log_evidence.get(k, -np.inf):
+            self.progress.say(f"{count(k)}: log-evidence {evidence:.6f}", end="")
         self.log_evidence[k] = max(evidence, self.log_evidence.get(k, evidence))
         if self.finds_regimes:
             self.rivals.add(problem)
-        self.progress.say(f"  {count(k).capitalize()} pooled\t log-evidence {evidence:.6f}")
 
     # Iterations -----------------------------------------------------------------------------
 
     def _climb(self, problem, max_iter, tol=WHOLE.tol):
         """Iterate at one precision of the gate; the run."""
-        after = self.progress.of_search(problem.experts.n_experts)
-        return run_em(problem, max_iter=max_iter, tol=tol, patience=1, after=after)
+        self.progress.trying(problem.experts.n_experts)
+        return run_em(problem, max_iter=max_iter, tol=tol, patience=1)
 
     def converge(self, problem, to_beat=-np.inf, tol=None):
         """Iterate, and learn the gate's precision by turns, while ``to_beat`` is in reach."""

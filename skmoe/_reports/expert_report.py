@@ -229,9 +229,8 @@ def separation_notes(model, groups, sums):
         return []
     what = names[0] if len(names) <= 2 == len(groups.names) else " and ".join(names)
     return [
-        f"The gate separates {what} from the others without an error on these rows. The "
-        "maximum-likelihood estimate of its weights then does not exist: the penalty alone, "
-        "SoftmaxGate(alpha=...), sets their size, and they have no standard errors."
+        f"The gate separates {what} from the others perfectly: the maximum-likelihood estimate of "
+        "its weights does not exist, and SoftmaxGate(alpha=...) alone sets their size."
     ]
 
 

@@ -222,8 +222,7 @@ def check_takes_gaps(role, estimator, X):
     if missing:
         raise ValueError(
             f"The {role} {type(estimator).__name__} cannot take NaN, which the columns {missing} "
-            "contain. Fill the gaps, or fit a DataFrame that has such gaps, which are imputed, or "
-            "put a Pipeline in its place that imputes them:\n"
+            "contain. Fit a DataFrame that has such gaps, or impute them:\n"
             f"    make_pipeline(SimpleImputer(add_indicator=True), {estimator})"
         )
 
@@ -232,9 +231,8 @@ def check_any_left(left_out, n_columns):
     """Refuse a table of columns that are all left out."""
     if len(left_out) == n_columns:
         raise ValueError(
-            f"The columns {left_out} hold identifiers, free text or dates, and there are no others "
-            "to learn from: put numbers or categories in their place, or give Pipelines as experts "
-            "and gate."
+            f"The columns {left_out} hold identifiers, free text or dates, and there are no "
+            "others: give numbers or categories, or Pipelines as experts and gate."
         )
 
 
@@ -297,9 +295,8 @@ def warn_of_numbers(X):
         if are_numbers and (others or any("." in text for text in texts)):
             cells = f", but for {', '.join(map(repr, others[:MOST_NAMED]))}" if others else ""
             warn_user(
-                f"The column {label!r} holds numbers as strings{cells}; each of its {len(texts)} "
-                "values is a category of its own. Give numbers, such as pd.to_numeric(column, "
-                "errors='coerce') makes, or the dtype 'category' if it holds categories.",
+                f"The column {label!r} holds numbers as strings{cells}, {len(texts)} categories. "
+                "Give pd.to_numeric(column, errors='coerce'), or the dtype 'category'.",
                 NumbersAsStringsWarning,
             )
 

@@ -88,9 +88,8 @@ def check_hashable(label, values):
             hash([] if isinstance(value, tuple | complex) else value)
     except TypeError:
         raise ValueError(
-            f"The column {label!r} holds values of the types {types_of(values)}, which are neither "
-            "numbers nor categories: put columns of numbers or strings in its place, or give "
-            "Pipelines that take it as experts and gate."
+            f"The column {label!r} holds values of the types {types_of(values)}: give numbers or "
+            "strings, or Pipelines that take it as experts and gate."
         ) from None
 
 

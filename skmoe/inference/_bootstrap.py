@@ -1,7 +1,6 @@
 """Bootstrap of mixtures, with the experts of all resamples in the same order."""
 
 import copy
-import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
@@ -12,9 +11,10 @@ from sklearn.base import is_classifier
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
+from .._compat import with_callbacks_of
 from .._data import RowMetadata, check_ids, number_ids
+from .._em.loop import refits
 from .._experts.fitting import join_last, offers, split_last
-from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._reports.by_regime import html_table, text_table, under_headings
 from .._tables.known import check_weights
@@ -217,7 +217,7 @@ def bootstrap(
     random_state : int, RandomState instance or None, default=None
         Draws the resamples.
     verbose : int, default=0
-        Progress: joblib prints how many refits are done, more often from 10 on.
+        1 prints how many refits are done, and the seconds to come.
 
     Returns
     -------
@@ -284,9 +284,8 @@ def bootstrap(
         n_gate = len(estimates.gate_columns.to_raw)  # regimes of a resample may share their gate
         statistic = partial(_parameters, recode=estimates.in_full_rank(), n_gate=n_gate)
     shared = (estimator, rows, known, statistic, method)
-    with warnings.catch_warnings(), jobs(n_jobs, shared, verbose) as run:
-        warnings.simplefilter("ignore")  # of one refit among many
-        resamples = run(_resample, [(int(seed),) for seed in seeds])
+    tasks = [(int(seed),) for seed in seeds]
+    resamples = refits(estimator, (X, rows.y), _resample, shared, tasks, n_jobs, verbose)
     estimate = np.asarray(statistic(estimator), dtype=np.float64)
     return BootstrapResult(estimate, np.stack(resamples, axis=-1), names, confidence_level)
 
@@ -417,7 +416,7 @@ def twin_of(mixture, **params):
     likelihood = mixture._likelihood()
     if likelihood.is_ordered:  # an array of labels does not have it
         params["likelihood"] = likelihood
-    return copy.copy(mixture).set_params(verbose=0, **params)
+    return with_callbacks_of(mixture).set_params(verbose=0, **params)
 
 
 def with_all_classes(estimator, draw):

@@ -1,6 +1,5 @@
 """Whether other seeds, and other rows, lead to the same regimes."""
 
-import warnings
 from collections import Counter
 
 import numpy as np
@@ -8,8 +7,7 @@ from scipy import optimize
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import check_random_state
 
-from .._em.loop import count
-from .._parallel import jobs
+from .._em.loop import count, refits
 from .._reports.by_regime import html_table, regimes_of, text_table
 from .._validation import check_fitted
 from ._bootstrap import check_bootstrap_rows, twin_of, with_all_classes
@@ -233,10 +231,8 @@ def stability(
     seeds = check_random_state(random_state).randint(largest, size=shape)
     seeds = dict(zip(SOURCES, seeds, strict=True))
     tasks = [(source, int(seed)) for source in SOURCES for seed in seeds[source]]
-    with warnings.catch_warnings(), jobs(n_jobs, (mixture, rows), verbose) as run:
-        warnings.simplefilter("ignore")  # of one refit among many
-        refits = run(_refit, tasks)
-    parts = {"seeds": refits[:n_resamples], "halves": refits[n_resamples:]}
+    found = refits(mixture, (X, rows.y), _refit, (mixture, rows), tasks, n_jobs, verbose)
+    parts = {"seeds": found[:n_resamples], "halves": found[n_resamples:]}
     n_by = {source: np.array([n for n, _ in part]) for source, part in parts.items()}
     labels_by = {source: np.array([each for _, each in part]) for source, part in parts.items()}
     return Stability(

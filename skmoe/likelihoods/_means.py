@@ -126,9 +126,8 @@ def means_of(likelihood, prediction, trials=1.0):
         return np.clip(prediction, floor, trials - floor)
     if (prediction < 0).any():
         raise ValueError(
-            f"An expert predicts {prediction.min():.3g}, but {type(likelihood).__name__} needs "
-            "means that are not negative. Use experts that respect it, such as PoissonRegressor, "
-            "HistGradientBoostingRegressor(loss='poisson') or forests."
+            f"An expert predicts {prediction.min():.3g}; {type(likelihood).__name__} needs means "
+            "of 0 or more, as PoissonRegressor, forests or loss='poisson' of boosting predict."
         )
     return np.maximum(prediction, floor)
 

@@ -248,8 +248,7 @@ class Beta(FamilyLikelihood):
         if wrong.any():
             raise ValueError(
                 f"Beta needs rates between 0 and 1, and neither; y holds {y[wrong][0]:.6g}. Give "
-                "successes in trials to likelihood='binomial'. Other rates of 0 and 1 have to be "
-                "moved inside, such as to (y * (n - 1) + 0.5) / n, with the number n of rows."
+                "successes and trials to likelihood='binomial', or (y * (n - 1) + 0.5) / n."
             )
 
     def start_target(self, y, weight):

@@ -1,6 +1,5 @@
 """How many experts: evidence, information criteria and cross-validation."""
 
-import time
 import warnings
 from collections.abc import Iterable
 
@@ -9,15 +8,16 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils import _safe_indexing, check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from .._compat import with_callbacks_of
 from .._data import RowMetadata, Subjects
-from .._em.loop import count
+from .._em.loop import count, refits
 from .._experts.fitting import seed_estimator
 from .._experts.folds import in_sample, make_folds
-from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._reports.by_regime import html_table, text_table
 from .._tables.known import check_weights
 from .._tables.mixed import has_shape
+from ..exceptions import LongFitWarning
 
 CRITERIA = ("bic", "icl", "aic")
 FEW = 0.2  # parameters for a row, beyond which "auto" trusts no information criterion
@@ -180,7 +180,7 @@ def select_n_experts(
     random_state : int, RandomState instance or None, default=None
         Draws the folds, and the seed of the mixture where it has none.
     verbose : int, default=0
-        Whether to print a line for each candidate, or each of its folds, when it is done.
+        1 prints how many fits are done, and the seconds to come.
 
     Returns
     -------
@@ -238,8 +238,9 @@ def select_n_experts(
     if criterion != "cv":
         is_pooled = criterion == "evidence"
         estimator = estimator if is_pooled else _in_sample(estimator, rows)
-        with jobs(n_jobs, (estimator, X, y, rows)) as run:
-            fits = run(_fit_number, [(k, verbose and f"{count(k)}: fitted") for k in candidates])
+        fits = _fits(
+            _fit_number, estimator, X, y, rows, [(k,) for k in candidates], n_jobs, verbose
+        )
         if is_pooled:
             results = _evidence_of_number([mixture for mixture, _ in fits], candidates)
             best = int(np.argmax(results["log_evidence"]))
@@ -264,10 +265,10 @@ def select_n_experts(
         log_density, weight = _held_out(estimator, X, y, rows, candidates, folds, n_jobs, verbose)
         results = _compare(log_density, weight, candidates, rows.get("groups"))
         best = int(np.argmax(results["difference"] <= results["std_error"]))
-        chosen = verbose and f"{count(candidates[best])}: chosen, fitted to all rows"
-        fitted, caught = _fit_number(estimator, X, y, rows, candidates[best], chosen)
+        fitted, caught = _fit_number(estimator, X, y, rows, candidates[best])
     for warning in caught:  # those of the other candidates are no concern of the user's
-        warnings.warn(warning, stacklevel=2)
+        if not isinstance(warning, LongFitWarning):
+            warnings.warn(warning, stacklevel=2)
     return ExpertSelection(results, best, fitted, criterion)
 
 
@@ -311,20 +312,20 @@ def _in_sample(estimator, rows):
     return estimator if "groups" in rows else in_sample(estimator)
 
 
-def _fit_number(estimator, X, y, rows, n_experts, announcement=None):
-    """A fitted mixture of so many experts, and the warnings that it gave.
+def _fits(function, estimator, X, y, rows, tasks, n_jobs, verbose):
+    """Results of tasks, the last first: more experts take longer."""
+    shared = estimator, X, y, rows
+    return refits(estimator, (X, y), function, shared, tasks[::-1], n_jobs, verbose)[::-1]
 
-    The announcement, if there is one, is printed with the seconds that it took.
-    """
-    begin = time.monotonic()
-    mixture = clone(estimator).set_params(n_experts=n_experts)
+
+def _fit_number(estimator, X, y, rows, n_experts):
+    """A fitted mixture of so many experts, and the warnings that it gave."""
+    mixture = with_callbacks_of(clone(estimator)).set_params(n_experts=n_experts)
     if mixture.cv is False:  # without folds, groups have no place in fit
         rows = {name: values for name, values in rows.items() if name != "groups"}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         mixture.fit(X, y, **rows)
-    if announcement:
-        print(f"{announcement}, {time.monotonic() - begin:.1f} s", flush=True)
     return mixture, [warning.message for warning in caught]
 
 
@@ -369,14 +370,8 @@ def _held_out(estimator, X, y, rows, candidates, folds, n_jobs, verbose):
 
     The first is (n_units, n_candidates), the second (n_units,).
     """
-    with jobs(n_jobs, (estimator, X, y, rows)) as run:
-        of_folds = [f"fold {i} of {len(folds)}" for i in range(1, len(folds) + 1)]
-        tasks = [
-            (k, train, test, verbose and f"{count(k)}: {name}")
-            for k in candidates
-            for (train, test), name in zip(folds, of_folds, strict=True)
-        ]
-        parts = run(_score_fold, tasks)
+    tasks = [(k, train, test) for k in candidates for train, test in folds]
+    parts = _fits(_score_fold, estimator, X, y, rows, tasks, n_jobs, verbose)
     tested, weight = [test for _, test in folds], rows["sample_weight"]
     if "subject" in rows:
         subjects = Subjects(rows["subject"], weight)
@@ -391,11 +386,9 @@ def _held_out(estimator, X, y, rows, candidates, folds, n_jobs, verbose):
     return log_density, weight
 
 
-def _score_fold(estimator, X, y, rows, n_experts, train, test, announcement):
+def _score_fold(estimator, X, y, rows, n_experts, train, test):
     of_train, of_test = ({name: v[part] for name, v in rows.items()} for part in (train, test))
-    mixture, _ = _fit_number(
-        estimator, _safe_indexing(X, train), y[train], of_train, n_experts, announcement
-    )
+    mixture, _ = _fit_number(estimator, _safe_indexing(X, train), y[train], of_train, n_experts)
     return mixture.log_density(_safe_indexing(X, test), y[test], **_scored_with(of_test))
 
 

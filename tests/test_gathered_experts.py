@@ -24,7 +24,7 @@ from skmoe.exceptions import IgnoredWeightsWarning, ThinnedRowsWarning
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian, RandomEffects, ZeroInflated
 from skmoe.rows._blocks import BlockRows
-from skmoe.rows._fit import ExpertRows
+from skmoe.rows._fit import rows_that_fit
 from skmoe.rows._gathered import fold_numbers
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
@@ -277,7 +277,7 @@ def test_bytes_of_a_row_of_a_mixed_table():
     pointers, numbers, strings = 16, sys.getsizeof(1.0), sys.getsizeof("cat")
     needed = 2 * 1 * (pointers + numbers + strings + 8 * (1 + 1 + 4))
     for memory, most in ((7 * needed / 0.25 + 1, 7), (1e12, 100), (None, 100), (1.0, 1)):
-        assert ExpertRows.that_fit(100, table, (1,), memory).most == most
+        assert rows_that_fit(100, table, (1,), memory)[0] == most
 
 
 def test_rows_given_twice_are_rows_of_weight_two():

@@ -330,18 +330,12 @@ def learn_batch(model, stream, rows, load, forget_factor):
     share = gain * total / counted
     load = (1 - share) * load + share * (weight @ proba / total)
 
-    learned = _learn_experts(
-        model.experts, stream.experts, X, y, predictions, resp * weight[:, None], keep, gain
+    given = X, y, predictions, resp * weight[:, None], keep, gain
+    experts, estimators, predictions, penalty = _learn_experts(
+        model.experts, stream.experts, *given
     )
-    likelihood = shallow_copy(model.likelihood.for_batches())
-    likelihood.learn_batch(
-        y,
-        learned.predictions,
-        routed * weight[:, None],
-        learned.penalty,
-        keep=keep,
-        gain=gain,
-    )
+    likelihood, routed = shallow_copy(model.likelihood.for_batches()), routed * weight[:, None]
+    likelihood.learn_batch(y, predictions, routed, penalty, keep=keep, gain=gain)
     gate = shallow_copy(gate)
     if stream.load_prior is not None and gate.takes_load_prior:
         gate.load_prior = stream.load_prior * counted
@@ -350,13 +344,13 @@ def learn_batch(model, stream, rows, load, forget_factor):
     gate.learn_batch(Z, resp, weight, keep=keep, gain=gain)
     model = replace(
         model,
-        experts=learned.estimators,
+        experts=estimators,
         gate=join_last(model.gate, gate),
         likelihood=likelihood,
     )
     stream = replace(
         stream,
-        experts=learned.experts.without_rows(),
+        experts=experts.without_rows(),
         seen=seen,
         counted=counted,
         n_batches=stream.n_batches + 1,
@@ -364,18 +358,8 @@ def learn_batch(model, stream, rows, load, forget_factor):
     return model, stream, load
 
 
-@dataclass
-class _Learned:
-    """Experts after a batch, the estimators that they are, and by what scales are learned."""
-
-    experts: object
-    estimators: list
-    predictions: np.ndarray
-    penalty: float | np.ndarray
-
-
 def _learn_experts(before, experts, X, y, predictions, weights, keep, gain):
-    """Experts (a ``_Learned``) after the batch.
+    """Experts after the batch, and estimators, predictions and penalty that scales learn by.
 
     ``before`` are the fitted estimators, ``predictions`` (n_samples, n_experts, ...) theirs.
     """
@@ -389,7 +373,7 @@ def _learn_experts(before, experts, X, y, predictions, weights, keep, gain):
                 IgnoredWeightsWarning,
             )
         experts = experts.learn_batch(X, y, weights, keep=keep, gain=gain)
-        return _Learned(experts, experts.estimators, predictions, experts.penalty)
+        return experts, experts.estimators, predictions, experts.penalty
     head, _ = split_last(before[0])  # all have the same transformers
     design = X if head is None else head.transform(X)
     experts = experts.learn_batch(
@@ -404,7 +388,7 @@ def _learn_experts(before, experts, X, y, predictions, weights, keep, gain):
     last = [shallow_copy(split_last(estimator)[1]) for estimator in before]
     solved = experts.finish(last)
     estimators = [join_last(old, new) for old, new in zip(before, solved, strict=True)]
-    return _Learned(experts, estimators, experts.predictions, experts.penalty)
+    return experts, estimators, experts.predictions, experts.penalty
 
 
 def _learn_groups(before, experts, X, y, predictions, weights, keep, gain):
@@ -414,14 +398,13 @@ def _learn_groups(before, experts, X, y, predictions, weights, keep, gain):
         own = slice(end - size, end)
         given = X, y, predictions[:, own], weights[:, own], keep, gain
         learned.append(_learn_experts(before[own], group, *given))
-    penalties = [
-        np.broadcast_to(each.penalty, (size, *y.shape[1:]))
-        for each, size in zip(learned, experts.sizes, strict=True)
-    ]
-    return _Learned(
-        replace(experts, groups=[each.experts for each in learned]),
-        [estimator for each in learned for estimator in each.estimators],
-        np.concatenate([each.predictions for each in learned], axis=1),
+    groups, estimators, predictions, penalties = zip(*learned, strict=True)
+    sizes = zip(penalties, experts.sizes, strict=True)
+    penalties = [np.broadcast_to(each, (size, *y.shape[1:])) for each, size in sizes]
+    return (
+        replace(experts, groups=list(groups)),
+        sum(estimators, []),
+        np.concatenate(predictions, axis=1),
         np.concatenate(penalties),
     )
 

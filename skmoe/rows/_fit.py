@@ -2,7 +2,8 @@
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -32,12 +33,12 @@ from ._blocks import open_rows
 from ._gathered import GatheredProblem, Gathering
 from ._look import (
     KnownColumns,
-    LookParameters,
     TableForm,
     column_moments,
     encode,
     first_look,
     fit_encoder,
+    n_drawn,
     weigh_sample,
 )
 from ._pooled import PooledFromSample
@@ -117,9 +118,9 @@ class ManyRows(FitRows):
         mixture, source = self.mixture, self.source
         n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else 1
         most = MOST_EXPERTS if mixture.n_experts == "auto" else n_experts
-        fewest, per_column = starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * most
+        drawn = partial(n_drawn, starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * most)
         likelihood = mixture._likelihood()
-        parameters = LookParameters(mixture._classifies, fewest, per_column, likelihood)
+        parameters = mixture._classifies, likelihood, drawn
         look = self.look = source.reduce(first_look, parameters)
         check_enough_rows(0 if look is None else look.n_used, n_experts)
         check_sizes(look.columns.size[None], "X", smallest=True)
@@ -134,10 +135,9 @@ class ManyRows(FitRows):
         sample = look.sample
         if sample.has_copies:
             sample.mass = source.reduce(weigh_sample, sample)
-        n_drawn = parameters.n_drawn(len(look.columns.mean))
-        places, weight = sample.drawn(
-            n_drawn if look.n_rows >= 2 * n_drawn else look.n_rows, look.weight
-        )
+        few = drawn(len(look.columns.mean))
+        few = few if look.n_rows >= 2 * few else look.n_rows
+        places, weight = sample.drawn(few, look.weight)
         X, y = (each[places] for each in sample.arrays)
         if look.names is not None:
             from pandas import DataFrame  # as the blocks were
@@ -286,8 +286,8 @@ class ManyRows(FitRows):
         n_folds = 1 if is_in_sample or isinstance(folds, str) else int(given)
         of_one = data.y.shape[1:] if data.classes is None else (len(data.classes),)
         shape, most = (len(parts.names), *of_one), self.source.max_expert_rows
-        own_rows = ExpertRows.that_fit(most, data.X, shape, memory_for_rows())
-        gathering = Gathering(parts, settings, seed, n_folds, is_in_sample, own_rows, self.form)
+        limit = rows_that_fit(most, data.X, shape, memory_for_rows())
+        gathering = Gathering(parts, settings, seed, n_folds, is_in_sample, *limit, self.form)
         linear = is_in_sample and all(map(is_linear, parts.templates))
         likelihood = parts.likelihood.fitting(in_sample=is_in_sample, linear=linear)
         small = gathering.small_problem(self.alone(data), parts.gate.trained, likelihood)
@@ -358,33 +358,25 @@ def _wanted_by_estimators(mixture):
 SHARE = 0.25  # fraction of the memory: added samples exist twice, and estimators copy rows
 
 
-@dataclass(frozen=True)
-class ExpertRows:
-    """Rows on which an expert is fitted at most."""
+def rows_that_fit(max_expert_rows, X, shape, memory):
+    """How many rows an expert is fitted on at most, and where this number comes from, in words.
 
-    most: int  # their number
-    reason: str  # what this number comes from, for the user
-
-    @classmethod
-    def that_fit(cls, max_expert_rows, X, shape, memory):
-        """At most ``max_expert_rows``, and those of all experts together in a share of the memory.
-
-        ``shape`` is that of what all experts predict for a row; ``memory`` the bytes that the
-        smallest of the processes has that hold rows, None if unknown.
-        """
-        n_experts = shape[0]
-        row_bytes = _bytes_of(X) / len(X) + 8 * (np.prod(shape) + n_experts + 4)
-        all_bytes = SPARE * n_experts * row_bytes  # one more row for each
-        fitting = max_expert_rows if memory is None else int(SHARE * memory / all_bytes)
-        if fitting >= max_expert_rows:
-            return cls(max_expert_rows, "max_expert_rows")
-        return cls(
-            max(fitting, 1),
-            f"max_expert_rows={max_expert_rows:,} rows of {row_bytes:,.0f} bytes for each of "
-            f"{n_experts} experts, {SPARE} times over, are {all_bytes * max_expert_rows / 1e9:.3g} "
-            f"GB, more than {SHARE:.0%} of the {memory / 1e9:.3g} GB of memory that this "
-            "process, or the smallest worker, has",
-        )
+    They are ``max_expert_rows``, or fewer, so that those of all experts are a share of the memory.
+    ``shape`` is that of what all experts predict for a row; ``memory`` the bytes that the
+    smallest of the processes has that hold rows, None if unknown.
+    """
+    n_experts = shape[0]
+    row_bytes = _bytes_of(X) / len(X) + 8 * (np.prod(shape) + n_experts + 4)
+    all_bytes = SPARE * n_experts * row_bytes  # one more row for each
+    fitting = max_expert_rows if memory is None else int(SHARE * memory / all_bytes)
+    if fitting >= max_expert_rows:
+        return max_expert_rows, "max_expert_rows"
+    return max(fitting, 1), (
+        f"max_expert_rows={max_expert_rows:,} rows of {row_bytes:,.0f} bytes for each of "
+        f"{n_experts} experts, {SPARE} times over, are {all_bytes * max_expert_rows / 1e9:.3g} "
+        f"GB, more than {SHARE:.0%} of the {memory / 1e9:.3g} GB of memory that this "
+        "process, or the smallest worker, has"
+    )
 
 
 def _bytes_of(X):

@@ -34,7 +34,8 @@ class Gathering:
     # By a hash of the content of rows; 1 for predictions in sample, or of frozen experts.
     n_folds: int
     in_sample: bool  # whether experts predict rows that they saw
-    own_rows: object  # ExpertRows: on which an expert is fitted at most
+    most_rows: int  # on which an expert is fitted at most
+    limit: str  # what this number comes from, for the user
     form: object  # TableForm: of the rows, where the user gave tables
 
     def folds(self, hashes):
@@ -164,7 +165,7 @@ class GatheredProblem(Problem):
         With the weights (n, K) the rows drawn for an expert stand for all of its rows. The last is
         the share (K,) of the weight of its rows that was drawn.
         """
-        found, most = self.found, self.gathering.own_rows.most
+        found, most = self.found, self.gathering.most_rows
         drawn = [own.drawn(most, mass) for own, mass in zip(found.own, found.mass, strict=True)]
         hashes = [own.hashes[rows] for own, (rows, _) in zip(found.own, drawn, strict=True)]
         all_hashes, first, numbers = np.unique(
@@ -209,7 +210,7 @@ class GatheredProblem(Problem):
         )
 
     def _pass(self):
-        n_kept = SPARE * self.gathering.own_rows.most
+        n_kept = SPARE * self.gathering.most_rows
         parameters = self._answers, n_kept, self._least, self.gate.wants_curvature
         self.found = self.rows.reduce(gather, parameters)
         self.load = self.found.gate_mass / self.weight.sum()
@@ -229,14 +230,14 @@ class GatheredProblem(Problem):
 
     def warn_of_thinned_rows(self):
         """Name the experts that had more rows than they were fitted on."""
-        limit, rows = self.gathering.own_rows, self.found.own_rows
+        most, rows = self.gathering.most_rows, self.found.own_rows
         known = zip(self.experts.names, self.experts.estimators, rows, strict=True)
-        thinned = [name for name, each, n in known if n > limit.most and not is_frozen(each)]
+        thinned = [name for name, each, n in known if n > most and not is_frozen(each)]
         if thinned:
             warn_user(
                 f"The experts {thinned} have up to {rows.max():,} rows of their own and were "
-                f"fitted on {limit.most:,} of these, drawn by a hash of their content: "
-                f"{limit.reason}. Gate and scales have learned from all.",
+                f"fitted on {most:,} of these, drawn by a hash of their content: "
+                f"{self.gathering.limit}. Gate and scales have learned from all.",
                 ThinnedRowsWarning,
             )
 

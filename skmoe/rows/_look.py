@@ -27,6 +27,7 @@ from .._tables.mixed import (
 
 MOST_VALUES = 100_000  # values of a target on a grid
 BLOCK_ROWS = 2048  # of moments, at a time
+ADDED = ("n_rows", "n_used", "weight", "weight_squares", "columns", "sample")  # of looks
 
 
 @dataclass(frozen=True)
@@ -105,21 +106,9 @@ class Moments:
         return self.mean, np.where(constant | (self.low == self.high), 1.0, scale)
 
 
-@dataclass(frozen=True)
-class LookParameters:
-    """Arguments of the first look."""
-
-    classifies: bool  # whether the target holds labels
-    # ``fewest``, ``rows_per_column``: how many rows to draw: ``fewest``, or ``rows_per_column``
-    # times one more than the columns if that is more.
-    fewest: int
-    rows_per_column: int
-    # BaseLikelihood: what checks the values of a target that holds no labels.
-    likelihood: object = None
-
-    def n_drawn(self, n_columns):
-        """How many rows to draw of a table."""
-        return max(self.fewest, self.rows_per_column * (n_columns + 1))
+def n_drawn(fewest, per_column, n_columns):
+    """How many rows to draw of a table: ``per_column`` times one more than its columns."""
+    return max(fewest, per_column * (n_columns + 1))
 
 
 @dataclass(frozen=True)
@@ -158,19 +147,14 @@ class FirstLook:
             )
         values, mass = self._all_values(other)
         return FirstLook(
-            self.names,
-            self.n_rows + other.n_rows,
-            self.n_used + other.n_used,
-            self.weight + other.weight,
-            self.weight_squares + other.weight_squares,
-            self.columns + other.columns,
-            self.has_gaps | other.has_gaps,
-            add_levels(self.levels, other.levels, self.names or ()),
-            other.dtypes | self.dtypes,
-            None if self.target is None else self.target + other.target,
-            values,
-            mass,
-            self.sample + other.sample,
+            **{name: getattr(self, name) + getattr(other, name) for name in ADDED},
+            names=self.names,
+            has_gaps=self.has_gaps | other.has_gaps,
+            levels=add_levels(self.levels, other.levels, self.names or ()),
+            dtypes=other.dtypes | self.dtypes,
+            target=None if self.target is None else self.target + other.target,
+            values=values,
+            mass=mass,
         )
 
     @property
@@ -211,20 +195,23 @@ class FirstLook:
 
 
 def first_look(block, parameters):
-    """A kernel for ``RowSource.reduce``: FirstLook of a block, and whether it can be used."""
-    X, y, weight = block.X, block.y, block.weight
+    """A kernel for ``RowSource.reduce``: FirstLook of a block, and whether it can be used.
+
+    ``parameters`` are whether the target holds labels; the likelihood, which checks the values of
+    one that does not; and the number of rows to draw of so many columns, a function.
+    """
+    (classifies, likelihood, drawn), X, y, weight = parameters, block.X, block.y, block.weight
     used = weight > 0
     levels = {} if block.table is None else levels_of(block.table, used)
     check_sizes(X, "X", smallest=False)
     check_sizes(weight, "sample_weight", smallest=False, limit=HEAVIEST)
-    if parameters.classifies:
+    if classifies:
         check_classification_targets(y)
         target, (values, numbers) = None, np.unique(y, return_inverse=True)
         mass = np.bincount(numbers, weight)
     else:
         check_sizes(y, "y", smallest=False)
-        if parameters.likelihood is not None:
-            parameters.likelihood.check_values(y)
+        likelihood.check_values(y)
         target, mass = Moments.of(y.reshape(len(y), -1), weight), None
         each = [_few_values(column[used]) for column in y.reshape(len(y), -1).T]
         values = each[0] if y.ndim == 1 else tuple(each)
@@ -242,7 +229,7 @@ def first_look(block, parameters):
         values,
         mass,
         RowSample(
-            SPARE * parameters.n_drawn(X.shape[1]),
+            SPARE * drawn(X.shape[1]),
             hash_rows(block.values, y),
             weight,
             np.ones(len(X), dtype=int),

@@ -8,8 +8,7 @@ import numpy as np
 from scipy import special
 
 from .._data import IteratedRows, RowMetadata, is_out_of_core
-from .._experts.fitting import draw_seeds
-from .._numerics.statistics import add_fields
+from .._experts.fitting import draw_seeds, split_last
 from .._reports.by_regime import groups_of
 from .._reports.expert_report import report_of_sums, report_sums
 from .._validation import check_fitted, check_known_rows
@@ -106,16 +105,6 @@ def _of_block(kernel, mixture, block, parameters):
 # Scores -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ErrorSums:
-    """Weighted squared errors (n_outputs,) of predictions, and Moments of the target."""
-
-    squares: np.ndarray
-    target: Moments
-
-    __add__ = add_fields
-
-
 def score(mixture, X, y=None, sample_weight=None, exposure=None, trials=None):
     """Accuracy, or R², the mean of all outputs, as ``sklearn.metrics.r2_score`` has it."""
     if exposure is not None or trials is not None:
@@ -123,18 +112,20 @@ def score(mixture, X, y=None, sample_weight=None, exposure=None, trials=None):
     if mixture._classifies:
         right, total = reduce_rows(_count_right, mixture, X, y, sample_weight)
         return float(right / total)
-    sums = reduce_rows(_error_sums, mixture, X, y, sample_weight)
-    errors, total = sums.squares, sums.target.squares
+    moments = reduce_rows(_error_moments, mixture, X, y, sample_weight)
+    total, errors = np.split(moments.squares, 2)
+    errors = errors + moments.weight * np.split(moments.mean**2, 2)[1]  # about zero
+    is_constant = np.split(moments.low == moments.high, 2)[0]
     of_constant = np.where(errors == 0, 1.0, 0.0)
-    is_constant = sums.target.low == sums.target.high
     r2 = np.where(is_constant, of_constant, 1 - errors / np.where(is_constant, 1.0, total))
     return float(r2.mean())
 
 
-def _error_sums(mixture, rows, _):
+def _error_moments(mixture, rows, _):
+    """Moments of the target and of the errors of predictions."""
     y = rows.y.reshape(len(rows.y), -1)
     errors = y - mixture.predict(rows.X).reshape(y.shape)
-    return ErrorSums(rows.weight @ errors**2, Moments.of(y, rows.weight))
+    return Moments.of(np.hstack([y, errors]), rows.weight)
 
 
 def _count_right(mixture, rows, _):
@@ -146,32 +137,13 @@ def _count_right(mixture, rows, _):
 
 
 @dataclass(frozen=True)
-class LikelihoodSums:
-    """Log-likelihood, entropy of responsibilities, and the columns of experts and gate."""
+class Triangle:
+    """Triangular factor of standardised columns; those of two blocks add up."""
 
-    # ``value``, ``entropy``: sums over rows, by weight.
-    value: float
-    entropy: float
-    # ``experts``, ``gate``: of what linear experts and gate see.
-    experts: Moments
-    gate: Moments | None
-
-    __add__ = add_fields
-
-
-@dataclass(frozen=True)
-class Triangles:
-    """Triangular factors of standardised columns, of experts and gate; those of two blocks add."""
-
-    experts: np.ndarray
-    gate: np.ndarray | None
+    factor: np.ndarray
 
     def __add__(self, other):
-        def stacked(ours, theirs):
-            return np.linalg.qr(np.vstack([ours, theirs]), mode="r")
-
-        gate = None if self.gate is None else stacked(self.gate, other.gate)
-        return Triangles(stacked(self.experts, other.experts), gate)
+        return Triangle(np.linalg.qr(np.vstack([self.factor, other.factor]), mode="r"))
 
 
 def likelihood_terms(mixture, X, y, sample_weight, metadata):
@@ -180,47 +152,38 @@ def likelihood_terms(mixture, X, y, sample_weight, metadata):
     A second pass looks for columns that depend on each other.
     """
     mixture._check_maximised()
-    sums = reduce_rows(_likelihood_sums, mixture, X, y, sample_weight, **metadata._asdict())
-    triangles = reduce_rows(_triangles, mixture, X, y, sample_weight, sums)
-    rows = [
-        None if moments is None else _rows_of_block(moments, triangle)
-        for moments, triangle in ((sums.experts, triangles.experts), (sums.gate, triangles.gate))
-    ]
-    n_parameters = mixture._model.n_parameters_of(*rows, mixture._n_functions)
-    return sums.value, sums.experts.weight, n_parameters, sums.entropy
+    given = mixture, X, y, sample_weight
+    value, entropy, moments = reduce_rows(_likelihood_sums, *given, **metadata._asdict())
+    triangle = reduce_rows(_triangle, *given, moments).factor
+    # A few rows with the means and, but for a factor, the covariances of all.
+    mean, scale = moments.standardisation()
+    few = mean + scale * np.vstack([triangle, -triangle])
+    n_columns = split_last(mixture.experts_[0])[1].coef_.shape[-1]
+    of_gate = few[:, n_columns:] if few.shape[1] > n_columns else None
+    model, n_functions = mixture._model, mixture._n_functions
+    n_parameters = model.n_parameters_of(few[:, :n_columns], of_gate, n_functions)
+    return value, moments.weight, n_parameters, entropy
+
+
+def _linear_columns(mixture, rows):
+    """What linear experts see, and the gate if it sees any, side by side."""
+    columns = mixture._model.linear_columns(rows.X)
+    return np.hstack([each for each in columns if each is not None])
 
 
 def _likelihood_sums(mixture, rows, _):
+    """Log-likelihood, entropy of responsibilities, and Moments of the columns, in an array."""
     resp, log_density, weight = mixture._model.e_step(rows)
-    experts, gate = mixture._model.linear_columns(rows.X)
-    return LikelihoodSums(
-        float(weight @ log_density),
-        float(weight @ special.entr(resp).sum(axis=1)),
-        Moments.of(experts, weight),
-        None if gate is None else Moments.of(gate, weight),
-    )
+    entropy = float(weight @ special.entr(resp).sum(axis=1))
+    moments = Moments.of(_linear_columns(mixture, rows), weight)
+    return np.array([float(weight @ log_density), entropy, moments], dtype=object)
 
 
-def _triangles(mixture, rows, sums):
-    columns = mixture._model.linear_columns(rows.X)
-    return Triangles(
-        *(
-            None if each is None else _triangle(each, rows.weight, moments)
-            for each, moments in zip(columns, (sums.experts, sums.gate), strict=True)
-        )
-    )
-
-
-def _triangle(columns, weight, moments):
+def _triangle(mixture, rows, moments):
     mean, scale = moments.standardisation()
-    standard = np.where(moments.low == moments.high, 0.0, (columns - mean) / scale)
-    return np.linalg.qr(np.sqrt(weight)[:, None] * standard, mode="r")
-
-
-def _rows_of_block(moments, triangle):
-    """A few rows with the means and, but for a factor, the covariances of many."""
-    mean, scale = moments.standardisation()
-    return mean + scale * np.vstack([triangle, -triangle])
+    standard = (_linear_columns(mixture, rows) - mean) / scale
+    standard = np.where(moments.low == moments.high, 0.0, standard)
+    return Triangle(np.linalg.qr(np.sqrt(rows.weight)[:, None] * standard, mode="r"))
 
 
 # Reports ----------------------------------------------------------------------------------------

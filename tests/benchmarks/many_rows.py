@@ -15,15 +15,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from skmoe._data import ArrayRows
 from skmoe._em.sums import PassParameters, run_pass
+from skmoe.likelihoods import Gaussian
 from skmoe.rows import Files
 from skmoe.rows._blocks import open_rows
-from skmoe.rows._look import LookParameters, first_look
+from skmoe.rows._look import first_look, n_drawn
 
 N_PARTS, PART_ROWS, N_COLUMNS, N_EXPERTS = 40, 250_000, 20, 8
 ROUNDS = 3
@@ -132,7 +134,7 @@ def _measure(place, folder, now):
         )
         line += f"reading {seconds(lambda: read.reduce(count, None), now, 1):.2f} s, "
     if place != "memory":
-        look = LookParameters(False, 5000, 20 * N_EXPERTS)
+        look = False, Gaussian(), partial(n_drawn, 5000, 20 * N_EXPERTS)
         line += f"first look {seconds(lambda: rows.reduce(first_look, look), now, 1):.2f} s, "
         rows.know(None)
     rng = np.random.default_rng(0)

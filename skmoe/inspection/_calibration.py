@@ -16,6 +16,10 @@ from ..distributions import MixtureDistribution
 from ._axes import check_output, make_axes, unwrap
 
 LABELS = {"bic": "BIC", "icl": "ICL", "aic": "AIC"}
+HIGHEST = {
+    "log_evidence": "log-evidence, less the highest",
+    "log_score": "held-out log-score, less the highest",
+}
 LINES = {"bic": "o-", "icl": "s--", "aic": "^:"}
 KINDS = ("pit", "experts", "coverage")
 BAND = 0.95  # probability of the band of counts under perfect calibration
@@ -470,6 +474,7 @@ class ExpertSelectionDisplay:
         order = np.argsort(self.n_experts)
         numbers = self.n_experts[order]
         is_low = set(self.curves) <= set(LABELS)
+        label = HIGHEST.get(next(iter(self.curves)), "criterion, less its lowest value")
         self.best_line_ = ax.axvline(
             self.best_n_experts, color="0.8", linewidth=8, zorder=0, label="chosen"
         )
@@ -486,13 +491,6 @@ class ExpertSelectionDisplay:
         if self.std_error is not None:
             (line,), reach = self.lines_, np.asarray(self.std_error)[order]
             ax.errorbar(numbers, line.get_ydata(), yerr=reach, fmt="none", ecolor="k", capsize=4)
-        ax.set(xlabel="number of experts", ylabel=self._ylabel(), xticks=numbers)
+        ax.set(xlabel="number of experts", ylabel=label, xticks=numbers)
         ax.legend()
         return self
-
-    def _ylabel(self):
-        if "log_evidence" in self.curves:
-            return "log-evidence, less the highest"
-        if "log_score" in self.curves:
-            return "held-out log-score, less the highest"
-        return "criterion, less its lowest value"

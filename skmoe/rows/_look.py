@@ -147,7 +147,7 @@ class FirstLook:
             )
         values, mass = self._all_values(other)
         return FirstLook(
-            **{name: getattr(self, name) + getattr(other, name) for name in ADDED},
+            **{name: vars(self)[name] + vars(other)[name] for name in ADDED},
             names=self.names,
             has_gaps=self.has_gaps | other.has_gaps,
             levels=add_levels(self.levels, other.levels, self.names or ()),
@@ -195,11 +195,8 @@ class FirstLook:
 
 
 def first_look(block, parameters):
-    """A kernel for ``RowSource.reduce``: FirstLook of a block, and whether it can be used.
-
-    ``parameters`` are whether the target holds labels; the likelihood, which checks the values of
-    one that does not; and the number of rows to draw of so many columns, a function.
-    """
+    """A kernel for ``RowSource.reduce``: FirstLook of a block, and whether it can be used."""
+    # Whether there are labels; who checks other targets; how many rows to draw of so many columns.
     (classifies, likelihood, drawn), X, y, weight = parameters, block.X, block.y, block.weight
     used = weight > 0
     levels = {} if block.table is None else levels_of(block.table, used)

@@ -91,7 +91,17 @@ class GateDisplay:
     def __init__(self, *, panels, proba, names, responsibilities=None):
         self.panels, self.proba, self.names = panels, proba, list(names)
         self.responsibilities = responsibilities
-        self.points = [tuple(axis.places for axis in panel) for panel in panels]
+
+    @property
+    def points(self):
+        """Where each panel's features were set to.
+
+        Returns
+        -------
+        points : list of tuple of ndarray
+            One array for each feature of a panel.
+        """
+        return [tuple(axis.places for axis in panel) for panel in self.panels]
 
     @classmethod
     def from_estimator(

@@ -94,9 +94,20 @@ class ExpertDisplay:
         self, *, axis, predictions, proba, names, target_name="y", y=None, responsibilities=None,
         of_class=False,
     ):  # fmt: skip
-        self.axis, self.points, self.predictions, self.proba = axis, axis.places, predictions, proba
+        self.axis, self.predictions, self.proba = axis, predictions, proba
         self.names, self.target_name = list(names), target_name
         self.y, self.responsibilities, self.of_class = y, responsibilities, of_class
+
+    @property
+    def points(self):
+        """Where the feature was set to.
+
+        Returns
+        -------
+        points : ndarray of shape (n_points,)
+            Numbers of the categories, where it has strings.
+        """
+        return self.axis.places
 
     @classmethod
     def from_estimator(
@@ -313,9 +324,20 @@ class PredictiveDisplay:
         self, *, axis, levels=LEVELS, intervals=None, mean=None, proba=None, classes=None,
         discrete=False, target_name="y", y=None,
     ):  # fmt: skip
-        self.axis, self.points, self.levels = axis, axis.places, levels
-        self.intervals, self.mean, self.proba, self.classes = intervals, mean, proba, classes
-        self.discrete, self.target_name, self.y = discrete, target_name, y
+        self.axis, self.levels, self.intervals, self.mean = axis, levels, intervals, mean
+        self.proba, self.classes, self.discrete = proba, classes, discrete
+        self.target_name, self.y = target_name, y
+
+    @property
+    def points(self):
+        """Where the feature was set to.
+
+        Returns
+        -------
+        points : ndarray of shape (n_points,)
+            Numbers of the categories, where it has strings.
+        """
+        return self.axis.places
 
     @classmethod
     def from_estimator(

@@ -167,7 +167,7 @@ def _aligned(graph, proba, own_classes, classes):
     proba = graph.number(proba)
     if np.array_equal(own_classes, classes):
         return proba
-    return graph("MatMul", proba, (np.asarray(own_classes)[:, None] == classes).astype(float))
+    return proba @ (np.asarray(own_classes)[:, None] == classes)
 
 
 def _stacked_predictions(graph, model, parts, own=()):
@@ -192,10 +192,9 @@ def _combined(graph, stack, before, n_before):
         final = stack.final_estimator_
         return graph.linear(before, np.atleast_2d(final.coef_), final.intercept_)
     n_classes = len(stack.classes_)
-    logs = graph("Log", graph("Add", before, np.array(FLOOR)))
-    product = graph("MatMul", logs, np.kron(stack.weights_[:, None], np.eye(n_classes)))
-    linear = graph("MatMul", before, stack.coef_.reshape(n_before * n_classes, n_classes))
-    return graph("Softmax", graph("Add", product, linear), axis=1)
+    product = graph("Log", before + FLOOR) @ np.kron(stack.weights_[:, None], np.eye(n_classes))
+    linear = before @ stack.coef_.reshape(n_before * n_classes, n_classes)
+    return graph("Softmax", product + linear, axis=1)
 
 
 def _gate_weights(graph, model, parts):
@@ -213,13 +212,13 @@ def _keep_largest(graph, log_gate, k):
         "TopK", [log_gate, graph.constant(np.array([k]))], [values, places], axis=1,
         name=graph.scope.get_unique_operator_name("TopK"),
     )  # fmt: skip
-    nothing = graph("Add", graph("Mul", log_gate, np.array(0.0)), np.array(-np.inf))
+    nothing = 0.0 * log_gate + -np.inf
     return graph("ScatterElements", nothing, places, values, axis=1)
 
 
 def _weighted_sum(graph, weights, values):
     """Sum over the experts, (n, m) of (n, K) and (n, K, m)."""
-    return graph.sum(graph("Mul", graph("Unsqueeze", weights, np.array([-1])), values), 1)
+    return graph.sum(graph("Unsqueeze", weights, np.array([-1])) * values, 1)
 
 
 def _of_all(graph, operator):
@@ -236,11 +235,6 @@ def _of_all(graph, operator):
 def _concatenated(graph, arrays):
     """Arrays (n, K, ...) of several mixtures as that of one."""
     return graph("Concat", *arrays, axis=1) if len(arrays) > 1 else arrays[0]
-
-
-def _shared(graph, weights, share):
-    """Gate probabilities times the weight of the mixture."""
-    return weights if share is None else graph("Mul", weights, share)
 
 
 def _graph(scope, operator, container):
@@ -260,12 +254,12 @@ def _convert_regressor(scope, operator, container):
         weights = _gate_weights(graph, one, parts)
         if options["gate"] and number == 0:
             graph.number(weights, operator.outputs[1])
-        weights, of_all = _shared(graph, weights, share), ()
+        weights, of_all = weights if share is None else weights * share, ()
         if _is_dense(options):
             of_all = _components(graph, one, parts, weights, predictions, own)
         if one.likelihood_.changes_target:  # LogNormal
             half = 0.5 * one.likelihood_.scale_.reshape(len(one.experts_), -1) ** 2
-            predictions = graph("Exp", graph("Add", predictions, half))
+            predictions = graph("Exp", predictions + half)
         lists.append((weights, predictions, *of_all))
     weights, means, *of_all = [_concatenated(graph, each) for each in zip(*lists, strict=True)]
     if _is_dense(options):
@@ -283,11 +277,11 @@ def _components(graph, model, parts, weights, predictions, own):
     likelihood, mean = model.likelihood_, graph.reshape(predictions, 0, -1)
     if isinstance(likelihood, PooledGaussian):
         of_lines = variances(graph, likelihood, graph.number(parts.columns))
-        scale = graph("Sqrt", graph("Add", graph.reshape(of_lines, 0, -1), likelihood.scale_**2))
+        scale = graph("Sqrt", graph.reshape(of_lines, 0, -1) + likelihood.scale_**2)
     else:
-        scale = graph("Add", graph("Mul", mean, np.array(0.0)), likelihood.scale_)
+        scale = 0.0 * mean + likelihood.scale_
         if sizes_of(model) is not None:
-            scale = graph("Mul", scale, graph.number(parts.columns))
+            scale = scale * graph.number(parts.columns)
     if not len(own):
         return weights, mean, scale
     rest = np.setdiff1d(np.arange(len(model.experts_)), own)
@@ -298,29 +292,6 @@ def _components(graph, model, parts, weights, predictions, own):
     return [graph("Concat", *each, axis=1) for each in zip(*lists, strict=True)]
 
 
-def _convert_weights(scope, operator, container):
-    graph = _graph(scope, operator, container)
-    found = weights_of_average(graph, operator.raw_operator, operator.inputs[0])
-    graph("Identity", found, output=operator.outputs[0])
-
-
-def _convert_sizes(scope, operator, container):
-    graph, sizes = _graph(scope, operator, container), operator.raw_operator
-    log_size = mean_of_trees(graph, sizes.trees, operator.inputs[0])
-    log_size = graph("Max", graph("Min", log_size, np.array(sizes.high)), np.array(sizes.low))
-    log_size = graph("Sub", log_size, np.array(sizes.centre))
-    factor = graph("Exp", graph("Mul", log_size, np.array(sizes.slope)))
-    if sizes.process is not None:
-        process, _ = inside_offering("widening", sizes.process)
-        known = kernel(graph, process, operator.inputs[1], process.seen_)
-        known = graph("MatMul", known, process.whitening_.T)
-        known = graph("ReduceSum", graph("Mul", known, known), np.array([1]), keepdims=1)
-        variance = graph("Sub", np.array([process.prior_]), known)
-        excess = graph("Max", graph("Div", variance, process.left_out_), np.array(1.0))
-        factor = graph("Mul", factor, graph("Sqrt", excess))
-    graph("Identity", factor, output=operator.outputs[0])
-
-
 def _convert_classifier(scope, operator, container):
     graph, model = _graph(scope, operator, container), operator.raw_operator
     lists = []
@@ -329,7 +300,7 @@ def _convert_classifier(scope, operator, container):
         if len(operator.outputs) > 2 and number == 0:
             graph.number(weights, operator.outputs[2])
         calibrated = _calibrated(graph, one, parts, _stacked_predictions(graph, one, parts))
-        lists.append((_shared(graph, weights, share), calibrated))
+        lists.append((weights if share is None else weights * share, calibrated))
     proba = _weighted_sum(graph, *(_concatenated(graph, each) for each in zip(*lists, strict=True)))
     graph.number(proba, operator.outputs[1])
     best = graph("ArgMax", proba, axis=1, keepdims=0)
@@ -344,11 +315,9 @@ def _calibrated(graph, model, parts, predictions):
     epsilon = np.where(own, 0.0, likelihood.epsilon_[:, None])
     if (temperature != 1).any():
         powered = graph("Pow", predictions, 1 / temperature)
-        total = graph("ReduceSum", powered, np.array([2]), keepdims=1)
-        predictions = graph("Div", powered, total)
+        predictions = powered / graph.sum(powered, 2, keepdims=1)
     if (epsilon != 0).any():
-        smoothing = epsilon * likelihood.class_share_
-        predictions = graph("Add", graph("Mul", predictions, 1 - epsilon), smoothing)
+        predictions = predictions * (1 - epsilon) + epsilon * likelihood.class_share_
     if isinstance(likelihood, PooledCategorical):
         return _averaged(graph, likelihood, parts.columns, predictions)
     return predictions
@@ -361,13 +330,10 @@ def _averaged(graph, likelihood, columns, predictions):
     log_proba = graph("Log", graph("Max", predictions, np.array(tiny)))
     n_functions = likelihood.coef_cov_.shape[1]
     if n_functions == 1:
-        log_odds = graph("MatMul", log_proba, np.array([[0.5, -0.5], [-0.5, 0.5]]))
-        factor = graph("Add", graph("Mul", variance, np.array(np.pi / 8)), np.array(1.0))
-        return graph("Softmax", graph("Div", log_odds, graph("Sqrt", factor)), axis=2)
-    points = normal_points(n_functions)
-    noise = graph("Mul", graph("Unsqueeze", graph("Sqrt", variance), np.array([2])), points)
-    noisy = graph("Add", graph("Unsqueeze", log_proba, np.array([2])), noise)
-    proba = graph("Softmax", noisy, axis=3)
+        log_odds = log_proba @ np.array([[0.5, -0.5], [-0.5, 0.5]])
+        return graph("Softmax", log_odds / graph("Sqrt", np.pi / 8 * variance + 1.0), axis=2)
+    noise = graph("Unsqueeze", graph("Sqrt", variance), np.array([2])) * normal_points(n_functions)
+    proba = graph("Softmax", graph("Unsqueeze", log_proba, np.array([2])) + noise, axis=3)
     return graph("ReduceMean", proba, np.array([2]), keepdims=0)
 
 
@@ -377,64 +343,67 @@ def _labels(model):
     return classes.astype(np.int64) if classes.dtype.kind == "f" else classes
 
 
-def _convert_gate(scope, operator, container):
-    graph, gate = _graph(scope, operator, container), operator.raw_operator
-    X, *inner = operator.inputs
+# Operators of one output, which stand in front of that of a mixture ------------------------------
+
+
+def _sizes(graph, sizes, columns, *seen):
+    log_size = mean_of_trees(graph, sizes.trees, columns)
+    log_size = graph("Max", graph("Min", log_size, np.array(sizes.high)), np.array(sizes.low))
+    factor = graph("Exp", (log_size - sizes.centre) * sizes.slope)
+    if sizes.process is None:
+        return factor
+    process, _ = inside_offering("widening", sizes.process)
+    known = kernel(graph, process, *seen, process.seen_) @ process.whitening_.T
+    variance = process.prior_ - graph.sum(known * known, 1, keepdims=1)
+    excess = graph("Max", variance / process.left_out_, np.array(1.0))
+    return factor * graph("Sqrt", excess)
+
+
+def _gate(graph, gate, X, *inner):
     X = X.full_name if not gate.sees_rows else graph.number(X)
-    log_gate = WRITERS[type(gate)](graph, gate, X, graph.number(*inner) if inner else None)
-    graph("Identity", log_gate, output=operator.outputs[0])
+    return WRITERS[type(gate)](graph, gate, X, graph.number(*inner) if inner else None)
 
 
-def _convert_rounded(scope, operator, container):
-    graph = _graph(scope, operator, container)
-    single = graph("Cast", *operator.inputs, to=TensorProto.FLOAT)
-    graph.number(single, operator.outputs[0])
+def _rounded(graph, _, matrix):
+    return graph("Cast", matrix, to=TensorProto.FLOAT)
 
 
-def _convert_rescaled(scope, operator, container):
-    graph, scaler = _graph(scope, operator, container), operator.raw_operator
-    values = graph.reshape(graph.number(operator.inputs[0]), -1, scaler.n_features_in_)
-    scale = np.ones(1) if scaler.scale_ is None else scaler.scale_
-    mean = np.zeros(1) if scaler.mean_ is None else scaler.mean_
-    values = graph("Add", graph("Mul", values, scale), mean)
-    graph("Identity", values, output=operator.outputs[0])
+def _rescaled(graph, scaler, values):
+    values = graph.reshape(graph.number(values), -1, scaler.n_features_in_)
+    scale = 1.0 if scaler.scale_ is None else scaler.scale_
+    return values * scale + (0.0 if scaler.mean_ is None else scaler.mean_)
 
 
-def _convert_encoder(scope, operator, container):
-    graph = _graph(scope, operator, container)
-    graph.number(write_encoder(graph, operator.raw_operator, operator.inputs), operator.outputs[0])
-
-
-def _convert_linear(scope, operator, container):
-    graph, model = _graph(scope, operator, container), operator.raw_operator
+def _linear(graph, model, X):
     coef, intercept = np.atleast_2d(model.coef_), model.intercept_
     if is_classifier(model) and len(model.classes_) == 2:
         coef, intercept = np.concatenate([0 * coef, coef]), np.append(0.0, intercept)
-    values = graph.linear(graph.number(operator.inputs[0]), coef, intercept)
-    if is_classifier(model):
-        values = graph("Softmax", values, axis=1)
-    graph("Identity", values, output=operator.outputs[0])
+    values = graph.linear(graph.number(X), coef, intercept)
+    return graph("Softmax", values, axis=1) if is_classifier(model) else values
 
 
-def _convert_smooth(scope, operator, container):
-    exact, model = _graph(scope, operator, container), operator.raw_operator
-    known = kernel(exact, model, operator.inputs[0], model.centres_)
+def _smooth(graph, model, X):
     scaled = (model.unit_ * model.coef_).reshape(len(model.centres_), -1)
-    values = exact.linear(known, scaled.T, model.level_)
-    exact("Identity", values, output=operator.outputs[0])
+    return graph.linear(kernel(graph, model, X, model.centres_), scaled.T, model.level_)
 
 
-def _convert_density_forest(scope, operator, container):
-    graph, model = _graph(scope, operator, container), operator.raw_operator
+def _density_forest(graph, model, X):
     trees = Trees.of_forest(model.forest_, model._histograms @ model._centres)
-    mean = mean_of_trees(graph, trees, operator.inputs[0])
-    graph("Identity", mean, output=operator.outputs[0])
+    return mean_of_trees(graph, trees, X)
 
 
-def _convert_forest_components(scope, operator, container):
-    graph = _graph(scope, operator, container)
-    found = of_forest(graph, operator.raw_operator, operator.inputs[0])
-    graph("Concat", *found, axis=1, output=operator.outputs[0])
+def _forest_components(graph, model, X):
+    return graph("Concat", *of_forest(graph, model, X), axis=1)
+
+
+def _converter(write):
+    """A converter, from a function of graph, model and inputs that returns the one output."""
+
+    def convert(scope, operator, container):
+        graph = _graph(scope, operator, container)
+        graph.number(write(graph, operator.raw_operator, *operator.inputs), operator.outputs[0])
+
+    return convert
 
 
 # Registration -----------------------------------------------------------------------------------
@@ -479,19 +448,19 @@ update_registered_converter(
         "gate": [True, False],
     },
 )
-for _alias, _convert in {
-    "SkmoeGate": _convert_gate,
-    "SkmoeRescaled": _convert_rescaled,
-    "SkmoeRounded": _convert_rounded,
-    "SkmoeSizes": _convert_sizes,
-    "SkmoeWeights": _convert_weights,
-    "SkmoeTableEncoder": _convert_encoder,
-    "SkmoeDensityForest": _convert_density_forest,
-    "SkmoeForestComponents": _convert_forest_components,
-    "SkmoeLinear": _convert_linear,
-    "SkmoeSmooth": _convert_smooth,
+for _alias, _write in {
+    "SkmoeGate": _gate,
+    "SkmoeRescaled": _rescaled,
+    "SkmoeRounded": _rounded,
+    "SkmoeSizes": _sizes,
+    "SkmoeWeights": weights_of_average,
+    "SkmoeTableEncoder": write_encoder,
+    "SkmoeDensityForest": _density_forest,
+    "SkmoeForestComponents": _forest_components,
+    "SkmoeLinear": _linear,
+    "SkmoeSmooth": _smooth,
 }.items():
-    register_converter(_alias, _convert, overwrite=True)
+    register_converter(_alias, _converter(_write), overwrite=True)
     register_shape_calculator(_alias, _shape_numbers, overwrite=True)
 for _kind in ("Classifier", "Regressor"):
     _alias = f"SklearnHistGradientBoosting{_kind}"

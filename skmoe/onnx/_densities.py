@@ -33,65 +33,55 @@ def variances(graph, likelihood, X):
     """
     columns, cov = likelihood.columns_, likelihood.coef_cov_
     n_experts, n_functions, size, _ = cov.shape
-    standard = graph("Div", graph("Sub", X, columns.mean), columns.scale)
+    standard = (X - columns.mean) / columns.scale
     directions, outside = standard, None
     if columns.basis is not None:
-        directions = graph("MatMul", standard, columns.basis)
-        rest = graph("Sub", standard, graph("MatMul", directions, columns.basis.T))
-        outside = graph.reshape(graph.sum(graph("Mul", rest, rest), 1), -1, 1, 1)
+        directions = standard @ columns.basis
+        rest = standard - directions @ columns.basis.T
+        outside = graph.reshape(graph.sum(rest * rest, 1), -1, 1, 1)
     # x' C x, with the intercept last in x
     flat = cov.reshape(-1, size, size).swapaxes(0, 1).reshape(size, -1)
     products = graph.linear(directions, flat[:-1].T, flat[-1])
     products = graph.reshape(products, 0, n_experts * n_functions, size)
     design = graph.linear(directions, np.eye(size)[:, :-1], np.eye(size)[-1])
-    forms = graph.sum(graph("Mul", products, graph.reshape(design, 0, 1, size)), 2)
+    forms = graph.sum(products * graph.reshape(design, 0, 1, size), 2)
     variance = graph.reshape(forms, 0, n_experts, n_functions)
     prior = likelihood.own_var_ + likelihood.shared_var_
     is_pooled = likelihood.pooled_[:, None].astype(float)
     if outside is not None:
-        variance = graph("Add", variance, graph("Mul", outside, prior[:, 0] * is_pooled))
+        variance = variance + outside * (prior[:, 0] * is_pooled)
     if columns.block is not None:  # levels that fit did not see
         is_level, of_levels = columns.of_levels(prior)
-        unseen = graph("Sub", np.array(1.0), graph("MatMul", X, is_level))
-        unseen = graph("MatMul", graph("Max", unseen, np.array(0.0)), of_levels)
-        unseen = graph("Mul", graph.reshape(unseen, -1, 1, n_functions), is_pooled)
-        variance = graph("Add", variance, unseen)
+        unseen = graph("Max", 1.0 - X @ is_level, np.array(0.0)) @ of_levels
+        variance = variance + graph.reshape(unseen, -1, 1, n_functions) * is_pooled
     return graph("Max", variance, np.array(0.0))
 
 
 def _normal_cdf(graph, z):
     z = graph("Min", graph("Max", z, np.array(-FARTHEST)), np.array(FARTHEST))
-    squares = graph("Mul", graph("Mul", z, z), -0.5 * NODES**2)
-    mean = graph("MatMul", graph("Exp", squares), WEIGHTS[:, None] / np.sqrt(2 * np.pi))
-    return graph("Add", graph("Mul", z, mean), np.array(0.5))
+    densities = graph("Exp", z * z * (-0.5 * NODES**2))
+    return z * (densities @ (WEIGHTS[:, None] / np.sqrt(2 * np.pi))) + 0.5
 
 
 def _student_t_cdf(graph, z, df):
     # With w = z / sqrt(df + z^2) the density is that of a beta distribution of w^2.
-    length = graph("Sqrt", graph("Add", graph("Mul", z, z), df))
-    w = graph("Div", z, length)
-    rest = graph("Sub", np.array(1.0), graph("Mul", graph("Mul", w, w), T_NODES**2))
-    density = graph("Exp", graph("Mul", graph("Log", rest), 0.5 * (df - 2)))
-    mean = graph("MatMul", density, T_WEIGHTS[:, None])
-    mean = graph("Mul", mean, 1 / special.beta(df / 2, 0.5))
-    return graph("Add", graph("Mul", w, mean), np.array(0.5))
+    w = z / graph("Sqrt", z * z + df)
+    rest = 1.0 - w * w * T_NODES**2
+    densities = graph("Exp", graph("Log", rest) * (0.5 * (df - 2)))
+    return w * (densities @ T_WEIGHTS[:, None] * (1 / special.beta(df / 2, 0.5))) + 0.5
 
 
 def _t5_cdf(graph, z):
     """That of five degrees of freedom, in closed form, of a and sin a, tan a = z / sqrt(5)."""
-    root = graph("Div", z, np.sqrt([5.0]))
-    length = graph("Sqrt", graph("Add", graph("Mul", root, root), np.array(1.0)))
-    sine, cosine = graph("Div", root, length), graph("Div", np.array(1.0), length)
+    root = z / np.sqrt([5.0])
+    length = graph("Sqrt", root * root + 1.0)
+    sine, cosine = root / length, 1.0 / length
     # ONNX has the arc tangent in single precision alone; a step makes it exact.
     single = graph("Atan", graph("Cast", root, to=TensorProto.FLOAT))
     near = graph.number(single)
-    left = graph("Mul", sine, graph("Cos", near))
-    angle = graph("Add", near, graph("Sub", left, graph("Mul", cosine, graph("Sin", near))))
-    factor = graph(
-        "Add", graph("Mul", graph("Mul", cosine, cosine), np.array(2 / 3)), np.array(1.0)
-    )
-    total = graph("Add", angle, graph("Mul", graph("Mul", sine, cosine), factor))
-    return graph("Add", graph("Mul", total, np.array(1 / np.pi)), np.array(0.5))
+    angle = near + (sine * graph("Cos", near) - cosine * graph("Sin", near))
+    total = angle + sine * cosine * (cosine * cosine * (2 / 3) + 1.0)
+    return total * (1 / np.pi) + 0.5
 
 
 def _cdf(graph, z, df):
@@ -119,19 +109,21 @@ def quantiles(graph, weights, mean, scale, df, probabilities):
     ]  # fmt: skip
     weights, mean, scale = (graph.reshape(each, 0, -1, 1) for each in (weights, mean, scale))
     ends = stats.t(df[:, None]).ppf(probabilities)
-    own = graph("Add", mean, graph("Mul", scale, ends))  # quantiles of the components
+    own = mean + scale * ends  # quantiles of the components
     low = graph("ReduceMin", own, np.array([1]), keepdims=1)
     high = graph("ReduceMax", own, np.array([1]), keepdims=1)
     for _ in range(HALVINGS):
-        middle = graph("Mul", graph("Add", low, high), np.array(0.5))
-        totals = []
-        for weight, centre, width, of_kind in parts:
-            cdf = _cdf(graph, graph("Div", graph("Sub", middle, centre), width), of_kind)
-            totals.append(graph.sum(graph("Mul", weight, cdf), 1))
-        total = graph("Sum", *totals)
+        middle = 0.5 * (low + high)
+        total = graph(
+            "Sum",
+            *(
+                graph.sum(weight * _cdf(graph, (middle - centre) / width, of_kind), 1)
+                for weight, centre, width, of_kind in parts
+            ),
+        )
         is_below = graph("Less", graph.reshape(total, 0, 1, -1), probabilities)
         low, high = graph("Where", is_below, middle, low), graph("Where", is_below, high, middle)
-    return graph.reshape(graph("Mul", graph("Add", low, high), np.array(0.5)), 0, -1)
+    return graph.reshape(0.5 * (low + high), 0, -1)
 
 
 def _kind(df):
@@ -205,7 +197,7 @@ def _is_wide(expert, floor):
 def mean_of_components(graph, components):
     """Mean (n, 1), from weights, means and scales in one matrix (n, 3 M)."""
     weights, means, _ = _split(graph, components)
-    return graph("ReduceSum", graph("Mul", weights, means), np.array([1]), keepdims=1)
+    return graph.sum(weights * means, 1, keepdims=1)
 
 
 def _split(graph, components):
@@ -217,18 +209,14 @@ def _split(graph, components):
 def nested(graph, components, weight, expert, floor):
     """Weights, means and scales of an expert's components, weighed by (n, 1), as of ``degrees``."""
     weights, means, scales = _split(graph, components)
-    weights, df = graph("Mul", weights, weight), _degrees_of(expert)
+    weights, df = weights * weight, _degrees_of(expert)
     if _is_wide(expert, floor):
         least = np.where(np.isinf(df), floor, 0.0)
         return weights, means, graph("Max", scales, least)
     least = floor * np.sqrt(np.where(np.isinf(df), 1.0, np.maximum(1 - 2 / df, 0.0)))
     is_narrow = graph.number(graph("Less", scales, least))
-    narrow = graph("Mul", weights, is_narrow)
-    wide, fixed = (
-        graph("Sub", weights, narrow),
-        graph("Add", graph("Mul", scales, np.array(0.0)), np.array(floor)),
-    )
-    pairs = (wide, narrow), (means, means), (scales, fixed)
+    narrow = weights * is_narrow
+    pairs = (weights - narrow, narrow), (means, means), (scales, 0.0 * scales + floor)
     return [graph("Concat", *pair, axis=1) for pair in pairs]
 
 
@@ -241,15 +229,11 @@ def of_forest(graph, model, X):
     trees, histograms = Trees.of_forest(model.forest_), model._histograms[np.concatenate(leaves)]
     weights = mean_of_trees(graph, trees, X, histograms / len(leaves))
     centres, variances_, spread = model._centres, model._variances, model._spread
-    mean = graph("MatMul", weights, centres[:, None])
-    away = graph("Sub", centres, mean)
-    square = graph("Add", graph("Mul", away, away), variances_)
-    square = graph("ReduceSum", graph("Mul", weights, square), np.array([1]), keepdims=1)
+    away = centres - weights @ centres[:, None]
+    square = graph.sum(weights * (away * away + variances_), 1, keepdims=1)
     own = graph("Max", graph("Sqrt", square), np.array(LEAST_SPREAD * spread))
     factor = np.array(model.width_**2 * spread)
     if model.adaptive_:
-        density = graph("MatMul", weights, model._pilot() * spread)
-        factor = graph("Div", factor, graph("Max", density, np.array(LEAST_DENSITY)))
-    scale = graph("Sqrt", graph("Add", graph("Mul", own, factor), variances_))
-    means = graph("Add", graph("Mul", weights, np.array(0.0)), centres)
-    return weights, means, scale
+        density = weights @ (model._pilot() * spread)
+        factor = factor / graph("Max", density, np.array(LEAST_DENSITY))
+    return weights, 0.0 * weights + centres, graph("Sqrt", own * factor + variances_)

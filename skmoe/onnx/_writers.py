@@ -23,8 +23,28 @@ def float_type(variables):
     return DoubleTensorType if is_double else FloatTensorType
 
 
+def _binary(op, *, is_swapped=False):
+    def node(self, other):
+        other = other if isinstance(other, str | Variable) else np.asarray(other, dtype=float)
+        return self.graph(op, *((other, self) if is_swapped else (self, other)))
+
+    return node
+
+
+class Result(str):
+    """Name of a result in a graph, with arithmetic, which adds nodes."""
+
+    graph = None  # Graph
+    __array_ufunc__ = None  # arrays leave arithmetic to it
+    __add__ = __radd__ = _binary("Add")
+    __sub__, __rsub__ = _binary("Sub"), _binary("Sub", is_swapped=True)
+    __mul__ = __rmul__ = _binary("Mul")
+    __truediv__, __rtruediv__ = _binary("Div"), _binary("Div", is_swapped=True)
+    __matmul__ = _binary("MatMul")
+
+
 class Graph:
-    """Adds nodes to a container; ``graph(op, *inputs)`` is the name of the output.
+    """Adds nodes to a container; ``graph(op, *inputs)`` is the Result.
 
     Between two modes of a target the distribution function is nearly constant, and quantiles are as
     far off as its errors are large: all is computed in double precision, but what other converters
@@ -40,21 +60,23 @@ class Graph:
         self.scope, self.container, self._constants = scope, container, {}
 
     def __call__(self, op, *inputs, domain="", output=None, **attributes):
-        """Add a node of ONNX's operator ``op``; the name of its result.
+        """Add a node of ONNX's operator ``op``.
 
-        Inputs are names of results, variables of skl2onnx, or constants. ``output`` is a variable
-        where the result goes; None is a new name.
+        Inputs are results, variables of skl2onnx, or constants. ``output`` is a variable where the
+        result goes; None is a new name.
         """
         name = self.scope.get_unique_variable_name(op) if output is None else output.full_name
         self.container.add_node(
             op, [self._name(each) for each in inputs], name, op_domain=domain,
             name=self.scope.get_unique_operator_name(op), **attributes,
         )  # fmt: skip
-        return name
+        result = Result(name)
+        result.graph = self
+        return result
 
     def _name(self, value):
         if isinstance(value, str):
-            return value
+            return str(value)
         return value.full_name if isinstance(value, Variable) else self.constant(value)
 
     def constant(self, values):
@@ -88,13 +110,13 @@ class Graph:
         """Results (n, m) side by side, (n, K, m)."""
         return self("Concat", *[self.reshape(each, 0, 1, -1) for each in values], axis=1)
 
-    def sum(self, value, axis):
+    def sum(self, value, axis, keepdims=0):
         """A result summed over one axis, which is gone."""
-        return self("ReduceSum", value, np.array([axis]), keepdims=0)
+        return self("ReduceSum", value, np.array([axis]), keepdims=keepdims)
 
     def linear(self, value, coef, intercept):
         """Linear functions (n, m) of a result (n, p), from coefficients (m, p) and (m,)."""
-        return self("Add", self("MatMul", value, np.asarray(coef).T), np.atleast_1d(intercept))
+        return self("MatMul", value, np.asarray(coef).T) + np.atleast_1d(intercept)
 
 
 # Trees in flat arrays ---------------------------------------------------------------------------
@@ -165,36 +187,31 @@ def kernel(exact, model, columns, centres):
     """Kernels (n, m) of a Gaussian process around its centres."""
     columns, (places, values) = exact.number(columns), model.indicators_
     if len(places):
-        off = exact("Abs", exact("Sub", exact("Gather", columns, places, axis=1), values))
+        off = exact("Abs", exact("Gather", columns, places, axis=1) - values)
         has_value = exact.number(exact("Less", off, np.array(SAME)))
         columns = exact("Concat", columns, has_value, axis=1)
-    Z = exact("Div", columns, model.length_scales_)
-    square = _squared_distances(exact, Z, centres)
-    s = exact("Sqrt", exact("Mul", square, np.array(5.0)))
-    slope = exact("Add", exact("Add", s, np.array(1.0)), exact("Mul", square, np.array(5 / 3)))
-    return exact("Mul", slope, exact("Exp", exact("Neg", s)))
+    square = _squared_distances(exact, columns / model.length_scales_, centres)
+    s = exact("Sqrt", 5.0 * square)
+    return (s + 1.0 + 5 / 3 * square) * exact("Exp", exact("Neg", s))
 
 
 def weights_of_average(exact, average, X):
     """Weights (n, 2) of both models of an Average; ``X`` is what the gate of the first sees."""
     surroundings, columns = average.surroundings, exact.number(X)
-    nothing = exact("Mul", exact("ReduceSum", columns, np.array([1]), keepdims=1), np.array(0.0))
-    other = exact("Add", nothing, np.array(average.weight))
+    other = 0.0 * exact.sum(columns, 1, keepdims=1) + average.weight
     if surroundings is not None:
-        Z = exact("Mul", exact("Sub", columns, surroundings.centre), surroundings.slopes)
+        Z = (columns - surroundings.centre) * surroundings.slopes
         square = _squared_distances(exact, Z, surroundings.rows)
         nearest, usual = exact("ReduceMin", square, np.array([1])), np.array(surroundings.usual)
-        near = exact("Div", usual, exact("Max", nearest, usual))
-        far = exact("Mul", exact("Sub", np.array(1.0), near), np.array(ELSEWHERE))
-        other = exact("Max", other, far)
-    return exact("Concat", exact("Sub", np.array(1.0), other), other, axis=1)
+        near = usual / exact("Max", nearest, usual)
+        other = exact("Max", other, ELSEWHERE * (1.0 - near))
+    return exact("Concat", 1.0 - other, other, axis=1)
 
 
 def _squared_distances(exact, A, B):
     """Between rows, (n, m)."""
     products = exact.linear(A, -2.0 * B, np.einsum("ij,ij->i", B, B))
-    own = exact("ReduceSum", exact("Mul", A, A), np.array([1]), keepdims=1)
-    return exact("Max", exact("Add", products, own), np.array(0.0))
+    return exact("Max", products + exact.sum(A * A, 1, keepdims=1), np.array(0.0))
 
 
 # Gates: the logarithms of their probabilities, up to a constant of the row ----------------------
@@ -212,7 +229,7 @@ def _constant(graph, gate, X, inner):
 
 def _forest(graph, gate, X, inner):
     proba = mean_of_trees(graph, gate.trees_, X)
-    logs = graph("Log", graph("Add", proba, np.array(OFFSET)))
+    logs = graph("Log", proba + OFFSET)
     return _softmax(graph, gate.softmax_, graph("Concat", X, logs, axis=1), None)
 
 
@@ -220,16 +237,15 @@ def _classifier(graph, gate, X, inner):
     seen = np.zeros((len(gate.classifier_.classes_), len(gate._columns)))
     for place, number in enumerate(gate.classifier_.classes_):
         seen[place, gate._columns == number] = 1.0
-    proba = graph("MatMul", inner, seen)
-    return graph("Log", graph("Add", proba, np.array(gate.smoothing)))
+    return graph("Log", inner @ seen + gate.smoothing)
 
 
 def _gaussian(graph, gate, X, inner):
-    Z = graph("Div", graph("Sub", X, gate._mean), gate._scale)
+    Z = (X - gate._mean) / gate._scale
     log_joint = []
     for mean, factor, proportion in zip(*gate._standard, gate.proportions_, strict=True):
         whitened = graph.linear(Z, np.linalg.inv(factor), -np.linalg.solve(factor, mean))
-        squares = graph.reshape(graph.sum(graph("Mul", whitened, whitened), 1), -1, 1)
+        squares = graph.sum(whitened * whitened, 1, keepdims=1)
         constant = np.log(max(proportion, 1e-300)) - np.log(np.diag(factor)).sum()
         log_joint.append(graph.linear(squares, [[-0.5]], constant))
     return graph("Concat", *log_joint, axis=1)
@@ -239,8 +255,8 @@ def _tree(graph, gate, X, inner):
     decision, log_proba = _log_proba(graph, gate.decision_, X), []
     for number, branch in enumerate(gate.branches_):
         of_branch = graph("Gather", decision, np.array([number]), axis=1)
-        within = np.array(0.0) if branch is None else _log_proba(graph, branch, X)
-        log_proba.append(graph("Add", of_branch, within))
+        within = 0.0 if branch is None else _log_proba(graph, branch, X)
+        log_proba.append(of_branch + within)
     return graph("Gather", graph("Concat", *log_proba, axis=1), gate._columns, axis=1)
 
 
@@ -309,7 +325,7 @@ def _is_known(part):
     return False
 
 
-def write_encoder(graph, transformer, inputs):
+def write_encoder(graph, transformer, *inputs):
     """Name of the encoded table.
 
     ``inputs`` are the columns, or matrices of some of them, in the order of the table, and

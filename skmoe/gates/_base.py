@@ -1,14 +1,20 @@
 """What all gates share."""
 
 from abc import ABCMeta, abstractmethod
+from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from .._compat import QuickParameters, check_y
+from .._compat import Interval, QuickParameters, check_y
 from .._tables.known import check_numbers, check_weights
+
+LOAD_PRIOR = {  # constraints of its parameters
+    "load_balance": [Interval(Real, 0, None, closed="left")],
+    "target_load": ["array-like", None],
+}
 
 
 class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMeta):
@@ -324,6 +330,14 @@ def shares(mass):
     """Proportions of masses (K,); equal ones where there is no mass at all."""
     total = mass.sum()
     return mass / total if total > 0 else np.full(len(mass), 1 / len(mass))
+
+
+def take_experts(gate, order, *names):
+    """Renumber classes and fitted attributes, whose first axis are the experts, where there are."""
+    gate.classes_ = gate.classes_[: len(order)]
+    for name in names:
+        if vars(gate).get(name) is not None:
+            setattr(gate, name, vars(gate)[name][order])
 
 
 def linear_columns_of(gate):

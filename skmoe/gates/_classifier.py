@@ -18,7 +18,7 @@ from .._experts.fitting import (
     takes_sample_weight,
 )
 from .._experts.solvers import is_linear
-from ._base import BaseGate, soft_labels
+from ._base import LOAD_PRIOR, BaseGate, soft_labels, take_experts
 
 
 def as_gate(gate):
@@ -75,8 +75,7 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         "classifier": [HasMethods(["fit", "predict_proba"])],
         "smoothing": [Interval(Real, 0, 0.1, closed="left")],
         "random_state": ["random_state"],
-        "load_balance": [Interval(Real, 0, None, closed="left")],
-        "target_load": ["array-like", None],
+        **LOAD_PRIOR,
     }
     is_costly = True
 
@@ -163,8 +162,7 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
             return np.log(proba / proba.sum(axis=1, keepdims=True))
 
     def reorder(self, order):
-        self.classes_ = self.classes_[: len(order)]
-        self._columns = self._columns[order]
+        take_experts(self, order, "_columns")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,13 +1,11 @@
 """The gate of a plain mixture: proportions."""
 
-from numbers import Real
-
 import numpy as np
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import Interval, fit_context, learn_columns
-from ._base import BaseGate, shares, soft_labels
+from .._compat import fit_context, learn_columns
+from ._base import LOAD_PRIOR, BaseGate, shares, soft_labels, take_experts
 
 
 class ConstantGate(BaseGate):
@@ -43,10 +41,7 @@ class ConstantGate(BaseGate):
     sees_rows = False
     _one_class_will_do = True
 
-    _parameter_constraints = {
-        "load_balance": [Interval(Real, 0, None, closed="left")],
-        "target_load": ["array-like", None],
-    }
+    _parameter_constraints = LOAD_PRIOR
 
     def __init__(self, *, load_balance=0.0, target_load=None):
         self.load_balance = load_balance
@@ -160,10 +155,8 @@ class ConstantGate(BaseGate):
         return len(self.proportions_) - 1
 
     def reorder(self, order):
-        self.classes_ = self.classes_[: len(order)]
-        self.proportions_, self._mass = shares(self.proportions_[order]), self._mass[order]
-        if self.load_prior is not None:
-            self.load_prior = self.load_prior[order]
+        take_experts(self, order, "proportions_", "_mass", "load_prior")
+        self.proportions_ = shares(self.proportions_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

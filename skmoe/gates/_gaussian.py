@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, fit_context
 from .._numerics.statistics import standardisation, weighted_grams
-from ._base import BaseGate, shares, soft_labels
+from ._base import LOAD_PRIOR, BaseGate, shares, soft_labels, take_experts
 
 FARTHEST = 1e15  # standard deviations; beyond, squared distances differ by rounding errors
 LEAST_PRIOR = 1e-10  # fraction of the total weight that keeps covariances definite
@@ -81,8 +81,7 @@ class GaussianGate(BaseGate):
     _parameter_constraints = {
         "covariance_type": [StrOptions({"full", "diag", "tied"})],
         "prior_rows": [Interval(Real, 0, None, closed="neither"), None],
-        "load_balance": [Interval(Real, 0, None, closed="left")],
-        "target_load": ["array-like", None],
+        **LOAD_PRIOR,
     }
 
     def __init__(
@@ -232,10 +231,7 @@ class GaussianGate(BaseGate):
         return n_experts - 1 + n_experts * n_features + n_covariances * per_covariance
 
     def reorder(self, order):
-        self.classes_ = self.classes_[: len(order)]
-        self.proportions_ = shares(self.proportions_[order])
-        self.means_, self.covariances_ = self.means_[order], self.covariances_[order]
+        names = "proportions_", "means_", "covariances_", "_moments", "load_prior"
+        take_experts(self, order, *names)
+        self.proportions_ = shares(self.proportions_)
         self._standard = tuple(part[order] for part in self._standard)
-        self._moments = self._moments[order]
-        if self.load_prior is not None:
-            self.load_prior = self.load_prior[order]

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import Interval, fit_context, learn_columns
 from .._numerics import multinomial as _multinomial
 from .._numerics.columns import sparse_standardisation, standardised, with_intercept
-from ._base import BaseGate, check_sees_all, soft_labels
+from ._base import LOAD_PRIOR, BaseGate, check_sees_all, soft_labels, take_experts
 
 # Of the logits, over the root of the number of experts, until the curvature is taken anew: the
 # more experts, the more it costs beside the rest.
@@ -94,8 +94,7 @@ class SoftmaxGate(BaseGate):
     _parameter_constraints = {
         "alpha": [Interval(Real, 0, None, closed="left")],
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
-        "load_balance": [Interval(Real, 0, None, closed="left")],
-        "target_load": ["array-like", None],
+        **LOAD_PRIOR,
         "columns": [list, None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -351,11 +350,8 @@ class SoftmaxGate(BaseGate):
         return self.n_functions_ * (self.coef_.shape[1] + 1)
 
     def reorder(self, order):
-        self.classes_ = self.classes_[: len(order)]
-        self.coef_, self.intercept_ = self.coef_[order], self.intercept_[order]
+        take_experts(self, order, "coef_", "intercept_", "_bound")
         self._factor = None
-        if self._bound is not None:
-            self._bound = self._bound[order]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, fit_context
 from .._tables.mixed import check_table
-from ._base import BaseGate, soft_labels
+from ._base import BaseGate, soft_labels, take_experts
 from ._classifier import ClassifierGate
 from ._softmax import SoftmaxGate
 
@@ -229,8 +229,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return [self.decision_, *(branch for branch in self.branches_ if branch is not None)]
 
     def reorder(self, order):
-        self.classes_ = self.classes_[: len(order)]
-        self._columns = self._columns[order]
+        take_experts(self, order, "_columns")
 
     def simplified(self):
         for branch, places in zip(self.branches_, self._places(), strict=True):

@@ -246,15 +246,9 @@ class Averages:
     def __init__(self, mixture, estimates, raw, exposure=None):
         self.terms, n_columns = estimates.terms, len(estimates.columns.to_raw)
         self.exposure = exposure
-        shapes = [
-            (n, n_columns + len(terms.beside()))
-            for n, terms in zip(estimates.n_predictors, self.terms, strict=True)
-        ]
-        *parts, of_gate = np.split(raw, np.cumsum([n * size for n, size in shapes]))
-        parts = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        parts, self.gate_coef = estimates.split_raw(raw)
         self.coef = [part[:, :n_columns] for part in parts]
         self.beside = [part[:, n_columns:].T for part in parts]
-        self.gate_coef = of_gate.reshape(len(parts) - 1, len(estimates.gate_columns.to_raw))
         regime = mixture.likelihood_.regime_
         regime = list(range(len(parts))) if regime is None else in_order(regime)
         self.members = [np.flatnonzero(np.equal(regime, r)) for r in range(max(regime) + 1)]

@@ -171,11 +171,7 @@ class Estimates:
 
     def _check_scales(self, theta):
         names, n_raw = list(self.mixture.named_experts_), len(self.columns.to_raw)
-        parts = np.split(self.in_raw_units(theta)[0], np.cumsum(self._raw_sizes()))
-        logs = [
-            part.reshape(n, n_raw + len(terms.beside()))[:, n_raw:]
-            for part, n, terms in zip(parts, self.n_predictors, self.terms, strict=False)
-        ]
+        logs = [part[:, n_raw:] for part in self.split_raw(self.in_raw_units(theta)[0])[0]]
         for own in dict.fromkeys(own for own, _ in self.owners):
             experts = [k for k, (other, _) in enumerate(self.owners) if other is own]
             terms = self.terms[experts[0]]
@@ -238,24 +234,31 @@ class Estimates:
         n_experts = self.likelihood.n_experts
         return linalg.block_diag(*of_experts, *[of_gate_columns] * (n_experts - 1))
 
-    def _raw_sizes(self):
-        """Number of parameters of each expert in raw units."""
+    def _raw_shapes(self):
+        """Of the parameters of each expert in raw units: predictors, and parameters of each."""
         n_raw = len(self.columns.to_raw)
         each = zip(self.n_predictors, self.terms, strict=True)
-        return [n * (n_raw + len(terms.beside())) for n, terms in each]
+        return [(n, n_raw + len(terms.beside())) for n, terms in each]
+
+    def split_raw(self, raw):
+        """Views of parameters in raw units: a list by expert, and those of the gate.
+
+        Of an expert they are (n_predictors, n_columns + n_beside), of the gate (n_experts - 1,
+        n_columns); the intercept is the first column.
+        """
+        shapes = self._raw_shapes()
+        *parts, of_gate = np.split(raw, np.cumsum([n * size for n, size in shapes]))
+        parts = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        return parts, of_gate.reshape(-1, len(self.gate_columns.to_raw))
 
     def _shifts(self):
         """What the parameters in raw units have on top, where those here are zero."""
-        n_raw, shifts = len(self.columns.to_raw), []
-        sizes = zip(self.n_predictors, self._raw_sizes(), self.terms, strict=True)
-        for n, size, terms in sizes:
-            of_expert = np.zeros((n, size // max(n, 1)))
-            of_expert[:, :1] = self.y_mean[:n, None]
+        n_raw, shifts = len(self.columns.to_raw), np.zeros(len(self.identified()))
+        for part, terms in zip(self.split_raw(shifts)[0], self.terms, strict=True):
+            part[:, :1] = self.y_mean[: len(part), None]
             scales = slice(n_raw, n_raw + terms.n_scales)  # if there are any
-            of_expert[:, scales] = np.log(self.y_scale[:n, None])
-            shifts.append(of_expert.ravel())
-        of_gate = np.zeros((self.likelihood.n_experts - 1) * len(self.gate_columns.to_raw))
-        return np.concatenate([*shifts, of_gate])
+            part[:, scales] = np.log(self.y_scale[: len(part), None])
+        return shifts
 
     def identified(self):
         """Of each parameter in raw units, whether it is one of the likelihood's."""

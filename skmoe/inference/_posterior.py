@@ -89,7 +89,7 @@ class PosteriorEstimates(Estimates):
         """The same of linear combinations (n, n_parameters) of parameters in raw units."""
         half, _, rises = self._laplace
         at_floor = np.zeros(len(half), dtype=bool)
-        of_experts = np.repeat(self._at_floor, self._raw_sizes())
+        of_experts = np.repeat(self._at_floor, [n * size for n, size in self._raw_shapes()])
         at_floor[: len(of_experts)] = of_experts
         has_floor = (combinations[:, at_floor] != 0).any(axis=1)
         return ~has_floor & ~(_shares(combinations @ half, rises) > LARGEST_SHARE)

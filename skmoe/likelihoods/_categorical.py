@@ -116,12 +116,8 @@ class Categorical(BaseLikelihood):
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         self.take_mass(weights.sum(axis=0))
         if self._learns_temperature:
-            self.temperature_ = np.array(
-                [
-                    self._best_temperature(y, prediction[:, k], weights[:, k], self.epsilon_[k])
-                    for k in range(prediction.shape[1])
-                ]
-            )
+            nothing = np.zeros(len(self._mass))
+            self.temperature_ = self._temperatures(y, prediction, weights, 1 + nothing, nothing)
         if self._learns_smoothing:
             own = self._own(y, prediction)  # with many classes the powers are what costs
             for _ in range(SMOOTHING_STEPS):
@@ -150,12 +146,8 @@ class Categorical(BaseLikelihood):
         from_prior = keep * self.epsilon_ * self._mass
         self._mass = keep * self._mass
         if self._learns_temperature:
-            self.temperature_ = np.array(
-                [
-                    self._next_temperature(y, prediction[:, k], gain * weights[:, k], k)
-                    for k in range(prediction.shape[1])
-                ]
-            )
+            before = self.temperature_, self._mass
+            self.temperature_ = self._temperatures(y, prediction, gain * weights, *before)
         if self._learns_smoothing:
             own = self._own(y, prediction)
             from_prior += gain * self._mass_from_prior(y, own, weights)
@@ -180,25 +172,28 @@ class Categorical(BaseLikelihood):
         share = from_prior / np.where(self._mass > 0, self._mass, 1.0)
         self.epsilon_ = np.where(self._mass > 0, np.clip(share, 1e-3, 0.9), self.epsilon_)
 
-    def _best_temperature(self, y, prediction, weights, epsilon):
-        """Temperature of one expert; (n, n_classes) probabilities, (n,) weights."""
-        if not (weights > 1e-6).any():
-            return 1.0
-        loss = self._temperature_loss(y, prediction, weights, epsilon)
-        return _minimise(lambda log_temperature: 5.0 * log_temperature**2 + loss(log_temperature))
+    def _temperatures(self, y, prediction, weights, before, seen):
+        """Temperatures (n_experts,), from those ``before``.
 
-    def _next_temperature(self, y, prediction, weights, k):
-        """Temperature of expert k after a batch.
-
-        The rows seen before are a parabola around it; each bends it as those of the batch do.
+        The rows seen before, of the weights ``seen``, are a parabola around their logarithms; each
+        row bends it as those given do.
         """
-        centre, mass = np.log(self.temperature_[k]), weights.sum()
+        each = zip(prediction.swapaxes(0, 1), weights.T, self.epsilon_, before, seen, strict=True)
+        return np.array([self._temperature(y, *of_expert) for of_expert in each])
+
+    def _temperature(self, y, prediction, weights, epsilon, before, seen):
+        """That of one expert; (n, n_classes) probabilities, (n,) weights."""
         if not (weights > 1e-6).any():
-            return self.temperature_[k]
-        loss = self._temperature_loss(y, prediction, weights, self.epsilon_[k])
-        bend = (loss(centre + 0.1) - 2 * loss(centre) + loss(centre - 0.1)) / 0.1**2 / mass
-        before = 10.0 + self._mass[k] * max(bend, 1e-3)
-        return _minimise(lambda log_t: 0.5 * before * (log_t - centre) ** 2 + loss(log_t))
+            return before
+        loss, centre, curvature = (
+            self._temperature_loss(y, prediction, weights, epsilon),
+            np.log(before),
+            10.0,
+        )
+        if seen > 0:
+            bend = loss(centre + 0.1) - 2 * loss(centre) + loss(centre - 0.1)
+            curvature += seen * max(bend / 0.1**2 / weights.sum(), 1e-3)
+        return _minimise(lambda log_t: 0.5 * curvature * (log_t - centre) ** 2 + loss(log_t))
 
     def _temperature_loss(self, y, prediction, weights, epsilon):
         """Minus the log-likelihood as a function of the log of the temperature."""

@@ -346,7 +346,7 @@ def _labels(model):
 # Operators of one output, which stand in front of that of a mixture ------------------------------
 
 
-def _sizes(graph, sizes, columns, *seen):
+def _factors_of_sizes(graph, sizes, columns, *seen):
     log_size = mean_of_trees(graph, sizes.trees, columns)
     log_size = graph("Max", graph("Min", log_size, np.array(sizes.high)), np.array(sizes.low))
     factor = graph("Exp", (log_size - sizes.centre) * sizes.slope)
@@ -359,7 +359,7 @@ def _sizes(graph, sizes, columns, *seen):
     return factor * graph("Sqrt", excess)
 
 
-def _gate(graph, gate, X, *inner):
+def _gate_of(graph, gate, X, *inner):
     X = X.full_name if not gate.sees_rows else graph.number(X)
     return WRITERS[type(gate)](graph, gate, X, graph.number(*inner) if inner else None)
 
@@ -449,10 +449,10 @@ update_registered_converter(
     },
 )
 for _alias, _write in {
-    "SkmoeGate": _gate,
+    "SkmoeGate": _gate_of,
     "SkmoeRescaled": _rescaled,
     "SkmoeRounded": _rounded,
-    "SkmoeSizes": _sizes,
+    "SkmoeSizes": _factors_of_sizes,
     "SkmoeWeights": weights_of_average,
     "SkmoeTableEncoder": write_encoder,
     "SkmoeDensityForest": _density_forest,

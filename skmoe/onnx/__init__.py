@@ -374,7 +374,7 @@ def _rescaled(graph, scaler, values):
     return values * scale + (0.0 if scaler.mean_ is None else scaler.mean_)
 
 
-def _linear(graph, model, X):
+def _linear_expert(graph, model, X):
     coef, intercept = np.atleast_2d(model.coef_), model.intercept_
     if is_classifier(model) and len(model.classes_) == 2:
         coef, intercept = np.concatenate([0 * coef, coef]), np.append(0.0, intercept)
@@ -457,7 +457,7 @@ for _alias, _write in {
     "SkmoeTableEncoder": write_encoder,
     "SkmoeDensityForest": _density_forest,
     "SkmoeForestComponents": _forest_components,
-    "SkmoeLinear": _linear,
+    "SkmoeLinear": _linear_expert,
     "SkmoeSmooth": _smooth,
 }.items():
     register_converter(_alias, _converter(_write), overwrite=True)

@@ -395,8 +395,9 @@ def _resample(estimator, rows, known, statistic, method, seed):
 
     def draw():
         if method == "parametric":
-            y = _draw_target(estimator, rows, random_state)
-            return y, np.arange(len(rows.y)), rows.weight, None
+            given = rows.metadata._replace(subject=None).given()
+            y = estimator.sample_y(rows.X, random_state=random_state, **given)[..., 0]
+            return y, np.arange(len(y)), rows.weight, None
         drawn, *others = rows.draw(random_state)
         return rows.y[drawn], drawn, *others
 
@@ -428,11 +429,6 @@ def with_all_classes(estimator, draw):
     raise ValueError("Resamples lack a class: it has too few rows, or groups, for the bootstrap.")
 
 
-def _draw_target(estimator, rows, random_state):
-    given = rows.metadata._replace(subject=None).given()
-    return estimator.sample_y(rows.X, random_state=random_state, **given)[..., 0]
-
-
 def match(mixture, shared):
     """Renumber the experts of a mixture like those of another one.
 
@@ -448,12 +444,8 @@ def match(mixture, shared):
     gate, likelihood = copy.copy(gate), copy.copy(mixture.likelihood_)
     gate.reorder(order)
     likelihood.reorder(order)
-    experts = [mixture.experts_[k] for k in order]
-    mixture.experts_, mixture.gate_, mixture.likelihood_ = (
-        experts,
-        join_last(mixture.gate_, gate),
-        likelihood,
-    )
+    mixture.gate_, mixture.likelihood_ = join_last(mixture.gate_, gate), likelihood
+    experts = mixture.experts_ = [mixture.experts_[k] for k in order]
     mixture.named_experts_ = Bunch(**dict(zip(mixture.named_experts_, experts, strict=True)))
     mixture.expert_load_ = mixture.expert_load_[order]
 

@@ -241,11 +241,7 @@ class Estimates:
         return [(n, n_raw + len(terms.beside())) for n, terms in each]
 
     def split_raw(self, raw):
-        """Views of parameters in raw units: a list by expert, and those of the gate.
-
-        Of an expert they are (n_predictors, n_columns + n_beside), of the gate (n_experts - 1,
-        n_columns); the intercept is the first column.
-        """
+        """Views of parameters in raw units, by predictor: of the experts, a list, and the gate."""
         shapes = self._raw_shapes()
         *parts, of_gate = np.split(raw, np.cumsum([n * size for n, size in shapes]))
         parts = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]

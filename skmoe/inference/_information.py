@@ -16,6 +16,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils import gen_batches
 
+from .._model import posterior
 from ._error_terms import SoftmaxTerms
 
 BLOCK_ROWS = 8192
@@ -151,15 +152,10 @@ class _Block:
     def __init__(self, experts, gate_theta, gate_design, weight, subjects=None):
         self.experts, self.subjects = experts, subjects
         self.unit_weight = weight if subjects is None else subjects.counts
-        no_labels = np.zeros(
-            (len(gate_design), len(experts))
-        )  # the gate's are the responsibilities
+        no_labels = np.zeros((len(gate_design), len(experts)))  # they are responsibilities
         self.gate = SoftmaxTerms(gate_theta, gate_design, no_labels)
         log_density = np.column_stack([self._of_units(e, e.log_density()) for e in experts])
-        joint = self.gate.log_proba + log_density
-        highest = joint.max(axis=1, keepdims=True)
-        self.log_norm = np.log(np.exp(joint - highest).sum(axis=1)) + highest[:, 0]
-        self.resp = np.exp(joint - self.log_norm[:, None])
+        self.resp, self.log_norm = posterior(self.gate.log_proba, log_density)
         of_rows = self.resp if subjects is None else subjects.of_rows(self.resp)
         self.row_mass = of_rows * weight[:, None]
 

@@ -32,27 +32,6 @@ def colours(n):
     return matplotlib.colormaps["viridis"](np.linspace(0, LIGHTEST, n))[:, :3]
 
 
-def line_styles(names):
-    """Keywords of ``Axes.plot`` for the line of each name."""
-    dashes = islice(cycle(DASHES), len(names))
-    return [
-        {"color": colour, "linestyle": dash, "label": name}
-        for colour, dash, name in zip(colours(len(names)), dashes, names, strict=True)
-    ]
-
-
-def category_styles(names):
-    """Keywords of ``Axes.plot`` for the points of each name at categories, which no line joins.
-
-    And by how much the points of each name stand beside the category, (n_names,).
-    """
-    styles = [
-        {"color": colour, "linestyle": "none", "marker": marker, "label": name}
-        for colour, marker, name in zip(colours(len(names)), cycle(MARKERS), names, strict=False)
-    ]
-    return styles, 0.12 * (np.arange(len(names)) - 0.5 * (len(names) - 1)) / max(1, len(names) / 4)
-
-
 def label_categories(axis, places, labels):
     """Name categories on an axis of matplotlib, so that no name lies on another.
 
@@ -402,12 +381,17 @@ class Axis:
 
         Numbers have lines, categories of an order lines and points, other categories points.
         """
-        if not self.ordered:
-            return category_styles(names)
-        styles = line_styles(names)
-        if self.labels is not None:
-            styles = [style | {"marker": "o", "markersize": 4} for style in styles]
-        return styles, np.zeros(len(names))
+        n_names, offsets = len(names), np.zeros(len(names))
+        looks = [{"linestyle": dash} for dash in islice(cycle(DASHES), n_names)]
+        if not self.ordered:  # beside the category, which no line joins
+            looks = [
+                {"linestyle": "none", "marker": each} for each in islice(cycle(MARKERS), n_names)
+            ]
+            offsets = 0.12 * (np.arange(n_names) - 0.5 * (n_names - 1)) / max(1, n_names / 4)
+        elif self.labels is not None:
+            looks = [look | {"marker": "o", "markersize": 4} for look in looks]
+        each = zip(names, colours(n_names), looks, strict=True)
+        return [{"label": name, "color": colour} | look for name, colour, look in each], offsets
 
     def draw_shares(self, panel, shares, names, what):
         """Lines of shares (n_places, n_names) over the places."""

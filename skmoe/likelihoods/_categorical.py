@@ -173,11 +173,7 @@ class Categorical(BaseLikelihood):
         self.epsilon_ = np.where(self._mass > 0, np.clip(share, 1e-3, 0.9), self.epsilon_)
 
     def _temperatures(self, y, prediction, weights, before, seen):
-        """Temperatures (n_experts,), from those ``before``.
-
-        The rows seen before, of the weights ``seen``, are a parabola around their logarithms; each
-        row bends it as those given do.
-        """
+        """Temperatures (n_experts,), from those ``before`` of rows of the weights ``seen``."""
         each = zip(prediction.swapaxes(0, 1), weights.T, self.epsilon_, before, seen, strict=True)
         return np.array([self._temperature(y, *of_expert) for of_expert in each])
 
@@ -190,7 +186,7 @@ class Categorical(BaseLikelihood):
             np.log(before),
             10.0,
         )
-        if seen > 0:
+        if seen > 0:  # a parabola, which each of the rows seen bends as those given do
             bend = loss(centre + 0.1) - 2 * loss(centre) + loss(centre - 0.1)
             curvature += seen * max(bend / 0.1**2 / weights.sum(), 1e-3)
         return _minimise(lambda log_t: 0.5 * curvature * (log_t - centre) ** 2 + loss(log_t))

@@ -179,14 +179,15 @@ class Files(IteratedRows):
             raise ValueError(
                 f"The array has shape {table.shape}: rows and columns are needed, or a reader."
             )
+        places = [_place(each, table) for each in (self.target, self.weight)]
+        _check_unlike(*places)
+        used = [place for place in places if place is not None]
+        is_last = used == [table.shape[1] - 1]
         for start in range(0, len(table), self.block_rows):
             block = table[start : start + self.block_rows]
-            places = [_place(each, table) for each in (self.target, self.weight)]
-            _check_unlike(*places)
-            used = sorted(place for place in places if place is not None)
-            X = block if not used else np.delete(block, used, axis=1)
-            if used == [table.shape[1] - 1]:
-                X = block[:, :-1]  # no copy
+            X = block[:, :-1] if is_last else block
+            if used and not is_last:
+                X = np.delete(block, used, axis=1)  # which copies
             yield X, *(None if place is None else block[:, place] for place in places)
 
     def _read_parquet(self, path):

@@ -167,16 +167,13 @@ class GatheredProblem(Problem):
         """
         found, most = self.found, self.gathering.most_rows
         drawn = [own.drawn(most, mass) for own, mass in zip(found.own, found.mass, strict=True)]
-        hashes = [own.hashes[rows] for own, (rows, _) in zip(found.own, drawn, strict=True)]
+        each = list(zip(found.own, (rows for rows, _ in drawn), strict=True))
+        hashes = [own.hashes[rows] for own, rows in each]
         all_hashes, first, numbers = np.unique(
             np.concatenate(hashes), return_index=True, return_inverse=True
         )
-        X, y, means, shares = (
-            np.concatenate(
-                [own.arrays[i][rows] for own, (rows, _) in zip(found.own, drawn, strict=True)]
-            )[first]
-            for i in range(4)
-        )
+        arrays = ([part[rows] for part in own.arrays] for own, rows in each)
+        X, y, means, shares = (np.concatenate(parts)[first] for parts in zip(*arrays, strict=True))
         weights, seen = np.zeros(shares.shape), np.zeros(len(drawn))
         ends = np.cumsum([len(each) for each in hashes])[:-1]
         for k, (at, (_, weight)) in enumerate(zip(np.split(numbers, ends), drawn, strict=True)):

@@ -2,11 +2,11 @@
 
 from . import _compat  # noqa: F401  # before all else, as it looks at the version of scikit-learn
 from ._classifier import MixtureOfExpertsClassifier
+from ._compat import show_versions
 from ._doors import ready, served
 from ._experts.ordered_logistic import OrderedLogisticRegression
 from ._experts.rates import RateRegressor
 from ._regressor import MixtureOfExpertsRegressor
-from ._show_versions import show_versions
 
 __all__ = [
     "DensityForestRegressor",

@@ -1,25 +1,44 @@
 """The fitted attributes of a mixture, from what was trained."""
 
 import copy
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Bunch
 
-from ._doors import begin_stream
+from ._data import MOST_KEPT
 from ._experts.fitting import column_names
-from ._reports.by_regime import EXPERT, REGIME, first_of, groups_of
-from ._reports.column_names import shares_of_levels
-from ._reports.expert_report import bound_notes, report_training
-from ._reports.leaks import leak_notes, repeated_rows
+from ._model import MADE_LATER, OF_ONE_FIT
+from ._reports.by_regime import first_of
+from ._reports.described import Trained, finish_later
+from ._reports.leaks import leak_notes, notes_on_rows
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .likelihoods._targets import kind_of_target
 
 WIDER = 2.0  # times as large as among the rows of ``fit`` are errors where no rows were seen
 
 
+def set_model(mixture, model):
+    """Set the attributes that a model has, and delete what spoke of another fit."""
+    for name in OF_ONE_FIT:
+        vars(mixture).pop(name, None)
+    mixture.experts_ = model.experts
+    mixture.named_experts_ = Bunch(**dict(zip(model.names, model.experts, strict=True)))
+    mixture.gate_, mixture.likelihood_ = model.gate, model.likelihood
+    mixture._y_shape = model.y_shape
+
+
+def begin_later(mixture, trained=None):
+    """Have what is made later be made of this training."""
+    for name in MADE_LATER:
+        vars(mixture).pop(name, None)
+    mixture._trained = trained
+
+
 def set_trained(mixture, model, problem, order, load, folds, dead):
     """Set the attributes of a trained problem, without those of its run; ``dead`` are experts."""
-    mixture._set_model(model)
+    set_model(mixture, model)
     mixture.expert_load_ = load
     mixture.lower_bound_ = problem.objective
     mixture._log_prior = problem.log_prior()
@@ -70,31 +89,19 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
     mixture.converged_ = run.converged
     mixture.n_samples_seen_ = float(problem.weight.sum())
     mixture._is_cut = trainer.is_cut and problem.experts.is_solved
-    notes = [*trainer.notes, *filter(None, [trainer.why_out_of_fold])]
-    notes += trainer.doubts()
-    has_ties = False
     if trainer.regimes is not None:
         mixture.n_regimes_ = trainer.regimes.n_regimes
         mixture.regimes_ = trainer.regimes.named(model.names, order)
-        has_ties = mixture.n_regimes_ < len(order)
-    if plan.n_experts is None and trainer.log_evidence is not None and not has_ties:
-        notes += bound_notes(trainer.log_evidence, mixture.n_samples_seen_)
-    classifies = mixture._classes is not None
-    is_first, repeats = repeated_rows(plan.request.rows)
-    leaks = leak_notes(plan.request.rows, column_names(mixture), is_first, classifies=classifies)
-    notes = [*leaks, *repeats, *notes]
-    mixture.plan_ = plan.fitted(trainer, model.names, mixture.n_samples_seen_)
-    mixture.plan_.findings = mixture.plan_.findings + repeats
-    said = order, trainer.ends, notes, mixture.plan_.sentence
-    mixture._training_report = report_training(problem, model, groups_of(mixture, EXPERT), *said)
-    regimes = groups_of(mixture, REGIME)
-    if regimes.are_regimes:
-        mixture._report_of_regimes = report_training(problem, model, regimes, *said)
-    mixture._level_shares = shares_of_levels(mixture, plan.request.rows)
+    rows = plan.request.rows
+    given = {"names": column_names(mixture), "classifies": mixture._classes is not None}
+    about_rows = partial(notes_on_rows, rows, **given)
+    mixture.plan_ = plan.fitted(trainer, model.names, mixture.n_samples_seen_, about_rows)
     mixture._grows = trainer.grows
-    mixture._stream = begin_stream(problem, model, order, mixture.n_features_in_, trainer.parts)
     mixture._changed_by = None
-    _warn_of_training(trainer, run, model, dead, load, leaks)
+    begin_later(mixture, Trained(problem, model, order, trainer.ends, trainer.parts, rows))
+    if plan.request.many or len(rows.y) > MOST_KEPT or not problem.experts.is_solved:
+        finish_later(mixture)
+    _warn_of_training(trainer, run, model, dead, load, partial(leak_notes, rows, **given))
 
 
 def _warn_of_training(trainer, run, model, dead, load, leaks):
@@ -114,7 +121,7 @@ def _warn_of_training(trainer, run, model, dead, load, leaks):
             f"The scales of the experts {first_of([model.names[k] for k in floored])} ended at "
             "their floor. "
             + (
-                " ".join(leaks)
+                " ".join(leaks())
                 or kind_of_target(problem.y, problem.weight)
                 or "Unless the target has no noise, they memorised their rows, and intervals are "
                 "too narrow: use cv=5 (with training='em'), fewer experts or more rows."

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from sklearn.utils.metadata_routing import process_routing
 
 from . import _doors
-from ._attributes import attributes_now, set_fitted
+from ._attributes import attributes_now, begin_later, set_fitted
 from ._compat import (
     CallbackSupportMixin,
     HasMethods,
@@ -23,18 +23,21 @@ from ._data import RowMetadata, is_out_of_core
 from ._em.loop import FitTasks
 from ._em.problem import WIDE_WORK, Settings
 from ._em.rows import FitRows
+from ._em.search import NumberThenEM, NumberTrainer
 from ._em.starts import STARTS
 from ._experts.fitting import draw_seeds, is_forest, split_last
 from ._experts.folds import Splitting
+from ._experts.solvers import has_experts
 from ._fitted import FittedMixture
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
 from ._planning.making import make_parts, make_plan
 from ._planning.plan import warn_of_wait
-from ._planning.ways import EVIDENCE, WAYS
+from ._planning.ways import BIC, EVIDENCE, WAYS, specialists_to_try
+from ._pooling.trainer import PooledTrainer
 from ._reports.described import DescribedMixture
 from ._reports.leaks import repeated_rows
-from ._trainers import make_trainer
+from ._stacking.trainer import StackedTrainer
 from .exceptions import one_fit
 
 
@@ -254,6 +257,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
 
     def _fit(self, rows, tasks):
         """From FitRows to attributes; ``tasks`` are callbacks."""
+        begin_later(self)
         plan = make_plan(self, rows)
         self.plan_ = plan.for_users()  # for callbacks; that of what was fitted in the end
         most_work = WIDE_WORK if plan.request.is_wide else rows.most_work
@@ -322,8 +326,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         split_params = {} if groups is None else {"groups": groups}
         rows = FitRows.of(twin, X, y, sample_weight, metadata, split_params)
         plan = make_plan(twin, rows).for_users()
-        plan.findings += repeated_rows(rows.checked)[1]
-        plan.mixture = twin
+        plan.about_rows, plan.mixture = lambda: repeated_rows(rows.checked)[1], twin
         return plan
 
     def _split_params(self, params, sample_weight):
@@ -356,3 +359,66 @@ def unchanged_on_error(estimator):
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+# From a plan to what trains ----------------------------------------------------------------------
+
+
+def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None):
+    """What trains a mixture as it was planned.
+
+    ``rows`` are FitRows. ``parts`` has as many experts as are tried at the most. ``seeds`` are of
+    starts, and of experts that draw. The number of experts is chosen with ``plain``, (TrainingData,
+    Parts), where that is given, and of rows that are not in memory on a sample.
+
+    What is returned may train several and keep one.
+    """
+    start_seed, expert_seed = seeds
+    plain = (data, parts) if plain is None else plain
+    given = {"splitting": splitting, "seed": start_seed}
+    make_em = partial(_em_trainer, settings, expert_seed, given)
+    by_em = partial(make_em, rows, data, parts, settings.top_k)
+    of_pooled = given | {"expert_seed": expert_seed, "n_experts": plan.n_experts}
+    pooled = partial(rows.pooled_trainer or PooledTrainer, rows, *plain, settings, **of_pooled)
+    if plan.training == "pooled":
+        return pooled() if plan.request.top_k is None else NumberThenEM(pooled(), by_em)
+    if plan.training == "em":
+        if plan.n_experts is not None:
+            return by_em()
+        if plan.number_by == EVIDENCE:
+            return NumberThenEM(pooled(), by_em, keeps=False)
+        top_k = None if plan.is_number_of_plain else settings.top_k
+        plain_data, plain_parts = plain
+        try_em = partial(make_em, rows.sample(), rows.alone(plain_data), plain_parts, top_k)
+        search = NumberTrainer(try_em, plan.most_experts, by_bic=plan.number_by == BIC)
+        if rows.many or plan.is_number_of_plain:
+            return NumberThenEM(search, by_em, keeps=False, on_sample=rows.many)
+        return search
+    given = given | {
+        "folds": splitting.folds(parts.templates, data),
+        "expert_seed": expert_seed,
+        "gate": None if plan.is_default_gate else parts.gate,
+    }
+    if plan.training == "specialists":
+        given["numbers"] = specialists_to_try(plan.n_experts, plan.most_experts)
+    elif plan.is_automatic and not any(has_experts(split_last(e)[1]) for e in parts.templates):
+        # What was asked for by name is not given up for another way; a mixture finds regimes.
+        given["instead"] = by_em
+    return StackedTrainer(data, parts, settings, **given)
+
+
+def _em_trainer(
+    settings, expert_seed, given, rows, data, parts, top_k, n_experts=None
+):  # fmt: skip
+    """What trains by EM: a Trainer."""
+    if n_experts is not None:
+        has_encoder = parts.gate.encoder is not None
+        parts = parts.first(n_experts)
+        if has_encoder and parts.gate.encoder is None:  # nothing stands before its gate
+            data = replace(data, Z=data.X)
+    splitting, settings = given["splitting"], replace(settings, top_k=top_k)
+    problem, folds = rows.problem(data, parts, settings, splitting, expert_seed)
+    trainer = rows.trainer(problem, data, rows.finished(parts), settings, folds=folds, **given)
+    trainer.n_rows = rows.n_rows
+    trainer.notes = splitting.why_out_of_fold(parts.templates, data, folds)
+    return trainer

@@ -13,7 +13,7 @@ from ._compat import StrOptions, check_y, fit_context
 from ._doors import updates
 from ._experts.fitting import offers
 from ._experts.ordered_logistic import ranks_of
-from ._experts.solvers import Logistic, OrderedLogistic
+from ._experts.solvers import logistic, ordered_logistic
 from ._extended import ExtendedMixture, learns_streams
 from ._model import ClassificationModel
 from ._reports.docstrings import completed_by
@@ -218,8 +218,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
     def _solver(self):
         likelihood = self._likelihood()
         if likelihood.is_ordered:
-            return OrderedLogistic(self._classes, likelihood.order)
-        return Logistic(self._classes)
+            return ordered_logistic(self._classes, likelihood.order)
+        return logistic(self._classes)
 
     def _likelihood(self):
         given = self._given_likelihood()

@@ -1,6 +1,7 @@
 """The only file that touches scikit-learn's private names or looks at versions."""
 
 import copy
+import importlib.metadata
 from contextlib import nullcontext
 from functools import cache
 
@@ -151,7 +152,7 @@ class ShowsBelow:
 
 def has_callbacks(estimator):
     """Whether an estimator with CallbackSupportMixin has callbacks, of its own or passed on."""
-    return bool(getattr(estimator, "_skl_callbacks", ()))
+    return bool(vars(estimator).get("_skl_callbacks"))
 
 
 def with_callbacks_of(estimator, kind=()):
@@ -161,25 +162,35 @@ def with_callbacks_of(estimator, kind=()):
     return twin
 
 
-# What others import from here, and is defined elsewhere.
-__all__ = [
-    "BaseComposition",
-    "CallbackSupportMixin",
-    "HasMethods",
-    "Interval",
-    "InvalidParameterError",
-    "Options",
-    "StrOptions",
-    "VisualBlock",
-    "check_matplotlib_support",
-    "check_feature_names",
-    "check_n_features",
-    "check_sample_weight",
-    "fit_context",
-    "ProgressBar",
-    "callback_management_context",
-    "n_openmp_threads",
-    "name_estimators",
-    "routing_enabled",
-    "validate_parameter_constraints",
-]
+# Versions to put into a bug report ---------------------------------------------------------------
+
+
+OPTIONAL = ("polars", "pyarrow", "dask", "lightgbm", "xgboost", "catboost")  # others' experts, rows
+
+
+def show_versions():
+    """Print the versions of skmoe, of Python and of what they depend on, for bug reports.
+
+    Below those of skmoe stands what ``sklearn.show_versions`` prints.
+
+    Examples
+    --------
+    >>> from skmoe import show_versions
+    >>> show_versions()  # doctest: +ELLIPSIS
+    <BLANKLINE>
+    skmoe: ...
+    """
+    from . import __version__
+
+    print(f"\nskmoe: {__version__}, its kernels on {n_openmp_threads()} threads")
+    print("\nWhat some use beside it:")
+    for name in OPTIONAL:
+        print(f"{name:>13}: {_version(name)}")
+    sklearn.show_versions()
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -18,6 +18,7 @@ from ._numerics.samples import sample_rows, start_columns
 from ._numerics.statistics import standardisation
 from ._tables.mixed import is_missing
 
+MOST_KEPT = 10_000  # rows that are kept after a fit, until reports and the like are asked for
 SAME_GATE = 1e-8  # in log-probability; what differs by less is rounding
 
 

@@ -1,45 +1,35 @@
 """The doors to the leaves, folders that the core neither imports when loaded nor needs to fit.
 
-Each function below has the only import of its leaf in the core; ``tests/test_house.py`` holds the
-core to that, and fits mixtures without the leaves.
+The core imports leaves here alone; ``tests/test_house.py`` holds it to that, and fits mixtures
+without the leaves.
 """
 
+import sys
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 
-def not_in_onnx(mixture, training):
-    """What cannot be converted to ONNX of a mixture to be fitted, a list; nothing of None."""
-    if mixture is None:
-        return []
+LEAVES = "_effects", "_ready", "_updates", "inference", "onnx", "rows"
+
+
+def leaf(name, what=None):
+    """A leaf by its name; where it is not there, None, or an ImportError that ``what`` needs it.
+
+    Whatever else fails when a leaf is imported is raised as it is.
+    """
     try:
-        from .onnx._parser import refusals
-    except ImportError:
-        return []
-    return refusals(mixture, training)
-
-
-def updates(what=None):
-    """``_updates``; where it is not there, None, or an ImportError that ``what`` needs it."""
-    try:
-        from . import _updates
-    except ImportError as error:
+        return import_module(f"{__package__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name not in [f"{__package__}.{each}" for each in LEAVES]:
+            raise
         if what is None:
             return None
-        raise ImportError(f"{what} needs skmoe._updates, which is not installed.") from error
-    return _updates
+        raise ImportError(f"{what} needs {error.name}, which is not installed.") from error
 
 
-def begin_stream(*trained):
-    """What ``partial_fit`` goes on from; None where there is none."""
-    leaf = updates()
-    return None if leaf is None else leaf.Stream.begin(*trained)
-
-
-def inference(what):
-    """``inference``, or an ImportError that ``what`` needs it."""
-    try:
-        from . import inference
-    except ImportError as error:
-        raise ImportError(f"{what} needs skmoe.inference, which is not installed.") from error
-    return inference
+updates, ready, effects = (partial(leaf, name) for name in ("_updates", "_ready", "_effects"))
+inference = partial(leaf, "inference")
+rows = partial(leaf, "rows", "What is done with rows that are not in memory")
 
 
 def error_terms(what="terms"):
@@ -47,40 +37,14 @@ def error_terms(what="terms"):
     return inference(what)._error_terms
 
 
-def rows():
-    """What fits mixtures, and answers, where rows are not in memory."""
-    try:
-        from .rows import _methods
-    except ImportError as error:
-        raise ImportError(
-            "Rows that are not in memory need skmoe.rows, which is not there."
-        ) from error
-    return _methods
-
-
-def ready(what=None):
-    """``_ready``; where it is not there, None, or an ImportError that ``what`` is of it."""
-    try:
-        from . import _ready
-    except ImportError as error:
-        if what is None:
-            return None
-        raise ImportError(f"{what} needs skmoe._ready, which is not installed.") from error
-    return _ready
-
-
-def effects(what):
-    """``_effects``; where it is not there, an ImportError that ``what`` is of it."""
-    try:
-        from . import _effects
-    except ImportError as error:
-        raise ImportError(f"{what} needs skmoe._effects, which is not installed.") from error
-    return _effects
+def not_in_onnx(mixture, training):
+    """What cannot be converted to ONNX of a mixture to be fitted; nothing without skl2onnx."""
+    onnx = leaf("onnx") if mixture is not None and find_spec("skl2onnx") else None
+    return [] if onnx is None else onnx.refusals(mixture, training)
 
 
 def served(module, **doors):
     """``__getattr__`` and ``__dir__`` of a module that has these names of leaves."""
-    import sys
 
     def found(name):
         if name in doors:

@@ -17,7 +17,6 @@ def learns_streams(mixture):
 class ExtendedMixture(BaseMixtureOfExperts):
     """Methods of which the core has no more than what they promise."""
 
-    _stream = None  # what the last fit left for a stream to go on from
     _grows = True  # whether experts can be added to the last fit
 
     @available_if(learns_streams)
@@ -30,9 +29,8 @@ class ExtendedMixture(BaseMixtureOfExperts):
         or of 20 for each parameter of the experts, whichever is more. Until then the
         mixture is refitted on all of them whenever their weight has doubled (and not fitted yet
         where rows are fewer than experts), by maximum likelihood. Afterwards each batch is seen
-        once and forgotten [1]_.
-        After ``fit``, ``partial_fit`` goes on from there, of pooled experts by maximum
-        likelihood.
+        once and forgotten [1]_. After ``fit``, ``partial_fit`` goes on from there, of pooled
+        experts by maximum likelihood.
 
         Linear and logistic experts, the gate and the scales are re-estimated from sums over all
         rows seen, in columns standardised as those of the first rows. Other experts go on with
@@ -110,8 +108,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         that it was made with, and ``fit`` begins with these again. ``lower_bounds_``,
         ``n_iter_`` and the like stay those of the last fit, ``oof_*`` attributes are deleted,
         and there is no ``bic``, ``aic`` or ``summary`` until the next fit. ``partial_fit`` goes on
-        with the old sums and those of the new rows, where the new expert is linear or has
-        ``partial_fit``.
+        from old and new rows, where the new expert is linear or has ``partial_fit``.
 
         Parameters
         ----------
@@ -165,9 +162,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         proportions. With rows a new gate is trained on them, by EM around the experts as they
         are; give it rows of all regimes, as for ``fit``.
 
-        The parameters of the mixture do not change: ``clone`` gives a mixture of the experts
-        that it was made with, and ``fit`` begins with these again. See ``add_expert`` for what
-        becomes of the other fitted attributes.
+        See ``add_expert`` for what becomes of parameters and of the other fitted attributes.
 
         Parameters
         ----------
@@ -211,9 +206,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         taken as it is. Then a new gate is trained on the rows, by EM around the experts as they
         are.
 
-        The parameters of the mixture do not change: ``clone`` gives a mixture of the experts
-        that it was made with, and ``fit`` begins with these again. See ``add_expert`` for what
-        becomes of the other fitted attributes.
+        See ``add_expert`` for what becomes of parameters and of the other fitted attributes.
 
         Parameters
         ----------
@@ -248,12 +241,9 @@ class ExtendedMixture(BaseMixtureOfExperts):
         >>> y = np.where(X[:, 0] < 0, -X[:, 0], np.sin(3 * X[:, 0]))
         >>> y += 0.01 * np.sin(200 * X[:, 0])
         >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
-        >>> curved = max(
-        ...     moe.named_experts_, key=lambda k: moe.named_experts_[k].coef_[0]
-        ... )
         >>> forest = RandomForestRegressor(20, random_state=0)
-        >>> moe = moe.replace_expert(curved, forest, X, y)
-        >>> type(moe.named_experts_[curved]).__name__
+        >>> moe = moe.replace_expert("expert0", forest, X, y)
+        >>> type(moe.named_experts_["expert0"]).__name__
         'RandomForestRegressor'
         """
         return updates("replace_expert").replace_expert(self, name, estimator, X, y, sample_weight)
@@ -438,10 +428,9 @@ class ExtendedMixture(BaseMixtureOfExperts):
         """Whether other seeds, and other rows, lead to the same regimes.
 
         The mixture is refitted from nothing: ``n_resamples`` times to the same rows with another
-        ``random_state``, and as often to half of the rows. Of each refit it is asked how many
-        regimes it has, and to which of them each of the rows that are given belongs, by the
-        largest responsibility. Where a mixture has no regimes (``n_regimes_``), such as one trained
-        by EM, each expert counts as one.
+        ``random_state``, and as often to half of the rows. Each refit is compared by its number of
+        regimes, and by which of them each row belongs to, by the largest responsibility. Where a
+        mixture has no regimes (``n_regimes_``), as after EM, each expert counts as one.
 
         Halves are drawn without replacement. A bootstrap sample has rows twice and thrice, which
         look like regimes: choices between models are known to favour the larger ones there [1]_.

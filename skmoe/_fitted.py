@@ -5,14 +5,12 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import special
-from sklearn.utils import Bunch
 
 from ._data import RowMetadata
 from ._experts.fitting import split_last
 from ._experts.solvers import is_linear
-from ._model import OF_ONE_FIT, Average
+from ._model import Average
 from ._reports.by_regime import groups_of
-from ._reports.expert_report import report
 from ._tables.known import check_weights
 from ._validation import AnyRows, check_fitted, check_known_rows, check_X, wherever
 
@@ -162,59 +160,6 @@ class FittedMixture(AnyRows):
         metadata = RowMetadata(exposure, trials, subject, upper)
         rows = check_known_rows(self, X, y, sample_weight, metadata)
         return self._predictive.log_density(rows)
-
-    def expert_report(
-        self, X=None, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, by="regime",
-    ):  # fmt: skip
-        """What each regime or expert does: rows, load, certainty, overlap, error, scale.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or Files, default=None
-            Rows; collections of Dask's, too. None is the training rows, out of fold where experts
-            are cross-fitted.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their target; Files hold it.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Their weights.
-        exposure, trials, subject, upper : array-like of shape (n_samples,)
-            As in ``fit``.
-        by : {"regime", "expert"}, default="regime"
-            What has a line: where fewer regimes than experts were found, regime0 is the experts
-            of ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
-
-        Returns
-        -------
-        report : ExpertReport
-            Prints as a table, shows as HTML, and turns into a DataFrame with ``to_frame``. Its
-            docstring says what each column is.
-
-        Raises
-        ------
-        ValueError
-            If only one of X and y is given, or neither after ``partial_fit`` or ``add_expert``.
-
-        Examples
-        --------
-        >>> print(moe.expert_report(X, y))
-        expert    load   rows   wins ...
-        """
-        check_fitted(self)
-        metadata = RowMetadata(exposure, trials, subject, upper)
-        groups = groups_of(self, by)
-        trained = self._report_of_regimes if groups.are_regimes else self._training_report
-        if (X is None) != (y is None):
-            raise ValueError("expert_report takes both X and y, or neither for the training rows.")
-        if X is None:
-            if self._changed_by is not None:
-                raise ValueError(
-                    f"After {self._changed_by} there are no training rows to report on: pass X "
-                    "and y."
-                )
-            return trained
-        rows = check_known_rows(self, X, y, sample_weight, metadata)
-        return report(self._model, groups, rows, trained)
 
     def bic(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
@@ -371,14 +316,6 @@ class FittedMixture(AnyRows):
         n_experts = self.plan_.n_experts if of_all_rows else len(self.experts_)
         is_number = isinstance(self.top_k, Integral)  # what is none is refused where it is used
         return None if is_number and self.top_k >= n_experts else self.top_k
-
-    def _set_model(self, model):
-        for name in OF_ONE_FIT:
-            self.__dict__.pop(name, None)
-        self.experts_ = model.experts
-        self.named_experts_ = Bunch(**dict(zip(model.names, model.experts, strict=True)))
-        self.gate_, self.likelihood_ = model.gate, model.likelihood
-        self._y_shape = model.y_shape
 
     @property
     def _is_cross_fitted(self):

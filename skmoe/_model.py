@@ -5,14 +5,13 @@ whoever asks. Updates make a new model of an old one; see ``_updates/``.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from ._experts.fitting import has_own_density, split_last
 from ._experts.prediction import (
-    LastTransformed,
     columns_seen,
     expert_prediction,
     have_common_transformers,
@@ -20,6 +19,7 @@ from ._experts.prediction import (
     own_distribution,
     predict_linear,
     predicts_mean,
+    same_steps,
     stacked_prediction,
 )
 from ._kernels._estep import e_step
@@ -51,8 +51,9 @@ OF_ONE_FIT = (
     "specialisation_",
     "n_regimes_",
     "regimes_",
-    "_report_of_regimes",
 )
+# Those that are made of its training when they are asked for.
+MADE_LATER = "_training_reports", "_level_shares", "_stream"
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,32 @@ class Model(ABC):
     likelihood: object  # BaseLikelihood: with the fitted scales
     y_shape: tuple = ()  # shape of one target: ``()`` or ``(n_outputs,)``
     top_k: int | None = None  # experts that answer for a row; None for all
-    # Rows behind transformers that experts and gate share.
-    transformed: LastTransformed = field(default_factory=LastTransformed, init=False, repr=False)
 
     classes = None
 
     # Routing --------------------------------------------------------------------------------
 
+    @cached_property
+    def _last_transformed(self):
+        return [], None, None  # steps, the last rows before them, and behind them
+
+    def behind(self, estimator, X):
+        """The last step of a Pipeline, or what is none itself, and what it sees of X.
+
+        Transformers that experts and gate have in common transform rows once.
+        """
+        head, last = split_last(estimator)
+        if head is None:
+            return last, X
+        steps, rows, seen = self._last_transformed
+        if rows is not X or not same_steps(head.steps, steps):
+            seen = head.transform(X)
+            vars(self)["_last_transformed"] = head.steps, X, seen
+        return last, seen
+
     def routes(self, X):
         """Which experts answer for each row, and how much each counts: Routes."""
-        gate, seen = self.transformed.behind(self.gate, X)
+        gate, seen = self.behind(self.gate, X)
         if self.top_k is None:
             return Routes(gate.log_proba_of_checked(seen))
         return Routes(gate.predict_log_odds(seen), self.top_k)
@@ -146,7 +163,7 @@ class Model(ABC):
     def _behind(self, k, X):
         """The last step of an expert, and what it sees of X."""
         with noted(f"Raised by predict of expert {self.names[k]!r}."):
-            return self.transformed.behind(self.experts[k], X)
+            return self.behind(self.experts[k], X)
 
     def row_scale(self, X):
         """Factors (n, 1[, n_outputs]) of the scales where these depend on the row, or None."""
@@ -350,7 +367,7 @@ class Average:
         """Of both models in each row, (n, 1)."""
         weight = np.full((X.shape[0], 1), self.weight)
         if self.surroundings is not None:
-            gate, seen = self.models[0].transformed.behind(self.models[0].gate, X)
+            gate, seen = self.models[0].behind(self.models[0].gate, X)
             far = self.surroundings.far(numeric_matrix(seen))
             weight = np.maximum(weight, ELSEWHERE * far[:, None])
         return 1 - weight, weight

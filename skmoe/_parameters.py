@@ -118,7 +118,7 @@ class ExpertParameters(
 
     def _default_expert(self):
         wide = self._wide_expert
-        return self._solver().default_expert() if wide is None else wide
+        return self._solver().default_expert if wide is None else wide
 
     def _default_gate(self, training="em"):
         return ForestGate() if training == "specialists" else SoftmaxGate()

@@ -7,7 +7,7 @@ from sklearn.utils.validation import column_or_1d
 from ._base import BaseMixtureOfExperts
 from ._compat import HasMethods, check_y
 from ._doors import inference
-from ._experts.solvers import GeneralizedLinear, LeastSquares, Rates
+from ._experts.solvers import generalized_linear, least_squares, rates
 from ._extended import ExtendedMixture
 from ._model import RegressionModel
 from ._reports.docstrings import completed_by
@@ -137,7 +137,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         self.verbose = verbose
 
     def _solver(self):
-        return _solver_of(self._likelihood().expert_family)
+        family = self._likelihood().expert_family
+        if family is None:
+            return least_squares()
+        return rates(family) if family.is_rate else generalized_linear(family)
 
     def _likelihood(self):
         is_auto = isinstance(self.likelihood, str) and self.likelihood == "auto"
@@ -437,10 +440,3 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         """
         check_fitted(self)
         return self._model.expert_predictions(check_X(self, X))
-
-
-def _solver_of(family):
-    """What solves linear experts of one output: LinearSolver."""
-    if family is None:
-        return LeastSquares()
-    return Rates(family) if family.is_rate else GeneralizedLinear(family)

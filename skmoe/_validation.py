@@ -153,7 +153,7 @@ def _wide_expert(mixture, X):
     is_asked = mixture.experts is not None or mixture.training == "pooled"
     if is_asked or mixture._buffer is not None or not is_wide(X):
         return None
-    return mixture._solver().wide_expert()
+    return mixture._solver().wide_expert
 
 
 def _check_takes_sparse(mixture, X, reset):

@@ -72,8 +72,7 @@ def leaks_of(X, y, weight=None, *, classifies=False):
     """What is said of rows, without a fit."""
     weight = np.ones(len(y)) if weight is None else weight
     rows = Rows(X, np.asarray(y), weight)
-    is_first, repeats = repeated_rows(rows)
-    return leak_notes(rows, None, is_first, classifies=classifies), repeats
+    return leak_notes(rows, None, classifies=classifies), repeated_rows(rows)[1]
 
 
 def test_levels_that_give_most_targets_away_are_named_where_scales_are_at_their_floor():

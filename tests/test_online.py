@@ -22,7 +22,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-import skmoe
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, inspection
 from skmoe._em.general import GeneralProblem
 from skmoe._numerics import multinomial as _multinomial
@@ -758,7 +757,6 @@ def test_a_default_fit_on_a_mixed_table_goes_on_with_batches(is_classifier):
 def test_without_the_leaf_of_streams_a_mixture_fits_and_says_what_is_not_there(
     experts, monkeypatch
 ):
-    monkeypatch.delattr(skmoe, "_updates", raising=False)
     monkeypatch.setitem(sys.modules, "skmoe._updates", None)
     X, y = draw(200)[:2]
     few = {"n_init": 1, "tol": 1.0, "cv": False, "random_state": 0}

@@ -63,7 +63,7 @@ def test_truncated_bound_rises(data, k):
         max_iter=500,
         random_state=0,
     ).fit(*data)
-    assert moe._training_report.columns["revived"] == [0] * N_REGIMES
+    assert moe._training_reports["expert"].columns["revived"] == [0] * N_REGIMES
     assert np.diff(moe.lower_bounds_).min() > -1e-10
     assert moe.lower_bounds_[-1] - moe.lower_bounds_[0] > 0.3
 

@@ -2,5 +2,3 @@
 
 from .known_subjects import SubjectEffects, subject_effects
 from .random_effects import RandomEffects
-
-__all__ = ["RandomEffects", "SubjectEffects", "subject_effects"]

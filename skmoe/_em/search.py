@@ -30,15 +30,6 @@ class Score:
         return gain > np.sqrt(self.weight @ deviations**2)
 
 
-@dataclass(frozen=True)
-class NumberScores:
-    """Numbers of experts that were tried."""
-
-    criterion: str  # what they were compared by
-    values: dict  # dict of int to float: higher is better
-    chosen: int  # the number that was chosen
-
-
 class NumberTrainer:
     """Trains one expert, two and more, by EM, and keeps the number that scores best.
 
@@ -87,7 +78,7 @@ class NumberTrainer:
                 behind += 1
             if behind == PATIENCE:
                 break
-        best[0].number_scores = NumberScores(criterion, scores, best[0].n_experts)
+        best[0].number_scores = criterion, scores, best[0].n_experts
         progress.say(f"Kept {count(best[0].n_experts)}")
         return best
 

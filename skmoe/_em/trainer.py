@@ -65,8 +65,9 @@ class Trainer:
         The way of training, as the mixtures' parameter names it.
     log_evidence : dict of int to float or None
         Evidence of each number of experts that was tried, where evidence chooses it.
-    number_scores : NumberScores or None
-        Of each number of experts that was tried, where BIC or the out-of-fold log-density chooses.
+    number_scores : (str, dict of int to float, int) or None
+        Where BIC or the out-of-fold log-density chooses: its name, its value for each number of
+        experts that was tried, higher being better, and the number that was chosen.
     specialisation : Specialisation or None
         What specialists are worth, where they have to be worth their while.
     regimes : Regimes or None
@@ -74,15 +75,13 @@ class Trainer:
     averaging : Averaging or None
         One expert that predictions average over, too.
     notes : list of str
-        Other results of the training, in sentences.
+        Other results of the training, in sentences; see ``findings``.
     runner_up : ndarray of shape (n_samples, n_experts) or None
         Responsibilities of the best of the first starts, where others were better.
     few_met : str
         That few starts led to the best, where that is so, the beginning of a sentence.
     searches : int
         Rounds of more starts, at most.
-    why_out_of_fold : str
-        Why linear experts are predicted out of fold although ``cv`` is "auto", a sentence.
     grows : bool
         Whether experts can be added to what it trains.
     is_cut : bool
@@ -99,7 +98,6 @@ class Trainer:
     runner_up = None
     few_met = ""
     searches = 3
-    why_out_of_fold = ""
     grows = True
     is_cut = False
 
@@ -163,7 +161,7 @@ class Trainer:
     default_gate = None  # name of the one that was kept of several, and why
 
     def findings(self, n_rows):
-        """What else was tried and by how much it lost, in sentences."""
+        """All that is to be said of it: what else was tried, by how much it lost, and ``notes``."""
         found = []
         if self.log_evidence is not None and len(self.log_evidence) > 1:
             regimes = self.regimes
@@ -174,15 +172,15 @@ class Trainer:
                 said = compared("Evidence", of_all_rows)
             found.append(said)
         if self.number_scores is not None:
-            tried = self.number_scores
-            found.append(compared(tried.criterion, tried.values, tried.chosen))
-        return found + [" ".join(note.split()) for note in self.doubts()]
-
-    def doubts(self):
-        """What the number of experts, or of regimes, leaves open, in sentences."""
-        found = [] if self.regimes is None else self.regimes.notes()
-        found = found + ([] if self.averaging is None else self.averaging.notes)
-        return found + ([] if self.specialisation is None else [str(self.specialisation)])
+            found.append(compared(*self.number_scores))
+        found += self.notes
+        if self.specialisation is not None:
+            found.append(" ".join(str(self.specialisation).split()))
+        if self.regimes is not None:
+            found += self.regimes.notes()
+        if self.averaging is not None:
+            found += self.averaging.notes
+        return found
 
     def run(self, tasks, attributes_now):
         """Run EM to its end; see ``train``."""
@@ -282,7 +280,8 @@ class Trainer:
                 f"Of {len(paths)} starts with {count(self.n_experts)}, {n_met} led to the best "
                 "optimum: "
             )
-            self.notes = [f"{self.few_met}there may be better ones. Raise n_init to look for them."]
+            others = "there may be better ones. Raise n_init to look for them."
+            self.notes = [*self.notes, self.few_met + others]
 
     def _more(self, problem, data, random_state):
         """Starts to go on with."""

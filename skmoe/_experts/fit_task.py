@@ -83,7 +83,7 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
     X_test, y_test = _safe_indexing(X, task.test), y[task.test]
     prediction, own = _predict(name, model, X_test, y_test, y_shape, classes, target, floor)
     if oob and own is None and not (has_one_class or is_fitted):
-        outside, values = _checked_oob_prediction(name, model, X_fit, weights, y_shape, classes)
+        outside, values = _oob_prediction(name, model, X_fit, weights, y_shape, classes)
         prediction[rows[outside]] = values[outside]
     return model, prediction, own
 
@@ -124,25 +124,13 @@ def _said(log_density, cdf=np.nan):
     return np.stack(np.broadcast_arrays(log_density, cdf), axis=1)
 
 
-def _checked_oob_prediction(name, model, X, weights, y_shape, classes):
-    """``_oob_prediction``; FewOutOfBag where too many rows have none."""
-    outside, values = _oob_prediction(
-        model, X if sparse.issparse(X) else np.asarray(X), y_shape, classes
-    )
-    seen_by_all = np.average(~outside, weights=weights)
-    if seen_by_all > MOST_SEEN_BY_ALL:
-        raise FewOutOfBag(
-            f"Expert {name!r}: all members saw {seen_by_all:.0%} of its rows, by weight, so that "
-            "these have no out-of-bag prediction. Raise n_estimators, or use folds (cv=5)."
-        )
-    return outside, values
-
-
-def _oob_prediction(model, X, y_shape, classes):
+def _oob_prediction(name, model, X, weights, y_shape, classes):
     """Mean over the members of a bagging ensemble that did not see a row.
 
-    Returns a mask of the rows that some member did not see, and the means.
+    Returns a mask of the rows that some member did not see, and the means; FewOutOfBag where too
+    many rows have none.
     """
+    X = X if sparse.issparse(X) else np.asarray(X)
     total = np.zeros((X.shape[0], *y_shape))
     count = np.zeros(X.shape[0])
     draws_columns = offers(model, "estimators_features_")
@@ -161,5 +149,10 @@ def _oob_prediction(model, X, y_shape, classes):
             columns = np.searchsorted(classes, seen)
             total[np.ix_(unseen, columns)] += member.predict_proba(rows)
         count[unseen] += 1
-    count_ = np.maximum(count, 1).reshape((-1,) + (1,) * len(y_shape))
-    return count > 0, total / count_
+    seen_by_all = np.average(count == 0, weights=weights)
+    if seen_by_all > MOST_SEEN_BY_ALL:
+        raise FewOutOfBag(
+            f"Expert {name!r}: all members saw {seen_by_all:.0%} of its rows, by weight, so that "
+            "these have no out-of-bag prediction. Raise n_estimators, or use folds (cv=5)."
+        )
+    return count > 0, total / np.maximum(count, 1).reshape((-1,) + (1,) * len(y_shape))

@@ -55,16 +55,16 @@ class Splitting:
         )
 
     def why_out_of_fold(self, estimators, rows, folds):
-        """Why linear experts are predicted out of fold though nobody asked for it, or ""."""
+        """Why linear experts are predicted out of fold though nobody asked for it; a list."""
         is_automatic = isinstance(self.cv, str) and self.cv == "auto" and not self.params
         if not (is_automatic and isinstance(folds, list) and all(map(is_linear, estimators))):
-            return ""
+            return []
         n_coefficients = sum(count_coefficients(e, rows.X, rows.y) for e in estimators)
-        return (
+        return [
             f"{rows.weight.sum():g} rows are fewer than {ROWS_PER_COEFFICIENT} for each of "
             f"{n_coefficients} coefficients, so that cv='auto' takes out-of-fold predictions, "
             "without bic or summary. For these: mixture.set_params(cv=False).fit(X, y)."
-        )
+        ]
 
     def gate_folds(self, folds, rows, *, can_memorise):
         """Folds without which the gate is trained; None where it may see all rows.

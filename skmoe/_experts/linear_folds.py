@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import clone
 
-from .solvers import LeastSquares
+from .solvers import least_squares
 
 FEWEST_EXPERTS = 16  # fewer fit themselves; more would spend their time on calls
 
@@ -21,13 +21,13 @@ def solves_folds(experts):
         return False
     if experts.classes is not None:
         return False
-    return LeastSquares().penalty_of(experts.estimators[0]) is not None
+    return least_squares().penalty_of(experts.estimators[0]) is not None
 
 
 def solve_folds(experts, tasks):
     """What ``fit_and_predict`` returns for tasks without exposures and targets of their own."""
     done = [None] * len(tasks)
-    penalty = LeastSquares().penalty_of(experts.estimators[0])
+    penalty = least_squares().penalty_of(experts.estimators[0])
     for fold in sorted({task.fold for task in tasks}):
         places = [i for i, task in enumerate(tasks) if task.fold == fold]
         weights = np.zeros((len(experts.y), len(places)))
@@ -35,7 +35,7 @@ def solve_folds(experts, tasks):
             weights[tasks[place].fitted_on.rows, column] = tasks[place].fitted_on.weights
         used = np.flatnonzero(weights.any(axis=1))
         y = experts.y[used] if experts.target is None else experts.target(experts.y[used])
-        solved = LeastSquares().experts(
+        solved = least_squares().experts(
             experts.X[used], y, np.ones(len(used)), len(places), penalty=penalty, prior=False
         )
         solved.fit(weights[used])

@@ -23,8 +23,8 @@ class OrderedLogisticExperts(LinearExperts):
     """Proportional odds for K experts, a damped Newton step or two at a time.
 
     See ``LinearExperts`` for the parameters; ``y`` are class numbers, ``classes`` the labels and
-    ``ranks`` (n_classes,) the place of each class in their order. ``coef`` are the slopes and then
-    the thresholds, (n_experts, n_columns + n_classes - 1).
+    ``order`` those from the lowest to the highest, None as they are. ``coef`` are the slopes and
+    then the thresholds, (n_experts, n_columns + n_classes - 1).
     """
 
     n_functions = 1
@@ -32,13 +32,13 @@ class OrderedLogisticExperts(LinearExperts):
     n_first_newton = 20
     offset = 0.0  # of all predictors, (n_rows,)
 
-    def __init__(self, X, y, weight, n_experts, *, classes, ranks, **settings):
-        self.classes, self.ranks = classes, ranks
+    def __init__(self, X, y, weight, n_experts, *, classes, order, **settings):
+        self.classes, self.ranks = classes, ranks_of(classes, order)
         super().__init__(X, y, weight, n_experts, **settings)
         # Thresholds do not meet where an expert has no rows of a class, which Newton's steps need.
         self._prior = GAP_PRIOR * weight.sum()
         # A row of weight one half in each class, so that all thresholds are finite.
-        mass = np.bincount(ranks[y], weight, minlength=len(ranks)) + 0.5
+        mass = np.bincount(self.ranks[y], weight, minlength=len(classes)) + 0.5
         start = special.logit(np.cumsum(mass)[:-1] / mass.sum())
         self._begun = False
         self.set_coef(np.tile(np.append(np.zeros(X.shape[1]), start), (n_experts, 1)))
@@ -215,12 +215,13 @@ class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
         """
         given, (X, y) = X, check_X_y(X, y, dtype=np.float64, estimator=self)
         weight = check_weights(sample_weight, X, ensure_non_negative=True)
-        classes, numbers, ranks = ordered_classes(y, self.order)
+        check_classification_targets(y)
+        classes, numbers = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(f"y has one class only, {classes.tolist()[0]!r}; two are needed.")
+        settings = {"classes": classes, "order": self.order, "penalty": float(self.alpha)}
+        experts = OrderedLogisticExperts(X, numbers, weight, 1, prior=True, **settings)
         validate_data(self, given, skip_check_array=True)  # learns the columns
-        experts = OrderedLogisticExperts(
-            X, numbers, weight, 1, classes=classes, ranks=ranks,
-            penalty=float(self.alpha), prior=True,
-        )  # fmt: skip
         experts.n_first_newton = MOST_STEPS
         experts.fit(np.ones((len(X), 1)))
         return experts.finish([self])[0]
@@ -263,15 +264,6 @@ class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.poor_score = True  # of classes that are in no order
         return tags
-
-
-def ordered_classes(y, order):
-    """Labels (n_classes,), the number of each row's class, and the rank of each class."""
-    check_classification_targets(y)
-    classes, numbers = np.unique(y, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(f"y has one class only, {classes.tolist()[0]!r}; two are needed.")
-    return classes, numbers, ranks_of(classes, order)
 
 
 def ranks_of(classes, order):

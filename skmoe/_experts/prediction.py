@@ -113,30 +113,13 @@ def predict_linear(experts, X, classes):
     return special.softmax(fitted, axis=2)
 
 
-class LastTransformed:
-    """The last rows that went through transformers, for all parts that have these in common."""
-
-    def __init__(self):
-        self._steps, self._rows, self._seen = [], None, None
-
-    def behind(self, estimator, X):
-        """The last step of a Pipeline, or what is none itself, and what it sees of X."""
-        head, last = split_last(estimator)
-        if head is None:
-            return last, X
-        if self._rows is not X or not _same_steps(head.steps, self._steps):
-            self._seen = head.transform(X)
-            self._steps, self._rows = head.steps, X
-        return last, self._seen
-
-
 def have_common_transformers(estimators):
     """Whether they are Pipelines of the same fitted transformers, but for their last steps."""
     heads = [split_last(estimator)[0] for estimator in estimators]
-    return all(head is not None and _same_steps(head.steps, heads[0].steps) for head in heads)
+    return all(head is not None and same_steps(head.steps, heads[0].steps) for head in heads)
 
 
-def _same_steps(steps, others):
+def same_steps(steps, others):
     both = zip(steps, others, strict=False)
     return len(steps) == len(others) and all(a is b for (_, a), (_, b) in both)
 
@@ -168,12 +151,19 @@ def own_distribution(estimator, X, floor):
     """
     estimator, X, tell, _ = _teller_inside(estimator, X)
     distribution = tell(estimator, X, floor)
-    if distribution.discrete or distribution.components.has_atoms:
+    components = distribution.components
+    if distribution.discrete or components.has_atoms:
         raise ValueError(
             f"{type(estimator).__name__} has a discrete distribution, not comparable with the "
             "densities of other experts: give it a continuous one, or leave it out."
         )
-    return _without_spikes(distribution, floor)
+    rows, places = np.nonzero(components.var < floor**2)
+    if not len(rows):
+        return distribution
+    mean = components.mean[rows, places][:, None]
+    wide = MixtureDistribution(np.ones((len(rows), 1)), GaussianComponents(mean, np.array([floor])))
+    nested = NestedComponents(components, [(rows, places, wide)])
+    return MixtureDistribution(distribution.weights, nested)
 
 
 def predicts_mean(estimator):
@@ -182,36 +172,16 @@ def predicts_mean(estimator):
 
 
 def _teller_inside(estimator, X=None):
-    """What has a distribution in a search or Pipeline, or None, its X, and its ``_teller``."""
+    """What has a distribution in a search or Pipeline, or None, and its X.
+
+    And what makes the distribution of these two and the floor, and whether ``predict`` is its mean.
+    """
+    leaf = ready()
     while estimator is not None:
-        teller = _teller(estimator)
+        if offers(estimator, "predict_dist"):
+            return estimator, X, lambda estimator, X, _: estimator.predict_dist(X), True
+        teller = None if leaf is None else leaf.packages.density_of_other(estimator)
         if teller is not None:
             return estimator, X, *teller
         estimator, X = step_inside(estimator, X)
     return None, X, None, True
-
-
-def _teller(estimator):
-    """What makes its distribution of an estimator, X and the floor; None where it has none.
-
-    And whether ``predict`` is its mean.
-    """
-    if offers(estimator, "predict_dist"):
-        return _as_it_is, True
-    leaf = ready()
-    return None if leaf is None else leaf.packages.density_of_other(estimator)
-
-
-def _as_it_is(estimator, X, _):
-    return estimator.predict_dist(X)
-
-
-def _without_spikes(distribution, floor):
-    components = distribution.components
-    rows, places = np.nonzero(components.var < floor**2)
-    if not len(rows):
-        return distribution
-    mean = components.mean[rows, places][:, None]
-    wide = MixtureDistribution(np.ones((len(rows), 1)), GaussianComponents(mean, np.array([floor])))
-    nested = NestedComponents(components, [(rows, places, wide)])
-    return MixtureDistribution(distribution.weights, nested)

@@ -4,7 +4,8 @@ A solver stands for the estimators of scikit-learn that it solves: within EM no 
 is called, and what comes out are such estimators, fitted.
 """
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
@@ -24,7 +25,7 @@ from .fitting import has_own_density, join_last, offers, seed_estimator, split_l
 from .generalized_linear import GeneralizedLinearExperts
 from .least_squares import LeastSquaresExperts
 from .logistic import LogisticExperts
-from .ordered_logistic import OrderedLogisticExperts, OrderedLogisticRegression, ranks_of
+from .ordered_logistic import OrderedLogisticExperts, OrderedLogisticRegression
 from .rates import RateRegressor
 
 # A coefficient for each column is too few to learn rows by heart.
@@ -52,49 +53,35 @@ def is_wide(X):
     return sparse.issparse(X) and not are_solved_sparse(X.shape)
 
 
-class LinearSolver(ABC):
-    """A kind of linear experts.
+LEAST_PENALTY, LEAST_PENALTY_OF_CLASSES = 1e-6, 1e-3  # L2 of default experts
 
-    Attributes
-    ----------
-    default_penalty : float
-        L2 penalty of the default experts, on standardised columns.
-    """
 
-    default_penalty: float
+@dataclass(frozen=True)
+class LinearSolver:
+    """A kind of linear experts, and the estimators for which it stands."""
 
-    @abstractmethod
-    def default_expert(self):
-        """The unfitted estimator that ``experts=None`` stands for."""
-
-    def wide_expert(self):
-        """What ``experts=None`` stands for where X is wide, but for its penalty; None: the same."""
-        return None
-
-    def as_expert(self, estimator):
-        """An expert of this target, made of what the user gave: by default that itself."""
-        return estimator
+    kind: type  # of LinearExperts
+    settings: dict  # that these take besides those of all
+    default_expert: object  # the unfitted estimator that ``experts=None`` stands for
+    default_penalty: float  # L2 of that, on standardised columns
+    # L2 penalty of an estimator with an intercept; None of one that has to fit itself. Only the
+    # very classes of scikit-learn are solved, not their subclasses, which may do something else.
+    own_penalty: Callable
+    # What ``experts=None`` stands for where X is wide, but for its penalty; None: the same.
+    wide_expert: object = None
+    as_expert: Callable = lambda estimator: estimator  # what the user gave as an expert of y
 
     def penalty_of(self, estimator):
         """L2 penalty of an estimator that is solved here, or None where it has to fit itself.
-
-        Only the very classes of scikit-learn with an intercept qualify, not their subclasses:
-        those may do something else.
 
         Raises an InvalidParameterError if the parameters are not what the estimator's own ``fit``
         takes.
         """
         if type(estimator) in IN_SAMPLE:
             validate_params(estimator)
-        if not estimator.get_params(deep=False).get("fit_intercept"):
-            return None
-        return self._penalty_of(estimator)
+        has_intercept = estimator.get_params(deep=False).get("fit_intercept", True)
+        return self.own_penalty(estimator) if has_intercept else None
 
-    @abstractmethod
-    def _penalty_of(self, estimator):
-        """``penalty_of`` an estimator with an intercept and valid parameters."""
-
-    @abstractmethod
     def experts(self, design, y, weight, n_experts, **settings):
         """Experts in training, unstarted.
 
@@ -102,53 +89,29 @@ class LinearSolver(ABC):
         ``settings`` are ``penalty``, ``prior``, ``exposure`` and ``units`` of ``LinearExperts``;
         under a prior EM is monotone.
         """
+        return self.kind(design, y, weight, n_experts, **settings | self.settings)
 
 
-class LeastSquares(LinearSolver):
-    """Linear and ridge regression; ``penalty`` multiplies the whole squared norm."""
+def least_squares():
+    """Solver of linear and ridge regression; the penalty multiplies the whole squared norm."""
 
-    default_penalty = 1e-6
-
-    def default_expert(self):
-        return LinearRegression()
-
-    def wide_expert(self):
-        return Ridge()
-
-    def _penalty_of(self, estimator):
-        if estimator.get_params(deep=False).get("positive"):
-            return None
-        if type(estimator) is LinearRegression:
+    def own_penalty(estimator):
+        if type(estimator) is LinearRegression and not estimator.positive:
             return 0.0
-        if type(estimator) is Ridge and np.isscalar(estimator.alpha):
-            return float(estimator.alpha)
-        return None
+        is_ridge = type(estimator) is Ridge and not estimator.positive
+        return float(estimator.alpha) if is_ridge and np.isscalar(estimator.alpha) else None
 
-    def experts(self, design, y, weight, n_experts, **settings):
-        return LeastSquaresExperts(design, y, weight, n_experts, **settings)
+    default = LinearRegression()
+    return LinearSolver(LeastSquaresExperts, {}, default, LEAST_PENALTY, own_penalty, Ridge())
 
 
-class Logistic(LinearSolver):
-    """Logistic regression of two and more classes; ``penalty`` multiplies half the squared norm.
+def logistic(classes=None):
+    """Solver of logistic regression; the penalty multiplies half the squared norm.
 
-    Parameters
-    ----------
-    classes : ndarray of shape (n_classes,), default=None
-        Labels, in the order of class numbers; None while they are not known.
+    ``classes`` are labels, in the order of class numbers, or None while they are not known.
     """
 
-    default_penalty = 1e-3
-
-    def __init__(self, classes=None):
-        self.classes = classes
-
-    def default_expert(self):
-        return LogisticRegression(C=1 / self.default_penalty, solver="newton-cholesky", tol=1e-11)
-
-    def wide_expert(self):
-        return LogisticRegression(max_iter=1000)
-
-    def _penalty_of(self, estimator):
+    def own_penalty(estimator):
         if type(estimator) is not LogisticRegression or estimator.class_weight is not None:
             return None
         if estimator.penalty is None:
@@ -158,86 +121,52 @@ class Logistic(LinearSolver):
             return None
         return 1.0 / estimator.C
 
-    def experts(self, design, y, weight, n_experts, **settings):
-        return LogisticExperts(design, y, weight, n_experts, classes=self.classes, **settings)
+    least, wide = LEAST_PENALTY_OF_CLASSES, LogisticRegression(max_iter=1000)
+    default = LogisticRegression(C=1 / least, solver="newton-cholesky", tol=1e-11)
+    return LinearSolver(LogisticExperts, {"classes": classes}, default, least, own_penalty, wide)
 
 
-class OrderedLogistic(LinearSolver):
-    """Proportional odds of ordered classes; ``penalty`` is as for ``Logistic``.
+def ordered_logistic(classes, order):
+    """Solver of proportional odds of classes in an order, from the lowest to the highest."""
 
-    Parameters
-    ----------
-    classes : ndarray of shape (n_classes,), default=None
-        Labels, in the order of class numbers; None while they are not known.
-    order : list, default=None
-        Labels from the lowest to the highest.
-    """
-
-    default_penalty = Logistic.default_penalty
-
-    def __init__(self, classes=None, order=None):
-        self.classes, self.order = classes, order
-
-    def default_expert(self):
-        return OrderedLogisticRegression(self.default_penalty, order=self.order)
-
-    def as_expert(self, estimator):
+    def as_expert(estimator):
         last = split_last(estimator)[1]
         if not isinstance(last, OrderedLogisticRegression):
             raise ValueError(
                 "likelihood='ordinal' needs experts=None or OrderedLogisticRegression(); got "
                 f"{last!r}."
             )
-        return join_last(estimator, clone(last).set_params(order=self.order))
+        return join_last(estimator, clone(last).set_params(order=order))
 
-    def penalty_of(self, estimator):
-        validate_params(estimator)
-        return self._penalty_of(estimator)
-
-    def _penalty_of(self, estimator):
-        return float(estimator.alpha)
-
-    def experts(self, design, y, weight, n_experts, **settings):
-        settings |= {"classes": self.classes, "ranks": ranks_of(self.classes, self.order)}
-        return OrderedLogisticExperts(design, y, weight, n_experts, **settings | {"prior": True})
+    return LinearSolver(
+        OrderedLogisticExperts,
+        {"classes": classes, "order": order, "prior": True},
+        OrderedLogisticRegression(LEAST_PENALTY_OF_CLASSES, order=order),
+        LEAST_PENALTY_OF_CLASSES,
+        own_penalty=lambda estimator: float(estimator.alpha),
+        as_expert=as_expert,
+    )
 
 
-class GeneralizedLinear(LinearSolver):
-    """Generalised linear models of positive means; ``penalty`` is their ``alpha``.
+def generalized_linear(family):
+    """Solver of generalised linear models of a family; the penalty is their ``alpha``."""
 
-    Parameters
-    ----------
-    family : Family
-        Errors around the linear predictor.
-    """
+    def own_penalty(estimator):
+        return float(estimator.alpha) if type(estimator) is family.estimator else None
 
-    default_penalty = 1e-6
-
-    def __init__(self, family):
-        self.family = family
-
-    def default_expert(self):
-        return self.family.estimator(alpha=0)
-
-    def _penalty_of(self, estimator):
-        return float(estimator.alpha) if type(estimator) is self.family.estimator else None
-
-    def experts(self, design, y, weight, n_experts, **settings):
-        given = design, y, weight, n_experts
-        return GeneralizedLinearExperts(*given, family=self.family, **settings)
+    default, settings = family.estimator(alpha=0), {"family": family}
+    return LinearSolver(GeneralizedLinearExperts, settings, default, LEAST_PENALTY, own_penalty)
 
 
-class Rates(GeneralizedLinear):
-    """Logistic regressions of rates of success; ``penalty`` is as for ``Logistic``."""
+def rates(family):
+    """Solver of logistic regressions of rates of success; the penalty is as of classes."""
+    of_classes = logistic()
 
-    default_penalty = Logistic.default_penalty
-    of_classes = Logistic()
+    def own_penalty(estimator):
+        is_rate = isinstance(estimator, RateRegressor)
+        return of_classes.penalty_of(estimator.classifier) if is_rate else None
 
-    def default_expert(self):
-        return RateRegressor(self.of_classes.default_expert())
-
-    def as_expert(self, estimator):
-        """The same, but for classifiers, which become regressors of rates."""
+    def as_expert(estimator):
         last = split_last(estimator)[1]
         if isinstance(last, type) or not is_classifier(last):
             if has_own_density(last):
@@ -248,9 +177,14 @@ class Rates(GeneralizedLinear):
             return estimator
         return join_last(estimator, RateRegressor(last))
 
-    def penalty_of(self, estimator):
-        is_rate = isinstance(estimator, RateRegressor)
-        return self.of_classes.penalty_of(estimator.classifier) if is_rate else None
+    return LinearSolver(
+        GeneralizedLinearExperts,
+        {"family": family},
+        RateRegressor(of_classes.default_expert),
+        of_classes.default_penalty,
+        own_penalty,
+        as_expert=as_expert,
+    )
 
 
 def is_multinomial(estimator):

@@ -7,7 +7,6 @@ from scipy import linalg, sparse
 from sklearn.utils import check_random_state, gen_batches
 
 from .statistics import standardisation
-from .statistics import standardisation as of_dense
 
 FEWEST_EFFECTS = 10  # levels of a column of strings with a variance of its own
 FEW_COLUMNS = 2048  # that are turned at a time
@@ -188,7 +187,7 @@ def sparse_standardisation(X, weight):
     ``(X - mean) / scale`` has variance 1 but in columns that are constant. One weight is positive.
     """
     if not sparse.issparse(X):
-        return of_dense(X, weight)
+        return standardisation(X, weight)
     share = weight / weight.sum()
     mean = share @ X
     entries = sparse.coo_array(X)

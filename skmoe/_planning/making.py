@@ -17,9 +17,10 @@ from .._tables.encoding import identifiers, warn_of_left_out, warn_of_numbers
 from .._validation import check_enough_rows
 from ..gates import SoftmaxGate
 from .plan import Plan, count_columns
-from .request import MOST_EXPERTS, Request, is_word
 from .ways import (
+    MOST_EXPERTS,
     OUT_OF_FOLD,
+    Request,
     choose_number,
     choose_training,
     chosen_by,
@@ -84,7 +85,7 @@ def make_plan(mixture, given):
         most_expert_fits=_most_fits(
             mixture, training, request, n_experts, int(most), kind, n_folds or 1
         ),
-        findings=[AVERAGES] if averages else [],
+        notes=[AVERAGES] if averages else [],
         request=request,
         is_automatic=mixture.training == "auto",
         is_default_gate=is_default_gate,
@@ -122,7 +123,7 @@ def _likelihood(training, request):
     """The likelihood in words, and the reason."""
     if request.likelihood.is_ordered:
         return _in_words(request.likelihood), "as asked for"
-    if request.classifies:
+    if request.mixture._classifies:
         calibrated = "calibrated out of fold" if request.has_default_likelihood else "as asked for"
         return _in_words(request.likelihood), "the only one of classes" if training in (
             "pooled",
@@ -146,17 +147,16 @@ def _rows_that_count(training, request, n_experts):
 
 def _folds(training, request, n_rows):
     """How rows are predicted in training, the number of folds, and the reason."""
+    rows, mixture = request.rows, request.mixture
     if training == "pooled":
-        asked = ["cv"] * (not is_word(request.cv, "auto") and request.cv is not False)
+        asked = ["cv"] * (not request.has_cv("auto") and mixture.cv is not False)
         asked += ["groups"] * (request.groups is not None)
         without = f", so that {' and '.join(asked)} have no effect" if asked else ""
         return IN_SAMPLE, None, f"nothing is fitted in folds{without}"
-    rows = request.rows
+    columns = mixture.expert_columns
     kind, n_folds, reason = decide_folds(
-        request.cv,
-        adapt_experts(
-            request.templates, rows.X, is_default=request.encodes, columns=request.expert_columns
-        ),
+        mixture.cv,
+        adapt_experts(request.templates, rows.X, is_default=request.encodes, columns=columns),
         rows.X,
         rows.y,
         {} if request.groups is None else {"groups": request.groups},
@@ -190,7 +190,7 @@ def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
         return None
     n_trained = sum(not is_frozen(each) for each in request.templates[:most])
     # Bags that all hold too many rows are given up for folds, unless they are asked for.
-    in_folds = kind == IN_FOLDS or (kind == OUT_OF_BAG and request.cv != "oob")
+    in_folds = kind == IN_FOLDS or (kind == OUT_OF_BAG and not request.has_cv("oob"))
     once = n_trained * (n_folds if in_folds else 1)
     at_the_end = n_trained if in_folds else 0
     of_penalty = request.is_wide * len(PENALTIES) * N_FOLDS

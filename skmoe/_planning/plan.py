@@ -2,18 +2,22 @@
 
 import textwrap
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from .._doors import not_in_onnx
 from .._em.loop import count
 from .._experts.fitting import STACK
-from .._reports.by_regime import WIDTH, html_table
-from .._tables.encoding import labels_of
+from .._reports.by_regime import WIDTH, html_table, in_lines
+from .._tables.encoding import labels_of, needs_encoding
 from .._tables.levels import Levels
 from .._tables.mixed import describe_columns, is_table
 from ..exceptions import warn_if_long
-from .request import Request
+from ..gates._base import linear_columns_of
+from .ways import Request
+
+DECISIVE = 3.0  # log-evidence over all rows, a factor of 20
 
 
 @dataclass
@@ -39,8 +43,9 @@ class Plan:
     n_regimes : int or None
         After ``fit`` of pooled experts: number of regression functions.
     findings : list of str
-        After ``fit``: what else was tried, and by how much it lost. Before: what else to expect.
-        Where skl2onnx is installed, what cannot be converted to ONNX is printed below these.
+        After ``fit``: what else was tried, and by how much it lost, and whatever else is to be
+        said of the mixture and its rows. Before: what else to expect. Where skl2onnx is installed,
+        what cannot be converted to ONNX is printed below these.
 
     Examples
     --------
@@ -63,7 +68,9 @@ class Plan:
     predictions: str
     reasons: dict
     most_expert_fits: int | None
-    findings: list = field(default_factory=list)
+    # ``notes`` are in ``findings``, below what ``about_rows()`` says of the rows, when asked for.
+    notes: list = field(default_factory=list, repr=False)
+    about_rows: object = field(default=list, repr=False, compare=False)
     request: Request = field(default=None, repr=False)
     n_regimes: int | None = None
     is_automatic: bool = field(default=True, repr=False)
@@ -116,13 +123,22 @@ class Plan:
                 break_on_hyphens=False,
                 drop_whitespace=True,
             )
-        lines += [textwrap.fill(each, WIDTH, break_on_hyphens=False) for each in self._notes]
+        lines += map(in_lines, self._notes)
         return "\n".join(line.rstrip() for line in lines)
 
     __repr__ = __str__
 
     def _repr_html_(self):
         return html_table(["", "chosen", "because"], self.cells, below=self._notes)
+
+    @cached_property
+    def findings(self):
+        """What else is to be said, in sentences."""
+        about_rows, self.about_rows = self.about_rows, list  # which let go of the rows
+        return [*about_rows(), *self.notes]
+
+    def __getstate__(self):
+        return {"findings": self.findings} | vars(self)
 
     @property
     def _notes(self):
@@ -147,24 +163,30 @@ class Plan:
     def encoding(self):
         """Parts that see a mixed table behind an encoder, in words."""
         request = self.request
-        encodes = request.encodes_experts and request.expert_columns is None
+        encodes = request.encodes_experts and request.mixture.expert_columns is None
         experts = ["default experts" if request.encodes else "experts"] * encodes
         is_default = self.is_default_gate and experts != ["default experts"]
         gate = "default gate" if is_default else "gate"
-        has_gate = len(request.names) > 1 and (self.is_default_gate or request.encodes_gate)
-        return experts + [gate] * has_gate
+        given = request.mixture.gate
+        encodes_gate = self.is_default_gate or (
+            linear_columns_of(given) is None and needs_encoding(given, request.rows.X)
+        )
+        return experts + [gate] * (len(request.names) > 1 and encodes_gate)
 
     def for_users(self):
         """The plan without what ``fit`` alone needs."""
         return replace(self, request=None)
 
-    def fitted(self, trainer, names, n_rows):
+    def fitted(self, trainer, names, n_rows, about_rows):
         """The plan of what was fitted in the end.
 
         The names are of the experts, ``n_rows`` is the weight of all rows.
         """
         reasons, zero = self.reasons, self.request.likelihood.zero_expert
-        training, findings = trainer.way, trainer.findings(n_rows)
+        training, notes = trainer.way, trainer.findings(n_rows)
+        has_ties = trainer.regimes is not None and trainer.regimes.n_regimes < len(names)
+        if self.n_experts is None and trainer.log_evidence is not None and not has_ties:
+            notes += bound_notes(trainer.log_evidence, n_rows)
         if training != self.training:
             reasons = reasons | {"training": trainer.reason}
         gate = self.gate
@@ -181,9 +203,25 @@ class Plan:
             gate=gate,
             n_regimes=None if trainer.regimes is None else trainer.regimes.n_regimes,
             reasons=reasons,
-            findings=findings,
+            notes=notes,
+            about_rows=about_rows,
             request=None,
         )
+
+
+def bound_notes(log_evidence, n_rows):
+    """A sentence where the evidence is for the largest number of experts tried; a list.
+
+    ``log_evidence`` is per row, by the number of experts.
+    """
+    *fewer, largest = sorted(log_evidence)
+    rises = fewer and log_evidence[largest] - max(map(log_evidence.get, fewer)) > DECISIVE / n_rows
+    if not rises:
+        return []
+    return [
+        f"The evidence still rises at {largest} experts, the largest number tried: n_experts says "
+        "how many there may be."
+    ]
 
 
 # About how long linear experts take that are solved all at once ----------------------------------

@@ -20,7 +20,8 @@ class Plan:
     reasons: dict[Any, Any]
     most_expert_fits: int | None
     n_regimes: int | None
-    findings: list[str]
+    notes: Any
+    about_rows: Any
     request: Any
     is_automatic: Any
     is_default_gate: Any
@@ -41,7 +42,8 @@ class Plan:
         predictions: str,
         reasons: dict[Any, Any],
         most_expert_fits: int | None,
-        findings: list[str] = ...,
+        notes: Any = ...,
+        about_rows: Any = ...,
         request: Any = None,
         n_regimes: int | None = None,
         is_automatic: Any = True,
@@ -57,7 +59,11 @@ class Plan:
     def cells(self) -> Any: ...
     @property
     def encoding(self) -> Any: ...
-    def fitted(self, trainer: Any, names: Sequence[str | None], n_rows: Any) -> Any: ...
+    @property
+    def findings(self) -> list[str]: ...
+    def fitted(
+        self, trainer: Any, names: Sequence[str | None], n_rows: Any, about_rows: Any
+    ) -> Any: ...
     def for_users(self) -> Any: ...
     @property
     def goes_on(self) -> Any: ...

@@ -1,13 +1,169 @@
-"""The ways of training, what each needs, and which one is taken."""
+"""What was asked for, the ways of training, what each needs, and which one is taken."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import NamedTuple
 
+import numpy as np
+from scipy import sparse
+
+from .._em.gate_parts import validate_gate
 from .._em.loop import count
-from .._experts.fitting import STACK, has_own_density, is_frozen, supports_warm_start
+from .._experts.fitting import (
+    LINES,
+    PROCESS_ROWS,
+    STACK,
+    has_own_density,
+    is_frozen,
+    split_last,
+    supports_warm_start,
+)
+from .._experts.least_squares import monotone_columns
 from .._experts.prediction import has_oob_density
-from .._experts.solvers import is_linear
-from .request import POOLED_GATES, is_word
+from .._experts.solvers import are_solved_sparse, is_linear
+from .._tables.encoding import labels_of, needs_encoding
+from ..gates._classifier import as_gate
+
+MOST_EXPERTS = 8  # that are tried where their number is to be chosen
+POOLED_GATES = "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance"
+
+
+@dataclass
+class Request:
+    """A mixture and the rows of one fit, on which all choices of the plan are based."""
+
+    mixture: object
+    rows: object  # Rows: checked; a sample of ``many`` that are not in memory
+    many: bool
+    groups: object  # as they were given
+    likelihood: object  # unstarted
+    # Gate, classifier: without its transformers; None is the default of the way of training.
+    gate: object
+    n_experts: int | None  # as asked for; None where it is to be chosen
+    top_k: int | None  # None where every expert answers
+    # ``names``, ``templates``: lists: of the experts; of clones whose number is to be chosen, as
+    # many as are tried.
+    names: list
+    templates: list
+
+    @classmethod
+    def of(cls, mixture, rows, groups, many):
+        """The request of a mixture."""
+        likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
+        validate_gate(gate, is_whole=gate is mixture.gate)
+        n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else None
+        is_list = mixture._is_list
+        if n_experts is None and not is_list and gate is not None:
+            target_load = as_gate(gate).target_load
+            n_experts = None if target_load is None else len(target_load)
+        # Many rows get the "diverse" experts of many rows.
+        y = np.broadcast_to(0.0, (PROCESS_ROWS, *rows.y.shape[1:])) if many else rows.y
+        names, templates = mixture._expert_list(
+            y, rows.weight, MOST_EXPERTS if n_experts is None else n_experts
+        )
+        n_clones, top_k = None if n_experts is None else len(names), mixture.top_k
+        if n_clones is not None and top_k is not None and top_k >= n_clones:
+            top_k = None
+        gate = None if n_clones == 1 else gate
+        n_experts = len(names) if is_list else n_experts
+        given = mixture, rows, many, groups, likelihood, gate
+        return cls(*given, n_experts, top_k, names, templates)
+
+    def without_lines(self):
+        """The request without the mixture among "diverse" experts, which would nest in another."""
+        if not (self.encodes and LINES in self.names):
+            return self
+        kept = [k for k, name in enumerate(self.names) if name != LINES]
+        names, templates = [self.names[k] for k in kept], [self.templates[k] for k in kept]
+        return replace(self, names=names, templates=templates, n_experts=len(kept))
+
+    @property
+    def kind(self):
+        """What experts are: the "default", "clones" of one estimator, or a "list" of several."""
+        if self.mixture._is_list:
+            return "list"
+        return "default" if self.mixture.experts is None else "clones"
+
+    @property
+    def encodes(self):
+        """Whether experts meet a mixed table behind an encoder: default and "diverse" ones."""
+        return self.mixture.experts is None or isinstance(self.mixture.experts, str)
+
+    def has_cv(self, *words):
+        """Whether ``cv`` is one of these words."""
+        return isinstance(self.mixture.cv, str) and self.mixture.cv in words
+
+    @property
+    def has_default_likelihood(self):
+        """Whether the likelihood is left to the mixture."""
+        return isinstance(self.mixture.likelihood, str) and self.mixture.likelihood == "auto"
+
+    @property
+    def is_wide(self):
+        """Whether the default experts have a penalty, for X is wide."""
+        return self.mixture._wide_expert is not None
+
+    @property
+    def is_stream(self):
+        """Whether these are the first rows of a stream."""
+        return self.mixture._buffer is not None
+
+    @property
+    def encodes_experts(self):
+        """Whether any experts meet a mixed table behind an encoder."""
+        return self.encodes or any(needs_encoding(each, self.rows.X) for each in self.templates)
+
+    @property
+    def monotone(self):
+        """Columns in which the mixture is monotone, as all experts are: numbers and names."""
+        X = self.rows.X
+        names = labels_of(X)
+        if self.gate is not None or self.mixture.expert_columns is not None:
+            return [], []
+        numbers = monotone_columns(self.templates, names)
+        return numbers, [names[number] for number in numbers]
+
+    @property
+    def is_unpenalised(self):
+        """Whether experts are linear models that are solved at once and shrink nothing."""
+        if self.kind == "default":
+            return not self.is_wide
+        last = split_last(self.templates[0])[1]
+        return self.kind == "clones" and self.mixture._solver().penalty_of(last) == 0.0
+
+    @property
+    def is_solved(self):
+        """Whether experts are linear models that EM solves all at once."""
+        X = self.rows.X
+        if self.kind == "list" or (sparse.issparse(X) and not are_solved_sparse(X.shape)):
+            return False
+        last = split_last(self.templates[0])[1]
+        is_default = self.kind == "default" and not self.is_wide
+        return is_default or self.mixture._solver().penalty_of(last) is not None
+
+    @property
+    def needs_likelihood(self):
+        """Whether linear experts have to be predicted in-sample, however few the rows are."""
+        return self.is_stream or self.likelihood.takes_subjects
+
+    @property
+    def balances_load(self):
+        """Whether the gate has a prior on the loads."""
+        return self.gate is not None and as_gate(self.gate).load_balance > 0
+
+    @property
+    def can_pool_gate(self):
+        """Whether partial pooling can learn the gate, as it does the default one."""
+        return self.gate is None or as_gate(self.gate).can_be_pooled
+
+    @property
+    def can_count_gate(self):
+        """Whether the gate, as the default one, has parameters that can be counted."""
+        return self.gate is None or as_gate(self.gate).has_countable_parameters
+
+
+# Ways of training, and what they need ------------------------------------------------------------
+
 
 WAYS = ("em", "pooled", "stack", "specialists")
 MOST_POOLED_ROWS = 10_000  # by "auto": beyond, pooling costs more than it tells
@@ -35,18 +191,18 @@ _OUT_OF_FOLD = (
     Need("one output", lambda r: r.rows.y.ndim == 1),
     Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
     Need("rows that are independent, so no subject", lambda r: r.rows.subject is None),
-    Need("out-of-fold predictions, so no cv=False", lambda r: r.cv is not False),
+    Need("out-of-fold predictions, so no cv=False", lambda r: r.mixture.cv is not False),
     Need(
         "experts that are yet to be fitted, so no cv='prefit'",
-        lambda r: not is_word(r.cv, "prefit"),
+        lambda r: not r.has_cv("prefit"),
     ),
     Need(
         "experts with out-of-bag predictions for cv='oob'",
-        lambda r: not is_word(r.cv, "oob") or all(map(has_oob_density, r.templates)),
+        lambda r: not r.has_cv("oob") or all(map(has_oob_density, r.templates)),
     ),
     Need("top_k=None", lambda r: r.top_k is None),
     Need("a gate without load_balance", lambda r: not r.balances_load),
-    Need("warm_start=False", lambda r: not r.warm_start),
+    Need("warm_start=False", lambda r: not r.mixture.warm_start),
     Need("all rows at once, and no stream", lambda r: not r.is_stream),
     Need("rows in memory", lambda r: not r.many),
 )
@@ -61,7 +217,7 @@ NEEDS = {
         ),
         Need(POOLED_GATES, lambda r: r.can_pool_gate),
         Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
-        Need("cv other than 'oob' and 'prefit'", lambda r: not is_word(r.cv, "oob", "prefit")),
+        Need("cv other than 'oob' and 'prefit'", lambda r: not r.has_cv("oob", "prefit")),
         Need(
             "top_k=None, or a number of experts that is to be chosen",
             lambda r: r.top_k is None or r.n_experts is None,
@@ -204,7 +360,7 @@ def has_plain_gate(request):
 
 def _can_count(request):
     """Whether experts are linear, and compared by BIC: at the maximum of their likelihood."""
-    in_sample = request.cv is False or is_word(request.cv, "auto")
+    in_sample = request.mixture.cv is False or request.has_cv("auto")
     return in_sample and request.groups is None and request.is_solved
 
 

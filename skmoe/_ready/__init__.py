@@ -2,5 +2,3 @@
 
 from . import density_forest, diverse, packages, smooth
 from .density_forest import DensityForestRegressor
-
-__all__ = ["DensityForestRegressor", "density_forest", "diverse", "packages", "smooth"]

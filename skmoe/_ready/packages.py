@@ -152,7 +152,7 @@ def _count_trees(last):
 
 
 def density_of_other(estimator):
-    """As ``_teller`` of ``_experts/prediction.py``, where there is no ``predict_dist``."""
+    """What makes a distribution of an estimator, X and a floor, and whether that has its mean."""
     if offers(estimator, "pred_dist"):
         return _of_scipy, False
     for method in ("predict", "predict_quantiles"):

@@ -88,8 +88,7 @@ def composition(groups, experts):
         f"{name}: {', '.join(np.array(experts)[groups.of_expert == r])}"
         for r, name in enumerate(groups.names)
     ]
-    text = f"{'; '.join(members)} (by='expert' shows each)."
-    return textwrap.fill(text, WIDTH, break_on_hyphens=False)
+    return in_lines(f"{'; '.join(members)} (by='expert' shows each).")
 
 
 # Tables as text and as HTML, for what a user prints or a notebook shows --------------------------
@@ -103,6 +102,11 @@ def first_of(values, most=5):
     if len(values) <= most:
         return str(values)
     return f"{str(values[:most])[:-1]}, ... {len(values)} in all]"
+
+
+def in_lines(sentence):
+    """A sentence as text of that width."""
+    return textwrap.fill(sentence, WIDTH, break_on_hyphens=False)
 
 
 def text_table(header, cells):

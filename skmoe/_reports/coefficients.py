@@ -1,7 +1,5 @@
 """Coefficients of linear experts and of a softmax gate, by the names of the columns."""
 
-import textwrap
-
 import numpy as np
 from scipy import special
 from sklearn.base import is_classifier
@@ -13,7 +11,7 @@ from .._experts.ordered_logistic import OrderedLogisticRegression
 from .._experts.rates import RateRegressor
 from .._experts.solvers import is_multinomial
 from .._numerics.columns import FEWEST_EFFECTS
-from .by_regime import WIDTH, composition, groups_of, html_table, text_table, under_headings
+from .by_regime import composition, groups_of, html_table, in_lines, text_table, under_headings
 from .column_names import (
     FROM_MEAN,
     FROM_REFERENCE,
@@ -207,7 +205,7 @@ def _table_of_regimes(mixture, groups, values, values_of_gate, spread):
     note = [composition(groups, experts)]
     gate = split_last(mixture.gate_)[1]
     if likelihood.offset_var_ is None and gate.sees_rows:
-        note.append(textwrap.fill(GATE_OF_ERRORS, WIDTH))
+        note.append(in_lines(GATE_OF_ERRORS))
     elif len(groups.names) > 1:
         of_gate = {}
         for term, row in values_of_gate.items():

@@ -1,9 +1,15 @@
 """What a fitted mixture has learned, in tables for people."""
 
+from functools import cached_property
+from operator import attrgetter
+from typing import NamedTuple
+
 import numpy as np
 
 from .._data import RowMetadata, Rows
+from .._doors import updates
 from .._experts.fitting import offers
+from .._model import MADE_LATER
 from .._tables.known import check_weights
 from .._validation import (
     AnyRows,
@@ -13,15 +19,68 @@ from .._validation import (
     check_responsibilities,
     check_X,
 )
-from .by_regime import groups_of
+from .by_regime import EXPERT, REGIME, groups_of, in_lines
 from .coefficients import coefficient_table
+from .column_names import shares_of_levels
+from .expert_report import report, report_training
 from .profiles import check_columns, profile_experts
 
 
-class DescribedMixture(AnyRows):
-    """Coefficients, importances and profiles of the experts of a fitted mixture."""
+class Trained(NamedTuple):
+    """What is left of a training, for those who ask for reports or go on from it."""
 
-    _level_shares = {}  # of rows, by the names of levels
+    problem: object  # at its best iterate
+    model: object  # Model: made of the problem
+    order: np.ndarray  # (n_experts,): expert ``j`` of the model is this one of the problem
+    ends: list  # where each start ended, as of ``Trainer``
+    parts: object  # Parts of the problem
+    rows: Rows  # as they were given, or a sample of them
+
+
+def finish_later(mixture):
+    """Make all that is made later, and let go of the training and its rows."""
+    if mixture._trained is not None:
+        attrgetter(*MADE_LATER)(mixture)
+        mixture._trained = None
+
+
+class DescribedMixture(AnyRows):
+    """Reports, coefficients, importances and profiles of the experts of a fitted mixture."""
+
+    _trained = None  # Trained, until all is made that is made of it later
+
+    @cached_property
+    def _training_reports(self):
+        """ExpertReport on the training rows, by what has a line."""
+        if self._trained is None:
+            return {}
+        problem, model, order, ends, *_ = self._trained
+        each = {groups.kind: groups for groups in (groups_of(self, by) for by in (EXPERT, REGIME))}
+        said = self.plan_.findings, self.plan_.sentence
+        return {
+            kind: report_training(problem, model, groups, order, ends, *said)
+            for kind, groups in each.items()
+        }
+
+    @cached_property
+    def _level_shares(self):
+        """Share of the training rows, by weight, of each level with a coefficient, by its name."""
+        return {} if self._trained is None else shares_of_levels(self, self._trained.rows)
+
+    @cached_property
+    def _stream(self):
+        """What ``partial_fit`` goes on from after the last fit; None where there is none."""
+        leaf = None if self._trained is None else updates()
+        return None if leaf is None else leaf.Stream.begin(self._trained, self.n_features_in_)
+
+    @property
+    def _notes(self):
+        """What is to be said of the last fit, for tables; nothing once that was changed."""
+        return self.plan_.findings if self._changed_by is None else []
+
+    def __getstate__(self):
+        finish_later(self)
+        return super().__getstate__()
 
     def __getattr__(self, name):
         """For names that there are not, an AttributeError that says more of some."""
@@ -31,6 +90,59 @@ class DescribedMixture(AnyRows):
                 f"those of all in a table, experts_[k].{name} those of expert k, if it is linear."
             )
         return object.__getattribute__(self, name)  # which raises what it raised before
+
+    def expert_report(
+        self, X=None, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        upper=None, by="regime",
+    ):  # fmt: skip
+        """What each regime or expert does: rows, load, certainty, overlap, error, scale.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or Files, default=None
+            Rows; collections of Dask's, too. None is the training rows, out of fold where experts
+            are cross-fitted.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their target; Files hold it.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+        exposure, trials, subject, upper : array-like of shape (n_samples,)
+            As in ``fit``.
+        by : {"regime", "expert"}, default="regime"
+            What has a line: where fewer regimes than experts were found, regime0 is the experts
+            of ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
+
+        Returns
+        -------
+        report : ExpertReport
+            Prints as a table, shows as HTML, and turns into a DataFrame with ``to_frame``. Its
+            docstring says what each column is.
+
+        Raises
+        ------
+        ValueError
+            If only one of X and y is given, or neither after ``partial_fit`` or ``add_expert``.
+
+        Examples
+        --------
+        >>> print(moe.expert_report(X, y))
+        expert    load   rows   wins ...
+        """
+        check_fitted(self)
+        metadata = RowMetadata(exposure, trials, subject, upper)
+        groups = groups_of(self, by)
+        trained = self._training_reports.get(groups.kind)
+        if (X is None) != (y is None):
+            raise ValueError("expert_report takes both X and y, or neither for the training rows.")
+        if X is None:
+            if self._changed_by is not None:
+                raise ValueError(
+                    f"After {self._changed_by} there are no training rows to report on: pass X "
+                    "and y."
+                )
+            return trained
+        rows = check_known_rows(self, X, y, sample_weight, metadata)
+        return report(self._model, groups, rows, trained)
 
     def coefficients(self, *, by="regime"):
         """Coefficients of experts and gate, in one table by the names of the columns.
@@ -73,7 +185,9 @@ class DescribedMixture(AnyRows):
         ['expert0', 'expert1']
         """
         check_fitted(self)
-        return coefficient_table(self, by)
+        table = coefficient_table(self, by)
+        table.note = "\n".join(filter(None, [table.note, *map(in_lines, self._notes)]))
+        return table
 
     def expert_profiles(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,

@@ -1,6 +1,5 @@
 """What each expert does: rows, load, certainty of the gate, overlap, error, scale."""
 
-import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,12 +7,12 @@ import numpy as np
 from .._experts.fitting import split_last
 from .._numerics.statistics import add_fields
 from .._routing import count_loads, evenness
-from .by_regime import REGIME, WIDTH, html_table, text_table
+from .by_regime import REGIME, html_table, in_lines, text_table
 
 FAR_MORE = 20.0  # times as probable, from which on a row is on the wrong side
 LEAST_MISPLACED = 0.1  # rows
-DECISIVE = 3.0  # log-evidence over all rows, a factor of 20
 SAME_OPTIMUM = 1e-3  # per unit of weight
+OPTIMA = "objective", "share of starts", "fewest rows"
 CERTAIN = 0.9  # mean gate probability of an expert's own rows
 
 
@@ -61,7 +60,7 @@ class ExpertReport:
     """
 
     def __init__(self, columns, overlap, optima, balance, notes=(), *, plan=None, is_sparse=False):
-        self.columns, self.overlap, self.optima = columns, overlap, optima
+        self.columns, self.overlap, self.optima = columns, overlap, list(optima)
         self.balance, self.notes = balance, list(notes)
         self.plan, self.is_sparse = plan, is_sparse
 
@@ -86,11 +85,11 @@ class ExpertReport:
 
     def __str__(self):
         lines = [text_table(list(self.columns), self._cells()), "", self._balance_line()]
-        lines += [textwrap.fill(each, WIDTH, break_on_hyphens=False) for each in self._sentences()]
+        lines += map(in_lines, self._sentences())
         if self.optima:
-            lines += ["", "optima found by the starts (objective, share of starts, fewest rows)"]
+            lines += ["", f"optima found by the starts ({', '.join(OPTIMA)})"]
             lines += [
-                f"{o['objective']:12.4f}{o['share']:8.0%}{o['smallest']:10.1f}" for o in self.optima
+                f"{one:>12}{share:>8}{rows:>10}" for one, share, rows in self._cells_of_optima()
             ]
         return "\n".join(lines)
 
@@ -112,13 +111,15 @@ class ExpertReport:
         below = self._balance_line(), *self._sentences()
         text = html_table(list(self.columns), self._cells(), below=below)
         if self.optima:
-            rows = [
-                [f"{o['objective']:.4f}", f"{o['share']:.0%}", f"{o['smallest']:.1f}"]
-                for o in self.optima
-            ]
-            header = ["objective", "share of starts", "fewest rows"]
-            text += html_table(header, rows, caption="Optima found by the starts")
+            header, caption = OPTIMA, "Optima found by the starts"
+            text += html_table(header, self._cells_of_optima(), caption)
         return text
+
+    def _cells_of_optima(self):
+        return [
+            [f"{o['objective']:.4f}", f"{o['share']:.0%}", f"{o['smallest']:.1f}"]
+            for o in self.optima
+        ]
 
 
 def _format_value(name, value):
@@ -234,21 +235,6 @@ def separation_notes(model, groups, sums):
     ]
 
 
-def bound_notes(log_evidence, n_rows):
-    """A sentence where the evidence is for the largest number of experts tried; a list.
-
-    ``log_evidence`` is per row, by the number of experts.
-    """
-    *fewer, largest = sorted(log_evidence)
-    rises = fewer and log_evidence[largest] - max(map(log_evidence.get, fewer)) > DECISIVE / n_rows
-    if not rises:
-        return []
-    return [
-        f"The evidence still rises at {largest} experts, the largest number tried: n_experts says "
-        "how many there may be."
-    ]
-
-
 def describe_experts(model, groups, sums, n_revived):
     """Columns and overlap of an ExpertReport; ``n_revived`` are re-seedings, if there were any."""
     names, n_experts, likelihood = groups.names, len(groups.names), model.likelihood
@@ -326,12 +312,12 @@ def report_sums(model, groups, rows):
 def report_of_sums(model, groups, sums, trained):
     """An ExpertReport from sums over rows; see ``report``."""
     if trained is None:
-        return _report(model, groups, sums, None, [], [], None)
+        return _report(model, groups, sums)
     n_revived = np.array(trained.columns["revived"])
     return _report(model, groups, sums, n_revived, trained.optima, trained.notes, trained.plan)
 
 
-def _report(model, groups, sums, n_revived, optima, notes, plan):
+def _report(model, groups, sums, n_revived=None, optima=(), notes=(), plan=None):
     columns, overlap = describe_experts(model, groups, sums, n_revived)
     balance = evenness(sums.load, sums.sent, sums.total)
     is_sparse = model.top_k is not None

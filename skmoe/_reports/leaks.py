@@ -21,7 +21,12 @@ BY_CHANCE, MOST_OF_ONE = 0.01, 0.9  # probability of a level of one class, share
 ROWS_A_LEVEL = 2.0  # rows per level, on average, to compare rows of one level
 
 
-def leak_notes(rows, names, is_first, *, classifies):
+def notes_on_rows(rows, names, *, classifies):
+    """Sentences on columns from which the target follows, and on rows that repeat others."""
+    return [*leak_notes(rows, names, classifies=classifies), *repeated_rows(rows)[1]]
+
+
+def leak_notes(rows, names, *, classifies):
     """Sentences on columns from which the target follows; a list.
 
     Parameters
@@ -30,13 +35,15 @@ def leak_notes(rows, names, is_first, *, classifies):
         Of ``fit``.
     names : list of str or None
         Of the columns.
-    is_first : ndarray of bool of shape (n_samples,)
-        Rows that repeat none before them.
     classifies : bool
         Whether the target are class numbers.
     """
-    X, used = rows.X, np.flatnonzero((rows.weight > 0) & is_first)[:MOST_ROWS]
-    if sparse.issparse(X) or rows.y.ndim > 1 or len(used) < FEWEST_ROWS:
+    X = rows.X
+    if sparse.issparse(X) or rows.y.ndim > 1:
+        return []
+    is_first, _ = repeated_rows(rows)
+    used = np.flatnonzero((rows.weight > 0) & is_first)[:MOST_ROWS]
+    if len(used) < FEWEST_ROWS:
         return []
     y = np.asarray(rows.y, dtype=float)[used]
     if X.shape[1] > MOST_COLUMNS or y.min() == y.max():
@@ -150,11 +157,11 @@ def _share_decided(column, y, classifies, has_strings):
 # Rows that repeat others: with equal columns, and a target that is the same or nearly so ---------
 
 
-MOST_ROWS = 100_000  # that are looked at
+MOST_COMPARED = 100_000  # rows
 LEAST_SHARE = 0.1  # of the rows, for a word about them
 SAME_ROW = 0.01  # interquartile ranges of the target between rows that repeat each other
 LEAST_NEAR = 0.9  # share of the rows of equal columns whose targets have to be near
-BY_CHANCE = 0.05  # rows of equal columns for each row, if columns are independent
+REPEATED_BY_CHANCE = 0.05  # rows of equal columns for each row, if columns are independent
 SAID = (
     "{:,} of {:,} rows repeat others: their columns are equal, and their targets are, or nearly. "
     "Each counts as an observation of its own, so that repeats may look like regimes where there "
@@ -164,7 +171,7 @@ SAID = (
 
 def repeated_rows(rows):
     """Which rows of ``fit`` repeat none before them, (n_samples,), and a sentence; a list."""
-    X, used = rows.X, np.flatnonzero(rows.weight > 0)[:MOST_ROWS]
+    X, used = rows.X, np.flatnonzero(rows.weight > 0)[:MOST_COMPARED]
     is_first = np.ones(len(rows.y), bool)
     nothing = is_first, []
     if sparse.issparse(X) or len(used) < 2:
@@ -176,7 +183,7 @@ def repeated_rows(rows):
         if group.max() > (1 - LEAST_SHARE) * len(used):
             return nothing
         log_values -= np.log(np.square(np.bincount(codes) / len(codes)).sum())
-    if np.log(len(used)) - log_values > np.log(BY_CHANCE):
+    if np.log(len(used)) - log_values > np.log(REPEATED_BY_CHANCE):
         return nothing
     y = np.asarray(rows.y, dtype=float).reshape(len(rows.y), -1)[used]
     first, mass = np.unique(group, return_index=True, return_counts=True)[1:]

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._em.loop import count
-from .._em.search import NumberScores
 from .._em.starts import HARD_SHARE
 from .._em.trainer import surrogate, train_surrogate
 from .._experts.estimators import fit_at_once
@@ -110,7 +109,7 @@ class Clones:
             best, kept = found, team
         if len(scores) > 1:
             chosen = len(kept.names)
-            trainer.number_scores = NumberScores("Out-of-fold log-density", scores, chosen)
+            trainer.number_scores = "Out-of-fold log-density", scores, chosen
         trainer.gate_gain = kept and kept.gate_gain
         return best, kept
 

@@ -1,9 +1,10 @@
 """Whether experts of their own rows are worth their while, by the out-of-fold log-density."""
 
-import textwrap
 from dataclasses import dataclass
 
 import numpy as np
+
+from .._reports.by_regime import in_lines
 
 STANDARD_ERRORS = 1.0  # standard errors that the gain of specialised experts must exceed
 
@@ -44,4 +45,4 @@ class Specialisation:
             what = f"Specialists were {verdict}: beside the generalist alone"
         change = f"{self.gain:+.3f} a row (standard error {self.standard_error:.3f})"
         text = f"{what} they change the out-of-fold log-density by {change}."
-        return textwrap.fill(text, 79, break_on_hyphens=False)
+        return in_lines(text)

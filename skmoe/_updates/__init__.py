@@ -3,15 +3,3 @@
 from .changes import add_expert, can_stream, partial_fit, remove_expert, replace_expert
 from .drift import DriftMonitor, DriftReport
 from .stream import Stream, StreamedExperts
-
-__all__ = [
-    "DriftMonitor",
-    "DriftReport",
-    "Stream",
-    "StreamedExperts",
-    "add_expert",
-    "can_stream",
-    "partial_fit",
-    "remove_expert",
-    "replace_expert",
-]

@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from .._attributes import set_model
 from .._base import unchanged_on_error
 from .._data import NO_METADATA
 from .._em.gate_parts import GateParts
@@ -28,6 +29,7 @@ from .._experts.fitting import draw_seeds, has_oob_prediction, is_frozen, learns
 from .._experts.folds import Splitting
 from .._parameters import check_expert
 from .._reports.by_regime import regimes_of
+from .._reports.described import finish_later
 from .._validation import check_fitted, check_rows
 from ..exceptions import ExpertCollapseWarning, NoReplayWarning, ScaleFloorWarning, warn_user
 from ..gates import BaseGate, ConstantGate
@@ -180,6 +182,7 @@ def _collect(mixture, X, y, sample_weight, classes):
 
 def _go_on(mixture, X, y, sample_weight):
     """Learn from a batch after the last fit."""
+    finish_later(mixture)
     if mixture._stream is None and mixture._changed_by is not None:
         raise TypeError(
             f"After {mixture._changed_by} a mixture cannot go on with partial_fit: there are no "
@@ -195,7 +198,7 @@ def _go_on(mixture, X, y, sample_weight):
     model, mixture._stream, mixture.expert_load_ = learn_batch(
         mixture._model, mixture._stream, rows, mixture.expert_load_, mixture.forget_factor
     )
-    mixture._set_model(model)
+    set_model(mixture, model)
     mixture.n_samples_seen_ = mixture._stream.seen
     mixture._changed_by = mixture._changed_by or "partial_fit"
 
@@ -438,7 +441,7 @@ def _set_changed(mixture, method, update, name):
     averaged, model = vars(mixture).copy(), update.model
     if model.likelihood.averages_experts and not model.likelihood.pooled_.any():
         model = replace(model, likelihood=model.likelihood.for_batches())
-    mixture._set_model(model)
+    set_model(mixture, model)
     if regimes:
         regimes += [] if method == "remove_expert" else [[name]]
         mixture.regimes_ = [names for names in regimes if names]
@@ -449,7 +452,8 @@ def _set_changed(mixture, method, update, name):
             mixture.model_weights_ = averaged["model_weights_"]
     mixture.expert_load_ = update.load
     mixture.n_expert_fits_ += update.n_fits
-    mixture._buffer = mixture._stream = mixture._training_report = mixture._report_of_regimes = None
+    mixture._buffer = mixture._stream = mixture._trained = None
+    mixture._training_reports = {}
     mixture.__dict__.pop("n_distinct_experts_", None)
     mixture._changed_by = method
     for warning in update.warnings:

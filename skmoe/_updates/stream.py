@@ -210,12 +210,12 @@ class Stream:
     n_batches: int = 0  # batches after ``fit``
 
     @classmethod
-    def begin(cls, problem, model, order, n_features, parts):
-        """What ``partial_fit`` needs to go on from a fit, or None where it cannot.
+    def begin(cls, trained, n_features):
+        """What ``partial_fit`` needs to go on from a fit (Trained), or None where it cannot.
 
-        The gate of the model, made of the problem, is made ready to learn batches; its expert ``j``
-        is the problem's expert ``order[j]``.
+        The gate of the model is made ready to learn batches.
         """
+        problem, model, order = trained.problem, trained.model, trained.order
         _, gate = split_last(model.gate)
         can_learn = gate.learns_batches and model.likelihood.learns_batches
         if problem.data.subjects is not None or not can_learn:
@@ -223,7 +223,7 @@ class Stream:
         experts = problem.streaming_experts(order, model.experts)
         if experts is None and problem.has_arrays:
             given = problem.resp, problem.data, order, *problem.working_data
-            experts = stream_of_lines(parts, *given)
+            experts = stream_of_lines(trained.parts, *given)
         if experts is None:
             return None
         problem.begin_gate_stream(gate, order)

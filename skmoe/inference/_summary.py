@@ -6,6 +6,7 @@ from .._experts.fitting import split_last
 from .._reports.by_regime import (
     composition,
     groups_of,
+    in_lines,
 )
 from .._reports.coefficients import OF_LOGARITHM, predicted
 from .._reports.column_names import columns_of
@@ -174,6 +175,7 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by):
         covariance = delta_method(derivatives, covariance)
         df = np.where(derivatives != 0, df, np.inf).min(axis=1)  # the fewest that matter
         notes = [*notes, composition(groups, list(mixture.named_experts_))]
+    notes = [*notes, *map(in_lines, mixture._notes)]
     subjects, n_samples = likelihood.subjects, float(likelihood.weight.sum())
     return MixtureSummary(
         parts, terms, raw, covariance, kind=cov, level=level, log_likelihood=value,

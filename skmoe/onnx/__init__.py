@@ -55,6 +55,9 @@ from ._parser import (
     refused_likelihood,
     sizes_of,
 )
+from ._parser import (
+    refusals as refusals,
+)
 from ._writers import (
     WRITERS,
     Graph,

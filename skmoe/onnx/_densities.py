@@ -11,6 +11,7 @@ import numpy as np
 from onnx import TensorProto
 from scipy import special, stats
 
+from .._attributes import set_model
 from .._experts.fitting import split_last
 from .._numerics.trees import Trees
 from .._ready.density_forest import DF, LEAST_DENSITY, LEAST_SPREAD, DensityForestRegressor
@@ -150,7 +151,7 @@ def averaged(mixture):
     if "_beside" not in vars(mixture):
         return [mixture]
     twin = copy.copy(mixture)
-    twin._set_model(mixture._beside[0])
+    set_model(twin, mixture._beside[0])
     return [mixture, twin]
 
 

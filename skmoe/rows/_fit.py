@@ -23,7 +23,7 @@ from .._experts.folds import DEFAULT_FOLDS
 from .._experts.solvers import is_linear
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._numerics.samples import SPARE
-from .._planning.request import MOST_EXPERTS
+from .._planning.ways import MOST_EXPERTS
 from .._tables.encoding import check_accepts, needs_encoding
 from .._tables.mixed import HEAVIEST, check_sizes, decides_itself, is_table
 from .._validation import check_classes, check_enough_rows, check_exposure, warn_of_small_weights

@@ -14,10 +14,7 @@ from .._reports.expert_report import report_of_sums, report_sums
 from .._validation import check_fitted, check_known_rows
 from ._blocks import of_block, open_rows
 from ._files import Blocks
-from ._fit import ManyRows
 from ._look import Moments
-
-__all__ = ["ManyRows", "answer"]  # what the core asks for, at its door
 
 INSTEAD = {"partial_fit": "pass one block after the other"}  # of a sample of the rows
 OF_ROWS = (*RowMetadata._fields, "sample_weight")  # what has an entry for each row, beside y
@@ -192,7 +189,7 @@ def _triangle(mixture, rows, moments):
 def expert_report(mixture, X, y=None, sample_weight=None, by="regime", **metadata):
     """ExpertReport, with what only training knows from that on the training rows."""
     groups = groups_of(mixture, by)
-    trained = mixture._report_of_regimes if groups.are_regimes else mixture._training_report
+    trained = mixture._training_reports.get(groups.kind)
     sums = reduce_rows(_report_sums, mixture, X, y, sample_weight, groups, **metadata)
     return report_of_sums(mixture._model, groups, sums, trained)
 

@@ -14,10 +14,10 @@ from .._model import posterior
 from .._numerics import multinomial
 from .._numerics.columns import StandardColumns
 from .._numerics.statistics import add_fields
+from .._planning.plan import bound_notes
 from .._pooling.averaging import WHOLE
 from .._pooling.problem import ALPHA_STEPS, GateUnderPrior, PooledProblem
 from .._pooling.trainer import PooledTrainer
-from .._reports.expert_report import bound_notes
 
 PASS_ROWS = 4096  # at a time
 GROWTH = 1.3  # of the size of a step, after one that raised the bound
@@ -216,7 +216,7 @@ class PooledFromSample(PooledTrainer):
                 f"The number of experts was chosen by the evidence of {n_rows:,} rows, drawn by a "
                 f"hash of their content; a row of these: {found}."
             )
-            self.notes = [choice, *bound_notes(tried, self.data.total_weight)]
+            self.notes = [*self.notes, choice, *bound_notes(tried, self.data.total_weight)]
         self.progress.say("All rows")
         self.problem = PooledRowsProblem(self.problem, data, self.rows.source)
         stretches = [n_steps for n_steps in WHOLE.stretches if n_steps <= self.settings.max_iter]

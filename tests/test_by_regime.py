@@ -1,5 +1,7 @@
 """Tables and displays speak of regimes, where fewer than experts were found."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -245,7 +247,16 @@ def test_summary_tells_what_experts_share_once(tied):
             np.testing.assert_allclose(beside.loc["log_scale"], of_expert.loc["log_scale"])
     assert len(set(zip(table.parts, table.terms, strict=True))) == len(table.terms)
     assert len(table.terms) < len(experts)
-    assert "regime0: " in table.notes[-1]
+    assert sum("regime0: " in note for note in table.notes) == 1
+
+
+def test_what_is_to_be_said_of_a_fit_is_one_list(tied):
+    moe, X, y = tied
+    found = moe.plan_.findings
+    assert found
+    for told in (moe.plan_, moe.expert_report(), moe.coefficients(), moe.summary(X, y)):
+        assert all(note in " ".join(str(told).split()) for note in found)
+    assert copy.deepcopy(moe.plan_).findings == found
 
 
 def test_standard_error_of_a_mean_level_is_that_of_a_mean(skewed):

@@ -31,8 +31,7 @@ from ._experts.solvers import has_experts
 from ._fitted import FittedMixture
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
-from ._planning.making import make_parts, make_plan
-from ._planning.plan import warn_of_wait
+from ._planning.plan import make_parts, make_plan, warn_of_wait
 from ._planning.ways import BIC, EVIDENCE, WAYS, specialists_to_try
 from ._pooling.trainer import PooledTrainer
 from ._reports.described import DescribedMixture

@@ -19,7 +19,7 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._data import Rows
 from skmoe._em.rows import FitRows
 from skmoe._numerics.samples import hash_rows
-from skmoe._planning.making import make_plan
+from skmoe._planning.plan import make_plan
 from skmoe.exceptions import IgnoredWeightsWarning, ThinnedRowsWarning
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian, RandomEffects, ZeroInflated

@@ -1,4 +1,4 @@
-"""What was asked for, the ways of training, what each needs, and which one is taken."""
+"""What was asked for, and what is chosen: the way of training, by what each needs, and all else."""
 
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -9,6 +9,7 @@ from scipy import sparse
 
 from .._em.gate_parts import validate_gate
 from .._em.loop import count
+from .._em.parts import adapt_experts
 from .._experts.fitting import (
     LINES,
     PROCESS_ROWS,
@@ -18,12 +19,14 @@ from .._experts.fitting import (
     split_last,
     supports_warm_start,
 )
+from .._experts.folds import IN_FOLDS, IN_SAMPLE, decide_folds
 from .._experts.least_squares import monotone_columns
 from .._experts.prediction import has_oob_density
 from .._experts.solvers import are_solved_sparse, is_linear
 from .._tables.encoding import labels_of, needs_encoding
 from ..gates._classifier import as_gate
 
+AS_GOOD = "where its out-of-fold log-density is as high"
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
 POOLED_GATES = "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance"
 
@@ -369,3 +372,93 @@ def specialists_to_try(n_experts, most):
     if n_experts is not None:
         return [n_experts]
     return [k for k in NUMBERS_OF_SPECIALISTS if k <= most] or [1]
+
+
+# Experts, gate, likelihood and predictions in words, each with the reason -----------------------
+
+
+def choose_gate(mixture, training, request):
+    """The gate in words, whether it is the default, and the reason."""
+    if len(request.names) == 1:
+        return "none", True, "one expert answers for every row"
+    default = mixture._default_gate(training)
+    if request.gate is None:
+        _, unseen = request.monotone
+        why = f"the default, of all columns but {unseen}, in which experts are monotone"
+        why = why if unseen else "the default"
+        if training == "specialists":
+            why += f"; a softmax gate, quicker to serve, {AS_GOOD}"
+        return type(default).__name__, True, why
+    if mixture.gate is request.gate and is_same(request.gate, default):
+        return type(default).__name__, True, "as asked for, and the default"
+    return _in_words(request.gate), False, "as asked for"
+
+
+def is_same(estimator, other):
+    """Whether two estimators are of one class and have the same parameters."""
+    return type(estimator) is type(other) and repr(estimator) == repr(other)
+
+
+def choose_likelihood(training, request):
+    """The likelihood in words, and the reason."""
+    if request.likelihood.is_ordered:
+        return _in_words(request.likelihood), "as asked for"
+    if request.mixture._classifies:
+        calibrated = "calibrated out of fold" if request.has_default_likelihood else "as asked for"
+        return _in_words(request.likelihood), "the only one of classes" if training in (
+            "pooled",
+            "em",
+        ) else calibrated
+    if training in ("stack", "specialists"):
+        return "StudentT", "tails, and scales by row, are learned from out-of-fold errors"
+    if request.has_default_likelihood:
+        return _in_words(request.likelihood), "the default where experts have their own rows"
+    return _in_words(request.likelihood), "as asked for"
+
+
+def rows_that_count(training, request, n_experts):
+    """Rows by which "auto" judges whether linear experts are predicted in-sample."""
+    if request.needs_likelihood:
+        return np.inf
+    if n_experts is None and training == "em":
+        return 0.0 if chosen_by(training, request) == OUT_OF_FOLD else np.inf
+    return request.rows.weight.sum()
+
+
+def choose_folds(training, request, n_rows):
+    """How rows are predicted in training, the number of folds, and the reason."""
+    rows, mixture = request.rows, request.mixture
+    if training == "pooled":
+        asked = ["cv"] * (not request.has_cv("auto") and mixture.cv is not False)
+        asked += ["groups"] * (request.groups is not None)
+        without = f", so that {' and '.join(asked)} have no effect" if asked else ""
+        return IN_SAMPLE, None, f"nothing is fitted in folds{without}"
+    columns = mixture.expert_columns
+    kind, n_folds, reason = decide_folds(
+        mixture.cv,
+        adapt_experts(request.templates, rows.X, is_default=request.encodes, columns=columns),
+        rows.X,
+        rows.y,
+        {} if request.groups is None else {"groups": request.groups},
+        n_rows=n_rows,
+        subject=rows.subject,
+    )
+    if training in ("stack", "specialists") and kind == IN_SAMPLE:
+        return IN_FOLDS, min(5, len(rows.y)), "all experts are combined by out-of-fold predictions"
+    return kind, n_folds, reason
+
+
+def choose_experts(request):
+    """The experts in words, and the reason."""
+    if request.kind == "list":
+        return ", ".join(request.names), "as asked for"
+    name = type(split_last(request.templates[0])[1]).__name__
+    if request.is_wide:
+        shape = "{:,} rows of {:,} columns".format(*request.rows.X.shape)
+        return name, f"the default of {shape}; its penalty is chosen by cross-validation"
+    return name, "the default" if request.kind == "default" else "as asked for"
+
+
+def _in_words(part):
+    """An object on one line."""
+    return " ".join(repr(part).split())

@@ -13,7 +13,7 @@ from skmoe._data import Rows, Subjects, TrainingData
 from skmoe._em.starts import STARTS, soften
 from skmoe._experts.pooled import PooledExperts, pooled_coefficients, pooled_precisions
 from skmoe._numerics.columns import StandardColumns, quadratic_forms
-from skmoe._pooling.problem import PooledGate, PooledProblem
+from skmoe._pooling.problem import INTERCEPT_PENALTY, PooledGate, PooledProblem
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian, StudentT
 from skmoe.likelihoods._pooled import PooledGaussian
@@ -120,6 +120,17 @@ def test_precisions_maximise_their_bound_over_a_fine_grid():
         p = stats.gamma(found.nu / 2, scale=2 / (found.nu * found.centre))
         divergence += q.expect(lambda x, q=q, p=p: q.logpdf(x) - p.logpdf(x), lb=1e-9, ub=50)
     np.testing.assert_allclose(found.divergence, divergence, rtol=1e-6)
+
+
+def test_volume_of_the_gate_is_that_of_its_whole_curvature():
+    rng = np.random.default_rng(0)
+    gate = PooledGate(rng.normal(size=(30, 2)), rng.uniform(0.5, 2, 30))
+    gate.begin(rng.dirichlet(np.ones(3), 30), np.array([0.3, 0.3]))
+    proba, prior = gate.proba, np.tile([0.3, 0.3, INTERCEPT_PENALTY], 3)
+    kernel = proba[:, :, None] * (np.eye(3) - proba[:, None]) * gate.weight[:, None, None]
+    whole = np.einsum("nkl,ni,nj->kilj", kernel, gate.design, gate.design).reshape(9, 9)
+    expected = -0.5 * np.linalg.slogdet(np.eye(9) + whole / prior)[1]
+    assert gate.log_volume(gate.pairs()) == pytest.approx(expected, rel=1e-10)
 
 
 def test_space_of_the_rows_stands_for_all_columns():

@@ -230,6 +230,18 @@ def hessian_of_pairs(grams, n_classes):
     return hessian
 
 
+def hessian_of_free(grams, n_classes):
+    """The same in orthonormal coordinates of functions that sum to zero, of all columns at once.
+
+    It is ((K - 1) p, (K - 1) p): all that there is of it, as a sum is not seen.
+    """
+    basis, (second, first) = _zero_sum_basis(n_classes), class_pairs(n_classes)
+    apart, p, n_free = basis[first] - basis[second], grams.shape[1], n_classes - 1
+    of_pairs = np.einsum("ra,rb->abr", apart, apart).reshape(n_free**2, len(apart))
+    blocks = (of_pairs @ grams.reshape(len(apart), p * p)).reshape(n_free, n_free, p, p)
+    return blocks.transpose(0, 2, 1, 3).reshape(n_free * p, n_free * p)
+
+
 def class_pairs(n_classes):
     """Second and first of each pair of classes."""
     return np.tril_indices(n_classes, -1)

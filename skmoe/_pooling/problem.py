@@ -74,28 +74,36 @@ class GateUnderPrior:
         ``pairs`` (K (K - 1) / 2, p, p) are Gram matrices weighted by products of two gate
         probabilities.
         """
-        return self._volume(pairs)[0]
+        return self._factored(pairs)[1]
 
     def _best_alpha(self, pairs, largest=LARGEST_ALPHA):
         """MacKay's step for ``alpha``, where the weights are at their optimum."""
-        alpha, determined = self.alpha.copy(), self._volume(pairs)[1]
+        if not self.alpha.size:
+            return self.alpha
+        alpha, determined = self.alpha.copy(), self._determined(pairs)
         for group in self.columns.groups:
             squares = max(np.sum(self.coef[:-1][group] ** 2), 1e-300)
             alpha[group] = np.clip(determined[group].sum() / squares, SMALLEST_ALPHA, largest)
         return alpha
 
-    def _volume(self, pairs):
-        """``-1/2 log|I + H / P|``, P the prior precisions; how many slopes H fixes, by column."""
+    def _determined(self, pairs):
+        """How many slopes of each column ``pairs`` fix, (p - 1,)."""
+        n_columns, n_free = len(self.coef), self.coef.shape[1] - 1
+        inverse, _ = linalg.lapack.dtrtri(self._factored(pairs)[0], lower=True)
+        variance = (inverse**2).sum(axis=0).reshape(n_free, n_columns).sum(axis=0)
+        return n_free - self.alpha * variance[:-1]
+
+    def _factored(self, pairs):
+        """Factor of H + P, P the prior precisions, and ``-1/2 log|I + H / P|``.
+
+        H is of functions that sum to zero, of which there are K - 1: along others it is zero.
+        """
         n_columns, n_experts = self.coef.shape
-        hessian = _multinomial.hessian_of_pairs(pairs, n_experts)
-        hessian = hessian.reshape(n_experts * n_columns, -1)
-        prior = np.tile(self._penalty(), n_experts)
-        prior_and_rounding = prior + ROUNDING * hessian.diagonal().max()
-        factor = _multinomial.definite_factors(hessian + np.diag(prior_and_rounding))
-        volume = 0.5 * np.log(prior).sum() - np.log(np.diag(factor)).sum()
-        inverse, _ = linalg.lapack.dtrtri(factor, lower=True)
-        variance = (inverse**2).sum(axis=0).reshape(n_experts, n_columns).sum(axis=0)
-        return volume, n_experts - self.alpha * variance[:-1]
+        hessian = _multinomial.hessian_of_free(pairs, n_experts)
+        prior = np.tile(self._penalty(), n_experts - 1)
+        hessian[np.diag_indices(len(prior))] += prior + ROUNDING * hessian.diagonal().max(initial=0)
+        factor = _multinomial.definite_factors(hessian)
+        return factor, 0.5 * np.log(prior).sum() - np.log(np.diag(factor)).sum()
 
     def _penalty(self):
         return np.append(self.alpha, INTERCEPT_PENALTY)
@@ -154,15 +162,17 @@ class PooledGate(GateUnderPrior):
             self.alpha = self._best_alpha(self.pairs(), largest)
 
     def pairs(self):
-        """Gram matrices for ``log_volume``."""
-        return _multinomial.pair_grams(self.design, np.exp(self._log_proba), self.weight)
+        """Gram matrices for ``log_volume``; those of these weights are kept for once more."""
+        if self._pairs is None:
+            self._pairs = _multinomial.pair_grams(self.design, np.exp(self._log_proba), self.weight)
+        return self._pairs
 
     def _n_functions(self, resp):
         """Of how many there is a softmax."""
         return resp.shape[1]
 
     def _set(self, coef):
-        self.coef = coef
+        self.coef, self._pairs = coef, None
         self.log_proba = self._log_proba = _multinomial.log_softmax(self.design @ coef)
 
 
@@ -172,7 +182,7 @@ class PooledProblem(Problem):
     ``experts`` are ``Pooled``, ``gate`` is a ``PooledGate``, ``likelihood`` has ``take``.
     """
 
-    of_state = ("resp", "log_norm", "log_density", "load", "objective")  # besides the parts
+    of_state = ("resp", "log_norm", "log_density", "load", "objective", "_evidence")  # and parts
 
     def start(self, resp, alpha=None):
         resp = resp if self.data.subjects is None else self.data.subjects.average(resp)
@@ -208,6 +218,7 @@ class PooledProblem(Problem):
         """Set the objective, and return it, from the log-density of all rows."""
         bound = log_density + self.gate.log_prior() - self.experts.divergence
         self.objective = float(bound / self.weight.sum() - self._log_unit)
+        self._evidence = None
         return self.objective
 
     @property
@@ -218,7 +229,10 @@ class PooledProblem(Problem):
     @property
     def evidence(self):
         """The objective with the gate integrated out, by Laplace's method; per unit of weight."""
-        return float(self.objective + self.gate.log_volume(self._pairs()) / self.weight.sum())
+        if self._evidence is None:
+            volume = self.gate.log_volume(self._pairs())
+            self._evidence = float(self.objective + volume / self.weight.sum())
+        return self._evidence
 
     def _pairs(self):
         return self.gate.pairs()

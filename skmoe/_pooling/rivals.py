@@ -1,6 +1,5 @@
 """Other numbers of regimes, and other partitions into as many, of nearly as much evidence."""
 
-import copy
 import warnings
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -205,14 +204,14 @@ def _evidence(search, data, design, block, has_tails):
 
     Columns of the design behind those of ``block`` are no levels.
     """
-    trainer = copy.copy(search.trainer)
-    trainer.data = data = replace(data, units=None)
+    trainer, data = search.trainer, replace(data, units=None)
     if block is not None:
         block = np.pad(block, (0, design.shape[1] - len(block)))
-    trainer.experts, _ = pooled_parts(
+    experts, _ = pooled_parts(
         trainer.parts, design, data, lambda each: each.start(data.y, data.weight, 1), block
     )
-    return search.n_rows * type(search)(trainer).of_one_regime(has_tails).evidence
+    search = type(search)(trainer.with_experts(experts, data))
+    return search.n_rows * search.of_one_regime(has_tails).evidence
 
 
 # One regression whose errors are larger in some rows than in others, against a mixture of lines

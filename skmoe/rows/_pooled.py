@@ -136,7 +136,7 @@ class PooledRowsProblem(PooledProblem):
     """
 
     has_arrays = False
-    of_state = ("sums", "load", "objective")
+    of_state = ("sums", "load", "objective", "_evidence")
 
     def __init__(self, small, data, rows):
         experts, likelihood = small.experts.without_rows(), small.likelihood

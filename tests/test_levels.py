@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._experts.pooled import learn_variances, pooled_coefficients
+from skmoe._experts.pooled_base import variance_groups
 from skmoe._numerics.columns import StandardColumns, quadratic_forms, sparse_rows
 
 N_TEST = 500
@@ -106,15 +107,16 @@ def test_variances_of_blocks_raise_the_evidence_and_find_what_was_planted():
     gram, cross = (X.T @ X)[None], (X.T @ y)[None]
     tau, rho = np.zeros(161), np.append(np.ones(160), 100.0)
     evidence = [pooled_coefficients(gram, cross, tau, rho).evidence]
+    groups = variance_groups(np.zeros(161, bool), 161, block)
     for _ in range(40):
-        found, tau, rho = learn_variances(gram, cross, tau, rho, np.zeros(161, bool), block=block)
+        found, tau, rho = learn_variances(gram, cross, tau, rho, groups)
         evidence.append(found.evidence)
     assert (np.diff(evidence) > -1e-9).all()
     assert_allclose(np.sqrt(rho[[0, 20, 80]]), [1.0, 0.1, 4.0], rtol=0.3)
     assert all(np.ptp(rho[:160][block == each]) == 0 for each in range(3))
 
 
-@pytest.mark.parametrize("zeros", ["none", "all", "levels", "others"])
+@pytest.mark.parametrize("zeros", [False, True])
 def test_levels_solved_apart_have_the_posterior_of_all_columns_at_once(zeros):
     (X, _), _, _ = table_of_levels(12, 4, 1.0)
     rows = np.column_stack([X[["a", "b"]], pd.get_dummies(X["state"]).to_numpy(float)])
@@ -127,12 +129,17 @@ def test_levels_solved_apart_have_the_posterior_of_all_columns_at_once(zeros):
     gram = np.einsum("ik,ip,iq->kpq", resp, design, design)
     cross = np.einsum("ik,ip,i->kp", resp, design, rng.normal(size=len(design)))
     tau, rho = rng.uniform(0.1, 2, size=(2, design.shape[1]))
-    is_zero = {"none": False, "all": True, "levels": levels, "others": ~levels}[zeros]
-    tau[np.broadcast_to(is_zero, tau.shape)] = 0.0
+    tau = np.zeros(len(tau)) if zeros else tau
     found = pooled_coefficients(gram, cross, tau, rho, levels)
     expected = pooled_coefficients(gram, cross, tau, rho)
     for name, value in vars(expected).items():
         assert_allclose(vars(found)[name], value, rtol=1e-8, atol=1e-11, err_msg=name)
+    groups = variance_groups(np.full(len(tau), not zeros), len(tau), columns.block)
+    learned = (
+        learn_variances(gram, cross, tau, rho, groups, levels=each) for each in (None, levels)
+    )
+    for ours, others in zip(*(each[1:] for each in learned), strict=True):
+        assert_allclose(ours, others, rtol=1e-8)
     assert_allclose(
         quadratic_forms(design, found.cov, levels), quadratic_forms(design, found.cov), rtol=1e-9
     )

@@ -20,18 +20,20 @@ References
 .. [3] D. J. C. MacKay, "Bayesian interpolation", Neural Computation 4 (1992) 415-447.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import linalg, special
 
-from .._numerics.columns import groups_of_slopes, quadratic_forms
+from .._kernels._pooled import learn_posterior, learn_precisions
+from .._numerics.columns import quadratic_forms
 from .._numerics.multinomial import definite_factors
 from .._numerics.statistics import LeastSquaresStatistics
 from .least_squares import LeastSquaresExperts
 from .pooled_base import Pooled
 
 SMALLEST_VARIANCE, LARGEST_VARIANCE = 1e-8, 1e4  # of tau and rho
+MOMENTS = "mean", "var"
 LONGEST_STEP = 30.0  # factor by which MacKay's step changes a variance at most
 NU = 10.0 ** np.arange(-0.25, 4.01, 0.25)  # grid: from experts that err alone to alike
 SHARED_NU = np.array([1e6])  # one error variance for all experts
@@ -61,6 +63,12 @@ class Coefficients:
     own_mean: np.ndarray
     own_var: np.ndarray
 
+    def repeated(self, n_experts):
+        """These, of one line, as those of so many experts."""
+        of_experts = {"mean", "cov", "own_mean", "own_var"}
+        arrays = {name: np.repeat(vars(self)[name], n_experts, axis=0) for name in of_experts}
+        return replace(self, **arrays)
+
 
 def pooled_coefficients(gram, cross, tau, rho, levels=None, *, has_cov=True):
     """Exact posterior of b_0 and d from sums in units of the error variances.
@@ -74,79 +82,88 @@ def pooled_coefficients(gram, cross, tau, rho, levels=None, *, has_cov=True):
         evidence = 1/2 [sum_k h_k'L_k h_k + u'V u - sum_k log|M_k| - log|V^-1 diag(rho)|]
 
     ``gram`` (K, q, q) is ``sum_i lambda_k w_ik x_i x_i'``, ``cross`` (K, q) ``sum_i lambda_k w_ik
-    x_i y_i``; ``tau`` and ``rho`` (q,) are the prior variances of d_k and b_0. tau = 0 is one line
-    for all experts. ``levels`` (q,) are columns between which all of ``gram`` is zero, if any:
-    they are solved for the others' coefficients, which costs next to nothing. Without ``has_cov``
-    covariances are left out, and the divergence with them.
+    x_i y_i``; ``tau`` and ``rho`` (q,) are the prior variances of d_k and b_0. tau = 0 everywhere
+    is one line for all experts. ``levels`` (q,) are columns between which all of ``gram`` is zero,
+    if these are most: they are solved for the others' coefficients, which costs next to nothing.
+    Without ``has_cov`` covariances may be left out, and the divergence with them.
     """
-    shared_root, grams = np.sqrt(rho), Grams(gram, levels)
-    alone, half, log_det = grams.inverse(np.sqrt(tau))  # L_k = diag(alone) + half'half
-    half_gram = half @ gram
+    if levels is None:
+        return _learned(gram, cross, tau, rho)[0]
+    if len(cross) > 1 and not tau.any():
+        one = pooled_coefficients(gram.sum(axis=0)[None], cross.sum(axis=0)[None], tau, rho, levels)
+        return one.repeated(len(cross))
+    root, grams = np.sqrt(tau if len(cross) > 1 else tau + rho), Grams(gram, levels)
+    alone, half, log_det = grams.inverse(root)  # L_k = diag(alone) + half'half
 
     def own(right):  # L_k right_k
         return alone * right + np.einsum("krj,kr->kj", half, np.einsum("krj,kj->kr", half, right))
 
     own_cross = own(cross)
-    total = gram.sum(axis=0) - np.tensordot(half_gram, half_gram, ([0, 1], [0, 1]))
-    total -= grams.squared(alone)
-    right = (cross - np.einsum("kij,kj->ki", gram, own_cross)).sum(axis=0)
     evidence = 0.5 * np.vdot(cross, own_cross) - log_det
-    of_shared, shared_half, log_det = Grams(total[None], None if tau.any() else levels).inverse(
-        shared_root
-    )
-    shared_half = np.vstack([np.diag(np.sqrt(of_shared[0]))[of_shared[0] > 0], shared_half[0]])
-    half_right = shared_half @ right  # V = shared_half'shared_half
-    evidence += 0.5 * half_right @ half_right - log_det
-    shared_mean, shared_var = shared_half.T @ half_right, np.square(shared_half).sum(axis=0)
-    own_mean = own(cross - gram @ shared_mean)
-    moved = half.transpose(0, 2, 1) @ (half_gram @ shared_half.T)  # L_k G_k shared_half'
-    moved += grams.times(alone, shared_half.T)
     own_var = alone + np.square(half).sum(axis=1)
-    mean, cov, divergence = shared_mean + own_mean, None, np.nan
+    if len(cross) == 1:  # b_0 and d are parts of what is normal with the sum of their variances
+        share = rho / np.maximum(tau + rho, np.finfo(float).tiny)
+        mean, shared_mean, own_mean = own_cross, share * own_cross[0], (1 - share) * own_cross
+        shared_var = rho * (1 - share) + share**2 * own_var[0]
+        own_var, rest = tau * share + (1 - share) ** 2 * own_var, np.zeros((1, len(tau), 0))
+    else:
+        half_gram = half @ gram
+        total = gram.sum(axis=0) - np.tensordot(half_gram, half_gram, ([0, 1], [0, 1]))
+        total -= grams.squared(alone)
+        right = (cross - np.einsum("kij,kj->ki", gram, own_cross)).sum(axis=0)
+        factor = _factor(np.sqrt(rho)[:, None] * total * np.sqrt(rho))
+        shared_half = _inverses(factor[None])[0] * np.sqrt(rho)  # V = shared_half'shared_half
+        half_right = shared_half @ right
+        evidence += 0.5 * half_right @ half_right - _half_log_det(factor)
+        shared_mean, shared_var = shared_half.T @ half_right, np.square(shared_half).sum(axis=0)
+        own_mean = own(cross - gram @ shared_mean)
+        moved = half.transpose(0, 2, 1) @ (half_gram @ shared_half.T)  # L_k G_k shared_half'
+        moved += grams.times(alone, shared_half.T)
+        own_var += np.square(moved).sum(axis=2)
+        mean, rest = shared_mean + own_mean, shared_half.T - moved
+    cov, divergence = None, np.nan
     if has_cov:
-        rest = shared_half.T - moved
         cov = half.transpose(0, 2, 1) @ half + rest @ rest.transpose(0, 2, 1)
         np.einsum("kii->ki", cov)[:] += alone
         fitted = np.einsum("kij,kj->ki", gram, mean)
         fit = np.vdot(cross, mean) - 0.5 * (np.vdot(mean, fitted) + np.vdot(gram, cov))
         divergence = fit - evidence
-    own_var += np.square(moved).sum(axis=2)
     return Coefficients(mean, cov, divergence, evidence, shared_mean, shared_var, own_mean, own_var)
 
 
+def _learned(gram, cross, tau, rho, groups=None):
+    """The same in compiled code, and tau and rho, with which the evidence is higher."""
+    n_experts, q = cross.shape
+    if n_experts > 1 and not tau.any():
+        one = gram.sum(axis=0, keepdims=True), cross.sum(axis=0, keepdims=True)
+        found, *variances = _learned(*one, tau, rho, groups)
+        return found.repeated(n_experts), *variances
+    gram, cross = np.ascontiguousarray(gram), np.ascontiguousarray(cross)
+    mean, cov, tau, rho = np.empty((n_experts, q)), np.empty(gram.shape), tau.copy(), rho.copy()
+    own, shared = np.empty((2, n_experts, q)), np.empty((2, q))
+    evidence, divergence = learn_posterior(gram, cross, tau, rho, groups, mean, cov, own, shared)
+    return Coefficients(mean, cov, divergence, evidence, *shared, *own), tau, rho
+
+
 class Grams:
-    """Gram matrices (K, q, q) that are zero between levels (q,), if there are any."""
+    """Gram matrices (K, q, q) that are zero between levels (q,)."""
 
     def __init__(self, gram, levels):
-        self.gram, self.levels = gram, levels
-        if levels is not None:
-            self.others = ~levels
-            self.of_levels = gram[:, levels]
-            self.of_levels = self.of_levels[:, :, self.others]  # (K, s, r)
-            self.mass = np.einsum("kii->ki", gram)[:, levels]
+        self.gram, self.levels, self.others = gram, levels, ~levels
+        self.of_levels = gram[:, levels][:, :, self.others]  # (K, s, r)
+        self.mass = np.einsum("kii->ki", gram)[:, levels]
 
     def inverse(self, root):
         """``root (I + root G root)^-1 root = diag(alone) + half'half``; half its log-det."""
-        levels, (n_grams, q, _), used = self.levels, self.gram.shape, root > 0
-        alone = np.zeros((n_grams, q))
-        if not used.any():
-            return alone, np.empty((n_grams, 0, q)), 0.0
-        if not used.all():
-            few = Grams(self.gram[:, used][:, :, used], None if levels is None else levels[used])
-            alone[:, used], of_used, log_det = few.inverse(root[used])
-            half = np.zeros((n_grams, of_used.shape[1], q))
-            half[:, :, used] = of_used
-            return alone, half, log_det
-        if levels is None:
-            factor = _factor(root[:, None] * self.gram * root)
-            return alone, _inverses(factor) * root, _half_log_det(factor)
+        levels, (n_grams, q, _) = self.levels, self.gram.shape
         of_levels, of_others = root[levels], root[self.others]
         share = 1 / (1 + of_levels**2 * self.mass)
         scaled = of_levels[:, None] * self.of_levels * of_others
         left = share[:, :, None] * scaled
         rest = self.gram[:, self.others][:, :, self.others] * np.outer(of_others, of_others)
         factor = _factor(rest - scaled.transpose(0, 2, 1) @ left)
-        inverse, half = _inverses(factor), np.empty((n_grams, factor.shape[1], q))
+        inverse, alone = _inverses(factor), np.zeros((n_grams, q))
+        half = np.empty((n_grams, factor.shape[1], q))
         half[:, :, self.others] = inverse * of_others
         half[:, :, levels] = -(inverse @ left.transpose(0, 2, 1)) * of_levels
         alone[:, levels] = of_levels**2 * share
@@ -154,8 +171,6 @@ class Grams:
 
     def squared(self, alone):
         """Sum over G diag(alone) G, (q, q), where all but levels have zeros in ``alone``."""
-        if self.levels is None or not alone.any():
-            return 0.0
         levels, others, alone = self.levels, self.others, alone[:, self.levels]
         squared, weighted = np.zeros(self.gram.shape[1:]), alone[:, :, None] * self.of_levels
         squared[np.ix_(others, others)] = np.tensordot(self.of_levels, weighted, ([0, 1], [0, 1]))
@@ -166,8 +181,6 @@ class Grams:
 
     def times(self, alone, right):
         """``diag(alone) G right`` for right (q, m), (K, q, m)."""
-        if self.levels is None or not alone.any():
-            return 0.0
         product = np.zeros((*alone.shape, right.shape[1]))
         of_levels = self.mass[:, :, None] * right[self.levels] + self.of_levels @ right[self.others]
         product[:, self.levels] = alone[:, self.levels, None] * of_levels
@@ -201,51 +214,64 @@ def _half_log_det(factors):
     return np.log(np.einsum("...ii->...i", factors)).sum()
 
 
-def learn_variances(gram, cross, tau, rho, learned, ties=None, block=None, levels=None):
+def learn_variances(gram, cross, tau, rho, groups, ties=None, levels=None):
     """Variances of a higher evidence, and the posterior under them; the evidence never falls.
 
     One step of MacKay's [3]_, tau <- sum d^2 / gamma with gamma = size - sum Var d / tau the number
     of coefficients that the rows determine, and likewise rho from the slopes of b_0. Where it
     lowers the evidence, that of EM instead, tau <- mean E d^2, which cannot.
 
-    ``learned`` are the columns whose tau is learned; offsets of ``ties`` stand behind the
-    coefficients in tau, rho and ``learned``. ``block`` says of which column of strings slopes are
-    levels; see ``StandardColumns``. Returns coefficients, tau and rho.
+    ``groups`` are those of ``variance_groups``. Returns coefficients, tau and rho.
     """
     if ties is not None:
         found, *variances = learn_variances(
-            *ties.joined(gram, cross), tau, rho, learned, block=block, levels=ties.padded(levels)
+            *ties.joined(gram, cross), tau, rho, groups, levels=ties.padded(levels)
         )
         return ties.parted(found), *variances
-    now = pooled_coefficients(gram, cross, tau, rho, levels, has_cov=False)
-    place = np.arange(len(learned)) - np.flatnonzero(rho)[-1]  # from the intercept
-    slopes = groups_of_slopes(place < 0, block)
-    groups = [("rho", each) for each in slopes]
-    groups += [("tau", learned & each) for each in (*slopes, place == 0, place > 0)]
-    old = {"tau": tau, "rho": rho}
-    fast, slow = ({name: var.copy() for name, var in old.items()} for _ in range(2))
-    for name, group in groups:
-        if name == "rho":
-            mean, var = now.shared_mean[group], now.shared_var[group]
-        else:
-            mean, var = now.own_mean[:, group], now.own_var[:, group]
-        if not mean.size:
-            continue
-        last, squares = old[name][group][0], np.sum(mean**2)
-        determined = max(mean.size - var.sum() / last, 1e-10)
-        fast[name][group] = np.clip(
-            squares / determined,
-            max(SMALLEST_VARIANCE, last / LONGEST_STEP),
-            min(LARGEST_VARIANCE, last * LONGEST_STEP),
-        )
-        slow[name][group] = np.clip(
-            (squares + var.sum()) / mean.size, SMALLEST_VARIANCE, LARGEST_VARIANCE
-        )
+    if levels is None:
+        return _learned(gram, cross, tau, rho, groups)
+    sums = gram[None], cross[None], tau[None], rho[None]
+    (found,), *variances = learn_variances_of_all(*sums, groups, levels)
+    return found, *(each[0] for each in variances)
+
+
+def learn_variances_of_all(gram, cross, tau, rho, groups, levels=None):
+    """The same of functions that share variances, with one axis more in front.
+
+    With variances of its own, the function of one class would shrink to nothing: what is added to
+    those of all classes alike makes no difference to the rows.
+    """
+
+    def solved(tau, rho, has_cov=True):
+        of_functions = zip(gram, cross, tau, rho, strict=True)
+        return [pooled_coefficients(*each, levels, has_cov=has_cov) for each in of_functions]
+
+    now, q = solved(tau, rho, False), tau.shape[1]
+    moments = [
+        [np.stack([vars(each)[name + kind] for each in now]).reshape(-1, q) for kind in MOMENTS]
+        for name in ("own_", "shared_")
+    ]
+    fast, slow = np.stack([tau, rho]), np.stack([tau, rho])
+    for row, (mean, var) in enumerate(moments):
+        for number in range(groups[row].max() + 1):
+            group = groups[row] == number
+            if not group.any():
+                continue
+            last, size = fast[row, 0, group][0], mean[:, group].size
+            squares, spread = np.sum(mean[:, group] ** 2), var[:, group].sum()
+            fast[row, :, group] = np.clip(
+                squares / max(size - spread / last, 1e-10),
+                max(SMALLEST_VARIANCE, last / LONGEST_STEP),
+                min(LARGEST_VARIANCE, last * LONGEST_STEP),
+            )
+            slow[row, :, group] = np.clip(
+                (squares + spread) / size, SMALLEST_VARIANCE, LARGEST_VARIANCE
+            )
     for step in (fast, slow):
-        new = pooled_coefficients(gram, cross, **step, levels=levels)
-        if new.evidence >= now.evidence:
-            return new, step["tau"], step["rho"]
-    return pooled_coefficients(gram, cross, tau, rho, levels), tau, rho
+        new = solved(*step)
+        if sum(each.evidence for each in new) >= sum(each.evidence for each in now):
+            return new, *step
+    return solved(tau, rho), tau, rho
 
 
 # Error variances ----------------------------------------------------------------------------
@@ -295,23 +321,9 @@ def pooled_precisions(mass, squares, nu):
     ``mass`` (K,) is the weight of the rows, ``squares`` (K,) the expected weighted squares of their
     residuals, positive; ``nu`` (n_grid,) the grid.
     """
-    grid = nu[:, None]
-    shape = 0.5 * (grid + mass)
-    log_centre = np.full((len(grid), 1), np.log(squares.sum() / mass.sum()))
-    for _ in range(30):
-        prior = grid * np.exp(log_centre)
-        share = prior / (prior + squares)
-        slope = 0.5 * len(mass) * grid - (shape * share).sum(axis=1, keepdims=True)
-        curvature = (shape * share * (1 - share)).sum(axis=1, keepdims=True)
-        step = np.clip(slope / np.maximum(curvature, 1e-300), -2, 2)
-        log_centre = log_centre + step
-        if np.abs(step).max() < 1e-10:
-            break
-    rate = 0.5 * (grid * np.exp(log_centre) + squares)
-    value = 0.5 * grid * (np.log(0.5 * grid) + log_centre) - special.gammaln(0.5 * grid)
-    value = (value + special.gammaln(shape) - shape * np.log(rate)).sum(axis=1)
-    best = value.argmax()
-    return Precisions(shape[best], rate[best], nu[best], float(np.exp(log_centre[best, 0])))
+    found = np.empty((2, len(mass)))
+    mass, squares = np.ascontiguousarray(mass), np.ascontiguousarray(squares)
+    return Precisions(*found, *learn_precisions(mass, squares, nu, found))
 
 
 # Experts in training ------------------------------------------------------------------------
@@ -393,10 +405,9 @@ class PooledExperts(Pooled, LeastSquaresExperts):
                     precisions.mean[:, None] * of_output.cross[:, :, 0],
                     tau[m],
                     rho[m],
-                    self._learned,
+                    self._groups,
                     self.ties,
-                    self.columns.block,
-                    self.levels,
+                    self.levels_apart,
                 )
                 squares = of_output.residual_squares(coefficients.mean[:, :, None])[:, 0]
                 squares += np.einsum("kij,kij->k", sums.gram, coefficients.cov)

@@ -5,10 +5,11 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from .._numerics.columns import StandardColumns, sparse_rows
+from .._numerics.columns import StandardColumns, groups_of_slopes, sparse_rows
 from .base import Ties
 
 INTERCEPT_VARIANCE = 100.0  # of b_0, on a standardised target: as good as flat
+FEW_OTHERS = 6  # columns for one that is no level, from which levels are solved apart
 OFFSET_VARIANCE = 0.1  # of offsets, to begin with
 
 
@@ -49,7 +50,11 @@ class Pooled(ABC):
         """Take the rows, in columns that the prior sees alike, but for levels of strings."""
         self.columns = StandardColumns.of(X, weight, units, block)
         self.mean, self.scale = self.columns.mean, self.columns.scale  # that ``raw`` takes
-        self.levels = self.columns.levels  # of which a row has one at most
+        self.levels = self.levels_apart = self.columns.levels  # of which a row has one at most
+        if self.levels is not None and FEW_OTHERS * np.count_nonzero(~self.levels) > len(
+            self.levels
+        ):
+            self.levels_apart = None  # it takes no longer to solve all columns together
         self._take_design(X)
 
     def _take_design(self, X):
@@ -73,6 +78,7 @@ class Pooled(ABC):
 
     def _first_variances(self, n_functions):
         """tau and rho, (n_functions, q + n_offsets), to begin with."""
+        self._groups = variance_groups(self._learned, self.columns.n_columns, self.columns.block)
         tau = self.own.astype(float)
         rho = np.append(np.full(len(tau) - 1, self.slope_variances[0]), INTERCEPT_VARIANCE)
         n_offsets = len(self._learned) - len(tau)
@@ -146,3 +152,18 @@ class Pooled(ABC):
     def raw(self, coef):
         """Coefficients (p, m) and intercepts (m,) in the units of X, from those of the design."""
         return super().raw(self.columns.standard(coef))
+
+
+def variance_groups(learned, n_columns, block=None):
+    """Which variances are learned, and as one: numbers (2, q + n_offsets) for tau and rho, or -1.
+
+    ``learned`` (q + n_offsets,) are those of tau; ``block`` is that of ``StandardColumns``.
+    """
+    place = np.arange(len(learned)) - (n_columns - 1)  # from the intercept
+    slopes = groups_of_slopes(place < 0, block)
+    groups = np.full((2, len(learned)), -1, dtype=np.int32)
+    for row, masks in zip(groups, ([*slopes, place == 0, place > 0], slopes), strict=True):
+        for number, mask in enumerate(masks):
+            row[mask] = number
+    groups[0, ~learned] = -1
+    return groups

@@ -21,10 +21,9 @@ References
 import numpy as np
 from scipy import special
 
-from .._numerics.columns import groups_of_slopes
 from .logistic import LogisticExperts
-from .pooled import LARGEST_VARIANCE, LONGEST_STEP, SMALLEST_VARIANCE
-from .pooled_steps import Expected, PooledInSteps, ignores_rows, posteriors
+from .pooled import learn_variances_of_all
+from .pooled_steps import Expected, PooledInSteps, ignores_rows
 
 N_TILTS, N_FIRST_TILTS = 4, 8  # steps to the best tilt of a row, from one near it or from none
 # ``sum_j SHARES_j Phi(SLOPES_j f)`` is the logistic function of f.
@@ -120,53 +119,6 @@ def _softmax_rows(values):
     return proba, (largest + np.log(norm))[..., 0]
 
 
-# Prior variances ------------------------------------------------------------------------------
-
-
-def _learn_variances_of_all(gram, cross, tau, rho, learned, block=None, levels=None):
-    """``learn_variances`` of functions that share their variances, by MacKay's step, or EM's.
-
-    With variances of its own, the function of one class would shrink to nothing: what is added to
-    those of all classes alike makes no difference to the rows.
-
-    Returns a list of Coefficients, tau and rho (n_functions, q), of which all rows are alike.
-    """
-    now = posteriors(gram, cross, tau, rho, levels=levels)
-    shared_mean, shared_var, own_mean, own_var = (
-        np.stack([vars(each)[name] for each in now])
-        for name in ("shared_mean", "shared_var", "own_mean", "own_var")
-    )
-    is_slope = np.arange(tau.shape[1]) < tau.shape[1] - 1
-    blocks = groups_of_slopes(is_slope, block)
-    for step in (_mackay, _em):
-        new_tau, new_rho = tau.copy(), rho.copy()
-        for group in blocks:
-            new_rho[:, group] = step(shared_mean[:, group], shared_var[:, group], rho[:, group])
-        for group in (*blocks, ~is_slope) if learned.all() else ():
-            new_tau[:, group] = step(own_mean[..., group], own_var[..., group], tau[:, group])
-        new = posteriors(gram, cross, new_tau, new_rho, levels=levels)
-        if sum(each.evidence for each in new) >= sum(each.evidence for each in now):
-            return new, new_tau, new_rho
-    return now, tau, rho
-
-
-def _em(mean, var, last):
-    """The variance of a group of coefficients that EM takes; 1 of none."""
-    variance = (np.sum(mean**2) + var.sum()) / mean.size if mean.size else 1.0
-    return np.clip(variance, SMALLEST_VARIANCE, LARGEST_VARIANCE)
-
-
-def _mackay(mean, var, last):
-    """The same by MacKay's step from the last one."""
-    if not mean.size:
-        return 1.0
-    last = last[0, 0]
-    determined = max(mean.size - var.sum() / last, 1e-10)
-    shortest, longest = last / LONGEST_STEP, last * LONGEST_STEP
-    variance = np.clip(np.sum(mean**2) / determined, shortest, longest)
-    return np.clip(variance, SMALLEST_VARIANCE, LARGEST_VARIANCE)
-
-
 # Experts in training --------------------------------------------------------------------------
 
 
@@ -234,12 +186,10 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         turned /= np.maximum(of_deviation.sum(axis=0), 1e-300)
         return moved + turned, of_average * moved + of_deviation * turned
 
-    def _learn_variances(self, gram, cross, tau, rho, learned):
+    def _learn_variances(self, gram, cross, tau, rho):
         if len(gram) == 1:
-            return super()._learn_variances(gram, cross, tau, rho, learned)
-        return _learn_variances_of_all(
-            gram, cross, tau, rho, learned, self.columns.block, self.levels
-        )
+            return super()._learn_variances(gram, cross, tau, rho)
+        return learn_variances_of_all(gram, cross, tau, rho, self._groups, self.levels_apart)
 
     def _set_means(self, mean):
         self.set_coef(np.dstack([-0.5 * mean, 0.5 * mean]) if self.n_classes == 2 else mean)

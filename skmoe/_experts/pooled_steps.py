@@ -203,9 +203,9 @@ class PooledInSteps(Pooled):
         )
         tau, rho = now.tau, now.rho
         if learns and self.learns_variances:
-            coefficients, tau, rho = self._learn_variances(gram, cross, tau, rho, self._learned)
+            coefficients, tau, rho = self._learn_variances(gram, cross, tau, rho)
         else:
-            coefficients = posteriors(gram, cross, tau, rho, self.ties, self.levels)
+            coefficients = posteriors(gram, cross, tau, rho, self.ties, self.levels_apart)
         return Posterior(coefficients, gram, cross, tau, rho, None)
 
     def _centred(self, now, gram, cross):
@@ -222,17 +222,10 @@ class PooledInSteps(Pooled):
         expected = self._expected(mean, np.maximum(variance, 0.0), near)
         return replace(posterior, expected=expected)
 
-    def _learn_variances(self, gram, cross, tau, rho, learned):
+    def _learn_variances(self, gram, cross, tau, rho):
         """``learn_variances`` of the one function that there is: [Coefficients], tau, rho."""
         found, tau, rho = learn_variances(
-            gram[0],
-            cross[0],
-            tau[0],
-            rho[0],
-            learned,
-            self.ties,
-            self.columns.block,
-            self.levels,
+            gram[0], cross[0], tau[0], rho[0], self._groups, self.ties, self.levels_apart
         )
         return [found], tau[None], rho[None]
 

@@ -231,10 +231,7 @@ def hessian_of_pairs(grams, n_classes):
 
 
 def hessian_of_free(grams, n_classes):
-    """The same in orthonormal coordinates of functions that sum to zero, of all columns at once.
-
-    It is ((K - 1) p, (K - 1) p): all that there is of it, as a sum is not seen.
-    """
+    """The same for functions that sum to zero, in K - 1 orthonormal coordinates of these."""
     basis, (second, first) = _zero_sum_basis(n_classes), class_pairs(n_classes)
     apart, p, n_free = basis[first] - basis[second], grams.shape[1], n_classes - 1
     of_pairs = np.einsum("ra,rb->abr", apart, apart).reshape(n_free**2, len(apart))

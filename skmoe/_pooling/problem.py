@@ -71,8 +71,7 @@ class GateUnderPrior:
     def log_volume(self, pairs):
         """Logarithm of the volume of the posterior relative to that of the prior.
 
-        ``pairs`` (K (K - 1) / 2, p, p) are Gram matrices weighted by products of two gate
-        probabilities.
+        ``pairs`` (K (K - 1) / 2, p, p) are weighted by products of two gate probabilities.
         """
         return self._factored(pairs)[1]
 
@@ -87,17 +86,14 @@ class GateUnderPrior:
         return alpha
 
     def _determined(self, pairs):
-        """How many slopes of each column ``pairs`` fix, (p - 1,)."""
+        """How many slopes of each column H fixes, (p - 1,)."""
         n_columns, n_free = len(self.coef), self.coef.shape[1] - 1
         inverse, _ = linalg.lapack.dtrtri(self._factored(pairs)[0], lower=True)
         variance = (inverse**2).sum(axis=0).reshape(n_free, n_columns).sum(axis=0)
         return n_free - self.alpha * variance[:-1]
 
     def _factored(self, pairs):
-        """Factor of H + P, P the prior precisions, and ``-1/2 log|I + H / P|``.
-
-        H is of functions that sum to zero, of which there are K - 1: along others it is zero.
-        """
+        """Factor of H + P, P the prior precisions, and ``-1/2 log|I + H / P|``; see ``pairs``."""
         n_columns, n_experts = self.coef.shape
         hessian = _multinomial.hessian_of_free(pairs, n_experts)
         prior = np.tile(self._penalty(), n_experts - 1)

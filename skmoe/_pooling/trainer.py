@@ -281,10 +281,7 @@ class PooledTrainer(Trainer):
         return has_levels and self.data.subjects is None
 
     def _with_levels_as_numbers(self):
-        """The rows with the effect in one line in place of many levels, and sparse if yet wide.
-
-        Of a few levels all but the commonest stay, which the others tell.
-        """
+        """The rows with the effect in one line in place of many levels, and sparse if yet wide."""
         if self._turned is None:
             line, block = self.one_line().experts, self.experts.columns.block
             effects, kept, columns = effects_of(block), np.ones(len(block), dtype=bool), []
@@ -296,7 +293,7 @@ class PooledTrainer(Trainer):
                 if effects[levels].any():
                     kept[levels] = False
                     columns.append(line.design[:, levels] @ coef[levels])
-                else:
+                else:  # the others tell the commonest
                     kept[levels[n_rows[levels].argmax()]] = False
             X = np.hstack([self.columns[:, kept], *columns])
             if np.count_nonzero(X) <= SPARSE * X.size and X.shape[1] * FIRST_BOUND > NEWTON_LIMIT:
@@ -347,7 +344,7 @@ class PooledTrainer(Trainer):
     def _bounds(self):
         """Numbers of experts to begin with, each where the one before it was kept.
 
-        Of wide tables of levels, two are looked for first: more take long, and seldom pay alone.
+        Of wide tables of levels, two come first: more take long, and seldom pay alone.
         """
         few = [2] if self._is_wide(FIRST_BOUND) else []
         return [k for k in (*few, FIRST_BOUND) if k < self.n_experts] + [self.n_experts]

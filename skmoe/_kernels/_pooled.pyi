@@ -1,0 +1,20 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def learn_posterior(
+    gram: NDArray[np.float64],
+    cross: NDArray[np.float64],
+    tau: NDArray[np.float64],
+    rho: NDArray[np.float64],
+    groups: NDArray[np.int32] | None,
+    mean: NDArray[np.float64],
+    cov: NDArray[np.float64],
+    own: NDArray[np.float64],
+    shared: NDArray[np.float64],
+) -> tuple[float, float]: ...
+def learn_precisions(
+    mass: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    nu: NDArray[np.float64],
+    found: NDArray[np.float64],
+) -> tuple[float, float]: ...

@@ -33,6 +33,7 @@ extensions = [
     "pages",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
@@ -48,6 +49,7 @@ html_baseurl = addresses.get("Documentation", "")
 html_logo = html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["tables.js"]
 html_theme_options = {
     "logo": {"text": "skmoe"},
     "header_links_before_dropdown": 7,
@@ -65,10 +67,13 @@ if html_baseurl:  # each version has a folder there; pages.py writes the list of
     html_theme_options["check_switcher"] = False  # not before the first version is there
     html_theme_options["navbar_end"] = ["version-switcher", "theme-switcher", "navbar-icon-links"]
 ALONE = ["index", "install", "howto", "comparison", "questions", "glossary", "changelog"]
-ALONE += ["guide/training", "**/plot_five_minutes"]
+ALONE += ["choosing_a_call", "**/plot_five_minutes"]
 html_sidebars = {page: [] for page in ALONE}  # pages without neighbours in their section
 html_show_sourcelink = False
 html_math_renderer = "mathml"
+
+copybutton_prompt_text = r">>> |\.\.\. "  # only lines with a prompt are copied, and without it
+copybutton_prompt_is_regexp = True
 
 toc_object_entries_show_parents = "hide"  # "fit()" rather than "MixtureOfExpertsRegressor.fit()"
 autodoc_typehints = "none"  # the docstrings say it

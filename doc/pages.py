@@ -86,6 +86,7 @@ REDIRECTS = {
     "examples": "auto_examples/index",
     "faq": "questions",
     "guide": "guide/index",
+    "guide/when": "choosing_a_call",
     "user_guide": "guide/index",
 }
 

@@ -146,4 +146,4 @@ for name, model in [("one line", line), ("mixture", moe)]:
 # - :doc:`/guide/inference`: standard errors and confidence intervals.
 # - :doc:`/guide/distributions`: quantiles, densities, regions and scores.
 # - :doc:`/howto`: progress bars, early stopping, conformal intervals, serving.
-# - :doc:`/guide/when`: when another model is the better choice.
+# - :doc:`/choosing_a_call`: when another model is the better choice.

@@ -8,6 +8,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, _parallel, exceptions
+from skmoe._em import loop
 from skmoe.exceptions import LongFitWarning
 from skmoe.inference import bootstrap
 from skmoe.model_selection import select_n_experts
@@ -91,9 +92,10 @@ def test_a_fit_speaks_when_asked_and_of_numbers_alone(name, capsys):
         assert len(starts) >= 3
 
 
-@pytest.mark.parametrize("name", ["pooled", "clones", "stacked"])
-def test_a_fit_is_silent_unasked(name, capsys):
-    fit(name, **quick(name))
+@pytest.mark.parametrize("name", ["pooled", "lines", "clones", "stacked"])
+def test_a_fit_is_silent_unasked(name, capsys, monkeypatch):
+    monkeypatch.setattr(loop, "SILENCE", -1.0)
+    fit(name, **quick(name) | {"n_experts": "auto"})
     assert capsys.readouterr().out == ""
 
 

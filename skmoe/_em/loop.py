@@ -286,7 +286,7 @@ class Progress:
     def say(self, what, objective=None, more="", level=1, end="\n"):
         """Print one line, if lines of this level are asked for, or none was printed for long."""
         now = time.monotonic()
-        if self.verbose >= level or (self.verbose and now - self._spoken > SILENCE):
+        if self.verbose >= level or (self.verbose > 0 and now - self._spoken > SILENCE):
             value = "" if objective is None else f"\t lower bound {objective:.6f}"
             start = f"{self._before}{now - self._began:7.1f} s  "
             print(f"{start}{what}{value}{more}", end=end, flush=True)

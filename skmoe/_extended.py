@@ -86,36 +86,33 @@ class ExtendedMixture(BaseMixtureOfExperts):
         return updates("partial_fit").partial_fit(self, X, y, sample_weight)
 
     def add_expert(self, X, y, expert=None, *, name=None, sample_weight=None, replay=None):
-        """Add an expert for new rows; all others stay as they are.
+        """Add an expert for new rows; the others do not change.
 
-        The old mixture goes, whole, behind one new logistic decision: old or new. This decision
-        and the new expert, with its scale, are all that is trained, by EM. The old experts,
-        their scales and the proportions in which the old gate shares rows among them do not
-        change. ``gate_`` becomes a :class:`~skmoe.gates.TreeGate`.
+        A logistic regression learns to separate new rows from old ones, and ``gate_`` becomes a
+        :class:`~skmoe.gates.TreeGate` with the old gate below it. Only this regression and the new
+        expert, with its scale, are trained, by EM. The old experts, their scales and their
+        relative gate probabilities do not change.
 
-        The decision has to know where the old rows were. A few of them are enough: in
-        ``replay`` they stand for all old rows, and the new expert never learns from them. Without,
-        rows are generated where the gate can do so (a :class:`~skmoe.gates.GaussianGate` without
-        transformers); where it cannot, the new expert would take over everywhere, which is an error
-        unless it is asked for.
+        The regression needs some old rows, ``replay``, which represent all of them; the new expert
+        does not learn from these. Without ``replay`` rows are generated if the gate can do so (a
+        :class:`~skmoe.gates.GaussianGate` without transformers). Otherwise the new expert would
+        take over everywhere, which is an error unless ``replay=()``.
 
-        Pooled experts, the default ones, stay as they are too, with the uncertainty of their
-        coefficients, and predictions go on to average over one expert where they did
-        (:ref:`model_averaging`). The new expert is not pooled. Under Gaussian errors its predictive
-        distribution is Student's t, with as many degrees of freedom as it has rows.
+        Pooled experts keep the uncertainty of their coefficients, and averages over one expert are
+        kept as well (:ref:`model_averaging`). The new expert is not pooled. With Gaussian errors
+        its predictive distribution is Student's t, with as many degrees of freedom as it has rows.
 
-        The parameters of the mixture do not change: ``clone`` gives a mixture of the experts
-        that it was made with, and ``fit`` begins with these again. ``lower_bounds_``,
-        ``n_iter_`` and the like stay those of the last fit, ``oof_*`` attributes are deleted,
-        and there is no ``bic``, ``aic`` or ``summary`` until the next fit. ``partial_fit`` goes on
-        from old and new rows, where the new expert is linear or has ``partial_fit``.
+        The parameters of the mixture do not change, so that ``fit`` starts again with the original
+        experts. ``lower_bounds_``, ``n_iter_`` and the like stay those of the last fit, ``oof_*``
+        attributes are deleted, and there is no ``bic``, ``aic`` or ``summary`` until the next fit.
+        ``partial_fit`` continues if the new expert is linear or has ``partial_fit``.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             New rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their target; of a classifier, of classes that it knows.
+            Their target; for a classifier, only classes of ``classes_``.
         expert : estimator, default=None
             Estimator to add, cross-fitted where ``fit`` would cross-fit it; a ``FrozenEstimator``
             is taken as it is. None is one more like the others, where they are clones.
@@ -124,15 +121,14 @@ class ExtendedMixture(BaseMixtureOfExperts):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the new rows. None is a weight of one for each.
         replay : (X_old, y_old), default=None
-            Some of the rows that the mixture was trained on, drawn at random; about seven for each
-            column will do. Each stands for ``n_samples_seen_ / len(y_old)`` rows. None is rows that
-            the gate generates; ``()`` is to do without, with a
-            :class:`~skmoe.exceptions.NoReplayWarning`.
+            A random sample of the training rows; about seven for each column are enough. Each
+            represents ``n_samples_seen_ / len(y_old)`` rows. None is rows that the gate generates;
+            ``()`` is no old rows, with a :class:`~skmoe.exceptions.NoReplayWarning`.
 
         Returns
         -------
         self : object
-            The mixture, with one expert more, the last.
+            The mixture, with the new expert last.
 
         Raises
         ------
@@ -158,11 +154,9 @@ class ExtendedMixture(BaseMixtureOfExperts):
     def remove_expert(self, name, X=None, y=None, sample_weight=None):
         """Remove an expert; the others and their scales stay.
 
-        Without rows the gate shares what was the expert's among the others in their old
-        proportions. With rows a new gate is trained on them, by EM around the experts as they
-        are; give it rows of all regimes, as for ``fit``.
-
-        See ``add_expert`` for what becomes of parameters and of the other fitted attributes.
+        Without rows, the gate probabilities of the others are renormalised. With rows, a new gate
+        is trained on them by EM; give rows of all regimes, as for ``fit``. Parameters and other
+        fitted attributes are treated as by ``add_expert``.
 
         Parameters
         ----------
@@ -178,7 +172,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         Returns
         -------
         self : object
-            The mixture, with one expert less.
+            The mixture without the expert.
 
         Raises
         ------
@@ -199,14 +193,12 @@ class ExtendedMixture(BaseMixtureOfExperts):
         return updates("remove_expert").remove_expert(self, name, X, y, sample_weight)
 
     def replace_expert(self, name, estimator, X, y, sample_weight=None):
-        """Put another expert in the place of one; the others and their scales stay.
+        """Replace an expert by another one; the others and their scales stay.
 
-        The new one is fitted once, on the rows that the old one answered for, weighted by
-        responsibility, and cross-fitted where ``fit`` would do so. A ``FrozenEstimator`` is
-        taken as it is. Then a new gate is trained on the rows, by EM around the experts as they
-        are.
-
-        See ``add_expert`` for what becomes of parameters and of the other fitted attributes.
+        The new expert is fitted once, with the responsibilities of the old one as weights, and
+        cross-fitted where ``fit`` would do so; a ``FrozenEstimator`` is not fitted. Then a new gate
+        is trained on the rows by EM. Parameters and other fitted attributes are treated as by
+        ``add_expert``.
 
         Parameters
         ----------
@@ -254,44 +246,36 @@ class ExtendedMixture(BaseMixtureOfExperts):
     ):  # fmt: skip
         r"""Coefficients with standard errors, tests and confidence intervals.
 
-        All parameters have one covariance matrix: the experts' coefficients and scales, and the
-        gate's log-odds against the first expert. It is the inverse of the observed information
-        of the mixture [1]_, exact derivatives of the log-likelihood at its maximum, and so
-        counts in that nobody knows which expert made a row. "sandwich" puts the squares of the
-        rows' scores between two such inverses [2]_: right also where the errors are not
-        Gaussian, or not equally large.
+        The covariance matrix of all parameters (coefficients and scales of experts, log-odds of the
+        gate) is the inverse of the observed information of the mixture [1]_, from exact second
+        derivatives of the log-likelihood. It accounts for uncertainty about component membership.
+        "sandwich" is valid for errors that are not Gaussian or heteroscedastic, too [2]_.
 
-        Of columns that are constant or depend on each other, such as the one-hot columns of a
-        category, one is the reference, its most frequent level: its coefficient is n/a, and the
-        others are differences from it. What the rows of one expert say nothing about is n/a too.
+        If columns are constant or linearly dependent, such as one-hot columns, one of them is the
+        reference (for a category its most frequent level): its coefficient is n/a, and the others
+        are differences from it. Effects that the rows of an expert do not identify are n/a, too.
 
-        Penalties are left out: the estimates are those of maximum likelihood, a few Newton steps
-        from the fit. Where that is more than a standard error from the fit in any coefficient,
-        a penalty matters, or EM stopped early, and the summary is refused. The default penalties
-        of experts and gate do not come near that unless the gate's border is sharp.
+        Penalties are ignored: Newton steps lead from the fit to maximum likelihood. If a
+        coefficient moves by more than a standard error, the penalty matters or EM stopped early,
+        and an error is raised. The default penalties do not cause this unless the border of the
+        gate is sharp.
 
-        With ``pooling`` there is a posterior in place of a maximum. Estimates are the fitted
-        parameters, and ``std_error`` the standard deviations of Laplace's normal approximation
-        [3]_: the inverse of the observed information plus the precision of the prior, which
-        accounts for uncertainty about which expert made a row as well. Prior variances are taken
-        as known, but for the intercepts of the experts, which may differ as much as their slopes,
-        and for the gate, where the uncertainty of its prior precision is added. Where the evidence
-        finds that no slope matters, or that experts do not differ, their standard deviations are
-        next to zero. Intervals of coefficients under Gaussian errors are those of Student's t, with
-        the degrees of freedom that are left for the error variance. There are no tests.
+        For pooled experts the table describes the posterior, without tests. ``std_error`` are the
+        standard deviations of Laplace's approximation [3]_: the inverse of the observed information
+        plus the precision of the prior. Prior variances are treated as known, except for those of
+        the intercepts, which may differ as much as their slopes, and of the gate. If the evidence
+        finds that no slope matters, or that experts do not differ, standard deviations are almost
+        zero. Intervals of coefficients with Gaussian errors are those of Student's t.
 
-        All coefficients are then identified, also of columns that depend on each other; but the
-        levels of a string column are known by their differences alone. These are printed, from the
-        most frequent level, whose own coefficient is n/a; of levels that are random effects, ten
-        or more, from the mean of all, with their standard deviation. "sandwich" has the precision
-        of the prior beside the squares of scores in its middle, so that it is the posterior's where
-        the model is right. Where the posterior has no maximum in some direction, it is not normal:
-        the parameters of that direction have no standard error, as those of an expert whose errors
-        are as small as their floor. A note names them, and all others have theirs.
+        All coefficients of pooled experts are identified, but levels of a string column only by
+        their differences: from the most frequent one, whose coefficient is n/a, or, for random
+        effects (ten levels or more), from their mean, with their standard deviation. "sandwich"
+        adds the precision of the prior to the squared scores. Parameters along which the posterior
+        has no maximum, and those of an expert whose scale is at its floor, have no standard error;
+        a note names them.
 
-        "bootstrap" takes the covariance of the parameters over 200 resamples of the rows, or
-        subjects, from :func:`~skmoe.inference.bootstrap`, at so many refits. It asks for no
-        derivatives, maximum or normal posterior.
+        "bootstrap" is the covariance over 200 refits to resampled rows, or subjects, by
+        :func:`~skmoe.inference.bootstrap`. It needs no derivatives, maximum or normal posterior.
 
         Parameters
         ----------
@@ -300,20 +284,19 @@ class ExtendedMixture(BaseMixtureOfExperts):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
-            Their weights. For "observed" a row of weight 2 is two rows; for "sandwich" it is
-            one, which stands for two of the population.
+            Their weights. For "observed" a row of weight 2 is two rows; for "sandwich" it is one
+            row that represents two of the population.
         exposure, trials, subject, upper : array-like of shape (n_samples,)
             As in ``fit``. The sandwich allows for any dependence within a subject. Upper bounds are
             for likelihoods with ``censored_terms``, and an error names these.
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
-            Covariance of the estimates. With ``pooling``, "observed" is the posterior's.
+            Covariance of the estimates. For pooled experts "observed" is that of the posterior.
         level : float, default=0.95
             Of the confidence intervals.
         by : {"regime", "expert"}, default="regime"
-            Where fewer regimes than experts were found, what is one by "regime" is told once: the
-            slopes of regime0, the experts of ``regimes_[0]``, the mean of their intercepts, which
-            is that of its errors, and the gate between regimes; levels and scales of experts
-            follow. Else, and by "expert", each expert has all of its parameters.
+            "regime" lists what the experts of a regime share once: slopes, the intercept at the
+            mean of the errors, and the gate between regimes; levels and scales of experts follow.
+            "expert", or as many regimes as experts: all parameters of each expert.
 
         Returns
         -------
@@ -358,25 +341,22 @@ class ExtendedMixture(BaseMixtureOfExperts):
     ):  # fmt: skip
         r"""Average marginal effects of the columns of X, with standard errors.
 
-        By how much the mean of y changes with a column [1]_: the derivative of
+        The effect of a column on the mean of y [1]_, averaged over the rows: the derivative of
 
         .. math:: E[y \mid x] = \sum_k \pi_k(x) \, \mu_k(x),
 
-        in which experts and gate change both, averaged over the rows. Of classes it is the
-        probability of each. Beside it stand the effects on the probabilities of the experts,
-        :math:`\pi_k`, and those on the mean within each, :math:`\mu_k`, over all rows as well.
-        Experts of one regime (``regimes_``) are one there.
+        which includes the changes of experts and gate. For classes it is that of each probability.
+        The table also has the effects on the gate probabilities :math:`\pi_k` and on the means
+        :math:`\mu_k` of the experts, or of regimes (``regimes_``).
 
-        Of a number it is the derivative, in units of y for one unit of the column as X has it,
-        through whatever transformers; rows where it is missing do not count. Of strings, categories
-        and booleans it is a difference: the mean with all rows at a level less that with all rows
-        at the most frequent one. Other columns stay as they are.
+        For a number it is the derivative, in units of y per unit of the column in X; rows where it
+        is missing do not count. For strings, categories and booleans it is a difference: the mean
+        with all rows at a level minus that with all rows at the most frequent one.
 
-        Standard errors follow from the covariance of all parameters, as ``summary`` has it, by the
-        delta method. The rows are taken as given: that others might have been drawn is not in them.
-        Effects are at the estimates of the summary. With ``pooling`` that is at the posterior means
-        of the coefficients, as in ``predict_experts``, and there are no tests; where the posterior
-        is not normal in a direction that matters to an effect, it has no standard error.
+        Standard errors follow from the covariance matrix of ``summary`` by the delta method, with
+        the rows as given. For pooled experts, effects are at the posterior means of the
+        coefficients, as in ``predict_experts``, and there are no tests; an effect has no standard
+        error if the posterior is not normal in a direction that matters to it.
 
         Parameters
         ----------
@@ -387,8 +367,8 @@ class ExtendedMixture(BaseMixtureOfExperts):
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights, in the fit and in the averages.
         exposure, trials, subject, upper : array-like of shape (n_samples,)
-            As in ``fit``. Effects are on the mean of counts under these exposures and trials, as
-            ``predict`` with them has it, and on the mean of what is not censored.
+            As in ``fit``. Effects are on the mean of counts for these exposures and trials, as in
+            ``predict``, and on the mean of the uncensored target.
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
             Covariance of the estimates, as in ``summary``.
         level : float, default=0.95
@@ -425,17 +405,16 @@ class ExtendedMixture(BaseMixtureOfExperts):
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
         groups=None, n_resamples=20, n_jobs=None, random_state=None, verbose=0,
     ):  # fmt: skip
-        """Whether other seeds, and other rows, lead to the same regimes.
+        """Stability of the regimes over random seeds and subsamples.
 
-        The mixture is refitted from nothing: ``n_resamples`` times to the same rows with another
+        The mixture is refitted ``n_resamples`` times to the same rows with another
         ``random_state``, and as often to half of the rows. Each refit is compared by its number of
-        regimes, and by which of them each row belongs to, by the largest responsibility. Where a
-        mixture has no regimes (``n_regimes_``), as after EM, each expert counts as one.
+        regimes, and by the regime of each row, that of largest responsibility. For mixtures without
+        ``n_regimes_``, such as those trained by EM, experts are compared.
 
-        Halves are drawn without replacement. A bootstrap sample has rows twice and thrice, which
-        look like regimes: choices between models are known to favour the larger ones there [1]_.
-        Half of the rows vary as much as a bootstrap sample does, and know less than all of them:
-        that halves find fewer regimes does not mean that there are fewer.
+        Halves are drawn without replacement, since the duplicates in a bootstrap sample look like
+        regimes and favour larger models [1]_. Halves vary as much as a bootstrap sample, but have
+        less information: that they find fewer regimes does not mean that there are fewer.
 
         Parameters
         ----------
@@ -448,7 +427,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         exposure, trials, subject, upper : array-like of shape (n_samples,)
             As in ``fit``. Halves are of the subjects.
         groups : array-like of shape (n_samples,), default=None
-            Rows that are drawn together, such as those of one person.
+            Rows of one group, such as a person, are drawn together.
         n_resamples : int, default=20
             Number of refits of each kind.
         n_jobs : int, default=None

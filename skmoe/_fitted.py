@@ -23,7 +23,7 @@ class FittedMixture(AnyRows):
     _changed_by = None  # the method that has changed it since the last fit
 
     def gate_proba(self, X):
-        """Probability with which the gate sends each row to each expert.
+        """Gate probabilities: of each expert for each row, before the target is known.
 
         Parameters
         ----------
@@ -33,8 +33,8 @@ class FittedMixture(AnyRows):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_experts)
-            Rows sum to one. With ``top_k`` zero for all experts but the k most probable, which
-            are renormalised.
+            Rows sum to one. With ``top_k`` they are zero except for the k most probable experts,
+            whose probabilities are renormalised.
 
         Examples
         --------
@@ -46,16 +46,16 @@ class FittedMixture(AnyRows):
         return routes.dense(routes.weights)
 
     def route(self, X, capacity_factor=None):
-        """The experts that answer for each row, the most probable first.
+        """The experts that predict each row, the most probable first.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
         capacity_factor : float, default=None
-            Limits each expert to ``ceil(capacity_factor * n_samples * k / n_experts)`` rows: the
-            ones with the highest weight. Infinity is no limit, as None is. ``predict`` has no
-            capacity, since a row's answer must not depend on the rows beside it.
+            Limits each expert to ``ceil(capacity_factor * n_samples * k / n_experts)`` rows, those
+            of highest weight. None and infinity are no limit. ``predict`` has no capacity, since
+            the prediction of a row must not depend on other rows.
 
         Returns
         -------
@@ -63,14 +63,14 @@ class FittedMixture(AnyRows):
             Numbers of the experts in ``experts_``; k is ``top_k``, or all of them. -1 for a route
             that was dropped for lack of capacity.
         weights : ndarray of shape (n_samples, k)
-            How much each counts; rows sum to one, but for dropped routes, whose weight is 0.
+            Their weights. Rows sum to one, except for dropped routes, whose weight is 0.
 
         Raises
         ------
         ValueError
             If the capacity factor is not positive.
         TypeError
-            If there is one, which ranks all rows, and these are not in memory.
+            If there is a capacity factor for rows that are not in memory, which it would rank.
 
         Examples
         --------
@@ -88,7 +88,7 @@ class FittedMixture(AnyRows):
         self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None,
         sample_weight=None, by="regime",
     ):  # fmt: skip
-        """Probability that each regime or expert made each row, given its target too.
+        """Responsibilities: probability of each regime or expert for each row, given its target.
 
         Parameters
         ----------
@@ -181,9 +181,8 @@ class FittedMixture(AnyRows):
         Returns
         -------
         bic : float
-            With p, the free parameters of experts, scales and gate. Coefficients of columns that
-            are constant or depend on others, such as one of the one-hot columns of a category,
-            are none.
+            With p free parameters of experts, scales and gate. Coefficients of columns
+            that are constant or depend on others do not count.
 
         Raises
         ------
@@ -247,8 +246,8 @@ class FittedMixture(AnyRows):
     ):  # fmt: skip
         r"""Integrated completed likelihood, ``bic`` plus twice the entropy; lower is better.
 
-        The entropy of the responsibilities, :math:`-\sum_{ik} r_{ik} \log r_{ik}`, counts against
-        experts that share rows, so that ``icl`` chooses regimes which can be told apart [1]_.
+        The entropy of the responsibilities, :math:`-\sum_{ik} r_{ik} \log r_{ik}`, penalises
+        experts that share rows, so that ``icl`` chooses well-separated regimes [1]_.
 
         Parameters
         ----------

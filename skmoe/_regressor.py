@@ -220,7 +220,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         return super().score(X, y, sample_weight)
 
     def predict(self, X, return_std=False, *, quantiles=None, exposure=None, trials=None):
-        """Predict the mean, the gate's average of the experts; or quantiles.
+        """Predict the mean, the average of the experts weighted by the gate; or quantiles.
 
         Parameters
         ----------
@@ -229,8 +229,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         return_std : bool, default=False
             Whether to return the standard deviation of the predictive distribution too.
         quantiles : float or array-like of shape (n_quantiles,), default=None
-            Probabilities of the quantiles to return in place of the mean, as ``predict_quantiles``
-            does, but through a Pipeline too: ``pipe.predict(X, quantiles=[0.05, 0.5, 0.95])``.
+            Probabilities of quantiles to return in place of the mean, as by ``predict_quantiles``,
+            also through a Pipeline: ``pipe.predict(X, quantiles=[0.05, 0.5, 0.95])``.
         exposure, trials : array-like of shape (n_samples,), default=None
             As in ``fit``: exposures of counts, or trials of binomial ones. One for each row where
             None: counts are then rates.
@@ -241,13 +241,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
             In the units of the target. With ``quantiles`` the quantiles, (n_samples,) for a float
             and (n_samples, n_quantiles) for a list; with several outputs one last axis more.
         std : ndarray, shaped like mean
-            Only with ``return_std``: within the experts and between them.
+            Standard deviation, within and between experts. Only with ``return_std``.
 
         Raises
         ------
         ValueError
-            If a mean is infinite, as that of a log-normal distribution of a large scale is; or if
-            both ``return_std`` and ``quantiles`` are asked for.
+            If a mean is infinite, such as that of a log-normal distribution with a large scale, or
+            if both ``return_std`` and ``quantiles`` are given.
 
         Examples
         --------
@@ -272,7 +272,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         return (mean, distribution.std()) if return_std else mean
 
     def predict_dist(self, X, *, exposure=None, trials=None):
-        """The whole predictive distribution of each row.
+        """Predictive distribution of each row.
 
         Parameters
         ----------
@@ -327,8 +327,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
     ):
         """Central interval of the predictive distribution, or a conformal interval.
 
-        A conformal interval is between quantiles of it, of probabilities by which enough of other
-        rows are inside [1]_.
+        A conformal interval is widened or narrowed until the right share of calibration rows is
+        inside [1]_.
 
         Parameters
         ----------
@@ -339,20 +339,20 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         exposure, trials : array-like of shape (n_samples,), default=None
             As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
         conformal : (X, y) or "oof", default=None
-            Rows that ``fit`` has not seen (split conformal): if new rows are exchangeable with
-            them, the interval holds the target with a probability of at least ``level``, whatever
-            the model is. "oof" calibrates by ``oof_pit_``, without rows set aside: there is no such
-            guarantee for few rows [2]_, and the coverage tends to ``level`` where predictions by
-            all rows and out of fold come to the same. None is no calibration.
+            Calibration rows that were not in ``fit`` (split conformal): if new rows are
+            exchangeable with them, the interval contains the target with a probability of at least
+            ``level``, whatever the model. "oof" calibrates by ``oof_pit_``, without extra rows:
+            there is no guarantee for few rows [2]_; the coverage tends to ``level`` if predictions
+            by all rows and out of fold converge. None is no calibration.
         by : "expert", default=None
-            Calibrate each row by rows of the same most probable expert alone (Mondrian): the
-            guarantee then holds for the rows of each expert. None is by all rows.
+            Calibrate each row by rows with the same most probable expert (Mondrian): the guarantee
+            then holds for the rows of each expert. None is by all rows.
 
         Returns
         -------
         interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_levels)
-            Lower and upper end; with several outputs one last axis more. Infinite where fewer than
-            ``level / (1 - level)`` rows calibrate, by weight with "oof".
+            Lower and upper end; with several outputs there is one more axis. Infinite with fewer
+            than ``level / (1 - level)`` calibration rows, by weight with "oof".
 
         Raises
         ------
@@ -395,8 +395,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         n_samples : int, default=1
             Draws for each row.
         random_state : int, RandomState instance or None, default=None
-            Draws them; an int gives the same ones each time, of rows that are not in memory in the
-            same blocks.
+            Seed of the draws; an int gives the same ones each time, for rows that are not in memory
+            in the same blocks.
         exposure, trials : array-like of shape (n_rows,), default=None
             As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
 
@@ -419,8 +419,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
     def predict_experts(self, X):
         """Prediction of each expert for each row.
 
-        Of pooled counts, rates and positive targets it is the mean at the posterior means of the
-        coefficients; ``predict`` averages over what is not known of these as well.
+        For pooled counts, rates and positive targets it is the mean at the posterior means of the
+        coefficients; ``predict`` also averages over their uncertainty.
 
         Parameters
         ----------

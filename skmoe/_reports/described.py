@@ -95,7 +95,7 @@ class DescribedMixture(AnyRows):
         self, X=None, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
         upper=None, by="regime",
     ):  # fmt: skip
-        """What each regime or expert does: rows, load, certainty, overlap, error, scale.
+        """Report of each regime or expert: rows, load, certainty, overlap, error, scale.
 
         Parameters
         ----------

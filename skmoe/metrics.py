@@ -46,9 +46,9 @@ def log_score(
 ):  # fmt: skip
     """Mean log-density of the targets under a fitted mixture.
 
-    The logarithmic score is strictly proper: in expectation, nothing scores higher than the
-    true distribution. A censored target counts with the log-probability of its interval. With
-    ``enable_metadata_routing``, searches and ``cross_validate`` give a score what ``fit`` is given.
+    The logarithmic score is strictly proper: the true distribution maximises its expectation. For a
+    censored target it is the log-probability of its interval. With ``enable_metadata_routing``,
+    searches and ``cross_validate`` pass metadata of ``fit`` to scores, too.
 
     Parameters
     ----------
@@ -89,9 +89,9 @@ def log_score(
 def concordance_index(estimator, X, y, sample_weight=None, *, upper):
     """Share of the pairs of rows whose predicted medians are in the order of their targets.
 
-    Harrell's index [1]_, as scikit-survival's ``concordance_index_censored`` defines it: a pair
-    counts where it is known which target is the smaller one, because the one is known to end
-    before the other begins, or when the other is censored. Equal predictions count one half.
+    Harrell's index [1]_, as in scikit-survival's ``concordance_index_censored``: a pair counts if
+    the smaller target is known: its upper bound is below the lower bound of the other one, or equal
+    to it if that one is censored. Equal predictions count one half.
 
     Parameters
     ----------
@@ -162,8 +162,8 @@ def grid_log_score(
 ):  # fmt: skip
     """Mean log-probability of the grid cell of each target, for rounded targets.
 
-    A density can be made as high as one likes on targets that repeat exactly, such as whole
-    numbers; the probability of the cell, ``cdf(y + step / 2) - cdf(y - step / 2)``, cannot.
+    Densities are unbounded on targets that repeat exactly, such as whole numbers; the probability
+    of the cell, ``cdf(y + step / 2) - cdf(y - step / 2)``, is not.
 
     Parameters
     ----------
@@ -214,8 +214,8 @@ def interval_score(
 
     .. math:: (u - l) + \tfrac{2}{1 - \text{level}} \, [(l - y)_+ + (y - u)_+]
 
-    Width, and a fine for each target outside: nothing has a smaller expectation than the true
-    quantiles [1]_.
+    The width, plus a penalty for each target outside. The true quantiles minimise its expectation
+    [1]_.
 
     Parameters
     ----------
@@ -268,8 +268,8 @@ def crps_score(estimator, X, y, sample_weight=None, *, exposure=None, trials=Non
 
     .. math:: \int (F(t) - [t \ge y])^2 \, dt
 
-    An absolute error for distributions: strictly proper, in the units of the target, and less
-    sensitive to outliers than :func:`log_score` [1]_.
+    A generalised absolute error: strictly proper, in the units of the target, and less sensitive to
+    outliers than :func:`log_score` [1]_.
 
     Parameters
     ----------

@@ -29,29 +29,27 @@ def as_gate(gate):
 class ClassifierGate(MetaEstimatorMixin, BaseGate):
     """Any probabilistic classifier as a gate.
 
-    Where the classifier's ``fit`` takes ``sample_weight``, each row is repeated once for every
-    expert that has a share in it, with that share as weight. Elsewhere one expert a row is drawn
-    in proportion to the shares. An expert that the classifier never saw keeps the probability
-    that the smoothing gives it.
+    If ``fit`` of the classifier takes ``sample_weight``, each row is repeated for every expert with
+    its responsibility as weight. Otherwise one expert per row is drawn with these probabilities. An
+    expert that the classifier never saw has the probability of the smoothing.
 
-    A mixture fits it once for each refit of the experts, in every fold, so that what it has
-    memorised of a row does not decide to which expert the row belongs; without folds for the
-    experts it makes five of its own, unless ``cv=False`` or the classifier is a linear one. The
-    gate that predicts is fitted on all rows in the end.
+    A mixture fits it once for each refit of the experts, and cross-fits it, in five folds of its
+    own if experts have none, unless ``cv=False`` or the classifier is linear. The gate that
+    predicts is finally fitted on all rows.
 
     Parameters
     ----------
     classifier : estimator
         Classifier with ``fit`` and ``predict_proba``; it is cloned.
     smoothing : float, default=1e-4
-        Added to every probability before these are renormalised, so that none is zero.
+        Added to all probabilities, which are then renormalised, so that none is zero.
     random_state : int, RandomState instance or None, default=None
         Draws the experts for classifiers without ``sample_weight``.
     load_balance : float, default=0.0
         In EM of a mixture: strength of a Dirichlet prior on the mean probabilities of the experts,
         in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
     target_load : array-like of shape (n_experts,), default=None
-        Loads that this prior pulls to. None is equal ones. Given, clones keep its order.
+        Prior means of the loads. None is equal ones. If given, copies of one expert keep its order.
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ from ._base import LOAD_PRIOR, BaseGate, shares, soft_labels, take_experts
 
 
 class ConstantGate(BaseGate):
-    """Gate that does not look at the row: the proportions of a plain mixture.
+    """Gate that does not depend on the row: the proportions of a mixture model.
 
     Parameters
     ----------
@@ -17,7 +17,7 @@ class ConstantGate(BaseGate):
         In EM of a mixture: strength of a Dirichlet prior on the mean probabilities of the experts,
         in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
     target_load : array-like of shape (n_experts,), default=None
-        Loads that this prior pulls to. None is equal ones. Given, clones keep its order.
+        Prior means of the loads. None is equal ones. If given, copies of one expert keep its order.
 
     Attributes
     ----------

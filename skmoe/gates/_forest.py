@@ -20,11 +20,10 @@ OFFSET = 0.03  # added to probabilities before their logarithms are taken
 class ForestGate(BaseGate):
     r"""Softmax gate over the columns and the log-probabilities of a random forest.
 
-    A softmax gate draws hyperplanes between the experts. Where their regions are boxes, stripes or
-    a chess board, a forest finds them. It regresses the soft labels on the row, and a
-    :class:`SoftmaxGate` is fitted on the columns of X and :math:`\log(p_k(x) + 0.03)` for each of
-    its probabilities p, which it may trust more or less than the columns. The softmax gate is
-    trained on out-of-bag probabilities: those of the trees that did not see the row.
+    A softmax gate separates experts by hyperplanes; a forest also finds regions such as boxes,
+    stripes or a chessboard. The forest is fitted to the soft labels, and a :class:`SoftmaxGate` to
+    the columns of X and :math:`\log(p_k(x) + 0.03)`, where :math:`p_k` are the out-of-bag
+    probabilities of the forest.
 
     Parameters
     ----------
@@ -35,8 +34,8 @@ class ForestGate(BaseGate):
     max_features : float, default=0.5
         Share of the columns that each split looks at.
     max_samples : int or None, default=2000
-        Most rows that a tree is grown on, each drawn anew. None is as many as there are; of 20,000
-        rows, log-scores were no higher with more than 2,000.
+        Rows drawn for each tree at most. None is as many as there are; on 20,000 rows, log-scores
+        were no higher with more than 2,000.
     alpha : float, default=3.0
         Penalty of the softmax gate; see :class:`SoftmaxGate`.
     random_state : int, RandomState instance or None, default=None

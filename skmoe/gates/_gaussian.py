@@ -21,10 +21,10 @@ class GaussianGate(BaseGate):
 
     .. math:: \pi_k(x) = a_k N(x; m_k, C_k) / \sum_j a_j N(x; m_j, C_j)
 
-    Where a softmax gate cuts the space with hyperplanes, this one puts an ellipsoid around the
-    rows of each expert [1]_. EM then raises the joint density of X and y, not that of y given X:
-    ``objective`` says so. The columns of X are standardised inside; covariances are those of
-    highest posterior density under an inverse-Wishart prior around the identity,
+    Regions are ellipsoids around the rows of each expert [1]_, where those of a softmax gate are
+    bounded by hyperplanes. EM maximises the joint density of X and y, not that of y given X. The
+    columns of X are standardised internally; covariances are posterior modes under an
+    inverse-Wishart prior around the identity,
 
     .. math:: C_k = (S_k + \tau I) / (n_k + \tau),
 
@@ -42,7 +42,7 @@ class GaussianGate(BaseGate):
         In EM of a mixture: strength of a Dirichlet prior on the mean probabilities of the experts,
         in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
     target_load : array-like of shape (n_experts,), default=None
-        Loads that this prior pulls to. None is equal ones. Given, clones keep its order.
+        Prior means of the loads. None is equal ones. If given, copies of one expert keep its order.
 
     Attributes
     ----------
@@ -167,8 +167,7 @@ class GaussianGate(BaseGate):
     def score_samples(self, X):
         r"""Log-density of each row, :math:`\log \sum_k a_k N(x; m_k, C_k)`.
 
-        Low values mark rows that are far from the training data, for which the predictions of the
-        experts are extrapolations.
+        Low values mark rows far from the training data, for which experts extrapolate.
 
         Parameters
         ----------

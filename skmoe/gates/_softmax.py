@@ -38,15 +38,14 @@ class SoftmaxGate(BaseGate):
     ----------
     alpha : float, default=0.1
         Penalty of the standardised weights, added to the summed negative log-likelihood. It
-        keeps the weights finite where the experts' regions can be separated.
+        keeps the weights finite under perfect separation.
     l1_ratio : float, default=0.0
-        Share of the penalty that is L1, which leaves only the columns that matter: for gates
-        over hundreds of columns and more.
+        L1 share of the penalty, which selects columns: for gates with hundreds of columns.
     load_balance : float, default=0.0
         In EM of a mixture: strength of a Dirichlet prior on the mean probabilities of the experts,
         in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
     target_load : array-like of shape (n_experts,), default=None
-        Loads that this prior pulls to. None is equal ones. Given, clones keep its order.
+        Prior means of the loads. None is equal ones. If given, copies of one expert keep its order.
     columns : list of int or str, default=None
         In a mixture: columns of X that the gate sees, by number or name, as ``z`` in R's
         ``y ~ x | z``; strings and missing values in them are encoded. The fitted gate is a Pipeline
@@ -55,7 +54,7 @@ class SoftmaxGate(BaseGate):
     max_iter : int, default=100
         Newton steps at most.
     tol : float, default=1e-8
-        Stop when the next step promises less than this per unit of mass.
+        Stop when the next step is expected to gain less than this per unit of weight.
     warm_start : bool, default=False
         Start from the weights of the last ``fit`` where the shapes agree. No warning is then
         given when ``max_iter`` is reached: the caller goes on.

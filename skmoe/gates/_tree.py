@@ -17,17 +17,16 @@ from ._softmax import SoftmaxGate
 
 
 class TreeGate(MetaEstimatorMixin, BaseGate):
-    r"""Gate of two levels: one decides on a group of experts, one in each group on the expert.
+    r"""Gate of two levels: a decision between groups of experts, and a gate within each group.
 
     .. math:: \log \pi_k(x) = \log \rho_{b(k)}(x) + \log \pi_{k \mid b(k)}(x)
 
-    This is the gate of a hierarchical mixture of experts [1]_, where :math:`b(k)` is the group,
-    the branch, of expert k. Softmax gates on both levels make borders between groups that no
-    border within a group can move. Given soft labels the levels are fitted one by one, exactly:
-    the decision on their sums over the branches, each branch on its own labels. In EM with
-    softmax gates the likelihood never falls.
+    This is the gate of a hierarchical mixture of experts [1]_, where :math:`b(k)` is the group (the
+    branch) of expert k. Given soft labels, the levels are fitted separately, which is exact: the
+    decision to their sums over the branches, each branch to its own labels. In EM with softmax
+    gates the likelihood never falls.
 
-    ``add_expert`` of a mixture makes such a gate of the old one, as a branch, and the new expert.
+    ``add_expert`` makes such a gate of the old one, as a branch, and the new expert.
 
     Parameters
     ----------
@@ -42,8 +41,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
     warm_start : bool, default=False
         ``warm_start`` of these gates, where they have it.
     random_state : int, RandomState instance or None, default=None
-        Of classifiers that take no ``sample_weight``, as in :class:`ClassifierGate`; a gate or
-        classifier that draws by itself has one of its own.
+        For classifiers that take no ``sample_weight``, as in :class:`ClassifierGate`.
 
     Attributes
     ----------

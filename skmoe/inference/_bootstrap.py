@@ -113,12 +113,12 @@ class EstimateTable(ABC):
 
 
 class BootstrapResult(EstimateTable):
-    """What :func:`bootstrap` found; prints as a table and shows as HTML.
+    """Result of :func:`bootstrap`; prints as a table and shows as HTML.
 
     Parameters
     ----------
     estimate : ndarray
-        The statistic of the mixture that was fitted on the rows themselves.
+        The statistic of the fitted mixture.
     distribution : ndarray of shape (..., n_resamples)
         That of each resample.
     names : (list of str, list of str) or None
@@ -178,17 +178,16 @@ def bootstrap(
     groups=None, statistic=None, method="rows", n_resamples=200, confidence_level=0.95, n_jobs=None,
     random_state=None, verbose=0,
 ):  # fmt: skip
-    """Bootstrap a fitted mixture: standard errors and intervals without formulas.
+    """Bootstrap a fitted mixture: standard errors and intervals by refits to resampled rows.
 
-    Each resample refits the mixture from where it stands, so that EM is quick and stays near its
-    optimum, and what the choice among optima adds is not counted. The experts of a resample are
-    then matched with those of the mixture: by the largest sum of responsibilities that both
-    have for the rows [1]_.
+    Each refit starts from the fitted mixture, so that EM is fast and stays near the same optimum;
+    uncertainty about the optimum is not included. The experts of each refit are matched with those
+    of the mixture by their responsibilities, to undo label switching [1]_.
 
     Parameters
     ----------
     estimator : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
-        Fitted. It stays as it is.
+        Fitted mixture; it is not changed.
     X : array-like or DataFrame of shape (n_samples, n_features)
         Rows it was fitted on.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -196,20 +195,19 @@ def bootstrap(
     sample_weight : array-like of shape (n_samples,), default=None
         Their weights. A row is one observation, whatever its weight, and keeps it.
     exposure, trials, subject, upper : array-like of shape (n_samples,)
-        As in ``fit``. Whole subjects are drawn, and one that is drawn twice counts as two. Upper
+        As in ``fit``. Whole subjects are drawn, and a subject drawn twice counts as two. Upper
         bounds are for method="rows".
     groups : array-like of shape (n_samples,), default=None
-        Rows that are drawn together, such as those of one person, with method="rows".
+        Rows of one group, such as a person, are drawn together; for method="rows".
     statistic : callable, default=None
-        ``statistic(mixture)`` -> number or array of fixed shape, of any fitted mixture. None is
-        the parameters of mixtures that have a ``summary``; NaN, and n/a in print, for coefficients
-        of columns that are constant or depend on others.
+        ``statistic(mixture)`` -> number or array of fixed shape. None is the parameters of
+        ``summary``; NaN (n/a in print) for coefficients that are not identified.
     method : {"rows", "parametric"}, default="rows"
-        "rows" draws rows with replacement; how often a row is drawn multiplies its weight, so
-        that it never is on both sides of a fold. "parametric" keeps X and draws targets from the
-        mixture: sharper if the mixture is true.
+        "rows" draws rows with replacement, by multiplying their weights, so that no row is on both
+        sides of a fold. "parametric" keeps X and draws targets from the mixture, which is more
+        precise if the model is right.
     n_resamples : int, default=200
-        Number of refits. Percentiles take more than standard errors: 1000 and up.
+        Number of refits. Percentiles need more than standard errors: 1000 or more.
     confidence_level : float, default=0.95
         Of the percentile intervals.
     n_jobs : int, default=None

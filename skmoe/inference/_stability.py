@@ -18,11 +18,11 @@ OF_ALL_ROWS = ("stack", "specialists")
 
 
 class Stability:
-    """Whether other seeds, and other rows, lead to the same regimes: what ``stability`` found.
+    """Stability of regimes over random seeds and subsamples, the result of ``stability``.
 
-    It prints as a table with one sentence of verdict, and shows as HTML. "seeds" are refits to
-    the same rows with another ``random_state``, which differ by what the search finds; "halves"
-    are refits to half of the rows, drawn without replacement, which differ as a new sample would.
+    It prints as a table with a verdict, and shows as HTML. "seeds" are refits to the same rows with
+    another ``random_state``, which vary what the search finds; "halves" are refits to half of the
+    rows, drawn without replacement, which vary as a new sample would.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Stability:
     random_states : dict of str to ndarray of int of shape (n_resamples,)
         ``random_state`` of each refit.
     counts : ndarray of bool of shape (n_samples,), default=None
-        Which rows have positive weight: partitions are compared on these. None is all.
+        Rows with positive weight, on which partitions are compared. None is all.
     word : {"regime", "expert"}, default="regime"
         What is counted.
 
@@ -46,8 +46,8 @@ class Stability:
     share : dict of str to dict of int to float
         For "seeds" and "halves", the share of refits with each number of regimes.
     rand : dict of str to ndarray of shape (n_resamples,)
-        Adjusted Rand index [1]_ of the partition of each refit against that of the fit: 1 for the
-        same partition, about 0 for one that has nothing to do with it.
+        Adjusted Rand index [1]_ between the partition of each refit and that of the fit: 1 for the
+        same partition, about 0 for unrelated ones.
     changes : dict of str to ndarray of shape (n_samples,)
         Share of the refits in which a row is in another regime than in the fit, once the regimes
         of the refit are matched to those of the fit with as many rows in common as possible.
@@ -94,12 +94,12 @@ class Stability:
             self.changes[source] = np.mean(moved, axis=0)
 
     def verdict(self):
-        """What it comes to, a sentence.
+        """Verdict in one sentence.
 
         Returns
         -------
         verdict : str
-            Whether the fit can be relied on, in plain words.
+            Whether the regimes are reproducible.
         """
         fit = count(self.n_regimes, self.word)
         same = {source: self.share[source].get(self.n_regimes, 0.0) for source in SOURCES}
@@ -136,19 +136,19 @@ class Stability:
         return ", ".join([first, *(f"{share:.0%} to {n}" for n, share in others)])
 
     def to_frame(self, of="refits"):
-        """What was found, as a DataFrame.
+        """Results as a DataFrame.
 
         Parameters
         ----------
         of : {"refits", "rows"}, default="refits"
-            Of what there is a line each.
+            What the rows of the DataFrame are.
 
         Returns
         -------
         frame : pandas.DataFrame
-            Of refits, indexed by "seeds" or "halves" and their number: ``random_state``, the
-            number of regimes, and the adjusted Rand index against the fit. Of rows: their regime
-            in the fit, and the share of refits in which it is another, by seeds and by halves.
+            For refits, indexed by "seeds" or "halves" and their number: ``random_state``, number of
+            regimes and adjusted Rand index. For rows: their regime in the fit, and the share of
+            refits in which it is another, by seeds and by halves.
 
         Raises
         ------

@@ -29,15 +29,15 @@ class CalibrationDisplay:
     r"""Calibration of predictive distributions: PIT histograms and coverage of intervals.
 
     The probability integral transform (PIT) of a target is :math:`u_i = F(y_i \mid x_i)`, with
-    the predicted distribution function. Where predictions are calibrated it is uniform [1]_: a
-    histogram like a U tells of distributions that are too narrow, a hump of ones too wide, a
-    slope of bias. The grey band holds each bar 95 % of the time, if they are.
+    the predicted distribution function. It is uniform if predictions are calibrated [1]_: a
+    U-shaped histogram indicates distributions that are too narrow, a hump ones that are too wide, a
+    slope bias. If they are calibrated, each bar is within the grey band with probability 95 %.
 
-    For counts, whose F jumps, the PIT is randomised: drawn uniformly between F just below the
-    target and F at it, which is uniform again [2]_.
+    For counts the PIT is randomised: drawn uniformly between F just below the target and F at the
+    target, which is again uniform [2]_.
 
-    An expert's PIT is :math:`F_k(y_i \mid x_i)`, counted by the responsibilities
-    :math:`r_{ik}`; it too is uniform where the mixture is right.
+    The PIT of an expert is :math:`F_k(y_i \mid x_i)`, weighted by the responsibilities
+    :math:`r_{ik}`; it is uniform as well if the model is right.
 
     The coverage of a level is the share of targets in the central interval of that
     probability, :math:`|2 u_i - 1| \le` level.

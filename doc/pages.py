@@ -86,6 +86,11 @@ REDIRECTS = {
     "examples": "auto_examples/index",
     "faq": "questions",
     "guide": "guide/index",
+    "guide/errors": "guide/likelihoods",
+    "guide/one_pass": "benchmarks/performance",
+    "guide/onnx": "guide/serving",
+    "guide/own_densities": "guide/specialisation",
+    "guide/sparse_terms": "glossary",
     "guide/when": "choosing_a_call",
     "user_guide": "guide/index",
 }

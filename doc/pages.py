@@ -91,6 +91,7 @@ REDIRECTS = {
     "guide/onnx": "guide/serving",
     "guide/own_densities": "guide/specialisation",
     "guide/sparse_terms": "glossary",
+    "guide/warm_starts": "guide/choosing",
     "guide/when": "choosing_a_call",
     "user_guide": "guide/index",
 }

@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 
-from ._data import MOST_KEPT
 from ._experts.fitting import column_names
 from ._model import MADE_LATER, OF_ONE_FIT
 from ._reports.by_regime import first_of
@@ -99,7 +98,7 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
     mixture._grows = trainer.grows
     mixture._changed_by = None
     begin_later(mixture, Trained(problem, model, order, trainer.ends, trainer.parts, rows))
-    if plan.request.many or len(rows.y) > MOST_KEPT or not problem.experts.is_solved:
+    if plan.request.many or not rows.are_kept or not problem.experts.is_solved:
         finish_later(mixture)
     _warn_of_training(trainer, run, model, dead, load, partial(leak_notes, rows, **given))
 

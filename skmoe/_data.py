@@ -16,9 +16,10 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from ._numerics.samples import sample_rows, start_columns
 from ._numerics.statistics import standardisation
+from ._tables.encoding import DescribedColumns
 from ._tables.mixed import is_missing
 
-MOST_KEPT = 10_000  # rows that are kept after a fit, until reports and the like are asked for
+MOST_KEPT = 500_000  # entries of rows that are kept after a fit, until reports are asked for
 SAME_GATE = 1e-8  # in log-probability; what differs by less is rounding
 
 
@@ -82,6 +83,16 @@ class Rows:
     subject: np.ndarray | None = None  # (n_samples,): rows of one subject share one expert
     # Of targets some of which are censored; y then holds ``bounds.points``.
     bounds: Bounds | None = None
+
+    @cached_property
+    def described(self):
+        """What the columns of X hold: DescribedColumns."""
+        return DescribedColumns(self.X, self.weight)
+
+    @property
+    def are_kept(self):
+        """Whether they are few enough to be kept after a fit, for whoever asks for reports."""
+        return np.prod(self.X.shape) <= MOST_KEPT
 
     @property
     def has_unequal_weights(self):

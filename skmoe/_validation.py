@@ -13,7 +13,7 @@ from . import _doors
 from ._compat import check_feature_names, check_n_features
 from ._data import NO_METADATA, Bounds, Rows, check_subject, is_out_of_core
 from ._experts.solvers import MOST_SPARSE_COLUMNS, is_wide
-from ._tables.encoding import check_takes_gaps
+from ._tables.encoding import DescribedColumns, check_takes_gaps
 from ._tables.known import (
     check_numbers,
     check_weights,
@@ -22,7 +22,7 @@ from ._tables.known import (
     match_kinds,
     medians_of,
 )
-from ._tables.mixed import check_sizes, check_table, describe_columns
+from ._tables.mixed import check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 
 FEW_COLUMNS = 20  # as many as a gate has use for
@@ -141,10 +141,12 @@ def check_X(mixture, X, *, reset=False):
         mixture._column_kinds, mixture._medians = kinds_of(X), None
         if mixture._encodes:
             mixture._medians = medians_of(X)
+        return X
     X = fill_missing(match_kinds(X, mixture._column_kinds), mixture._medians)
-    if not reset and mixture.__sklearn_is_fitted__() and any(describe_columns(X)):
+    described = DescribedColumns(X)
+    if described.is_mixed and mixture.__sklearn_is_fitted__():
         for part in (mixture.gate_, *mixture.experts_):
-            check_takes_gaps("expert" if part is not mixture.gate_ else "gate", part, X)
+            check_takes_gaps("expert" if part is not mixture.gate_ else "gate", part, described)
     return X
 
 

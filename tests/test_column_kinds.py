@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._tables.encoding import default_encoder
+from skmoe._tables.encoding import DescribedColumns, default_encoder
 from skmoe._tables.mixed import check_table
 from skmoe.rows import Files
 from skmoe.rows._look import KnownColumns
@@ -254,7 +254,7 @@ def test_each_kind_becomes_what_the_guide_says(row, kind):
     values, make = COLUMNS[row][kind]
     X = checked(make(values))
     names, numbers = expected(row, values)
-    encoder = default_encoder(X).fit(X)
+    encoder = default_encoder(DescribedColumns(X)).fit(X)
     seen = encoder.get_feature_names_out().tolist()
     if kind == "category of booleans":
         names = ["c_0.0", "c_1.0"]
@@ -272,7 +272,7 @@ def test_gaps_of_each_kind_are_a_median_and_one_indicator(row, kind):
     values, make = COLUMNS[row][kind]
     X = checked(make(values, gaps=True))
     names, numbers = expected(row, values)
-    encoder = default_encoder(X).fit(X)
+    encoder = default_encoder(DescribedColumns(X)).fit(X)
     seen = encoder.transform(X)
     assert len(encoder.get_feature_names_out()) == len(names) + 1
     numbers[GAPS] = 0 if row == LEVELS else np.median(numbers[~GAPS], axis=0)

@@ -237,11 +237,11 @@ def test_impossible_exposures_are_refused(exposure, message):
 
 def test_exposure_means_nothing_to_other_likelihoods():
     X, y = np.arange(20.0)[:, None], np.arange(20.0)
-    with pytest.raises(ValueError, match="likelihoods of counts"):
+    with pytest.raises(ValueError, match="needs a likelihood of counts"):
         mixture("gaussian", n_experts=1).fit(X, y, exposure=np.ones(20))
-    with pytest.raises(ValueError, match="likelihoods of counts"):
+    with pytest.raises(ValueError, match="needs a likelihood of counts"):
         mixture("gamma", n_experts=1).fit(X, y + 1, exposure=np.ones(20))
-    with pytest.raises(ValueError, match="likelihoods of counts"):
+    with pytest.raises(ValueError, match="needs a likelihood of counts"):
         MixtureOfExpertsClassifier(n_experts=1).fit(X, y > 9, exposure=np.ones(20))
 
 

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._tables.encoding import default_encoder, identifiers
+from skmoe._tables.encoding import DescribedColumns, default_encoder
 from skmoe.exceptions import LeftOutColumnsWarning
 
 N = 300
@@ -72,8 +72,10 @@ def test_experts_of_other_kinds_see_means_of_the_target_by_level(monkeypatch):
     level, effect = rng.integers(50, size=220), 3 * rng.normal(size=50)
     X = pd.DataFrame({"x": rng.normal(size=220), "town": [f"t{j}" for j in level]})
     y = X["x"].to_numpy() + effect[level] + 0.3 * rng.normal(size=220)
-    assert identifiers(X[:120]) == (["town"], [])  # unless they are averaged
-    encoder = default_encoder(X[:120], averages="continuous").fit(X[:120], y[:120])
+    assert DescribedColumns(X[:120]).of_no_use() == (["town"], [])  # unless they are averaged
+    encoder = default_encoder(DescribedColumns(X[:120]), averages="continuous").fit(
+        X[:120], y[:120]
+    )
     means = pd.Series(encoder.transform(X[120:])[:, -1], index=level[120:])
     assert np.corrcoef(means, effect[means.index])[0, 1] > 0.9
     counts = np.round(y)  # as many columns of means, however few values the target has
@@ -98,7 +100,7 @@ def test_given_experts_see_a_mixed_table_as_behind_the_default_encoder(experts, 
     mean = moe.fit(X, y).predict(X)
     assert repr(moe) == before
     given = [each for _, each in experts] if isinstance(experts, list) else [experts]
-    piped = [make_pipeline(default_encoder(X), each) for each in given]
+    piped = [make_pipeline(default_encoder(DescribedColumns(X)), each) for each in given]
     piped = [*zip("ab", piped, strict=True)] if isinstance(experts, list) else piped[0]
     assert_allclose(clone(moe).set_params(experts=piped).fit(X, y).predict(X), mean, rtol=1e-9)
 
@@ -134,10 +136,12 @@ def test_a_table_of_nothing_else_is_refused():
 def test_categories_have_forty_levels_or_ten_rows_each(n_levels, n_samples, left_out):
     levels = np.arange(n_samples) % n_levels
     X = pd.DataFrame({"town": [f"town {j}" for j in levels]})
-    assert identifiers(X) == ((["town"], []) if left_out else ([], []))
-    assert identifiers(X.to_numpy(dtype=object)) == (([0], []) if left_out else ([], []))
+    assert DescribedColumns(X).of_no_use() == ((["town"], []) if left_out else ([], []))
+    assert DescribedColumns(X.to_numpy(dtype=object)).of_no_use() == (
+        ([0], []) if left_out else ([], [])
+    )
     X.loc[0] = None
-    assert identifiers(X.astype("category"))[1] == []
+    assert DescribedColumns(X.astype("category")).of_no_use()[1] == []
 
 
 @pytest.mark.parametrize(
@@ -154,4 +158,4 @@ def test_categories_have_forty_levels_or_ten_rows_each(n_levels, n_samples, left
 def test_dates_are_told_from_other_strings(form, is_date):
     days = [form.format(m=m, d=d) for m in range(1, 13) for d in range(1, 29)]
     X = pd.DataFrame({"day": days})
-    assert identifiers(X) == (([], ["day"]) if is_date else (["day"], []))
+    assert DescribedColumns(X).of_no_use() == (([], ["day"]) if is_date else (["day"], []))

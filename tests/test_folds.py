@@ -11,14 +11,15 @@ from sklearn.preprocessing import PolynomialFeatures
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._experts.folds import make_folds
+from skmoe._data import Rows
+from skmoe._experts.folds import Splitting
 from skmoe.exceptions import ScaleFloorWarning
 from skmoe.gates import ConstantGate
 
 
 def auto(estimators, X, n_rows):
-    y = np.zeros(len(X))
-    return make_folds("auto", estimators, X, y, {}, n_rows=n_rows, stratify=False, seed=0)
+    rows = Rows(X, np.zeros(len(X)), np.ones(len(X)))
+    return Splitting("auto", {}, None, 0, False, n_rows).folds(estimators, rows)
 
 
 def line(n_samples, n_columns, seed, noise=1.0):

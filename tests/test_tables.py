@@ -24,7 +24,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import validate_data
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._tables.encoding import default_encoder
+from skmoe._tables.encoding import DescribedColumns, default_encoder
 from skmoe._tables.known import fill_missing, medians_of
 from skmoe.exceptions import LeftOutColumnsWarning, NumbersAsStringsWarning
 from skmoe.gates import BaseGate, ConstantGate, ForestGate, SoftmaxGate, TreeGate
@@ -179,7 +179,7 @@ def test_gates_of_ones_own_see_the_table_as_encoded_by_a_pipeline(mixed, kind):
     gate, quick = OWN_GATES[kind], {"training": "em", "n_init": 2, "tol": 0.02}
     moe = regressor(LinearRegression(), gate=gate, **quick).fit(X, y)
     assert moe.score(X, y) > 0.8
-    by_hand = clone(moe).set_params(gate=make_pipeline(default_encoder(X), gate))
+    by_hand = clone(moe).set_params(gate=make_pipeline(default_encoder(DescribedColumns(X)), gate))
     np.testing.assert_allclose(by_hand.fit(X, y).gate_proba(X), moe.gate_proba(X))
     rows = X.iloc[:3].assign(town=["south", "elsewhere", None], income=np.nan)
     np.testing.assert_allclose(by_hand.predict(rows), moe.predict(rows))
@@ -419,7 +419,7 @@ def test_numbers_as_strings_are_named_with_the_cells_in_the_way(cell):
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"a": rng.normal(size=60), "x": rng.normal(size=60).round(1).astype(str)})
     X.loc[3, "x"] = cell
-    said = f"column 'x' holds numbers as strings, but for {re.escape(repr(cell))};"
+    said = f"column 'x' holds numbers as strings, but for {re.escape(repr(cell))},"
     with pytest.warns(NumbersAsStringsWarning, match=said):
         MixtureOfExpertsRegressor(n_experts=1).fit(X, X["a"] + rng.normal(size=60))
 

@@ -16,9 +16,7 @@ from .._tables.encoding import (
     encoder_before,
     fit_columns,
     imputed_for,
-    labels_of,
 )
-from .._tables.mixed import describe_columns
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
 from ..gates._base import check_sees_all, linear_columns_of
@@ -52,25 +50,27 @@ class GateParts:
         columns, last_name = linear_columns_of(gate), "gate"
         if columns is not None:
             gate = clone(gate).set_params(columns=None)
-            given = Pipeline([("columns", column_encoder(rows.X, columns)), (last_name, gate)])
+            given = Pipeline(
+                [("columns", column_encoder(rows.described, columns)), (last_name, gate)]
+            )
         else:
             given = default if gate is None else gate
         _, last = split_last(given)
         validate_gate(last)
-        without = _without_columns(unseen, rows.X) if gate is None and unseen else None
+        without = _without_columns(unseen, rows.described) if gate is None and unseen else None
         if n_experts == 1:
             return cls(last, ConstantGate(), without)
         seeded = seed_estimator(given, seed)
         encoder, trained = split_last(seeded)
-        has_default_encoder = gate is None and without is None and any(describe_columns(rows.X))
+        has_default_encoder = gate is None and without is None and rows.described.is_mixed
         if without is not None:
             encoder = without
         elif has_default_encoder:
-            encoder = make_pipeline(default_encoder(rows.X, weight=rows.weight))
+            encoder = make_pipeline(default_encoder(rows.described))
         elif gate is None and of_dense and sparse.issparse(rows.X):
             encoder = dense_encoder(rows.X)
         elif columns is None and gate is not None:
-            before = encoder_before("gate", gate, rows.X, weight=rows.weight)
+            before = encoder_before("gate", gate, rows.described)
             if before is not None:
                 encoder, has_default_encoder = make_pipeline(before), bool(imputed_for(gate))
         if not isinstance(trained, BaseGate):
@@ -125,11 +125,10 @@ class GateParts:
         return Pipeline([*self.encoder.steps, (self.last_name, gate)])
 
 
-def _without_columns(unseen, X):
+def _without_columns(unseen, described):
     """Unfitted Pipeline to the numbers that are made of the other columns."""
-    names = labels_of(X)
-    seen = [name for number, name in enumerate(names) if number not in unseen]
-    return Pipeline([("columns", column_encoder(X, seen))])
+    seen = [name for number, name in enumerate(described.labels) if number not in unseen]
+    return Pipeline([("columns", column_encoder(described, seen))])
 
 
 def validate_gate(gate, *, is_whole=False):

@@ -16,6 +16,7 @@ from .._experts.estimators import EstimatorExperts
 from .._experts.fitting import has_own_density, is_frozen, seed_estimator, split_last
 from .._experts.solvers import are_solved_sparse, has_experts
 from .._tables.encoding import (
+    DescribedColumns,
     blocks_of_levels,
     check_accepts,
     column_encoder,
@@ -27,7 +28,7 @@ from .._tables.encoding import (
     selector,
     take_columns,
 )
-from .._tables.mixed import describe_columns, is_plain, is_table
+from .._tables.mixed import is_plain, is_table
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import ConstantGate
 from .gate_parts import GateParts
@@ -274,36 +275,29 @@ def warn_of_ignored_weights(names):
         )
 
 
-def adapt_experts(templates, X, *, is_default, columns=None, **encoding):
-    """Experts that can take X: encoded where those of the mixture's choice meet a mixed table.
+def adapt_experts(templates, described, *, is_default, columns=None, **encoding):
+    """Experts that can take the rows: encoded where those of the mixture's choice meet a table.
 
-    So are others that cannot take a table as it is; they keep NaN if they take it. See
+    So are others that cannot take a mixed table as it is; they keep NaN if they take it. See
     ``default_encoder`` for ``encoding``. ``columns`` are those that they see, None all.
     """
-    distinct = {id(each): each for each in templates}  # not all can be hashed
-    if columns is not None:
-        adapted = {key: _on_columns(each, X, columns, is_default) for key, each in distinct.items()}
-    elif is_default and any(describe_columns(X)):
-        adapted = {key: _encoded(each, X, encoding) for key, each in distinct.items()}
-    else:
-        adapted = {key: _taking(each, X, encoding) for key, each in distinct.items()}
-    return [adapted[id(each)] for each in templates]
+
+    def adapted(estimator):
+        if columns is not None:
+            return _on_columns(estimator, described, columns, is_default)
+        if not (is_default and described.is_mixed):
+            encoder = encoder_before("expert", estimator, described, **encoding)
+            return estimator if encoder is None else _behind(encoder, estimator)
+        last = split_last(estimator)[1]
+        if is_frozen(estimator) or has_experts(last):  # a mixture has an encoder of its own
+            return last
+        return _behind(default_encoder(described, **encoding), estimator)
+
+    distinct = {id(each): adapted(each) for each in {id(e): e for e in templates}.values()}
+    return [distinct[id(each)] for each in templates]
 
 
-def _encoded(estimator, X, encoding):
-    """An expert behind an encoder, unless it is frozen, or a mixture, which has its own."""
-    last = split_last(estimator)[1]
-    if is_frozen(estimator) or has_experts(last):
-        return last
-    return _behind(default_encoder(X, **encoding), estimator)
-
-
-def _taking(estimator, X, encoding):
-    encoder = encoder_before("expert", estimator, X, **encoding)
-    return estimator if encoder is None else _behind(encoder, estimator)
-
-
-def _on_columns(estimator, X, columns, is_default):
+def _on_columns(estimator, described, columns, is_default):
     """An expert that sees some columns, encoded if need be."""
     if is_frozen(estimator):
         return estimator
@@ -312,13 +306,14 @@ def _on_columns(estimator, X, columns, is_default):
             "A mixture as an expert sees all columns: give it expert_columns of its own, and the "
             "mixture around it expert_columns=None."
         )
-    places, _, seen = take_columns(X, columns)
     if is_default:
-        return _behind(column_encoder(X, columns), estimator)
+        return _behind(column_encoder(described, columns), estimator)
+    places, _, seen = take_columns(described.X, columns)
+    seen = DescribedColumns(seen)
     if needs_encoding(estimator, seen):
-        return _behind(column_encoder(X, columns, imputed_for(estimator)), estimator)
+        return _behind(column_encoder(described, columns, imputed_for(estimator)), estimator)
     check_accepts("expert", estimator, seen)
-    return _behind(selector(places, "pandas" if is_table(X) else "default"), estimator)
+    return _behind(selector(places, "pandas" if is_table(seen.X) else "default"), estimator)
 
 
 def _behind(encoder, estimator):

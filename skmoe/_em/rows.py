@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .._data import MOST_KEPT, Rows
+from .._data import Rows
 from .._validation import check_rows
 from . import make_problem
 from .trainer import Trainer
@@ -38,7 +38,7 @@ class FitRows:
         previous = mixture._previous(X, y, sample_weight, metadata)
         gate = None if previous is None else mixture.gate_
         rows = check_rows(mixture, X, y, sample_weight, metadata, reset=True, known=False)
-        if len(rows.y) <= MOST_KEPT:  # the user may change theirs
+        if rows.are_kept:  # the user may change theirs
             rows = copy.deepcopy(rows)
         return cls(rows, previous, gate, split_params=split_params)
 

@@ -10,8 +10,7 @@ from sklearn.pipeline import make_pipeline
 from .._experts.fitting import seed_estimator
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import seeded
-from .._tables.encoding import default_encoder, encoder_before
-from .._tables.mixed import describe_columns
+from .._tables.encoding import DescribedColumns, default_encoder, encoder_before
 from ..gates import ConstantGate, SoftmaxGate
 from . import make_problem
 from .general import GeneralProblem
@@ -382,10 +381,11 @@ class Trainer:
         if estimator is None:
             return []
         optional = problem.likelihood.scale == "auto"
-        if optional and any(describe_columns(X)):
-            encoder = default_encoder(X, weight=self.data.weight)
+        described = DescribedColumns(X, self.data.weight)
+        if optional and described.is_mixed:
+            encoder = default_encoder(described)
         else:
-            encoder = encoder_before("scale", estimator, X)
+            encoder = encoder_before("scale", estimator, described)
         if encoder is not None:
             estimator = make_pipeline(encoder, estimator)
         estimator = seed_estimator(estimator, self.splitting.seed)

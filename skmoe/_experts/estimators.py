@@ -3,6 +3,7 @@
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -115,27 +116,19 @@ class EstimatorExperts(Experts):
         """What is to be fitted for these responsibilities."""
         shares = resp if working is None else resp * working
         originals = [self._original(shares, target, k) for k in range(len(self.estimators))]
-        fits = {
-            k: [
-                self._rows(resp, shares, exposure, target, k, self._training_part(k, fold))
-                for fold in range(len(self._splits))
-            ]
-            for k in sorted(set(originals))
-            if not is_frozen(self.estimators[k])
-        }
-        kept = [k for k in fits if self._barely_changed(k, fits[k])]
-        tasks = [
-            FitTask(
-                k,
-                fold,
-                fits[k][fold],
-                self._validation(resp, shares, exposure, target, k, fold),
-                test,
-            )
-            for fold, (_, test) in enumerate(self._splits)
-            for k in fits
-            if k not in kept
-        ]
+        rows_of = partial(self._rows, resp, shares, exposure, target)
+        fits, tasks, kept = {}, [], []
+        for k in sorted(set(originals)):
+            if is_frozen(self.estimators[k]):
+                continue
+            parts = [self._parts(k, fold) for fold in range(len(self._splits))]
+            fits[k] = [rows_of(k, train) for train, _ in parts]
+            if self._barely_changed(k, fits[k]):
+                kept.append(k)
+                continue
+            for fold, (_, stop) in enumerate(parts):
+                validation, test = None if stop is None else rows_of(k, stop), self._splits[fold][1]
+                tasks.append(FitTask(k, fold, fits[k][fold], validation, test))
         self.n_fits += len(tasks)
         if self._frozen_results is None:
             everything = np.arange(len(self.y))
@@ -154,19 +147,16 @@ class EstimatorExperts(Experts):
             results[k] = _FittedExpert(self.models[k], self.predictions[:, k], self._own.get(k))
             fits[k] = self.last_fit[k]
         self.last_fit = [fits.get(k) for k in plan.originals]
-        self._adopt([results[k] for k in plan.originals])
+        found = [results[k] for k in plan.originals]
+        self.models = [each.models for each in found]
+        self.predictions = np.stack([each.predictions for each in found], axis=1)
+        self._own = {k: each.own for k, each in enumerate(found) if each.own is not None}
         if self.in_sample and self.own_log_density:
             refitted = [k for k in self.own_log_density if k in fits and k not in plan.kept]
             trained = [results[k].models[0] for k in refitted]
             self.own_log_prior = sum(
                 model._log_prior for model in trained if offers(model, "_log_prior")
             )
-
-    def _adopt(self, results):
-        """Take models, predictions and own densities of all experts."""
-        self.models = [result.models for result in results]
-        self.predictions = np.stack([result.predictions for result in results], axis=1)
-        self._own = {k: each.own for k, each in enumerate(results) if each.own is not None}
 
     @property
     def own_log_density(self):
@@ -194,10 +184,6 @@ class EstimatorExperts(Experts):
             if np.abs(change).sum() > BARELY_CHANGED * total:
                 return False
         return True
-
-    @property
-    def _is_oob(self):
-        return isinstance(self.folds, OutOfBag)
 
     def by_expert(self, tasks, done):
         """What came of the tasks (FitTask), by expert."""
@@ -243,7 +229,7 @@ class EstimatorExperts(Experts):
                 task,
                 self._y_shape,
                 self.classes,
-                self._is_oob,
+                isinstance(self.folds, OutOfBag),
                 self.target,
                 self.density_floor,
             )
@@ -269,22 +255,15 @@ class EstimatorExperts(Experts):
         given = shares if target is None else np.vstack([shares, target])
         return next(j for j in range(k + 1) if np.array_equal(given[:, j], given[:, k]))
 
-    def _validation_part(self, k, fold):
-        """Rows by which the trees of a fold's model stop, or None."""
-        stops = self.stops_early[k]
-        return ready().packages.validation_rows(self._splits, fold) if stops else None
-
-    def _training_part(self, k, fold):
-        """Rows that the model of a fold is fitted on."""
-        train, validation = self._splits[fold][0], self._validation_part(k, fold)
-        return train if validation is None else np.setdiff1d(train, validation)
-
-    def _validation(self, resp, shares, exposure, target, k, fold):
-        """``RowsOfExpert`` of ``_validation_part``, or None."""
-        part = self._validation_part(k, fold)
-        if part is None or not len(part):
-            return None
-        return self._rows(resp, shares, exposure, target, k, part)
+    def _parts(self, k, fold):
+        """Rows that the model of a fold is fitted on, and those by which trees stop, or None."""
+        train = self._splits[fold][0]
+        if not self.stops_early[k]:
+            return train, None
+        stop = ready().packages.validation_rows(self._splits, fold)
+        if stop is None or not len(stop):
+            return train, None
+        return np.setdiff1d(train, stop), stop
 
     def _rows(self, resp, shares, exposure, target, k, train):
         """Rows of ``train`` that expert k is fitted on: RowsOfExpert.

@@ -1,7 +1,6 @@
 """Which rows an expert does not see: in-sample, out-of-bag, or folds drawn once per fit."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -29,7 +28,7 @@ class OutOfBag:
 class Splitting:
     """How the rows of one fit are split into folds."""
 
-    # "auto", "oob", "prefit", False, int, splitter or iterable: as ``make_folds`` takes it.
+    # "auto", "oob", "prefit", False, int, splitter or iterable: as the mixtures take it.
     cv: object
     params: dict  # what a splitter is given, such as ``groups``
     subject: np.ndarray | None  # (n_samples,): rows of one subject stay in one fold
@@ -40,19 +39,38 @@ class Splitting:
     n_rows: float | None = None
 
     def folds(self, estimators, rows):
-        """Folds for these experts; see ``make_folds``."""
-        return make_folds(
-            self.cv,
-            estimators,
-            rows.X,
-            rows.y,
-            self.params,
-            weight=rows.weight,
-            n_rows=rows.weight.sum() if self.n_rows is None else self.n_rows,
-            subject=self.subject,
-            stratify=self.stratify,
-            seed=self.seed,
+        """Folds (train, test) for cross-fitting; None, OutOfBag or "prefit" where there are none.
+
+        None is for predictions in-sample, "prefit" for experts that are all fitted already. Every
+        fold needs a row of positive weight to train on.
+        """
+        params = self.params
+        if "groups" in params:
+            groups = check_ids("groups", params["groups"], rows.X)
+            params = params | {"groups": number_ids(groups)[2]}
+        n_rows = rows.weight.sum() if self.n_rows is None else self.n_rows
+        kind, n_folds, _ = decide_folds(
+            self.cv, estimators, rows.X, rows.y, params, n_rows=n_rows, subject=self.subject
         )
+        if kind == IN_SAMPLE:
+            return None
+        if kind == PREFIT:
+            return "prefit"
+        drawn = self._draw(self.cv if n_folds is None else n_folds, rows, params)
+        return OutOfBag(drawn, required=self.cv == "oob") if kind == OUT_OF_BAG else drawn
+
+    def _draw(self, cv, rows, params):
+        """A list of (train, test), checked."""
+        if isinstance(cv, Integral):
+            if self.subject is not None:
+                params = {"groups": self.subject} | params
+            cv = shuffled(int(cv), rows.y, params, self.stratify, self.seed)
+        folds = [
+            (np.asarray(train), np.asarray(test))
+            for train, test in check_cv(cv).split(rows.X, rows.y, **params)
+        ]
+        check_folds(folds, cv, rows, self.subject)
+        return folds
 
     def why_out_of_fold(self, estimators, rows, folds):
         """Why linear experts are predicted out of fold though nobody asked for it; a list."""
@@ -89,39 +107,8 @@ class Splitting:
         return replace(self, cv="auto", stratify=False, n_rows=None)
 
 
-def make_folds(
-    cv, estimators, X, y, split_params, *, weight=None, n_rows=np.inf, subject=None, stratify, seed
-):
-    """Folds (train, test) for cross-fitting; None, OutOfBag or "prefit" where there are none.
-
-    ``cv`` is as the mixtures take it, ``split_params`` what the splitter is given, such as
-    ``groups``. Every fold needs a row of positive ``weight`` to train on; ``n_rows`` is the weight
-    of the rows, from which "auto" sees whether linear experts have too many coefficients to be
-    predicted in-sample. Rows of one ``subject`` stay in one fold. ``stratify`` is what an integer
-    means, and ``seed`` shuffles its folds. None is for predictions in-sample, "prefit" for experts
-    that are all fitted already.
-    """
-    if "groups" in split_params:
-        groups = check_ids("groups", split_params["groups"], X)
-        split_params = {**split_params, "groups": number_ids(groups)[2]}
-    kind, n_folds, _ = decide_folds(
-        cv, estimators, X, y, split_params, n_rows=n_rows, subject=subject
-    )
-    if kind == IN_SAMPLE:
-        return None
-    if kind == PREFIT:
-        return "prefit"
-    draw = partial(
-        _draw, X=X, y=y, split_params=split_params, weight=weight, subject=subject,
-        stratify=stratify, seed=seed,
-    )  # fmt: skip
-    if kind == OUT_OF_BAG:
-        return OutOfBag(draw(n_folds), required=cv == "oob")
-    return draw(cv if n_folds is None else n_folds)
-
-
 def decide_folds(cv, estimators, X, y, split_params, *, n_rows=np.inf, subject=None):
-    """How ``make_folds`` has rows predicted, before it draws any folds.
+    """How a Splitting has rows predicted, before it draws any folds.
 
     Returns ``IN_SAMPLE``, ``PREFIT``, ``OUT_OF_BAG`` or ``IN_FOLDS``, the number of folds, or None
     if a splitter of the user's does not say it, and the reason in words.
@@ -191,19 +178,10 @@ def _are_small(estimators, X, y, n_rows):
     return n_rows >= ROWS_PER_COEFFICIENT * sum(counts[e] for e in estimators)
 
 
-def _draw(cv, X, y, split_params, weight, subject, stratify, seed):
-    """A list of (train, test), checked."""
-    if isinstance(cv, Integral):
-        if subject is not None:
-            split_params = {"groups": subject, **split_params}
-        cv = shuffled(int(cv), y, split_params, stratify, seed)
-    splitter = check_cv(cv)
-    folds = [
-        (np.asarray(train), np.asarray(test))
-        for train, test in splitter.split(X, y, **split_params)
-    ]
+def check_folds(folds, cv, rows, subject):
+    """Raise a ValueError where folds that a ``cv`` made are of no use."""
     for number, (train, _) in enumerate(folds):
-        if not len(train) or (weight is not None and not weight[train].any()):
+        if not rows.weight[train].any():
             raise ValueError(
                 f"Fold {number} of cv has no row to train on, or none of positive weight. "
                 "Give more rows, or larger training parts."
@@ -216,7 +194,7 @@ def _draw(cv, X, y, split_params, weight, subject, stratify, seed):
                 f"{both[0]}: leave them out, or set cv=False for in-sample predictions."
             )
     tested = np.concatenate([[], *(test for _, test in folds)])
-    if not np.array_equal(np.sort(tested), np.arange(X.shape[0])):
+    if not np.array_equal(np.sort(tested), np.arange(len(rows.weight))):
         raise ValueError(
             "cv must hold out every row exactly once, as KFold does: every row needs one "
             f"out-of-fold prediction. {cv!r} does not."
@@ -229,7 +207,6 @@ def _draw(cv, X, y, split_params, weight, subject, stratify, seed):
                     "The folds tear subjects apart. Use an integer for cv, or groups in which each "
                     "subject is whole."
                 )
-    return folds
 
 
 def in_sample(estimator):

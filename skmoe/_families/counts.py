@@ -85,17 +85,12 @@ class NegativeBinomialFamily(PoissonFamily):
         by_scale = special.digamma(y + scale) - special.digamma(scale) + np.log(scale / total)
         return [gap * scale / total, scale * (by_scale - gap / total)]
 
-    def second(self, y, predictor, scale=1.0, size=1.0):
-        mean = size * self.mean(predictor)
-        total, gap = mean + scale, y - mean
+    def bend_of_shape(self, y, predictor, scale):
+        """Second derivative of the log-density by the logarithm of the shape."""
+        mean = self.mean(predictor)
         bend = special.polygamma(1, y + scale) - special.polygamma(1, scale)
-        bend = bend + 1 / scale - 2 / total + (y + scale) / total**2
-        mixed = gap * mean * scale / total**2
-        by_log = self.first(y, predictor, scale, size)[1]
-        return [
-            [-mean * scale * (y + scale) / total**2, mixed],
-            [mixed, by_log + scale**2 * bend],
-        ]
+        bend = bend + 1 / scale - 2 / (mean + scale) + (y + scale) / (mean + scale) ** 2
+        return self.first(y, predictor, scale)[1] + scale**2 * bend
 
 
 class BinomialFamily(LogitLink):

@@ -2,7 +2,7 @@
 
 import textwrap
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 
@@ -17,14 +17,10 @@ from .._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT
 from .._experts.wide import N_FOLDS, PENALTIES, with_best_penalty
 from .._reports.by_regime import WIDTH, html_table, in_lines
 from .._tables.encoding import (
-    identifiers,
-    labels_of,
     needs_encoding,
     warn_of_left_out,
     warn_of_numbers,
 )
-from .._tables.levels import Levels
-from .._tables.mixed import describe_columns, is_table
 from .._validation import check_enough_rows
 from ..exceptions import warn_if_long
 from ..gates import SoftmaxGate
@@ -201,7 +197,7 @@ class Plan:
         gate = "default gate" if is_default else "gate"
         given = request.mixture.gate
         encodes_gate = self.is_default_gate or (
-            linear_columns_of(given) is None and needs_encoding(given, request.rows.X)
+            linear_columns_of(given) is None and needs_encoding(given, request.rows.described)
         )
         return experts + [gate] * (len(request.names) > 1 and encodes_gate)
 
@@ -259,19 +255,16 @@ def bound_notes(log_evidence, n_rows):
 # About how long linear experts take that are solved all at once ----------------------------------
 
 
-FIRST_ROWS = 1_000  # in which levels are counted
 SECONDS, PER_ENTRY = 0.05, 3e-6  # of an expert with ten starts, and for each entry of its columns
 FEW_STARTS = 5  # as many starts cost what does not depend on their number
 SEARCHED = 0.55  # of all experts that may be tried: a search ends two numbers behind the best
 
 
-def count_columns(X):
-    """Number of the columns of X, levels of strings being columns, by its first rows."""
-    first = X.iloc[:FIRST_ROWS] if is_table(X) else X[:FIRST_ROWS]
-    strings, _ = describe_columns(first)
-    levels = [Levels.of(first, label) for label in strings]
+def count_columns(described):
+    """Number of the columns of X, levels of strings being columns."""
+    levels = described.levels.values()
     kept = [len(each.values) for each in levels if each.kind in ("category", "effects")]
-    return len(labels_of(X)) - len(strings) + sum(kept)
+    return len(described.labels) - len(levels) + sum(kept)
 
 
 def seconds_of(plan):
@@ -323,6 +316,7 @@ def make_plan(mixture, given):
     experts, why_experts = choose_experts(request)
     averages = training == "pooled" and n_experts is None and not given.many
     averages = averages and rows.weight.sum() < FEW_ROWS
+    n_columns = count_columns(rows.described) if request.is_solved else np.shape(rows.X)[1]
     most = min(MOST_EXPERTS, np.count_nonzero(rows.weight)) if n_experts is None else n_experts
     return Plan(
         training=training,
@@ -350,7 +344,7 @@ def make_plan(mixture, given):
         n_rows=n_rows,
         number_by=number_by,
         is_number_of_plain=number_by not in (None, OUT_OF_FOLD) and not has_plain_gate(request),
-        shape=(given.n_rows, count_columns(rows.X) if request.is_solved else np.shape(rows.X)[1]),
+        shape=(given.n_rows, n_columns),
         n_init=mixture.n_init,
     )
 
@@ -386,16 +380,16 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
     is_default, encoding, columns = plan.request.encodes, plan.encoding, mixture.expert_columns
     shrinks, averages = plan.training == "pooled", plan.training == "stack"
     target_type = "continuous" if mixture._classes is None else "auto"
-    kinds, left_out = partial(identifiers, rows.X, rows.weight), ([], [])
+    kinds, left_out = rows.described.of_no_use, ([], [])
     if encoding:
         left_out = kinds(shrinks=shrinks or averages)
-        warn_of_numbers(rows.X)
+        warn_of_numbers(rows.described)
         warn_of_left_out(*left_out, encoding)
     names_of_columns = column_names(mixture)
     gate = None if plain or plan.is_default_gate else mixture.gate
     adapted = adapt_experts(
-        templates, rows.X, is_default=is_default, columns=columns, weight=rows.weight,
-        shrinks=shrinks, averages=target_type if averages and rows.y.ndim == 1 else None,
+        templates, rows.described, is_default=is_default, columns=columns, shrinks=shrinks,
+        averages=target_type if averages and rows.y.ndim == 1 else None,
     )  # fmt: skip
     encodes = adapted[0] is not templates[0]
     if plan.request.is_wide:

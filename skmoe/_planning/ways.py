@@ -23,7 +23,7 @@ from .._experts.folds import IN_FOLDS, IN_SAMPLE, decide_folds
 from .._experts.least_squares import monotone_columns
 from .._experts.prediction import has_oob_density
 from .._experts.solvers import are_solved_sparse, is_linear
-from .._tables.encoding import labels_of, needs_encoding
+from .._tables.encoding import needs_encoding
 from ..gates._classifier import as_gate
 
 AS_GOOD = "where its out-of-fold log-density is as high"
@@ -114,13 +114,14 @@ class Request:
     @property
     def encodes_experts(self):
         """Whether any experts meet a mixed table behind an encoder."""
-        return self.encodes or any(needs_encoding(each, self.rows.X) for each in self.templates)
+        return self.encodes or any(
+            needs_encoding(each, self.rows.described) for each in self.templates
+        )
 
     @property
     def monotone(self):
         """Columns in which the mixture is monotone, as all experts are: numbers and names."""
-        X = self.rows.X
-        names = labels_of(X)
+        names = self.rows.described.labels
         if self.gate is not None or self.mixture.expert_columns is not None:
             return [], []
         numbers = monotone_columns(self.templates, names)
@@ -389,14 +390,10 @@ def choose_gate(mixture, training, request):
         if training == "specialists":
             why += f"; a softmax gate, quicker to serve, {AS_GOOD}"
         return type(default).__name__, True, why
-    if mixture.gate is request.gate and is_same(request.gate, default):
+    asked, is_whole = request.gate, mixture.gate is request.gate
+    if is_whole and type(asked) is type(default) and repr(asked) == repr(default):
         return type(default).__name__, True, "as asked for, and the default"
-    return _in_words(request.gate), False, "as asked for"
-
-
-def is_same(estimator, other):
-    """Whether two estimators are of one class and have the same parameters."""
-    return type(estimator) is type(other) and repr(estimator) == repr(other)
+    return _in_words(asked), False, "as asked for"
 
 
 def choose_likelihood(training, request):
@@ -436,7 +433,9 @@ def choose_folds(training, request, n_rows):
     columns = mixture.expert_columns
     kind, n_folds, reason = decide_folds(
         mixture.cv,
-        adapt_experts(request.templates, rows.X, is_default=request.encodes, columns=columns),
+        adapt_experts(
+            request.templates, rows.described, is_default=request.encodes, columns=columns
+        ),
         rows.X,
         rows.y,
         {} if request.groups is None else {"groups": request.groups},

@@ -4,8 +4,7 @@ import numpy as np
 from scipy import sparse, stats
 
 from .._numerics.statistics import standardisation
-from .._tables.encoding import labels_of
-from .._tables.mixed import describe_columns, is_table
+from .._tables.mixed import is_table
 from .by_regime import first_of
 
 FEWEST_ROWS = 20  # besides the columns
@@ -48,8 +47,7 @@ def leak_notes(rows, names, *, classifies):
     y = np.asarray(rows.y, dtype=float)[used]
     if X.shape[1] > MOST_COLUMNS or y.min() == y.max():
         return []
-    strings, missing = describe_columns(X)
-    labels = labels_of(X)
+    strings, missing, labels = rows.described.strings, rows.described.missing, rows.described.labels
     columns = {label: X[label].to_numpy() if is_table(X) else X[:, label] for label in labels}
     columns = {label: column[used] for label, column in columns.items()}
     whole = [label for label in labels if label not in {*strings, *missing}]
@@ -177,7 +175,7 @@ def repeated_rows(rows):
     if sparse.issparse(X) or len(used) < 2:
         return nothing
     group, log_values = np.zeros(len(used), dtype=int), 0.0  # as many as frequent ones count for
-    for label in labels_of(X):
+    for label in rows.described.labels:
         codes = (X[label].factorize()[0] + 1 if is_table(X) else _codes(X[:, label]))[used]
         group = np.unique(group * (codes.max() + 1) + codes, return_inverse=True)[1]
         if group.max() > (1 - LEAST_SHARE) * len(used):

@@ -8,8 +8,8 @@ from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_consistent_length
 
-from .._tables.encoding import identifiers
-from .._tables.mixed import check_table, describe_columns, is_missing, is_table
+from .._tables.encoding import DescribedColumns
+from .._tables.mixed import check_table, is_missing, is_table
 from .by_regime import html_table, text_table
 
 LEAST_DIFFERENCE = 0.1  # in standard deviations: what is less is not printed
@@ -281,14 +281,13 @@ def _compare_group(X, mass, weight):
     ``difference`` and ``lift`` (n_features, n_experts); and the distance of each row from what is
     typical of each expert, summed over the columns.
     """
-    strings, _ = describe_columns(X)
-    left_out = sum(identifiers(X, weight), [])
+    described = DescribedColumns(X, weight)
+    left_out = sum(described.of_no_use(), [])
     distance, parts = np.zeros(mass.shape), []
-    labels = X.columns if is_table(X) else range(X.shape[1])
-    for label, (name, column) in zip(labels, _columns(X), strict=True):
+    for label, (name, column) in zip(described.labels, _columns(X), strict=True):
         if label in left_out:
             continue
-        if label in strings or column.dtype == bool:
+        if label in described.strings or column.dtype == bool:
             parts.append(_compare_levels(name, column, mass, weight, distance))
         else:
             parts.append(_compare_numbers(name, column, mass, weight, distance))

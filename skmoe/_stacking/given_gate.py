@@ -6,8 +6,7 @@ from scipy import sparse
 from .._em.fixed import gate_problem
 from .._em.loop import run_em
 from .._em.problem import CROSS_FITTED_ITERATIONS, CROSS_FITTED_PATIENCE
-from .._tables.encoding import default_encoder, dense_encoder, fit_columns
-from .._tables.mixed import describe_columns
+from .._tables.encoding import DescribedColumns, default_encoder, dense_encoder, fit_columns
 
 
 def gate_around(gate, data, folds, log_density, resp, tol):
@@ -32,8 +31,9 @@ def size_columns(gate, data, encoder):
     if gate is None and encoder is not None:
         return np.asarray(data.Z, dtype=np.float64), encoder
     is_sparse = sparse.issparse(data.X)
-    if not is_sparse and not any(describe_columns(data.X)):
+    described = DescribedColumns(data.X, data.weight)
+    if not is_sparse and not described.is_mixed:
         return np.asarray(data.X, dtype=np.float64), None
-    encoder = dense_encoder(data.X) if is_sparse else default_encoder(data.X, weight=data.weight)
+    encoder = dense_encoder(data.X) if is_sparse else default_encoder(described)
     encoder, columns = fit_columns(encoder, data.X, data.y, data.weight)
     return np.asarray(columns, dtype=np.float64), encoder

@@ -1,6 +1,7 @@
-"""Mixed tables as numbers: the encoder that default experts and gates come with."""
+"""What columns hold, looked at once, and mixed tables as numbers: encoders of experts and gates."""
 
 import sys
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -23,6 +24,7 @@ from .mixed import (
     describe_columns,
     is_categorical,
     is_table,
+    labels_of,
     take_rows,
     takes_categories,
 )
@@ -33,7 +35,75 @@ MOST_DENSE_COLUMNS, MOST_DENSE_ENTRIES = 500, 2**25  # of sparse rows that are m
 MOST_NAMED = 5  # columns named in a warning
 
 
-def table_encoder(X, left_out=(), *, averaged=(), averages=None, imputes="median", labels=None):
+class DescribedColumns:
+    """What the columns of rows hold: looked at once, and asked afterwards.
+
+    Parameters
+    ----------
+    X : DataFrame, array or sparse matrix of n_samples rows
+        The rows.
+    weight : ndarray of shape (n_samples,), default=None
+        Their weights.
+
+    Attributes
+    ----------
+    strings, missing : list
+        Labels of the columns that hold no numbers, and of those with missing ones.
+    """
+
+    def __init__(self, X, weight=None):
+        self.X, self.weight = X, weight
+        self.strings, self.missing = describe_columns(X)
+
+    @property
+    def is_mixed(self):
+        """Whether there are any of these."""
+        return bool(self.strings or self.missing)
+
+    @cached_property
+    def labels(self):
+        """Those of all columns."""
+        return labels_of(self.X)
+
+    @cached_property
+    def dates(self):
+        """Labels of the columns of a table that hold dates or durations."""
+        strings = self.strings if is_table(self.X) else []
+        return [label for label in strings if kind_of(self.X[label]) in DATES]
+
+    @cached_property
+    def levels(self):
+        """Levels of all other ``strings``, by their labels, in the rows of positive weight."""
+        has_all = self.weight is None or self.weight.all()
+        X = take_rows(self.X, None if has_all else np.flatnonzero(self.weight))
+        return {label: Levels.of(X, label) for label in self.strings if label not in self.dates}
+
+    def of_no_use(self, *, shrinks=False):
+        """Columns of strings that nearly tell every row apart, no categories.
+
+        Labels of identifiers or free text, and of dates that are written as strings; see
+        ``Levels.kind``. ``shrinks`` is for experts that shrink the effects of levels, which can
+        have more of them.
+        """
+        kinds = {label: levels.kind for label, levels in self.levels.items()}
+        return columns_of_no_use(kinds, shrinks=shrinks)
+
+
+def columns_of_no_use(kinds, *, shrinks=False):
+    """Labels of identifiers, and of dates, among the kinds of columns by label."""
+    too_many = ("identifier",) if shrinks else ("identifier", "effects")
+    return tuple(
+        [label for label, kind in kinds.items() if kind in unused]
+        for unused in (too_many, ("date",))
+    )
+
+
+# Encoders ----------------------------------------------------------------------------------------
+
+
+def table_encoder(
+    described, left_out=(), *, averaged=(), averages=None, imputes="median", labels=None
+):
     """Unfitted transformer to numbers: one-hot for strings, imputation with indicator.
 
     Dates become numbers. Categories that ``fit`` did not see are all zeros; columns ``left_out``
@@ -41,13 +111,12 @@ def table_encoder(X, left_out=(), *, averaged=(), averages=None, imputes="median
     ``averaged`` become means of the target, whose type is ``averages``. ``imputes`` is what missing
     numbers become, a strategy of SimpleImputer; None is NaN.
     """
-    strings, missing = describe_columns(X)
-    if labels is None:
-        labels = labels_of(X)
-    numeric = [label for label in labels if label not in set(strings)]
-    dates = [label for label in dates_of(X) if label in labels]
+    X, strings = described.X, set(described.strings)
+    labels = described.labels if labels is None else labels
+    numeric = [label for label in labels if label not in strings]
+    dates = [label for label in described.dates if label in labels]
     averaged = [label for label in labels if label in averaged]
-    strings = [label for label in labels if label in set(strings) - {*left_out, *dates}]
+    strings = [label for label in labels if label in strings - {*left_out, *dates}]
     for label in strings:
         column = np.asarray(X[label] if is_table(X) else X[:, label])
         if column.dtype.kind == "O":
@@ -74,11 +143,6 @@ def _imputer(strategy, *, indicates=True):
     return SimpleImputer(strategy=strategy, add_indicator=indicates, keep_empty_features=True)
 
 
-def labels_of(X):
-    """Labels of the columns: names in a table, else numbers."""
-    return list(X.columns) if is_table(X) else list(range(X.shape[1]))
-
-
 def take_columns(X, columns):
     """Numbers of columns that are given by number or name, their labels, and X without others."""
     names = X.columns if is_table(X) else None
@@ -87,12 +151,12 @@ def take_columns(X, columns):
     return places, [labels[j] for j in places], X.iloc[:, places] if is_table(X) else X[:, places]
 
 
-def column_encoder(X, columns, imputes="median"):
+def column_encoder(described, columns, imputes="median"):
     """Unfitted transformer to numbers of these columns alone, whatever they hold."""
-    places, labels, _ = take_columns(X, columns)
+    places, labels, _ = take_columns(described.X, columns)
     # Of all columns: where one has to be encoded, nothing else imputes the gaps of later rows.
-    if labels and any(describe_columns(X)):
-        return table_encoder(X, labels=labels, imputes=imputes)
+    if labels and described.is_mixed:
+        return table_encoder(described, labels=labels, imputes=imputes)
     return selector(places)
 
 
@@ -124,17 +188,17 @@ def blocks_of_levels(encoder):
     return block if block.any() else None
 
 
-def default_encoder(X, *, weight=None, shrinks=False, averages=None, imputes="median"):
+def default_encoder(described, *, shrinks=False, averages=None, imputes="median"):
     """``table_encoder`` of a table that the user leaves to the mixture.
 
-    Strings that nearly tell every row apart are left out; see ``identifiers``. With
+    Strings that nearly tell every row apart are left out; see ``of_no_use``. With
     ``averages`` the levels that only experts that shrink could use are means of the target, which
     is "continuous", or "auto" for labels; see TargetEncoder.
     """
-    left_out = sum(identifiers(X, weight, shrinks=shrinks or averages is not None), [])
-    check_any_left(left_out, X.shape[1])
-    averaged = set(identifiers(X, weight)[0]) - set(left_out) if averages else ()
-    return table_encoder(X, left_out, averaged=averaged, averages=averages, imputes=imputes)
+    left_out = sum(described.of_no_use(shrinks=shrinks or averages is not None), [])
+    check_any_left(left_out, described.X.shape[1])
+    averaged = set(described.of_no_use()[0]) - set(left_out) if averages else ()
+    return table_encoder(described, left_out, averaged=averaged, averages=averages, imputes=imputes)
 
 
 def dense_encoder(X):
@@ -148,33 +212,27 @@ def _as_array(X):
     return X.toarray() if sparse.issparse(X) else X
 
 
-def dates_of(X):
-    """Columns of a table that hold dates or durations."""
-    strings = describe_columns(X)[0] if is_table(X) else []
-    return [column for column in strings if kind_of(X[column]) in DATES]
-
-
-def refused_columns(estimator, X):
+def refused_columns(estimator, described):
     """Columns that hold no numbers, and columns with NaN, that an estimator cannot take."""
-    strings, missing = describe_columns(X)
-    if not strings and not missing:
+    strings, missing = described.strings, described.missing
+    if not described.is_mixed:
         return [], []
     cannot = [] if accepts(estimator, "string") else strings
     if takes_categories(estimator):
-        cannot = [column for column in cannot if not is_categorical(X, column)]
+        cannot = [column for column in cannot if not is_categorical(described.X, column)]
     return cannot, [] if accepts(estimator, "allow_nan") else missing
 
 
-def needs_encoding(estimator, X):
+def needs_encoding(estimator, described):
     """Whether an estimator cannot take a table as it is."""
-    return is_table(X) and any(refused_columns(estimator, X))
+    return is_table(described.X) and any(refused_columns(estimator, described))
 
 
-def encoder_before(role, estimator, X, **encoding):
+def encoder_before(role, estimator, described, **encoding):
     """Unfitted ``default_encoder`` for what cannot take a table; None for what takes X as it is."""
-    if needs_encoding(estimator, X):
-        return default_encoder(X, imputes=imputed_for(estimator), **encoding)
-    check_accepts(role, estimator, X)
+    if needs_encoding(estimator, described):
+        return default_encoder(described, imputes=imputed_for(estimator), **encoding)
+    check_accepts(role, estimator, described)
     return None
 
 
@@ -183,11 +241,11 @@ def imputed_for(estimator):
     return None if accepts(estimator, "allow_nan") else "median"
 
 
-def check_accepts(role, estimator, X):
+def check_accepts(role, estimator, described):
     """Raise a ValueError with the Pipeline to write where ``estimator`` cannot take X."""
-    (strings, missing), (cannot, without) = describe_columns(X), refused_columns(estimator, X)
+    cannot, without = refused_columns(estimator, described)
     if not cannot:
-        return check_takes_gaps(role, estimator, X)
+        return check_takes_gaps(role, estimator, described)
     what = " and ".join(
         text
         for text, columns in [
@@ -199,8 +257,8 @@ def check_accepts(role, estimator, X):
     lines = "".join(
         f"            ({transformer}, {columns}),\n"
         for transformer, columns in [
-            ("OneHotEncoder(handle_unknown='ignore')", strings),
-            ("SimpleImputer(add_indicator=True)", missing),
+            ("OneHotEncoder(handle_unknown='ignore')", described.strings),
+            ("SimpleImputer(add_indicator=True)", described.missing),
         ]
         if columns
     )
@@ -216,9 +274,9 @@ def check_accepts(role, estimator, X):
     )
 
 
-def check_takes_gaps(role, estimator, X):
+def check_takes_gaps(role, estimator, described):
     """Raise a ValueError where ``estimator`` cannot take the missing numbers of X."""
-    _, missing = refused_columns(estimator, X)
+    _, missing = refused_columns(estimator, described)
     if missing:
         raise ValueError(
             f"The {role} {type(estimator).__name__} cannot take NaN, which the columns {missing} "
@@ -236,32 +294,8 @@ def check_any_left(left_out, n_columns):
         )
 
 
-def identifiers(X, weight=None, *, shrinks=False):
-    """Columns of strings that nearly tell every row of positive weight apart, no categories.
-
-    Returns identifiers or free text, and dates that are written as strings; see ``Levels.kind``.
-    ``shrinks`` is for experts that shrink the effects of levels, which can have more of them.
-    """
-    if weight is not None and not weight.all():
-        X = take_rows(X, np.flatnonzero(weight))
-    strings = describe_columns(X)[0]
-    if is_table(X):
-        strings = [label for label in strings if kind_of(X[label]) not in DATES]
-    kinds = {label: Levels.of(X, label).kind for label in strings}
-    return columns_of_no_use(kinds, shrinks=shrinks)
-
-
-def columns_of_no_use(kinds, *, shrinks=False):
-    """Labels of identifiers, and of dates, among the kinds of columns by label."""
-    too_many = ("identifier",) if shrinks else ("identifier", "effects")
-    return tuple(
-        [label for label, kind in kinds.items() if kind in unused]
-        for unused in (too_many, ("date",))
-    )
-
-
 def warn_of_left_out(names, dates, who):
-    """Name the columns that the default encoder leaves out, if there are any; see identifiers.
+    """Name the columns that the default encoder leaves out, if there are any; see ``of_no_use``.
 
     ``who`` are the parts that have it, in words.
     """
@@ -284,11 +318,10 @@ def warn_of_left_out(names, dates, who):
         )
 
 
-def warn_of_numbers(X):
+def warn_of_numbers(described):
     """Name columns of strings that are numbers but for a few cells, and these."""
-    strings = [label for label in describe_columns(X)[0] if not is_categorical(X, label)]
-    for label in strings:
-        values = Levels.of(X, label).values
+    for label, levels in described.levels.items():
+        values = None if is_categorical(described.X, label) else levels.values
         texts = [] if values is None else [text for text in values if isinstance(text, str)]
         others = [text for text in texts if not _is_number(text)]
         are_numbers = len(texts) >= FEWEST_NUMBERS and len(others) <= MOST_OTHERS * len(texts)
@@ -314,8 +347,9 @@ def numeric_matrix(X):
     X = as_pandas(X)  # what transformers with set_output(transform="polars") make
     if sparse.issparse(X):
         return X.toarray().astype(np.float64)
-    if any(describe_columns(X)):
-        return np.asarray(table_encoder(X).fit_transform(X), dtype=np.float64)
+    described = DescribedColumns(X)
+    if described.is_mixed:
+        return np.asarray(table_encoder(described).fit_transform(X), dtype=np.float64)
     return np.asarray(X, dtype=np.float64)
 
 

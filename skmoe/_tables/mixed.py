@@ -25,6 +25,11 @@ def is_table(X):
     return hasattr(X, "columns") and hasattr(X, "iloc")
 
 
+def labels_of(X):
+    """Labels of the columns: names in a table, else numbers."""
+    return list(X.columns) if is_table(X) else list(range(X.shape[1]))
+
+
 def has_shape(X):
     """Whether X is an array, a sparse matrix or a table, and no list."""
     return hasattr(X, "shape")

@@ -30,6 +30,7 @@ from .._experts.folds import Splitting
 from .._parameters import check_expert
 from .._reports.by_regime import regimes_of
 from .._reports.described import finish_later
+from .._tables.encoding import DescribedColumns
 from .._validation import check_fitted, check_rows
 from ..exceptions import ExpertCollapseWarning, NoReplayWarning, ScaleFloorWarning, warn_user
 from ..gates import BaseGate, ConstantGate
@@ -326,7 +327,7 @@ def _new_template(mixture, name, expert, X):
 def _on_its_columns(mixture, expert, X):
     """A new expert that sees the columns which the others see."""
     columns = mixture.expert_columns
-    return adapt_experts([expert], X, is_default=False, columns=columns)[0]
+    return adapt_experts([expert], DescribedColumns(X), is_default=False, columns=columns)[0]
 
 
 def _old_rows(mixture, X, replay, seed):

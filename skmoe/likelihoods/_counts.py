@@ -158,7 +158,7 @@ def _better_shape(y, mean, weights, last):
         best = optimize.minimize_scalar(loss, bounds=SHAPE_RANGE, method="bounded")
         return float(np.exp(best.x))
     family, given = NegativeBinomialFamily(), (y, np.log(mean), last)
-    first, second = weights @ family.first(*given)[1], weights @ family.second(*given)[1][1]
+    first, second = weights @ family.first(*given)[1], weights @ family.bend_of_shape(*given)
     step = np.clip(-first / second, -1, 1) if second < 0 else np.sign(first)
     here, place = loss(np.log(last)), np.log(last)
     for _ in range(MOST_CUTS):

@@ -9,10 +9,10 @@ from sklearn.utils import _safe_indexing, check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .._compat import with_callbacks_of
-from .._data import RowMetadata, Subjects
+from .._data import RowMetadata, Rows, Subjects
 from .._em.loop import count, refits
 from .._experts.fitting import seed_estimator
-from .._experts.folds import in_sample, make_folds
+from .._experts.folds import Splitting, in_sample
 from .._parameters import ExpertParameters
 from .._reports.by_regime import html_table, text_table
 from .._tables.known import check_weights
@@ -251,17 +251,8 @@ def select_n_experts(
     else:
         seed = random_state.randint(np.iinfo(np.int32).max)
         together = {"groups": rows["groups"]} if "groups" in rows else {}
-        folds = make_folds(
-            cv,
-            [],
-            X,
-            y,
-            together,
-            weight=rows["sample_weight"],
-            subject=rows.get("subject"),
-            stratify=is_classifier(estimator),
-            seed=seed,
-        )
+        splitting = Splitting(cv, together, rows.get("subject"), seed, is_classifier(estimator))
+        folds = splitting.folds([], Rows(X, y, rows["sample_weight"]))
         log_density, weight = _held_out(estimator, X, y, rows, candidates, folds, n_jobs, verbose)
         results = _compare(log_density, weight, candidates, rows.get("groups"))
         best = int(np.argmax(results["difference"] <= results["std_error"]))

@@ -24,7 +24,7 @@ from .._experts.solvers import is_linear
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._numerics.samples import SPARE
 from .._planning.ways import MOST_EXPERTS
-from .._tables.encoding import check_accepts, needs_encoding
+from .._tables.encoding import DescribedColumns, check_accepts, needs_encoding
 from .._tables.mixed import HEAVIEST, check_sizes, decides_itself, is_table
 from .._validation import check_classes, check_enough_rows, check_exposure, warn_of_small_weights
 from ..gates._base import linear_columns_of
@@ -190,11 +190,13 @@ class ManyRows(FitRows):
         table, request = self.checked.X, plan.request
         self.encoder = fit_encoder(self.look, plan.encoding, shrinks=plan.training == "pooled")
         rows = replace(self.checked, X=encode(self.encoder, table))
-        needs_encoder = any(needs_encoding(each, table) for each in request.templates)
+        needs_encoder = any(
+            needs_encoding(each, self.checked.described) for each in request.templates
+        )
         if request.encodes or (needs_encoder and not any(map(decides_itself, request.templates))):
             self._shown, self.form = rows.X, None
         for each in request.templates:
-            check_accepts("expert", each, self._shown)
+            check_accepts("expert", each, DescribedColumns(self._shown))
         return rows
 
     def _weigh_classes(self, rows, class_weights):

@@ -8,9 +8,9 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from .._numerics.samples import SPARE, RowSample, hash_rows
 from .._tables.encoding import (
+    DescribedColumns,
     check_any_left,
     columns_of_no_use,
-    dates_of,
     table_encoder,
     warn_of_left_out,
 )
@@ -358,7 +358,7 @@ def split_table(table):
 
 def check_no_dates(X):
     """Refuse a table with columns of dates or durations, of rows out of core."""
-    dates = dates_of(X)
+    dates = DescribedColumns(X).dates
     if dates:
         raise ValueError(
             f"The columns {dates} hold dates or durations, which are not encoded: put numbers in "
@@ -389,7 +389,7 @@ def fit_encoder(look, who, *, shrinks):
     As for rows in memory, except that missing numbers are replaced by means. Warns about columns
     that are left out.
 
-    ``who`` are the parts that are default ones; ``shrinks`` is as for ``identifiers``. Raises a
+    ``who`` are the parts that are default ones; ``shrinks`` is as for ``of_no_use``. Raises a
     ValueError if there are no columns left, or one holds numbers and other things.
     """
     strings = look.strings
@@ -407,7 +407,7 @@ def fit_encoder(look, who, *, shrinks):
     warn_of_left_out(names, dates, who)
     check_any_left(names + dates, len(look.names))
     few = _table_of_few_rows(look, strings)
-    return table_encoder(few, names + dates, imputes="mean").fit(few)
+    return table_encoder(DescribedColumns(few), names + dates, imputes="mean").fit(few)
 
 
 def encode(encoder, table):

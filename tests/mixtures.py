@@ -1,10 +1,12 @@
 """Mixtures that several test files fit, and what tells them apart."""
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import integrate, special
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -42,6 +44,19 @@ def mixture_of_equals(distributions):
     nested = [(rows, np.full(len(rows), k), each) for k, each in enumerate(distributions)]
     weights = np.full(means.shape[:2], 1 / len(distributions))
     return MixtureDistribution(weights, NestedComponents(GaussianComponents(means, 1.0), nested))
+
+
+def crps_of_t(y, weights, mean, scale, df):
+    """CRPS at y of a mixture of Student's t variables, all (K,), by pieces between modes."""
+
+    def squared_distance(t, sign):
+        return (weights @ special.stdtr(df, sign * (t - mean) / scale)) ** 2
+
+    ends = np.unique([y, *mean, *(mean - 4 * scale), *(mean + 4 * scale)])
+    return sum(
+        integrate.quad(squared_distance, low, high, args=(1 if low < y else -1), epsabs=1e-10)[0]
+        for low, high in pairwise([-np.inf, *ends, np.inf])
+    )
 
 
 def fit_from(kind, X, y, weight, resp, *, max_iter=800, general=False, **params):

@@ -2,17 +2,18 @@
 
 import numpy as np
 import pytest
+from mixtures import crps_of_t
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.distributions import (
     BaseComponents,
     GaussianComponents,
     MixtureDistribution,
+    NestedComponents,
     ScipyComponents,
     StudentTComponents,
-    _quadrature,
 )
 
 
@@ -197,14 +198,47 @@ def test_crps_of_student_t_mixtures_is_the_integral(df, spread):
     rng = np.random.default_rng(0)
     mean, scale = 3 * rng.normal(size=(100, 4)), np.exp(spread * rng.normal(size=(100, 4)))
     weights, y = rng.dirichlet(np.ones(4), size=100), 5 * rng.normal(size=100)
-    dist = MixtureDistribution(weights, StudentTComponents(mean, scale, df))
-    # Either has errors of about 1e-6 of the scales.
-    expected = _quadrature.crps(dist, y)
-    assert_allclose(dist.crps(y) / scale.max(axis=1), expected / scale.max(axis=1), atol=4e-6)
-    # Of many rows the mean distances are interpolated, of few they are not.
-    components = StudentTComponents(mean[:2], scale[:2], df)
-    few = MixtureDistribution(weights[:2], components).crps(y[:2])
-    assert_allclose(few, dist.crps(y)[:2], atol=1e-7)
+    found = MixtureDistribution(weights, StudentTComponents(mean, scale, df)).crps(y)
+    for i in range(4):
+        expected = crps_of_t(y[i], weights[i], mean[i], scale[i], df)
+        assert_allclose(found[i] / scale[i].max(), expected / scale[i].max(), atol=4e-6)
+    # Of many rows probabilities are interpolated, of few they are not.
+    few = MixtureDistribution(weights[:2], StudentTComponents(mean[:2], scale[:2], df)).crps(y[:2])
+    assert_allclose(few, found[:2], atol=1e-7)
+
+
+@pytest.mark.parametrize("df", [1.1, 2.5, 5.0, 60.0, 1e6, np.array([3.0, 7.5, 40.0])])
+def test_many_probabilities_of_student_t_components_are_those_of_scipy(df):
+    z = np.sinh(np.linspace(-8, 8, 4001))[:, None]
+    components = StudentTComponents(np.zeros((len(z), 3)), np.array([1.0, 2.0, 0.5]), df)
+    expected = special.stdtr(df, z / components.scale)
+    likely = expected > 1e-250
+    assert_allclose(components.cdf(z)[likely], expected[likely], rtol=1e-7)
+    assert_allclose(components.cdf(z), expected, atol=1e-11, rtol=0)
+    assert_allclose(components.sf(-z), components.cdf(z), rtol=1e-12)
+
+
+def test_scores_and_quantiles_of_mixtures_within_a_mixture_are_those_of_one():
+    """Kernels in a mixture, as of a forest among experts, some much narrower than others."""
+    rng = np.random.default_rng(0)
+    n, n_kernels = 20, 40
+    centres, widths = rng.normal(size=(n, n_kernels)), 10 ** rng.uniform(-4, 0, (n, n_kernels))
+    shares = rng.dirichlet(np.full(n_kernels, 0.3), size=n)
+    shares = np.where(shares < 1e-3, 0.0, shares)
+    shares /= shares.sum(axis=1, keepdims=True)
+    kernels = MixtureDistribution(shares, StudentTComponents(centres, widths, 5.0))
+    flat = StudentTComponents(rng.normal(size=(n, 2)), np.array([0.3, 1.0]), 3.5)
+    own = NestedComponents(flat, [(np.arange(n), np.zeros(n, dtype=int), kernels)])
+    weights, y = rng.dirichlet(np.ones(2), size=n), 3 * rng.normal(size=n)
+    dist = MixtureDistribution(weights, own)
+    found, quantiles = dist.crps(y), dist.ppf([0.05, 0.5, 0.95])
+    for i in range(6):
+        share = np.append(weights[i, 0] * shares[i], weights[i, 1])
+        mean, scale = np.append(centres[i], flat.mean[i, 1]), np.append(widths[i], 1.0)
+        df = np.append(np.full(n_kernels, 5.0), 3.5)
+        assert_allclose(found[i], crps_of_t(y[i], share, mean, scale, df), rtol=1e-4)
+        cdf = special.stdtr(df[:, None], (quantiles[i] - mean[:, None]) / scale[:, None])
+        assert_allclose(share @ cdf, [0.05, 0.5, 0.95], rtol=1e-9)
 
 
 class Uniform(BaseComponents):

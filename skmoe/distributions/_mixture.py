@@ -375,7 +375,7 @@ class MixtureDistribution:
         r"""Continuous ranked probability score, :math:`\int (F(t) - [t \ge y])^2 \, dt` [1]_.
 
         Of a sure prediction it is the absolute error. In closed form for Gaussian components; for
-        other continuous ones an adaptive quadrature, until its estimated error is 2e-6 of the
+        other continuous ones an adaptive quadrature, until its estimated error is 1e-6 of the
         score. For discrete ones it is a sum over whole numbers, of which, where there are many,
         some stand for all.
 

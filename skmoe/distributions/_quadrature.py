@@ -264,8 +264,8 @@ def crps(distribution, y):
 def _continuous_crps(distribution, y):
     """``crps`` by Boole's rule in panels, of which each row's least exact ones are halved.
 
-    An error is estimated by what halving changes. All rows go on until each has ``TOLERANCE``, or
-    most of its error is in panels that gave way to worse ones.
+    An error is estimated by what halving changes. All rows go on until each has ``TOLERANCE`` twice,
+    since once may be chance, or most of its error is in panels that gave way to worse ones.
     """
     ends = panels(distribution)
     some = np.linspace(0, ends.shape[1] - 1, FIRST_PANELS).astype(int)
@@ -284,7 +284,7 @@ def _continuous_crps(distribution, y):
     unknown = np.full(low.shape, np.inf)
     slots[:, :FIRST_PANELS] = panel_of(low, width, cdf_at(low, width, EVEN), unknown)
     done = np.zeros((len(y), 2))  # values and errors of panels that gave way
-    score, is_exact = np.zeros(len(y)), np.zeros(len(y), dtype=bool)
+    score, met = np.zeros(len(y)), np.zeros(len(y), dtype=int)
     for _ in range(MOST_ROUNDS):
         order = np.argpartition(slots[:, :, 3], (HALVED, KEPT_PANELS - HALVED), axis=1)[:, :, None]
         least, most = order[:, :HALVED], order[:, -HALVED:]
@@ -298,8 +298,8 @@ def _continuous_crps(distribution, y):
         np.put_along_axis(slots, most, left, axis=1)
         np.put_along_axis(slots, least, right, axis=1)
         found, error = (done + slots[:, :, 2:4].sum(axis=1)).T
-        score = np.where(is_exact, score, found)  # whatever other rows need
-        is_exact |= ~(error > np.maximum(TOLERANCE * found, 2 * done[:, 1]))
-        if is_exact.all():
+        score = np.where(met < 2, found, score)  # whatever other rows need
+        met += ~(error > np.maximum(TOLERANCE * found, 2 * done[:, 1]))
+        if met.min(initial=2) >= 2:
             break
     return score

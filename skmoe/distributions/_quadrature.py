@@ -17,7 +17,7 @@ LONG_NODES = np.polynomial.legendre.leggauss(8)[0]
 BEYOND_THE_LAST = 2  # whole numbers after the last quantile: of rare events there is nothing else
 EVEN, ODD = np.arange(5) / 4, np.arange(1, 8, 2) / 8  # where a panel and its halves are looked at
 BOOLE = np.array([7, 32, 12, 32, 7]) / 90
-FIRST_PANELS, KEPT_PANELS = 17, 48  # of a continuous score: to begin with, and that may be halved
+FIRST_PANELS, KEPT_PANELS = 21, 48  # of a continuous score: to begin with, and that may be halved
 HALVED = 8  # of these at once
 MOST_ROUNDS = 100
 TOLERANCE = 1e-6  # estimated error of a score; its true one is far less
@@ -264,8 +264,8 @@ def crps(distribution, y):
 def _continuous_crps(distribution, y):
     """``crps`` by Boole's rule in panels, of which each row's least exact ones are halved.
 
-    An error is estimated by what halving changes. All rows go on until each has ``TOLERANCE`` twice,
-    since once may be chance, or most of its error is in panels that gave way to worse ones.
+    An error is estimated by what halving changes. All rows go on until each has ``TOLERANCE`` in
+    two rounds, or most of its error is in panels that gave way to worse ones.
     """
     ends = panels(distribution)
     some = np.linspace(0, ends.shape[1] - 1, FIRST_PANELS).astype(int)

@@ -31,7 +31,7 @@ from ._tables.encoding import numeric_matrix
 from ._tables.mixed import take_rows
 from .distributions import MixtureDistribution, NestedComponents
 from .distributions._arrays import draw_places
-from .distributions._made_of_others import joined_components
+from .distributions._made_of_others import JoinedComponents
 from .exceptions import noted
 
 ELSEWHERE = 0.05  # largest weight of one expert where no rows were seen
@@ -380,7 +380,7 @@ class Average:
             return first
         each = [first, self.models[1].distribution(X, exposure, scaled)]
         shares = [w * part.weights for w, part in zip(weights, each, strict=True)]
-        components = joined_components([part.components for part in each])
+        components = JoinedComponents([part.components for part in each])
         return MixtureDistribution(np.hstack(shares), components)
 
     def proba(self, X):

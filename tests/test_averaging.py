@@ -144,9 +144,9 @@ def test_where_nothing_was_seen_one_expert_has_a_twentieth(p):
     np.testing.assert_allclose(np.exp(moe.log_density(new, targets)), expected, rtol=1e-3)
     dist = moe.predict_dist(new)
     np.testing.assert_allclose(dist.pdf(targets), expected, rtol=1e-3)
-    parts = dist.components
-    each = zip(targets, dist.weights, parts.mean, parts.scale, parts.df, strict=True)
-    integrals = [crps_of_t(*row) for row in each]
+    parts, names = dist.components.parts, ("mean", "scale", "df")
+    joined = [np.hstack([getattr(part, name) for part in parts]) for name in names]
+    integrals = [crps_of_t(*row) for row in zip(targets, dist.weights, *joined, strict=True)]
     np.testing.assert_allclose(dist.crps(targets), integrals, rtol=1e-4)
     np.testing.assert_allclose(
         moe.predict(new), (1 - of_one) * best.predict(new) + of_one * mean, rtol=1e-3

@@ -170,6 +170,38 @@ def test_a_constant_target_has_a_finite_density_around_it():
     assert np.isfinite(dist.logpdf(np.array([7.0]))).all()
 
 
+def test_out_of_bag_no_tree_has_seen_the_row_nor_has_a_leaf_its_weight():
+    X, y = noisy_line(60)
+    rows, weight = np.flatnonzero(np.arange(60) % 5), np.arange(48) % 3 + 1.0
+    forest = DensityForestRegressor(10, min_samples_leaf=3, random_state=0)
+    forest.fit(X[rows], y[rows], sample_weight=weight)
+    there, of_new = forest.forest_.apply(X[rows]), forest.forest_.apply(X)
+    seen = np.zeros((60, 10), dtype=bool)
+    for tree, drawn in enumerate(forest.forest_.estimators_samples_):
+        seen[rows[drawn], tree] = True
+    expected = np.zeros(60)
+    for i in range(60):
+        trees = np.flatnonzero(~seen[i])
+        for tree in trees if len(trees) else range(10):
+            inside = (there[:, tree] == of_new[i, tree]) * (rows != i) * weight
+            expected[i] += inside @ y[rows] / inside.sum() / (len(trees) or 10)
+    found = density_forest.out_of_bag(forest, X, y[rows], rows, weight)
+    np.testing.assert_allclose(found.predict(X), expected)
+    np.testing.assert_allclose(found.predict_dist(X).mean(), expected)
+    assert (seen.all(axis=1)).any()
+
+
+@pytest.mark.parametrize("by_row", [True, False])
+def test_a_stack_asks_its_forest_out_of_bag_unless_rows_belong_together(by_row):
+    X, y, _ = two_peaks(300)
+    experts = [("forest", DensityForestRegressor(30)), ("line", Ridge())]
+    moe = MixtureOfExpertsRegressor(experts, training="stack", random_state=0)
+    moe.fit(X, y, **({} if by_row else {"groups": np.arange(300) // 3}))
+    assert moe.n_expert_fits_ == (1 if by_row else 6) + 6
+    new, target, _ = two_peaks(2000, seed=1)  # which have no lower density than unseen rows
+    assert moe.oof_log_density_.mean() < moe.log_density(new, target).mean() + 0.03
+
+
 def test_in_a_stack_it_keeps_its_peaks():
     X, y, _ = two_peaks(600)
     experts = [("forest", DensityForestRegressor(50)), ("line", Ridge())]

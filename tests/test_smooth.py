@@ -72,7 +72,7 @@ def test_a_weight_is_a_row_given_so_often(known_kernel, monkeypatch, exact_rows)
     monkeypatch.setattr(smooth, "EXACT_ROWS", exact_rows)
     X, y, _ = waves(30)
     weight = np.arange(30) % 3  # some are zero
-    monkeypatch.setattr(smooth, "CENTRES", np.count_nonzero(weight))
+    monkeypatch.setattr(smooth, "FEW_CENTRES", np.count_nonzero(weight))
     weighted = SmoothRegressor(0).fit(X, y, sample_weight=weight)
     monkeypatch.setattr(smooth, "EXACT_ROWS", 1000)
     repeated = SmoothRegressor(0).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
@@ -118,7 +118,7 @@ def test_all_rows_count_with_few_centres(known_kernel, monkeypatch):
     rows = np.random.RandomState(0).permutation(600)[:200]
     of_centres_alone.fit(X[rows], y[rows])
     monkeypatch.setattr(smooth, "EXACT_ROWS", 0)
-    monkeypatch.setattr(smooth, "CENTRES", 200)
+    monkeypatch.setattr(smooth, "FEW_CENTRES", 200)
     monkeypatch.setattr(smooth, "BLOCK", 70)
     of_all = SmoothRegressor(0).fit(X, y)
     np.testing.assert_array_equal(of_all.centres_, (X / KERNEL[1:])[rows])

@@ -38,6 +38,12 @@ class Splitting:
     # in-sample; None is the weight of the rows.
     n_rows: float | None = None
 
+    @property
+    def is_by_row(self):
+        """Whether any row may be left out alone."""
+        is_drawn = isinstance(self.cv, (int, str)) and not self.params
+        return is_drawn and self.cv is not False and self.subject is None
+
     def folds(self, estimators, rows):
         """Folds (train, test) for cross-fitting; None, OutOfBag or "prefit" where there are none.
 

@@ -1,5 +1,6 @@
 """A random forest that predicts distributions."""
 
+import copy
 from itertools import product
 
 import numpy as np
@@ -88,6 +89,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     array([ True])
     """
 
+    _out_of_bag = None  # (n_samples, n_bins): weights for the rows that it was fitted on
+
     def __init__(
         self, n_estimators=100, *, min_samples_leaf=1, max_features=1.0, n_jobs=None,
         random_state=None,
@@ -137,13 +140,13 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         self._centres = np.bincount(bins, weight * y) / mass
         self._variances = np.bincount(bins, weight * (y - self._centres[bins]) ** 2) / mass
         leaves, n_trees = self._leaves(X), self.n_estimators
-        of_leaf = np.bincount(leaves.ravel(), np.repeat(weight, n_trees))
-        shares = (weight[:, None] / of_leaf[leaves]).ravel()
+        self._of_leaf = np.bincount(leaves.ravel(), np.repeat(weight, n_trees))
+        shares = (weight[:, None] / self._of_leaf[leaves]).ravel()
         # (n_nodes, n_bins): of the weight of each leaf of each tree, by bins of the target.
         self._histograms = csr_array(
-            (shares, (leaves.ravel(), np.repeat(bins, n_trees))), (len(of_leaf), len(mass))
+            (shares, (leaves.ravel(), np.repeat(bins, n_trees))), (len(self._of_leaf), len(mass))
         )
-        self._learn_kernels(y, weight, bins, leaves, of_leaf)
+        self._learn_kernels(y, weight, bins, leaves)
         return self
 
     def predict(self, X):
@@ -185,6 +188,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     def _weights(self, X):
         """Weights of the bins, (n_samples, n_bins)."""
         check_is_fitted(self)
+        if self._out_of_bag is not None:
+            return self._out_of_bag
         leaves = self._leaves(validate_data(self, X, reset=False, **ROWS))
         return self._weigh(leaves, np.full(leaves.shape, 1 / leaves.shape[1]))
 
@@ -199,20 +204,31 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         of_trees = factors.ravel(), leaves.ravel(), np.arange(0, n * n_trees + 1, n_trees)
         return (csr_array(of_trees, (n, self._histograms.shape[0])) @ self._histograms).toarray()
 
-    def _learn_kernels(self, y, weight, bins, leaves, of_leaf):
-        """Kernels of the largest out-of-bag log-density, without rows of the same target."""
-        unseen = np.ones(leaves.shape, dtype=bool)
+    def _unseen(self, n):
+        """Which trees were grown without which of the n rows, (n, n_trees)."""
+        unseen = np.ones((n, self.n_estimators), dtype=bool)
         for tree, rows in enumerate(self.forest_.estimators_samples_):
             unseen[rows, tree] = False
+        return unseen
+
+    def _weigh_unseen(self, leaves, unseen, own, bins):
+        """Weights (n, n_bins) by ``unseen`` trees, without a row's own weight (n,)."""
+        of_leaf, own = self._of_leaf[leaves], own[:, None]
+        others = np.where(unseen, np.maximum(of_leaf - own, 1e-9 * of_leaf), np.inf)
+        n_trees = unseen.sum(axis=1)[:, None]
+        weights = self._weigh(leaves, of_leaf / others / n_trees)
+        place = np.arange(len(leaves)), bins
+        weights[place] = np.maximum(weights[place] - (own / others / n_trees).sum(axis=1), 0.0)
+        return weights
+
+    def _learn_kernels(self, y, weight, bins, leaves):
+        """Kernels of the largest out-of-bag log-density, without rows of the same target."""
+        unseen = self._unseen(len(y))
         rows = np.flatnonzero(unseen.any(axis=1))
         chosen = np.linspace(0, len(rows) - 1, min(len(rows), LEARNING_ROWS))
         rows = rows[chosen.astype(int)]
-        leaves, unseen, own = leaves[rows], unseen[rows], weight[rows, None]
-        others = np.where(unseen, np.maximum(of_leaf[leaves] - own, 1e-9 * own), np.inf)
-        n_trees = unseen.sum(axis=1)[:, None]
-        weights = self._weigh(leaves, of_leaf[leaves] / others / n_trees)
+        weights = self._weigh_unseen(leaves[rows], unseen[rows], weight[rows], bins[rows])
         place = np.arange(len(rows)), bins[rows]
-        weights[place] = np.maximum(weights[place] - (own / others / n_trees).sum(axis=1), 0.0)
         spreads = {adaptive: self._spreads(weights, adaptive) for adaptive in (False, True)}
         _, value, copies = np.unique(y, return_inverse=True, return_counts=True)
         in_bin = np.bincount(bins)[bins]
@@ -244,6 +260,23 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     def _scales(self, spreads, width):
         """Of the kernels, (n_samples, n_bins); a bin is as wide as its targets differ."""
         return np.sqrt((width * spreads) ** 2 + self._variances)
+
+
+def out_of_bag(forest, X, y, rows, weight):
+    """A copy of a fitted forest that predicts X alone, each row by trees grown without it.
+
+    Those of numbers ``rows``, with targets y and weights, are all that ``fit`` was given. What is
+    in all bags is predicted by all trees, but for its own weight.
+    """
+    leaves = forest._leaves(np.asarray(X, dtype=np.float32))
+    own, bins = np.zeros(len(leaves)), np.zeros(len(leaves), dtype=int)
+    own[rows], bins[rows] = weight, _bins_of(y, weight)
+    unseen = np.ones(leaves.shape, dtype=bool)
+    unseen[rows] = forest._unseen(len(rows))
+    unseen[~unseen.any(axis=1)] = True
+    found = copy.copy(forest)
+    found._out_of_bag = forest._weigh_unseen(leaves, unseen, own, bins)
+    return found
 
 
 def _bins_of(y, weight):

@@ -11,6 +11,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.multioutput import MultiOutputRegressor
@@ -18,21 +19,19 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from .._experts.fit_task import FitTask, RowsOfExpert
 from .._experts.fitting import LINES, PROCESS_ROWS, is_frozen, join_last, split_last
 from .._experts.solvers import has_experts
 from .._tables.encoding import DateNumbers
-from .density_forest import DensityForestRegressor
+from .density_forest import DensityForestRegressor, out_of_bag
 from .smooth import SmoothRegressor
 
 RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
-FEW_TREES, MANY_TREES = 50, 100
-MANY_ROWS = 2_000  # of fewer, there are few trees and a smaller net
+MANY_ROWS = 2_000  # of fewer, nets have smaller batches
 FEW_ROWS = 500  # of fewer, a tenth is too few to stop a net by
 NET_OF_CLASSES = {"alpha": 1.0, "max_iter": 2000}  # a penalty keeps it from fitting their noise
 NET_OF_FEW = {**NET_OF_CLASSES, "learning_rate_init": 0.005, "n_iter_no_change": 20}
-STOPPED_NET = {"batch_size": 64, "early_stopping": True, "max_iter": 500}
-NET_OF_SOME = {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.005, **STOPPED_NET}
-NET_OF_MANY = {"hidden_layer_sizes": (128, 128), "learning_rate_init": 0.003, **STOPPED_NET}
+STOPPED_NET = {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.005, "max_iter": 500}
 BLIND = (SimpleImputer, StandardScaler, OneHotEncoder, DateNumbers, str)  # to the target
 
 
@@ -84,22 +83,19 @@ def diverse_experts(classifies, y=None, sample_weight=None, lines=None):
 
 def _regressors(n_rows, several_outputs):
     boosting = HistGradientBoostingRegressor()
-    trees = FEW_TREES if n_rows < MANY_ROWS else MANY_TREES
     forest = RandomForestRegressor if several_outputs else DensityForestRegressor
-    net = ScaledTarget(MLPRegressor(**_net_of(n_rows)), transformer=StandardScaler())
+    net = MLPRegressor(**NET_OF_FEW)
+    if n_rows >= FEW_ROWS:
+        size = 64 if n_rows < MANY_ROWS else 128
+        net = MLPRegressor(batch_size=size, early_stopping=True, **STOPPED_NET)
+    net = ScaledTarget(net, transformer=StandardScaler())
     return [
         ("ridge", _behind_scaler(RidgeCV(RIDGE_PENALTIES))),
         ("boosting", MultiOutputRegressor(boosting) if several_outputs else boosting),
-        ("forest", forest(trees)),
+        ("forest", forest()),
         ("net", _behind_scaler(net)),
         ("process", _behind_scaler(SmoothRegressor())),
     ]
-
-
-def _net_of(n_rows):
-    if n_rows < FEW_ROWS:
-        return NET_OF_FEW
-    return NET_OF_SOME if n_rows < MANY_ROWS else NET_OF_MANY
 
 
 def _classifiers():
@@ -122,15 +118,25 @@ def _imputer_of_list():
 # Fits of a list ---------------------------------------------------------------------------------
 
 
-def fit_of_list(experts, resp):
-    """Fit unlike experts in training, in folds; some go on from fits to all rows, mixtures last."""
-    begun = [k for k, each in enumerate(experts.estimators) if can_begin_on_all_rows(each)]
+def fit_of_list(experts, resp, by_row):
+    """Fit unlike experts in training, in folds; some go on from fits to all rows, mixtures last.
+
+    Forests are predicted out of bag where ``by_row``: folds leave out single rows, as bags do.
+    """
+    begun = [k for k, each in enumerate(experts.estimators) if can_begin_on_all_rows(each, by_row)]
     if not begun:
         return experts.fit(resp)
     plan, last = experts.plan(resp), [k for k in begun if is_mixture(experts.estimators[k])]
     _begin_on_all_rows(experts, resp, [k for k in begun if k not in last])
-    tasks = [task for task in plan.tasks if task.k not in last]
-    done = list(experts.run(tasks))
+    forests = [k for k in experts.of_all_rows if is_density_forest(experts.estimators[k])]
+    estimators = list(experts.estimators)
+    for k in forests:
+        estimators[k] = FrozenEstimator(_out_of_bag(experts, k))
+    everything = np.arange(len(experts.y))
+    tasks = [FitTask(k, 0, RowsOfExpert(everything[:0]), None, everything) for k in forests]
+    experts.n_fits -= sum(task.k in forests for task in plan.tasks)
+    tasks += [task for task in plan.tasks if task.k not in last + forests]
+    done = list(experts.run(tasks, estimators))
     to_beat = _best_log_density(experts, tasks, done)
     _begin_on_all_rows(experts, resp, last, partial(as_one_of_several, to_beat=to_beat))
     of_last = [task for task in plan.tasks if task.k in last]
@@ -138,6 +144,15 @@ def fit_of_list(experts, resp):
     experts.take(plan._replace(tasks=tasks + of_last), done)
     for model in experts.of_all_rows.values():
         as_alone(model)
+
+
+def _out_of_bag(experts, k):
+    """The forest that was fitted to all rows, as it predicts them out of bag."""
+    head, last = split_last(experts.of_all_rows[k])
+    rows = np.flatnonzero(experts.weight > 0)
+    weight = experts.weight[rows] if experts.weighted[k] else np.ones(len(rows))
+    X = experts.X if head is None else head.transform(experts.X)
+    return join_last(experts.of_all_rows[k], out_of_bag(last, X, experts.y[rows], rows, weight))
 
 
 def _begin_on_all_rows(experts, resp, numbers, prepare=None):
@@ -162,12 +177,15 @@ def _best_log_density(experts, tasks, done):
 # Experts that go on in each fold from what they found on all rows: mixtures, and kernels ---------
 
 
-def can_begin_on_all_rows(estimator):
-    """Whether it is one of these, behind nothing that has looked at the target."""
+def can_begin_on_all_rows(estimator, by_row):
+    """Whether it is one of these, behind nothing that has looked at the target.
+
+    Or a forest where folds are ``by_row``.
+    """
     before, last = split_last(estimator)
     if not (before is None or _is_blind(before)):
         return False
-    if isinstance(last, SmoothRegressor):
+    if isinstance(last, SmoothRegressor) or (by_row and is_density_forest(last)):
         return True
     if is_frozen(last) or not has_experts(last):
         return False
@@ -180,6 +198,11 @@ def _is_blind(step):
     if isinstance(step, ColumnTransformer):
         return all(_is_blind(each) for _, each, _ in step.transformers)
     return isinstance(step, BLIND)
+
+
+def is_density_forest(estimator):
+    """Whether it is a forest with a density, behind whatever steps."""
+    return isinstance(split_last(estimator)[1], DensityForestRegressor)
 
 
 def is_mixture(estimator):
@@ -202,7 +225,7 @@ def forgets_rows(model):
     last = split_last(model)[1]
     if isinstance(last, SmoothRegressor):
         return last.holds_kernel_in_folds
-    return last.likelihood_.averages_experts
+    return not is_density_forest(last) and last.likelihood_.averages_experts
 
 
 def in_fold(model):

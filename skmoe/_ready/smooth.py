@@ -30,8 +30,9 @@ from .._numerics.columns import squared_distances
 FIRST_SAMPLE = 400  # rows that a kernel is learned on
 LAST_SAMPLE = 1_000  # all rows, but no more than these
 LAST_STEPS = 3  # on them, from where the first ended: with ten, some kernels are overfitted
-EXACT_ROWS = 3_000  # with more, kernels stand around CENTRES rows
-CENTRES = 2_000
+EXACT_ROWS = 3_000  # with more, kernels stand around some rows
+FEW_CENTRES, MANY_CENTRES = 1_000, 2_000  # that many where there is LITTLE_NOISE
+LITTLE_NOISE = 1e-3  # its variance, in those of the process: more centres predict better
 ROWS_PER_SCALE = 10  # or more: the kernel of all rows is that of each fold, indicators are tried
 MOST_VALUES = 20  # of a column, for each of which there may be an indicator
 SAME = 1e-5  # a value of a standardised column is one of these if it is as close
@@ -89,14 +90,15 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
             self.centres_, gram = Z, matern(Z, Z)[0]
             gram.flat[:: len(gram) + 1] += self.noise_ / weight
         else:
-            self.centres_ = Z[order[:CENTRES]]
+            is_exact = self.noise_ < LITTLE_NOISE * weight.mean()
+            self.centres_ = Z[order[: MANY_CENTRES if is_exact else FEW_CENTRES]]
             gram = self.noise_ * matern(self.centres_, self.centres_)[0]
-            moment = np.zeros((CENTRES, target.shape[1]))
+            moment = np.zeros((len(gram), target.shape[1]))
             for rows in gen_batches(len(Z), BLOCK):
                 k = matern(self.centres_, Z[rows])[0] * np.sqrt(weight[rows])
                 gram += k @ k.T
                 moment += k @ (target[rows] * np.sqrt(weight[rows])[:, None])
-            gram.flat[:: CENTRES + 1] *= 1 + 1e-9  # centres close by are the same to rounding
+            gram.flat[:: len(gram) + 1] *= 1 + 1e-9  # centres close by are the same to rounding
             target = moment
         factor = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
         self.coef_ = cho_solve((factor, True), target).reshape(-1, *y.shape[1:])

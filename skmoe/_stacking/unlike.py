@@ -24,8 +24,10 @@ class UnlikeExperts:
         say(f"Fitting {of_experts} on {count(len(data.y), 'row')}, out of fold")
         with experts.side_by_side(trainer.settings.n_jobs):
             leaf = ready()
-            fit = type(experts).fit if leaf is None else leaf.diverse.fit_of_list
-            fit(experts, everything)
+            if leaf is None:
+                experts.fit(everything)
+            else:
+                leaf.diverse.fit_of_list(experts, everything, trainer.splitting.is_by_row)
             say(f"Refitting {of_experts} on all rows")
             fitted = experts.finish(everything)
         say("Learning gate, tails and scales")

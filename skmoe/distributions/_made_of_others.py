@@ -5,7 +5,6 @@ import numpy as np
 from ._arrays import take
 from ._components import BaseComponents
 from ._quadrature import mixed
-from ._student_t import StudentTComponents
 
 
 class NestedComponents(BaseComponents):
@@ -107,14 +106,6 @@ class NestedComponents(BaseComponents):
             here = here.reshape(here.shape + (1,) * (values.ndim - 2))
             draws[rows] = np.where(here, values, draws[rows])
         return draws
-
-
-def joined_components(parts):
-    """Components of several mixtures as those of one; of Student's t components, of that kind."""
-    if any(type(part) is not StudentTComponents or part.df.ndim > 2 for part in parts):
-        return JoinedComponents(parts)
-    arrays = ([getattr(part, name) for part in parts] for name in ("mean", "scale", "df"))
-    return StudentTComponents(*(np.concatenate(each, axis=1) for each in arrays))
 
 
 class JoinedComponents(BaseComponents):

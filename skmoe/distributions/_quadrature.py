@@ -133,13 +133,11 @@ def quantiles_of(distribution, levels):
 def nodes(distribution, including=None):
     """Places and weights (n, G) of sums that are integrals over one output.
 
-    They are in rising order. ``including`` (n,) are places where what is integrated has a jump.
+    They are in rising order. ``including`` (n,) are places where what is summed has a jump.
     """
     ends = panels(distribution)
     if distribution.discrete:
         return _whole_nodes(ends, including)
-    if including is not None:
-        ends = np.sort(np.column_stack([ends, including]), axis=1)
     ends = _shorten(ends)
     low, high = ends[:, :-1, None], ends[:, 1:, None]
     middle, half = 0.5 * (high + low), 0.5 * (high - low)

@@ -21,6 +21,7 @@ EXTENSIONS = {
     "skmoe._kernels._linear_pass": ["skmoe/_kernels/_linear_pass.pyx"],
     "skmoe._kernels._pooled": ["skmoe/_kernels/_pooled.pyx"],
     "skmoe._kernels._routing": ["skmoe/_kernels/_routing.pyx"],
+    "skmoe._kernels._softmax_steps": ["skmoe/_kernels/_softmax_steps.pyx"],
     "skmoe._kernels._systems": ["skmoe/_kernels/_systems.pyx"],
 }
 HEADERS = [str(path) for path in Path("skmoe/_kernels").glob("*.h")]

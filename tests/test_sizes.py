@@ -76,6 +76,11 @@ def test_l_bfgs_ends_where_newton_does(n_experts):
     targets = rng.dirichlet(np.ones(n_experts), 200) * rng.uniform(0, 2, size=(200, 1))
     penalty, start = np.array([0.1, 0.1, 1.0, 1.0, 0.0]), np.zeros((5, n_experts))
     newton, *_ = multinomial.fit(design, targets, start, penalty, max_iter=50, tol=1e-14)
+    settings = {"max_iter": 3, "tol": 1e-14}
+    few, n_iter, _, at = multinomial.fit(design, targets, start, penalty, **settings)
+    in_numpy = multinomial.fit(sparse.csr_array(design), targets, start, penalty, **settings)
+    for ours, expected in zip((few, n_iter, *at), (*in_numpy[:2], *in_numpy[3]), strict=True):
+        assert_allclose(ours, expected, rtol=1e-9, atol=1e-12)
     found, _, converged = multinomial._lbfgs(design, targets, start, penalty, 100, 1e-12)
     assert converged
     assert_allclose(found, newton, atol=1e-6)

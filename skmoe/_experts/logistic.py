@@ -89,7 +89,7 @@ class LogisticExperts(LinearExperts):
         self.n_fits += self.n_experts
         coef = np.empty_like(self.coef)
         for k in range(self.n_experts):
-            coef[k], _, _ = multinomial.fit(
+            coef[k], *_ = multinomial.fit(
                 self.design,
                 labels * (resp[:, k] * self.weight)[:, None],
                 self.coef[k],

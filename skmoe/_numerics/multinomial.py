@@ -18,11 +18,12 @@ References
 """
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, sparse
 from sklearn.linear_model import ElasticNet
 
 from .._kernels import _systems
 from .._kernels._estep import e_step
+from .._kernels._softmax_steps import softmax_newton
 from .._parallel import kernel_threads
 from .statistics import weighted_grams
 
@@ -34,14 +35,19 @@ BLOCK_LIMIT = 500  # columns; above, a stream's curvature is a diagonal
 LONGEST_STREAM_STEP = 3.0  # change of a logit by one batch of a stream, which may be a single row
 
 
-def log_softmax(logits):
-    """Log of the softmax of each row; (n, K) in, (n, K) out."""
+def softmax(logits):
+    """Softmax of each row, and its logarithm; (n, K) in, (n, K) out."""
     logits = np.ascontiguousarray(logits)
     n_samples, dtype = len(logits), logits.dtype
     proba, log_norm = np.empty_like(logits), np.empty(n_samples, dtype)
     ones = np.ones(n_samples)
     e_step(logits, np.zeros_like(logits), ones, proba, log_norm, kernel_threads(logits.size))
-    return logits - log_norm[:, None]
+    return proba, logits - log_norm[:, None]
+
+
+def log_softmax(logits):
+    """Log of the softmax of each row; (n, K) in, (n, K) out."""
+    return softmax(logits)[1]
 
 
 def objective(log_proba, targets, coef, penalty):
@@ -52,38 +58,39 @@ def objective(log_proba, targets, coef, penalty):
 def fit(design, targets, coef, penalty, *, max_iter, tol):
     """Raise the objective from ``coef``; it never falls.
 
-    ``design`` (n_samples, p), which may be sparse, has columns of like scale, of which the last may
-    be the intercept; ``targets`` (n_samples, K) are soft labels times weights. The rows of ``coef``
+    ``design`` (n_samples, p), which may be sparse, has columns of like scale, of which the last is
+    the intercept; ``targets`` (n_samples, K) are soft labels times weights. The rows of ``coef``
     (p, K) sum to zero, and so do those of the result. ``penalty`` (p,) is L2, of each row of
     ``coef``. ``max_iter`` are Newton steps, or, above 500 parameters, times five L-BFGS steps. They
     end when the next one promises less than ``tol``, per unit of mass.
 
-    Returns coef, the number of steps, and whether ``tol`` was met.
+    Returns coef, the number of steps, whether ``tol`` was met, and the ``softmax`` there, if known.
     """
     mass = targets.sum(axis=1)
     if not mass.any():
-        return coef, 0, True
+        return coef, 0, True, None
     if not mass.all():  # rows without mass must not hold back the length of a step
-        design, targets, mass = design[mass > 0], targets[mass > 0], mass[mass > 0]
+        used = mass > 0
+        given = design[used], targets[used], coef, penalty
+        return *fit(*given, max_iter=max_iter, tol=tol)[:3], None
     if coef.size > NEWTON_LIMIT:
-        return _lbfgs(design, targets, coef, penalty, max_iter, tol)
-    log_proba = log_softmax(design @ coef)
-    value = objective(log_proba, targets, coef, penalty)
+        return *_lbfgs(design, targets, coef, penalty, max_iter, tol), None
+    if not sparse.issparse(design) and coef.shape[1] > 1:
+        coef, at = coef.copy(), (np.empty(targets.shape), np.empty(targets.shape))
+        return coef, *softmax_newton(design, targets, coef, penalty, max_iter, tol, *at), at
+    at = softmax(design @ coef)
+    value = objective(at[1], targets, coef, penalty)
     for n_iter in range(1, max_iter + 1):
-        step, decrement = _newton_step(design, targets, mass, log_proba, coef, penalty)
+        step, decrement = _newton_step(design, targets, mass, at[0], coef, penalty)
         if decrement <= 1e-14 * abs(value):  # less than rounding lets the objective tell
-            return coef + step, n_iter, True
-        if not decrement > tol * mass.sum():
-            if decrement > 0:  # the last step is free: it can be taken without a look
-                coef, log_proba, value = _line_search(
-                    design, targets, coef, penalty, step, decrement, value, log_proba
-                )
-            return coef, n_iter, True
-        new = _line_search(design, targets, coef, penalty, step, decrement, value, log_proba)
-        if new[0] is coef:  # no ascent to working precision
-            return coef, n_iter, True
-        coef, log_proba, value = new
-    return coef, max_iter, False
+            return coef + step, n_iter, True, None
+        new = coef, at, value
+        if decrement > 0:
+            new = _line_search(design, targets, coef, penalty, step, decrement, value, at)
+        if new[0] is coef or not decrement > tol * mass.sum():  # no ascent, or the last
+            return new[0], n_iter, True, new[1]
+        coef, at, value = new
+    return coef, max_iter, False, at
 
 
 def curvature(design, mass, proba):
@@ -201,9 +208,8 @@ def fit_elastic_net(X, targets, start, alpha, l1_ratio, *, max_iter, tol):
     return np.vstack([coef, intercept]), max_iter, False
 
 
-def _newton_step(design, targets, mass, log_proba, coef, penalty):
+def _newton_step(design, targets, mass, proba, coef, penalty):
     """Newton direction, (p, K), and the decrement gradient . step."""
-    proba = np.exp(log_proba)
     gradient = design.T @ (targets - mass[:, None] * proba) - penalty[:, None] * coef
     hessian = hessian_of_pairs(pair_grams(design, proba, mass), coef.shape[1])
     return newton_direction(factor_hessian(hessian, penalty), gradient)
@@ -298,18 +304,18 @@ def definite_factors(matrices):
         return upper.swapaxes(1, 2).reshape(matrices.shape)
 
 
-def _line_search(design, targets, coef, penalty, step, decrement, value, log_proba):
+def _line_search(design, targets, coef, penalty, step, decrement, value, at):
     """Halve the step until the objective rises (Armijo); the old point where it never does."""
     logits, direction = design @ coef, design @ step
     size = min(1.0, LONGEST_STEP / max(np.abs(direction).max(), 1e-300))
     while size > 1e-8:
         new_coef = coef + size * step
-        new_log_proba = log_softmax(logits + size * direction)
-        new_value = objective(new_log_proba, targets, new_coef, penalty)
+        new = softmax(logits + size * direction)
+        new_value = objective(new[1], targets, new_coef, penalty)
         if new_value >= value + 1e-4 * size * decrement:
-            return new_coef, new_log_proba, new_value
+            return new_coef, new, new_value
         size /= 2
-    return coef, log_proba, value
+    return coef, at, value
 
 
 def _lbfgs(design, targets, coef, penalty, max_iter, tol):

@@ -119,7 +119,7 @@ class PooledGate(GateUnderPrior):
 
     Attributes
     ----------
-    log_proba : ndarray of shape (n_samples, n_experts)
+    proba, log_proba : ndarray of shape (n_samples, n_experts)
         Of the rows.
     """
 
@@ -127,11 +127,6 @@ class PooledGate(GateUnderPrior):
         self.weight = weight
         self.columns = StandardColumns.of(Z, weight) if columns is None else columns
         self.design = sparse_rows(self.columns.design(Z), self.columns.levels)
-
-    @property
-    def proba(self):
-        """Probabilities (n_samples, n_experts) of the experts."""
-        return np.exp(self.log_proba)
 
     def begin(self, resp, alpha=None):
         """Weights, and ``alpha`` unless it is given, for the responsibilities of a start."""
@@ -146,30 +141,31 @@ class PooledGate(GateUnderPrior):
     def fit(self, resp, max_iter=1, tol=0.0):
         """Newton steps that raise F at these responsibilities."""
         targets = resp * self.weight[:, None]
-        coef, *_ = _multinomial.fit(
+        coef, *_, at = _multinomial.fit(
             self.design, targets, self.coef, self._penalty(), max_iter=max_iter, tol=tol
         )
-        self._set(coef)
+        self._set(coef, at)
 
     def learn_alpha(self, resp, largest=LARGEST_ALPHA):
         """MacKay's steps for ``alpha``, with the weights at their optimum before each."""
-        for _ in range(ALPHA_STEPS):
+        for _ in range(ALPHA_STEPS if self.coef.size <= _multinomial.NEWTON_LIMIT else 1):
             self.fit(resp, max_iter=3, tol=1e-4)
             self.alpha = self._best_alpha(self.pairs(), largest)
 
     def pairs(self):
         """Gram matrices for ``log_volume``; those of these weights are kept for once more."""
         if self._pairs is None:
-            self._pairs = _multinomial.pair_grams(self.design, np.exp(self._log_proba), self.weight)
+            self._pairs = _multinomial.pair_grams(self.design, self._at[0], self.weight)
         return self._pairs
 
     def _n_functions(self, resp):
         """Of how many there is a softmax."""
         return resp.shape[1]
 
-    def _set(self, coef):
+    def _set(self, coef, at=None):
         self.coef, self._pairs = coef, None
-        self.log_proba = self._log_proba = _multinomial.log_softmax(self.design @ coef)
+        self._at = _multinomial.softmax(self.design @ coef) if at is None else at
+        self.proba, self.log_proba = self._at
 
 
 class PooledProblem(Problem):
@@ -384,12 +380,6 @@ class RegimeGate(PooledGate):
         return coef
 
     @property
-    def proba(self):
-        """Probabilities (n_samples, n_experts), with the mean shares in a regime."""
-        total = (self._counts @ self._members)[self.regime]
-        return np.exp(self._log_proba[:, self.regime]) * (self._counts / total)
-
-    @property
     def sees_rows(self):
         return self._members.shape[1] > 1
 
@@ -426,6 +416,8 @@ class RegimeGate(PooledGate):
     def _n_functions(self, resp):
         return self._members.shape[1]
 
-    def _set(self, coef):
-        super()._set(coef)
-        self.log_proba = self._log_proba[:, self.regime] + self._log_share
+    def _set(self, coef, at=None):
+        super()._set(coef, at)
+        total = (self._counts @ self._members)[self.regime]
+        self.proba = self._at[0][:, self.regime] * (self._counts / total)  # with mean shares
+        self.log_proba = self._at[1][:, self.regime] + self._log_share

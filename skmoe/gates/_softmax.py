@@ -135,7 +135,7 @@ class SoftmaxGate(BaseGate):
                 standard, targets, start, float(self.alpha), self.l1_ratio, **settings
             )
         else:
-            coef, n_iter, converged = _multinomial.fit(
+            coef, n_iter, converged, _ = _multinomial.fit(
                 with_intercept(standard), targets, start, self._penalty(), **settings
             )
         if not converged and not self.warm_start:

@@ -1,0 +1,13 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def softmax_newton(
+    design: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    coef: NDArray[np.float64],
+    penalty: NDArray[np.float64],
+    max_iter: int,
+    tol: float,
+    proba: NDArray[np.float64],
+    log_proba: NDArray[np.float64],
+) -> tuple[int, bool]: ...

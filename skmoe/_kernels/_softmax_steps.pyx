@@ -1,0 +1,357 @@
+"""Penalised multinomial logistic regression by Newton's method, on dense rows."""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport fabs, fmax, fmin, isfinite, sqrt
+from libc.stdint cimport uintptr_t
+from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
+
+import numpy as np
+
+cdef extern from "_softmax_steps.h" nogil:
+    enum:
+        BLOCK_ROWS "SKMOE_BLOCK_ROWS"
+        STRIDE "SKMOE_BLOCK"
+    void predict_f64(
+        const double*, const double*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
+    void add_sums_f64(
+        const double*, const double*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
+    void add_grams_f64(
+        const double*, const double*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
+    void curvature_weights_f64(
+        const double*, const double*, double*, Py_ssize_t, Py_ssize_t) noexcept
+    double skmoe_softmax_value(
+        const double*, const double*, double, const double*, double*, double*,
+        Py_ssize_t, Py_ssize_t) noexcept
+    void skmoe_softmax_lack(
+        const double*, const double*, const double*, double*, Py_ssize_t, Py_ssize_t) noexcept
+    double skmoe_largest(const double*, Py_ssize_t, Py_ssize_t) noexcept
+
+cdef enum:
+    LINE = 64  # bytes; arrays of a block start at multiples of it
+
+cdef double LONGEST_STEP = 30.0  # change of a logit: without curvature, Newton would go to infinity
+cdef double SHORTEST = 1e-8  # part of a step
+cdef double FLOOR = 1e-12  # of a curvature, over the largest
+cdef double ROUNDING = 1e-14  # of the objective, relative: smaller gains it cannot tell
+
+
+cdef struct Problem:
+    Py_ssize_t n, p, K       # the last column is the intercept
+    Py_ssize_t n_pairs       # K (K - 1) / 2
+    int n_free               # (K - 1) p: coefficients sum to zero over the classes
+    double* rows             # of each block: (size_of_block,)
+    Py_ssize_t size_of_block
+    const double* penalty    # (p,)
+    double total             # mass of all rows
+    double* gradient         # (p, K)
+    double* grams            # (p (p + 1) / 2, n_pairs)
+    double* hessian          # (n_free, n_free)
+    double* solution         # (2, n_free)
+    double* basis            # (K, K - 1): orthonormal, summing to zero
+    double* by_class         # (K + 1, p): coefficients, one class after the other
+
+
+def softmax_newton(
+    const double[:, :] design,     # IN: (n_samples, p)
+    const double[:, :] targets,    # IN: (n_samples, K)
+    double[:, ::1] coef,           # IN OUT: (p, K)
+    const double[::1] penalty,     # IN: (p,)
+    Py_ssize_t max_iter,           # IN
+    double tol,                    # IN
+    double[:, ::1] proba,          # OUT: (n_samples, K)
+    double[:, ::1] log_proba,      # OUT: (n_samples, K)
+) -> tuple:
+    """Raise the objective of ``skmoe._numerics.multinomial``, whose ``fit`` has the parameters.
+
+    Parameters
+    ----------
+    design, targets, penalty, max_iter, tol
+        As ``fit`` takes them; there are two classes at least, and some row has mass.
+    coef : float64 array of shape (p, K)
+        To begin with; replaced.
+    proba, log_proba : float64 array of shape (n_samples, K)
+        Written to: of the rows, at the last of ``coef``.
+
+    Returns
+    -------
+    n_iter, converged : int and bool
+        Steps, and whether `tol` was met.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    cdef Problem problem
+    cdef Py_ssize_t n = design.shape[0], p = design.shape[1], K = targets.shape[1]
+    cdef Py_ssize_t n_blocks = (n + BLOCK_ROWS - 1) // BLOCK_ROWS, n_iter = 0, j, k, number
+    cdef double value, new_value, decrement, size, largest
+    cdef bint converged = False, is_last
+    _check_shape("targets", (targets.shape[0],), (n,))
+    _check_shape("coef", (coef.shape[0], coef.shape[1]), (p, K))
+    _check_shape("penalty", (penalty.shape[0],), (p,))
+    _check_shape("proba", (proba.shape[0], proba.shape[1]), (n, K))
+    _check_shape("log_proba", (log_proba.shape[0], log_proba.shape[1]), (n, K))
+    problem.n, problem.p, problem.K = n, p, K
+    problem.n_pairs, problem.n_free = K * (K - 1) // 2, (K - 1) * p
+    # Design, targets, logits, direction, probabilities, logarithms, lack, curvatures and mass.
+    problem.size_of_block = STRIDE * (p + 6 * (K + 1) + problem.n_pairs + 1)
+    cdef double[::1] rows = np.empty(n_blocks * problem.size_of_block + LINE)
+    cdef Py_ssize_t n_packed = p * (p + 1) // 2 * problem.n_pairs
+    cdef double[::1] sums = np.zeros(
+        p * K + n_packed + problem.n_free * (problem.n_free + 2) + K * (K - 1) + (K + 1) * p)
+    cdef double[:, ::1] step = np.empty((p, K))
+    problem.rows = <double*> ((<uintptr_t> &rows[0] + LINE - 1) // LINE * LINE)
+    problem.penalty = &penalty[0]
+    problem.gradient = &sums[0]
+    problem.grams = problem.gradient + p * K
+    problem.hessian = problem.grams + n_packed
+    problem.solution = problem.hessian + problem.n_free * problem.n_free
+    problem.basis = problem.solution + 2 * problem.n_free
+    problem.by_class = problem.basis + K * (K - 1)
+    with nogil:
+        for k in range(K - 1):
+            for j in range(k + 2):
+                problem.basis[j * (K - 1) + k] = (
+                    (1.0 if j <= k else -(k + 1.0)) / sqrt((k + 1.0) * (k + 2.0)))
+        problem.total = 0.0
+        for number in range(n_blocks):
+            _take(&problem, design, targets, number)
+        _predict(&problem, &coef[0, 0], 0)
+        value = _value(&problem, &coef[0, 0], NULL, 0.0)
+        while n_iter < max_iter and not converged:
+            n_iter += 1
+            with gil:
+                PyErr_CheckSignals()  # of Ctrl-C
+            _sum(&problem, &coef[0, 0])
+            decrement = _solve(&problem, &step[0, 0])
+            largest = _predict(&problem, &step[0, 0], 1)
+            if decrement <= ROUNDING * fabs(value):
+                _value(&problem, &coef[0, 0], &step[0, 0], 1.0)
+                size, converged = 1.0, True
+            else:
+                is_last = not decrement > tol * problem.total
+                size = fmin(1.0, LONGEST_STEP / fmax(largest, 1e-300))
+                while True:
+                    new_value = _value(&problem, &coef[0, 0], &step[0, 0], size)
+                    if new_value >= value + 1e-4 * size * decrement:
+                        value = new_value
+                        break
+                    size /= 2
+                    if not size > SHORTEST:  # no ascent to working precision
+                        size, is_last = 0.0, True
+                        _value(&problem, &coef[0, 0], &step[0, 0], size)
+                        break
+                converged = is_last
+            _move(&problem, &coef[0, 0], &step[0, 0], size)
+        for number in range(n_blocks):
+            _give(&problem, number, proba, log_proba)
+    return n_iter, converged
+
+
+cdef double* _block(const Problem* problem, Py_ssize_t number, Py_ssize_t part) noexcept nogil:
+    """A part of a block of rows; -1 is the design.
+
+    0 are logits, 1 the direction, 2 probabilities, 3 their logarithms, 4 targets, 5 what these
+    exceed probabilities by, and 6 the mass, with curvatures behind it.
+    """
+    cdef double* block = problem.rows + number * problem.size_of_block
+    if part < 0:
+        return block
+    return block + (problem.p + part * (problem.K + 1)) * STRIDE
+
+
+cdef Py_ssize_t _rows(const Problem* problem, Py_ssize_t number) noexcept nogil:
+    """How many rows a block has, with those that fill the last line, of mass 0."""
+    return (min(<Py_ssize_t> BLOCK_ROWS, problem.n - number * BLOCK_ROWS) + 15) // 16 * 16
+
+
+cdef void _take(
+    Problem* problem,            # IN OUT
+    const double[:, :] design,   # IN
+    const double[:, :] targets,  # IN
+    Py_ssize_t number,           # IN: of the block
+) noexcept nogil:
+    """Copy rows, column after column."""
+    cdef Py_ssize_t start = number * BLOCK_ROWS, rows = _rows(problem, number), i, j
+    cdef Py_ssize_t n_rows = min(<Py_ssize_t> BLOCK_ROWS, problem.n - start)
+    cdef double* columns = _block(problem, number, -1)
+    cdef double* labels = _block(problem, number, 4)
+    cdef double* mass = _block(problem, number, 6)
+    for i in range(rows):
+        mass[i] = 0.0
+        for j in range(problem.p):
+            columns[j * STRIDE + i] = design[start + i, j] if i < n_rows else 0.0
+        for j in range(problem.K):
+            labels[j * STRIDE + i] = targets[start + i, j] if i < n_rows else 0.0
+            mass[i] += labels[j * STRIDE + i]
+        problem.total += mass[i]
+
+
+cdef void _give(
+    Problem* problem,            # IN
+    Py_ssize_t number,           # IN: of the block
+    double[:, ::1] proba,        # OUT
+    double[:, ::1] log_proba,    # OUT
+) noexcept nogil:
+    """Copy probabilities and their logarithms, row after row."""
+    cdef Py_ssize_t start = number * BLOCK_ROWS, i, k
+    cdef double* found = _block(problem, number, 2)
+    cdef double* logarithms = _block(problem, number, 3)
+    for i in range(min(<Py_ssize_t> BLOCK_ROWS, problem.n - start)):
+        for k in range(problem.K):
+            proba[start + i, k] = found[k * STRIDE + i]
+            log_proba[start + i, k] = logarithms[k * STRIDE + i]
+
+
+cdef double _predict(
+    Problem* problem,     # IN OUT
+    const double* coef,   # IN: (p, K)
+    Py_ssize_t part,      # IN: of the block
+) noexcept nogil:
+    """Linear functions of the rows; the largest absolute value."""
+    cdef Py_ssize_t j, k, number, rows
+    cdef double largest = 0.0
+    for k in range(problem.K):
+        for j in range(problem.p):
+            problem.by_class[k * problem.p + j] = coef[j * problem.K + k]
+    for number in range((problem.n + BLOCK_ROWS - 1) // BLOCK_ROWS):
+        rows = _rows(problem, number)
+        predict_f64(
+            _block(problem, number, -1), problem.by_class, _block(problem, number, part),
+            problem.p, (problem.K + 1) // 2 * 2, rows)
+        largest = fmax(largest, skmoe_largest(_block(problem, number, part), problem.K, rows))
+    return largest
+
+
+cdef double _value(
+    Problem* problem,    # IN OUT
+    const double* coef,  # IN: (p, K)
+    const double* step,  # IN: (p, K) or NULL
+    double size,         # IN
+) noexcept nogil:
+    """The objective after a part of a step, and the probabilities there."""
+    cdef Py_ssize_t j, k, number
+    cdef double value = 0.0, entry
+    for number in range((problem.n + BLOCK_ROWS - 1) // BLOCK_ROWS):
+        value += skmoe_softmax_value(
+            _block(problem, number, 0), _block(problem, number, 0 if step == NULL else 1), size,
+            _block(problem, number, 4), _block(problem, number, 2), _block(problem, number, 3),
+            problem.K, _rows(problem, number))
+    for j in range(problem.p):
+        for k in range(problem.K):
+            entry = coef[j * problem.K + k]
+            if step != NULL:
+                entry += size * step[j * problem.K + k]
+            value -= 0.5 * problem.penalty[j] * entry * entry
+    return value
+
+
+cdef void _move(
+    Problem* problem,    # IN OUT
+    double* coef,        # IN OUT: (p, K)
+    const double* step,  # IN: (p, K)
+    double size,         # IN
+) noexcept nogil:
+    """Take a part of a step."""
+    cdef Py_ssize_t j, i, number
+    cdef double* logits
+    cdef double* direction
+    for j in range(problem.p * problem.K):
+        coef[j] += size * step[j]
+    for number in range((problem.n + BLOCK_ROWS - 1) // BLOCK_ROWS):
+        logits, direction = _block(problem, number, 0), _block(problem, number, 1)
+        for j in range(problem.K):
+            for i in range(j * STRIDE, j * STRIDE + _rows(problem, number)):
+                logits[i] += size * direction[i]
+
+
+cdef void _sum(
+    Problem* problem,    # IN OUT
+    const double* coef,  # IN: (p, K)
+) noexcept nogil:
+    """Gradient, and the Gram matrices of which the curvature is made."""
+    cdef Py_ssize_t p = problem.p, K = problem.K, j, k, number, rows
+    for j in range(p * K):
+        problem.gradient[j] = 0.0
+    for j in range(p * (p + 1) // 2 * problem.n_pairs):
+        problem.grams[j] = 0.0
+    for number in range((problem.n + BLOCK_ROWS - 1) // BLOCK_ROWS):
+        rows = _rows(problem, number)
+        skmoe_softmax_lack(
+            _block(problem, number, 4), _block(problem, number, 2), _block(problem, number, 6),
+            _block(problem, number, 5), K, rows)
+        add_sums_f64(
+            _block(problem, number, -1), _block(problem, number, 5), problem.gradient, p, K, rows)
+        curvature_weights_f64(
+            _block(problem, number, 2), _block(problem, number, 6),
+            _block(problem, number, 6) + STRIDE, K, rows)
+        add_grams_f64(
+            _block(problem, number, -1), _block(problem, number, 6) + STRIDE, problem.grams, p,
+            problem.n_pairs, rows)
+    for j in range(p):
+        for k in range(K):
+            problem.gradient[j * K + k] -= problem.penalty[j] * coef[j * K + k]
+
+
+cdef double _solve(
+    Problem* problem,  # IN OUT
+    double* step,      # OUT: (p, K)
+) noexcept nogil:
+    """Newton's step, and the product of gradient and step: what it promises, twice."""
+    cdef Py_ssize_t p = problem.p, K = problem.K, a, b, i, j, k, l, pair
+    cdef int size = problem.n_free, failed = 1, one = 1
+    cdef double* hessian = problem.hessian
+    cdef double* solution = problem.solution
+    cdef double* diagonal = problem.solution + size
+    cdef double* basis = problem.basis
+    cdef double part, entry, largest = 1e-300, trace = 0.0, jitter = 0.0, decrement = 0.0
+    for j in range(size * size):
+        hessian[j] = 0.0
+    pair = 0
+    for l in range(1, K):
+        for k in range(l):
+            for a in range(K - 1):
+                for b in range(K - 1):
+                    part = basis[k * (K - 1) + a] - basis[l * (K - 1) + a]
+                    part *= basis[k * (K - 1) + b] - basis[l * (K - 1) + b]
+                    for j in range(p):
+                        for i in range(j + 1):
+                            entry = part * problem.grams[
+                                (j * (j + 1) // 2 + i) * problem.n_pairs + pair]
+                            hessian[(a * p + i) * size + b * p + j] += entry
+                            if i < j:
+                                hessian[(a * p + j) * size + b * p + i] += entry
+            pair += 1
+    for j in range(size):
+        largest = fmax(largest, hessian[j * size + j])
+    for j in range(size):
+        diagonal[j] = hessian[j * size + j] + problem.penalty[j % p] + FLOOR * largest
+        trace += diagonal[j]
+    while failed and jitter < 1e10 and isfinite(trace):  # rounding may have made it indefinite
+        for j in range(size):
+            hessian[j * size + j] = diagonal[j] + jitter * trace / size
+            for i in range(j):
+                hessian[i * size + j] = hessian[j * size + i]
+        dpotrf("L", &size, hessian, &size, &failed)
+        jitter = fmax(10 * jitter, FLOOR)
+    for a in range(K - 1):
+        for j in range(p):
+            solution[a * p + j] = 0.0
+            for k in range(K):
+                solution[a * p + j] += problem.gradient[j * K + k] * basis[k * (K - 1) + a]
+            diagonal[a * p + j] = solution[a * p + j]
+    dpotrs("L", &size, &one, hessian, &size, solution, &size, &failed)
+    for j in range(size):
+        decrement += diagonal[j] * solution[j]
+    for j in range(p):
+        for k in range(K):
+            step[j * K + k] = 0.0
+            for a in range(K - 1):
+                step[j * K + k] += solution[a * p + j] * basis[k * (K - 1) + a]
+    return decrement
+
+
+def _check_shape(name, shape, expected):
+    if shape != expected:
+        raise ValueError(f"{name} has shape {shape}, where {expected} is needed")

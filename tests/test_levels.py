@@ -6,8 +6,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._experts.pooled import learn_variances, pooled_coefficients
 from skmoe._experts.pooled_base import variance_groups
+from skmoe._experts.pooled_posteriors import learn_variances, pooled_coefficients, with_whole_cov
 from skmoe._numerics.columns import StandardColumns, quadratic_forms, sparse_rows
 
 N_TEST = 500
@@ -116,8 +116,7 @@ def test_variances_of_blocks_raise_the_evidence_and_find_what_was_planted():
     assert all(np.ptp(rho[:160][block == each]) == 0 for each in range(3))
 
 
-@pytest.mark.parametrize("zeros", [False, True])
-def test_levels_solved_apart_have_the_posterior_of_all_columns_at_once(zeros):
+def test_levels_solved_apart_have_the_posterior_of_all_columns_at_once():
     (X, _), _, _ = table_of_levels(12, 4, 1.0)
     rows = np.column_stack([X[["a", "b"]], pd.get_dummies(X["state"]).to_numpy(float)])
     columns = StandardColumns.of(rows, np.ones(len(rows)), block=np.repeat([0, 1], [2, 12]))
@@ -129,12 +128,15 @@ def test_levels_solved_apart_have_the_posterior_of_all_columns_at_once(zeros):
     gram = np.einsum("ik,ip,iq->kpq", resp, design, design)
     cross = np.einsum("ik,ip,i->kp", resp, design, rng.normal(size=len(design)))
     tau, rho = rng.uniform(0.1, 2, size=(2, design.shape[1]))
-    tau = np.zeros(len(tau)) if zeros else tau
     found = pooled_coefficients(gram, cross, tau, rho, levels)
     expected = pooled_coefficients(gram, cross, tau, rho)
-    for name, value in vars(expected).items():
+    between = np.outer(levels, levels) & ~np.eye(len(levels), dtype=bool)
+    assert (found.cov[:, between] == 0).all()
+    assert_allclose(with_whole_cov(found).cov, expected.cov)
+    expected.cov[:, between] = 0
+    for name, value in list(vars(expected).items())[:-1]:
         assert_allclose(vars(found)[name], value, rtol=1e-8, atol=1e-11, err_msg=name)
-    groups = variance_groups(np.full(len(tau), not zeros), len(tau), columns.block)
+    groups = variance_groups(np.full(len(tau), True), len(tau), columns.block)
     learned = (
         learn_variances(gram, cross, tau, rho, groups, levels=each) for each in (None, levels)
     )

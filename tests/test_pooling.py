@@ -11,7 +11,8 @@ from sklearn.linear_model import LinearRegression, Ridge, RidgeCV
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Rows, Subjects, TrainingData
 from skmoe._em.starts import STARTS, soften
-from skmoe._experts.pooled import PooledExperts, pooled_coefficients, pooled_precisions
+from skmoe._experts.pooled import PooledExperts, pooled_precisions
+from skmoe._experts.pooled_posteriors import pooled_coefficients
 from skmoe._numerics.columns import StandardColumns, quadratic_forms
 from skmoe._pooling.problem import INTERCEPT_PENALTY, PooledGate, PooledProblem
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate

@@ -10,7 +10,7 @@ from sklearn.preprocessing import SplineTransformer
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._experts.base import Ties
-from skmoe._experts.pooled import pooled_coefficients
+from skmoe._experts.pooled_posteriors import pooled_coefficients
 from skmoe._families.counts import BinomialFamily, PoissonFamily
 from skmoe._pooling import regimes
 from skmoe._pooling.problem import PooledGate, RegimeGate

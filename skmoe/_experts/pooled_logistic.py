@@ -22,7 +22,6 @@ import numpy as np
 from scipy import special
 
 from .logistic import LogisticExperts
-from .pooled import learn_variances_of_all
 from .pooled_steps import Expected, PooledInSteps, ignores_rows
 
 N_TILTS, N_FIRST_TILTS = 4, 8  # steps to the best tilt of a row, from one near it or from none
@@ -185,11 +184,6 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         turned = -(of_deviation * (mean - average)).sum(axis=0)
         turned /= np.maximum(of_deviation.sum(axis=0), 1e-300)
         return moved + turned, of_average * moved + of_deviation * turned
-
-    def _learn_variances(self, gram, cross, tau, rho):
-        if len(gram) == 1:
-            return super()._learn_variances(gram, cross, tau, rho)
-        return learn_variances_of_all(gram, cross, tau, rho, self._groups, self.levels_apart)
 
     def _set_means(self, mean):
         self.set_coef(np.dstack([-0.5 * mean, 0.5 * mean]) if self.n_classes == 2 else mean)

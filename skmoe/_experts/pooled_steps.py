@@ -26,8 +26,9 @@ import numpy as np
 
 from .._numerics.columns import quadratic_forms
 from .._numerics.statistics import add_fields, solve_symmetric, weighted_grams
-from .pooled import SMALL_PENALTY, learn_variances, pooled_coefficients, without_intercept
+from .pooled import SMALL_PENALTY, without_intercept
 from .pooled_base import Pooled
+from .pooled_posteriors import learn_variances_of_all, posteriors
 
 FIRST_ROUNDS = 6  # of coefficients and variances for the responsibilities of a start
 GROWTH = 1.3  # of the size of a step, after one that raised the bound
@@ -203,7 +204,8 @@ class PooledInSteps(Pooled):
         )
         tau, rho = now.tau, now.rho
         if learns and self.learns_variances:
-            coefficients, tau, rho = self._learn_variances(gram, cross, tau, rho)
+            given = self._groups, self.ties, self.levels_apart
+            coefficients, tau, rho = learn_variances_of_all(gram, cross, tau, rho, *given)
         else:
             coefficients = posteriors(gram, cross, tau, rho, self.ties, self.levels_apart)
         return Posterior(coefficients, gram, cross, tau, rho, None)
@@ -221,13 +223,6 @@ class PooledInSteps(Pooled):
         )
         expected = self._expected(mean, np.maximum(variance, 0.0), near)
         return replace(posterior, expected=expected)
-
-    def _learn_variances(self, gram, cross, tau, rho):
-        """``learn_variances`` of the one function that there is: [Coefficients], tau, rho."""
-        found, tau, rho = learn_variances(
-            gram[0], cross[0], tau[0], rho[0], self._groups, self.ties, self.levels_apart
-        )
-        return [found], tau[None], rho[None]
 
     def _set(self, posterior):
         self.posterior = posterior
@@ -260,18 +255,6 @@ class PooledInSteps(Pooled):
         """Log-likelihood that two experts lose with one function, by the quadratic in the sums."""
         gram, cross = self.posterior.gram, self.posterior.cross
         return loss_of_quadratics(gram[:, [k, other]], cross[:, [k, other]])
-
-
-def posteriors(gram, cross, tau, rho, ties=None, levels=None):
-    """Posteriors of all functions, a list of Coefficients."""
-    of_functions = zip(gram, cross, tau, rho, strict=True)
-    if ties is None:
-        return [pooled_coefficients(*each, levels) for each in of_functions]
-    levels = ties.padded(levels)
-    return [
-        ties.parted(pooled_coefficients(*ties.joined(g, h), *v, levels))
-        for g, h, *v in of_functions
-    ]
 
 
 def loss_of_quadratics(gram, cross):

@@ -12,6 +12,12 @@ def learn_posterior(
     own: NDArray[np.float64],
     shared: NDArray[np.float64],
 ) -> tuple[float, float]: ...
+def variance_steps(
+    group: NDArray[np.int32],
+    mean: NDArray[np.float64],
+    var: NDArray[np.float64],
+    steps: NDArray[np.float64],
+) -> None: ...
 def learn_precisions(
     mass: NDArray[np.float64],
     squares: NDArray[np.float64],

@@ -120,6 +120,40 @@ def learn_posterior(
     return found.evidence, found.divergence
 
 
+def variance_steps(
+    const int[::1] group,      # IN: (q,)
+    const double[:, ::1] mean, # IN: (K, q)
+    const double[:, ::1] var,  # IN: (K, q)
+    double[:, :] steps,        # IN OUT: (2, q)
+) -> None:
+    """Steps of the variances of coefficients with these moments, in place of the last ones.
+
+    Parameters
+    ----------
+    group : int32 array of shape (q,)
+        A row of the `groups` that `learn_posterior` takes.
+    mean, var : float64 array of shape (K, q)
+        Moments of the coefficients.
+    steps : float64 array of shape (2, q)
+        Variances, twice; by MacKay's step and by EM's on return.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    cdef int q = group.shape[0]
+    cdef double[::1] work = np.empty(4 * q)
+    _check_shape("mean", (mean.shape[1],), (q,))
+    _check_shape("var", (var.shape[0], var.shape[1]), (mean.shape[0], q))
+    _check_shape("steps", (steps.shape[0], steps.shape[1]), (2, q))
+    fast, slow = np.array(steps[0]), np.array(steps[1])
+    cdef double[::1] by_mackay = fast
+    cdef double[::1] by_em = slow
+    _step(&group[0], &mean[0, 0], &var[0, 0], mean.shape[0], q, &by_mackay[0], &by_em[0], &work[0])
+    steps[0, :], steps[1, :] = by_mackay, by_em
+
+
 cdef void _step(
     const int* group,    # IN: (q,)
     const double* mean,  # IN: (K, q)

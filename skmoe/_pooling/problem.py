@@ -79,18 +79,14 @@ class GateUnderPrior:
         """MacKay's step for ``alpha``, where the weights are at their optimum."""
         if not self.alpha.size:
             return self.alpha
-        alpha, determined = self.alpha.copy(), self._determined(pairs)
+        alpha, n_free = self.alpha.copy(), self.coef.shape[1] - 1
+        inverse, _ = linalg.lapack.dtrtri(self._factored(pairs)[0], lower=True)
+        variance = (inverse**2).sum(axis=0).reshape(n_free, -1).sum(axis=0)
+        determined = n_free - alpha * variance[:-1]  # slopes of each column that H fixes
         for group in self.columns.groups:
             squares = max(np.sum(self.coef[:-1][group] ** 2), 1e-300)
             alpha[group] = np.clip(determined[group].sum() / squares, SMALLEST_ALPHA, largest)
         return alpha
-
-    def _determined(self, pairs):
-        """How many slopes of each column H fixes, (p - 1,)."""
-        n_columns, n_free = len(self.coef), self.coef.shape[1] - 1
-        inverse, _ = linalg.lapack.dtrtri(self._factored(pairs)[0], lower=True)
-        variance = (inverse**2).sum(axis=0).reshape(n_free, n_columns).sum(axis=0)
-        return n_free - self.alpha * variance[:-1]
 
     def _factored(self, pairs):
         """Factor of H + P, P the prior precisions, and ``-1/2 log|I + H / P|``; see ``pairs``."""

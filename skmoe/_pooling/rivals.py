@@ -1,5 +1,6 @@
 """Other numbers of regimes, and other partitions into as many, of nearly as much evidence."""
 
+import copy
 import warnings
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -204,14 +205,14 @@ def _evidence(search, data, design, block, has_tails):
 
     Columns of the design behind those of ``block`` are no levels.
     """
-    trainer, data = search.trainer, replace(data, units=None)
+    trainer, data = copy.copy(search.trainer), replace(data, units=None)
     if block is not None:
         block = np.pad(block, (0, design.shape[1] - len(block)))
-    experts, _ = pooled_parts(
+    trainer.data, trainer.lines = data, {}
+    trainer.experts, _ = pooled_parts(
         trainer.parts, design, data, lambda each: each.start(data.y, data.weight, 1), block
     )
-    search = type(search)(trainer.with_experts(experts, data))
-    return search.n_rows * search.of_one_regime(has_tails).evidence
+    return search.n_rows * type(search)(trainer).of_one_regime(has_tails).evidence
 
 
 # One regression whose errors are larger in some rows than in others, against a mixture of lines

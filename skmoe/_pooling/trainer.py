@@ -85,7 +85,7 @@ class PooledTrainer(Trainer):
             parts, design, data, start,
             parts.levels(rows.encoder or parts.transformer, design),
         )  # fmt: skip
-        self.experts.source, self._lines = source, {}
+        self.experts.source, self.lines = source, {}
         weight = data.weight if data.subjects is None else data.subjects.row_weight
         Z = gate_columns(parts.gate.trained, data.Z)
         self._see_the_same = data.Z is design and data.subjects is None
@@ -100,12 +100,6 @@ class PooledTrainer(Trainer):
         self.gate = PooledGate(Z, weight, columns)
 
     _turned = None
-
-    def with_experts(self, experts, data):
-        """The same trainer of other experts, on the same rows with other columns or targets."""
-        twin = shallow_copy(self)
-        twin.experts, twin.data, twin._lines = experts, data, {}
-        return twin
 
     def start(self, previous):
         """Find the mixture, or go on from responsibilities with as many experts as they have."""
@@ -193,8 +187,8 @@ class PooledTrainer(Trainer):
 
     def one_line(self, learns_variances=True):
         """One expert, at its maximum, the better of those that starts lead to; others follow."""
-        if learns_variances in self._lines:
-            return self._lines[learns_variances]
+        if learns_variances in self.lines:
+            return self.lines[learns_variances]
         best, experts = None, self.experts
         for variance in experts.slope_variances if learns_variances else (1.0,):
             self.experts = shallow_copy(experts)
@@ -204,7 +198,7 @@ class PooledTrainer(Trainer):
             self._climb(problem, self.settings.max_iter, tol=0.01 * WHOLE.tol)
             if best is None or problem.evidence > best[0].evidence + SAME_EVIDENCE:
                 best = problem, self.experts
-        self._lines[learns_variances], self.experts = best
+        self.lines[learns_variances], self.experts = best
         return best[0]
 
     def _regimes(self, n_experts, to_beat=-np.inf):

@@ -8,6 +8,7 @@ from scipy.stats import qmc
 
 from .._doors import error_terms
 from .._experts.pooled import FEWEST_DF
+from .._experts.pooled_posteriors import with_whole_cov
 from .._numerics.columns import quadratic_forms
 from .._tables.encoding import numeric_matrix
 from ..distributions import StudentTComponents
@@ -45,7 +46,8 @@ class UncertainCoefficients:
         """Take the Coefficients of each function, and their unit or units, from trained experts."""
         unit = np.broadcast_to(unit, len(coefficients))
         n_columns = experts.columns.n_columns
-        cov = np.stack([each.cov for each in coefficients], axis=1)
+        whole = [with_whole_cov(each, experts.ties) for each in coefficients]
+        cov = np.stack([each.cov for each in whole], axis=1)
         self.coef_cov_ = cov * unit[:, None, None] ** 2
         self.columns_ = experts.columns
         self.own_var_, self.shared_var_ = (

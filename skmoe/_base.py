@@ -186,6 +186,15 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     _buffer = None  # the first rows of a stream
     _in_stack = {}  # what a stack of which it is an expert sets of the Settings of the next fit
 
+    def __getattr__(self, name):
+        """For names that there are not, an AttributeError that says more of some."""
+        if name in ("coef_", "intercept_"):
+            raise AttributeError(
+                f"{type(self).__name__} has no {name}: each expert has its own. coefficients() has "
+                f"those of all in a table, experts_[k].{name} those of expert k, if it is linear."
+            )
+        return object.__getattribute__(self, name)  # which raises what it raised before
+
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,

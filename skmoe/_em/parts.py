@@ -285,7 +285,9 @@ def adapt_experts(templates, described, *, is_default, columns=None, **encoding)
     def adapted(estimator):
         if columns is not None:
             return _on_columns(estimator, described, columns, is_default)
-        if not (is_default and described.is_mixed):
+        if not described.is_mixed:
+            return estimator
+        if not is_default:
             encoder = encoder_before("expert", estimator, described, **encoding)
             return estimator if encoder is None else _behind(encoder, estimator)
         last = split_last(estimator)[1]

@@ -248,7 +248,7 @@ def offers(estimator, *names):
 
 def column_names(estimator):
     """Names of the columns that an estimator was fitted on, or None."""
-    return getattr(estimator, "feature_names_in_", None)
+    return vars(estimator).get("feature_names_in_")
 
 
 def has_own_density(estimator):

@@ -380,15 +380,16 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
     is_default, encoding, columns = plan.request.encodes, plan.encoding, mixture.expert_columns
     shrinks, averages = plan.training == "pooled", plan.training == "stack"
     target_type = "continuous" if mixture._classes is None else "auto"
-    kinds, left_out = rows.described.of_no_use, ([], [])
-    if encoding:
-        left_out = kinds(shrinks=shrinks or averages)
-        warn_of_numbers(rows.described)
+    described, has_own_columns = rows.described, columns is not None
+    if encoding and described.strings:
+        left_out = described.of_no_use(shrinks=shrinks or averages)
+        has_own_columns |= shrinks and left_out != described.of_no_use()
+        warn_of_numbers(described)
         warn_of_left_out(*left_out, encoding)
     names_of_columns = column_names(mixture)
     gate = None if plain or plan.is_default_gate else mixture.gate
     adapted = adapt_experts(
-        templates, rows.described, is_default=is_default, columns=columns, shrinks=shrinks,
+        templates, described, is_default=is_default, columns=columns, shrinks=shrinks,
         averages=target_type if averages and rows.y.ndim == 1 else None,
     )  # fmt: skip
     encodes = adapted[0] is not templates[0]
@@ -411,5 +412,5 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
         likelihood=mixture._likelihood().of_columns(rows.X.shape[1], names_of_columns),
         classes=mixture._classes,
         feature_names=names_of_columns,
-        has_own_columns=columns is not None or (shrinks and bool(encoding) and left_out != kinds()),
+        has_own_columns=has_own_columns,
     )

@@ -82,15 +82,6 @@ class DescribedMixture(AnyRows):
         finish_later(self)
         return super().__getstate__()
 
-    def __getattr__(self, name):
-        """For names that there are not, an AttributeError that says more of some."""
-        if name in ("coef_", "intercept_"):
-            raise AttributeError(
-                f"{type(self).__name__} has no {name}: each expert has its own. coefficients() has "
-                f"those of all in a table, experts_[k].{name} those of expert k, if it is linear."
-            )
-        return object.__getattribute__(self, name)  # which raises what it raised before
-
     def expert_report(
         self, X=None, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
         upper=None, by="regime",

@@ -267,7 +267,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         """From FitRows to attributes; ``tasks`` are callbacks."""
         begin_later(self)
         plan = make_plan(self, rows)
-        self.plan_ = plan.for_users()  # for callbacks; that of what was fitted in the end
+        self.plan_ = replace(plan, request=None)  # for callbacks, until it is fitted
         most_work = WIDE_WORK if plan.request.is_wide else rows.most_work
         settings = replace(Settings.of(self), most_work=most_work)
         if self.verbose:
@@ -333,7 +333,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         metadata = RowMetadata(exposure, trials, subject, upper)
         split_params = {} if groups is None else {"groups": groups}
         rows = FitRows.of(twin, X, y, sample_weight, metadata, split_params)
-        plan = make_plan(twin, rows).for_users()
+        plan = replace(make_plan(twin, rows), request=None)
         plan.about_rows, plan.mixture = lambda: repeated_rows(rows.checked)[1], twin
         return plan
 

@@ -191,7 +191,8 @@ class Plan:
     def encoding(self):
         """Parts that see a mixed table behind an encoder, in words."""
         request = self.request
-        encodes = request.encodes_experts and request.mixture.expert_columns is None
+        needs = [needs_encoding(each, request.rows.described) for each in request.templates]
+        encodes = (request.encodes or any(needs)) and request.mixture.expert_columns is None
         experts = ["default experts" if request.encodes else "experts"] * encodes
         is_default = self.is_default_gate and experts != ["default experts"]
         gate = "default gate" if is_default else "gate"
@@ -200,10 +201,6 @@ class Plan:
             linear_columns_of(given) is None and needs_encoding(given, request.rows.described)
         )
         return experts + [gate] * (len(request.names) > 1 and encodes_gate)
-
-    def for_users(self):
-        """The plan without what ``fit`` alone needs."""
-        return replace(self, request=None)
 
     def fitted(self, trainer, names, n_rows, about_rows):
         """The plan of what was fitted in the end.

@@ -23,7 +23,6 @@ from .._experts.folds import IN_FOLDS, IN_SAMPLE, decide_folds
 from .._experts.least_squares import monotone_columns
 from .._experts.prediction import has_oob_density
 from .._experts.solvers import are_solved_sparse, is_linear
-from .._tables.encoding import needs_encoding
 from ..gates._classifier import as_gate
 
 AS_GOOD = "where its out-of-fold log-density is as high"
@@ -112,13 +111,6 @@ class Request:
         return self.mixture._buffer is not None
 
     @property
-    def encodes_experts(self):
-        """Whether any experts meet a mixed table behind an encoder."""
-        return self.encodes or any(
-            needs_encoding(each, self.rows.described) for each in self.templates
-        )
-
-    @property
     def monotone(self):
         """Columns in which the mixture is monotone, as all experts are: numbers and names."""
         names = self.rows.described.labels
@@ -144,26 +136,6 @@ class Request:
         last = split_last(self.templates[0])[1]
         is_default = self.kind == "default" and not self.is_wide
         return is_default or self.mixture._solver().penalty_of(last) is not None
-
-    @property
-    def needs_likelihood(self):
-        """Whether linear experts have to be predicted in-sample, however few the rows are."""
-        return self.is_stream or self.likelihood.takes_subjects
-
-    @property
-    def balances_load(self):
-        """Whether the gate has a prior on the loads."""
-        return self.gate is not None and as_gate(self.gate).load_balance > 0
-
-    @property
-    def can_pool_gate(self):
-        """Whether partial pooling can learn the gate, as it does the default one."""
-        return self.gate is None or as_gate(self.gate).can_be_pooled
-
-    @property
-    def can_count_gate(self):
-        """Whether the gate, as the default one, has parameters that can be counted."""
-        return self.gate is None or as_gate(self.gate).has_countable_parameters
 
 
 # Ways of training, and what they need ------------------------------------------------------------
@@ -205,7 +177,10 @@ _OUT_OF_FOLD = (
         lambda r: not r.has_cv("oob") or all(map(has_oob_density, r.templates)),
     ),
     Need("top_k=None", lambda r: r.top_k is None),
-    Need("a gate without load_balance", lambda r: not r.balances_load),
+    Need(
+        "a gate without load_balance",
+        lambda r: r.gate is None or not as_gate(r.gate).load_balance > 0,
+    ),
     Need("warm_start=False", lambda r: not r.mixture.warm_start),
     Need("all rows at once, and no stream", lambda r: not r.is_stream),
     Need("rows in memory", lambda r: not r.many),
@@ -219,7 +194,7 @@ NEEDS = {
             ),
             lambda r: r.likelihood.can_be_pooled,
         ),
-        Need(POOLED_GATES, lambda r: r.can_pool_gate),
+        Need(POOLED_GATES, lambda r: r.gate is None or as_gate(r.gate).can_be_pooled),
         Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
         Need("cv other than 'oob' and 'prefit'", lambda r: not r.has_cv("oob", "prefit")),
         Need(
@@ -359,7 +334,9 @@ def _pools(request):
 
 def has_plain_gate(request):
     """Whether the number of experts can be chosen behind the requested gate."""
-    return request.top_k is None and request.can_count_gate
+    gate = request.gate
+    can_count = gate is None or as_gate(gate).has_countable_parameters
+    return request.top_k is None and can_count
 
 
 def _can_count(request):
@@ -415,7 +392,7 @@ def choose_likelihood(training, request):
 
 def rows_that_count(training, request, n_experts):
     """Rows by which "auto" judges whether linear experts are predicted in-sample."""
-    if request.needs_likelihood:
+    if request.is_stream or request.likelihood.takes_subjects:
         return np.inf
     if n_experts is None and training == "em":
         return 0.0 if chosen_by(training, request) == OUT_OF_FOLD else np.inf

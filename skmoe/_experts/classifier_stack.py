@@ -1,7 +1,5 @@
 """One classifier more: what combines the probabilities of classifiers that are fitted already."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
@@ -16,52 +14,46 @@ WEIGHT_PENALTY = 2.0  # L2 of the deviations of the weights from equal ones
 COEF_PENALTY = 1.0  # L2 of the coefficients of the probabilities
 
 
-@dataclass(frozen=True)
-class Combination:
-    """What combines the class probabilities of K classifiers."""
+def pooled_log_proba(proba, weights, coef):
+    """Logarithms (n, n_classes) of the combined probabilities of (n, K, n_classes).
 
-    weights: np.ndarray  # (K,): of the logarithms of the probabilities
-    # (K, n_classes, n_classes): of the probabilities, from each classifier and class to each class.
-    coef: np.ndarray
-
-    def log_proba(self, proba):
-        """Logarithms (n, n_classes) of the combined probabilities of (n, K, n_classes)."""
-        log_odds = np.einsum("nkc,k->nc", np.log(proba + FLOOR), self.weights)
-        return log_softmax(log_odds + np.tensordot(proba, self.coef), axis=1)
+    ``weights`` (K,) are of their logarithms; ``coef`` (K, n_classes, n_classes) of themselves, from
+    each classifier and class to each class.
+    """
+    log_odds = np.einsum("nkc,k->nc", np.log(proba + FLOOR), weights)
+    return log_softmax(log_odds + np.tensordot(proba, coef), axis=1)
 
 
-def negative_log_likelihood(combination, proba, y, sample_weight):
-    """Penalised negative log-likelihood of classes, and its gradient.
+def negative_log_likelihood(weights, coef, proba, y, sample_weight):
+    """Penalised negative log-likelihood of classes, and its derivatives by weights and coef.
 
     ``proba`` (n_samples, K, n_classes) is of rows that the classifiers have not seen, ``y`` class
-    numbers. The gradient is a Combination of derivatives.
+    numbers.
     """
-    log_proba, rows = combination.log_proba(proba), np.arange(len(y))
-    deviations = combination.weights - 1 / len(combination.weights)
+    log_proba, rows = pooled_log_proba(proba, weights, coef), np.arange(len(y))
+    deviations = weights - 1 / len(weights)
     value = -sample_weight @ log_proba[rows, y]
     value += 0.5 * WEIGHT_PENALTY * deviations @ deviations
-    value += 0.5 * COEF_PENALTY * np.sum(combination.coef**2)
+    value += 0.5 * COEF_PENALTY * np.sum(coef**2)
     excess = np.exp(log_proba)
     excess[rows, y] -= 1.0
     excess *= sample_weight[:, None]
-    gradient = Combination(
-        np.einsum("nkc,nc->k", np.log(proba + FLOOR), excess) + WEIGHT_PENALTY * deviations,
-        np.tensordot(proba, excess, axes=(0, 0)) + COEF_PENALTY * combination.coef,
-    )
-    return value, gradient
+    by_weights = np.einsum("nkc,nc->k", np.log(proba + FLOOR), excess)
+    by_coef = np.tensordot(proba, excess, axes=(0, 0))
+    return value, by_weights + WEIGHT_PENALTY * deviations, by_coef + COEF_PENALTY * coef
 
 
 def fit_log_linear_pool(proba, y, sample_weight):
-    """The combination that minimises ``negative_log_likelihood``, which is convex, by L-BFGS."""
+    """Weights and coef that minimise ``negative_log_likelihood``, which is convex, by L-BFGS."""
     _, K, n_classes = proba.shape
     total = sample_weight.sum()
 
     def unpacked(theta):
-        return Combination(theta[:K], theta[K:].reshape(K, n_classes, n_classes))
+        return theta[:K], theta[K:].reshape(K, n_classes, n_classes)
 
     def value_and_gradient(theta):
-        value, gradient = negative_log_likelihood(unpacked(theta), proba, y, sample_weight)
-        return value / total, np.append(gradient.weights, gradient.coef) / total
+        value, *gradient = negative_log_likelihood(*unpacked(theta), proba, y, sample_weight)
+        return value / total, np.append(*gradient) / total
 
     start = np.append(np.full(K, 1 / K), np.zeros(K * n_classes**2))
     options = {"maxiter": 500, "ftol": 1e-10, "gtol": 1e-6, "maxcor": 20}
@@ -113,10 +105,10 @@ class ClassifierStack(ClassifierMixin, BaseEstimator):
         return self.take(fit_log_linear_pool(proba, numbers, weight), classes)
 
     def take(self, combination, classes):
-        """Take a combination that was fitted elsewhere, for these class labels; self."""
+        """Take weights and coef that were fitted elsewhere, for these class labels; self."""
         self.estimators_ = [estimator for _, estimator in self.estimators]
         self.classes_ = classes
-        self.weights_, self.coef_ = combination.weights, combination.coef
+        self.weights_, self.coef_ = combination
         return self
 
     def predict_proba(self, X):
@@ -126,7 +118,7 @@ class ClassifierStack(ClassifierMixin, BaseEstimator):
 
     def combine(self, proba):
         """Combined probabilities (n, n_classes) from those of each, (n, K, n_classes)."""
-        return np.exp(Combination(self.weights_, self.coef_).log_proba(proba))
+        return np.exp(pooled_log_proba(proba, self.weights_, self.coef_))
 
     def predict(self, X):
         """The most probable class of each row."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
-from .._experts.classifier_stack import ClassifierStack, fit_log_linear_pool
+from .._experts.classifier_stack import ClassifierStack, fit_log_linear_pool, pooled_log_proba
 from .densities import Densities
 from .gate import FIRST_PENALTY, choose_penalty, cross_fitted, fit_gate, log_gate_of
 
@@ -27,7 +27,7 @@ class ClassificationDensities(Densities):
             return fit_log_linear_pool(predictions[rows], y[rows], weight[rows])
 
         def predict(combination, rows):
-            return np.exp(combination.log_proba(predictions[rows]))
+            return np.exp(pooled_log_proba(predictions[rows], *combination))
 
         stacked = cross_fitted(weight, self.folds, fit, predict)
         stack = ClassifierStack(list(zip(self.parts.names, fitted, strict=True)))

@@ -113,9 +113,9 @@ class Request:
     @property
     def monotone(self):
         """Columns in which the mixture is monotone, as all experts are: numbers and names."""
-        names = self.rows.described.labels
-        if self.gate is not None or self.mixture.expert_columns is not None:
+        if self.kind == "default" or (self.gate, self.mixture.expert_columns) != (None, None):
             return [], []
+        names = self.rows.described.labels
         numbers = monotone_columns(self.templates, names)
         return numbers, [names[number] for number in numbers]
 

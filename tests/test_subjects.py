@@ -157,7 +157,7 @@ def test_a_gate_that_sees_more_than_the_subject_is_refused():
     X, y, patient, _ = patients(20)
     moe = mixture(tol=1e-4).fit(X, y, subject=patient)
     before = vars(moe).copy()
-    with pytest.raises(ValueError, match=r"tells rows of subject \d+ apart.*ConstantGate"):
+    with pytest.raises(ValueError, match=r"sees rows of subject \d+ differ.*ConstantGate"):
         moe.set_params(gate=SoftmaxGate()).fit(X, y, subject=patient)
     assert moe.gate_ is before["gate_"]
     with pytest.raises(ValueError, match="apart"):

@@ -220,21 +220,18 @@ class RandomEffects(ScaledErrors):
         self.relative_factor_ = np.zeros((n_experts, n_effects, n_effects))
         return super().start(y, weight, n_experts)
 
-    def _check_effects(self, effects):
-        same = np.ptp(effects[:, 1:], axis=0) == 0
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, *, subjects):
+        # All scales go to the maximum; responsibilities are equal within a subject.
+        self._learn(y[:, None] - prediction, weights, penalty, subjects)
+
+    def _learn(self, residuals, weights, penalty, subjects):
+        same = np.ptp(subjects.effects[subjects.row_weight > 0, 1:], axis=0) == 0
         if same.any():
             raise ValueError(
                 f"RandomEffects({list(self.columns)!r}): column "
                 f"{self.effect_names_[int(np.argmax(same))]!r} is constant, and has no slope "
                 "beside the intercept, which each subject has anyway: leave it out."
             )
-
-    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, *, subjects):
-        # All scales go to the maximum; responsibilities are equal within a subject.
-        self._learn(y[:, None] - prediction, weights, penalty, subjects)
-
-    def _learn(self, residuals, weights, penalty, subjects):
-        self._check_effects(subjects.effects[subjects.row_weight > 0])
         resp = subjects.total(weights) / subjects.sizes[:, None]
         self.effect_units_ = subjects.effect_units(centred=self.covariance == "full")
         products = subjects.products(residuals)
@@ -242,12 +239,11 @@ class RandomEffects(ScaledErrors):
         penalty = np.broadcast_to(penalty, resp.shape[1:])
         scales, factors = [], []
         for k, last in enumerate(self.relative_factor_):
-            profile = _Profile(
-                resp[:, k], products[..., k], squares[:, k], penalty[k], self.floor_, subjects
-            )
             scale, factor = np.sqrt(self._variance), np.zeros_like(last)
-            if profile.mass > 0:
-                scale, factor = profile.best(last, self._places(len(last)), self.effect_units_)
+            if resp[:, k].any():
+                own = resp[:, k], products[..., k], squares[:, k], penalty[k]
+                given, places = (*own, self.floor_, subjects), self._places(len(last))
+                scale, factor = _best_factor(given, last, places, self.effect_units_)
             scales.append(scale)
             factors.append(factor)
         self.scale_, self.relative_factor_ = np.array(scales), np.array(factors)
@@ -386,57 +382,52 @@ class RandomEffects(ScaledErrors):
         return self.scale_.size * (1 + len(self._places(self.relative_factor_.shape[1])[0]))
 
 
-class _Profile:
-    """Minus twice the log-likelihood of one expert as a function of its relative factor.
+def _profile(factor, resp, products, squares, penalty, floor, subjects):
+    """Minus twice the log-likelihood of one expert, where the variance within subjects is best.
 
-    The variance within subjects is where that is least.
+    Per unit of weight; with its derivatives by the relative factor, and that variance.
     """
+    grams, mass = subjects.grams, resp @ subjects.sizes
+    inner, log_det = subjects.inner_roots(factor)
+    along = _each(inner.swapaxes(1, 2), products @ factor)
+    rest = resp @ (squares - (along**2).sum(axis=1)) + penalty
+    variance = max(rest / mass, floor**2)
+    loss = np.log(variance) + rest / variance / mass + resp @ log_det / mass
+    shrunk = _each(inner, along)
+    left = products - _each(grams, shrunk @ factor.T)
+    of_size = (grams @ factor) @ (inner @ inner.swapaxes(1, 2))
+    slope = np.tensordot(resp, of_size, 1) - (resp[:, None] * left).T @ shrunk / variance
+    return loss, 2 * slope / mass, variance
 
-    def __init__(self, resp, products, squares, penalty, floor, subjects):
-        self.resp, self.products, self.squares, self.subjects = resp, products, squares, subjects
-        self.penalty, self.floor, self.mass = penalty, floor, resp @ subjects.sizes
 
-    def __call__(self, factor):
-        """The loss, per unit of weight, its derivatives by the factor, and the variance."""
-        grams, resp = self.subjects.grams, self.resp
-        inner, log_det = self.subjects.inner_roots(factor)
-        along = _each(inner.swapaxes(1, 2), self.products @ factor)
-        rest = resp @ (self.squares - (along**2).sum(axis=1)) + self.penalty
-        variance = max(rest / self.mass, self.floor**2)
-        loss = np.log(variance) + rest / variance / self.mass + resp @ log_det / self.mass
-        shrunk = _each(inner, along)
-        left = self.products - _each(grams, shrunk @ factor.T)
-        of_size = (grams @ factor) @ (inner @ inner.swapaxes(1, 2))
-        slope = np.tensordot(resp, of_size, 1) - (resp[:, None] * left).T @ shrunk / variance
-        return loss, 2 * slope / self.mass, variance
+def _best_factor(given, last, places, units):
+    """Standard deviation within subjects, and the relative factor, not worse than the last one.
 
-    def best(self, last, places, units):
-        """Standard deviation within subjects, and the factor, not worse than the last one.
+    ``given`` are arguments of ``_profile``. Of the factor times ``units`` entries at ``places`` may
+    differ from zero.
+    """
+    start = np.linalg.solve(units, last)
+    diagonal = np.diag_indices(len(last))
+    sign = np.where(start[diagonal] < 0, -1.0, 1.0)
+    start[diagonal] = sign * np.maximum(np.abs(start[diagonal]), SEED)
 
-        Of the factor times ``units`` entries at ``places`` may differ from zero.
-        """
-        start = np.linalg.solve(units, last)
-        diagonal = np.diag_indices(len(last))
-        sign = np.where(start[diagonal] < 0, -1.0, 1.0)
-        start[diagonal] = sign * np.maximum(np.abs(start[diagonal]), SEED)
+    def factor_of(values):
+        factor = np.zeros_like(last)
+        factor[places] = values
+        return units @ factor
 
-        def factor_of(values):
-            factor = np.zeros_like(last)
-            factor[places] = values
-            return units @ factor
+    def loss_of(values):
+        loss, slope, _ = _profile(factor_of(values), *given)
+        return loss, (units.T @ slope)[places]
 
-        def loss_of(values):
-            loss, slope, _ = self(factor_of(values))
-            return loss, (units.T @ slope)[places]
-
-        found = optimize.minimize(
-            loss_of, start[places], jac=True, method="L-BFGS-B",
-            bounds=[(-LARGEST, LARGEST)] * len(places[0]),
-            options={"maxiter": STEPS, "ftol": 1e-14, "gtol": 1e-8},
-        )  # fmt: skip
-        tried = (last, self(last)), (factor_of(found.x), self(factor_of(found.x)))
-        factor, (_, _, variance) = min(tried, key=lambda each: each[1][0])
-        return np.sqrt(variance), factor
+    found = optimize.minimize(
+        loss_of, start[places], jac=True, method="L-BFGS-B",
+        bounds=[(-LARGEST, LARGEST)] * len(places[0]),
+        options={"maxiter": STEPS, "ftol": 1e-14, "gtol": 1e-8},
+    )  # fmt: skip
+    tried = [(*_profile(each, *given), each) for each in (last, factor_of(found.x))]
+    _, _, variance, factor = min(tried, key=lambda each: each[0])
+    return np.sqrt(variance), factor
 
 
 def _each(matrices, vectors):

@@ -357,10 +357,7 @@ def _old_rows(mixture, X, replay, seed):
 def _gate_now(mixture, rows):
     """The fitted gate as parts; if it sees no rows, what ``fit`` would make for two experts."""
     encoder, last = split_last(mixture.gate_)
-    (seed,) = draw_seeds(mixture.random_state, 1)
-    parts = GateParts.adapt(
-        mixture.gate, mixture._default_gate(), rows, 2, seed, report_weights=False
-    )
+    parts = _adapted_gate(mixture, rows, 2, report_weights=False)
     if len(mixture.experts_) > 1 and last.sees_rows >= parts.trained.sees_rows:
         return replace(parts, given=last, encoder=encoder)
     parts.fit_encoder(rows.X, rows.y, rows.weight)
@@ -371,9 +368,13 @@ def _new_gate(mixture, rows, n_experts):
     """An unfitted gate behind the fitted transformers."""
     if n_experts == 1:
         return GateParts(ConstantGate(), ConstantGate())
-    (seed,) = draw_seeds(mixture.random_state, 1)
-    parts = GateParts.adapt(mixture.gate, mixture._default_gate(), rows, n_experts, seed)
+    parts = _adapted_gate(mixture, rows, n_experts)
     return replace(parts, encoder=split_last(mixture.gate_)[0])
+
+
+def _adapted_gate(mixture, rows, n_experts, **how):
+    (seed,) = draw_seeds(mixture.random_state, 1)
+    return GateParts.adapt(mixture.gate, mixture._default_gate(), rows, n_experts, seed, **how)
 
 
 def _parts_beside(mixture, names, templates, gate):
@@ -394,11 +395,7 @@ def _parts_beside(mixture, names, templates, gate):
 def _splitting_beside(mixture, templates, seed):
     trained = [template for template in templates if not is_frozen(template)]
     cv = mixture.cv if mixture.cv is False or isinstance(mixture.cv, Integral) else "auto"
-    if (
-        isinstance(mixture.cv, str)
-        and mixture.cv == "oob"
-        and all(map(has_oob_prediction, trained))
-    ):
+    if str(mixture.cv) == "oob" and all(map(has_oob_prediction, trained)):
         cv = "oob"
     return Splitting(cv, {}, None, seed, is_classifier(mixture))
 

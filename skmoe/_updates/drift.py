@@ -82,10 +82,9 @@ class DriftMonitor:
     """
 
     def __init__(self, estimator, X, y, *, false_alarm_rate=0.01, level=0.9, random_state=0):
-        if not 0 < false_alarm_rate < 1:
-            raise ValueError(f"false_alarm_rate must be between 0 and 1; got {false_alarm_rate}.")
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1; got {level}.")
+        for name, value in {"false_alarm_rate": false_alarm_rate, "level": level}.items():
+            if not 0 < value < 1:
+                raise ValueError(f"{name} must be between 0 and 1; got {value}.")
         self.estimator, self.level = estimator, level
         scores = self._scores(X, y)
         random_state = check_random_state(random_state)

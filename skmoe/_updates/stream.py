@@ -24,14 +24,7 @@ from sklearn.utils.validation import check_array
 
 from .._em.loop import count
 from .._em.problem import shallow_copy
-from .._experts.fitting import (
-    NEGLIGIBLE_SHARE,
-    join_last,
-    learn_weighted,
-    learns_batches,
-    learns_weights,
-    split_last,
-)
+from .._experts import fitting
 from .._model import posterior
 from .._routing import Routes, keep_best
 from .._tables.mixed import is_table
@@ -183,8 +176,8 @@ class StreamedExperts:
     def _learn(self, k, X, y, weights):
         weight = weights.sum(axis=1)
         share = weights[:, k] / np.where(weight > 0, weight, 1.0)
-        if learns_weights(self.templates[k]):
-            rows = np.flatnonzero(share > max(self.min_responsibility, NEGLIGIBLE_SHARE))
+        if fitting.learns_weights(self.templates[k]):
+            rows = np.flatnonzero(share > max(self.min_responsibility, fitting.NEGLIGIBLE_SHARE))
             given = weights[rows, k]
         else:  # the rows it wins, ties included
             rows = np.flatnonzero((weight > 0) & (weights[:, k] >= weights.max(axis=1)))
@@ -194,7 +187,7 @@ class StreamedExperts:
         args = self.templates[k], _safe_indexing(X, rows), y[rows], given, self.classes
         model = self.estimators[k]
         with noted(f"Raised by partial_fit of expert {self.names[k]!r}."):
-            return learn_weighted(model, *args)
+            return fitting.learn_weighted(model, *args)
 
 
 @dataclass
@@ -216,7 +209,7 @@ class Stream:
         The gate of the model is made ready to learn batches.
         """
         problem, model, order = trained.problem, trained.model, trained.order
-        _, gate = split_last(model.gate)
+        _, gate = fitting.split_last(model.gate)
         can_learn = gate.learns_batches and model.likelihood.learns_batches
         if problem.data.subjects is not None or not can_learn:
             return None
@@ -291,14 +284,14 @@ def stream_of(parts, k, resp, data, fitted, min_responsibility):
     Rows below ``min_responsibility`` are not given to experts that learn by themselves.
     """
     name, template = parts.names[k], parts.templates[k]
-    if learns_batches(template):
+    if fitting.learns_batches(template):
         return StreamedExperts([name], [template], [fitted], min_responsibility, parts.classes)
     alone = replace(
         parts,
         names=[name],
         templates=[template],
         is_list=False,
-        transformer=split_last(template)[0],
+        transformer=fitting.split_last(template)[0],
     )
     return stream_of_lines(alone, resp[:, [k]], data, np.zeros(1, dtype=int))
 
@@ -318,7 +311,7 @@ def learn_batch(model, stream, rows, load, forget_factor):
     X, y, weight = rows.X, rows.y, rows.weight
     total = float(weight.sum())
     keep, gain, seen, counted = stream.factors(total, forget_factor)
-    head, gate = split_last(model.gate)
+    head, gate = fitting.split_last(model.gate)
     Z = X if head is None else head.transform(X)
     predictions = model.expert_predictions(X)
     log_gate, log_density = log_densities_of(model, X, y)
@@ -345,7 +338,7 @@ def learn_batch(model, stream, rows, load, forget_factor):
     model = replace(
         model,
         experts=estimators,
-        gate=join_last(model.gate, gate),
+        gate=fitting.join_last(model.gate, gate),
         likelihood=likelihood,
     )
     stream = replace(
@@ -366,7 +359,7 @@ def _learn_experts(before, experts, X, y, predictions, weights, keep, gain):
     if isinstance(experts, ExpertGroups):
         return _learn_groups(before, experts, X, y, predictions, weights, keep, gain)
     if isinstance(experts, StreamedExperts):
-        ignoring = [e for e in experts.templates if not learns_weights(e)]
+        ignoring = [e for e in experts.templates if not fitting.learns_weights(e)]
         if ignoring and np.ptp(weights.sum(axis=1)) > 1e-9:
             warn_user(
                 f"partial_fit of {ignoring[0]} takes no sample_weight and is called without it.",
@@ -374,7 +367,7 @@ def _learn_experts(before, experts, X, y, predictions, weights, keep, gain):
             )
         experts = experts.learn_batch(X, y, weights, keep=keep, gain=gain)
         return experts, experts.estimators, predictions, experts.penalty
-    head, _ = split_last(before[0])  # all have the same transformers
+    head, _ = fitting.split_last(before[0])  # all have the same transformers
     design = X if head is None else head.transform(X)
     experts = experts.learn_batch(
         check_array(
@@ -385,9 +378,9 @@ def _learn_experts(before, experts, X, y, predictions, weights, keep, gain):
         keep=keep,
         gain=gain,
     )
-    last = [shallow_copy(split_last(estimator)[1]) for estimator in before]
+    last = [shallow_copy(fitting.split_last(estimator)[1]) for estimator in before]
     solved = experts.finish(last)
-    estimators = [join_last(old, new) for old, new in zip(before, solved, strict=True)]
+    estimators = [fitting.join_last(old, new) for old, new in zip(before, solved, strict=True)]
     return experts, estimators, experts.predictions, experts.penalty
 
 

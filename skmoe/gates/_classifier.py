@@ -9,14 +9,7 @@ from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, VisualBlock, fit_context
-from .._experts.fitting import (
-    fit_weighted,
-    learn_weighted,
-    learns_batches,
-    learns_weights,
-    round_shares,
-    takes_sample_weight,
-)
+from .._experts import fitting
 from .._experts.solvers import is_linear
 from ._base import LOAD_PRIOR, BaseGate, soft_labels, take_experts
 
@@ -98,7 +91,7 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         validate_data(self, X, skip_check_array=True)
         targets, weight = soft_labels(self, X, y, sample_weight)
         rows, experts, weights = self._hard_labels(
-            targets, weight, weighted=takes_sample_weight(self.classifier)
+            targets, weight, weighted=fitting.takes_sample_weight(self.classifier)
         )
         X_fit = _safe_indexing(X, rows)
         self.classifier_ = clone(self.classifier)
@@ -107,23 +100,23 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         elif weights is None:
             self.classifier_.fit(X_fit, experts)
         else:
-            fit_weighted(self.classifier_, X_fit, experts, weights)
+            fitting.fit_weighted(self.classifier_, X_fit, experts, weights)
         self._columns = np.arange(targets.shape[1])
         return self
 
     @property
     def learns_batches(self):
         """Whether the classifier has ``partial_fit``."""
-        return learns_batches(self.classifier)
+        return fitting.learns_batches(self.classifier)
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
         # Without ``keep`` and ``gain``: how fast the classifier learns and forgets is its own
         # affair.
         targets, weight = soft_labels(self, X, y, sample_weight)
         rows, experts, weights = self._hard_labels(
-            targets, weight, weighted=learns_weights(self.classifier)
+            targets, weight, weighted=fitting.learns_weights(self.classifier)
         )
-        self.classifier_ = learn_weighted(
+        self.classifier_ = fitting.learn_weighted(
             self.classifier_,
             self.classifier,
             _safe_indexing(X, rows),
@@ -135,7 +128,7 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
     def _hard_labels(self, targets, weight, *, weighted):
         """Rows, an expert for each, and their weights or None."""
         if weighted:
-            shares = round_shares(targets) * (weight > 0)[:, None]
+            shares = fitting.round_shares(targets) * (weight > 0)[:, None]
             # The labels of a branch of a tree may all be small.
             least = self._minimum_share * min(1.0, shares.shape[1] * shares.max())
             rows, experts = np.nonzero(shares > least)

@@ -139,7 +139,7 @@ class ForestGate(BaseGate):
         proba[used] = out_of_bag
         if not used.all():
             proba[~used] = self.trees_.predict(X[~used])
-        return _beside_generalist(X, proba)
+        return _with_log_proba(X, proba)
 
     def fit_softmax(self, columns, y, sample_weight=None):
         """Fit the softmax gate behind the fitted forest.
@@ -165,11 +165,11 @@ class ForestGate(BaseGate):
     def predict_log_proba(self, X):
         check_is_fitted(self, "softmax_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        return self.softmax_.predict_log_proba(_beside_generalist(X, self.trees_.predict(X)))
+        return self.softmax_.predict_log_proba(_with_log_proba(X, self.trees_.predict(X)))
 
     def log_proba_of_checked(self, X):
         if type(self) is ForestGate and type(X) is np.ndarray and X.dtype.kind == "f":
-            return self.softmax_.log_proba_of_checked(_beside_generalist(X, self.trees_.predict(X)))
+            return self.softmax_.log_proba_of_checked(_with_log_proba(X, self.trees_.predict(X)))
         return self.predict_log_proba(X)
 
     def reorder(self, order):
@@ -177,6 +177,6 @@ class ForestGate(BaseGate):
         self.classes_ = self.softmax_.classes_
 
 
-def _beside_generalist(X, proba):
+def _with_log_proba(X, proba):
     """The columns of X and the logarithms of probabilities."""
     return np.column_stack([X, np.log(proba + OFFSET)])

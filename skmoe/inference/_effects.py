@@ -15,7 +15,7 @@ from .._validation import check_fitted
 from ..gates import SoftmaxGate
 from ..inspection._axes import Axis, PlottedColumns
 from ._bootstrap import EstimateTable, bootstrap_covariance
-from ._estimates import LEAST_SHARE, OTHERWISE, raw_parameters
+from ._estimates import OTHERWISE, raw_parameters
 from ._posterior import estimates_of
 from ._summary import KINDS, check_options
 
@@ -132,9 +132,11 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
         raise TypeError("marginal_effects takes dense X: pass X.toarray().")
     is_pooled = mixture.likelihood_.averages_experts
     estimates = estimates_of(mixture, X, y, sample_weight, metadata)
-    raw, covariance, are_known = _effect_parameters(
-        mixture, estimates, cov, X, y, sample_weight, metadata
-    )
+    if cov == "bootstrap":  # columns without a coefficient have 0
+        found = bootstrap_covariance(mixture, X, y, sample_weight, metadata)
+        raw, covariance = map(np.nan_to_num, found)
+    else:
+        raw, covariance, _, are_known = estimates.found(cov == "sandwich")
     rows, used = estimates.rows, np.flatnonzero(estimates.rows.weight)
     weight = check_weights(sample_weight, rows.X)[used]
     exposure = None if rows.exposure is None else rows.exposure[used]
@@ -159,7 +161,8 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
         )
     quantity, columns, effect, slopes = zip(*sorted(found, key=lambda row: row[0]), strict=True)
     effect, slopes = np.array(effect), np.array(slopes)
-    unknown, notes = ~are_known(slopes), changes.notes()
+    known = slopes.any(axis=1) if cov == "bootstrap" else are_known(slopes)
+    unknown, notes = ~known, changes.notes()
     if is_pooled and unknown.any():
         notes.append(NOT_NORMAL)
     elif not is_pooled:
@@ -180,28 +183,6 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
         n_rows=float(weight.sum()),
         notes=notes,
     )
-
-
-def _effect_parameters(mixture, estimates, cov, *rows):
-    """Parameters in raw units, their covariance, and what says which sums of them are known.
-
-    Columns without a coefficient have 0.
-    """
-    if cov == "bootstrap":
-        raw, covariance = bootstrap_covariance(mixture, *rows)
-        return np.nan_to_num(raw), np.nan_to_num(covariance), lambda slopes: slopes.any(axis=1)
-    if mixture.likelihood_.averages_experts:
-        covariance = estimates.covariance(cov == "sandwich")
-        return raw_parameters(mixture), covariance, estimates.leave_alone
-    theta, _, covariance, known = estimates.maximum(cov == "sandwich")
-    raw, to_raw = estimates.in_raw_units(theta)
-    size = (to_raw**2).sum(axis=1)
-    of_unknown = size * (estimates.identified() & ~known)
-
-    def are_known(slopes):
-        return slopes**2 @ of_unknown <= LEAST_SHARE * (slopes**2 @ size)
-
-    return raw, to_raw @ covariance @ to_raw.T, are_known
 
 
 def _check_means(mixture, rows, used, means):

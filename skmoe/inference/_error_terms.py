@@ -12,7 +12,6 @@ from ..distributions import GaussianComponents, StudentTComponents
 from ._terms import ExpertTerms, PredictorTerms
 
 LARGEST_LOG = 700.0  # of a mean
-SMALL_STEP = 1e-5  # of a parameter, for a difference of scores
 LARGEST_DF = 150.0  # beyond, tails are those of Gaussian errors
 LARGEST_PREDICTOR = 300.0
 LARGEST_SHAPE = 1e5  # beyond, counts are Poisson's, and Gamma's targets exact
@@ -134,7 +133,7 @@ class StudentTTerms(GaussianTerms):
         return super().at_bound(logs, likelihood) | has_light_tails
 
 
-class CorrelatedTerms(ExpertTerms):
+class CorrelatedTerms(PredictorTerms):
     """Linear regressions of several outputs whose Gaussian errors are correlated.
 
     Beside its scale, each output has its correlations with all others: each of these is the same
@@ -142,7 +141,7 @@ class CorrelatedTerms(ExpertTerms):
     """
 
     logs_of = ("scale_",)
-    standardises = True
+    standardises = are_joint = True
     n_outputs = 2
 
     @classmethod
@@ -178,42 +177,24 @@ class CorrelatedTerms(ExpertTerms):
         others = [correlation[outputs, (outputs + i) % cls.n_outputs] for i in outputs[1:]]
         return np.column_stack([intercept, expert.coef_, np.log(scale), *others])
 
-    def __init__(self, theta, design, target):
-        super().__init__(theta, design, target)
-        self.theta, self.residuals = theta, self.target - self.predictors
-        outputs = np.arange(self.n_outputs)
-        correlation = np.eye(self.n_outputs)
+    def _correlation(self):
+        outputs, correlation = np.arange(self.n_outputs), np.eye(self.n_outputs)
         for i, values in enumerate(self.values, 1):
             correlation[outputs, (outputs + i) % self.n_outputs] = values
-        self.scale = np.exp(self.logs[0])
-        self.covariance = 0.5 * (correlation + correlation.T) * np.outer(self.scale, self.scale)
+        return 0.5 * (correlation + correlation.T)
 
-    def log_density(self):
-        sign, log_det = np.linalg.slogdet(self.covariance)
-        if sign <= 0 or linalg.eigvalsh(self.covariance)[0] <= 0:  # too long a step
-            return np.full(len(self.target), -np.inf)
-        squares = (self.residuals @ np.linalg.inv(self.covariance) * self.residuals).sum(axis=1)
+    def log_densities(self):
+        correlation = self._correlation()
+        if linalg.eigvalsh(correlation)[0] <= 0:  # too long a step
+            return np.full((len(self.target), 1), -np.inf)
+        errors = (self.target - self.predictors) * np.exp(-self.logs[0])
+        squares = (errors @ np.linalg.inv(correlation) * errors).sum(axis=1, keepdims=True)
+        log_det = np.linalg.slogdet(correlation)[1] + 2 * self.logs[0].sum()
         return -0.5 * (squares + log_det + self.n_outputs * np.log(2 * np.pi))
 
-    def score(self):
-        precision = np.linalg.inv(self.covariance)
-        slope = self.residuals @ precision
-        parts = [slope[:, :, None] * self.design[:, None, :]]
-        parts.append((slope * self.residuals - 1)[:, :, None])
-        outputs = np.arange(self.n_outputs)
-        for i in outputs[1:]:
-            other = (outputs + i) % self.n_outputs
-            by_covariance = slope * slope[:, other] - precision[outputs, other]
-            parts.append((0.5 * by_covariance * self.scale * self.scale[other])[:, :, None])
-        return np.concatenate(parts, axis=2).reshape(len(self.design), -1)
-
-    def hessian(self, weights):
-        def gradient(theta):
-            return weights @ type(self)(theta, self.design, self.target).score()
-
-        steps, at = SMALL_STEP * np.eye(len(self.theta)), self.theta
-        hessian = np.array([gradient(at + s) - gradient(at - s) for s in steps]) / (2 * SMALL_STEP)
-        return 0.5 * (hessian + hessian.T)
+    def widths(self):
+        narrowest = max(linalg.eigvalsh(self._correlation())[0], 0.0)  # next to a singular matrix
+        return [np.exp(self.logs[0]) * narrowest**0.5, 1.0] + [narrowest] * len(self.values)
 
 
 # Generalised linear models, of any family --------------------------------------------------------

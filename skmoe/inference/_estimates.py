@@ -68,8 +68,8 @@ class Estimates:
         self.owners = _owners(mixture)
         self.terms = [terms_of(own, rows) for own, _ in self.owners]
         y = y if rows.bounds is None else rows.bounds
-        owners = list(zip(self.terms, (own for own, _ in self.owners), strict=True))
-        targets = [terms.target_of(own, y, exposure)[used] for terms, own in owners]
+        owners = zip(self.terms, self.owners, strict=True)
+        targets = [terms.target_of(own, y, exposure)[used] for terms, (own, _) in owners]
         first = self.terms[0]
         self.log_jacobian = weight @ first.log_jacobian(targets[0])
         n_predictors = first.n_predictors(targets[0])
@@ -154,6 +154,27 @@ class Estimates:
         if is_robust:
             covariance = covariance @ self.likelihood.outer_scores(theta) @ covariance
         return theta, value + self.log_jacobian, covariance, known
+
+    def found(self, is_robust):
+        """What is known of the parameters in raw units.
+
+        Returns them, their covariance, the log-likelihood, and a function that says which of some
+        linear combinations (n, n_parameters) are known.
+        """
+        theta, value, covariance, known = self.maximum(is_robust)
+        raw, to_raw = self.in_raw_units(theta)
+        size = (to_raw**2).sum(axis=1)
+        of_unknown = size * (self.identified() & ~known)
+
+        def are_known(combinations):
+            squares = combinations**2
+            return squares @ of_unknown <= LEAST_SHARE * (squares @ size)
+
+        return raw, to_raw @ covariance @ to_raw.T, value, are_known
+
+    def degrees_of_freedom(self):
+        """Of each parameter, or all."""
+        return np.inf
 
     def _checked_fit(self):
         """``fitted``; ValueError where the terms are not those of the likelihood."""
@@ -360,7 +381,7 @@ def raw_parameters(mixture, n_gate=None):
     else:
         of_gate = np.column_stack([gate.intercept_, gate.coef_])
     n_more = 0 if n_gate is None else n_gate - of_gate.shape[1]
-    parameters.append(np.pad(_against_first(of_gate), ((0, 0), (0, n_more))))
+    parameters.append(np.pad(of_gate[1:] - of_gate[0], ((0, 0), (0, n_more))))
     return np.concatenate([part.ravel() for part in parameters])
 
 
@@ -397,10 +418,6 @@ def parameter_names(mixture):
 def _owners(mixture):
     """Of each expert, the likelihood that its parameters are those of, and its number there."""
     return [mixture.likelihood_.of_expert(k) for k in range(len(mixture.experts_))]
-
-
-def _against_first(coef):
-    return coef[1:] - coef[0]
 
 
 # The columns that coefficients belong to: standardised, without those that others make up -------

@@ -231,11 +231,11 @@ def inverse(information):
     unit = 1 / np.sqrt(np.maximum(np.diag(information), 1e-300))
     units = np.outer(unit, unit)
     values, vectors = linalg.eigh(information * units)
-    told = values >= SINGULAR
-    if told.all():
+    known = values >= SINGULAR
+    if known.all():
         return linalg.inv(information * units) * units, vectors[:, :0], unit
-    covariance = (vectors[:, told] / values[told]) @ vectors[:, told].T
-    return covariance * units, vectors[:, ~told], unit
+    covariance = (vectors[:, known] / values[known]) @ vectors[:, known].T
+    return covariance * units, vectors[:, ~known], unit
 
 
 def _ascent(gradient, information):

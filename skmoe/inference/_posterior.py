@@ -34,7 +34,7 @@ from .._reports.coefficients import levels_and_spread
 from .._reports.column_names import FROM_MEAN, FROM_REFERENCE, coding_of_levels
 from .._tables.encoding import blocks_of_levels
 from ..gates import SoftmaxGate
-from ._estimates import OTHERWISE, Estimates, parameter_names
+from ._estimates import OTHERWISE, Estimates, parameter_names, raw_parameters
 
 SHARE_SD = (np.pi**2 / 6) ** 0.5  # of the logarithm of a share, under a uniform prior
 COMMON_LOG_SCALE = 10.0  # standard deviation of what log-scales share: as good as flat
@@ -81,12 +81,12 @@ class PosteriorEstimates(Estimates):
         middle = inverse_root.T @ inverse_root + root.T @ outer @ root
         return half @ middle @ half.T + of_alpha
 
-    def known(self):
-        """Of each parameter of the summary, whether directions without a maximum leave it alone."""
-        return self.leave_alone(self.in_full_rank())
+    def found(self, is_robust):
+        raw, covariance = raw_parameters(self.mixture), self.covariance(is_robust)
+        return raw, covariance, self.log_likelihood, self._leave_alone
 
-    def leave_alone(self, combinations):
-        """The same of linear combinations (n, n_parameters) of parameters in raw units."""
+    def _leave_alone(self, combinations):
+        """Whether directions without a maximum leave combinations (n, n_parameters) alone."""
         half, _, rises = self._laplace
         at_floor = np.zeros(len(half), dtype=bool)
         of_experts = np.repeat(self._at_floor, [n * size for n, size in self._raw_shapes()])

@@ -3,16 +3,12 @@
 import numpy as np
 
 from .._experts.fitting import split_last
-from .._reports.by_regime import (
-    composition,
-    groups_of,
-    in_lines,
-)
+from .._reports.by_regime import composition, groups_of, in_lines
 from .._reports.coefficients import OF_LOGARITHM, predicted
 from .._reports.column_names import columns_of
 from .._validation import check_fitted
 from ._bootstrap import EstimateTable, bootstrap_covariance
-from ._estimates import parameter_names, raw_parameters
+from ._estimates import parameter_names
 from ._posterior import estimates_of
 
 COMPLEX_STEP = 1e-30j
@@ -148,27 +144,22 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by):
     """Summary of a fitted mixture; parameters are those of its method."""
     check_fitted(mixture)
     check_options(mixture, cov, level)
-    is_pooled = mixture.likelihood_.averages_experts
-    df = np.inf
-    estimates = estimates_of(mixture, X, y, sample_weight, metadata)
-    likelihood = estimates.likelihood
+    estimates, df = estimates_of(mixture, X, y, sample_weight, metadata), np.inf
+    likelihood, is_pooled = estimates.likelihood, mixture.likelihood_.averages_experts
     if cov == "bootstrap":
         raw, covariance = bootstrap_covariance(mixture, X, y, sample_weight, metadata)
-        n_parameters = None if is_pooled else likelihood.size
-        value, notes = estimates.log_likelihood, estimates.notes(np.ones_like(raw, bool))
-    elif is_pooled:
-        n_parameters, value, known = None, estimates.log_likelihood, estimates.known()
-        recode, covariance = estimates.in_full_rank(), estimates.covariance(cov == "sandwich")
-        raw, covariance = recode @ raw_parameters(mixture), recode @ covariance @ recode.T
-        covariance[~known] = covariance[:, ~known] = np.nan
-        notes, df = estimates.notes(known), estimates.degrees_of_freedom()
-        cov = "posterior" if cov == "observed" else cov
+        value, known = estimates.log_likelihood, np.ones_like(raw, bool)
     else:
-        theta, value, covariance, known = estimates.maximum(cov == "sandwich")
-        raw, to_raw = estimates.in_raw_units(theta)
-        to_raw[~known] = raw[~known] = np.nan
-        covariance = to_raw @ covariance @ to_raw.T
-        n_parameters, notes = likelihood.size, estimates.notes(known)
+        raw, covariance, value, are_known = estimates.found(cov == "sandwich")
+        recode, df = estimates.in_full_rank(), estimates.degrees_of_freedom()
+        known = are_known(recode)
+        raw, covariance = recode @ raw, recode @ covariance @ recode.T
+        covariance[~known] = covariance[:, ~known] = np.nan
+        if not is_pooled:
+            raw[~known] = np.nan
+        elif cov == "observed":
+            cov = "posterior"
+    notes, n_parameters = estimates.notes(known), None if is_pooled else likelihood.size
     (parts, terms), groups = parameter_names(mixture), groups_of(mixture, by)
     if groups.are_regimes:
         parts, terms, raw, derivatives = parameters_of_regimes(mixture, groups, raw)
@@ -188,7 +179,7 @@ def parameters_of_regimes(mixture, groups, raw):
     """Parameters of regimes, from those of experts and gate: what experts share is told once.
 
     Returns where each belongs and what it is, two lists, their values, and the derivatives
-    (n_told, n_parameters) of these, by complex steps [1]_.
+    (n_found, n_parameters) of these, by complex steps [1]_.
 
     References
     ----------
@@ -214,10 +205,10 @@ def parameters_of_regimes(mixture, groups, raw):
     has_offsets = mixture.likelihood_.offset_var_ is not None
     has_shares = has_offsets or not gate.sees_rows
     members = [np.flatnonzero(groups.of_expert == r) for r in range(len(groups.names))]
-    told = []
+    found = []
 
-    def tell(part, names, values):
-        told.extend((part, *each) for each in zip(names, values, strict=True))
+    def add(part, names, values):
+        found.extend((part, *each) for each in zip(names, values, strict=True))
 
     def mean_level(of, levels):
         if not has_shares:  # they are the same
@@ -232,25 +223,25 @@ def parameters_of_regimes(mixture, groups, raw):
             own = of_experts[of[0], j]
             if len(of) > 1:
                 own = [mean_level(of, of_experts[of, j, 0]), *own[1:n_levels]]
-            tell(name + label, of_labels[j, : len(own)], own)
+            add(name + label, of_labels[j, : len(own)], own)
     for name, of in zip(groups.names, members, strict=True):
         for k in of if len(of) > 1 else []:
             for j, label in enumerate(labels):
                 own = [*range(has_offsets), *range(n_levels, of_labels.shape[1])]
-                tell(f"{name}, {names[k]}{label}", of_labels[j, own], of_experts[k, j, own])
+                add(f"{name}, {names[k]}{label}", of_labels[j, own], of_experts[k, j, own])
     if not has_shares:
         for k in range(1, n_experts):
-            tell(f"gate: {names[k]} against {names[0]}", of_log_odds, of_gate[k])
+            add(f"gate: {names[k]} against {names[0]}", of_log_odds, of_gate[k])
     else:
         totals = [_log_sum(log_odds[of]) for of in members]
         for r in range(1, len(members)):
             part = f"gate: {groups.names[r]} against {groups.names[0]}"
-            tell(part, of_log_odds, [totals[r] - totals[0], *of_gate[members[r][0], 1:]])
+            add(part, of_log_odds, [totals[r] - totals[0], *of_gate[members[r][0], 1:]])
         for leader, *others in members:
             for k in others:
                 part = f"gate: {names[k]} against {names[leader]}"
-                tell(part, ["intercept"], [log_odds[k] - log_odds[leader]])
-    parts, terms, values = zip(*told, strict=True)
+                add(part, ["intercept"], [log_odds[k] - log_odds[leader]])
+    parts, terms, values = zip(*found, strict=True)
     values = np.array(values)
     return list(parts), list(map(str, terms)), values[:, 0].real, values.imag / COMPLEX_STEP.imag
 

@@ -369,11 +369,12 @@ class ExpertTerms(ABC):
 
 
 class PredictorTerms(ExpertTerms):
-    """Terms of outputs that err independently; derivatives are central differences.
+    """Terms whose derivatives are central differences; outputs err independently by default.
 
     A subclass implements ``log_densities`` by its ``predictors`` and ``target``, of shape
     (n_samples, n_outputs), and ``logs`` and ``values``, one row (n_outputs,) for each of
     ``logs_of`` and of ``values_of``, which are moved for differences: nothing may be kept of them.
+    Where outputs depend on each other, ``are_joint`` is True, and ``log_densities`` has one column.
 
     Parameters
     ----------
@@ -384,6 +385,8 @@ class PredictorTerms(ExpertTerms):
     target : ndarray of shape (n_samples, n_outputs)
         As the class method ``target_of`` has made it.
     """
+
+    are_joint = False
 
     @abstractmethod
     def log_densities(self):
@@ -411,10 +414,17 @@ class PredictorTerms(ExpertTerms):
 
     @cached_property
     def _derivatives(self):
-        """First and second derivatives of each output's log-density, in the order of ``widths``."""
-        shape, after_logs = self.predictors.shape[1:], 1 + len(self.logs)
-        steps = STEP * np.array([np.broadcast_to(width, shape) for width in self.widths()])
-        moves = np.eye(len(steps))[:, :, None] * steps  # of one parameter each
+        """First and second derivatives of ``log_densities``, in the order of ``widths``.
+
+        Of joint outputs they are by what is moved of the first output, then of the second.
+        """
+        n_outputs, after_logs = self.predictors.shape[1], 1 + len(self.logs)
+        steps = STEP * np.array([np.broadcast_to(each, n_outputs) for each in self.widths()])
+        together = np.eye(n_outputs) if self.are_joint else np.ones((1, n_outputs))
+        moves = [
+            np.outer(place, which) * steps for which in together for place in np.eye(len(steps))
+        ]
+        lengths = [move.max() if self.are_joint else move.max(axis=0) for move in moves]
 
         def moved(move, size):
             twin = copy.copy(self)
@@ -426,21 +436,25 @@ class PredictorTerms(ExpertTerms):
         def curvature(move):
             return _curvature(partial(moved, move), here)
 
-        here, n = self.log_densities(), len(steps)
-        pairs = zip(moves, steps, strict=True)
-        first = [_slope(partial(moved, move), 1.0) / step for move, step in pairs]
+        here, n = self.log_densities(), len(moves)
+        pairs = zip(moves, lengths, strict=True)
+        first = [_slope(partial(moved, move), 1.0) / length for move, length in pairs]
         second = [[None] * n for _ in range(n)]
         for i, j in combinations_with_replacement(range(n), 2):
             # By both together, less by one against the other.
             bend = curvature(moves[i] + moves[j]) - curvature(moves[i] - moves[j])
-            second[i][j] = second[j][i] = bend / (4 * steps[i] * steps[j])
+            second[i][j] = second[j][i] = bend / (4 * lengths[i] * lengths[j])
         return first, second
 
+    def _columns(self):
+        """What each derivative is multiplied by, (n_samples, n_columns) or ones."""
+        columns = [self.design] + [np.ones((len(self.design), 1))] * len(self.beside())
+        return columns * (self.predictors.shape[1] if self.are_joint else 1)
+
     def score(self):
-        by_predictor, *by_logs = self._derivatives[0]
-        parts = [by_predictor[:, :, None] * self.design[:, None, :]]
-        parts += [by_log[:, :, None] for by_log in by_logs]
-        return np.concatenate(parts, axis=2).reshape(len(self.design), -1)
+        pairs = list(zip(self._derivatives[0], self._columns(), strict=True))
+        outputs = range(pairs[0][0].shape[1])
+        return np.hstack([first[:, [j]] * columns for j in outputs for first, columns in pairs])
 
     def second(self):
         """Second derivatives by the predictors, the logarithms and the values.
@@ -453,10 +467,8 @@ class PredictorTerms(ExpertTerms):
         return self._derivatives[1]
 
     def hessian(self, weights):
-        second = self.second()
-        columns = [self.design] + [np.ones((len(self.design), 1))] * len(self.beside())
-        blocks = []
-        for j in range(self.predictors.shape[1]):
+        second, columns, blocks = self.second(), self._columns(), []
+        for j in range(second[0][0].shape[1]):
             rows = [
                 [
                     a.T @ (b * (weights * part[:, j])[:, None])

@@ -8,17 +8,7 @@ from scipy import ndimage
 from .._compat import check_matplotlib_support
 from .._reports.by_regime import groups_of
 from .._tables.known import check_weights
-from ._axes import (
-    N_COLUMNS,
-    Axis,
-    PlottedColumns,
-    certainty_of,
-    colours,
-    given_responsibilities,
-    make_axes,
-    scatter_rows,
-    unwrap,
-)
+from . import _axes
 
 SMALLEST = 1e-4  # a responsibility below is none at all, and not drawn in a rootogram
 KINDS = ("rootogram", "heatmap")
@@ -151,9 +141,9 @@ class GateDisplay:
             If there is no such feature, or one has no values.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        mixture, Z = unwrap(estimator, X)
-        columns, groups = PlottedColumns(X), groups_of(mixture, by)
-        resp = given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
+        mixture, Z = _axes.unwrap(estimator, X)
+        columns, groups = _axes.PlottedColumns(X), groups_of(mixture, by)
+        resp = _axes.given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
         sample = columns.sample(subsample, sample_weight, random_state)
         axes, proba = _gate_panels(estimator, groups, columns, features, sample, grid_resolution)
         names = groups.names
@@ -173,7 +163,7 @@ class GateDisplay:
             Itself.
         """
         n_panels = len(self.panels)
-        panels = make_axes(self, ax, n_panels)
+        panels = _axes.make_axes(self, ax, n_panels)
         self.lines_, self.meshes_, self.scatters_ = [], [], []
         for panel, axes, proba in zip(panels, self.panels, self.proba, strict=True):
             lines, mesh, scatters = [], None, []
@@ -202,11 +192,10 @@ class GateDisplay:
     def _draw_regions(self, panel, axes, proba):
         across, up = axes
         owner, n_experts = proba.argmax(axis=2), len(self.names)
-        strength = 0.1 + 0.45 * certainty_of(proba.max(axis=2), n_experts)[:, :, None]
-        shades, style = strength * colours(n_experts)[owner] + 1 - strength, {"rasterized": True}
-        mesh = panel.pcolormesh(
-            across.places, up.places, shades, shading="nearest", zorder=0.5, **style
-        )
+        strength = 0.1 + 0.45 * _axes.certainty_of(proba.max(axis=2), n_experts)[:, :, None]
+        shades = strength * _axes.colours(n_experts)[owner] + 1 - strength
+        style = {"shading": "nearest", "zorder": 0.5, "rasterized": True}
+        mesh = panel.pcolormesh(across.places, up.places, shades, **style)
         for k in range(n_experts):
             others = np.delete(proba, k, axis=2)
             lead = proba[:, :, k] - (others.max(axis=2) if n_experts > 1 else -1)
@@ -217,9 +206,8 @@ class GateDisplay:
         for axis, its in ((panel.xaxis, across), (panel.yaxis, up)):
             its.dress(axis)
         if self.responsibilities is not None:
-            return mesh, scatter_rows(
-                panel, across.scattered(), up.scattered(), self.responsibilities, self.names
-            )
+            places = across.scattered(), up.scattered()
+            return mesh, _axes.scatter_rows(panel, *places, self.responsibilities, self.names)
         return mesh, []
 
     @staticmethod
@@ -244,14 +232,14 @@ def _gate_panels(estimator, groups, columns, features, sample, resolution):
     each, (rows, share) = range(columns.n_columns), sample
     are_sought = features is None and len(each) > 2
     if are_sought:
-        panels = [[j] for j in each if len(Axis(columns, j, resolution).places) > 1]
+        panels = [[j] for j in each if len(_axes.Axis(columns, j, resolution).places) > 1]
         if not panels:
             raise ValueError("X has no column of two values or more; pass rows that differ.")
     else:
         panels = [[columns.find(name) for name in panel] for panel in _panels(features, len(each))]
 
     def ask(X):
-        mixture, Z = unwrap(estimator, X)
+        mixture, Z = _axes.unwrap(estimator, X)
         return groups.proba(mixture.gate_proba(Z))
 
     axes, averages = [], []
@@ -390,7 +378,7 @@ class ResponsibilityDisplay:
             ``oof_responsibilities_``.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        mixture, Z = unwrap(estimator, X)
+        mixture, Z = _axes.unwrap(estimator, X)
         if (X is None) != (y is None):
             raise ValueError("Pass both X and y, or neither for the training rows.")
         groups = groups_of(mixture, by)
@@ -436,7 +424,7 @@ class ResponsibilityDisplay:
 
     def _draw_rootograms(self, ax, n_bins):
         n_experts = len(self.names)
-        panels = make_axes(self, ax, n_experts)
+        panels = _axes.make_axes(self, ax, n_experts)
         edges = np.linspace(0, 1, n_bins + 1)
         self.counts_ = np.empty((n_bins, n_experts))
         for k, panel in enumerate(panels):
@@ -447,15 +435,15 @@ class ResponsibilityDisplay:
             panel.set(title=self.names[k], xlim=(0, 1), xlabel="responsibility")
             panel.set_xticks([0, 0.5, 1])
             self.counts_[:, k] = counts
-            panel.set_yscale("function", functions=(_root, np.square))
+            panel.set_yscale("function", functions=(lambda n: np.sqrt(np.maximum(n, 0)), np.square))
         for k, panel in enumerate(panels):
             panel.set_ylim(0, 1.1 * self.counts_.max())
-            if k % N_COLUMNS == 0:
+            if k % _axes.N_COLUMNS == 0:
                 panel.set_ylabel("rows (square root scale)")
         return self
 
     def _draw_heat_map(self, ax):
-        (ax,) = make_axes(self, ax)
+        (ax,) = _axes.make_axes(self, ax)
         owner = self.responsibilities.argmax(axis=1)
         order = np.lexsort([-self.responsibilities.max(axis=1), owner])
         style = {"cmap": "Greys", "vmin": 0, "vmax": 1, "aspect": "auto"}
@@ -467,7 +455,3 @@ class ResponsibilityDisplay:
         ax.set_ylabel("rows, by their largest responsibility")
         self.figure_.colorbar(self.image_, ax=ax, label="responsibility")
         return self
-
-
-def _root(counts):
-    return np.sqrt(np.maximum(counts, 0.0))

@@ -8,17 +8,7 @@ from sklearn.base import is_classifier
 from .._compat import check_matplotlib_support
 from .._reports.by_regime import groups_of
 from .._validation import check_X
-from ._axes import (
-    PlottedColumns,
-    check_class,
-    check_output,
-    given_responsibilities,
-    make_axes,
-    outlined,
-    scatter_rows,
-    target_name,
-    unwrap,
-)
+from . import _axes
 
 LEVELS = (0.5, 0.8, 0.95)
 THICK, THIN = 3.0, 1.2  # widths of lines
@@ -156,18 +146,19 @@ class ExpertDisplay:
             If there is no such feature, output or class, or it has to be named and is not.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        mixture, Z = unwrap(estimator, X)
-        output, of_class = check_output(mixture._model.y_shape, output), is_classifier(mixture)
-        column = check_class(mixture, class_of_interest) if of_class else output
-        columns, groups = PlottedColumns(X), groups_of(mixture, by)
+        mixture, Z = _axes.unwrap(estimator, X)
+        output = _axes.check_output(mixture._model.y_shape, output)
+        of_class = is_classifier(mixture)
+        column = _axes.check_class(mixture, class_of_interest) if of_class else output
+        columns, groups = _axes.PlottedColumns(X), groups_of(mixture, by)
         axis = columns.axis(columns.only(feature), grid_resolution)
-        resp = given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
+        resp = _axes.given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
         rows = columns.sample(subsample, None, random_state)[0]
         if columns.n_columns == 1:
             rows = rows[:1]
 
         def ask(X):
-            Z = unwrap(estimator, X)[1]
+            Z = _axes.unwrap(estimator, X)[1]
             if of_class:  # calibrated probabilities
                 said = mixture._model.expert_proba(check_X(mixture, Z))
             else:
@@ -178,13 +169,13 @@ class ExpertDisplay:
         answers = columns.vary([axis], [axis.places], rows, ask)
         mass = resp
         if mass is None:
-            mass = groups.proba(mixture.gate_proba(unwrap(estimator, columns.X)[1]))
+            mass = groups.proba(mixture.gate_proba(_axes.unwrap(estimator, columns.X)[1]))
         mass = np.maximum(mass[rows], 1e-12)  # an expert without rows is drawn over all
         target = None
         if y is not None:
             target = np.asarray(y) if output is None else np.asarray(y, dtype=np.float64)[:, output]
             target = target.ravel()
-        name = target_name(y, output)
+        name = _axes.target_name(y, output)
         if not of_class and mixture.likelihood_.changes_target:
             target = None if target is None else mixture.likelihood_.expert_target(target)
             name = f"{name}, on the scale of the experts"
@@ -212,12 +203,12 @@ class ExpertDisplay:
         display : ExpertDisplay
             Itself.
         """
-        (ax,) = make_axes(self, ax)
+        (ax,) = _axes.make_axes(self, ax)
         preferred = self.proba.argmax(axis=1)
         styles, offsets = self.axis.styles(self.names)
         self.lines_, self.preferred_lines_, self.scatters_ = [], [], []
         if self.y is not None:
-            self.scatters_ = scatter_rows(
+            self.scatters_ = _axes.scatter_rows(
                 ax, self.axis.scattered(), self._heights(), self.responsibilities, self.names
             )
             for scatter in self.scatters_:
@@ -231,7 +222,7 @@ class ExpertDisplay:
             (line,) = ax.plot(points, curve, linewidth=THIN, **style, **hollow)
             line.set_label(f"_{self.names[k]}")
             (thick,) = ax.plot(points, own, linewidth=THICK, **style, **full)
-            thick.set_path_effects(outlined())
+            thick.set_path_effects(_axes.outlined())
             self.lines_.append(line)
             self.preferred_lines_.append(thick)
         self.axis.dress(ax.xaxis)
@@ -379,24 +370,24 @@ class PredictiveDisplay:
             If there is no such feature, row, level or output, or it has to be named and is not.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        mixture, _ = unwrap(estimator, X)
-        output = check_output(mixture._model.y_shape, output)
+        mixture, _ = _axes.unwrap(estimator, X)
+        output = _axes.check_output(mixture._model.y_shape, output)
         levels = tuple(sorted(levels))
         if not levels or not 0 < levels[0] <= levels[-1] < 1:
             raise ValueError(f"levels must be probabilities between 0 and 1; got {levels}.")
-        columns = PlottedColumns(X)
+        columns = _axes.PlottedColumns(X)
         axis = columns.axis(columns.only(feature), grid_resolution)
         row = columns.typical_row() if row is None else row
         if not isinstance(row, Integral) or not 0 <= row < columns.n_rows:
             raise ValueError(
                 f"row must be the number of a row of X, below {columns.n_rows}; got {row!r}."
             )
-        Z = unwrap(estimator, columns.at([axis], [axis.places], [row]))[1]
+        Z = _axes.unwrap(estimator, columns.at([axis], [axis.places], [row]))[1]
         if is_classifier(mixture):
             proba = mixture.predict_proba(Z)
             return cls(axis=axis, proba=proba, classes=mixture.classes_).plot(ax)
         distribution = mixture.predict_dist(Z)
-        name = target_name(y, output)
+        name = _axes.target_name(y, output)
         if output is not None:
             distribution = distribution.output(output)
             y = None if y is None else np.asarray(y, dtype=np.float64)[:, output]
@@ -420,7 +411,7 @@ class PredictiveDisplay:
         display : PredictiveDisplay
             Itself.
         """
-        (ax,) = make_axes(self, ax)
+        (ax,) = _axes.make_axes(self, ax)
         if self.proba is None:
             self._draw_fan(ax)
         else:
@@ -447,7 +438,7 @@ class PredictiveDisplay:
             ax.plot(
                 self.axis.scattered(), self.y, "o", color="k", markersize=2.5, alpha=0.6, zorder=2
             )
-        style = {"linestyle": "--", "path_effects": outlined()}
+        style = {"linestyle": "--", "path_effects": _axes.outlined()}
         if self.axis.labels is not None:
             style = {"linestyle": "", "marker": "D"}
         (self.mean_line_,) = ax.plot(

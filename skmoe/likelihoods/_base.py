@@ -453,45 +453,6 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
             Target, or a part of it.
         """
 
-    # Where targets are censored -------------------------------------------------------------
-
-    def expected_target(self, bounds, prediction):
-        """What experts are fitted on where targets are censored, and with which weights.
-
-        Parameters
-        ----------
-        bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-
-        Returns
-        -------
-        target : ndarray of shape (n_samples, n_experts)
-            Expected ``expert_target`` within the bounds, under each expert.
-        working : ndarray of shape (n_samples, n_experts) or None
-            Factors of the responsibilities, as of ``working_weights``.
-        """
-        raise TypeError(f"{type(self).__name__} does not implement expected_target.")
-
-    def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """``update`` where targets are censored.
-
-        Parameters
-        ----------
-        bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,), default=0.0
-            As in ``update``.
-        pooled_rows : float, default=0.0
-            As in ``update``.
-        """
-        raise TypeError(f"{type(self).__name__} does not implement update_censored.")
-
 
 def unfitted(likelihood):
     """A likelihood to ``start``, from a name or from one with the same parameters.

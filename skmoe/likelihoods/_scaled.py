@@ -145,19 +145,15 @@ class ScaledErrors(BaseLikelihood):
 
     def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
         if self.scale_ is None:
-            self._set_censored_floor(bounds)
+            # Only targets that were observed can lie on a grid by rounding.
+            points = self.expert_target(bounds.points)
+            observed = points[bounds.lower == bounds.upper]
+            self._set_floor(grid_step(observed) if len(observed) else 0.0, np.abs(points).max())
             self.update(bounds.points, prediction, weights, penalty, pooled_rows)
             return
         *_, squares = self._moments(bounds, prediction)
         sums = np.einsum("nk,nk->k", weights, squares) * self.scale_**2
         self._learn_sums(weights.sum(axis=0), sums, penalty, pooled_rows)
-
-    def _set_censored_floor(self, bounds):
-        """Smallest scale: only targets that were observed can lie on a grid by rounding."""
-        points = self.expert_target(bounds.points)
-        observed = points[bounds.lower == bounds.upper]
-        step = grid_step(observed) if len(observed) else 0.0
-        self._set_floor(step, np.abs(points).max())
 
     def _learn_sums(self, mass, squares, penalty, pooled_rows):
         """Scales from weights (K,) and weighted sums of squared errors (K,)."""

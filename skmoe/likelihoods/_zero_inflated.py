@@ -152,11 +152,8 @@ class ZeroInflated(BaseLikelihood):
         return self.likelihood_.point()
 
     def at(self, point):
-        return self._with(self.likelihood_.at(point))
-
-    def _with(self, likelihood):
         twin = copy.copy(self)
-        twin.likelihood_ = likelihood
+        twin.likelihood_ = self.likelihood_.at(point)
         return twin
 
     def reorder(self, order):

@@ -17,11 +17,7 @@ try:
     from skl2onnx import update_registered_converter
     from skl2onnx._parse import _apply_zipmap
     from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common._registration import (
-        get_converter,
-        register_converter,
-        register_shape_calculator,
-    )
+    from skl2onnx.common import _registration
     from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
 except ImportError as _error:
     raise ImportError("skmoe.onnx needs skl2onnx: pip install 'skmoe[onnx]'.") from _error
@@ -35,39 +31,8 @@ from .._regressor import MixtureOfExpertsRegressor
 from .._validation import check_fitted
 from ..likelihoods import Gaussian, LogNormal, StudentT
 from ..likelihoods._pooled import PooledCategorical, PooledGaussian, normal_points
-from ._densities import (
-    averaged,
-    degrees,
-    least_scale,
-    mean_of_components,
-    nested,
-    of_forest,
-    own_experts,
-    quantiles,
-    variances,
-)
-from ._parser import (
-    GraphParts,
-    Parser,
-    check_convertible,
-    is_pooled,
-    refused_labels,
-    refused_likelihood,
-    sizes_of,
-)
-from ._parser import (
-    refusals as refusals,
-)
-from ._writers import (
-    WRITERS,
-    Graph,
-    float_type,
-    kernel,
-    mean_of_trees,
-    weights_of_average,
-    with_integer_attributes,
-    write_encoder,
-)
+from . import _densities, _parser, _writers
+from ._parser import refusals as refusals
 
 __all__ = []
 
@@ -81,8 +46,8 @@ _OPTIONS = {"gate": False, "quantiles": None, "components": False}
 
 def _declare_mixture(scope, model, inputs, dense=False):
     """The operator of a mixture, without outputs; ``dense`` has the components of all experts."""
-    parser, variables = Parser(scope, inputs), list(inputs)
-    for each in averaged(model):
+    parser, variables = _parser.Parser(scope, inputs), list(inputs)
+    for each in _densities.averaged(model):
         variables += parser.parts(each, dense).variables()
     variables += parser.weights(model)
     operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
@@ -92,7 +57,7 @@ def _declare_mixture(scope, model, inputs, dense=False):
 
 def _parse_regressor(scope, model, inputs, custom_parsers=None):
     check_fitted(model)
-    check_convertible(refused_likelihood(model.likelihood_, classifies=False))
+    _parser.check_convertible(_parser.refused_likelihood(model.likelihood_, classifies=False))
     options = scope.get_options(model, dict(_OPTIONS))
     if options["quantiles"] is not None:
         _check_probabilities(options["quantiles"])
@@ -108,8 +73,8 @@ def _parse_regressor(scope, model, inputs, custom_parsers=None):
 
 def _parse_classifier(scope, model, inputs, custom_parsers=None):
     check_fitted(model)
-    check_convertible(refused_likelihood(model.likelihood_, classifies=True))
-    check_convertible(refused_labels(model.classes_))
+    _parser.check_convertible(_parser.refused_likelihood(model.likelihood_, classifies=True))
+    _parser.check_convertible(_parser.refused_labels(model.classes_))
     options = scope.get_options(model, {"zipmap": True, "gate": False})
     operator = _declare_mixture(scope, model, inputs)
     _declare_outputs(scope, operator, ["label", "probabilities"], inputs)
@@ -125,7 +90,7 @@ def _parse_classifier(scope, model, inputs, custom_parsers=None):
 def _declare_outputs(scope, operator, names, inputs):
     kinds = {"label": Int64TensorType, "components": DoubleTensorType}
     for name in names:
-        kind = kinds.get(name, float_type(inputs))
+        kind = kinds.get(name, _writers.float_type(inputs))
         operator.outputs.append(scope.declare_local_variable(name, kind()))
 
 
@@ -136,13 +101,14 @@ def _is_dense(options):
 def _check_components(model):
     """Raise an error where quantiles are not available."""
     likelihood, why = model.likelihood_, None
+    is_other = likelihood.scale_model_ is not None and _parser.sizes_of(model) is None
     if type(likelihood) not in (Gaussian, PooledGaussian, StudentT, LogNormal):
         why = f"the likelihood is {type(likelihood).__name__}"
     elif model._y_shape:
         why = "there are several outputs"
-    elif not is_pooled(model) and sizes_of(model) is None and likelihood.scale_model_ is not None:
+    elif is_other and not _parser.is_pooled(model):
         why = "a regressor has learned scales, as with Gaussian('auto')"
-    for name, each in own_experts(model).items():
+    for name, each in _densities.own_experts(model).items():
         if isinstance(each, MixtureOfExpertsRegressor) and not likelihood.changes_target:
             _check_components(each)
             if each.likelihood_.changes_target:
@@ -183,7 +149,7 @@ def _stacked_predictions(graph, model, parts, own=()):
         elif is_classifier(model):
             predictions.append(_aligned(graph, parts.experts[k], expert.classes_, model.classes_))
         elif k in own:
-            predictions.append(mean_of_components(graph, parts.experts[k]))
+            predictions.append(_densities.mean_of_components(graph, parts.experts[k]))
         else:
             predictions.append(graph.number(parts.experts[k]))
     return graph.stack(predictions)
@@ -226,13 +192,13 @@ def _weighted_sum(graph, weights, values):
 
 def _of_all(graph, operator):
     """Each mixture that predictions average over, weights (n, 1) or None, and GraphParts."""
-    rest, models = list(operator.inputs), averaged(operator.raw_operator)
+    rest, models = list(operator.inputs), _densities.averaged(operator.raw_operator)
     if len(models) == 1:
-        return [(models[0], None, GraphParts.among(rest, models[0]))]
+        return [(models[0], None, _parser.GraphParts.among(rest, models[0]))]
     weights = graph.number(rest.pop())
     shares = [graph("Gather", weights, np.array([j]), axis=1) for j in range(len(models))]
     of_models = zip(models[::-1], shares[::-1], strict=True)
-    return [(each, share, GraphParts.among(rest, each)) for each, share in of_models][::-1]
+    return [(each, share, _parser.GraphParts.among(rest, each)) for each, share in of_models][::-1]
 
 
 def _concatenated(graph, arrays):
@@ -243,7 +209,7 @@ def _concatenated(graph, arrays):
 def _graph(scope, operator, container):
     if container.target_opset < LEAST_OPSET:
         raise ValueError(f"target_opset must be {LEAST_OPSET} at least, for a mixture.")
-    return Graph(scope, container)
+    return _writers.Graph(scope, container)
 
 
 def _convert_regressor(scope, operator, container):
@@ -269,7 +235,9 @@ def _convert_regressor(scope, operator, container):
         if options["components"]:
             graph("Concat", *of_all, axis=1, output=operator.outputs[0])
             return
-        values = quantiles(graph, *of_all, degrees(model), np.asarray(options["quantiles"]))
+        values = _densities.quantiles(
+            graph, *of_all, _densities.degrees(model), np.asarray(options["quantiles"])
+        )
         values = graph("Exp", values) if model.likelihood_.changes_target else values
         graph.number(values, operator.outputs[-1])
     graph.number(_weighted_sum(graph, weights, means), operator.outputs[0])
@@ -279,19 +247,23 @@ def _components(graph, model, parts, weights, predictions, own):
     """Weights, means and scales (n, M), as of ``degrees``; experts ``own`` have densities."""
     likelihood, mean = model.likelihood_, graph.reshape(predictions, 0, -1)
     if isinstance(likelihood, PooledGaussian):
-        of_lines = variances(graph, likelihood, graph.number(parts.columns))
+        of_lines = _densities.variances(graph, likelihood, graph.number(parts.columns))
         scale = graph("Sqrt", graph.reshape(of_lines, 0, -1) + likelihood.scale_**2)
     else:
         scale = 0.0 * mean + likelihood.scale_
-        if sizes_of(model) is not None:
+        if _parser.sizes_of(model) is not None:
             scale = scale * graph.number(parts.columns)
     if not len(own):
         return weights, mean, scale
     rest = np.setdiff1d(np.arange(len(model.experts_)), own)
     lists = [[graph("Gather", each, rest, axis=1) for each in (weights, mean, scale)]]
-    for k, expert in zip(own, own_experts(model).values(), strict=True):
+    for k, expert in zip(own, _densities.own_experts(model).values(), strict=True):
         weight = graph("Gather", weights, np.array([k]), axis=1)
-        lists.append(nested(graph, parts.experts[k], weight, expert, least_scale(model)))
+        lists.append(
+            _densities.nested(
+                graph, parts.experts[k], weight, expert, _densities.least_scale(model)
+            )
+        )
     return [graph("Concat", *each, axis=1) for each in zip(*lists, strict=True)]
 
 
@@ -328,7 +300,7 @@ def _calibrated(graph, model, parts, predictions):
 
 def _averaged(graph, likelihood, columns, predictions):
     """Class probabilities, averaged over the posterior of the coefficients."""
-    variance = variances(graph, likelihood, graph.number(columns))
+    variance = _densities.variances(graph, likelihood, graph.number(columns))
     tiny = np.finfo(np.float64).tiny
     log_proba = graph("Log", graph("Max", predictions, np.array(tiny)))
     n_functions = likelihood.coef_cov_.shape[1]
@@ -350,13 +322,13 @@ def _labels(model):
 
 
 def _factors_of_sizes(graph, sizes, columns, *seen):
-    log_size = mean_of_trees(graph, sizes.trees, columns)
+    log_size = _writers.mean_of_trees(graph, sizes.trees, columns)
     log_size = graph("Max", graph("Min", log_size, np.array(sizes.high)), np.array(sizes.low))
     factor = graph("Exp", (log_size - sizes.centre) * sizes.slope)
     if sizes.process is None:
         return factor
     process, _ = inside_offering("widening", sizes.process)
-    known = kernel(graph, process, *seen, process.seen_) @ process.whitening_.T
+    known = _writers.kernel(graph, process, *seen, process.seen_) @ process.whitening_.T
     variance = process.prior_ - graph.sum(known * known, 1, keepdims=1)
     excess = graph("Max", variance / process.left_out_, np.array(1.0))
     return factor * graph("Sqrt", excess)
@@ -364,7 +336,7 @@ def _factors_of_sizes(graph, sizes, columns, *seen):
 
 def _gate_of(graph, gate, X, *inner):
     X = X.full_name if not gate.sees_rows else graph.number(X)
-    return WRITERS[type(gate)](graph, gate, X, graph.number(*inner) if inner else None)
+    return _writers.WRITERS[type(gate)](graph, gate, X, graph.number(*inner) if inner else None)
 
 
 def _rounded(graph, _, matrix):
@@ -387,16 +359,16 @@ def _linear_expert(graph, model, X):
 
 def _smooth(graph, model, X):
     scaled = (model.unit_ * model.coef_).reshape(len(model.centres_), -1)
-    return graph.linear(kernel(graph, model, X, model.centres_), scaled.T, model.level_)
+    return graph.linear(_writers.kernel(graph, model, X, model.centres_), scaled.T, model.level_)
 
 
 def _density_forest(graph, model, X):
     trees = Trees.of_forest(model.forest_, model._histograms @ model._centres)
-    return mean_of_trees(graph, trees, X)
+    return _writers.mean_of_trees(graph, trees, X)
 
 
 def _forest_components(graph, model, X):
-    return graph("Concat", *of_forest(graph, model, X), axis=1)
+    return graph("Concat", *_densities.of_forest(graph, model, X), axis=1)
 
 
 def _converter(write):
@@ -456,21 +428,21 @@ for _alias, _write in {
     "SkmoeRescaled": _rescaled,
     "SkmoeRounded": _rounded,
     "SkmoeSizes": _factors_of_sizes,
-    "SkmoeWeights": weights_of_average,
-    "SkmoeTableEncoder": write_encoder,
+    "SkmoeWeights": _writers.weights_of_average,
+    "SkmoeTableEncoder": _writers.write_encoder,
     "SkmoeDensityForest": _density_forest,
     "SkmoeForestComponents": _forest_components,
     "SkmoeLinear": _linear_expert,
     "SkmoeSmooth": _smooth,
 }.items():
-    register_converter(_alias, _converter(_write), overwrite=True)
-    register_shape_calculator(_alias, _shape_numbers, overwrite=True)
+    _registration.register_converter(_alias, _converter(_write), overwrite=True)
+    _registration.register_shape_calculator(_alias, _shape_numbers, overwrite=True)
 for _kind in ("Classifier", "Regressor"):
     _alias = f"SklearnHistGradientBoosting{_kind}"
-    _convert = get_converter(_alias)
-    register_converter(
+    _convert = _registration.get_converter(_alias)
+    _registration.register_converter(
         _alias,
-        with_integer_attributes(_convert),
+        _writers.with_integer_attributes(_convert),
         overwrite=True,
         options=_convert.get_allowed_options(),
     )

@@ -9,22 +9,13 @@ from skl2onnx.common._topology import Variable
 from skl2onnx.common.data_types import DoubleTensorType
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.ensemble import (
-    BaggingClassifier,
-    BaggingRegressor,
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    GradientBoostingClassifier,
-    GradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import BaseDecisionTree
 
+from .. import likelihoods
 from .._experts.classifier_stack import ClassifierStack
 from .._experts.fitting import split_last
 from .._experts.prediction import is_stack_of
@@ -34,15 +25,6 @@ from .._ready.smooth import SmoothRegressor
 from .._stacking.parameters import ErrorSizes
 from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
 from ..gates._classifier import as_gate
-from ..likelihoods import (
-    Categorical,
-    Gamma,
-    Gaussian,
-    LogNormal,
-    NegativeBinomial,
-    Poisson,
-    StudentT,
-)
 from ..likelihoods._pooled import PooledCategorical, PooledGaussian, UncertainCoefficients
 from ._writers import float_type, is_table_encoder
 
@@ -50,9 +32,10 @@ from ._writers import float_type, is_table_encoder
 
 # Of those of numbers, but LogNormal, the mean of a component is the prediction of the expert.
 OF_NUMBERS = (
-    Gaussian, PooledGaussian, StudentT, LogNormal, Poisson, NegativeBinomial, Gamma,
+    likelihoods.Gaussian, PooledGaussian, likelihoods.StudentT, likelihoods.LogNormal,
+    likelihoods.Poisson, likelihoods.NegativeBinomial, likelihoods.Gamma,
 )  # fmt: skip
-OF_CLASSES = (Categorical, PooledCategorical)
+OF_CLASSES = (likelihoods.Categorical, PooledCategorical)
 GATES = (ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate)
 # Written by skmoe, or made of others.
 WRITTEN = (
@@ -130,7 +113,11 @@ def refused_estimators(role, estimators):
 
 def _own_refusal(estimator):
     if has_experts(estimator):  # a fitted one is asked by its own converter
-        return None if "experts_" in vars(estimator) else _of_nested(estimator)
+        if "experts_" in vars(estimator):
+            return None
+        is_pooled = estimator.experts is None and estimator.training in ("auto", "pooled")
+        training = "pooled" if is_pooled else estimator.training
+        return next(iter(refusals(estimator, training)), None)
     if isinstance(estimator, TransformedTargetRegressor):
         transformer = vars(estimator).get("transformer_", estimator.transformer)
         if type(transformer) is StandardScaler:
@@ -152,18 +139,13 @@ def _inside(estimator):
     return [*(each[1] for each in tables), one, parts.get("regressor")]
 
 
-def _of_nested(mixture):
-    is_pooled = mixture.experts is None and mixture.training in ("auto", "pooled")
-    return next(iter(refusals(mixture, "pooled" if is_pooled else mixture.training)), None)
-
-
 def refusals(mixture, training):
     """What cannot be converted of a mixture that is to be trained in one of the ways, a list."""
     likelihood, classifies = mixture._likelihood(), mixture._classifies
     if training == "pooled":
         likelihood = likelihood.pooled() or likelihood
     elif training in ("stack", "specialists") and not classifies:
-        likelihood = StudentT()  # which these learn
+        likelihood = likelihoods.StudentT()  # which these learn
     names, templates = mixture._expert_list()
     n_unlike = len(names) if mixture._is_list else 1
     has_gate = mixture.gate is not None and mixture.n_experts != 1
@@ -186,17 +168,6 @@ def steps_of(estimator):
 
 
 # Operators in front of that of a mixture -------------------------------------------------------
-
-OF_TREES = (
-    BaseDecisionTree,
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    GradientBoostingClassifier,
-    GradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
-OF_MEMBERS = (BaggingClassifier, BaggingRegressor)
 
 
 @dataclass(frozen=True)
@@ -374,9 +345,10 @@ class Parser:
 
 def rounds_rows(estimator):
     """Whether an estimator sees rows in single precision alone, as scikit-learn's trees do."""
-    if isinstance(estimator, OF_MEMBERS):
-        return all(map(rounds_rows, estimator.estimators_))
-    return isinstance(estimator, OF_TREES)
+    members = vars(estimator).get("estimators_", [])  # of an ensemble
+    members = list(members.flat) if isinstance(members, np.ndarray) else members
+    is_of_such = len(members) > 0 and all(map(rounds_rows, members))
+    return isinstance(estimator, BaseDecisionTree) or is_of_such
 
 
 def stacks(model):

@@ -259,10 +259,8 @@ class BlockTask:
         rows = block.rows(self.classes, self.class_weights)
         if run is None or rows.n_rows <= SLICE_ROWS:
             return self.kernel(rows, self.parameters)
-        return add_up(run(self._on_slice, rows.slices(SLICE_ROWS)))
-
-    def _on_slice(self, rows):
-        return self.kernel(rows, self.parameters)
+        slices = rows.slices(SLICE_ROWS)
+        return add_up(run(lambda part: self.kernel(part, self.parameters), slices))
 
 
 class IterableRows(BlockRows):

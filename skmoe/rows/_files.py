@@ -101,14 +101,10 @@ class Files(IteratedRows):
                 "target and weight name columns of files that are read without a reader: let the "
                 "reader return (X, y) or (X, y, weight)."
             )
-        if not isinstance(self.block_rows, Integral) or self.block_rows < 1:
-            raise ValueError(
-                f"block_rows must be an integer of 1 at least; got {self.block_rows!r}."
-            )
-        if not isinstance(self.max_expert_rows, Integral) or self.max_expert_rows < 1:
-            raise ValueError(
-                f"max_expert_rows must be an integer of 1 at least; got {self.max_expert_rows!r}."
-            )
+        for name in ("block_rows", "max_expert_rows"):
+            value = vars(self)[name]
+            if not isinstance(value, Integral) or value < 1:
+                raise ValueError(f"{name} must be an integer of 1 at least; got {value!r}.")
         if self.reader is not None and not callable(self.reader):
             raise TypeError(f"reader must be a function or None; got {self.reader!r}.")
         if gives_batches(paths):

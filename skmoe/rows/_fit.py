@@ -29,18 +29,9 @@ from .._tables.mixed import HEAVIEST, check_sizes, decides_itself, is_table
 from .._validation import check_classes, check_enough_rows, check_exposure, warn_of_small_weights
 from ..gates._base import linear_columns_of
 from ..gates._classifier import as_gate
+from . import _look
 from ._blocks import open_rows
 from ._gathered import GatheredProblem, Gathering
-from ._look import (
-    KnownColumns,
-    TableForm,
-    column_moments,
-    encode,
-    first_look,
-    fit_encoder,
-    n_drawn,
-    weigh_sample,
-)
 from ._pooled import PooledFromSample
 
 ELSE = (
@@ -105,7 +96,7 @@ class ManyRows(FitRows):
         self.source = open_rows(X, y, sample_weight, classifies=mixture._classifies)
         Progress(Settings.of(mixture)).say("First look at the rows")
         super().__init__(self._look())
-        self.form = TableForm.of(self.look)  # of the tables that experts see, or None
+        self.form = _look.TableForm.of(self.look)  # of the tables that experts see, or None
         if not self.look.is_numeric:
             self.checked.X = self.form(self.checked.X)
 
@@ -118,10 +109,10 @@ class ManyRows(FitRows):
         mixture, source = self.mixture, self.source
         n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else 1
         most = MOST_EXPERTS if mixture.n_experts == "auto" else n_experts
-        drawn = partial(n_drawn, starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * most)
+        drawn = partial(_look.n_drawn, starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * most)
         likelihood = mixture._likelihood()
         parameters = mixture._classifies, likelihood, drawn
-        look = self.look = source.reduce(first_look, parameters)
+        look = self.look = source.reduce(_look.first_look, parameters)
         check_enough_rows(0 if look is None else look.n_used, n_experts)
         check_sizes(look.columns.size[None], "X", smallest=True)
         heaviest = np.array([np.sqrt(look.weight_squares)])
@@ -134,7 +125,7 @@ class ManyRows(FitRows):
         warn_of_small_weights(look.weight, look.weight_squares, look.n_used)
         sample = look.sample
         if sample.has_copies:
-            sample.mass = source.reduce(weigh_sample, sample)
+            sample.mass = source.reduce(_look.weigh_sample, sample)
         few = drawn(len(look.columns.mean))
         few = few if look.n_rows >= 2 * few else look.n_rows
         places, weight = sample.drawn(few, look.weight)
@@ -158,7 +149,7 @@ class ManyRows(FitRows):
 
     def adapt(self, plan):
         mixture, rows, encoded = self.mixture, self.checked, None
-        known = KnownColumns.of(rows.X)
+        known = _look.KnownColumns.of(rows.X)
         mixture._column_kinds, mixture._medians = known.kinds, None
         self._shown = rows.X  # to experts
         if not self.look.is_numeric:
@@ -176,7 +167,7 @@ class ManyRows(FitRows):
             class_weights=class_weights,
         )
         is_known = self.encoder is None and class_weights is None
-        columns = self.look.columns if is_known else self.source.reduce(column_moments, None)
+        columns = self.look.columns if is_known else self.source.reduce(_look.column_moments, None)
         target = self.look.target
         of_target = () if target is None else target.standardisation()
         self.adapted, self._units = rows, Units(*columns.standardisation(), *of_target)
@@ -188,11 +179,11 @@ class ManyRows(FitRows):
         cannot take the table, and none is a Pipeline that expects it. Else they see the table.
         """
         table, request = self.checked.X, plan.request
-        self.encoder = fit_encoder(self.look, plan.encoding, shrinks=plan.training == "pooled")
-        rows = replace(self.checked, X=encode(self.encoder, table))
-        needs_encoder = any(
-            needs_encoding(each, self.checked.described) for each in request.templates
-        )
+        shrinks = plan.training == "pooled"
+        self.encoder = _look.fit_encoder(self.look, plan.encoding, shrinks=shrinks)
+        rows = replace(self.checked, X=_look.encode(self.encoder, table))
+        described = self.checked.described
+        needs_encoder = any(needs_encoding(each, described) for each in request.templates)
         if request.encodes or (needs_encoder and not any(map(decides_itself, request.templates))):
             self._shown, self.form = rows.X, None
         for each in request.templates:

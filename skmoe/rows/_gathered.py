@@ -192,19 +192,9 @@ class GatheredProblem(Problem):
 
     @property
     def _answers(self):
-        gathering, units = self.gathering, self.data.units
-        return FoldAnswers(
-            gathering.parts.names,
-            self.experts.models,
-            gathering.n_folds,
-            gathering.form,
-            self.data.classes,
-            self.data.y.shape[1:] if self.data.classes is None else (len(self.data.classes),),
-            units.mean,
-            units.scale,
-            self.gate.sum_logits(),
-            self.likelihood,
-        )
+        data, logits = self.data, self.gate.sum_logits()
+        given = data.units, data.classes, data.y.shape[1:], logits, self.likelihood
+        return FoldAnswers(self.experts.names, self.experts.models, self.gathering, *given)
 
     def _pass(self):
         n_kept = SPARE * self.gathering.most_rows
@@ -290,13 +280,10 @@ class FoldAnswers:
     # List of lists of estimators: of each expert one for each fold, which did not see it, or one
     # for all rows.
     models: list
-    n_folds: int  # the fold of a row follows from a hash of its content
-    form: object  # TableForm: of the rows, where the user gave tables
+    gathering: Gathering  # by whose folds they are
+    units: object  # Units: of the columns, for the gate
     classes: np.ndarray | None  # (n_classes,): labels, where y holds class numbers
-    y_shape: tuple  # shape of a prediction
-    # ``mean``, ``scale``: (n_features,): units of the columns, for the gate.
-    mean: np.ndarray
-    scale: np.ndarray
+    y_shape: tuple  # of a target of numbers
     logits: np.ndarray  # (p, n_experts): coefficients of the gate's logits in standardised columns
     likelihood: object  # BaseLikelihood: of the experts
 
@@ -306,7 +293,7 @@ class FoldAnswers:
             yield answers
 
     def over_rows(self, block):
-        """The same behind the rows, as experts are shown them too, and hashes of their content."""
+        """The same behind standardised columns, what experts see of them, and hashes of these."""
         for start in range(0, block.n_rows, PASS_ROWS):
             rows = slice(start, start + PASS_ROWS)
             X, y = block.X[rows], block.y[rows]
@@ -314,15 +301,18 @@ class FoldAnswers:
             shown = X if block.table is None else block.table.iloc[rows]
             hashes = hash_rows(shown, y, self.classes)
             predictions = self.predict(shown, hashes)
-            logits = ((X - self.mean) / self.scale) @ self.logits[:-1] + self.logits[-1]
+            columns = (X - self.units.mean) / self.units.scale
+            logits = columns @ self.logits[:-1] + self.logits[-1]
             log_density = self.likelihood.log_density(y, predictions)
-            yield X, shown, hashes, y, block.weight[rows], logits, log_density, predictions
+            yield columns, shown, hashes, y, block.weight[rows], logits, log_density, predictions
 
     def predict(self, X, hashes):
         """Predictions (n_rows, K, ...) of models that have not seen the row, by its hash."""
-        X = X if self.form is None or is_table(X) else self.form(X)
-        folds = fold_numbers(hashes, self.n_folds)
-        predictions = np.empty((len(folds), len(self.names), *self.y_shape))
+        form, n_folds = self.gathering.form, self.gathering.n_folds
+        X = X if form is None or is_table(X) else form(X)
+        folds = fold_numbers(hashes, n_folds)
+        shape = self.y_shape if self.classes is None else (len(self.classes),)
+        predictions = np.empty((len(folds), len(self.names), *shape))
         known = {}  # clones that were fitted alike are one model
         for k, (name, models) in enumerate(zip(self.names, self.models, strict=True)):
             for fold in np.unique(folds) if len(models) > 1 else [0]:
@@ -330,7 +320,7 @@ class FoldAnswers:
                 model = models[fold]
                 if (id(model), fold) not in known:
                     known[id(model), fold] = expert_prediction(
-                        name, model, X[rows], self.y_shape, self.classes
+                        name, model, X[rows], shape, self.classes
                     )
                 predictions[rows, k] = known[id(model), fold]
         return predictions
@@ -372,11 +362,12 @@ def gather(block, parameters):
     curvature of the gate.
     """
     (answers, n_kept, least, with_curvature), total = parameters, None
-    for X, shown, hashes, y, weight, logits, log_density, predictions in answers.over_rows(block):
+    for columns, shown, hashes, y, weight, *given in answers.over_rows(block):
+        logits, log_density, predictions = given
         log_gate = log_softmax(logits)
         resp, log_norm = posterior(log_gate, log_density)
         proba, shares = np.exp(log_gate), round_shares(resp)
-        design = np.column_stack([(X - answers.mean) / answers.scale, np.ones(len(X))])
+        design = np.column_stack([columns, np.ones(len(columns))])
         shares[shares <= NEGLIGIBLE_SHARE] = 0.0
         mass = shares * weight[:, None]
         ones, rows = np.ones(len(hashes), dtype=int), (shown, y, predictions, shares)

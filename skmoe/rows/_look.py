@@ -7,23 +7,9 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._numerics.samples import SPARE, RowSample, hash_rows
-from .._tables.encoding import (
-    DescribedColumns,
-    check_any_left,
-    columns_of_no_use,
-    table_encoder,
-    warn_of_left_out,
-)
+from .._tables import encoding, mixed
 from .._tables.known import kinds_of, match_kinds
 from .._tables.levels import Levels, check_uniform
-from .._tables.mixed import (
-    HEAVIEST,
-    check_sizes,
-    check_table,
-    describe_columns,
-    is_table,
-    plain_columns,
-)
 
 MOST_VALUES = 100_000  # values of a target on a grid
 BLOCK_ROWS = 2048  # of moments, at a time
@@ -200,14 +186,14 @@ def first_look(block, parameters):
     (classifies, likelihood, drawn), X, y, weight = parameters, block.X, block.y, block.weight
     used = weight > 0
     levels = {} if block.table is None else levels_of(block.table, used)
-    check_sizes(X, "X", smallest=False)
-    check_sizes(weight, "sample_weight", smallest=False, limit=HEAVIEST)
+    mixed.check_sizes(X, "X", smallest=False)
+    mixed.check_sizes(weight, "sample_weight", smallest=False, limit=mixed.HEAVIEST)
     if classifies:
         check_classification_targets(y)
         target, (values, numbers) = None, np.unique(y, return_inverse=True)
         mass = np.bincount(numbers, weight)
     else:
-        check_sizes(y, "y", smallest=False)
+        mixed.check_sizes(y, "y", smallest=False)
         likelihood.check_values(y)
         target, mass = Moments.of(y.reshape(len(y), -1), weight), None
         each = [_few_values(column[used]) for column in y.reshape(len(y), -1).T]
@@ -280,11 +266,11 @@ class KnownColumns:
     @classmethod
     def of(cls, X):
         """Those of a table or an array."""
-        return cls(X.shape[1], tuple(X.columns) if is_table(X) else None, kinds_of(X))
+        return cls(X.shape[1], tuple(X.columns) if mixed.is_table(X) else None, kinds_of(X))
 
     def match(self, X):
         """Other rows, as ``match_kinds``; ValueError, too, where these have other columns."""
-        names = tuple(X.columns) if is_table(X) else None
+        names = tuple(X.columns) if mixed.is_table(X) else None
         if names != self.names or X.shape[1] != self.n_columns:
             ours, theirs = (
                 f"{n} columns" if each is None else list(each)
@@ -293,7 +279,7 @@ class KnownColumns:
             raise ValueError(
                 f"Rows must have the columns that were there before: {ours}, not {theirs}."
             )
-        return match_kinds(plain_columns(X) if is_table(X) else X, self.kinds)
+        return match_kinds(mixed.plain_columns(X) if mixed.is_table(X) else X, self.kinds)
 
 
 @dataclass(frozen=True)
@@ -328,10 +314,11 @@ class TableForm:
         """A table, or rows in an array, in this form."""
         from pandas import DataFrame
 
-        if not is_table(rows):
+        if not mixed.is_table(rows):
             rows = DataFrame(rows, columns=list(self.names), dtype=rows.dtype)
         categories = {x: dtype for x, dtype in self.dtypes.items() if dtype == "category"}
-        return plain_columns(rows.astype(categories)).astype(self.dtypes)  # these may be booleans
+        plain = mixed.plain_columns(rows.astype(categories))  # these may be booleans
+        return plain.astype(self.dtypes)
 
 
 def split_table(table):
@@ -340,9 +327,9 @@ def split_table(table):
     Returns the table with floats for its numbers, None where all are numbers and none is missing;
     and these, NaN for what is missing, or no number.
     """
-    table = check_table(table, sparse_ok=False, strings_ok=None)
+    table = mixed.check_table(table, sparse_ok=False, strings_ok=None)
     check_no_dates(table)
-    strings, missing = describe_columns(table)
+    strings, missing = mixed.describe_columns(table)
     if not (strings or missing):
         return None, table
     is_number = ~table.columns.isin(strings)
@@ -358,7 +345,7 @@ def split_table(table):
 
 def check_no_dates(X):
     """Refuse a table with columns of dates or durations, of rows out of core."""
-    dates = DescribedColumns(X).dates
+    dates = encoding.DescribedColumns(X).dates
     if dates:
         raise ValueError(
             f"The columns {dates} hold dates or durations, which are not encoded: put numbers in "
@@ -370,7 +357,7 @@ def check_no_dates(X):
 def levels_of(table, used):
     """Levels of the columns of a table that hold no numbers, by their labels, in the rows used."""
     table = table[used]
-    return {label: Levels.of(table, label) for label in describe_columns(table)[0]}
+    return {label: Levels.of(table, label) for label in mixed.describe_columns(table)[0]}
 
 
 def add_levels(levels, other, labels):
@@ -401,18 +388,17 @@ def fit_encoder(look, who, *, shrinks):
                 "make all of them strings, or all numbers."
             )
         check_uniform(label, levels.values if levels.values is not None else [])
-    names, dates = columns_of_no_use(
-        {label: levels.kind for label, levels in strings.items()}, shrinks=shrinks
-    )
-    warn_of_left_out(names, dates, who)
-    check_any_left(names + dates, len(look.names))
-    few = _table_of_few_rows(look, strings)
-    return table_encoder(DescribedColumns(few), names + dates, imputes="mean").fit(few)
+    kinds = {label: levels.kind for label, levels in strings.items()}
+    names, dates = encoding.columns_of_no_use(kinds, shrinks=shrinks)
+    encoding.warn_of_left_out(names, dates, who)
+    encoding.check_any_left(names + dates, len(look.names))
+    few = encoding.DescribedColumns(_table_of_few_rows(look, strings))
+    return encoding.table_encoder(few, names + dates, imputes="mean").fit(few.X)
 
 
 def encode(encoder, table):
     """What a fitted encoder makes of the table of a block, in which columns may be empty."""
-    table = plain_columns(table)
+    table = mixed.plain_columns(table)
     for _, part, labels in encoder.transformers_:
         if isinstance(part, OneHotEncoder):
             empty = [label for label in labels if table[label].dtype.kind == "f"]

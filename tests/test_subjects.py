@@ -160,7 +160,7 @@ def test_a_gate_that_sees_more_than_the_subject_is_refused():
     with pytest.raises(ValueError, match=r"sees rows of subject \d+ differ.*ConstantGate"):
         moe.set_params(gate=SoftmaxGate()).fit(X, y, subject=patient)
     assert moe.gate_ is before["gate_"]
-    with pytest.raises(ValueError, match="apart"):
+    with pytest.raises(ValueError, match="subject 0 differ"):
         mixture(gate=SoftmaxGate()).fit(X, y).responsibilities(X, y, subject=patient)
 
 

@@ -1,6 +1,7 @@
 """Rows that are not in memory: files, and whatever a reader returns."""
 
 import pickle
+import re
 import tracemalloc
 import weakref
 
@@ -347,15 +348,14 @@ def test_names_of_columns_of_tables(lines):
 def test_a_fit_tells_of_rows_starts_and_iterations_when_asked(params, capsys):
     X, y, *_ = two_lines(unlike_units=True)
     settings = {"n_experts": 2, "n_init": 3, "random_state": 0} | params
-    moe = MixtureOfExpertsRegressor(**settings, verbose=1).fit(in_parts(X, y, bounds=[1000, 2000]))
-    lines = capsys.readouterr().out.splitlines()
+    moe = MixtureOfExpertsRegressor(**settings, verbose=2).fit(in_parts(X, y, bounds=[1000, 2000]))
+    lines = re.sub(r"(?m)^ +[\d.]+ s  ", "", capsys.readouterr().out).splitlines()
     assert lines[0] == "First look at the rows"
     plan = str(moe.plan_).splitlines()
     seconds = plan.index(next(line for line in plan if line.startswith("cost")))
     assert lines[1 : 1 + seconds] == plan[:seconds]
     assert lines[1 + len(plan)] == "Fitting 2 experts on 2,000 rows"
     assert {line.split()[1] for line in lines if line.startswith("  Start ")} == {"1", "2", "3"}
-    assert any(line.startswith("The best of 3 starts") for line in lines)
     assert sum(line.startswith("  Iteration ") for line in lines) == moe.n_iter_
 
 

@@ -213,21 +213,13 @@ def add_expert(mixture, X, y, expert, name, sample_weight, replay):
     name = _free_name(mixture, name)
     rows = check_batch(mixture, X, y, sample_weight)
     template = _new_template(mixture, name, expert, rows.X)
-    draw_seed, fold_seed, expert_seed = draw_seeds(mixture.random_state, 3)
+    draw_seed, *seeds = draw_seeds(mixture.random_state, 3)
     old = _old_rows(mixture, rows.X, replay, draw_seed)
-    templates = [FrozenEstimator(copy.copy(mixture)), template]
+    experts = {f"before_{name}": FrozenEstimator(copy.copy(mixture)), name: template}
     gate = _gate_now(mixture, growing.joined(rows, old))
-    update = growing.grow(
-        mixture._model,
-        rows,
-        old,
-        _parts_beside(mixture, [f"before_{name}", name], templates, gate),
-        _splitting_beside(mixture, templates, fold_seed),
-        Settings.of(mixture),
-        expert_seed,
-        report_weights=sample_weight is not None,
-        beside=_beside(mixture),
-    )
+    given = _to_train(mixture, experts, gate, *seeds)
+    how = {"report_weights": sample_weight is not None, "beside": _beside(mixture)}
+    update = growing.grow(mixture._model, rows, old, *given, **how)
     n_before, weight = len(mixture.experts_), float(rows.weight.sum())
     stream = mixture._stream if mixture._buffer is None else None  # which lacks rows of the buffer
     _set_changed(mixture, "add_expert", update, name)
@@ -250,38 +242,26 @@ def remove_expert(mixture, name, X, y, sample_weight):
     else:
         rows = check_batch(mixture, X, y, sample_weight)
         (seed,) = draw_seeds(mixture.random_state, 1)
-        update = growing.remove_and_retrain(
-            mixture._model,
-            k,
-            rows,
-            _new_gate(mixture, rows, len(mixture.experts_) - 1),
-            _splitting_beside(mixture, [], seed),
-            Settings.of(mixture),
-        )
+        gate = _new_gate(mixture, rows, len(mixture.experts_) - 1)
+        given = gate, _splitting(mixture, [], seed), Settings.of(mixture)
+        update = growing.remove_and_retrain(mixture._model, k, rows, *given)
     _set_changed(mixture, "remove_expert", update, name)
 
 
 @all_or_nothing
 def replace_expert(mixture, name, estimator, X, y, sample_weight):
     _check_likelihood_is_that_of_fit(mixture)
-    k, names = _number_of_expert(mixture, name), list(mixture.named_experts_)
+    k = _number_of_expert(mixture, name)
     rows = check_batch(mixture, X, y, sample_weight)
     estimator = mixture._as_expert(estimator)
     check_expert(mixture, name, estimator)
     estimator = _on_its_columns(mixture, estimator, rows.X)
-    templates = [FrozenEstimator(expert) for expert in mixture.experts_]
-    templates[k] = estimator
-    fold_seed, expert_seed = draw_seeds(mixture.random_state, 2)
-    update = growing.exchange(
-        mixture._model,
-        k,
-        rows,
-        _parts_beside(mixture, names, templates, _new_gate(mixture, rows, len(names))),
-        _splitting_beside(mixture, templates, fold_seed),
-        Settings.of(mixture),
-        expert_seed,
-        report_weights=sample_weight is not None,
-    )
+    experts = {each: FrozenEstimator(expert) for each, expert in mixture.named_experts_.items()}
+    experts[name] = estimator
+    seeds, gate = draw_seeds(mixture.random_state, 2), _new_gate(mixture, rows, len(experts))
+    given = _to_train(mixture, experts, gate, *seeds)
+    report_weights = sample_weight is not None
+    update = growing.exchange(mixture._model, k, rows, *given, report_weights=report_weights)
     _set_changed(mixture, "replace_expert", update, name)
 
 
@@ -377,12 +357,12 @@ def _adapted_gate(mixture, rows, n_experts, **how):
     return GateParts.adapt(mixture.gate, mixture._default_gate(), rows, n_experts, seed, **how)
 
 
-def _parts_beside(mixture, names, templates, gate):
-    """Parts of which at most one expert is trained."""
-    return Parts(
+def _to_train(mixture, experts, gate, fold_seed, expert_seed):
+    """Parts of which one expert, by names, is to be trained; Splitting, Settings, and its seed."""
+    parts = Parts(
         model_class=mixture._model_class,
-        names=names,
-        templates=templates,
+        names=list(experts),
+        templates=list(experts.values()),
         solver=mixture._solver(),
         is_default=False,
         is_list=True,
@@ -390,9 +370,11 @@ def _parts_beside(mixture, names, templates, gate):
         likelihood=mixture._likelihood(),
         classes=mixture._classes,
     )
+    splitting = _splitting(mixture, parts.templates, fold_seed)
+    return parts, splitting, Settings.of(mixture), expert_seed
 
 
-def _splitting_beside(mixture, templates, seed):
+def _splitting(mixture, templates, seed):
     trained = [template for template in templates if not is_frozen(template)]
     cv = mixture.cv if mixture.cv is False or isinstance(mixture.cv, Integral) else "auto"
     if str(mixture.cv) == "oob" and all(map(has_oob_prediction, trained)):

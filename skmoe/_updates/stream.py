@@ -341,14 +341,8 @@ def learn_batch(model, stream, rows, load, forget_factor):
         gate=fitting.join_last(model.gate, gate),
         likelihood=likelihood,
     )
-    stream = replace(
-        stream,
-        experts=experts.without_rows(),
-        seen=seen,
-        counted=counted,
-        n_batches=stream.n_batches + 1,
-    )
-    return model, stream, load
+    sums = {"seen": seen, "counted": counted, "n_batches": stream.n_batches + 1}
+    return model, replace(stream, experts=experts.without_rows(), **sums), load
 
 
 def _learn_experts(before, experts, X, y, predictions, weights, keep, gain):

@@ -116,14 +116,9 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         rows, experts, weights = self._hard_labels(
             targets, weight, weighted=fitting.learns_weights(self.classifier)
         )
-        self.classifier_ = fitting.learn_weighted(
-            self.classifier_,
-            self.classifier,
-            _safe_indexing(X, rows),
-            self._columns[experts],
-            weights,
-            np.arange(targets.shape[1]),
-        )
+        given = _safe_indexing(X, rows), self._columns[experts], weights
+        classifiers, classes = (self.classifier_, self.classifier), np.arange(targets.shape[1])
+        self.classifier_ = fitting.learn_weighted(*classifiers, *given, classes)
 
     def _hard_labels(self, targets, weight, *, weighted):
         """Rows, an expert for each, and their weights or None."""

@@ -177,15 +177,9 @@ class SoftmaxGate(BaseGate):
         # One step by the running curvature, in the standardised columns of ``fit``.
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         targets, weight = soft_labels(self, X, y, sample_weight)
-        coef, self._bound = _multinomial.stream_step(
-            with_intercept(self._standardise(X)),
-            targets * weight[:, None],
-            self.sum_logits(),
-            self._penalty(),
-            self._bound,
-            keep=keep,
-            gain=gain,
-        )
+        rows = with_intercept(self._standardise(X)), targets * weight[:, None]
+        before = self.sum_logits(), self._penalty(), self._bound
+        coef, self._bound = _multinomial.stream_step(*rows, *before, keep=keep, gain=gain)
         self._set_weights(coef)
 
     def begin_sums(self, X, n_experts, units, logits=None):

@@ -95,15 +95,8 @@ class Estimates:
         gate_design = self.gate_columns.design
         if subjects is not None:
             gate_design = subjects.of_first_rows(gate_design)
-        self.likelihood = MixtureLikelihood(
-            self.terms,
-            self.columns.design,
-            targets,
-            gate_design,
-            weight,
-            subjects,
-            self._parameter_owners(),
-        )
+        given = targets, gate_design, weight, subjects, self._parameter_owners()
+        self.likelihood = MixtureLikelihood(self.terms, self.columns.design, *given)
 
     def _parameter_owners(self):
         """Of each parameter of the experts, an expert's number, or "all", and what it is."""

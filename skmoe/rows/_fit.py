@@ -159,13 +159,8 @@ class ManyRows(FitRows):
         if mixture.class_weight is not None:
             class_weights = mixture._class_weights(self.look.mass)
             rows = self._weigh_classes(rows, class_weights)
-        self.source.know(
-            mixture._classes,
-            columns=known,
-            encoder=self.encoder,
-            form=encoded,
-            class_weights=class_weights,
-        )
+        found = {"encoder": self.encoder, "form": encoded, "class_weights": class_weights}
+        self.source.know(mixture._classes, columns=known, **found)
         is_known = self.encoder is None and class_weights is None
         columns = self.look.columns if is_known else self.source.reduce(_look.column_moments, None)
         target = self.look.target

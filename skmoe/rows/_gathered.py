@@ -193,8 +193,9 @@ class GatheredProblem(Problem):
     @property
     def _answers(self):
         data, logits = self.data, self.gate.sum_logits()
-        given = data.units, data.classes, data.y.shape[1:], logits, self.likelihood
-        return FoldAnswers(self.experts.names, self.experts.models, self.gathering, *given)
+        how = self.gathering.n_folds, self.gathering.form, data.units, data.classes
+        given = *how, data.y.shape[1:], logits, self.likelihood
+        return FoldAnswers(self.experts.names, self.experts.models, *given)
 
     def _pass(self):
         n_kept = SPARE * self.gathering.most_rows
@@ -280,7 +281,8 @@ class FoldAnswers:
     # List of lists of estimators: of each expert one for each fold, which did not see it, or one
     # for all rows.
     models: list
-    gathering: Gathering  # by whose folds they are
+    n_folds: int  # the fold of a row follows from a hash of its content
+    form: object  # TableForm: of the rows, where the user gave tables
     units: object  # Units: of the columns, for the gate
     classes: np.ndarray | None  # (n_classes,): labels, where y holds class numbers
     y_shape: tuple  # of a target of numbers
@@ -308,9 +310,8 @@ class FoldAnswers:
 
     def predict(self, X, hashes):
         """Predictions (n_rows, K, ...) of models that have not seen the row, by its hash."""
-        form, n_folds = self.gathering.form, self.gathering.n_folds
-        X = X if form is None or is_table(X) else form(X)
-        folds = fold_numbers(hashes, n_folds)
+        X = X if self.form is None or is_table(X) else self.form(X)
+        folds = fold_numbers(hashes, self.n_folds)
         shape = self.y_shape if self.classes is None else (len(self.classes),)
         predictions = np.empty((len(folds), len(self.names), *shape))
         known = {}  # clones that were fitted alike are one model

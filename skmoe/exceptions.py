@@ -26,10 +26,10 @@ __all__ = [
 
 
 class ExpertCollapseWarning(UserWarning):
-    """Issued when an expert ends a fit with next to no rows.
+    """Issued when an expert has almost no rows after a fit.
 
-    A collapsed expert still answers, but its share of the mixture is negligible: fewer
-    experts, more data, another start (``n_init``, ``random_state``) or another gate may help.
+    The share of a collapsed expert is negligible: fewer experts, more data, another start
+    (``n_init``, ``random_state``) or another gate may help.
     """
 
 
@@ -44,9 +44,8 @@ class IgnoredWeightsWarning(UserWarning):
 class LeftOutColumnsWarning(UserWarning):
     """Issued when the default experts and gate leave out columns of a table.
 
-    Identifiers, free text and dates as strings have nearly a level for each row: one-hot columns of
-    them would identify each row, and would not generalise.
-    """
+    Identifiers, free text and dates as strings have nearly as many levels as rows: one-hot columns
+    of them would not generalise."""
 
 
 class LongFitWarning(UserWarning):
@@ -58,27 +57,27 @@ class LongFitWarning(UserWarning):
 
 
 class NoReplayWarning(UserWarning):
-    """Issued when ``add_expert`` is to do without old rows, by ``replay=()``.
+    """Issued when ``add_expert`` is called without old rows, by ``replay=()``.
 
-    The gate then learns from the new rows alone where the new expert is to predict, which may be
-    everywhere: predictions for rows of the old regimes can be far off.
+    The gate then learns from new rows only, and may use the new expert everywhere: predictions for
+    rows of the old regimes can be wrong.
     """
 
 
 class NumbersAsStringsWarning(UserWarning):
     """Issued when a column of strings holds numbers, which are encoded as categories.
 
-    A cell or two that are no numbers, such as "6.2?" or "n/a", make a column of strings of all; the
-    warning names them.
+    A single cell that is not a number, such as "6.2?" or "n/a", turns a column into strings; the
+    warning names such cells.
     """
 
 
 class ScaleFloorWarning(UserWarning):
     """Issued when the scale of an expert ends at its floor.
 
-    The expert then predicts its rows next to without error. That is right where the target is
-    free of noise; else it has learned its rows by heart, and the intervals for new rows are far
-    too narrow: out-of-fold predictions (``cv``), fewer experts or more data help.
+    The expert predicts its rows almost without error. Unless the target has no noise, it has
+    memorised its rows, and intervals for new rows are too narrow: out-of-fold predictions (``cv``),
+    fewer experts or more data help.
     """
 
 
@@ -86,18 +85,17 @@ class SmallWeightsWarning(UserWarning):
     """Issued when ``sample_weight`` is far below one for each row, such as weights of sum one.
 
     A row of weight 2 counts as two rows, and rows whose weights sum to one count as one row:
-    penalties and priors then outweigh the data. Weights that only say how rows compare are to be
-    divided by their mean.
+    penalties and priors then outweigh the data. Divide weights that only compare rows by their
+    mean.
     """
 
 
 class ThinnedRowsWarning(UserWarning):
     """Issued when experts have more rows of their own than they are fitted on.
 
-    That is where rows are not in memory, and there are more than ``max_expert_rows``, or than there
-    is memory for: those drawn by a hash of their content stand for all. Gate, scales and loads have
-    seen every row.
-    """
+    If rows are not in memory, experts are fitted on at most ``max_expert_rows``, or as many as
+    memory holds, drawn by a hash of their content. Gate, scales and loads are learned from all
+    rows."""
 
 
 def warn_user(message, category):

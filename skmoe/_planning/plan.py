@@ -254,6 +254,7 @@ def bound_notes(log_evidence, n_rows):
 
 SECONDS, PER_ENTRY = 0.05, 3e-6  # of an expert with ten starts, and for each entry of its columns
 FEW_STARTS = 5  # as many starts cost what does not depend on their number
+OF_STARTS, LATER = 5_000, 0.1  # rows on which starts are tried; of others, share of that work
 SEARCHED = 0.55  # of all experts that may be tried: a search ends two numbers behind the best
 
 
@@ -267,6 +268,7 @@ def count_columns(described):
 def seconds_of(plan):
     """Seconds that a fit takes by a formula, measured on a core of 2024."""
     n_rows, n_columns = plan.shape
+    n_rows = min(n_rows, OF_STARTS) + LATER * max(n_rows - OF_STARTS, 0)
     numbers = np.arange(1, plan.most_experts + 1)
     n_experts = plan.most_experts if plan.number_by is None else SEARCHED * numbers.sum()
     starts = (FEW_STARTS + plan.n_init) / (FEW_STARTS + 10)

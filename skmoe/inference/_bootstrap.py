@@ -269,9 +269,8 @@ def bootstrap(
     alike = rows.metadata.subject is None and rows.groups is None and np.ptp(rows.weight) == 0
     if method == "parametric" and not (alike and upper is None):
         raise ValueError(
-            "method='parametric' draws a target for each row, on its own: groups, subjects, "
-            "unequal weights and censoring have no meaning there. Take "
-            "method='rows'."
+            "method='parametric' draws independent targets: groups, subjects, unequal weights and "
+            "censoring have no meaning there. Take method='rows'."
         )
     known = rows.responsibilities(estimator)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_resamples)
@@ -381,9 +380,8 @@ def _check_options(estimator, statistic, method, n_resamples, confidence_level):
             check_applies(estimator)
         except ValueError as error:
             raise ValueError(
-                "Only linear and logistic mixtures behind a softmax gate or proportions have "
-                "parameters to tell: give a statistic, such as lambda mixture: "
-                "mixture.predict(X_new)."
+                "Only linear and logistic mixtures with a softmax or constant gate have "
+                "parameters: give a statistic, such as lambda mixture: mixture.predict(X_new)."
             ) from error
 
 

@@ -19,16 +19,15 @@ STATED = {  # methods, and the attributes that say so
 
 
 class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclass=ABCMeta):
-    """Base class of likelihoods: how probable a target is, given the prediction of an expert.
+    """Base class of likelihoods: the distribution of the target given the prediction of an expert.
 
-    A likelihood owns the scales of the experts. Within EM it is asked for the log-density of each
-    row under each expert, and to re-estimate its scales from weighted rows; after EM, for the
+    A likelihood owns the scales of the experts. In EM it computes the log-density of each row under
+    each expert, and re-estimates its scales from weighted rows; afterwards it returns the
     distribution around a prediction.
 
     A likelihood of your own derives from this class and implements ``update``, ``log_density``
-    and ``components``; all else has a default. Its parameters are arguments of ``__init__``, as
-    those of scikit-learn's estimators are. Attributes that are arrays are replaced, never written
-    to, since EM keeps copies of earlier states.
+    and ``components``; everything else has a default. Its parameters are arguments of ``__init__``,
+    as in scikit-learn. Arrays are replaced, never written to, since EM keeps earlier states.
 
     Shapes: y (n,) or (n, m), predictions (n, K) or (n, K, m), with m outputs and K experts.
 

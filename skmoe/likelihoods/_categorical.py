@@ -17,17 +17,17 @@ class Categorical(BaseLikelihood):
 
     .. math:: p_k(c \mid x) = (1 - \epsilon_k) \, s_{kc}(x)^{1/T_k} / Z + \epsilon_k \, q_c
 
-    with what the experts say, s, and the class shares q. Temperatures and mixing shares are learned
-    from out-of-fold predictions alone: for predictions on an expert's own rows T is 1 and
+    with the probabilities s of the experts and the class frequencies q. Temperatures and mixing
+    weights are learned from out-of-fold predictions only: for in-sample predictions T is 1 and
     :math:`\epsilon` is fixed.
 
     Parameters
     ----------
     calibration : {"auto", "temperature", "smoothing"} or None, default="auto"
-        What is learned out of fold: :math:`T_k`, which has a Gaussian prior on log T with variance
-        0.1, :math:`\epsilon_k`, in [0.001, 0.9], or by "auto" both. None is neither.
+        What is learned out of fold: :math:`T_k`, with a Gaussian prior on log T of variance 0.1,
+        :math:`\epsilon_k`, in [0.001, 0.9], or both ("auto"). None is neither.
     epsilon : float, default=0.001
-        Where :math:`\epsilon_k` starts, and stays where it is not learned.
+        Initial value of :math:`\epsilon_k`, and its value if it is not learned.
     n_classes : int, default=0
         Number of classes at least, where a target may lack the last ones.
 

@@ -34,13 +34,12 @@ class Poisson(_Counts):
 
     .. math:: P(y \mid x, k) = e^{-m} m^y / y!, \quad m = E \, \mu_k(x)
 
-    E is the exposure of the row, 1 unless ``fit`` and ``predict`` are told: hours watched, years
-    insured. Experts predict the rate :math:`\mu_k`, events for each unit of exposure. The default
-    ones are log-linear, as scikit-learn's ``PoissonRegressor`` is; with an offset in place of an
-    exposure, the exposure is its exponential.
+    E is the exposure of the row, by default 1: hours watched, years insured. Experts predict the
+    rate :math:`\mu_k`, events per unit of exposure. The default ones are log-linear, as
+    scikit-learn's ``PoissonRegressor``. The exposure is the exponential of an offset.
 
-    Means of other experts are not allowed below :math:`1 / (2n)`, half an event in all n rows, so
-    that an event where an expert expects none is unlikely and not impossible.
+    Means of other experts are at least :math:`1 / (2n)`, half an event in all n rows, so that no
+    event is impossible.
 
     Attributes
     ----------
@@ -75,7 +74,7 @@ PooledPoisson = pooled_class(Poisson)
 
 
 class NegativeBinomial(_Counts):
-    r"""Counts that vary more than Poisson's.
+    r"""Overdispersed counts.
 
     .. math:: P(y \mid x, k) = \binom{y + \theta_k - 1}{y}
         \Big(\frac{\theta_k}{\theta_k + m}\Big)^{\theta_k} \Big(\frac{m}{\theta_k + m}\Big)^y,

@@ -27,18 +27,16 @@ class Gaussian(ScaledErrors):
     Parameters
     ----------
     scale : {"expert", "shared", "auto"} or regressor, default="expert"
-        "expert" is a standard deviation for each expert, "shared" one for all of them. A regressor
-        makes errors wider for some rows than for others, whatever the expert:
-        :math:`\sigma_k(x) = \sigma_k s(x)`. After EM under constant scales it learns the squared
-        errors, each in units of its expert's variance, from the row [1]_, out of fold unless it
-        is linear; a power of what it predicts is :math:`s(x)^2`, between 0.05 and 20, and EM goes
-        on with that. "auto" does so with a random forest, and stays with "expert" unless the
-        log-density of a row gains 0.01 and two standard errors of the gain.
+        "expert" is a standard deviation for each expert, "shared" one for all of them. With a
+        regressor errors are heteroscedastic, :math:`\sigma_k(x) = \sigma_k s(x)`: after EM with
+        constant scales it is fitted to the squared errors in units of the variance of their expert
+        [1]_, out of fold unless it is linear; a power of its predictions is :math:`s(x)^2`, between
+        0.05 and 20, and EM continues. "auto" is a random forest, kept if it raises the mean
+        log-density by 0.01 and by two standard errors.
 
     covariance : {"diag", "full"}, default="diag"
-        Of several outputs within an expert. "full" has m (m + 1) / 2 parameters for m outputs; no
-        direction, in units of the smallest standard deviations, is narrower than one. It is taken
-        by ``training="stack"`` and "specialists" too.
+        Covariance of several outputs within an expert. "full" has m (m + 1) / 2 parameters for m
+        outputs; no direction, in units of the smallest standard deviations, is narrower than one.
 
     Attributes
     ----------

@@ -16,12 +16,11 @@ class LogNormal(ScaledErrors):
     .. math:: \log y \mid x, k \sim N(\mu_k(x), \sigma_k^2), \qquad
         f_k(y \mid x) = \frac{1}{y} \, N(\log y; \mu_k(x), \sigma_k^2)
 
-    Experts are fitted on :math:`\log y`, whichever they are; the default ones are linear in it.
-    What ``predict_experts`` and ``expert_report`` say of them is on that scale, and a
-    ``FrozenEstimator`` has to predict logarithms. Everything that is said of the target is in its
-    own units: ``predict`` is the mean, which for one expert is
-    :math:`\exp(\mu_k + \sigma_k^2 / 2)` [1]_, densities and information criteria compare with those
-    of other likelihoods of y, and quantiles are the exponentials of those of :math:`\log y`.
+    Experts are fitted on :math:`\log y`. ``predict_experts`` and ``expert_report`` are on that
+    scale, and a ``FrozenEstimator`` has to predict logarithms. Predictions of the mixture are in
+    units of y: ``predict`` is the mean, which for one expert is :math:`\exp(\mu_k + \sigma_k^2 /
+    2)` [1]_, quantiles are the exponentials of those of :math:`\log y`, and densities and
+    information criteria are comparable with those of other likelihoods.
 
     Attributes
     ----------

@@ -67,7 +67,7 @@ def _lowest(loss, shape, longest):
 
 
 class Gamma(SearchedShapes):
-    r"""Positive targets whose standard deviation is a fixed part of their mean.
+    r"""Positive targets whose standard deviation is proportional to their mean.
 
     .. math:: f_k(y \mid x) = \frac{1}{\Gamma(\nu_k) y}
         \Big(\frac{\nu_k y}{\mu_k(x)}\Big)^{\nu_k} \exp\Big(-\frac{\nu_k y}{\mu_k(x)}\Big)
@@ -125,7 +125,7 @@ PooledGamma = pooled_class(Gamma)
 
 
 class Weibull(SearchedShapes):
-    r"""Durations whose rate of events is a power of time.
+    r"""Durations whose hazard is a power of time.
 
     .. math:: S_k(y \mid x) = \exp\Big(-\Big(\frac{y}{\lambda_k(x)}\Big)^{\nu_k}\Big), \qquad
         \mu_k(x) = \lambda_k(x) \, \Gamma(1 + 1 / \nu_k)
@@ -199,7 +199,7 @@ class Weibull(SearchedShapes):
 
 
 class Beta(FamilyLikelihood):
-    r"""Rates and shares between 0 and 1 that are no successes in trials.
+    r"""Rates and shares between 0 and 1, without trials.
 
     .. math:: f_k(y \mid x) = \frac{\Gamma(\phi_k)}{\Gamma(\mu \phi_k) \Gamma((1 - \mu) \phi_k)} \,
         y^{\mu \phi_k - 1} (1 - y)^{(1 - \mu) \phi_k - 1}, \quad \mu = \mu_k(x)

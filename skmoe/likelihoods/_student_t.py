@@ -18,12 +18,12 @@ FIRST_STEPS = 20  # from the scale of all residuals, outliers included, to a rob
 
 
 class StudentT(ScaledErrors):
-    r"""Student's t errors with a scale for each expert, which outliers barely move.
+    r"""Student's t errors with a scale for each expert, less sensitive to outliers.
 
     .. math:: y \mid x, k \sim t_{\nu_k}(\mu_k(x), \sigma_k)
 
-    It is a mixture of Gaussians of unlike precision, over which EM runs too: a row counts with
-    the working weight
+    It is a mixture of Gaussians with different precisions, which EM includes: a row has the working
+    weight
 
     .. math:: u_{ik} = \frac{\nu_k + m}{\nu_k + d_{ik}}, \qquad
         d_{ik} = \sum_{j=1}^m \frac{(y_{ij} - \mu_{kj}(x_i))^2}{\sigma_{kj}^2}
@@ -37,8 +37,8 @@ class StudentT(ScaledErrors):
     Parameters
     ----------
     df : float or "estimate", default=4.0
-        Degrees of freedom :math:`\nu`, above 2 so that there is a variance. "estimate" learns one
-        number for each expert, between 2.1 and 200; that takes some hundred rows for each.
+        Degrees of freedom :math:`\nu`, above 2 so that there is a variance. "estimate" learns them
+        for each expert, between 2.1 and 200, which needs some hundred rows for each.
 
     Attributes
     ----------

@@ -134,7 +134,7 @@ def skmoe(X, y, resp, kind):
 
 
 def by_default(X, y, resp, kind):
-    """The default fit, all starts included."""
+    """The default fit of that number of experts, all starts included."""
     mixture = MixtureOfExpertsClassifier if kind == "logistic" else MixtureOfExpertsRegressor
     gate = ConstantGate() if kind == "constant" else None
     mixture(n_experts=resp.shape[1], gate=gate, random_state=0).fit(X, y)
@@ -167,7 +167,7 @@ def contenders(n, kind):
     found = {
         "skmoe": lambda *args: seconds(skmoe, *args),
         "skmoe, float32": lambda X, *args: seconds(skmoe, X.astype(np.float32), *args),
-        "skmoe, default, all starts": lambda *args: seconds(by_default, *args),
+        "skmoe, all starts, number given": lambda *args: seconds(by_default, *args),
         "textbook EM in NumPy": lambda *args: seconds(textbook, *args),
     }
     try:

@@ -40,9 +40,9 @@ class Specialisation:
     def __str__(self):
         verdict = "kept" if self.kept else "left out"
         if self.of_list:
-            what = f"Experts of their own rows, by EM, were {verdict}: beside experts of all rows"
+            what = f"Experts by EM were {verdict}: compared with experts of all rows"
         else:
-            what = f"Specialists were {verdict}: beside the generalist alone"
+            what = f"Specialists were {verdict}: compared with the generalist alone"
         change = f"{self.gain:+.3f} a row (standard error {self.standard_error:.3f})"
-        text = f"{what} they change the out-of-fold log-density by {change}."
+        text = f"{what}, they change the out-of-fold log-density by {change}."
         return in_lines(text)

@@ -12,10 +12,10 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe._experts.base import Ties
 from skmoe._experts.pooled_posteriors import pooled_coefficients
 from skmoe._families.counts import BinomialFamily, PoissonFamily
-from skmoe._pooling import regimes
+from skmoe._pooling import regimes, rivals
 from skmoe._pooling.problem import PooledGate, RegimeGate
-from skmoe._pooling.regimes import CLOSE, FEWEST_ROWS, SHAPE, SPREAD, RegimeSearch
-from skmoe._pooling.rivals import LOSSES, SLOPE_PENALTY, uneven_line
+from skmoe._pooling.regimes import FEWEST_ROWS, SHAPE, SPREAD, RegimeSearch
+from skmoe._pooling.rivals import CLOSE, LOSSES, SLOPE_PENALTY, uneven_line
 from skmoe._pooling.rivals import _overdispersed_loss as _loss_of_size
 
 SLOPES = np.array([1.0, 2.0, 0.0, -1.0])
@@ -115,7 +115,7 @@ def test_lines_that_cross_everywhere_may_be_one_of_uneven_spread():
     # Without ties, the two lines of most evidence are an X, whose arms are as probable everywhere.
     assert moe.n_regimes_ == 1
     coefs = np.array([expert.coef_ for expert in moe.experts_])
-    np.testing.assert_allclose(coefs, [SLOPES, SLOPES], atol=0.25)  # three standard errors
+    np.testing.assert_allclose(coefs, [SLOPES] * len(coefs), atol=0.25)  # three standard errors
 
 
 def test_lines_that_cross_are_not_errors_that_are_wide_at_both_ends():
@@ -150,7 +150,7 @@ def test_evidence_of_uneven_errors_is_the_bic_of_their_regressions(tails):
     even = stats.norm.logpdf(errors, 0, np.sqrt(np.mean(errors**2))).sum()
     cost = 0.5 * np.log(300)
     gain = np.logaddexp(normal - cost, heavy - 2 * cost) - even - np.log(2)
-    evidence, levels = uneven_line(one)
+    evidence, levels, _ = uneven_line(one)
     np.testing.assert_allclose(evidence + 300 * 2.0, gain, atol=0.2)
     assert len(np.unique(np.column_stack([levels @ np.arange(3), x]), axis=0)) == 3
 
@@ -184,70 +184,119 @@ def test_evidence_of_uneven_errors_counts_a_row_as_often_as_its_weight_says():
 
 
 def joined(kind, n=200, seed=0):
-    """A curve of the first column, or a bend in it, of one line."""
+    """One line, and a curve of the first column, a bend in it, its product or its levels."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 4))
-    of_first = 0.6 * X[:, 0] ** 2 if kind == "curve" else 3 * np.maximum(X[:, 0], 0)
+    if kind == "codes":
+        X[:, 0] = rng.integers(0, 3, size=n)
+    of_first = {
+        "curve": 0.6 * X[:, 0] ** 2,
+        "bend": 3 * np.maximum(X[:, 0], 0),
+        "interaction": X[:, 0] * X[:, 1],
+        "codes": 3 * (X[:, 0] == 1),
+    }[kind]
     return X, X @ SLOPES + of_first + 0.8 * rng.normal(size=n)
 
 
-@pytest.mark.parametrize("kind", ["curve", "bend"])
-def test_regimes_that_join_may_be_one_curve(kind):
+@pytest.mark.parametrize("kind", ["curve", "bend", "interaction", "codes"])
+def test_pieces_of_one_surface_are_one_regime(kind):
     X, y = joined(kind)
     X = pd.DataFrame(X, columns=["age", "b", "c", "d"])
     moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
-    assert moe.n_regimes_ > 1
-    for said in (" ".join(moe.expert_report(X, y).notes), " ".join(str(moe.plan_).split())):
-        assert "may be one curve" in said
-        assert "spline columns of age" in said
-    # An independent computation: BIC of least squares, splines of that column.
-    design = np.hstack([SplineTransformer(5).fit_transform(X[["age"]]), X[["b", "c", "d"]]])
+    assert moe.n_regimes_ == 1 < len(moe.experts_)
+    (note,) = [each for each in moe.expert_report(X, y).notes if "one regression function" in each]
+    assert ("age * b" if kind == "interaction" else "a curve of age") in note
+    assert note in moe.plan_.findings
+    # An independent computation: BIC of least squares, splines of that column and the product.
+    splines = SplineTransformer(5).fit_transform(X[["age"]])
+    design = np.column_stack([splines, X[["b", "c", "d"]], X["age"] * X["b"]])
     residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
     bic = len(y) * (1 + np.log(2 * np.pi * np.mean(residual**2)))
-    bic += (design.shape[1] + 1) * np.log(len(y))
+    bic += (np.linalg.matrix_rank(design) + 1) * np.log(len(y))
     assert -0.5 * bic > len(y) * max(moe.log_evidence_.values())
+    # Pieces have no coefficients in common, so that tables show each.
+    assert moe.coefficients().experts == list(moe.named_experts_)
 
 
 @pytest.mark.parametrize("make", [lambda: two_lines("normal"), step], ids=["lines", "step"])
-def test_lines_that_cross_and_a_step_are_no_curve(make, curves):
+def test_lines_that_cross_and_a_step_are_no_surface(make, monkeypatch):
+    found, best_surface = [], rivals.best_surface
+    monkeypatch.setattr(
+        rivals, "best_surface", lambda *given: found.append(best_surface(*given)) or found[-1]
+    )
     X, y = make()
     moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
     assert moe.n_regimes_ == 2
-    assert curves[-1].nats < -CLOSE
-    assert "curve" not in " ".join(moe.expert_report(X, y).notes)
+    ((nats, notes),) = found
+    assert nats < -CLOSE
+    assert notes == []
 
 
-def test_regimes_may_be_one_line_of_the_logarithm():
+@pytest.mark.parametrize("kind", ["logarithm", "log-odds", "counts", "skewed errors"])
+def test_one_line_of_another_kind_is_one_regime(kind):
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(200, 2))
-    y = np.exp(1 + X @ [0.5, -0.3] + 0.5 * rng.normal(size=200))
-    rows = np.vstack([X, X[:1]]), np.append(y, -1.0), np.append(np.ones(200), 0.0)
+    X = rng.normal(size=(250, 2))
+    linear, error = X @ [0.5, -0.3], rng.normal(size=250)
+    y = {
+        "logarithm": np.exp(1 + linear + 0.5 * error),
+        "log-odds": 100 * special.expit(3 * linear + 0.4 * error),
+        "counts": rng.poisson(np.exp(1 + linear)).astype(float),
+        "skewed errors": 3 * linear + np.exp(0.6 * X[:, 1]) * rng.exponential(size=250),
+    }[kind]
+    rows = np.vstack([X, X[:1]]), np.append(y, -1.0), np.append(np.ones(250), 0.0)
     moe = MixtureOfExpertsRegressor(random_state=0).fit(*rows)  # the last one does not count
-    assert moe.n_regimes_ > 1
-    (note,) = [each for each in moe.expert_report(X, y).notes if "logarithm" in each]
+    assert moe.n_regimes_ == 1 < len(moe.experts_)
+    (note,) = [each for each in moe.expert_report(X, y).notes if "one regression function" in each]
+    assert kind in note
+    if kind != "logarithm":
+        return
     # An independent computation: BIC of least squares of the logarithm.
-    design = np.column_stack([np.ones(200), X])
+    design = np.column_stack([np.ones(250), X])
     residual = np.log(y) - design @ np.linalg.lstsq(design, np.log(y), rcond=None)[0]
     bic = stats.norm.logpdf(residual, 0, residual.std()).sum() - np.log(y).sum()
-    bic -= 0.5 * 4 * np.log(200)
-    ahead = bic - 200 * max(moe.log_evidence_.values())
+    bic -= 0.5 * 4 * np.log(250)
+    ahead = bic - 250 * max(moe.log_evidence_.values())
     np.testing.assert_allclose(float(note.split(" nats")[0].split()[-1]), ahead, atol=5)
-    X, y = two_lines("normal")
-    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y - y.min() + 1)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_parallel_lines_are_regimes_of_one_slope(share):
+    rng = np.random.default_rng(1)
+    X, upper = rng.normal(size=(300, 3)), rng.random(300) < share
+    y = X @ [1, -0.7, 0.4] + 4 * upper + rng.normal(size=300)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
     assert moe.n_regimes_ == 2
-    assert "logarithm" not in " ".join(moe.expert_report(X, y - y.min() + 1).notes)
+    coefs = np.array([expert.coef_ for expert in moe.experts_])
+    np.testing.assert_allclose(coefs, coefs[[0] * len(coefs)], atol=1e-9)
+    (note,) = [each for each in moe.expert_report(X, y).notes if "peaks" in each]
+    assert "heavier" not in note
+    assert moe.coefficients().values.shape[1] == 2
+    level = moe.coefficients().to_frame().loc[("prediction", "intercept")].to_numpy()
+    np.testing.assert_allclose(np.ptp(level), 4, atol=0.6)  # four standard errors
+    found = moe.responsibilities(X, y).argmax(axis=1) == np.argmax(level)
+    assert np.mean(found == upper) > 0.93  # of 4 sd apart, 98 % by Bayes' rule
 
 
-@pytest.fixture
-def curves(monkeypatch):
-    found, best_curve = [], regimes.best_curve
+def test_valleys_are_where_errors_are_few():
+    rng = np.random.default_rng(0)
+    centre, sd, share = np.array([-2.0, 2.0]), np.array([1.0, 1.0]), np.array([0.5, 0.5])
+    errors = rng.choice(centre, size=400) + rng.normal(size=400)
+    (valley,) = regimes._valleys(errors, np.ones(400), centre, sd, share)
+    assert abs(valley) < 0.2  # a step of the grid
+    # Where errors are uniform, the same pair of components has a valley that they do not have.
+    flat = rng.uniform(-3.9, 3.9, size=400)
+    assert regimes._valleys(flat, np.ones(400), centre, sd, share) == []
 
-    def remembered(*given):
-        found.append(best_curve(*given))
-        return found[-1]
 
-    monkeypatch.setattr(regimes, "best_curve", remembered)
-    return found
+def test_a_copy_of_an_expert_is_no_close_call():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(300, 3))
+    slope = np.where(rng.uniform(size=300) < 0.5, 2, -2)
+    y = slope * X[:, 0] + X[:, 1] + 0.7 * rng.normal(size=300)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    # Three have nearly the evidence of two, as the third repeats another.
+    assert 300 * (moe.log_evidence_[2] - moe.log_evidence_[3]) < CLOSE
+    assert not [each for each in moe.expert_report(X, y).notes if "close call" in each]
 
 
 @pytest.mark.slow

@@ -165,7 +165,7 @@ class Trainer:
         if self.log_evidence is not None and len(self.log_evidence) > 1:
             regimes = self.regimes
             if regimes is not None and regimes.were_compared:
-                said = compared("Evidence", regimes.support, regimes.n_regimes, "regime")
+                said = compared("Evidence", regimes.support, regimes.n_functions, "regime")
             else:
                 of_all_rows = {k: n_rows * value for k, value in self.log_evidence.items()}
                 said = compared("Evidence", of_all_rows)
@@ -176,7 +176,7 @@ class Trainer:
         if self.specialisation is not None:
             found.append(" ".join(str(self.specialisation).split()))
         if self.regimes is not None:
-            found += self.regimes.notes()
+            found += self.regimes.notes
         if self.averaging is not None:
             found += self.averaging.notes
         return found

@@ -204,16 +204,12 @@ class PooledExperts(Pooled, LeastSquaresExperts):
 
     def expected_log_density(self):
         """Expected log-density of each row of the standardised target, (n, K)."""
-        return self.log_density_if_wider(1.0)
+        constant = sum(p.log_mean - np.log(2 * np.pi) for _, p in self.posteriors)
+        return 0.5 * (constant - self.squared_errors())
 
     has_scales = can_be_wider = True
     # Large slopes of columns that are nearly dependent, and small errors, are another optimum.
     slope_variances = (1.0, 100.0)
-
-    def log_density_if_wider(self, factor):
-        """``expected_log_density`` if errors were so many times as large."""
-        constant = sum(p.log_mean - np.log(2 * np.pi * factor**2) for _, p in self.posteriors)
-        return 0.5 * (constant - self.squared_errors() / factor**2)
 
     def slope_sums(self, resp):
         """Sums for the slopes in units of the error variances; see ``Pooled``."""

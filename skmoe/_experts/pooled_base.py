@@ -32,7 +32,7 @@ class Pooled(ABC):
     has_scales : bool
         Whether experts of one function can differ.
     can_be_wider, can_be_tied : bool
-        Whether there is ``log_density_if_wider(factor)``, and whether ``tied`` is for these.
+        Whether errors are Gaussian, with scales, and whether ``tied`` is for these.
     ties : Ties or None
         Which experts are of one regime; None is each of its own.
     slope_variances : tuple of float

@@ -17,8 +17,7 @@ References
 import numpy as np
 from scipy import optimize, special
 
-from .rivals import SLOPE_PENALTY
-
+SLOPE_PENALTY = 0.1  # of slopes: they are finite where the columns separate classes
 FIRST_SHARE = 0.05  # of rows of each class that do not depend on the columns
 LEAST_LOG_SHARE = -20.0  # beside 0 of the rows that do
 
@@ -38,38 +37,30 @@ def gain_of_calibration(design, y, weight, n_classes):
         Number of classes.
     """
     labels = np.eye(n_classes)[y]
-    start = np.zeros(design.shape[1] * n_classes)
-    plain = optimize.minimize(
-        _loss, start, (design, labels, weight, False), method="L-BFGS-B", jac=True
-    )
-    start = np.append(plain.x, np.full(n_classes, np.log(FIRST_SHARE)))
-    found = optimize.minimize(
-        _loss, start, (design, labels, weight, True), method="L-BFGS-B", jac=True
-    )
+    n_coef, settings = design.shape[1] * n_classes, {"method": "L-BFGS-B", "jac": True}
+    bounds = [(None, None)] * n_coef + [(LEAST_LOG_SHARE, LEAST_LOG_SHARE)] * n_classes
+    start = np.append(np.zeros(n_coef), np.full(n_classes, LEAST_LOG_SHARE))
+    plain = optimize.minimize(_loss, start, (design, labels, weight), bounds=bounds, **settings)
+    start = np.append(plain.x[:n_coef], np.full(n_classes, np.log(FIRST_SHARE)))
+    found = optimize.minimize(_loss, start, (design, labels, weight), **settings)
     return float(plain.fun - found.fun - 0.5 * n_classes * np.log(weight.sum()))
 
 
-def _loss(theta, design, labels, weight, has_guesses):
+def _loss(theta, design, labels, weight):
     """Penalised negative log-likelihood, and its gradient; log-odds of guesses come last."""
     n_classes = labels.shape[1]
     n_coef = design.shape[1] * n_classes
     coef = theta[:n_coef].reshape(-1, n_classes)
     slopes = np.append(coef[:-1], np.zeros((1, n_classes)), axis=0)
-    odds = np.zeros(n_classes)
-    if has_guesses:
-        odds = np.exp(np.clip(theta[n_coef:], LEAST_LOG_SHARE, -LEAST_LOG_SHARE))
+    odds = np.exp(np.clip(theta[n_coef:], LEAST_LOG_SHARE, -LEAST_LOG_SHARE))
     kept, guessed = 1 / (1 + odds.sum()), odds / (1 + odds.sum())
     log_proba = special.log_softmax(design @ coef, axis=1)
     own = (labels * log_proba).sum(axis=1)
-    guess = labels @ guessed
-    with np.errstate(divide="ignore"):
-        value = np.logaddexp(np.log(kept) + own, np.log(guess))
+    value = np.logaddexp(np.log(kept) + own, np.log(labels @ guessed))
     is_meant = np.exp(np.log(kept) + own - value)  # posterior that the columns decide
     by_linear = is_meant[:, None] * (labels - np.exp(log_proba))
     gradient = design.T @ (weight[:, None] * by_linear) - SLOPE_PENALTY * slopes
     loss = 0.5 * SLOPE_PENALTY * (slopes**2).sum() - weight @ value
-    if not has_guesses:
-        return loss, -gradient.ravel()
     # The share of a class among guesses and the rest is a softmax of log-odds.
     is_guess = (weight * (1 - is_meant)) @ labels
     of_odds = is_guess - weight.sum() * guessed

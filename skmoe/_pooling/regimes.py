@@ -8,62 +8,52 @@ one intercept, and the gate says where errors are large. So offsets that the gat
 columns, as a step in the level, are no ties.
 """
 
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from scipy import stats
+from scipy.cluster import hierarchy
+from sklearn.isotonic import isotonic_regression
 
 from .._em.loop import count
 from .._em.problem import shallow_copy
 from .._experts.pooled_steps import loss_of_quadratics
+from . import rivals
 from .problem import PooledProblem, RegimeGate
-from .rivals import (
-    CLOSE,
-    MANY,
-    best_curve,
-    close_numbers,
-    line_of_logarithm,
-    overdispersed_evidence,
-    uneven_line,
-)
 
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
-WIDER, WIDE_SHARE = 3.0, 0.1  # errors, and share, of an expert that is put behind another
-ROUGH = 0.05  # nats over all rows that a step still gains where what is sought is a note
+SAME = 0.05  # nats over all rows by which a partition is not ahead
 SHAPE, SPREAD = "shape", "spread"
-MOST_VALUES = 10  # of a target that is not continuous
+ERRORS = {
+    SHAPE: "have other tails than the likelihood's, are skewed, or differ in level",
+    SPREAD: "have a spread that depends on the columns, or heavy tails",
+    None: "vary more than the likelihood's",
+}
+VALLEY = 0.9  # density between two peaks, in units of what fills it
+TOLD = 0.5  # nats by which errors tell a valley
+FEW = 0.05  # part of the rows that are outliers
 
 
+@dataclass(frozen=True)
 class Regimes:
-    """How experts were found to be regimes.
+    """How experts were found to be regimes."""
 
-    Parameters
-    ----------
-    regime : ndarray of int of shape (n_experts,)
-        Number of the regime of each expert.
-    kind : {"shape", "spread"} or None
-        Of the ties; None where each expert is a regime.
-    support : dict of int to float
-        The highest log-evidence, over all rows, of each number of regimes that was looked at; with
-        ``MARGIN`` more where experts are tied.
-    n_values : int, default=None
-        Of the target, where they are few.
-    curve : Curve, default=None
-        That was tried in place of several regimes.
-    rivals : list of str, default=()
-        Notes on one line of the logarithm, on other partitions into as many regimes, and on other
-        optima.
-    """
+    # (n_experts,): number of the regime of each expert.
+    regime: np.ndarray
+    n_functions: int  # regression functions, that is other slopes, or levels that columns tell
+    # The highest log-evidence, over all rows, of each number of functions that was looked at; with
+    # ``MARGIN`` more where experts are tied.
+    support: dict
+    notes: list  # what is to be said of the choice, in sentences
 
-    def __init__(self, regime, kind, support, n_values=None, curve=None, rivals=()):
-        self.regime, self.kind, self.support = np.asarray(regime), kind, support
-        self.n_values, self.curve, self.rivals = n_values, curve, list(rivals)
-        self.n_regimes = int(self.regime.max()) + 1
+    n_regimes = property(lambda self: int(self.regime.max()) + 1)
 
-    @property
-    def were_compared(self):
-        """Whether experts were tied, by the evidence for numbers of regimes."""
-        return self.n_regimes < len(self.regime) and len(self.support) > 1
+    # Whether experts were tied, by the evidence for numbers of regimes.
+    were_compared = property(
+        lambda self: self.n_functions < len(self.regime) and len(self.support) > 1
+    )
 
     def named(self, names, order):
         """Names of the experts of each regime, a list of lists; by the first of each.
@@ -75,35 +65,56 @@ class Regimes:
             groups.setdefault(int(self.regime[k]), []).append(name)
         return list(groups.values())
 
-    def notes(self):
-        """What is to be said of the choice, in sentences; a list."""
-        n_regimes, n_experts = self.n_regimes, len(self.regime)
-        notes = []
-        if self.n_values is not None and n_regimes > 1:
-            notes.append(
-                f"The target has {self.n_values} values, and regimes may be no more than these: "
-                "take MixtureOfExpertsClassifier, or an ordinal model."
-            )
-        if n_regimes < n_experts:
-            notes.append(
-                f"{n_experts} experts are {count(n_regimes, 'regime')}: experts of one regime are "
-                f"one regression function, whose errors {ERRORS[self.kind]}."
-            )
-        curve = self.curve
-        if curve is not None and curve.nats > CLOSE:
-            notes.append(
-                f"The {n_regimes} regimes may be one curve, or one line with a bend: by "
-                "log-evidence over all rows, one line and spline columns of "
-                f"{curve.column} are {curve.nats:.1f} nats ahead. Compare "
-                "make_pipeline(SplineTransformer(), RidgeCV()), or a tree as expert."
-            )
-        return notes + close_numbers(self.support, n_regimes) + self.rivals
+
+def errors_of(problem):
+    """The regime of each expert of a mixture, (n_experts,), and notes on errors, a list.
+
+    Experts with the same slopes are components of errors. Where the density of all errors has
+    several peaks, with valleys between them, each peak is a regime that differs in level alone.
+    """
+    experts, load, ties = problem.experts, problem.load, problem.experts.ties
+    if ties is None:
+        return np.arange(len(load)), []
+    kind = (SHAPE if ties.has_offsets else SPREAD) if experts.can_be_wider else None
+    if kind == SHAPE and ties.n_regimes == 1 and experts.y_scale.size == 1:
+        levels, sd = experts.coef[:, -1, 0], experts.posteriors[0][1].mean ** -0.5
+        errors = (experts.targets - experts.design[:, :-1] @ experts.coef[0, :-1])[:, 0]
+        peaks = np.searchsorted(_valleys(errors, problem.weight, levels, sd, load), levels)
+        peaks = np.unique(peaks, return_inverse=True)[1]
+        share, levels = np.bincount(peaks, load), experts.y_scale[0] * (levels - load @ levels)
+        if len(share) > 1 and share.min() > FEW:
+            found = zip(np.bincount(peaks, load * levels) / share, share, strict=True)
+            found = " and ".join(f"{level:.3g} ({part:.0%})" for level, part in found)
+            return peaks, [
+                f"{peaks.max() + 1} regimes have their slopes in common and differ in level alone: "
+                f"errors have peaks at {found}, and no column tells which row is at which."
+            ]
+    return ties.regime, [
+        f"{len(load)} experts are {count(ties.n_regimes, 'regime')}: experts of one regime are one "
+        f"regression function, whose errors {ERRORS[kind]}."
+    ]
 
 
-ERRORS = {
-    SHAPE: "have heavier tails than the likelihood's, or are skewed",
-    SPREAD: "have a spread that depends on the columns, or heavy tails",
-}
+def _valleys(errors, weight, centre, sd, share):
+    """Where a mixture of normal errors has valleys between its peaks, a list.
+
+    None where the errors, were the valleys filled, are no less likely, but for what BIC takes for
+    components that a pair of peaks does not need.
+    """
+    grid = np.unique(centre + sd * np.linspace(-3, 3, 31)[:, None])
+    density, width = stats.norm.pdf(grid[:, None], centre, sd) @ share, np.gradient(grid)
+    found = []
+    for top in np.flatnonzero(np.diff(np.sign(np.diff(density))) < 0) + 1:
+        filled = np.append(
+            isotonic_regression(density[:top], sample_weight=width[:top]),
+            isotonic_regression(density[top:], sample_weight=width[top:], increasing=False),
+        )
+        found.append((weight @ np.log(np.interp(errors, grid, density / filled)), top, filled))
+    gain, _, filled = min(found)
+    if gain <= TOLD + (len(centre) - 2) * np.log(weight.sum()):
+        return []
+    edges = np.flatnonzero(np.diff(np.pad(density < VALLEY * filled, 1))).reshape(-1, 2)
+    return [grid[i + density[i:j].argmin()] for i, j in edges]
 
 
 class RegimeSearch:
@@ -124,140 +135,89 @@ class RegimeSearch:
         Of the problem of most evidence, without ties; returns one with ties, or the same, and
         Regimes.
         """
-        n_rows, n_experts = self.n_rows, best.experts.n_experts
+        n_rows, n_experts, others = self.n_rows, best.experts.n_experts, self.trainer.rivals
         support = {k: n_rows * each for k, each in self.trainer.log_evidence.items()}
-        chosen, kind, rows = best, None, best.effective_rows()
+        support = others.without_copies(support, n_experts)
+        chosen, rows = best, best.effective_rows()
+        can_be_tied = best.experts.can_be_tied
         to_try = [
             regime
-            for regime in partitions(best)
+            for regime in (partitions(best) if can_be_tied and n_experts > 1 else [])
             if regime.max() == 0 or np.bincount(regime, rows).min() >= FEWEST_ROWS
         ]
-        if n_experts > 1 and rows.min() < FEWEST_ROWS:
-            chosen, kind = self._tied(best, to_try.pop(), -np.inf)
+        if to_try and rows.min() < FEWEST_ROWS:
+            chosen = self._tied(best, to_try.pop(), -np.inf)
         to_beat = n_rows * chosen.evidence - MARGIN
         for regime in to_try:
-            tied, kind_of_tied = self._tied(best, regime, to_beat)
+            tied = self._tied(best, regime, to_beat)
             n_regimes, value = tied.experts.ties.n_regimes, n_rows * tied.evidence
             plain = support.get(n_regimes, -np.inf)
             if n_regimes == 1 and value < max(to_beat, plain):
-                other, tied, kind_of_tied = self._one_line(best, tied, kind_of_tied)
+                other, tied = self._one_line(best, tied)
                 value = max(value, other)
             if value <= plain:
                 continue  # so many experts do without ties
             support[n_regimes] = value + MARGIN
             if value >= to_beat:
-                chosen, kind = tied, kind_of_tied
+                chosen = tied
                 break
-        ties, n_experts = chosen.experts.ties, chosen.experts.n_experts
-        regime = np.arange(n_experts) if ties is None else ties.regime
-        if ties is not None:
+        # One that was given up may be ahead once it has converged.
+        for other in others.close_to(chosen):
+            chosen = other if n_rows * (other.evidence - chosen.evidence) > SAME else chosen
+        n_functions = rivals.count_regimes(chosen)
+        if chosen.experts.ties is not None:
             value = n_rows * chosen.evidence + MARGIN
-            support[ties.n_regimes] = max(value, support.get(ties.n_regimes, value))
-        curve = best_curve(self, chosen, regime) if regime.max() > 0 else None
-        support, rivals = dict(sorted(support.items())), self.trainer.rivals.notes(chosen)
-        if regime.max() > 0:
-            rivals += line_of_logarithm(self, chosen, regime)
-        if regime.max() > 0 or best.experts.n_experts >= MANY:
-            rivals += self.trainer.optima(best)
-        return chosen, Regimes(regime, kind, support, _number_of_values(best), curve, rivals)
+            support[n_functions] = max(value, support.get(n_functions, value))
+        support = dict(sorted(support.items()))
+        ahead, notes = rivals.best_surface(self, chosen) if n_functions > 1 else (-np.inf, [])
+        regime, of_errors = errors_of(chosen)
+        if ahead > rivals.CLOSE and can_be_tied:
+            return chosen, Regimes(np.zeros(len(regime), dtype=int), n_functions, support, notes)
+        word = "regime" if can_be_tied else "expert"
+        notes = [*of_errors, *notes, *rivals.close_numbers(support, n_functions, word)]
+        notes += others.notes(chosen, word)
+        if n_functions > 1 or n_experts >= rivals.MANY:
+            notes += self.trainer.optima(best)
+        return chosen, Regimes(regime, n_functions, support, notes)
 
-    def _one_line(self, best, tied, kind):
-        """Log-evidence of one line with errors of another kind, the better ties, and their kind."""
+    def _one_line(self, best, tied):
+        """Log-evidence of one line with errors of another kind, and the better ties."""
         if not best.experts.can_be_wider:
-            return overdispersed_evidence(best, self.trainer.parts.likelihood.family), tied, kind
-        evidence, resp = uneven_line(self.trainer.one_line())
+            return rivals.overdispersed_evidence(best, self.trainer.parts.likelihood.family), tied
+        evidence, resp, self.spread = rivals.uneven_line(self.trainer.one_line())
         # Less MARGIN: it is not to be behind experts without ties.
-        if evidence < self.n_rows * best.evidence:
-            return evidence - MARGIN, tied, kind
-        anew = self._new(SPREAD, np.zeros(resp.shape[1], dtype=int)).start(resp)
-        tied = max(tied, self._converged(anew, -np.inf), key=lambda each: each.evidence)
-        return evidence - MARGIN, tied, SPREAD
-
-    def of_one_regime(self, has_tails):
-        """The mixture that is one regression function, of one expert or of two of unlike scales."""
-        one = self.trainer.one_line()
-        if not has_tails or not one.experts.can_be_wider:
-            return one
-        tails = self._with_tails(one, np.zeros(1, dtype=int))
-        tails = self.trainer.converge(tails, tol=ROUGH / self.n_rows)
-        return max(one, tails, key=lambda each: each.evidence)
+        if evidence >= self.n_rows * best.evidence:
+            anew = self._new(SPREAD, np.zeros(resp.shape[1], dtype=int)).start(resp)
+            tied = max(tied, self.trainer.converge(anew), key=lambda each: each.evidence)
+        return evidence - MARGIN, tied
 
     def _tied(self, best, regime, to_beat):
-        """The better mixture of two kinds of ties, and its kind."""
-        experts, n_regimes = best.experts, max(regime) + 1
-        kinds = (SHAPE, SPREAD) if experts.has_scales else (SHAPE,)
-        found = [
-            (self._converged(self._new(kind, regime).start(best.resp), to_beat), kind)
-            for kind in kinds
-        ]
-        is_searched, can_be_wider = self.trainer.is_searched, experts.can_be_wider
-        if is_searched and can_be_wider and n_regimes > 1:
-            found.append((self._converged(self._with_tails(best, regime), to_beat), SHAPE))
-        for tied, _ in found:
-            self.trainer.rivals.add(tied)
-        tied, kind = max(found, key=lambda each: each[0].evidence)
-        may_start_anew = can_be_wider and (is_searched or 2 * n_regimes <= len(regime))
-        if may_start_anew and self.n_rows * tied.evidence < to_beat:
-            # Lines that cross, of even errors, say nothing of where the errors of one are large.
-            anew = self._with_tails(tied, tied.experts.ties.regime, SPREAD)
-            if self._converged(anew, to_beat).evidence > tied.evidence:
-                return anew, SPREAD
-        return tied, kind
+        """The better mixture of two kinds of ties."""
+        found = []
+        for kind in (SHAPE, SPREAD) if best.experts.has_scales else (SHAPE,):
+            tied = self._new(kind, regime).start(best.resp)
+            found.append(self.trainer.converge(tied, to_beat / self.n_rows))
+            self.trainer.rivals.add(found[-1])
+        return max(found, key=lambda each: each.evidence)
 
     def _new(self, kind, regime):
         trainer = self.trainer
         experts = trainer.experts.tied(regime, kind == SHAPE)
-        gate = shallow_copy(trainer.gate)
+        gate, likelihood = shallow_copy(trainer.gate), shallow_copy(trainer.likelihood)
         gate = RegimeGate(gate, regime) if kind == SHAPE else gate
-        likelihood = shallow_copy(trainer.likelihood)
         # What sees no row stands before nothing, and knows columns as they come.
         Z = trainer.data.Z if gate.sees_rows else trainer.data.X
         return PooledProblem(experts, gate, likelihood, trainer.data, Z=Z)
-
-    def _with_tails(self, best, regime, kind=SHAPE):
-        """The heaviest expert of each regime, and another behind it of larger errors."""
-        experts, load = best.experts, best.load
-        cores = [
-            max(np.flatnonzero(regime == r), key=lambda k: load[k]) for r in range(max(regime) + 1)
-        ]
-        log_gate = best.gate.log_proba[:, cores]
-        inner = log_gate + experts.expected_log_density()[:, cores] + np.log1p(-WIDE_SHARE)
-        outer = log_gate + experts.log_density_if_wider(WIDER)[:, cores] + np.log(WIDE_SHARE)
-        log_resp = np.hstack([inner, outer])
-        resp = np.exp(log_resp - log_resp.max(axis=1, keepdims=True))
-        resp /= resp.sum(axis=1, keepdims=True)
-        return self._new(kind, np.tile(np.arange(len(cores)), 2)).start(resp)
-
-    def _converged(self, problem, to_beat):
-        return self.trainer.converge(problem, to_beat / self.n_rows)
 
 
 def partitions(problem):
     """Regimes of experts, from one regime to one less than there are experts; labels (K,) each.
 
-    Of each number of regimes the next lower one joins the two whose slopes lose least as one.
+    Of each number of regimes the next lower one joins the two of which any two experts lose least
+    of their slopes as one.
     """
     gram, cross = problem.experts.slope_sums(problem.resp)
-    regime = np.arange(len(cross[0]))
-    found = []
-    while regime.max() > 0:
-        pairs = combinations(range(regime.max() + 1), 2)
-        loss, first, second = min(
-            (loss_of_quadratics(gram[:, [i, j]], cross[:, [i, j]]), i, j) for i, j in pairs
-        )
-        regime = np.where(regime == second, first, regime)
-        regime = regime - (regime > second)
-        gram[:, first] += gram[:, second]
-        cross[:, first] += cross[:, second]
-        gram, cross = np.delete(gram, second, axis=1), np.delete(cross, second, axis=1)
-        found.insert(0, regime)
-    return found
-
-
-def _number_of_values(problem):
-    """How many values a target of few of them has, or None."""
-    data = problem.data
-    if data.y.ndim > 1 or not problem.experts.can_be_wider:
-        return None
-    n_values = len(np.unique(data.y[data.weight > 0]))
-    return n_values if 1 < n_values <= MOST_VALUES else None
+    pairs = map(list, combinations(range(len(cross[0])), 2))
+    loss = [max(loss_of_quadratics(gram[:, pair], cross[:, pair]), 0.0) for pair in pairs]
+    tree = hierarchy.linkage(loss, "complete")
+    return [hierarchy.cut_tree(tree, r + 1)[:, 0] for r in range(len(tree))]

@@ -2,8 +2,8 @@
 
 import copy
 import warnings
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 from scipy import optimize, special
@@ -15,7 +15,10 @@ from sklearn.tree import DecisionTreeRegressor
 from .._em.loop import count
 from .._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
 from .._parallel import few_threads
+from ..likelihoods._targets import kind_of_target
+from .calibrated import SLOPE_PENALTY, gain_of_calibration
 from .parts import pooled_parts
+from .problem import cheapest_merger
 
 CLOSE = 3.0  # nats over all rows: a factor of 20
 ALIKE = 0.9  # adjusted Rand index of partitions that are told as one
@@ -49,6 +52,18 @@ class Rivals:
         close = sorted(close, key=lambda each: -each.evidence)[:MOST_TRIED]
         return [self.converge(each) for each in close]
 
+    def without_copies(self, support, chosen):
+        """``support`` without larger numbers than the chosen one of which two experts are as one.
+
+        A copy of an expert costs the prior of its share alone, some 2.5 nats of any rows.
+        """
+        for each in sorted(self._seen, key=lambda each: each.evidence):
+            k, gate = each.experts.n_experts, each.gate
+            if k > chosen and each.experts.ties is None:
+                loss, _ = cheapest_merger(each.experts, each.resp, gate.log_proba, gate.weight)
+                support |= {k: -np.inf if loss < CLOSE else support.get(k, each.evidence)}
+        return support
+
     def _compared(self, chosen, problem):
         """Nats behind, and Rand index, if that is close and not the same; else None."""
         nats = self.weight.sum() * (chosen.evidence - problem.evidence)
@@ -68,11 +83,10 @@ class Rivals:
         if not found:
             return []
         n_regimes, (nats, rand) = count_regimes(chosen), min(found)
-        side = "behind" if nats >= 0 else "ahead"
         return [
             f"Another partition of the rows into {n_regimes} {word}s (adjusted Rand index "
-            f"{round(rand, 2) + 0.0:.2f}) is {abs(nats):.1f} nats {side}: which rows belong "
-            "together is a close call."
+            f"{round(rand, 2) + 0.0:.2f}) is {_behind(nats)} it: which rows belong together is a "
+            "close call."
         ]
 
 
@@ -82,18 +96,17 @@ def close_numbers(support, chosen, word="regime"):
     ``support`` has the log-evidence over all rows of each number; ``word`` says what is counted,
     "regime" or "expert".
     """
-    lead = {k: support[chosen] - each for k, each in support.items() if k != chosen}
-    close = {k: nats for k, nats in lead.items() if nats < CLOSE}
-    if not close:
-        return []
-    found = " and ".join(
-        f"{count(k, word)} {'is' if k == 1 else 'are'} {abs(nats):.1f} nats "
-        + ("behind" if nats >= 0 else "ahead of")
-        for k, nats in close.items()
-    )
-    return [
-        f"The number of {word}s is a close call: by log-evidence over all rows, {found} {chosen}."
+    found = [
+        f"{count(k, word)} {'is' if k == 1 else 'are'} {_behind(support[chosen] - each)} {chosen}"
+        for k, each in support.items()
+        if k != chosen and support[chosen] - each < CLOSE
     ]
+    found, start = ", and ".join(found), f"The number of {word}s is a close call: "
+    return [f"{start}by log-evidence over all rows, {found}."] if found else []
+
+
+def _behind(nats):
+    return f"{abs(nats):.1f} nats {'behind' if nats >= 0 else 'ahead of'}"
 
 
 def count_regimes(problem):
@@ -104,10 +117,9 @@ def count_regimes(problem):
 
 def partition(problem):
     """Number of regimes of a pooled mixture, and that of each row, (n_samples,)."""
-    ties, resp, n_regimes = problem.experts.ties, problem.resp, count_regimes(problem)
-    regime = np.arange(n_regimes) if ties is None else ties.regime
-    of_regimes = [resp[:, regime == r].sum(axis=1) for r in range(n_regimes)]
-    return n_regimes, np.argmax(of_regimes, axis=0)
+    ties, n_regimes = problem.experts.ties, count_regimes(problem)
+    members = np.eye(n_regimes)[range(n_regimes) if ties is None else ties.regime]
+    return n_regimes, np.argmax(problem.resp @ members, axis=1)
 
 
 def rand_index(labels, others, weight):
@@ -123,96 +135,161 @@ def rand_index(labels, others, weight):
     return 1.0 if most == by_chance else float((both - by_chance) / (most - by_chance))
 
 
-# One curve in place of several lines: a regression on spline columns, by the same evidence -------
+# One regression function in place of several planes, by the same evidence -----------------------
 
-# A line of the target's logarithm, with errors of one size there, is a curve as well, and its
-# errors are skewed and grow with the mean.
+# Planes imitate a surface, each in a part of the rows, and its errors where these are skewed or
+# grow with the mean. Compared are, each as one expert: the plane with squares, products and bends
+# of the columns and a curve of its own prediction [3]_, of which few are chosen forwards by BIC
+# [1]_, [2]_; a plane of the target's logarithm; and a log-linear model of counts. Errors of the
+# first two may have heavy tails, or a variance that depends on the row, and then any shape. A
+# product with a level of strings is no candidate: what differs by level is a regime.
 #
-# Lines between which the gate goes by one column imitate a curve of that column, or a line with a
-# bend. Both are one regression function, without steps: cubic splines of the column, or linear
-# ones with knots where the gate goes from one regime to the next, beside all other columns as
-# they are. A curve of any column, of both kinds, is as probable beforehand.
+# References
+# ----------
+# .. [1] J. H. Friedman, "Multivariate adaptive regression splines", Annals of Statistics 19 (1991)
+#    1-67.
+# .. [2] J. Chen and Z. Chen, "Extended Bayesian information criteria for model selection with large
+#    model spaces", Biometrika 95 (2008) 759-771.
+# .. [3] J. W. Tukey, "One degree of freedom for non-additivity", Biometrics 5 (1949) 232-242.
 
 
-N_KNOTS = 5
-FEWEST_VALUES = 10  # of a column that a target can be a curve of
+KNOTS = np.arange(1, 6) / 6  # quantiles of a column at which it may bend
+MOST_ENTRIES = 4_000_000  # of candidate columns in memory
+MOST_TERMS = 12
+CALIBRATED = "one expert with calibrated probabilities, which some rows do not follow,"
+DEPENDENT, TINY = 1e-8, 1e-300  # part of the squares of a column that is rounding; no square
+SHAPE_STEPS = 30  # of EM
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A curve of one column in place of regimes."""
+def best_surface(search, problem):
+    """By how many nats one regression function is ahead of a mixture of several, and notes on it.
 
-    column: str  # its name
-    nats: float  # by how much the log-evidence of the curve is higher than theirs, over all rows
-
-
-def best_curve(search, problem, regime):
-    """The curve in place of a mixture of regimes, of the column that parts them most.
-
-    ``regime`` (n_experts,) numbers those of the mixture that ``search`` found. None where no column
-    has many values, or columns outnumber rows.
+    It is the best of those that are compared; minus infinity where columns outnumber rows.
     """
-    trainer, experts = search.trainer, problem.experts
+    experts, data, trainer = problem.experts, problem.data, search.trainer
     if experts.columns.basis is not None:
-        return None
-    X, proba = experts.design[:, :-1], problem.gate.proba
-    proba = proba @ np.equal.outer(regime, np.arange(regime.max() + 1))
-    own = problem.weight[:, None] * proba
-    centres = own.T @ X / own.sum(axis=0)[:, None]
-    apart = own.sum(axis=0) @ centres**2
-    bends = np.array([len(np.unique(column)) >= FEWEST_VALUES for column in X.T])
-    if not bends.any():
-        return None
-    j = int(np.where(bends, apart, -1).argmax())
-    column, others = X[:, [j]], np.delete(X, j, axis=1)
-    in_order = pairwise(centres[:, j].argsort())
-    borders = [np.average(X[:, j], weights=own[:, r] * proba[:, s]) for r, s in in_order]
-    knots = np.unique([column.min(), *borders, column.max()])[:, None]
-    has_tails = len(regime) > proba.shape[1]
-    block = None if experts.columns.block is None else np.delete(experts.columns.block, j)
-    splines = SplineTransformer(N_KNOTS), SplineTransformer(degree=1, knots=knots)
-    designs = [np.hstack([others, spline.fit_transform(column)]) for spline in splines]
-    evidence = [_evidence(search, trainer.data, each, block, has_tails) for each in designs]
-    nats = special.logsumexp(evidence) - np.log(2 * bends.sum())
-    nats -= search.n_rows * problem.evidence
-    return Curve(trainer.name_of_column(j), float(nats))
+        return -np.inf, []
+    X, one, y = experts.design[:, :-1], trainer.one_line(), data.y[data.weight > 0]
+    found, notes, model = {(): -np.inf}, [], "RidgeCV"
+    if trainer.parts.classes is not None:
+        model, design, labels = "LogisticRegression", experts.design, data.y.astype(int)
+        gain = gain_of_calibration(design, labels, data.weight, len(trainer.parts.classes))
+        found[CALIBRATED, "its calibration"] = gain + search.n_rows * one.evidence
+    names, terms, log_prior = _chosen(trainer, one.experts)
+    if names:
+        call = f"make_pipeline(PolynomialFeatures(2), {model}()), or a tree as expert"
+        value = _evidence(search, data, np.hstack([X, terms])) + log_prior
+        found[f"one line with {' and '.join(dict.fromkeys(names))}", call] = value
+    if experts.can_be_wider and y.ndim == 1:
+        value = _evidence(search, data, X)
+        found["one line with skewed errors of uneven spread", "sklearn's QuantileRegressor"] = value
+        if y.min() > 0:
+            log = np.log(np.maximum(data.y, y.min()))
+            value = _evidence(search, replace(data, y=log), X) - data.weight @ log
+            found["one line of the target's logarithm", "a fit to np.log(y)"] = value
+        top = 1.0 if y.max() < 1 else 100.0
+        if y.min() > 0 and top / 2 < y.max() < top:
+            part = np.clip(data.y, y.min(), y.max()) / top
+            value = _evidence(search, replace(data, y=special.logit(part)), X)
+            value -= data.weight @ np.log(top * part * (1 - part))
+            found[f"one line of the log-odds of y / {top:g}", "a fit to these"] = value
+        if y.min() >= 0 and (y == np.round(y)).all():
+            value = overdispersed_evidence(problem, PoissonFamily())
+            found["one log-linear model of counts", "likelihood='negative_binomial'"] = value
+        notes += filter(None, [kind_of_target(data.y, data.weight)])
+    best = max(found, key=found.get)
+    nats = found[best] - search.n_rows * problem.evidence
+    if nats > -CLOSE:
+        are = "are" if nats > CLOSE and experts.can_be_tied else "may be"
+        notes.append(
+            f"The {experts.n_experts} experts {are} one regime, pieces of one regression function: "
+            f"by log-evidence over all rows, {best[0]} is {_behind(-nats)} them. Compare {best[1]}."
+        )
+    return nats, notes
 
 
-def line_of_logarithm(search, problem, regime):
-    """That one line of ``log(y)`` is ahead of a mixture of regimes, a sentence; a list.
+def _chosen(trainer, one):
+    """Names of what one expert lacks, columns (n_samples, n_names) of these, and their log-prior.
 
-    Empty where the target is not positive, or has several outputs.
+    Products, squares and bends are added forwards, as long as each pays by extended BIC.
     """
-    data, experts = problem.data, problem.experts
-    smallest = data.y[data.weight > 0].min()
-    if not experts.can_be_wider or data.y.ndim > 1 or smallest <= 0:
-        return []
-    has_tails = len(regime) > regime.max() + 1
-    logarithm = replace(data, y=np.log(np.maximum(data.y, smallest)))
-    nats = _evidence(search, logarithm, experts.design[:, :-1], experts.columns.block, has_tails)
-    nats -= data.weight @ logarithm.y + search.n_rows * problem.evidence
-    if nats <= CLOSE:
-        return []
-    return [
-        f"The {regime.max() + 1} regimes may be one line of the target's logarithm: by "
-        f"log-evidence over all rows, it is {nats:.1f} nats ahead. Compare "
-        "likelihood='log_normal'."
-    ]
+    X, weight, block = one.design[:, :-1], trainer.data.weight, one.columns.block
+    numbers = np.arange(X.shape[1]) if block is None else np.flatnonzero(block == 0)
+    # Of many columns those of the largest slopes.
+    slopes = np.abs(one.coef[0, :-1]).reshape(X.shape[1], -1).max(axis=1)[numbers]
+    numbers = numbers[np.argsort(-slopes)[: int(np.sqrt(2 * MOST_ENTRIES / len(X)))]]
+    columns = {trainer.name_of_column(j): X[:, j] for j in np.sort(numbers)}
+    terms = [(f"{a} * {b}", columns[a] * columns[b]) for a, b in combinations(columns, 2)]
+    if one.predictions.size == len(X):
+        columns["the prediction"] = one.predictions.ravel() - one.predictions.mean()
+    for name, column in columns.items():
+        knots = np.quantile(column, KNOTS, weights=weight, method="inverted_cdf")
+        curves = [column**2, *(np.maximum(column - knot, 0) for knot in np.unique(knots))]
+        terms += [(f"a curve of {name}", curve) for curve in curves]
+    names, values = zip(*terms, strict=True)
+    chosen, terms, log_prior = [], np.stack(values, axis=1), -np.log(len(names) + 1)
+    y = trainer.data.y if trainer.parts.classes is None else one.labels
+    residuals = y.reshape(len(X), -1) - one.predictions.reshape(len(X), -1)
+    root, smallest = np.sqrt(weight)[:, None], DEPENDENT * weight @ terms**2 + TINY
+    for _ in range(MOST_TERMS):
+        span = np.linalg.qr(root * np.hstack([one.design, terms[:, chosen]]))[0]
+        left, free = (root * each - span @ (span.T @ (root * each)) for each in (residuals, terms))
+        size = np.maximum((free**2).sum(axis=0), smallest)
+        part = (free.T @ left) ** 2 / size[:, None] / (left**2).sum(axis=0)
+        gains = -0.5 * weight.sum() * np.log1p(-np.minimum(part, 1 - DEPENDENT)).sum(axis=1)
+        if gains.max() <= 0.5 * left.shape[1] * np.log(weight.sum()) - log_prior:
+            break
+        chosen.append(int(gains.argmax()))
+    return [names[j] for j in chosen], terms[:, chosen], len(chosen) * log_prior
 
 
-def _evidence(search, data, design, block, has_tails):
-    """Log-evidence of one regime on these columns and rows, over all rows.
+def _evidence(search, data, design):
+    """Log-evidence over all rows of one regression function on these columns, whatever its errors.
 
-    Columns of the design behind those of ``block`` are no levels.
+    Columns of the design behind the experts' are no levels.
     """
     trainer, data = copy.copy(search.trainer), replace(data, units=None)
-    if block is not None:
-        block = np.pad(block, (0, design.shape[1] - len(block)))
+    block = trainer.experts.columns.block
+    block = None if block is None else np.pad(block, (0, design.shape[1] - len(block)))
     trainer.data, trainer.lines = data, {}
     trainer.experts, _ = pooled_parts(
         trainer.parts, design, data, lambda each: each.start(data.y, data.weight, 1), block
     )
-    return search.n_rows * type(search)(trainer).of_one_regime(has_tails).evidence
+    one = trainer.one_line()
+    value = search.n_rows * one.evidence
+    if not one.experts.can_be_wider or data.y.ndim > 1:
+        return value
+    design, weight = one.experts.design, data.weight
+    errors = (one.experts.targets - design @ one.experts.coef[0])[:, 0]
+    errors /= np.sqrt(np.average(errors**2, weights=weight))
+    gain, variance = _uneven(search.spread, np.maximum(errors**2, SMALLEST), weight, 1, np.inf)
+    cost = 0.5 * np.linalg.matrix_rank(search.spread) * np.log(search.n_rows)
+    even = _gain_of_shape(errors, design, np.ones(len(design)), weight)
+    uneven = _gain_of_shape(errors, design, np.sqrt(variance), weight) - cost
+    return value + max(gain, even, uneven, 0.0)
+
+
+def _gain_of_shape(errors, design, sd, weight):
+    """What errors (n_samples,) of variance 1 gain as mixtures of three normal ones, less the cost.
+
+    Their scales are in proportion to ``sd``. The mixture is fitted by EM, with the coefficients
+    that errors are around; costs are those of BIC.
+    """
+    scaled, around, target = design / sd[:, None], 0.0, errors / sd
+    centre, variance, share = np.array([-1.0, 0.0, 1.0]), np.ones(3), np.ones(3) / 3
+    for _ in range(SHAPE_STEPS):
+        z = (target - around)[:, None]
+        log_each = np.log(share / np.sqrt(variance)) - 0.5 * (z - centre) ** 2 / variance
+        resp = weight[:, None] * special.softmax(log_each, axis=1)
+        mass = resp.sum(axis=0)
+        centre, share = (resp * z).sum(axis=0) / mass, mass / weight.sum()
+        variance = (resp * (z - centre) ** 2).sum(axis=0) / mass + SMALLEST
+        precision = (resp / variance).sum(axis=1)
+        root = np.sqrt(precision)
+        free = root * target - (resp / variance) @ centre / np.maximum(root, TINY)
+        around = scaled @ np.linalg.lstsq(root[:, None] * scaled, free)[0]
+    gain = special.logsumexp(log_each, axis=1) - np.log(sd) + 0.5 * errors**2
+    return weight @ gain - 4 * np.log(weight.sum())  # eight parameters
 
 
 # One regression whose errors are larger in some rows than in others, against a mixture of lines
@@ -246,12 +323,10 @@ def uneven_line(one):
 
     ``one`` is the mixture of one expert; its outputs have one such function. Returns the
     log-evidence over all rows, by BIC, where each of the functions has the same prior probability;
-    and as responsibilities (n_samples, 3) the rows of three levels of the likeliest function.
+    as responsibilities (n_samples, 3) the rows of three levels of the likeliest function; and the
+    columns (n_samples, q) that this is of.
     """
-    weight, n_rows = one.weight, one.weight.sum()
-    X = np.clip(one.experts.design[:, :-1], -FAR, FAR)
-    squares = one.experts.squared_errors().ravel()
-    squares = np.maximum(squares / (weight @ squares / n_rows), SMALLEST)
+    X, weight = np.clip(one.experts.design[:, :-1], -FAR, FAR), one.weight
     bases, spline = [X], SplineTransformer(degree=1, knots="quantile")
     for column in X.T[:, :, None]:
         if len(np.unique(column)) >= FEWEST_SPREAD_VALUES:
@@ -259,16 +334,18 @@ def uneven_line(one):
                 PolynomialFeatures(include_bias=False).fit_transform(column),
                 spline.fit_transform(column, sample_weight=weight),
             ]
+    squares = one.experts.squared_errors().ravel()
+    squares = np.maximum(squares / np.average(squares, weights=weight), SMALLEST)
     given = squares, weight, len(one.experts.posteriors)
     normal = [_uneven(basis, *given, np.inf) for basis in bases]
     best = np.argmax([gain for gain, _ in normal])
     heavy = _uneven(bases[best], *given, HEAVY)
-    gains = [*(gain for gain, _ in normal), heavy[0] - 0.5 * np.log(n_rows)]
+    gains = [*(gain for gain, _ in normal), heavy[0] - 0.5 * np.log(weight.sum())]
     variance = max(normal[best], heavy, key=lambda each: each[0])[1]
-    evidence = n_rows * one.evidence + special.logsumexp(gains) - np.log(len(gains))
+    evidence = weight.sum() * one.evidence + special.logsumexp(gains) - np.log(len(gains))
     tree = DecisionTreeRegressor(max_leaf_nodes=LEVELS, random_state=0)
     levels = tree.fit(X, np.log(variance), weight).apply(X)
-    return float(evidence), np.equal.outer(levels, np.unique(levels)).astype(float)
+    return float(evidence), np.equal.outer(levels, np.unique(levels)).astype(float), bases[best]
 
 
 def _uneven(basis, squares, weight, n_outputs, df):
@@ -316,7 +393,6 @@ def _variance(basis, squares, weight):
 #    reproduction and teratogenicity", Biometrics 31 (1975) 949-952.
 
 
-SLOPE_PENALTY = 0.1  # of slopes: they are finite where the columns separate rates of zero
 LARGEST_LINEAR, LARGEST_LOG_SIZE = 30.0, 15.0  # so far, nothing is different from infinity
 
 
@@ -330,7 +406,9 @@ def overdispersed_evidence(problem, family):
     design, data = problem.experts.design, problem.data
     size = np.ones(len(design)) if data.exposure is None else data.exposure
     start = np.zeros(design.shape[1] + 1)
-    given = (design, np.ravel(data.y), size, problem.weight, LOSSES[family])
+    # Rows of no weight may have any target.
+    y = np.maximum(np.ravel(data.y), 0.0)
+    given = (design, y, size, problem.weight, LOSSES[family])
     found = optimize.minimize(_overdispersed_loss, start, given, method="L-BFGS-B", jac=True)
     return float(-found.fun - 0.5 * len(start) * np.log(problem.weight.sum()))
 

@@ -18,11 +18,10 @@ from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
 from .._reports.column_names import columns_behind
 from .averaging import BEHIND, WHOLE, averaging, effort_of
-from .calibrated import gain_of_calibration
 from .parts import pooled_parts
 from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, merged
 from .regimes import RegimeSearch
-from .rivals import CLOSE, MANY, Rivals, close_numbers
+from .rivals import MANY, Rivals
 
 SHORT_RUN = 5  # iterations that tell good halves from bad ones, and whom to merge
 SAME_ALPHA = 0.1  # change of its logarithm that is none
@@ -118,16 +117,13 @@ class PooledTrainer(Trainer):
                 self.problem, self.parts = best, self._parts_of(best)
                 return
             self._note(self.converge(best))
-        if self.finds_regimes and self.experts.can_be_tied:
-            best, self.regimes = RegimeSearch(self).of(best)
+        if self.finds_regimes:
+            best, found = RegimeSearch(self).of(best)
+            if self.experts.can_be_tied:
+                self.regimes = found
+            else:
+                self.notes = [*self.notes, *found.notes]
         self.log_evidence = dict(sorted(self.log_evidence.items()))
-        if self.finds_regimes and not self.experts.can_be_tied:
-            total = self.data.weight.sum()
-            support = {k: total * each for k, each in self.log_evidence.items()}
-            close = close_numbers(support, best.experts.n_experts, "expert")
-            notes = [*self._calibrated(best, support), *close]
-            others = self.rivals.notes(best, "expert") + self.optima(best)
-            self.notes = [*self.notes, *notes, *others]
         if self.is_searched and previous is None and self.may_average:
             self.averaging = averaging(best, self.one_line, self.data.weight.sum())
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
@@ -146,26 +142,6 @@ class PooledTrainer(Trainer):
             few_met = f"Mixtures of {n_experts} experts have many optima: "
         others = "another random_state, or a larger n_init, may find other regimes; see stability."
         return [few_met + others]
-
-    def _calibrated(self, best, support):
-        """That one expert with calibrated probabilities explains as much, a sentence; a list."""
-        n_experts, data = best.experts.n_experts, self.data
-        if n_experts == 1 or self.parts.classes is None:
-            return []
-        n_classes = len(self.parts.classes)
-        of_one = data.weight.sum() * self.one_line().evidence
-        of_one += gain_of_calibration(
-            best.experts.design, data.y.astype(int), data.weight, n_classes
-        )
-        nats = of_one - support[n_experts]
-        if nats < -CLOSE:
-            return []
-        side = "ahead" if nats >= 0 else "behind"
-        return [
-            f"The {n_experts} experts may be one: by log-evidence over all rows, one expert whose "
-            "probabilities are calibrated, with a share of rows of each class that do not depend "
-            f"on the columns, is {abs(nats):.1f} nats {side}."
-        ]
 
     def run(self, tasks, attributes_now):
         return self._run(self.settings.max_iter, tasks, attributes_now)

@@ -75,7 +75,10 @@ def groups_of(mixture, by):
         raise ValueError(f"by must be {REGIME!r} or {EXPERT!r}; got {by!r}.")
     experts = list(mixture.named_experts_)
     regimes = regimes_of(mixture)
-    if by == EXPERT or not 0 < len(regimes) < len(experts):
+    ties = mixture.likelihood_.regime_
+    n_functions = len(experts) if ties is None else len(np.unique(ties))
+    # Pieces of one surface have no coefficients in common.
+    if by == EXPERT or not n_functions <= len(regimes) < len(experts):
         return Groups(experts)
     of_expert = {name: r for r, names in enumerate(regimes) for name in names}
     names = [f"{REGIME}{r}" for r in range(len(regimes))]

@@ -234,28 +234,28 @@ def test_lines_that_cross_and_a_step_are_no_surface(make, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["logarithm", "log-odds", "counts", "skewed errors"])
 def test_one_line_of_another_kind_is_one_regime(kind):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(250, 2))
-    linear, error = X @ [0.5, -0.3], rng.normal(size=250)
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(300, 3))
+    linear = X @ [1, -0.7, 0.4]
     y = {
-        "logarithm": np.exp(1 + linear + 0.5 * error),
-        "log-odds": 100 * special.expit(3 * linear + 0.4 * error),
-        "counts": rng.poisson(np.exp(1 + linear)).astype(float),
-        "skewed errors": 3 * linear + np.exp(0.6 * X[:, 1]) * rng.exponential(size=250),
-    }[kind]
-    rows = np.vstack([X, X[:1]]), np.append(y, -1.0), np.append(np.ones(250), 0.0)
+        "logarithm": lambda: np.exp(1 + 0.5 * linear + 0.5 * rng.normal(size=300)),
+        "log-odds": lambda: 100 * special.expit(1.5 * linear + 0.4 * rng.normal(size=300)),
+        "counts": lambda: rng.poisson(np.exp(1 + 0.5 * linear)).astype(float),
+        "skewed errors": lambda: linear + np.exp(0.6 * X[:, 0]) * rng.exponential(size=300),
+    }[kind]()
+    rows = np.vstack([X, X[:1]]), np.append(y, -1.0), np.append(np.ones(300), 0.0)
     moe = MixtureOfExpertsRegressor(random_state=0).fit(*rows)  # the last one does not count
     assert moe.n_regimes_ == 1 < len(moe.experts_)
-    (note,) = [each for each in moe.expert_report(X, y).notes if "one regression function" in each]
+    (note,) = [each for each in moe.plan_.findings if "one regression function" in each]
     assert kind in note
     if kind != "logarithm":
         return
     # An independent computation: BIC of least squares of the logarithm.
-    design = np.column_stack([np.ones(250), X])
+    design = np.column_stack([np.ones(300), X])
     residual = np.log(y) - design @ np.linalg.lstsq(design, np.log(y), rcond=None)[0]
     bic = stats.norm.logpdf(residual, 0, residual.std()).sum() - np.log(y).sum()
-    bic -= 0.5 * 4 * np.log(250)
-    ahead = bic - 250 * max(moe.log_evidence_.values())
+    bic -= 0.5 * 5 * np.log(300)
+    ahead = bic - 300 * max(moe.log_evidence_.values())
     np.testing.assert_allclose(float(note.split(" nats")[0].split()[-1]), ahead, atol=5)
 
 

@@ -85,7 +85,7 @@ class Rivals:
         n_regimes, (nats, rand) = count_regimes(chosen), min(found)
         return [
             f"Another partition of the rows into {n_regimes} {word}s (adjusted Rand index "
-            f"{round(rand, 2) + 0.0:.2f}) is {_behind(nats)} it: which rows belong together is a "
+            f"{round(rand, 2) + 0.0:.2f}) is {_lead(nats)} it: which rows belong together is a "
             "close call."
         ]
 
@@ -97,7 +97,7 @@ def close_numbers(support, chosen, word="regime"):
     "regime" or "expert".
     """
     found = [
-        f"{count(k, word)} {'is' if k == 1 else 'are'} {_behind(support[chosen] - each)} {chosen}"
+        f"{count(k, word)} {'is' if k == 1 else 'are'} {_lead(support[chosen] - each)} {chosen}"
         for k, each in support.items()
         if k != chosen and support[chosen] - each < CLOSE
     ]
@@ -105,7 +105,7 @@ def close_numbers(support, chosen, word="regime"):
     return [f"{start}by log-evidence over all rows, {found}."] if found else []
 
 
-def _behind(nats):
+def _lead(nats):
     return f"{abs(nats):.1f} nats {'behind' if nats >= 0 else 'ahead of'}"
 
 
@@ -203,7 +203,7 @@ def best_surface(search, problem):
         are = "are" if nats > CLOSE and experts.can_be_tied else "may be"
         notes.append(
             f"The {experts.n_experts} experts {are} one regime, pieces of one regression function: "
-            f"by log-evidence over all rows, {best[0]} is {_behind(-nats)} them. Compare {best[1]}."
+            f"by log-evidence over all rows, {best[0]} is {_lead(-nats)} them. Compare {best[1]}."
         )
     return nats, notes
 

@@ -16,6 +16,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._experts.prediction import own_distribution
+from skmoe._ready import diverse
 from skmoe._ready.diverse import in_fold
 from skmoe._stacking.regression import RegressionDensities
 from skmoe.distributions import GaussianComponents, MixtureDistribution, ScipyComponents
@@ -183,6 +184,18 @@ def test_own_densities_are_out_of_fold(monkeypatch):
     assert_allclose([own[k] for k in range(3)], expected, rtol=1e-9)
     # In a fold a mixture goes on until it gains less than 1e-5 a row.
     assert expected[0].mean() == pytest.approx(anew.mean(), abs=1e-4)
+
+
+def test_lines_of_many_rows_go_on_in_folds(monkeypatch):
+    X, y, _ = two_branches(600, 0)
+    mixture = MixtureOfExpertsRegressor(n_experts=2, training="em", random_state=0)
+    of_all_rows, train = clone(mixture).fit(X, y), np.arange(600) % 5 > 0
+    assert not diverse.forgets_rows(of_all_rows, 600)
+    monkeypatch.setattr(diverse, "EM_ROWS", 600)
+    assert diverse.forgets_rows(of_all_rows, 600)
+    anew = clone(mixture).fit(X[train], y[train]).log_density(X[~train], y[~train])
+    gone_on = in_fold(of_all_rows).fit(X[train], y[train]).log_density(X[~train], y[~train])
+    assert gone_on.mean() == pytest.approx(anew.mean(), abs=1e-3)
 
 
 def test_a_density_worse_than_learned_scales_and_tails_is_not_used():

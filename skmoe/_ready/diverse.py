@@ -28,6 +28,7 @@ from .smooth import SmoothRegressor
 
 RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
 MANY_ROWS = 2_000  # of fewer, nets have smaller batches
+EM_ROWS, ROWS_PER_COEFFICIENT = 10_000, 100  # from which on EM is not begun anew in each fold
 FEW_ROWS = 500  # of fewer, a tenth is too few to stop a net by
 NET_OF_CLASSES = {"alpha": 1.0, "max_iter": 2000}  # a penalty keeps it from fitting their noise
 NET_OF_FEW = {**NET_OF_CLASSES, "learning_rate_init": 0.005, "n_iter_no_change": 20}
@@ -160,7 +161,10 @@ def _begin_on_all_rows(experts, resp, numbers, prepare=None):
     models = experts.fit_to_all(numbers, resp, resp, prepare=prepare)
     found = dict(zip(numbers, models, strict=True))
     experts.of_all_rows |= found
-    experts.going_on |= {k: in_fold(each) for k, each in found.items() if forgets_rows(each)}
+    n_rows = len(experts.y)
+    experts.going_on |= {
+        k: in_fold(each) for k, each in found.items() if forgets_rows(each, n_rows)
+    }
 
 
 def _best_log_density(experts, tasks, done):
@@ -220,12 +224,18 @@ def as_alone(model):
     vars(split_last(model)[1]).pop("_in_stack", None)
 
 
-def forgets_rows(model):
-    """Whether folds may go on from it; responsibilities of EM keep what held-out rows said."""
+def forgets_rows(model, n_rows):
+    """Whether folds may go on from it; responsibilities of EM keep what held-out rows said.
+
+    Of so many rows for each coefficient that is nothing.
+    """
     last = split_last(model)[1]
     if isinstance(last, SmoothRegressor):
         return last.holds_kernel_in_folds
-    return not is_density_forest(last) and last.likelihood_.averages_experts
+    if is_density_forest(last):
+        return False
+    least = max(EM_ROWS, ROWS_PER_COEFFICIENT * len(last.experts_) * last.n_features_in_)
+    return last.likelihood_.averages_experts or (last.experts is None and n_rows >= least)
 
 
 def in_fold(model):

@@ -139,6 +139,19 @@ def test_rows_that_repeat_others_are_counted(kind, jitter):
     assert leaks_of(X, drawn)[1] == []  # repeated measurements that differ
 
 
+@pytest.mark.parametrize("n_columns", [2, 9, 40])
+@pytest.mark.parametrize("jitter", [1e-3, 1e-6])
+def test_rows_that_nearly_repeat_others_are_counted(n_columns, jitter):
+    rng = np.random.default_rng(1)
+    X, y = rows_given(3, n_distinct=400, n_columns=n_columns)
+    near = X * 10.0 + jitter * rng.normal(size=X.shape), y + jitter * rng.normal(size=len(y))
+    shuffled = rng.permutation(len(y))
+    _, (said,) = leaks_of(near[0][shuffled], near[1][shuffled])
+    assert 780 <= int(said.split()[0]) <= 800
+    assert leaks_of(near[0], rng.normal(size=len(y)))[1] == []
+    assert leaks_of(near[0][::3], near[1][::3])[1] == []
+
+
 @pytest.mark.parametrize("n_samples", [50, 500, 5000])
 def test_rows_of_few_values_may_be_equal(n_samples):
     rng = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import sparse, stats
+from scipy.sparse.csgraph import connected_components
 
 from .._numerics.statistics import standardisation
 from .._tables.mixed import is_table
@@ -152,16 +153,18 @@ def _share_decided(column, y, classifies, has_strings):
     return 0.0 if is_usual or decided.mean() < LEAST_DECIDED else float(decided.mean())
 
 
-# Rows that repeat others: with equal columns, and a target that is the same or nearly so ---------
+# Rows that repeat others: with columns and a target that are the same or nearly so ---------------
 
 
-MOST_COMPARED = 100_000  # rows
+MOST_COMPARED = 100_000  # that are looked at
 LEAST_SHARE = 0.1  # of the rows, for a word about them
-SAME_ROW = 0.01  # interquartile ranges of the target between rows that repeat each other
-LEAST_NEAR = 0.9  # share of the rows of equal columns whose targets have to be near
-REPEATED_BY_CHANCE = 0.05  # rows of equal columns for each row, if columns are independent
+SAME_ROW = 0.01  # interquartile ranges of columns and target between rows that repeat each other
+LESS = 0.1, 0.01, 1e-10  # of that, where as many rows would be as near by chance
+N_NEXT = 8  # rows in the order of a projection that a row is compared with
+LEAST_NEAR = 0.9  # share of the pairs of such columns whose targets have to be near
+REPEATED_BY_CHANCE = 0.05  # rows of such columns for each row, if columns are independent
 SAID = (
-    "{:,} of {:,} rows repeat others: their columns are equal, and their targets are, or nearly. "
+    "{:,} of {:,} rows repeat others: their columns and targets are equal, or nearly. "
     "Each counts as an observation of its own, so that repeats may look like regimes where there "
     "are none. Keep one of each, or let their sample_weight add up to one; subject does not help."
 )
@@ -174,32 +177,64 @@ def repeated_rows(rows):
     nothing = is_first, []
     if sparse.issparse(X) or len(used) < 2:
         return nothing
-    group, log_values = np.zeros(len(used), dtype=int), 0.0  # as many as frequent ones count for
-    for label in rows.described.labels:
-        codes = (X[label].factorize()[0] + 1 if is_table(X) else _codes(X[:, label]))[used]
-        group = np.unique(group * (codes.max() + 1) + codes, return_inverse=True)[1]
-        if group.max() > (1 - LEAST_SHARE) * len(used):
-            return nothing
-        log_values -= np.log(np.square(np.bincount(codes) / len(codes)).sum())
-    if np.log(len(used)) - log_values > np.log(REPEATED_BY_CHANCE):
+    take = X.iloc[used].items() if is_table(X) else enumerate(X[used].T)
+    scaled = np.column_stack([_in_interquartile_ranges(np.asarray(each)) for _, each in take])
+    for width in SAME_ROW * np.array([1.0, *LESS]):
+        by_chance = np.log(len(used)) + sum(_log_share_within(each, width) for each in scaled.T)
+        if by_chance <= np.log(REPEATED_BY_CHANCE):
+            break
+    else:
         return nothing
     y = np.asarray(rows.y, dtype=float).reshape(len(rows.y), -1)[used]
-    first, mass = np.unique(group, return_index=True, return_counts=True)[1:]
-    off = np.zeros(y[first].shape)
-    np.maximum.at(off, group, np.abs(y - y[first][group]))
-    is_near = (off <= SAME_ROW * np.subtract(*np.percentile(y, [75, 25], axis=0))).all(axis=1)
-    is_near &= np.bincount(group, rows.weight[used]) > 1 + 1e-9
-    n_repeats, n_alike = (mass - 1) @ is_near, mass[mass > 1].sum()
-    if mass @ (is_near & (mass > 1)) < LEAST_NEAR * n_alike or n_repeats < LEAST_SHARE * len(used):
+    group = _groups_of_near_rows(scaled, np.apply_along_axis(_in_interquartile_ranges, 0, y), width)
+    _, first, mass = np.unique(group, return_index=True, return_counts=True)
+    is_repeated = (mass > 1) & (np.bincount(group, rows.weight[used]) > 1 + 1e-9)
+    n_repeats = (mass - 1) @ is_repeated
+    if n_repeats < LEAST_SHARE * len(used):
         return nothing
-    is_first[used] = ~is_near[group]
+    is_first[used] = ~is_repeated[group]
     is_first[used[first]] = True
     return is_first, [SAID.format(n_repeats, len(used))]
 
 
-def _codes(column):
-    """Numbers from zero of the values of a column of an array."""
-    if column.dtype.kind != "O":
-        return np.unique(column, return_inverse=True)[1]
-    numbers = {}
-    return np.array([numbers.setdefault(value, len(numbers)) for value in column])
+def _in_interquartile_ranges(column):
+    """A column in units in which equal levels, and missing values, are 0 apart, and others far."""
+    values = np.asarray(column, dtype=object if column.dtype.kind not in "fiub" else float)
+    if values.dtype == object:
+        numbers = {}
+        return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=float)
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return np.zeros(len(values))
+    spread = np.subtract(*np.percentile(known, [75, 25])) or known.std() or 1.0
+    scaled = (values - known.min()) / spread
+    return np.where(np.isfinite(values), scaled, -1.0)
+
+
+def _log_share_within(values, width):
+    """Logarithm of the share of pairs of rows whose values are no farther apart than that."""
+    ordered = np.sort(values)
+    ends = np.searchsorted(ordered, [ordered - width, ordered + width], side="right")
+    return np.log(max(np.mean(ends[1] - ends[0] - 1), 1 / len(values)) / (len(values) - 1))
+
+
+def _groups_of_near_rows(scaled, target, width):
+    """Number of the group of each row, linked by rows near in columns and target; from one sort.
+
+    Near rows are near in any projection, so that each is compared with the next few in its order.
+    Rows whose columns are near and whose targets are not are measured again: no groups.
+    """
+    order = np.argsort(scaled @ np.random.default_rng(0).normal(size=scaled.shape[1]))
+    n_alike, links = 0, []
+    for step in range(1, min(N_NEXT, len(order) - 1) + 1):
+        one, other = order[:-step], order[step:]
+        is_alike = (np.abs(scaled[one] - scaled[other]) <= width).all(axis=1)
+        one, other = one[is_alike], other[is_alike]
+        is_near = (np.abs(target[one] - target[other]) <= SAME_ROW).all(axis=1)
+        n_alike += len(one)
+        links.append((one[is_near], other[is_near]))
+    ends = np.concatenate(links, axis=1)
+    if ends.shape[1] < LEAST_NEAR * n_alike:
+        return np.arange(len(scaled))
+    graph = sparse.coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(len(scaled),) * 2)
+    return connected_components(graph, directed=False)[1]

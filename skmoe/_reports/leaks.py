@@ -12,7 +12,6 @@ FEWEST_ROWS = 20  # besides the columns
 MOST_ROWS, MOST_COLUMNS = 1_000, 200  # that are looked at
 EXACT = 1e-6  # fraction of the target's variance that counts as none
 SAME_ORDER = 1 - 1e-6  # rank correlation
-FIRST_ROWS, MAY_BE_SAME = 100, 0.8  # and rank correlation of these that may be the same order
 NEXT_TO_NOTHING = 0.01  # slope, relative to the largest, in standard deviations
 LEAST_DECIDED = 0.5  # share of the rows whose target a level decides
 NEARLY = 0.01  # interquartile ranges of the target that are no difference
@@ -66,10 +65,9 @@ def leak_notes(rows, names, *, classifies):
                 f"The target is a linear function of the columns {found}: is it computed from "
                 "them, or one of them from it, as shares that add up to one are?"
             ]
-        likely = _may_order(numbers, y)
-        ordered = [whole[j] for j in np.flatnonzero(likely) if _orders(numbers[:, j], y)]
+        ordered = [named[whole[j]] for j in _in_order(numbers, y)]
         if ordered:
-            found = first_of([named[label] for label in ordered])
+            found = first_of(ordered)
             return [f"The columns {found} put the rows in the order of the target: are they it?"]
     whole = [label for label in labels if label not in missing]
     shares = {named[j]: _share_decided(columns[j], y, classifies, j in strings) for j in whole}
@@ -98,21 +96,14 @@ def _linear(X, y):
     return list(np.flatnonzero(np.abs(coef) > NEXT_TO_NOTHING * np.abs(coef).max()))
 
 
-def _may_order(X, y):
-    """Whether the first rows of columns (n, p) are in the order of the target or nearly so, (p,).
-
-    It spares most columns the ranks of all rows.
-    """
-    few = np.column_stack([y, X])[:FIRST_ROWS]
-    ranks = few.argsort(axis=0).argsort(axis=0) - 0.5 * (len(few) - 1)
-    return np.abs(ranks[:, 0] @ ranks[:, 1:]) > MAY_BE_SAME * (ranks[:, 0] @ ranks[:, 0])
-
-
-def _orders(column, y):
-    """Whether a column has the order of the target, or the opposite one."""
-    if min(len(np.unique(column)), len(np.unique(y))) < FEWEST_ROWS:
-        return False
-    return abs(stats.spearmanr(column, y).statistic) > SAME_ORDER
+def _in_order(X, y):
+    """Numbers of the columns in the order of the target, or in the opposite one."""
+    columns = np.column_stack([y, X])
+    ranks = stats.rankdata(columns, axis=0) - 0.5 * (len(y) + 1)
+    length = np.sqrt(np.square(ranks).sum(axis=0))
+    same = np.abs(ranks[:, 0] @ ranks) > SAME_ORDER * length[0] * length
+    found = [j for j in np.flatnonzero(same) if len(np.unique(columns[:, j])) >= FEWEST_ROWS]
+    return [j - 1 for j in found[1:]] if found[:1] == [0] else []
 
 
 def _share_decided(column, y, classifies, has_strings):

@@ -19,6 +19,7 @@ EXTENSIONS = {
     "skmoe._kernels._exp": ["skmoe/_kernels/_exp.pyx"],
     "skmoe._kernels._grams": ["skmoe/_kernels/_grams.pyx"],
     "skmoe._kernels._linear_pass": ["skmoe/_kernels/_linear_pass.pyx"],
+    "skmoe._kernels._linear_run": ["skmoe/_kernels/_linear_run.pyx"],
     "skmoe._kernels._pooled": ["skmoe/_kernels/_pooled.pyx"],
     "skmoe._kernels._routing": ["skmoe/_kernels/_routing.pyx"],
     "skmoe._kernels._softmax_steps": ["skmoe/_kernels/_softmax_steps.pyx"],

@@ -218,7 +218,8 @@ def test_linear_regression_fitted_as_any_estimator_takes_the_same_path(
     n_outputs, gate, monkeypatch
 ):
     monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)  # curvature at each step
-    monkeypatch.setattr("skmoe._em.loop.LARGEST_GAIN", -np.inf)
+    monkeypatch.setattr("skmoe._em.one_pass.OnePassProblem.accelerates", False)
+    monkeypatch.setattr("skmoe._em.general.GeneralProblem.accelerates", False)
     X, y = rows_of_lines(3, n_outputs=n_outputs)
     start = np.random.default_rng(0).dirichlet(np.ones(2), size=len(y))
     params = {"gate": gate, "init": lambda *args: start, "n_init": 1, "max_iter": 30, "tol": 1e-7}
@@ -330,9 +331,9 @@ class Scripted:
     def __init__(self, values, reseeded_after=()):
         self.values, self.reseeded_after, self.n_steps, self.kept = values, reseeded_after, 0, None
 
-    def step(self):
+    def advance(self, *_):
         self.n_steps += 1
-        return self.values[self.n_steps - 1]
+        return [self.values[self.n_steps - 1]]
 
     def state(self):
         return self.n_steps

@@ -17,7 +17,8 @@ from skmoe.gates import ConstantGate, SoftmaxGate
 @pytest.fixture
 def newton_alone(monkeypatch):
     """Both problems make the same steps: one of Newton, from new curvature, an iteration."""
-    monkeypatch.setattr("skmoe._em.loop.LARGEST_GAIN", -np.inf)
+    monkeypatch.setattr("skmoe._em.one_pass.OnePassProblem.accelerates", False)
+    monkeypatch.setattr("skmoe._em.general.GeneralProblem.accelerates", False)
     monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
     monkeypatch.setattr(LogisticExperts, "longest_drift", -1.0)
     monkeypatch.setattr(LogisticExperts, "n_newton", 1)

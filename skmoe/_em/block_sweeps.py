@@ -13,7 +13,7 @@ from .._experts.logistic import LogisticExperts
 from .._numerics.gamma_shapes import LARGEST_SHAPE
 from .._numerics.multinomial import NEWTON_LIMIT
 from .sums import BlockParameters, ClassErrors, FamilyErrors, GaussianErrors, block_pass, sum_rows
-from .sweeps import LeastSquaresSweep, LogisticSweep
+from .sweeps import LeastSquaresSweep, LogisticSweep, Sweep
 
 SPARSE_NEWTON_LIMIT = 1300  # weights; of sparse rows Gram matrices take no time, factors little
 CURVATURE_LIMIT = 2**21  # numbers in the curvatures of all experts: each start keeps its own
@@ -28,6 +28,8 @@ class OutputsSweep(LeastSquaresSweep):
             return False
         errs_alone = experts.flat or likelihood.independent_outputs
         return errs_alone and (np.ptp(experts.y, axis=0) > 0).all()
+
+    compiled = Sweep.compiled
 
     def sums(self, problem, resp=None, with_gate=True):
         experts, shape = problem.experts, (problem.experts.n_experts, -1)
@@ -45,6 +47,7 @@ class NewtonSweep(LogisticSweep):
     """Experts that make Newton steps from sums of a pass by blocks."""
 
     _of_rows = None
+    compiled = Sweep.compiled
 
     @staticmethod
     @abstractmethod

@@ -5,11 +5,12 @@ from functools import partial
 import numpy as np
 
 from .._kernels._estep import e_step
+from .._kernels._linear_run import Acceleration
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._routing import Routes, keep_best
 from .cross_fitted_gate import CrossFittedGate
-from .loop import Acceleration, copies_of_heavier
+from .loop import copies_of_heavier
 from .problem import Problem, shallow_copy
 
 ROUTING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions

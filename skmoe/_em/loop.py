@@ -8,20 +8,16 @@ any.
 import copy
 import time
 import warnings
-from collections import deque
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
-from scipy import linalg
 
 from .. import _compat
+from .._kernels._linear_run import left_to_gain
 from .._parallel import jobs
 
 ROUNDING = 1e-9  # relative rounding error of an objective summed over rows after Newton steps
-FINEST = 1e-13  # relative gain of an objective that may be rounding error
 N_GAINS = 5  # gains compared: a single one after an acceleration predicts the next badly
-SLOWEST = 0.995  # rate by which gains are taken to shrink at most
 
 
 @dataclass
@@ -37,8 +33,9 @@ class Run:
 
 
 def run_em(
-    problem, *, max_iter, tol, patience, foresees=False, revivals=0, before=None, after=None
-):
+    problem, *, max_iter, tol, patience, foresees=False, revivals=0, before=None, after=None,
+    in_runs=True,
+):  # fmt: skip
     """Iterate until the objective gains no more than ``tol``; keep the best iterate.
 
     EM converges geometrically, so that a small gain may be one of very many. Where it is asked to,
@@ -52,7 +49,8 @@ def run_em(
     where the objective must rise. ``patience`` is 1 where it does for certain. ``revivals`` is how
     often dead experts may be re-seeded: whenever the run would stop, and halfway. ``before()`` is
     called before each iteration, and ``after(objectives)`` after it; if that returns something
-    true, the run ends.
+    true, the run ends. ``in_runs`` says whether several iterations may be made before ``after`` is
+    called for each.
 
     References
     ----------
@@ -64,21 +62,25 @@ def run_em(
     best_value, best_state = np.nan, None  # NaN is worse than any number
     gains = []  # the last ones
     reference, stale = -np.inf, []  # best since the last re-seeding, and changes without a gain
+    pending = []  # objectives of iterations that were made together
     for iteration in range(1, max_iter + 1):
         if before is not None:
             before()
-        value = problem.step()
+        if not pending:
+            left = max_iter // 2 if iteration <= max_iter // 2 else max_iter
+            most = left - iteration + 1 if in_runs else 1
+            pending = list(problem.advance(most, tol, foresees, gains, reference))
+        value = pending.pop(0)
         run.objectives.append(value)
         if after is not None:
             run.interrupted = bool(after(run.objectives))
         change = value - reference
         gains = [*gains[1 - N_GAINS :], change]
-        is_rounded = change <= FINEST * abs(value)
-        left = change + _to_come(gains) if foresees and not is_rounded else change
+        left = left_to_gain(gains, value, foresees)
         stale = [] if left > tol else [*stale, change]
         reference = max(reference, value)
-        if value > best_value or np.isnan(best_value):
-            best_value, best_state = value, problem.state()
+        if value > best_value or np.isnan(best_value) or best_state is None:
+            best_value, best_state = value, None if pending else problem.state()
         fell = not all(change >= -tol - ROUNDING * abs(reference) for change in stale)
         ends = len(stale) >= (max(patience, 2) if fell else patience)
         if reference == best_value:  # else an iterate from before the re-seeding is kept
@@ -96,95 +98,6 @@ def run_em(
     return run
 
 
-def _to_come(gains):
-    """What later gains add up to if they shrink as the last ones did where they shrank least."""
-    if gains[-1] <= 0:
-        return 0.0
-    rate = SLOWEST
-    if len(gains) > 2 and min(gains) > 0:
-        rate = min(rate, max(gain / before for before, gain in pairwise(gains)))
-    return gains[-1] * rate / (1 - rate)
-
-
-# Anderson acceleration of the last, slow iterations of EM ----------------------------------------
-
-
-MEMORY = 5  # EM steps before this one that are looked at
-LARGEST_GAIN = 0.01  # acceleration begins below this gain of an iteration, per unit of weight
-SLOW_RATE = 0.2  # ratio of a gain to the one before
-SLOW_ITERATIONS = 4  # in succession whose gains fall, but not faster than that
-LEAST_SHARE = 0.5  # fraction of the expected gain of EM's own step that a trial must reach
-PAUSE = 2  # plain iterations after a proposal that was not better
-RIDGE = 1e-10  # relative, of the least squares
-
-
-class Acceleration:
-    r"""Extrapolates EM's steps from the last few of them.
-
-    EM maps a point :math:`\theta` to :math:`\theta + f(\theta)`. Of the last steps, Anderson's
-    method [1]_ takes the combination in which they cancel best, in the metric of the complete
-    data's curvature, and goes on from the same combination of the points that they lead to. It
-    begins where EM is slow: earlier, it would lead to other optima. A proposal has to raise the
-    objective by half of what EM's own step promises, ``f' metric f / 2``; else the step is EM's,
-    and so the objective never falls [2]_.
-
-    Attributes
-    ----------
-    is_late : bool
-        Whether EM has become slow: only then is there anything to propose.
-
-    References
-    ----------
-    .. [1] D. G. Anderson, "Iterative procedures for nonlinear integral equations", Journal of the
-       ACM 12 (1965) 547-560.
-    .. [2] N. C. Henderson and R. Varadhan, "Damped Anderson acceleration with restarts and
-       monotonicity control for accelerating EM and EM-like algorithms", Journal of Computational
-       and Graphical Statistics 28 (2019) 834-846.
-    """
-
-    def __init__(self):
-        self._history = deque(maxlen=MEMORY)
-        self._gain, self._pause, self._n_slow, self.is_late = None, 0, 0, False
-
-    def note(self, gain):
-        """Take the gain of an iteration, per unit of weight."""
-        if self._gain is not None and gain < LARGEST_GAIN:
-            is_slow = SLOW_RATE * self._gain < gain < self._gain
-            self._n_slow = self._n_slow + 1 if is_slow else 0
-            self.is_late = self.is_late or self._n_slow >= SLOW_ITERATIONS
-        self._gain = gain
-
-    def propose(self, point, step, metric):
-        """A point to go on from in place of ``point + step``, and the least gain for it; or None.
-
-        ``step`` is EM's, and ``metric`` the curvature of the complete data times directions
-        (n_parameters, n_directions). The gain is the objective's; None where EM's own step is to be
-        taken.
-        """
-        before = list(self._history)
-        self._history.append((point, step))
-        is_paused, self._pause = self._pause > 0, max(0, self._pause - 1)
-        if is_paused or not before:
-            return None, 0.0
-        points, steps = (np.array(each).T for each in zip(*before, strict=True))
-        directions = np.empty((len(step), len(before) + 1))
-        directions[:, :-1], directions[:, -1] = step[:, None] - steps, step
-        step_changes, weighted = directions[:, :-1], metric(directions)
-        normal = step_changes.T @ weighted[:, :-1]
-        normal.flat[:: len(normal) + 1] *= 1 + RIDGE
-        _, shares, failed = linalg.lapack.dposv(normal, weighted[:, :-1].T @ step)
-        if failed:
-            return None, 0.0
-        changes = point[:, None] - points + step_changes
-        promised = 0.5 * step @ weighted[:, -1]
-        return point + step - changes @ shares, LEAST_SHARE * promised
-
-    def reject(self):
-        """The last proposal was not better: forget what led to it, and let EM go on alone."""
-        self._history.clear()
-        self._pause = PAUSE
-
-
 # A fit as scikit-learn's callbacks see it: one task, and a task for each EM iteration in it ------
 
 
@@ -197,14 +110,14 @@ class FitTasks:
 
     def __init__(self, estimator, X, y, sample_weight):
         self._context = estimator._init_callback_context(max_subtasks=None)
-        self._has_callbacks, self._has_begun = _compat.has_callbacks(estimator), False
+        self.has_callbacks, self._has_begun = _compat.has_callbacks(estimator), False
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._given = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
 
     def silent(self):
         """A twin that tells callbacks nothing, for a fit within the fit."""
         twin = copy.copy(self)
-        twin._has_callbacks, twin._has_begun = False, True
+        twin.has_callbacks, twin._has_begun = False, True
         return twin
 
     def begin(self, max_iter):
@@ -217,7 +130,7 @@ class FitTasks:
 
     def begin_iteration(self):
         """An EM iteration, or a refit, begins."""
-        if not self._has_callbacks:
+        if not self.has_callbacks:
             return
         self._iteration = self._context.subcontext(task_name="EM iteration")
         self._iteration.call_on_fit_task_begin(**self._given)
@@ -228,7 +141,7 @@ class FitTasks:
         ``fitted_attributes()`` -> dict, what the estimator would hold if it stopped here; called
         only if a callback reads it.
         """
-        return self._has_callbacks and self._iteration.call_on_fit_task_end(
+        return self.has_callbacks and self._iteration.call_on_fit_task_end(
             **self._given, reconstruction_attributes=fitted_attributes
         )
 

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from .._data import ArrayRows, add_up
+from .._kernels._linear_run import Acceleration
 from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._parallel import over_rows
@@ -23,7 +24,7 @@ from .block_sweeps import (
     OutputsSweep,
 )
 from .general import GeneralProblem
-from .loop import Acceleration, largest_differences, same_as_heavier
+from .loop import largest_differences, same_as_heavier
 from .problem import Problem, shallow_copy
 from .sweeps import LeastSquaresSweep, LogisticSweep
 
@@ -127,6 +128,7 @@ class OnePassProblem(Problem):
         self._go_on_from(other)
         self.small = other
         self.sweep.take_pass(self)
+        self.objective = (self.sums.value + self.log_prior()) / self.data.total_weight
 
     def _go_on_from(self, other):
         self._take_parts(other)
@@ -153,6 +155,19 @@ class OnePassProblem(Problem):
         if not is_first:
             self.acceleration.note(self.objective - before)
         return self.objective
+
+    def advance(self, n_iter, tol, foresees, gains, reference):
+        run = self.sweep.compiled(self)
+        if run is None:
+            return [self.step()]
+        self._arrays = None
+        wanted = n_iter, tol, foresees, gains, reference
+        objectives = self.sweep.run(self, run, *wanted)
+        if not objectives:  # an M-step that takes more than the kernel has
+            return [self.step()]
+        self.objective = objectives[-1]
+        self.load_from_sums()
+        return objectives
 
     def load_from_sums(self):
         """Set the load from the sums of the last pass."""

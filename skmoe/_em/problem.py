@@ -120,6 +120,15 @@ class Problem(ABC):
     def step(self):
         """One EM iteration; returns the objective."""
 
+    def advance(self, n_iter, tol, foresees, gains, reference):
+        """Some EM iterations, at least one and at most ``n_iter``; the objectives, in a list.
+
+        Where there are several, they end with the first that leaves no more than ``tol`` to gain,
+        by the last ``gains`` and the objective ``reference`` before these, and none is below the
+        one before; ``foresees`` is as in ``run_em``.
+        """
+        return [self.step()]
+
     @abstractmethod
     def state(self):
         """All that ``restore`` needs; nothing in it is changed in place."""

@@ -64,6 +64,8 @@ class Sums:
     pairs: np.ndarray | None
     mass: np.ndarray  # (n_experts,): weights of the experts' rows
     rows_gram: np.ndarray | None = None  # (p, p): Gram matrix of all rows, where it is known
+    flat: np.ndarray | None = None  # (n_sums,): the same as the compiled pass has them
+    has_grams: bool = True
 
     __add__ = add_fields
 
@@ -92,6 +94,7 @@ class Sums:
             None if pairs is None else unpack(pairs, p),
             gram[:, -1, -1],
             gram.sum(axis=0),
+            flat,
         )
 
 
@@ -101,13 +104,9 @@ def run_pass(rows, parameters):
     The sums (n_sums,) are for ``Sums.from_kernel``.
     """
     n_experts, p = parameters.expert_coef.shape
-    n_sums, n_workspace = sizes(n_experts, p, parameters.with_curvature)
-    n_chunks = max(1, min(MOST_CHUNKS, CHUNK_NUMBERS // n_sums))
-    blocks = -(-rows.n_rows // BLOCK_ROWS)
-    chunk_rows = BLOCK_ROWS * -(-blocks // n_chunks)
-    work = rows.n_rows * (2 * n_experts + n_sums // SUMS_OF_AN_EXPONENTIAL)
+    chunk_rows, workspace, partial = pass_memory(rows, n_experts, p, parameters.with_curvature)
     dtype, error_scale = rows.X.dtype, parameters.error_scale
-    flat = np.empty(n_sums)
+    flat = np.empty(partial.shape[1])
     linear_pass(
         rows.X,
         rows.target,
@@ -124,11 +123,23 @@ def run_pass(rows, parameters):
         parameters.with_grams,
         parameters.with_curvature,
         chunk_rows,
-        rows.memory("workspace", (kernel_threads(work), n_workspace), dtype),
-        rows.memory("partial", (-(-rows.n_rows // chunk_rows), n_sums), np.float64),
+        workspace,
+        partial,
         flat,
     )
     return flat
+
+
+def pass_memory(rows, n_experts, p, with_curvature):
+    """Rows that are summed at a time, and memory for the compiled pass: workspace, and sums."""
+    n_sums, n_workspace = sizes(n_experts, p, with_curvature)
+    n_chunks = max(1, min(MOST_CHUNKS, CHUNK_NUMBERS // n_sums))
+    blocks = -(-rows.n_rows // BLOCK_ROWS)
+    chunk_rows = BLOCK_ROWS * -(-blocks // n_chunks)
+    work = rows.n_rows * (2 * n_experts + n_sums // SUMS_OF_AN_EXPONENTIAL)
+    workspace = rows.memory("workspace", (kernel_threads(work), n_workspace), rows.X.dtype)
+    shape = -(-rows.n_rows // chunk_rows), n_sums
+    return chunk_rows, workspace, rows.memory("partial", shape, np.float64)
 
 
 # A pass over the rows by blocks, for experts of several linear functions, or with a log link -----

@@ -11,12 +11,15 @@ from abc import ABC, abstractmethod
 import numpy as np
 from scipy import sparse
 
+from .._data import ArrayRows
 from .._experts.least_squares import LeastSquaresExperts
 from .._experts.logistic import LogisticExperts
-from .._numerics.statistics import LeastSquaresStatistics
+from .._kernels._linear_pass import sizes
+from .._kernels._linear_run import LinearRun, advance
+from .._numerics.statistics import LEAST_PIVOT, LeastSquaresStatistics
 from ..likelihoods import Categorical, Gaussian
 from .problem import shallow_copy
-from .sums import LOG_ROOT_2_PI, PassParameters, Sums, run_pass
+from .sums import LOG_ROOT_2_PI, PassParameters, Sums, pass_memory, run_pass
 
 SMALLEST_STEP = 1e-3  # below, parameters stay where they are
 ROUNDING = 1e-13  # relative rounding error of an objective
@@ -53,6 +56,10 @@ class Sweep(ABC):
 
         Arrays (n_blocks, size, size) for as many blocks of ``point``, in its order.
         """
+
+    def compiled(self, problem):
+        """A LinearRun from where the problem is, or None where there is no compiled EM."""
+        return None
 
     def accelerated(self, problem, point, value):
         """Whether a pass at the proposal of ``problem.acceleration`` is better than EM's step.
@@ -103,6 +110,39 @@ class LeastSquaresSweep(Sweep):
         if len(experts.y) <= len(experts.mean):  # then they are solved without sums over rows
             return False
         return isinstance(likelihood.scale, str) and likelihood.scale in ("expert", "shared")
+
+    def compiled(self, problem):
+        experts, likelihood = problem.experts, problem.likelihood
+        settings = {
+            "y_mean": experts.y_mean[0], "y_scale": experts.y_scale[0], "is_prior": experts.prior,
+            "floor": float(likelihood.floor_), "variance": float(likelihood._variance),
+            "shared": likelihood.scale == "shared", "least_pivot": LEAST_PIVOT,
+        }  # fmt: skip
+        run = begin_run(problem, experts.standard_coef[:, :, 0], experts.alpha, None, settings)
+        if run is not None and problem.given is None:
+            run.errors = np.array(likelihood.scale_, dtype=np.float64)
+        elif run is not None:
+            run.errors = np.full(experts.n_experts, experts.y_scale[0])
+        return run
+
+    def run(self, problem, run, *wanted):
+        """Iterate by a compiled run, with the arguments of ``Problem.advance``; objectives."""
+        experts, likelihood = problem.experts, problem.likelihood
+        if experts.alpha.any() and not experts.prior:  # the objective may fall, and come back
+            wanted = 1, *wanted[1:]
+        objectives = advance_run(problem, run, 0, *wanted)
+        if objectives:
+            problem.sums = end_run(problem, run)
+            experts.n_fits += len(objectives) * experts.n_experts
+            experts.set_coef(np.asarray(run.coef)[:, :, None])
+            before = sums_of(run, run.other_sums, False)
+            experts.statistics = LeastSquaresStatistics.from_residuals(
+                before.gram, before.cross, before.squares, np.asarray(run.old_coef)[:, :, None]
+            )
+            squares = np.asarray(run.squares) * experts.y_scale[0] ** 2
+            likelihood.update_from_sums(np.asarray(run.row_masses), squares)
+            likelihood.scale_ = np.asarray(run.errors)
+        return objectives
 
     def step(self, problem):
         experts, likelihood, before = problem.experts, problem.likelihood, problem.gate
@@ -226,6 +266,27 @@ class LogisticSweep(Sweep):
             return False
         return likelihood.calibration is None and likelihood.epsilon == 0
 
+    def compiled(self, problem):
+        experts = problem.experts
+        if self._rows_gram is None:
+            self._find_rows_gram(problem)
+        settings = {"longest_expert_drift": experts.longest_drift}
+        run = begin_run(problem, experts.log_odds, experts.alpha, self._rows_gram, settings)
+        if run is not None and problem.given is None:
+            experts.begin_run(run)
+        return run
+
+    def run(self, problem, run, *wanted):
+        """Iterate by a compiled run, with the arguments of ``Problem.advance``; objectives."""
+        experts = problem.experts = shallow_copy(problem.experts)
+        objectives = advance_run(problem, run, experts.n_first_newton, *wanted)
+        if objectives:
+            problem.sums = self._of_classes(end_run(problem, run))
+            experts.n_fits += len(objectives) * experts.n_experts
+            experts.end_run(run)
+            self._end(problem)
+        return objectives
+
     def step(self, problem):
         problem.experts.n_fits += problem.experts.n_experts
         if problem.given is None:
@@ -309,11 +370,20 @@ class LogisticSweep(Sweep):
 
     def sums(self, problem, resp=None, with_gate=True):
         experts = problem.experts
-        if self._rows_gram is None:  # where all is 0, every curvature is a quarter
-            nothing = np.zeros_like(experts.log_odds)
-            at_zero = self._run(problem, nothing, None, False, True)
-            self._rows_gram = 4 * at_zero.gram.sum(axis=0)
-        sums = self._run(problem, experts.log_odds, resp, with_gate, experts.wants_curvature)
+        if self._rows_gram is None:
+            self._find_rows_gram(problem)
+        with_grams = experts.wants_curvature
+        sums = self._run(problem, experts.log_odds, resp, with_gate, with_grams)
+        sums.has_grams = with_grams
+        return self._of_classes(sums)
+
+    def _find_rows_gram(self, problem):
+        nothing = np.zeros_like(problem.experts.log_odds)
+        at_zero = self._run(problem, nothing, None, False, True)
+        self._rows_gram = 4 * at_zero.gram.sum(axis=0)  # where all is 0, curvatures are a quarter
+
+    def _of_classes(self, sums):
+        """Sums of one function of each expert as those of two classes."""
         sums.mass, sums.squares = sums.squares[:, 0], None
         sums.gram = sums.gram[:, None]  # one pair of classes
         sums.cross = np.concatenate([-sums.cross, sums.cross], axis=2)
@@ -324,6 +394,54 @@ class LogisticSweep(Sweep):
     def _run(problem, functions, resp, with_gate, with_grams):
         given = functions, np.ones(len(functions)), resp, with_gate
         return run_compiled(problem, *given, logistic=True, with_grams=with_grams)
+
+
+# Many iterations at once --------------------------------------------------------------------------
+
+
+def begin_run(problem, coef, penalty, rows_gram, settings):
+    """A LinearRun at the parameters of a problem, but for scales; None for rows elsewhere."""
+    experts, gate, rows = problem.experts, problem.gate, problem.rows
+    if gate.alpha_of_runs is None or type(rows) is not ArrayRows:
+        return None
+    if problem.given is None and problem.sums.flat is None:
+        return None
+    acceleration = problem.acceleration if problem.accelerates else None
+    run = LinearRun(
+        experts.n_experts, rows.target, rows.weight, experts.mean, experts.scale, penalty,
+        rows_gram, acceleration, alpha=gate.alpha_of_runs, longest_drift=gate.longest_drift,
+        rounding=max(ROUNDING, np.finfo(rows.X.dtype).eps), **settings,
+    )  # fmt: skip
+    run.coef = np.array(coef, dtype=np.float64)
+    gate.begin_run(run)
+    if problem.given is None:
+        sums = problem.sums
+        np.asarray(run.sums)[: len(sums.flat)] = sums.flat
+        run.has_pairs, run.has_grams = sums.pairs is not None, sums.has_grams
+        run.value = sums.value + problem.log_prior()
+    return run
+
+
+def advance_run(problem, run, n_newton, *wanted):
+    """Objectives of a run's iterations; see ``Problem.advance``."""
+    n_experts, p = np.shape(run.coef)
+    memory = pass_memory(problem.rows, n_experts, p, True)
+    return advance(run, problem.rows.X, problem.given, *wanted, n_newton, *memory)
+
+
+def end_run(problem, run):
+    """Give a problem the gate of a run; its Sums."""
+    problem.gate, problem.given = shallow_copy(problem.gate), None
+    problem.gate.end_run(run)
+    sums = sums_of(run, run.sums, run.has_pairs)
+    sums.has_grams = run.has_grams
+    return sums
+
+
+def sums_of(run, flat, has_pairs):
+    """Flat sums of a run as Sums."""
+    n_sums, _ = sizes(*run.coef.shape, has_pairs)
+    return Sums.from_kernel(np.asarray(flat)[:n_sums], *run.coef.shape, has_pairs)
 
 
 def run_compiled(problem, coef, error_scale, resp, with_gate, **settings):

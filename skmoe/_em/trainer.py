@@ -357,6 +357,7 @@ class Trainer:
             revivals=REVIVALS,
             before=tasks.begin_iteration,
             after=after,
+            in_runs=not (self.settings.verbose or tasks.has_callbacks),
         )
         self.progress.end(run, self.problem.objective)
         return run

@@ -47,7 +47,9 @@ class LogisticExperts(LinearExperts):
         penalty, coef = self.column_penalty, self.coef.copy()
         if self.wants_curvature:
             each = [multinomial.hessian_of_pairs(grams, self.n_classes) for grams in sums.gram]
-            self._curvature, self._drift = np.stack(each), 0.0
+            self._curvature, self._drift, self._factors = np.stack(each), 0.0, None
+        if self._factors is None:
+            each = self._curvature.copy()
             self._factors = [multinomial.factor_hessian(hessian, penalty) for hessian in each]
         squares = 0.0
         for k, factor in enumerate(self._factors):
@@ -58,6 +60,21 @@ class LogisticExperts(LinearExperts):
             squares += part * decrement
         self._drift_by(squares)
         self.set_coef(coef)
+
+    def begin_run(self, run):
+        """Give a LinearRun what is known of the curvature of two classes."""
+        run.has_curvature = self._curvature is not None
+        if run.has_curvature:
+            curvature = self._curvature[:, 1, :, 1].copy()
+            run.curvature, run.expert_drift = curvature, self._drift
+
+    def end_run(self, run):
+        """Take functions and curvature from a LinearRun."""
+        curvature, half = np.asarray(run.curvature), 0.5 * np.asarray(run.coef)[:, :, None]
+        rows = np.stack([curvature, -curvature], axis=2)  # (K, p, 2, p)
+        self._curvature = np.stack([rows, -rows], axis=1)
+        self._factors, self._drift = None, run.expert_drift
+        self.set_coef(np.concatenate([-half, half], axis=2))
 
     def set_functions(self, functions):
         change = (functions - self.functions).reshape(self.n_experts, -1, 1)

@@ -67,18 +67,6 @@ cdef enum:
     LINE = 64  # bytes; a block's arrays start at multiples of it
 
 
-cdef struct Problem:
-    Py_ssize_t n_experts     # K
-    Py_ssize_t n_columns     # p, the intercept included
-    Py_ssize_t n_pairs       # p (p + 1) / 2
-    Py_ssize_t n_curvatures  # K (K - 1) / 2, or 0 where the gate's curvature is not asked for
-    Py_ssize_t n_sums
-    bint logistic
-    bint with_grams
-    double y_mean
-    double y_scale
-
-
 def sizes(n_experts, n_columns, with_curvature):
     """Lengths of the sums and of one thread's workspace.
 
@@ -180,7 +168,6 @@ def linear_pass(
     if chunk_rows < 1 or chunk_rows % BLOCK_ROWS:
         raise ValueError(f"chunk_rows must be a multiple of {BLOCK_ROWS}, got {chunk_rows}")
     cdef Py_ssize_t n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
-    cdef Py_ssize_t chunk, j
     cdef int n_threads = <int> max(1, min(workspace.shape[0], n_chunks, INT_MAX))
 
     _check_shape("y", (y.shape[0],), (n_samples,))
@@ -196,16 +183,47 @@ def linear_pass(
     if workspace.shape[0] < 1 or workspace.shape[1] < n_workspace:
         raise ValueError(f"workspace has shape {(workspace.shape[0], workspace.shape[1])}")
 
-    for chunk in prange(n_chunks, schedule="dynamic", num_threads=n_threads, nogil=True):
-        _pass_chunk(
+    with nogil:
+        sum_rows(
             &problem, X, y, sample_weight, mean, scale, coef, precision, log_scale, resp,
-            chunk * chunk_rows, min((chunk + 1) * chunk_rows, n_samples),
-            &workspace[threadid(), 0], &partial[chunk, 0],
+            chunk_rows, n_threads, workspace, &partial[0, 0] if n_chunks else NULL, &sums[0],
         )
-    sums[:] = 0.0
+
+
+cdef void sum_rows(
+    const Problem* problem,              # IN
+    const floating[:, :] X,              # IN
+    const double[::1] y,                 # IN
+    const double[::1] sample_weight,     # IN
+    const double[::1] mean,              # IN
+    const double[::1] scale,             # IN
+    const floating[:, ::1] coef,         # IN
+    const floating[::1] precision,       # IN
+    const floating[::1] log_scale,       # IN
+    const double[:, ::1] resp,           # IN
+    Py_ssize_t chunk_rows,               # IN
+    int n_threads,                       # IN
+    floating[:, ::1] workspace,          # OUT
+    double* partial,                     # OUT: (n_chunks, n_sums)
+    double* sums,                        # OUT: (n_sums,)
+) noexcept nogil:
+    """The pass of `linear_pass`; its arguments are right."""
+    cdef Py_ssize_t n_samples = X.shape[0]
+    cdef Py_ssize_t n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
+    cdef Py_ssize_t n_sums = problem.n_sums
+    cdef Py_ssize_t chunk, j
+
+    for chunk in prange(n_chunks, schedule="dynamic", num_threads=n_threads):
+        _pass_chunk(
+            problem, X, y, sample_weight, mean, scale, coef, precision, log_scale, resp,
+            chunk * chunk_rows, min((chunk + 1) * chunk_rows, n_samples),
+            &workspace[threadid(), 0], partial + chunk * n_sums,
+        )
+    for j in range(n_sums):
+        sums[j] = 0.0
     for chunk in range(n_chunks):
-        for j in range(problem.n_sums):
-            sums[j] += partial[chunk, j]
+        for j in range(n_sums):
+            sums[j] += partial[chunk * n_sums + j]
 
 
 def _check_shape(name, shape, expected):

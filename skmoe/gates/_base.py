@@ -73,6 +73,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     can_sample = False
     n_functions_, n_iter_ = 0, 1
     load_prior = None
+    alpha_of_runs = None  # L2 penalty in compiled EM; negative is none of a constant gate
     _parameter_constraints = {}
     _one_class_will_do = False
 

@@ -120,6 +120,32 @@ class ConstantGate(BaseGate):
         """
         self._set_proportions(self._mass.sum() * softmax(logits[-1]))
 
+    @property
+    def alpha_of_runs(self):
+        return -1.0 if type(self) is ConstantGate and self.load_prior is None else None
+
+    longest_drift = 0.0
+
+    def begin_run(self, run):
+        """Give a LinearRun the proportions.
+
+        Parameters
+        ----------
+        run : LinearRun
+            Written to.
+        """
+        run.logits, run.mass = self.sum_logits(), np.array(self._mass, dtype=np.float64)
+
+    def end_run(self, run):
+        """Take them from a LinearRun.
+
+        Parameters
+        ----------
+        run : LinearRun
+            Where EM has come to.
+        """
+        self._set_proportions(np.asarray(run.mass))
+
     def curvature_of_each(self):
         """Curvature of the log-likelihood in each logit alone.
 

@@ -218,9 +218,7 @@ class SoftmaxGate(BaseGate):
     @property
     def wants_curvature(self):
         """Whether the next step asks for the curvature where it begins, or does with an old one."""
-        if self._factor is None or not self.keeps_curvature:
-            return True
-        return self._drift > LONGEST_DRIFT * sqrt(len(self.classes_))
+        return self._factor is None or self._drift > self.longest_drift
 
     def forget_curvature(self):
         """Take the curvature anew before the next step."""
@@ -263,6 +261,42 @@ class SoftmaxGate(BaseGate):
             squares = 0.5 * np.vdot(change, (self._bound @ change[:, :, None])[:, :, 0])
             self._drift += sqrt(max(squares, 0.0) / self._bound_mass)
         self._set_weights(logits)
+
+    @property
+    def alpha_of_runs(self):
+        return self.alpha if type(self) is SoftmaxGate else None
+
+    @property
+    def longest_drift(self):
+        """How far logits go until their curvature is taken anew; negative for each step."""
+        return LONGEST_DRIFT * sqrt(len(self.classes_)) if self.keeps_curvature else -1.0
+
+    def begin_run(self, run):
+        """Give a LinearRun the weights, and what is known of their curvature.
+
+        Parameters
+        ----------
+        run : LinearRun
+            Written to.
+        """
+        run.logits = np.array(self.sum_logits(), dtype=np.float64, order="C")
+        run.has_factor = self._factor is not None
+        if run.has_factor:
+            run.factor, run.bound, run.drift = self._factor.copy(), self._bound.copy(), self._drift
+
+    def end_run(self, run):
+        """Take them from a LinearRun.
+
+        Parameters
+        ----------
+        run : LinearRun
+            Where EM has come to.
+        """
+        self._factor = np.asarray(run.factor) if run.has_factor else None
+        if run.has_factor:
+            self._bound, self._drift = np.asarray(run.bound), run.drift
+            self._bound_mass = max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
+        self._set_weights(np.asarray(run.logits))
 
     def curvature_of_each(self):
         """Curvature of the objective in the weights of each expert alone.

@@ -1,0 +1,21 @@
+"""The pass over the rows, for kernels that make many of them."""
+
+from cython cimport floating
+
+
+cdef struct Problem:
+    Py_ssize_t n_experts     # K
+    Py_ssize_t n_columns     # p, the intercept included
+    Py_ssize_t n_pairs       # p (p + 1) / 2
+    Py_ssize_t n_curvatures  # K (K - 1) / 2, or 0 where the gate's curvature is not asked for
+    Py_ssize_t n_sums
+    bint logistic
+    bint with_grams
+    double y_mean
+    double y_scale
+
+
+cdef void sum_rows(
+    const Problem*, const floating[:, :], const double[::1], const double[::1], const double[::1],
+    const double[::1], const floating[:, ::1], const floating[::1], const floating[::1],
+    const double[:, ::1], Py_ssize_t, int, floating[:, ::1], double*, double*) noexcept nogil

@@ -1,0 +1,305 @@
+"""EM of linear experts behind a softmax or constant gate: iterations without coming back to Python.
+
+The passes over the rows are those of `linear_pass`; here is what comes between them: the M-step of
+least squares or logistic experts, of scales and gate, step lengths, acceleration, and when to stop.
+"""
+
+import numpy as np
+
+from cpython.exc cimport PyErr_CheckSignals
+from cython cimport final, floating
+from libc.limits cimport INT_MAX
+from libc.math cimport INFINITY, exp, fabs, fmax, fmin, isnan, log, sqrt
+from libc.string cimport memcpy, memmove
+
+from ._linear_pass cimport Problem, sum_rows
+
+cdef extern from "_cholesky.h" nogil:
+    double skmoe_cholesky(double*, Py_ssize_t) noexcept
+    void skmoe_solve_factored(const double*, double*, Py_ssize_t) noexcept
+
+cdef enum:
+    MEMORY = 5  # EM steps that an acceleration looks at
+    N_GAINS = 5
+
+cdef double LOG_ROOT_2_PI = 0.9189385332046727
+cdef double FLOOR = 1e-12         # of a diagonal entry of a curvature, over the largest
+cdef double SMALLEST_STEP = 1e-3  # below, parameters stay where they are
+cdef double ROUNDING = 1e-13      # relative rounding error of an objective
+cdef double FIRST_GAIN = 1e-10    # per unit of weight; by less, given responsibilities are learned
+cdef double LONGEST_CHANGE = 10.0  # root mean square change of the logits by a step
+cdef double FINEST = 1e-13        # relative gain of an objective that may be rounding error
+cdef double SLOWEST = 0.995       # rate by which gains are taken to shrink at most
+cdef double LARGEST_GAIN = 0.01   # acceleration begins below this gain, per unit of weight
+cdef double SLOW_RATE = 0.2       # ratio of a gain to the one before
+cdef int SLOW_ITERATIONS = 4      # in succession whose gains fall, but not faster than that
+cdef double LEAST_SHARE = 0.5     # of the gain of EM's own step that an accelerated one must reach
+cdef int PAUSE = 2                # plain iterations after a proposal that was not better
+cdef double RIDGE = 1e-10         # relative, of the least squares of an acceleration
+
+include "_acceleration.pxi"
+include "_linear_steps.pxi"
+
+
+# The passes of a run, and what hangs on them ------------------------------------------------------
+
+
+cdef void _pass(
+    LinearRun run, const floating[:, :] X, floating[:, ::1] coef, floating[:, ::1] units,
+    floating[:, ::1] workspace, bint with_resp, bint with_pairs,
+) noexcept nogil:
+    """Sums with the parameters as they are, to ``other_sums``."""
+    cdef Problem problem
+    cdef Py_ssize_t K = run.K
+    cdef Py_ssize_t j, k
+    cdef bint with_grams = run.wants_grams()
+    problem.n_experts, problem.n_columns, problem.n_pairs = K, run.p, run.n_pairs
+    problem.n_curvatures = run.n_curvatures if with_pairs else 0
+    problem.n_sums = 1 + K * (1 + 2 * run.p) + run.n_pairs * (K + problem.n_curvatures)
+    problem.logistic, problem.with_grams = run.logistic, with_grams
+    problem.y_mean, problem.y_scale = run.y_mean, run.y_scale
+    for k in range(K):
+        for j in range(run.p):
+            coef[k, j] = <floating> run.logits[j, k]
+            coef[K + k, j] = <floating> run.coef[k, j]
+        units[0, k] = <floating> (run.y_scale / run.errors[k])
+        units[1, k] = <floating> (log(run.errors[k]) + LOG_ROOT_2_PI)
+    sum_rows(
+        &problem, X, run.y, run.weight, run.mean, run.scale, coef, units[0], units[1],
+        run.resp if with_resp else run.no_resp, run.chunk_rows, run.n_threads, workspace,
+        &run.partial[0, 0], &run.other_sums[0],
+    )
+    run.other_grams, run.other_pairs = with_grams, with_pairs
+
+
+cdef bint _is_accelerated(
+    LinearRun run, const floating[:, :] X, floating[:, ::1] coef, floating[:, ::1] units,
+    floating[:, ::1] workspace,
+) noexcept nogil:
+    """Whether a pass at an accelerated step is better than EM's step, which is kept if not."""
+    cdef double least = 0.0
+    cdef double drift = run.drift
+    cdef double expert_drift = run.expert_drift
+    if run.acceleration is None or not run.acceleration.is_late or not run.propose(&least):
+        return False
+    run.go_to_goal()
+    _pass(run, X, coef, units, workspace, False, run.wants_pairs())
+    if run.total() >= run.old_value + least:
+        run.accept()
+        return True
+    run.go_to_em(drift, expert_drift)
+    run.acceleration.reject()
+    return False
+
+
+cdef bint _step_lines(
+    LinearRun run, const floating[:, :] X, floating[:, ::1] coef, floating[:, ::1] units,
+    floating[:, ::1] workspace, bint is_given,
+) noexcept nogil:
+    """M-step of linear experts, scales and gate, and a pass; False where it is not for this kernel.
+
+    With scales and gate as they were, experts raise the bound; the gate's step may be too long, and
+    is halved.
+    """
+    cdef double bound, drift, value, size
+    cdef bint is_found
+    run.keep()
+    bound = run.sums[0] + run.gate_prior()
+    if not is_given:
+        bound -= run.expert_value(&run.sums[1])
+    is_found = run.find_gate_step()
+    drift, size = run.drift, 1.0
+    if is_found and is_given and not run.is_constant:
+        value = bound
+        while size >= SMALLEST_STEP:  # far from the optimum the bound alone is too lax
+            run.move_gate(size, drift)
+            _pass(run, X, coef, units, workspace, True, False)
+            if run.other_sums[0] + run.entropy + run.gate_prior() >= value - ROUNDING * fabs(value):
+                break
+            size /= 2
+    if not is_found or not run.solve_lines():
+        run.go_back()
+        return False
+    bound += run.expert_value(&run.squares[0]) + run.expert_prior()
+    while True:
+        run.move_gate(size, drift)
+        if size == 1 and not is_given and _is_accelerated(run, X, coef, units, workspace):
+            return True
+        _pass(run, X, coef, units, workspace, False, run.wants_pairs())
+        if size < SMALLEST_STEP or run.total() >= bound - ROUNDING * fabs(bound):
+            run.accept()
+            return True
+        size /= 2
+
+
+cdef bint _ascend(
+    LinearRun run, const floating[:, :] X, floating[:, ::1] coef, floating[:, ::1] units,
+    floating[:, ::1] workspace, bint is_given, bint with_gate,
+) noexcept nogil:
+    """Newton step of logistic experts, and of the gate, and a pass; False as for ``_step_lines``.
+
+    It is halved until the penalised log-likelihood rises, or that of given responsibilities.
+    """
+    cdef double drift, expert_drift
+    cdef double size = 1.0
+    cdef double least = run.value - run.rounding * fabs(run.value)
+    run.keep()
+    if not (run.find_expert_steps() and (not with_gate or run.find_gate_step())):
+        run.go_back()
+        return False
+    drift, expert_drift = run.drift, run.expert_drift
+    while size >= SMALLEST_STEP:
+        if with_gate:
+            run.move_gate(size, drift)
+        run.move_experts(size, expert_drift)
+        if size == 1 and not is_given and _is_accelerated(run, X, coef, units, workspace):
+            return True
+        _pass(run, X, coef, units, workspace, is_given, with_gate and run.wants_pairs())
+        if run.total() >= least:
+            run.accept()
+            return True
+        size /= 2
+    run.go_back()
+    run.drift, run.expert_drift = drift, expert_drift
+    return True
+
+
+cdef bint _begin(
+    LinearRun run, const floating[:, :] X, floating[:, ::1] coef, floating[:, ::1] units,
+    floating[:, ::1] workspace, Py_ssize_t n_newton,
+) noexcept nogil:
+    """M-step for given responsibilities, and a pass; False as for ``_step_lines``.
+
+    Logistic experts go to their optimum, as linear ones do. The gate makes one step: at its own
+    optimum it would be sharp around starts that are so.
+    """
+    cdef Py_ssize_t i, k
+    cdef double before, share
+    run.entropy = 0.0
+    for i in range(run.resp.shape[0]):
+        for k in range(run.K):
+            share = run.resp[i, k]
+            if share > 0:
+                run.entropy -= run.weight[i] * share * log(share)
+    _pass(run, X, coef, units, workspace, True, run.wants_pairs())
+    run.accept()
+    if not run.logistic:
+        run.sums[0] += run.entropy
+        return _step_lines(run, X, coef, units, workspace, True)
+    if not run.is_constant and not run.take_gate_curvature():
+        return False
+    for i in range(n_newton):
+        before = run.value
+        if not _ascend(run, X, coef, units, workspace, True, False):
+            return False
+        if run.value - before <= FIRST_GAIN * run.total_weight:
+            break
+    if not _ascend(run, X, coef, units, workspace, True, True):
+        return False
+    _pass(run, X, coef, units, workspace, False, run.wants_pairs())
+    run.accept()
+    return True
+
+
+def advance(
+    LinearRun run,                  # IN OUT
+    const floating[:, :] X,         # IN: (n_samples, p - 1)
+    const double[:, ::1] resp,      # IN: (n_samples, K) or None
+    Py_ssize_t n_iter,              # IN
+    double tol,                     # IN
+    bint foresees,                  # IN
+    list gains,                     # IN
+    double reference,               # IN
+    Py_ssize_t n_newton,            # IN
+    Py_ssize_t chunk_rows,          # IN: a multiple of 512
+    floating[:, ::1] workspace,     # OUT: (n_threads, n_workspace)
+    double[:, ::1] partial,         # OUT: (n_chunks, n_sums)
+) -> list:
+    """Iterate until no more than ``tol`` is gained, or what is to come is no more.
+
+    Parameters
+    ----------
+    run : LinearRun
+        Its attributes are written to.
+    X : array of shape (n_samples, p - 1)
+        Columns, float32 or float64.
+    resp : float64 array of shape (n_samples, K) or None
+        Responsibilities to start from; None goes on from the sums of the run.
+    n_iter : int
+        Iterations at most.
+    tol : float
+        Per unit of weight.
+    foresees : bool
+        Whether ``tol`` is for all that is left to gain, as the last gains tell.
+    gains : list of float
+        Of the last iterations before these.
+    reference : float
+        Objective of the last one; minus infinity if there is none.
+    n_newton : int
+        Steps of logistic experts, at most, for given responsibilities.
+    chunk_rows, workspace, partial
+        As for `linear_pass`.
+
+    Returns
+    -------
+    objectives : list of float
+        Of each iteration, per unit of weight. It is empty where the first M-step is singular: such
+        are not for this kernel. Of several, none is below the one before: the run ends where that
+        would be.
+    """
+    cdef bint done, is_first
+    cdef double objective, before
+    dtype = np.asarray(X).dtype
+    cdef floating[:, ::1] coef = np.empty((2 * run.K, run.p), dtype)
+    cdef floating[:, ::1] units = np.empty((2, run.K), dtype)
+    run.chunk_rows, run.partial, run.resp = chunk_rows, partial, resp
+    run.n_threads = <int> max(1, min(workspace.shape[0], partial.shape[0], INT_MAX))
+    if run.has_factor:
+        run.find_bound_mass()
+    if run.acceleration is not None:
+        run.acceleration.prepare(run.point.shape[0])
+    objectives = []
+    gains = list(gains)
+    before = run.value / run.total_weight
+    while len(objectives) < n_iter:
+        PyErr_CheckSignals()
+        is_first = resp is not None and not objectives
+        with nogil:
+            if is_first:
+                done = _begin(run, X, coef, units, workspace, n_newton)
+            elif run.logistic:
+                done = _ascend(run, X, coef, units, workspace, False, True)
+            else:
+                done = _step_lines(run, X, coef, units, workspace, False)
+        if not done:
+            break
+        objective = run.value / run.total_weight
+        if objectives and not objective >= before:
+            run.sums, run.other_sums = run.other_sums, run.sums
+            run.has_grams, run.has_pairs = run.old_grams, run.old_pairs
+            run.go_back()
+            break
+        if run.acceleration is not None and not is_first:
+            run.acceleration.note(objective - before)
+        objectives.append(objective)
+        gains.append(objective - reference)
+        if len(gains) > N_GAINS:
+            del gains[0]
+        reference = before = objective
+        if left_to_gain(gains, objective, foresees) <= tol or isnan(objective):
+            break
+    return objectives
+
+
+def left_to_gain(list gains, double objective, bint foresees) -> float:
+    """What is left to gain after the last of some gains, by which it is foreseen if so asked.
+
+    Gains are taken to go on to shrink as the last ones did where they shrank least.
+    """
+    cdef double gain = gains[len(gains) - 1]
+    if not foresees or gain <= FINEST * fabs(objective):
+        return gain
+    rate = SLOWEST
+    if len(gains) > 2 and min(gains) > 0:
+        rate = min(rate, max(later / before for before, later in zip(gains, gains[1:])))
+    return gain + gain * rate / (1 - rate)

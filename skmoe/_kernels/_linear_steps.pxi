@@ -1,0 +1,555 @@
+"""The M-step of linear experts and their gate, from sums over rows; part of `_linear_run.pyx`."""
+
+@final
+cdef class LinearRun:
+    """A mixture of linear experts on its way, with the rows that it is trained on.
+
+    Attributes are read and set between runs: ``logits`` (p, K) of the gate in standardised columns,
+    the intercept last, ``coef`` (K, p) of the experts, and ``errors`` (K,), their scales; ``sums``
+    of a pass with these, with ``has_grams`` and ``has_pairs``, the curvatures of experts and gate
+    that it has summed; of the gate ``mass`` (K,), and ``factor`` (K p, K p), ``bound`` (K, p, p)
+    and ``drift`` of a curvature, if it ``has_factor``; of logistic experts ``curvature`` (K, p, p)
+    and ``expert_drift``, if it ``has_curvature``; ``value``, the penalised log-likelihood. Of the
+    last M-step of linear experts, ``row_masses`` and ``squares`` (K,) of the residuals,
+    and, of the iterate before it, ``other_sums`` and ``old_coef``.
+
+    Parameters
+    ----------
+    n_experts : int
+        K.
+    y, weight : float64 array of shape (n_samples,)
+        Target, 0 or 1 of logistic experts, and weights.
+    mean, scale : float64 array of shape (p - 1,)
+        What the columns are standardised with.
+    penalty : float64 array of shape (p - 1,)
+        L2 penalty of the experts' slopes.
+    rows_gram : float64 array of shape (p, p) or None
+        Of all rows, for logistic experts; None asks for linear ones.
+    acceleration : Acceleration or None
+        Of the last, slow iterations.
+    y_mean, y_scale : float
+        What the target is standardised with.
+    is_prior : bool
+        Whether the penalty is in units of the error variance, a prior.
+    alpha : float
+        Penalty of the gate; negative for a constant gate.
+    floor, variance : float
+        The smallest scale of errors, and the variance of an expert without rows.
+    shared : bool
+        Whether all experts have one scale.
+    longest_drift, longest_expert_drift : float
+        Of logits and functions until their curvature is taken anew; negative for each step.
+    least_pivot : float
+        Smallest pivot of a Cholesky factor over its largest, of least squares that are solved.
+    """
+
+    cdef Py_ssize_t K, p, n_pairs, n_curvatures
+    cdef bint logistic, is_constant, is_prior, shared
+    cdef double y_mean, y_scale, alpha, floor, variance, longest_drift, longest_expert_drift
+    cdef double least_pivot, total_weight, bound_mass, entropy, rounding
+    cdef const double[::1] y, weight, mean, scale, penalty
+    cdef const double[:, ::1] resp, no_resp, rows_gram
+    cdef Acceleration acceleration
+    cdef public double[:, ::1] logits, coef, factor, old_coef
+    cdef public double[:, :, ::1] bound, curvature
+    cdef double[:, :, ::1] factors
+    cdef public double[::1] errors, sums, mass, squares, row_masses, other_sums
+    cdef public bint has_grams, has_pairs, has_factor, has_curvature
+    cdef public double drift, expert_drift, value
+    # Those of the iterate before, and of EM's step where an accelerated one is tried.
+    cdef double[::1] old_errors, old_mass, em_errors, em_mass
+    cdef double[:, ::1] old_logits, em_logits, em_coef
+    cdef double old_drift, old_expert_drift, old_value
+    cdef bint old_grams, old_pairs, other_grams, other_pairs
+    # A step on its way: directions of gate and experts, and workspace.
+    cdef double[:, ::1] gate_step, expert_step, gram, partial, weighted
+    cdef double[::1] decrements, vector, point, step, goal
+    cdef bint is_factored
+    cdef double gate_decrement, gate_length
+    cdef Py_ssize_t chunk_rows
+    cdef int n_threads
+
+    def __init__(
+        self, n_experts, y, weight, mean, scale, penalty, rows_gram, acceleration, *,
+        y_mean=0.0, y_scale=1.0, is_prior=True, alpha=-1.0, floor=0.0, variance=1.0, shared=False,
+        longest_drift=0.1, longest_expert_drift=0.1, least_pivot=1e-6, rounding=1e-13,
+    ):
+        self.y, self.weight, self.mean, self.scale, self.penalty = y, weight, mean, scale, penalty
+        K, p = n_experts, len(mean) + 1
+        self.K, self.p, self.n_pairs, self.n_curvatures = K, p, p * (p + 1) // 2, K * (K - 1) // 2
+        self.rows_gram, self.logistic = rows_gram, rows_gram is not None
+        self.acceleration, self.is_constant = acceleration, alpha < 0
+        self.y_mean, self.y_scale, self.is_prior, self.alpha = y_mean, y_scale, is_prior, alpha
+        self.floor, self.variance, self.shared = floor, variance, shared
+        self.longest_drift, self.longest_expert_drift = longest_drift, longest_expert_drift
+        self.least_pivot, self.rounding = least_pivot, rounding
+        self.total_weight, self.bound_mass = np.sum(weight), 1e-300
+        n_sums = 1 + K * (1 + 2 * p) + self.n_pairs * (K + self.n_curvatures)
+        self.sums, self.other_sums = np.zeros(n_sums), np.zeros(n_sums)
+        self.logits, self.old_logits, self.em_logits, self.gate_step = np.zeros((4, p, K))
+        self.coef, self.old_coef, self.em_coef, self.expert_step = np.zeros((4, K, p))
+        self.errors, self.old_errors, self.em_errors, self.squares, self.decrements = np.ones((5, K))
+        self.mass, self.old_mass, self.em_mass, self.row_masses = np.ones((4, K))
+        if not self.is_constant:
+            self.factor, self.bound = np.zeros((K * p, K * p)), np.zeros((K, p, p))
+        if self.logistic:
+            self.curvature, self.factors = np.zeros((2, K, p, p))
+        self.resp = self.no_resp = None
+        self.gram, self.vector = np.zeros((p, p)), np.zeros(max(K, 1) * p)
+        n = 2 * K * p + (0 if self.logistic else K)
+        self.point, self.step, self.goal = np.zeros((3, n))
+        self.weighted = np.zeros((MEMORY + 1, n))
+
+    # Sums over the rows ----------------------------------------------------------------------
+
+    cdef double gram_of(self, Py_ssize_t k, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+        """Entry of the Gram matrix of an expert, of its curvature if experts are logistic."""
+        cdef Py_ssize_t place = j * (j + 1) // 2 + i if i <= j else i * (i + 1) // 2 + j
+        return self.sums[1 + self.K * (1 + 2 * self.p) + place * self.K + k]
+
+    cdef double mass_of(self, Py_ssize_t k) noexcept nogil:
+        """Weight of the rows of an expert."""
+        return self.sums[1 + k] if self.logistic else self.gram_of(k, self.p - 1, self.p - 1)
+
+    cdef double pull_of(self, Py_ssize_t k, Py_ssize_t j) noexcept nogil:
+        """Weighted product of a column and the residuals of an expert."""
+        return self.sums[1 + self.K + j * 2 * self.K + k]
+
+    cdef double excess_of(self, Py_ssize_t k, Py_ssize_t j) noexcept nogil:
+        """Product of a column and what responsibilities exceed the gate by."""
+        return self.sums[1 + self.K + j * 2 * self.K + self.K + k]
+
+    # Priors and bounds -----------------------------------------------------------------------
+
+    cdef double gate_prior(self) noexcept nogil:
+        cdef double total = 0.0
+        cdef Py_ssize_t j, k
+        if self.is_constant:
+            return 0.0
+        for j in range(self.p - 1):
+            for k in range(self.K):
+                total += self.logits[j, k] * self.logits[j, k]
+        return -0.5 * self.alpha * total
+
+    cdef double penalty_of(self, Py_ssize_t k) noexcept nogil:
+        """Twice the penalty of an expert, in squared units of the target."""
+        cdef double total = 0.0
+        cdef Py_ssize_t j
+        if not (self.is_prior or self.logistic):
+            return 0.0
+        for j in range(self.p - 1):
+            total += self.penalty[j] * self.coef[k, j] * self.coef[k, j]
+        return total * self.y_scale * self.y_scale
+
+    cdef double expert_prior(self) noexcept nogil:
+        cdef double total = 0.0
+        cdef Py_ssize_t k
+        for k in range(self.K):
+            total -= 0.5 * self.penalty_of(k) / (self.errors[k] * self.errors[k])
+        return total
+
+    cdef double expert_value(self, const double* squares) noexcept nogil:
+        """Part of linear experts in the bound, but for their prior."""
+        cdef double total = 0.0
+        cdef double precision
+        cdef Py_ssize_t k
+        for k in range(self.K):
+            precision = self.y_scale / self.errors[k]
+            total -= 0.5 * squares[k] * precision * precision
+            total -= self.mass_of(k) * (log(self.errors[k]) + LOG_ROOT_2_PI)
+        return total
+
+    # The gate's step -------------------------------------------------------------------------
+
+    cdef bint take_gate_curvature(self) noexcept nogil:
+        """Factor of the gate's curvature, where the last pass has summed it; False if none."""
+        cdef Py_ssize_t K = self.K
+        cdef Py_ssize_t p = self.p
+        cdef Py_ssize_t C = self.n_curvatures
+        cdef Py_ssize_t start = 1 + K * (1 + 2 * p) + self.n_pairs * K
+        cdef Py_ssize_t i, j, k, l, pair
+        cdef double entry, of_column, shared
+        cdef double largest = 1e-300
+        cdef double* H = &self.factor[0, 0]
+        cdef Py_ssize_t n = K * p
+        if not self.has_pairs:
+            return self.has_factor
+        for i in range(n * n):
+            H[i] = 0.0
+        for l in range(K):  # no-cython-lint
+            for k in range(l):
+                pair = l * (l - 1) // 2 + k
+                for j in range(p):
+                    for i in range(j + 1):
+                        entry = self.sums[start + (j * (j + 1) // 2 + i) * C + pair]
+                        H[(k * p + i) * n + k * p + j] += entry
+                        H[(l * p + i) * n + l * p + j] += entry
+                        H[(k * p + i) * n + l * p + j] = -entry  # above the diagonal as k < l
+                        H[(k * p + j) * n + l * p + i] = -entry
+        for k in range(K):
+            for j in range(p):
+                for i in range(j + 1):
+                    entry = 2 * H[(k * p + i) * n + k * p + j]
+                    self.bound[k, i, j] = self.bound[k, j, i] = entry
+        self.find_bound_mass()
+        # Along (1, ..., 1) over the experts it is flat; any curvature there leaves the step as is.
+        for j in range(p):
+            of_column = 0.0
+            for k in range(K):
+                of_column += H[(k * p + j) * n + k * p + j]
+            largest = fmax(largest, of_column)
+        for j in range(p):
+            of_column = 0.0
+            for k in range(K):
+                of_column += H[(k * p + j) * n + k * p + j]
+            shared = fmax(of_column, FLOOR * largest) / K
+            for k in range(K):
+                for l in range(k, K):  # no-cython-lint
+                    H[(k * p + j) * n + l * p + j] += shared
+                H[(k * p + j) * n + k * p + j] += FLOOR * largest
+                H[(k * p + j) * n + k * p + j] += self.alpha if j < p - 1 else 0.0
+        self.has_factor = skmoe_cholesky(H, n) > 0
+        self.drift = 0.0
+        return self.has_factor
+
+    cdef void find_bound_mass(self) noexcept nogil:
+        """What a change of the logits by one weighs in all rows."""
+        cdef Py_ssize_t k
+        self.bound_mass = 1e-300
+        for k in range(self.K):
+            self.bound_mass += 0.5 * self.bound[k, self.p - 1, self.p - 1]
+
+    cdef bint find_gate_step(self) noexcept nogil:
+        """Newton direction of the gate, and how much of it is taken at most; False if none."""
+        cdef Py_ssize_t K = self.K
+        cdef Py_ssize_t p = self.p
+        cdef Py_ssize_t i, j, k
+        cdef double mean, slope
+        cdef double change = 0.0
+        cdef double* solution = &self.vector[0]
+        if self.is_constant:
+            return True
+        if not self.take_gate_curvature():
+            return False
+        for k in range(K):
+            for j in range(p):
+                slope = self.alpha * self.logits[j, k] if j < p - 1 else 0.0
+                solution[k * p + j] = self.excess_of(k, j) - slope
+        skmoe_solve_factored(&self.factor[0, 0], solution, K * p)
+        self.gate_decrement = 0.0
+        for j in range(p):
+            mean = 0.0
+            for k in range(K):
+                mean += solution[k * p + j]
+            mean /= K
+            for k in range(K):
+                self.gate_step[j, k] = solution[k * p + j] - mean
+                slope = self.alpha * self.logits[j, k] if j < p - 1 else 0.0
+                self.gate_decrement += self.gate_step[j, k] * (self.excess_of(k, j) - slope)
+        self.sum_grams()
+        for i in range(p):
+            for j in range(p):
+                for k in range(K):
+                    change += self.gate_step[i, k] * self.gram[i, j] * self.gate_step[j, k]
+        change = sqrt(fmax(change / self.gram[p - 1, p - 1], 0.0))
+        self.gate_length = fmin(1.0, LONGEST_CHANGE / fmax(change, 1e-300))
+        return True
+
+    cdef void sum_grams(self) noexcept nogil:
+        """Gram matrix of all rows."""
+        cdef Py_ssize_t i, j, k
+        for i in range(self.p):
+            for j in range(self.p):
+                self.gram[i, j] = self.rows_gram[i, j] if self.logistic else 0.0
+                if not self.logistic:
+                    for k in range(self.K):
+                        self.gram[i, j] += self.gram_of(k, i, j)
+
+    cdef void move_gate(self, double size, double drift) noexcept nogil:
+        """Take a part of the gate's step from where the last iterate was."""
+        cdef Py_ssize_t j, k
+        cdef double total = 0.0
+        if self.is_constant:
+            for k in range(self.K):
+                self.mass[k] = self.mass_of(k)
+                total += self.mass[k]
+            for k in range(self.K):
+                self.logits[self.p - 1, k] = log(
+                    fmax(self.mass[k] / total if total > 0 else 1.0 / self.K, 1e-300))
+            return
+        size *= self.gate_length if size >= SMALLEST_STEP else 0.0
+        for j in range(self.p):
+            for k in range(self.K):
+                self.logits[j, k] = self.old_logits[j, k] + size * self.gate_step[j, k]
+        self.drift = drift + size * sqrt(fmax(self.gate_decrement, 0.0) / self.bound_mass)
+
+    # The experts' step -----------------------------------------------------------------------
+
+    cdef bint solve_lines(self) noexcept nogil:
+        """Least squares and scales from the sums; False where columns depend on each other."""
+        cdef Py_ssize_t p = self.p
+        cdef Py_ssize_t m = p - 1
+        cdef Py_ssize_t i, j, k
+        cdef double mass, mean, intercept, fitted, total, of_all
+        cdef double total_mass = 0.0
+        cdef double* matrix = &self.gram[0, 0]
+        cdef double* slopes = matrix + m * m
+        cdef double* cross = &self.vector[0]
+        of_all = 0.0
+        for k in range(self.K):
+            mass = self.mass_of(k)
+            mass = mass if mass > 0 else 1.0
+            total = self.sums[1 + k]
+            for i in range(p):  # the sums are of residuals
+                fitted = 0.0
+                for j in range(p):
+                    fitted += self.gram_of(k, i, j) * self.old_coef[k, j]
+                total += self.old_coef[k, i] * (2.0 * self.pull_of(k, i) + fitted)
+                cross[i] = self.pull_of(k, i) + fitted
+            for i in range(m):
+                mean = self.gram_of(k, m, i) / mass
+                for j in range(i, m):
+                    matrix[i * m + j] = self.gram_of(k, i, j) - mean * self.gram_of(k, m, j)
+                matrix[i * m + i] += self.penalty[i]
+            if m and not skmoe_cholesky(matrix, m) > self.least_pivot:
+                return False
+            intercept = cross[m] / mass
+            for i in range(m):
+                slopes[i] = cross[i] - self.gram_of(k, m, i) * intercept
+            skmoe_solve_factored(matrix, slopes, m)
+            for i in range(m):
+                self.coef[k, i] = slopes[i]
+                intercept -= self.gram_of(k, m, i) / mass * slopes[i]
+            self.coef[k, m] = intercept
+            for i in range(p):
+                fitted = 0.0
+                for j in range(p):
+                    fitted += self.gram_of(k, i, j) * self.coef[k, j]
+                total -= self.coef[k, i] * (2.0 * cross[i] - fitted)
+            self.squares[k] = fmax(total, 0.0)
+            of_all += self.squares[k] * self.y_scale * self.y_scale + self.penalty_of(k)
+            self.row_masses[k] = self.mass_of(k)
+            total_mass += self.row_masses[k]
+        for k in range(self.K):
+            mass, total = self.mass_of(k), self.squares[k] * self.y_scale * self.y_scale
+            total += self.penalty_of(k)
+            if self.shared:
+                mass, total = total_mass, of_all
+            total = total / mass if mass > 0 else self.variance
+            self.errors[k] = fmax(sqrt(total), self.floor)
+        return True
+
+    cdef bint find_expert_steps(self) noexcept nogil:
+        """Newton directions of logistic experts; False where a curvature is singular."""
+        cdef Py_ssize_t p = self.p
+        cdef Py_ssize_t i, j, k
+        cdef double largest, change, slope
+        cdef double* factor
+        for k in range(self.K):
+            factor = &self.factors[k, 0, 0]
+            if self.has_grams:
+                for i in range(p):
+                    for j in range(p):
+                        self.curvature[k, i, j] = self.gram_of(k, i, j)
+            if self.has_grams or not self.is_factored:
+                largest = 1e-300
+                for i in range(p):
+                    for j in range(p):
+                        factor[i * p + j] = self.curvature[k, i, j]
+                    largest = fmax(largest, factor[i * p + i])
+                for i in range(p):
+                    factor[i * p + i] += FLOOR * largest + (self.penalty[i] if i < p - 1 else 0.0)
+                if not skmoe_cholesky(factor, p) > 0:
+                    return False
+            for j in range(p):
+                slope = self.penalty[j] * self.coef[k, j] if j < p - 1 else 0.0
+                self.vector[j] = self.expert_step[k, j] = self.pull_of(k, j) - slope
+            skmoe_solve_factored(factor, &self.expert_step[k, 0], p)
+            self.decrements[k] = dot(&self.vector[0], &self.expert_step[k, 0], p)
+            change = 0.0
+            for i in range(p):
+                for j in range(p):
+                    change += self.expert_step[k, i] * self.rows_gram[i, j] * self.expert_step[k, j]
+            change = 0.5 * sqrt(fmax(change / self.rows_gram[p - 1, p - 1], 0.0))
+            change = fmin(1.0, LONGEST_CHANGE / fmax(change, 1e-300))
+            self.decrements[k] *= change
+            for j in range(p):
+                self.expert_step[k, j] *= change
+        if self.has_grams:
+            self.expert_drift = 0.0
+        self.has_curvature = self.is_factored = True
+        return True
+
+    cdef void move_experts(self, double size, double drift) noexcept nogil:
+        """Take a part of the steps of logistic experts from where the last iterate was."""
+        cdef Py_ssize_t j, k
+        cdef double squares = 0.0
+        for k in range(self.K):
+            squares += size * self.decrements[k]
+            for j in range(self.p):
+                self.coef[k, j] = self.old_coef[k, j] + size * self.expert_step[k, j]
+        self.expert_drift = drift
+        self.add_expert_drift(squares)
+
+    cdef void add_expert_drift(self, double squares) noexcept nogil:
+        cdef double mass = 0.0
+        cdef Py_ssize_t k
+        for k in range(self.K):
+            mass += self.curvature[k, self.p - 1, self.p - 1]
+        self.expert_drift += sqrt(fmax(squares, 0.0) / fmax(mass, 1e-300))
+
+    # Iterates --------------------------------------------------------------------------------
+
+    cdef bint wants_pairs(self) noexcept nogil:
+        return not self.is_constant and (not self.has_factor or self.drift > self.longest_drift)
+
+    cdef bint wants_grams(self) noexcept nogil:
+        if not self.logistic:
+            return True
+        return not self.has_curvature or self.expert_drift > self.longest_expert_drift
+
+    cdef void keep(self) noexcept nogil:
+        """Keep the parameters as those of the iterate before."""
+        self.old_logits[:, :], self.old_coef[:, :] = self.logits, self.coef
+        self.old_errors[:], self.old_mass[:] = self.errors, self.mass
+        self.old_drift, self.old_expert_drift = self.drift, self.expert_drift
+        self.old_value, self.old_grams = self.value, self.has_grams
+        self.old_pairs = self.has_pairs
+
+    cdef void go_back(self) noexcept nogil:
+        """Take the parameters of the iterate before."""
+        self.logits[:, :], self.coef[:, :] = self.old_logits, self.old_coef
+        self.errors[:], self.mass[:] = self.old_errors, self.old_mass
+        self.drift, self.expert_drift = self.old_drift, self.old_expert_drift
+        self.value = self.old_value
+
+    cdef double total(self) noexcept nogil:
+        """Penalised log-likelihood of a pass with these parameters, the sums of which are others'."""
+        return self.other_sums[0] + self.gate_prior() + self.expert_prior()
+
+    cdef void accept(self) noexcept nogil:
+        self.value = self.total()
+        self.sums, self.other_sums = self.other_sums, self.sums
+        self.has_grams, self.has_pairs = self.other_grams, self.other_pairs
+
+    # Acceleration ----------------------------------------------------------------------------
+
+    cdef void write_point(
+        self, double* out, double[:, ::1] coef, double[::1] errors, double[:, ::1] logits
+    ) noexcept nogil:
+        """Functions, logarithms of scales, and logits."""
+        cdef Py_ssize_t K = self.K
+        cdef Py_ssize_t p = self.p
+        cdef Py_ssize_t start = K * p
+        cdef Py_ssize_t j, k
+        memcpy(out, &coef[0, 0], K * p * sizeof(double))
+        if not self.logistic:
+            for k in range(K):
+                out[start + k] = log(errors[k])
+            start += K
+        for k in range(K):
+            for j in range(p):
+                out[start + k * p + j] = logits[j, k]
+
+    cdef bint propose(self, double* least) noexcept nogil:
+        """Where to go in place of EM's step, and what has to be gained; False for EM's step."""
+        cdef Py_ssize_t n = self.point.shape[0]
+        cdef Py_ssize_t i
+        self.write_point(&self.point[0], self.old_coef, self.old_errors, self.old_logits)
+        self.write_point(&self.step[0], self.coef, self.errors, self.logits)
+        for i in range(n):
+            self.step[i] -= self.point[i]
+        if not self.acceleration.push(&self.point[0], &self.step[0], n):
+            return False
+        for i in range(self.acceleration.n_before + 1):
+            self.weigh(&self.acceleration.changes[i, 1, 0], &self.weighted[i, 0])
+        least[0] = self.acceleration.solve(&self.weighted[0, 0], &self.point[0], &self.goal[0])
+        return least[0] >= 0
+
+    cdef void weigh(self, const double* direction, double* out) noexcept nogil:
+        """A direction times the curvature of the complete data at the last pass."""
+        cdef Py_ssize_t K = self.K
+        cdef Py_ssize_t p = self.p
+        cdef Py_ssize_t start = K * p
+        cdef Py_ssize_t i, j, k
+        cdef double precision, total
+        for k in range(K):
+            precision = (self.y_scale / self.errors[k]) ** 2
+            for i in range(p):
+                total = 0.0
+                for j in range(p):
+                    if self.logistic:
+                        total += self.curvature[k, i, j] * direction[k * p + j]
+                    else:
+                        total += self.gram_of(k, i, j) * direction[k * p + j]
+                if self.logistic and i < p - 1:
+                    total += self.penalty[i] * direction[k * p + i]
+                out[k * p + i] = total if self.logistic else precision * total
+        if not self.logistic:
+            for k in range(K):
+                out[start + k] = 2 * self.mass_of(k) * direction[start + k]
+            start += K
+        for k in range(K):
+            for i in range(p):
+                total = 0.0
+                if self.is_constant:
+                    total = self.mass[k] * direction[start + k * p + i] if i == p - 1 else 0.0
+                else:
+                    for j in range(p):
+                        total += 0.5 * self.bound[k, i, j] * direction[start + k * p + j]
+                    total += self.alpha * direction[start + k * p + i] if i < p - 1 else 0.0
+                out[start + k * p + i] = total
+
+    cdef void go_to_goal(self) noexcept nogil:
+        """Take the parameters that were proposed; EM's are kept."""
+        cdef Py_ssize_t K = self.K
+        cdef Py_ssize_t p = self.p
+        cdef Py_ssize_t start = K * p
+        cdef Py_ssize_t i, j, k
+        cdef double squares = 0.0
+        cdef double largest = -INFINITY
+        cdef double total = 0.0
+        cdef double masses = 0.0
+        self.em_logits[:, :], self.em_coef[:, :] = self.logits, self.coef
+        self.em_errors[:], self.em_mass[:] = self.errors, self.mass
+        memcpy(&self.coef[0, 0], &self.goal[0], K * p * sizeof(double))
+        if self.logistic:
+            for k in range(K):
+                for i in range(p):
+                    for j in range(p):
+                        squares += (
+                            self.curvature[k, i, j] * (self.coef[k, i] - self.em_coef[k, i])
+                            * (self.coef[k, j] - self.em_coef[k, j]))
+            self.add_expert_drift(squares)
+        else:
+            for k in range(K):
+                self.errors[k] = fmax(exp(self.goal[start + k]), self.floor)
+            start += K
+        if self.is_constant:
+            for k in range(K):
+                largest = fmax(largest, self.goal[start + k * p + p - 1])
+                masses += self.mass[k]
+            for k in range(K):
+                self.mass[k] = exp(self.goal[start + k * p + p - 1] - largest)
+                total += self.mass[k]
+            for k in range(K):
+                self.mass[k] *= masses / total
+                self.logits[p - 1, k] = log(fmax(self.mass[k] / masses, 1e-300))
+            return
+        for k in range(K):
+            for j in range(p):
+                self.logits[j, k] = self.goal[start + k * p + j]
+        squares = 0.0
+        for k in range(K):
+            for i in range(p):
+                for j in range(p):
+                    squares += (
+                        0.5 * self.bound[k, i, j] * (self.logits[i, k] - self.em_logits[i, k])
+                        * (self.logits[j, k] - self.em_logits[j, k]))
+        self.drift += sqrt(fmax(squares, 0.0) / self.bound_mass)
+
+    cdef void go_to_em(self, double drift, double expert_drift) noexcept nogil:
+        """Take EM's parameters after all."""
+        self.logits[:, :], self.coef[:, :] = self.em_logits, self.em_coef
+        self.errors[:], self.mass[:] = self.em_errors, self.em_mass
+        self.drift, self.expert_drift = drift, expert_drift

@@ -67,7 +67,7 @@ def run_em(
         if before is not None:
             before()
         if not pending:
-            left = max_iter // 2 if iteration <= max_iter // 2 else max_iter
+            left = max_iter // 2 if revivals and iteration <= max_iter // 2 else max_iter
             most = left - iteration + 1 if in_runs else 1
             pending = list(problem.advance(most, tol, foresees, gains, reference))
         value = pending.pop(0)

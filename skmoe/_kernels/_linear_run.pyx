@@ -11,6 +11,7 @@ from cython cimport final, floating
 from libc.limits cimport INT_MAX
 from libc.math cimport INFINITY, exp, fabs, fmax, fmin, isnan, log, sqrt
 from libc.string cimport memcpy, memmove
+from scipy.linalg.cython_lapack cimport dsyev
 
 from ._linear_pass cimport Problem, sum_rows
 
@@ -23,6 +24,7 @@ cdef enum:
     N_GAINS = 5
 
 cdef double LOG_ROOT_2_PI = 0.9189385332046727
+cdef double EPSILON = 2.220446049250313e-16
 cdef double FLOOR = 1e-12         # of a diagonal entry of a curvature, over the largest
 cdef double SMALLEST_STEP = 1e-3  # below, parameters stay where they are
 cdef double ROUNDING = 1e-13      # relative rounding error of an objective

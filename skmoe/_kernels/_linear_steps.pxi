@@ -40,7 +40,7 @@ cdef class LinearRun:
     longest_drift, longest_expert_drift : float
         Of logits and functions until their curvature is taken anew; negative for each step.
     least_pivot : float
-        Smallest pivot of a Cholesky factor over its largest, of least squares that are solved.
+        Smallest pivot of a Cholesky factor over its largest; below, slopes are of least norm.
     """
 
     cdef Py_ssize_t K, p, n_pairs, n_curvatures
@@ -62,8 +62,8 @@ cdef class LinearRun:
     cdef double old_drift, old_expert_drift, old_value
     cdef bint old_grams, old_pairs, other_grams, other_pairs
     # A step on its way: directions of gate and experts, and workspace.
-    cdef double[:, ::1] gate_step, expert_step, gram, partial, weighted
-    cdef double[::1] decrements, vector, point, step, goal
+    cdef double[:, ::1] gate_step, expert_step, gram, singular, partial, weighted
+    cdef double[::1] decrements, vector, work, point, step, goal
     cdef bint is_factored
     cdef double gate_decrement, gate_length
     cdef Py_ssize_t chunk_rows
@@ -95,7 +95,8 @@ cdef class LinearRun:
         if self.logistic:
             self.curvature, self.factors = np.zeros((2, K, p, p))
         self.resp = self.no_resp = None
-        self.gram, self.vector = np.zeros((p, p)), np.zeros(max(K, 1) * p)
+        self.gram, self.vector = np.zeros((p, p)), np.zeros(K * p)
+        self.singular, self.work = np.zeros((p, p - 1)), np.zeros(5 * p + 1)
         n = 2 * K * p + (0 if self.logistic else K)
         self.point, self.step, self.goal = np.zeros((3, n))
         self.weighted = np.zeros((MEMORY + 1, n))
@@ -286,7 +287,7 @@ cdef class LinearRun:
     # The experts' step -----------------------------------------------------------------------
 
     cdef bint solve_lines(self) noexcept nogil:
-        """Least squares and scales from the sums; False where columns depend on each other."""
+        """Least squares and scales from the sums; False where they could not be solved."""
         cdef Py_ssize_t p = self.p
         cdef Py_ssize_t m = p - 1
         cdef Py_ssize_t i, j, k
@@ -311,12 +312,14 @@ cdef class LinearRun:
                 for j in range(i, m):
                     matrix[i * m + j] = self.gram_of(k, i, j) - mean * self.gram_of(k, m, j)
                 matrix[i * m + i] += self.penalty[i]
-            if m and not skmoe_cholesky(matrix, m) > self.least_pivot:
-                return False
             intercept = cross[m] / mass
             for i in range(m):
                 slopes[i] = cross[i] - self.gram_of(k, m, i) * intercept
-            skmoe_solve_factored(matrix, slopes, m)
+            memcpy(&self.singular[0, 0], matrix, m * m * sizeof(double))
+            if m and skmoe_cholesky(matrix, m) > self.least_pivot:
+                skmoe_solve_factored(matrix, slopes, m)
+            elif m and not self.solve_singular(slopes):
+                return False
             for i in range(m):
                 self.coef[k, i] = slopes[i]
                 intercept -= self.gram_of(k, m, i) / mass * slopes[i]
@@ -337,6 +340,27 @@ cdef class LinearRun:
                 mass, total = total_mass, of_all
             total = total / mass if mass > 0 else self.variance
             self.errors[k] = fmax(sqrt(total), self.floor)
+        return True
+
+    cdef bint solve_singular(self, double* slopes) noexcept nogil:
+        """Solution of least norm, in place of the right side; False where LAPACK has none."""
+        cdef int m = <int> self.p - 1
+        cdef int failed = 0
+        cdef int n_work = <int> self.work.shape[0] - 2 * m
+        cdef double* values = &self.work[0]
+        cdef double* parts = values + m
+        cdef Py_ssize_t i, j
+        dsyev(b"V", b"L", &m, &self.singular[0, 0], &m, values, parts + m, &n_work, &failed)
+        if failed:
+            return False
+        for i in range(m):
+            parts[i] = 0.0
+            if values[i] > m * EPSILON * fmax(values[m - 1], 0.0):
+                parts[i] = dot(&self.singular[i, 0], slopes, m) / values[i]
+        for j in range(m):
+            slopes[j] = 0.0
+            for i in range(m):
+                slopes[j] += self.singular[i, j] * parts[i]
         return True
 
     cdef bint find_expert_steps(self) noexcept nogil:

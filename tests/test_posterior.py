@@ -10,6 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
 from skmoe._data import RowMetadata
+from skmoe._experts.pooled import PooledExperts
+from skmoe._experts.pooled_base import Pooled
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
 from skmoe.inference._estimates import raw_parameters
@@ -155,9 +157,14 @@ def hessian(function, at, steps):
 
 @pytest.mark.parametrize("kind", ["line", "two", "three"])
 def test_few_rows_have_the_curvature_of_the_log_posterior(kind, monkeypatch):
-    for module in ("pooled", "pooled_logistic"):  # a prior that lets all coefficients differ
-        for bound in ("SMALLEST", "LARGEST"):
-            monkeypatch.setattr(f"skmoe._experts.{module}.{bound}_VARIANCE", 0.5)
+    def halves(experts, n_functions):  # a prior that lets all coefficients differ, not learned
+        tau, rho = first(experts, n_functions)
+        experts._groups = np.full_like(experts._groups, -1)
+        return np.where(tau > 0, 0.5, tau), np.where(rho == 1, 0.5, rho)
+
+    first = Pooled._first_variances
+    monkeypatch.setattr(Pooled, "_first_variances", halves)
+    monkeypatch.setattr(PooledExperts, "slope_variances", (1.0,))
     X, y = rows(0, 100 if kind == "line" else 400, kind, size=4.0, noise=2.0)
     X = X * [1.0, 5.0] + [2.0, 0.0]
     moe = mixture(kind, training="pooled").fit(X, y)

@@ -120,8 +120,9 @@ def quantiles_of(distribution, levels):
     for rows, places, nested in components.nested or ():
         ends = quantiles_of(nested, levels)
         ends[unused[rows, places]] = np.nan
-        parts.append(np.full((len(unused), ends.shape[1]), np.nan))
-        parts[-1][rows] = ends
+        of_places = np.full((*unused.shape, ends.shape[1]), np.nan)  # a row may have several
+        of_places[rows, places] = ends
+        parts.append(of_places.reshape(len(unused), -1))
         unused[rows, places] = True
     if not unused.all() or not parts:
         flat = components if components.nested is None else components.components

@@ -175,8 +175,9 @@ class Subjects:
         if not same.all():
             subject = self.labels[self.numbers[np.flatnonzero(~same.all(axis=1))[0]]]
             raise ValueError(
-                f"The gate sees rows of subject {subject} differ, but they share one expert: take "
-                "gate=ConstantGate(), or SoftmaxGate(columns=[...]) of columns that do not vary."
+                f"The gate differs between rows of subject {subject}, which share one expert: take "
+                "gate=ConstantGate(), or SoftmaxGate(columns=[...]) of columns that do not vary "
+                "within a subject."
             )
         return of_subject
 

@@ -45,7 +45,8 @@ class LeftOutColumnsWarning(UserWarning):
     """Issued when the default experts and gate leave out columns of a table.
 
     Identifiers, free text and dates as strings have nearly as many levels as rows: one-hot columns
-    of them would not generalise."""
+    of them would not generalise.
+    """
 
 
 class LongFitWarning(UserWarning):
@@ -95,7 +96,8 @@ class ThinnedRowsWarning(UserWarning):
 
     If rows are not in memory, experts are fitted on at most ``max_expert_rows``, or as many as
     memory holds, drawn by a hash of their content. Gate, scales and loads are learned from all
-    rows."""
+    rows.
+    """
 
 
 def warn_user(message, category):

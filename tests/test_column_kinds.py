@@ -25,11 +25,11 @@ WHOLE = np.arange(N) * 5 % 12
 FLAG = WHOLE > 5
 WORDS = np.array(["u", "v", "w"], dtype=object)[np.arange(N) % 3]
 NUMBERS = "numbers, in objects and nullable columns of pandas, polars and pyarrow too"
-BOOLEANS = "booleans, of these too"
+BOOLEANS = "booleans, in these too"
 LEVELS = "strings, categories"
 DATES = "dates, times, periods, categories of them"
 DURATIONS = "durations, times of day"
-ELSEWHERE = "dates and durations of :doc:`rows elsewhere <many_rows>`"
+ELSEWHERE = "dates and durations of :doc:`files and Dask <many_rows>`"
 REFUSED = "complex numbers, lists, tuples, strings among numbers"
 
 
@@ -244,7 +244,7 @@ def checked(column):
 def test_the_table_of_the_guide_has_these_rows():
     if not PAGE.exists():
         pytest.skip("The sources are not there.")
-    text = PAGE.read_text(encoding="utf-8").split("What becomes of a column:")[1]
+    text = PAGE.read_text(encoding="utf-8").split("How columns are encoded:")[1]
     rows = [" ".join(row.split()) for row in re.findall(r"\* - (.*?)\n     - ", text, re.S)]
     assert rows == ["column", *list(COLUMNS)[:-1], ELSEWHERE, REFUSED]
 

@@ -236,7 +236,7 @@ def test_subjects_count_once_for_the_gate_and_their_rows_for_the_experts():
     assert_allclose(twice.std_error[:6], summary.std_error[:6] / np.sqrt(2), rtol=1e-3)
     sandwich = [moe.summary(X, y, w, subject=subject, cov="sandwich") for w in (None, 2 + 0 * y)]
     assert_allclose(sandwich[1].std_error, sandwich[0].std_error, rtol=1e-3)
-    with pytest.raises(ValueError, match="sees rows of subject"):
+    with pytest.raises(ValueError, match="gate differs between rows of subject"):
         mixture().fit(X, y).summary(X, y, subject=subject)
 
 

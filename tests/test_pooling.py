@@ -464,7 +464,11 @@ def test_warm_start_goes_on_with_as_many_experts(fitted_lines):
         ({"cv": "oob"}, {}, "needs cv other"),
         ({"top_k": 1}, {}, "needs top_k=None"),
         ({}, {"upper": Y2 + 1}, "needs targets that are observed"),
-        ({}, {"subject": np.arange(len(Y2)) // 2}, "The gate sees rows of subject 0 differ"),
+        (
+            {},
+            {"subject": np.arange(len(Y2)) // 2},
+            "The gate differs between rows of subject 0, which share",
+        ),
         ({}, {"exposure": np.ones(len(Y2))}, "exposure"),
     ],
 )

@@ -7,7 +7,7 @@ from scipy import special
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, SoftmaxGate
 
-HINT = "maximum-likelihood estimate of its weights then does not exist"
+HINT = "perfectly: the maximum-likelihood estimate of its weights does not exist"
 
 
 def two_planes(slope, gap=0.0, n=400):

@@ -187,7 +187,7 @@ def _are_small(estimators, X, y, n_rows):
 def check_folds(folds, cv, rows, subject):
     """Raise a ValueError where folds that a ``cv`` made are of no use."""
     for number, (train, _) in enumerate(folds):
-        if not rows.weight[train].any():
+        if not len(train) or not rows.weight[train].any():
             raise ValueError(
                 f"Fold {number} of cv has no row to train on, or none of positive weight. "
                 "Give more rows, or larger training parts."

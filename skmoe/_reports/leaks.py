@@ -193,7 +193,10 @@ def _in_interquartile_ranges(column):
     values = np.asarray(column, dtype=object if column.dtype.kind not in "fiub" else float)
     if values.dtype == object:
         numbers = {}
-        return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=float)
+        try:
+            return np.array([numbers.setdefault(v, len(numbers)) for v in values], dtype=float)
+        except TypeError:  # lists and the like are not compared: none equals another
+            return np.arange(len(values), dtype=float)
     known = values[np.isfinite(values)]
     if not len(known):
         return np.zeros(len(values))

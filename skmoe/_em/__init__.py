@@ -4,8 +4,6 @@ from .general import GeneralProblem
 from .one_pass import OnePassProblem
 from .problem import INNER_STEPS
 
-ONE_PASS = (OnePassProblem,)  # kinds of problems that are quicker where they apply
-
 
 def make_problem(
     experts, gate, likelihood, data, *, in_sample, gate_folds=None, load_prior=None, top_k=None,
@@ -17,9 +15,8 @@ def make_problem(
     made for rows that the experts saw.
     """
     settings = {"load_prior": load_prior, "top_k": top_k}
-    for kind in ONE_PASS:
-        if kind.covers(experts, gate, likelihood, data, **settings):
-            return kind(experts, gate, likelihood, data, **settings)
+    if OnePassProblem.covers(experts, gate, likelihood, data, **settings):  # quicker
+        return OnePassProblem(experts, gate, likelihood, data, **settings)
     n_inner = 1 if in_sample else INNER_STEPS
     settings |= {"n_inner": n_inner, "gate_folds": gate_folds, "Z": Z}
     return GeneralProblem(experts, gate, likelihood, data, **settings)

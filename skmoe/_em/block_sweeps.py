@@ -29,7 +29,7 @@ class OutputsSweep(LeastSquaresSweep):
         errs_alone = experts.flat or likelihood.independent_outputs
         return errs_alone and (np.ptp(experts.y, axis=0) > 0).all()
 
-    compiled = Sweep.compiled
+    run = Sweep.run
 
     def sums(self, problem, resp=None, with_gate=True):
         experts, shape = problem.experts, (problem.experts.n_experts, -1)
@@ -47,7 +47,7 @@ class NewtonSweep(LogisticSweep):
     """Experts that make Newton steps from sums of a pass by blocks."""
 
     _of_rows = None
-    compiled = Sweep.compiled
+    run = Sweep.run
 
     @staticmethod
     @abstractmethod

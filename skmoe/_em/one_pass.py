@@ -156,16 +156,11 @@ class OnePassProblem(Problem):
             self.acceleration.note(self.objective - before)
         return self.objective
 
-    def advance(self, n_iter, tol, foresees, gains, reference):
-        run = self.sweep.compiled(self)
-        if run is None:
+    def advance(self, *wanted):
+        objectives = self.sweep.run(self, *wanted)
+        if not objectives:  # rows, gate or an M-step that are not for a compiled run
             return [self.step()]
-        self._arrays = None
-        wanted = n_iter, tol, foresees, gains, reference
-        objectives = self.sweep.run(self, run, *wanted)
-        if not objectives:  # an M-step that takes more than the kernel has
-            return [self.step()]
-        self.objective = objectives[-1]
+        self._arrays, self.objective = None, objectives[-1]
         self.load_from_sums()
         return objectives
 

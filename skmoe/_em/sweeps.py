@@ -7,6 +7,7 @@ halved. Where EM is slow, its steps are accelerated.
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -57,9 +58,9 @@ class Sweep(ABC):
         Arrays (n_blocks, size, size) for as many blocks of ``point``, in its order.
         """
 
-    def compiled(self, problem):
-        """A LinearRun from where the problem is, or None where there is no compiled EM."""
-        return None
+    def run(self, problem, *wanted):
+        """Objectives of a compiled run, with the arguments of ``Problem.advance``; or none."""
+        return []
 
     def accelerated(self, problem, point, value):
         """Whether a pass at the proposal of ``problem.acceleration`` is better than EM's step.
@@ -111,7 +112,7 @@ class LeastSquaresSweep(Sweep):
             return False
         return isinstance(likelihood.scale, str) and likelihood.scale in ("expert", "shared")
 
-    def compiled(self, problem):
+    def run(self, problem, *wanted):
         experts, likelihood = problem.experts, problem.likelihood
         settings = {
             "y_mean": experts.y_mean[0], "y_scale": experts.y_scale[0], "is_prior": experts.prior,
@@ -119,17 +120,10 @@ class LeastSquaresSweep(Sweep):
             "shared": likelihood.scale == "shared", "least_pivot": LEAST_PIVOT,
         }  # fmt: skip
         run = begin_run(problem, experts.standard_coef[:, :, 0], experts.alpha, None, settings)
-        if run is not None and problem.given is None:
-            run.errors = np.array(likelihood.scale_, dtype=np.float64)
-        elif run is not None:
-            run.errors = np.full(experts.n_experts, experts.y_scale[0])
-        return run
-
-    def run(self, problem, run, *wanted):
-        """Iterate by a compiled run, with the arguments of ``Problem.advance``; objectives."""
-        experts, likelihood = problem.experts, problem.likelihood
         if experts.alpha.any() and not experts.prior:  # the objective may fall, and come back
             wanted = 1, *wanted[1:]
+        if run is not None and problem.given is None:
+            run.errors = np.array(likelihood.scale_)
         objectives = advance_run(problem, run, 0, *wanted)
         if objectives:
             problem.sums = end_run(problem, run)
@@ -266,19 +260,13 @@ class LogisticSweep(Sweep):
             return False
         return likelihood.calibration is None and likelihood.epsilon == 0
 
-    def compiled(self, problem):
-        experts = problem.experts
-        if self._rows_gram is None:
-            self._find_rows_gram(problem)
+    def run(self, problem, *wanted):
+        experts = problem.experts = shallow_copy(problem.experts)
         settings = {"longest_expert_drift": experts.longest_drift}
-        run = begin_run(problem, experts.log_odds, experts.alpha, self._rows_gram, settings)
+        gram = self._gram_of_rows(problem)
+        run = begin_run(problem, experts.log_odds, experts.alpha, gram, settings)
         if run is not None and problem.given is None:
             experts.begin_run(run)
-        return run
-
-    def run(self, problem, run, *wanted):
-        """Iterate by a compiled run, with the arguments of ``Problem.advance``; objectives."""
-        experts = problem.experts = shallow_copy(problem.experts)
         objectives = advance_run(problem, run, experts.n_first_newton, *wanted)
         if objectives:
             problem.sums = self._of_classes(end_run(problem, run))
@@ -369,18 +357,17 @@ class LogisticSweep(Sweep):
         return problem.sums.value + problem.log_prior()
 
     def sums(self, problem, resp=None, with_gate=True):
-        experts = problem.experts
-        if self._rows_gram is None:
-            self._find_rows_gram(problem)
+        experts, _ = problem.experts, self._gram_of_rows(problem)
         with_grams = experts.wants_curvature
         sums = self._run(problem, experts.log_odds, resp, with_gate, with_grams)
         sums.has_grams = with_grams
         return self._of_classes(sums)
 
-    def _find_rows_gram(self, problem):
-        nothing = np.zeros_like(problem.experts.log_odds)
-        at_zero = self._run(problem, nothing, None, False, True)
-        self._rows_gram = 4 * at_zero.gram.sum(axis=0)  # where all is 0, curvatures are a quarter
+    def _gram_of_rows(self, problem):
+        if self._rows_gram is None:  # where all is 0, every curvature is a quarter
+            nothing = np.zeros_like(problem.experts.log_odds)
+            self._rows_gram = 4 * self._run(problem, nothing, None, False, True).gram.sum(axis=0)
+        return self._rows_gram
 
     def _of_classes(self, sums):
         """Sums of one function of each expert as those of two classes."""
@@ -404,8 +391,6 @@ def begin_run(problem, coef, penalty, rows_gram, settings):
     experts, gate, rows = problem.experts, problem.gate, problem.rows
     if gate.alpha_of_runs is None or type(rows) is not ArrayRows:
         return None
-    if problem.given is None and problem.sums.flat is None:
-        return None
     acceleration = problem.acceleration if problem.accelerates else None
     run = LinearRun(
         experts.n_experts, rows.target, rows.weight, experts.mean, experts.scale, penalty,
@@ -423,9 +408,10 @@ def begin_run(problem, coef, penalty, rows_gram, settings):
 
 
 def advance_run(problem, run, n_newton, *wanted):
-    """Objectives of a run's iterations; see ``Problem.advance``."""
-    n_experts, p = np.shape(run.coef)
-    memory = pass_memory(problem.rows, n_experts, p, True)
+    """Objectives of a run's iterations, none without a run; see ``Problem.advance``."""
+    if run is None:
+        return []
+    memory = pass_memory(problem.rows, *run.coef.shape, True)
     return advance(run, problem.rows.X, problem.given, *wanted, n_newton, *memory)
 
 
@@ -433,9 +419,7 @@ def end_run(problem, run):
     """Give a problem the gate of a run; its Sums."""
     problem.gate, problem.given = shallow_copy(problem.gate), None
     problem.gate.end_run(run)
-    sums = sums_of(run, run.sums, run.has_pairs)
-    sums.has_grams = run.has_grams
-    return sums
+    return replace(sums_of(run, run.sums, run.has_pairs), has_grams=run.has_grams)
 
 
 def sums_of(run, flat, has_pairs):

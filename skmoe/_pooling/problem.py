@@ -24,12 +24,16 @@ from sklearn.base import clone
 from .._em.loop import copies_of_heavier
 from .._em.problem import Problem, shallow_copy
 from .._experts.fitting import split_last
+from .._experts.pooled import PooledExperts
+from .._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
+from .._experts.pooled_logistic import PooledLogisticExperts
 from .._kernels._estep import e_step
 from .._numerics import multinomial as _multinomial
 from .._numerics.columns import StandardColumns, Surroundings, sparse_rows
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._tables.encoding import numeric_matrix
+from ..likelihoods._pooled import PooledCategorical, PooledGaussian
 
 INTERCEPT_PENALTY = 0.1  # prior precision of the gate's intercepts
 FIRST_ALPHA = 1.0  # and largest, for the responsibilities of a start: else none could be sharp
@@ -417,3 +421,25 @@ class RegimeGate(PooledGate):
         total = (self._counts @ self._members)[self.regime]
         self.proba = self._at[0][:, self.regime] * (self._counts / total)  # with mean shares
         self.log_proba = self._at[1][:, self.regime] + self._log_share
+
+
+def pooled_parts(parts, design, data, start, block):
+    """One pooled expert, of which ``resized`` makes more, and its likelihood.
+
+    ``design`` is what experts see; ``start(likelihood)`` lets a likelihood look at the target, and
+    returns it; ``block`` (n_columns,) says of which column of strings they are levels, see
+    ``StandardColumns``.
+    """
+    given = design, data.y, data.weight
+    settings = {"units": data.units, "block": block}
+    if parts.classes is not None:
+        likelihood = PooledCategorical(n_classes=len(parts.classes))
+        return PooledLogisticExperts(*given, classes=parts.classes, **settings), start(likelihood)
+    family = parts.likelihood.family
+    if family is not None:
+        likelihood = parts.likelihood.pooled().fitting(in_sample=True, linear=True)
+        settings |= {"family": family, "exposure": data.exposure}
+        return PooledGeneralizedLinearExperts(*given, **settings), start(likelihood)
+    likelihood = start(PooledGaussian(parts.likelihood.scale))
+    settings |= {"floor": likelihood.floor_, "shared_scale": likelihood.scale == "shared"}
+    return PooledExperts(*given, **settings), likelihood

@@ -17,8 +17,7 @@ from .._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFa
 from .._parallel import few_threads
 from ..likelihoods._targets import kind_of_target
 from .calibrated import SLOPE_PENALTY, gain_of_calibration
-from .parts import pooled_parts
-from .problem import cheapest_merger
+from .problem import cheapest_merger, pooled_parts
 
 CLOSE = 3.0  # nats over all rows: a factor of 20
 ALIKE = 0.9  # adjusted Rand index of partitions that are told as one

@@ -18,8 +18,7 @@ from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
 from .._reports.column_names import columns_behind
 from .averaging import BEHIND, WHOLE, averaging, effort_of
-from .parts import pooled_parts
-from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, merged
+from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, merged, pooled_parts
 from .regimes import RegimeSearch
 from .rivals import MANY, Rivals
 

@@ -122,6 +122,7 @@ class ConstantGate(BaseGate):
 
     @property
     def alpha_of_runs(self):
+        """-1 where compiled EM trains the gate, None where it does not."""
         return -1.0 if type(self) is ConstantGate and self.load_prior is None else None
 
     longest_drift = 0.0

@@ -264,6 +264,7 @@ class SoftmaxGate(BaseGate):
 
     @property
     def alpha_of_runs(self):
+        """L2 penalty of the weights in compiled EM; None where that is not for this gate."""
         return self.alpha if type(self) is SoftmaxGate else None
 
     @property

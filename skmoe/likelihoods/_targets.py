@@ -3,6 +3,7 @@
 import numpy as np
 
 LARGE_SHARE = 0.1  # of the rows, that have one value
+TIMES_NEXT = 3.0  # as many as have any other: of rounded targets many have the most frequent
 FEWEST_VALUES = 10  # that a target has which is not discrete
 MOST_SHARE_OF_VALUES = 0.5  # distinct values to rows, of counts
 DECILES = 0.1, 0.9
@@ -35,8 +36,8 @@ def _kind_of_values(y, weight):
             "The target is a count, or takes few values: likelihood='negative_binomial' or "
             "'poisson' is for counts, ZeroInflated around one of them for counts of many zeros."
         )
-    most = shares.argmax()
-    if len(values) < FEWEST_VALUES or shares[most] < LARGE_SHARE:
+    most, (second, largest) = shares.argmax(), np.sort(shares)[-2:]
+    if len(values) < FEWEST_VALUES or largest < max(LARGE_SHARE, TIMES_NEXT * second):
         return ""
     told = f"{100 * shares[most]:.0f} % of the targets are exactly {values[most]:g}"
     if values[most] == 0 and values[0] == 0:

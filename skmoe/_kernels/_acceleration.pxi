@@ -1,5 +1,6 @@
 """Anderson acceleration of the last, slow iterations of EM; part of `_linear_run.pyx`."""
 
+
 @final
 cdef class Acceleration:
     r"""Extrapolates EM's steps from the last few of them.
@@ -89,7 +90,8 @@ cdef class Acceleration:
         return not is_paused and self.n_before > 0
 
     cdef double solve(
-        self, const double* weighted, const double* point, double* goal) noexcept nogil:
+        self, const double* weighted, const double* point, double* goal
+    ) noexcept nogil:
         """Write where to go; the least gain for it, -1 where EM's own step is to be taken.
 
         ``weighted`` (n_before + 1, n) are the directions of ``push`` in the metric, EM's step last.

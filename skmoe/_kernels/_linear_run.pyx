@@ -175,7 +175,7 @@ cdef bint _begin(
     Logistic experts go to their optimum, as linear ones do. The gate makes one step: at its own
     optimum it would be sharp around starts that are so.
     """
-    cdef Py_ssize_t i, k
+    cdef Py_ssize_t _, i, k
     cdef double before, share
     run.entropy = 0.0
     for i in range(run.resp.shape[0]):
@@ -190,7 +190,7 @@ cdef bint _begin(
         return _step_lines(run, X, coef, units, workspace, True)
     if not run.is_constant and not run.take_gate_curvature():
         return False
-    for i in range(n_newton):
+    for _ in range(n_newton):
         before = run.value
         if not _ascend(run, X, coef, units, workspace, True, False):
             return False

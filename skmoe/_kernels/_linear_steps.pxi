@@ -1,5 +1,6 @@
 """The M-step of linear experts and their gate, from sums over rows; part of `_linear_run.pyx`."""
 
+
 @final
 cdef class LinearRun:
     """A mixture of linear experts on its way, with the rows that it is trained on.
@@ -88,7 +89,8 @@ cdef class LinearRun:
         self.sums, self.other_sums = np.zeros(n_sums), np.zeros(n_sums)
         self.logits, self.old_logits, self.em_logits, self.gate_step = np.zeros((4, p, K))
         self.coef, self.old_coef, self.em_coef, self.expert_step = np.zeros((4, K, p))
-        self.errors, self.old_errors, self.em_errors, self.squares, self.decrements = np.ones((5, K))
+        self.errors, self.old_errors, self.em_errors = np.ones((3, K))
+        self.squares, self.decrements = np.ones((2, K))
         self.mass, self.old_mass, self.em_mass, self.row_masses = np.ones((4, K))
         if not self.is_constant:
             self.factor, self.bound = np.zeros((K * p, K * p)), np.zeros((K, p, p))
@@ -168,7 +170,7 @@ cdef class LinearRun:
         cdef Py_ssize_t p = self.p
         cdef Py_ssize_t C = self.n_curvatures
         cdef Py_ssize_t start = 1 + K * (1 + 2 * p) + self.n_pairs * K
-        cdef Py_ssize_t i, j, k, l, pair
+        cdef Py_ssize_t i, j, k, other, pair
         cdef double entry, of_column, shared
         cdef double largest = 1e-300
         cdef double* H = &self.factor[0, 0]
@@ -177,16 +179,16 @@ cdef class LinearRun:
             return self.has_factor
         for i in range(n * n):
             H[i] = 0.0
-        for l in range(K):  # no-cython-lint
-            for k in range(l):
-                pair = l * (l - 1) // 2 + k
+        for other in range(K):
+            for k in range(other):
+                pair = other * (other - 1) // 2 + k
                 for j in range(p):
                     for i in range(j + 1):
                         entry = self.sums[start + (j * (j + 1) // 2 + i) * C + pair]
                         H[(k * p + i) * n + k * p + j] += entry
-                        H[(l * p + i) * n + l * p + j] += entry
-                        H[(k * p + i) * n + l * p + j] = -entry  # above the diagonal as k < l
-                        H[(k * p + j) * n + l * p + i] = -entry
+                        H[(other * p + i) * n + other * p + j] += entry
+                        H[(k * p + i) * n + other * p + j] = -entry  # above the diagonal
+                        H[(k * p + j) * n + other * p + i] = -entry
         for k in range(K):
             for j in range(p):
                 for i in range(j + 1):
@@ -205,8 +207,8 @@ cdef class LinearRun:
                 of_column += H[(k * p + j) * n + k * p + j]
             shared = fmax(of_column, FLOOR * largest) / K
             for k in range(K):
-                for l in range(k, K):  # no-cython-lint
-                    H[(k * p + j) * n + l * p + j] += shared
+                for other in range(k, K):
+                    H[(k * p + j) * n + other * p + j] += shared
                 H[(k * p + j) * n + k * p + j] += FLOOR * largest
                 H[(k * p + j) * n + k * p + j] += self.alpha if j < p - 1 else 0.0
         self.has_factor = skmoe_cholesky(H, n) > 0
@@ -448,7 +450,7 @@ cdef class LinearRun:
         self.value = self.old_value
 
     cdef double total(self) noexcept nogil:
-        """Penalised log-likelihood of a pass with these parameters, the sums of which are others'."""
+        """Penalised log-likelihood of a pass with these parameters, to ``other_sums``."""
         return self.other_sums[0] + self.gate_prior() + self.expert_prior()
 
     cdef void accept(self) noexcept nogil:

@@ -1,6 +1,6 @@
 """Posteriors of pooled experts, in one call: their coefficients, prior variances, and precisions.
 
-``skmoe._experts.pooled`` has the model. BLAS and LAPACK see a matrix by rows as its transpose: their
+``skmoe._experts.pooled`` has the model. BLAS and LAPACK see a matrix by rows transposed: their
 lower triangle is the upper one here.
 """
 
@@ -121,10 +121,10 @@ def learn_posterior(
 
 
 def variance_steps(
-    const int[::1] group,      # IN: (q,)
-    const double[:, ::1] mean, # IN: (K, q)
-    const double[:, ::1] var,  # IN: (K, q)
-    double[:, :] steps,        # IN OUT: (2, q)
+    const int[::1] group,       # IN: (q,)
+    const double[:, ::1] mean,  # IN: (K, q)
+    const double[:, ::1] var,   # IN: (K, q)
+    double[:, :] steps,         # IN OUT: (2, q)
 ) -> None:
     """Steps of the variances of coefficients with these moments, in place of the last ones.
 
@@ -260,7 +260,8 @@ cdef void _solve(
             variance = tau[j] + rho[j]
             share = rho[j] / variance if variance > 0 else 0.0
             variance *= inverse[j * q + j]
-            found.shared_mean[j], found.own_mean[j] = share * found.mean[j], (1 - share) * found.mean[j]
+            found.shared_mean[j] = share * found.mean[j]
+            found.own_mean[j] = (1 - share) * found.mean[j]
             found.shared_var[j] = rho[j] * (1 - share) + share * share * variance
             found.own_var[j] = tau[j] * share + (1 - share) * (1 - share) * variance
     else:
@@ -323,7 +324,7 @@ cdef double _factor(
     double* diagonal,  # OUT: (q,) memory
     int q,             # IN
 ) noexcept nogil:
-    """Cholesky factor of I and a matrix, in its upper triangle; half the logarithm of its determinant.
+    """Cholesky factor of I plus a matrix, in its upper triangle; half its log-determinant.
 
     Where rounding has made it indefinite, of one with a little more on its diagonal.
     """

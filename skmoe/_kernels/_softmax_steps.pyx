@@ -299,7 +299,7 @@ cdef double _solve(
     double* step,      # OUT: (p, K)
 ) noexcept nogil:
     """Newton's step, and the product of gradient and step: what it promises, twice."""
-    cdef Py_ssize_t p = problem.p, K = problem.K, a, b, i, j, k, l, pair
+    cdef Py_ssize_t p = problem.p, K = problem.K, a, b, i, j, k, other, pair
     cdef int size = problem.n_free, failed = 1, one = 1
     cdef double* hessian = problem.hessian
     cdef double* solution = problem.solution
@@ -309,12 +309,12 @@ cdef double _solve(
     for j in range(size * size):
         hessian[j] = 0.0
     pair = 0
-    for l in range(1, K):
-        for k in range(l):
+    for other in range(1, K):
+        for k in range(other):
             for a in range(K - 1):
                 for b in range(K - 1):
-                    part = basis[k * (K - 1) + a] - basis[l * (K - 1) + a]
-                    part *= basis[k * (K - 1) + b] - basis[l * (K - 1) + b]
+                    part = basis[k * (K - 1) + a] - basis[other * (K - 1) + a]
+                    part *= basis[k * (K - 1) + b] - basis[other * (K - 1) + b]
                     for j in range(p):
                         for i in range(j + 1):
                             entry = part * problem.grams[

@@ -31,10 +31,9 @@ from .least_squares import LeastSquaresExperts
 from .pooled_base import Pooled
 from .pooled_posteriors import learn_variances
 
-FLOORS, FAR = (
-    1e3,
-    100.0,
-)  # smallest scales that a target's bulk has; of these, a sd that errors made
+# Smallest scales in that of the bulk; of these, one that errors made; what may be rounding, of the
+# largest target.
+FLOORS, FAR, ROUNDED = 1e3, 100.0, 1e-9
 NU = 10.0 ** np.arange(-0.25, 4.01, 0.25)  # grid: from experts that err alone to alike
 SHARED_NU = np.array([1e6])  # one error variance for all experts
 SMALLEST_FLOOR = 1e-12  # of a variance, for a target that is constant
@@ -135,10 +134,11 @@ class PooledExperts(Pooled, LeastSquaresExperts):
     def __init__(self, X, y, weight, *, floor, shared_scale, units=None, block=None):
         super().__init__(X, y, weight, 1, units=units)
         # Priors are in units of the target, which are those of the bulk where errors are huge.
-        bulk = FLOORS * np.broadcast_to(floor, self.y_scale.shape)
-        if (self.y_scale > FAR * bulk).any():
-            given = {"axis": 0, "weights": weight, "method": "inverted_cdf"}
-            self.y_mean, self.y_scale = np.quantile(y.reshape(len(y), -1), 0.5, **given), bulk
+        columns, bulk = y.reshape(len(y), -1), FLOORS * np.broadcast_to(floor, self.y_scale.shape)
+        far = (self.y_scale > FAR * bulk) & (bulk > ROUNDED * np.abs(columns).max(axis=0))
+        if far.any():
+            middle = np.quantile(columns, 0.5, axis=0, weights=weight, method="inverted_cdf")
+            self.y_mean, self.y_scale = np.where(far, [middle, bulk], [self.y_mean, self.y_scale])
         self.stand_on(X, weight, units, block)
         self._targets = super().targets
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-LARGE_SHARE = 0.1  # of the rows, that have one value
-TIMES_NEXT = 3.0  # as many as have any other: of rounded targets many have the most frequent
+# Of the rows, that have one value, and times those of any other: rounded targets have a mode, too.
+LARGE_SHARE, TIMES_NEXT = 0.1, 3.0
 FEWEST_VALUES = 10  # that a target has which is not discrete
 MOST_SHARE_OF_VALUES = 0.5  # distinct values to rows, of counts
 DECILES = 0.1, 0.9

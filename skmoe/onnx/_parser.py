@@ -139,7 +139,7 @@ def _inside(estimator):
     return [*(each[1] for each in tables), one, parts.get("regressor")]
 
 
-def refusals(mixture, training):
+def refusals(mixture: object, training: object) -> list[str]:
     """What cannot be converted of a mixture that is to be trained in one of the ways, a list."""
     likelihood, classifies = mixture._likelihood(), mixture._classifies
     if training == "pooled":

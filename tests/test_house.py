@@ -21,20 +21,20 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 25_021,
-    "lines of the core": 16_953,  # without leaves
-    "lines of docstrings": 11_934,
-    "files": 183,
+    "lines of code": 24_720,
+    "lines of the core": 16_951,  # without leaves
+    "lines of docstrings": 11_872,
+    "files": 182,
     "names that stand for two things": 0,  # functions and classes at the top of a file
-    "classes": 297,
+    "classes": 289,
     "classes of problems": 6,  # ways to train by EM
     "classes of trainers": 4,
     "types of gates and likelihoods asked for": 14,  # where they are neither written nor analysed
     "private methods called in another file": 19,
-    "hasattr and getattr": 27,
+    "hasattr and getattr": 24,
 }
 EACH = {
-    "lines of a file": 510,
+    "lines of a file": 496,
     "lines of a function": 58,  # without its docstring
     "test files that define a helper": 5,  # shared: tests/planted.py, tests/mixtures.py
 }

@@ -32,6 +32,7 @@ for likelihood in ("poisson", "negative_binomial"):
         n_experts=2,
         training="em",
         likelihood=likelihood,
+        max_iter=3000,
         random_state=0,
     )
     fits[likelihood] = moe.fit(X, cases, exposure=exposure)

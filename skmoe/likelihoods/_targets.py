@@ -36,7 +36,7 @@ def _kind_of_values(y, weight):
             "The target is a count, or takes few values: likelihood='negative_binomial' or "
             "'poisson' is for counts, ZeroInflated around one of them for counts of many zeros."
         )
-    most, (second, largest) = shares.argmax(), np.sort(shares)[-2:]
+    most, (second, largest) = shares.argmax(), np.sort([0.0, *shares])[-2:]
     if len(values) < FEWEST_VALUES or largest < max(LARGE_SHARE, TIMES_NEXT * second):
         return ""
     told = f"{100 * shares[most]:.0f} % of the targets are exactly {values[most]:g}"

@@ -34,9 +34,7 @@ from skmoe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
-from skmoe._experts.fitting import inside_offering
 from skmoe._ready.smooth import SmoothRegressor
-from skmoe.distributions import GaussianComponents, MixtureDistribution
 from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
 
 skl2onnx = pytest.importorskip("skl2onnx")
@@ -48,7 +46,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
-QUANTILES = [0.01, 0.5, 0.9]
 QUICK = {"n_init": 2, "random_state": 0}
 FOREST = {"n_estimators": 20, "min_samples_leaf": 5, "random_state": 0}
 # skl2onnx writes the leaves of forests in single precision.
@@ -96,14 +93,11 @@ def outputs(estimator, X, options=None):
     return dict(zip(names, session.run(None, feeds), strict=True))
 
 
-def check_regressor(moe, X, quantiles=None):
-    found = outputs(moe, X, {"gate": True, "quantiles": quantiles})
+def check_regressor(moe, X):
+    found = outputs(moe, X, {"gate": True})
     np.testing.assert_allclose(found["gate_proba"], moe.gate_proba(X), atol=TOLERANCE)
     prediction = found["variable"].reshape(moe.predict(X).shape)
     np.testing.assert_allclose(prediction, moe.predict(X), atol=TOLERANCE)
-    if quantiles is not None:
-        expected = moe.predict_quantiles(X, quantiles)
-        np.testing.assert_allclose(found["quantiles"], expected, atol=TOLERANCE)
 
 
 def check_classifier(moe, X):
@@ -131,11 +125,11 @@ def check_classifier(moe, X):
     ],
     ids=str,
 )
-def test_mean_gate_and_quantiles_are_those_of_the_mixture(parameters, rows):
+def test_mean_and_gate_are_those_of_the_mixture(parameters, rows):
     X, y = rows
     parameters = {"n_experts": 2, "training": "em", "max_iter": 20, "tol": 1e-2} | parameters
     moe = MixtureOfExpertsRegressor(**parameters, **QUICK).fit(X, y)
-    check_regressor(moe, X, QUANTILES)
+    check_regressor(moe, X)
 
 
 @pytest.mark.parametrize(
@@ -143,14 +137,15 @@ def test_mean_gate_and_quantiles_are_those_of_the_mixture(parameters, rows):
     [
         RandomForestRegressor(**FOREST),
         [("line", Ridge()), ("forest", RandomForestRegressor(**FOREST))],
+        [("line", Ridge()), ("forest", DensityForestRegressor(20, random_state=0))],
     ],
-    ids=["clones", "unlike"],
+    ids=["clones", "unlike", "own densities"],
 )
 def test_experts_on_all_rows_stacks_and_forest_gates(experts, rows):
     training = "stack" if isinstance(experts, list) else "specialists"
     moe = MixtureOfExpertsRegressor(experts, training=training, cv=3, **QUICK)
-    check_regressor(moe.fit(*rows), rows[0], QUANTILES)
-    check_regressor(moe, rows[0].astype(np.float32), QUANTILES)
+    check_regressor(moe.fit(*rows), rows[0])
+    check_regressor(moe, rows[0].astype(np.float32))
 
 
 @pytest.mark.slow
@@ -159,42 +154,8 @@ def test_the_diverse_list(rows):
     moe = MixtureOfExpertsRegressor("diverse", cv=3, **QUICK)
     moe.fit(X, y)
     assert moe._model.own_density[-2]  # the lines are a mixture
-    check_regressor(moe, X, QUANTILES)
-    check_regressor(moe, X.astype(np.float32), QUANTILES)
-
-
-class Spread(LinearRegression):
-    """Knows the errors of ``uneven`` rows."""
-
-    def predict_dist(self, X):
-        scale = np.exp(2 * X[:, :1])
-        return MixtureDistribution(np.ones_like(scale), GaussianComponents(0 * scale, scale))
-
-
-def uneven(X):
-    return np.exp(2 * X[:, 0]) * np.random.default_rng(1).normal(size=len(X))
-
-
-@pytest.mark.parametrize("adaptive", [False, True])
-def test_densities_of_experts_narrower_than_the_least_scale(rows, adaptive):
-    X = rows[0]
-    experts = [("forest", DensityForestRegressor(20, random_state=0)), ("line", Ridge())]
-    moe = MixtureOfExpertsRegressor(experts, cv=2, **QUICK).fit(X, uneven(X))
-    moe.experts_[0].adaptive_ = adaptive
-    check_regressor(moe, X, QUANTILES)
-    moe.likelihood_.floor_ = 0.5  # that of a target of long steps
-    own = moe.predict_dist(X).components.nested[0][2].components
-    assert own.var.min() == pytest.approx(0.25)
-    assert (own.var > 0.3).any()
-    check_regressor(moe, X, QUANTILES)
-
-
-def test_densities_without_a_converter_are_named(rows):
-    X = rows[0]
-    experts = [("told", Spread()), ("line", Ridge())]
-    moe = MixtureOfExpertsRegressor(experts, training="stack", cv=2, **QUICK).fit(X, uneven(X))
-    with pytest.raises(NotImplementedError, match="'told'.* that of Spread"):
-        outputs(moe, X, {"quantiles": QUANTILES})
+    check_regressor(moe, X)
+    check_regressor(moe, X.astype(np.float32))
 
 
 class Quantiles(LinearRegression):
@@ -218,47 +179,34 @@ def test_medians_are_not_taken_for_the_means_of_a_stack(rows, monkeypatch):
 def test_smooth_regressors(n_outputs, rows):
     X, y = rows
     y = y if n_outputs == 1 else np.column_stack([y, X[:, 2]])
+    kind = np.arange(len(y)) % 5
+    X, y = np.column_stack([X, kind]), (y.T + np.array([0.0, 9.0, -5.0, 7.0, -9.0])[kind]).T
     experts = [("smooth", SmoothRegressor()), ("line", Ridge())]
     moe = MixtureOfExpertsRegressor(experts, training="em", cv=2, max_iter=2, **QUICK)
-    check_regressor(moe.fit(X, y), X, QUANTILES if n_outputs == 1 else None)
+    check_regressor(moe.fit(X, y), X)
+    assert len(moe.experts_[0].indicators_[0]) == 5
 
 
-@pytest.mark.parametrize("of_kinds", [False, True])
-def test_scales_that_a_process_widens(rows, of_kinds):
-    X, y = rows
-    if of_kinds:
-        kind = np.arange(len(y)) % 5
-        X, y = np.column_stack([X, kind]), y + np.array([0.0, 9.0, -5.0, 7.0, -9.0])[kind]
-    process = make_pipeline(StandardScaler(), SmoothRegressor())
-    experts = [("process", process), ("line", Ridge())]
-    moe = MixtureOfExpertsRegressor(experts, training="stack", cv=2, **QUICK).fit(X, y)
-    process, _ = inside_offering("widening", moe.experts_[0])
-    assert process.widening(2 * X).max() > 2
-    assert len(process.indicators_[0]) == 5 * of_kinds
-    check_regressor(moe, 2 * X, QUANTILES)
-    check_regressor(moe, X, QUANTILES)
-
-
-def test_clones_of_a_table_with_scales_by_row(table):
+def test_clones_of_a_table(table):
     encoder = make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore"), ["c", "d"]), (SimpleImputer(), ["a", "b", "n"])
     )
     expert = make_pipeline(encoder, HistGradientBoostingRegressor(max_iter=10))
     moe = MixtureOfExpertsRegressor(expert, 2, cv=3, **QUICK)
-    check_regressor(moe.fit(*table), table[0], QUANTILES)
+    check_regressor(moe.fit(*table), table[0])
 
 
 @pytest.mark.parametrize("gate", [TreeGate(sizes=[2, 1]), TreeGate(gate=GaussianGate())], ids=str)
 def test_trees_of_gates(gate, rows):
     moe = MixtureOfExpertsRegressor(Ridge(), 3, gate=gate, training="em", max_iter=5, **QUICK)
-    check_regressor(moe.fit(*rows), rows[0], QUANTILES)
+    check_regressor(moe.fit(*rows), rows[0])
 
 
-def test_log_normal_means_and_quantiles(rows):
+def test_log_normal_means(rows):
     X, y = rows
     quick = {"training": "em", "max_iter": 5} | QUICK
     moe = MixtureOfExpertsRegressor(Ridge(), 2, likelihood="log_normal", **quick)
-    check_regressor(moe.fit(X, np.exp(0.3 * y)), X, QUANTILES)
+    check_regressor(moe.fit(X, np.exp(0.3 * y)), X)
 
 
 OF_TREES = {
@@ -315,7 +263,7 @@ def test_averages_over_one_expert_and_several(classifies):
         check_classifier(moe, X)
     else:
         moe = MixtureOfExpertsRegressor(**QUICK).fit(X, y)
-        check_regressor(moe, X, QUANTILES)
+        check_regressor(moe, X)
     assert 0.01 < moe.model_weights_[1] < 0.99
 
 
@@ -330,15 +278,15 @@ def test_one_expert_far_from_the_rows(classifies):
         check_classifier(moe, new)
     else:
         moe = MixtureOfExpertsRegressor(**QUICK).fit(X, log_odds + 0.1 * rng.normal(size=300))
-        check_regressor(moe, new, QUANTILES)
+        check_regressor(moe, new)
     assert moe._predictive.weights(new)[1].max() > 0.04
 
 
 def test_more_columns_than_rows():
     X, y = draw(60, 100)
-    moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y)
-    new = np.random.default_rng(1).normal(size=(20, 100))
-    check_regressor(moe, new, QUANTILES)
+    moe = MixtureOfExpertsClassifier(n_experts=2, **QUICK).fit(X, y > 0.5)
+    assert moe.likelihood_.columns_.basis is not None
+    check_classifier(moe, np.random.default_rng(1).normal(size=(20, 100)))
 
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
@@ -355,10 +303,9 @@ def test_several_outputs_and_nested_mixtures(rows):
 def test_single_precision(rows):
     X, y = rows
     moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y)
-    found = outputs(moe, X.astype(np.float32), {"quantiles": QUANTILES})
-    assert found["variable"].dtype == found["quantiles"].dtype == np.float32
+    found = outputs(moe, X.astype(np.float32), {"gate": True})
+    assert found["variable"].dtype == found["gate_proba"].dtype == np.float32
     np.testing.assert_allclose(found["variable"][:, 0], moe.predict(X), atol=1e-4)
-    np.testing.assert_allclose(found["quantiles"], moe.predict_quantiles(X, QUANTILES), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -408,7 +355,7 @@ def test_histogram_boosting_on_missing_values(n_classes, rows):
 
 def test_table_with_strings_and_missing_values_is_encoded(table):
     X, y = table
-    check_regressor(MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y), X, QUANTILES)
+    check_regressor(MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y), X)
     check_classifier(MixtureOfExpertsClassifier(n_experts=2, **QUICK).fit(X, y > 0.5), X)
 
 
@@ -418,7 +365,7 @@ def test_a_mixture_of_a_table_that_has_grown(table, training):
     moe = MixtureOfExpertsRegressor(n_experts=2, training=training, **QUICK).fit(X, y)
     new = X[:40].assign(a=np.linspace(5, 9, 40))
     moe.add_expert(new, 5 - new["a"], replay=(X[40:80], y[40:80]))
-    check_regressor(moe, X.assign(c="other"), QUANTILES if training == "pooled" else None)
+    check_regressor(moe, X.assign(c="other"))
     check_regressor(moe.replace_expert("expert0", Ridge(), X, y), X.assign(c="other"))
 
 
@@ -438,18 +385,14 @@ def test_unknown_category_is_that_of_the_mixture(table):
     X, y = table
     moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y)
     new = X.assign(c="other", a=np.nan)
-    check_regressor(moe, new, QUANTILES)
-    wider = (
-        moe.predict(new, return_std=True)[1] - moe.predict(X.assign(a=np.nan), return_std=True)[1]
-    )
-    assert wider.mean() > 0.01
+    check_regressor(moe, new)
     check_classifier(MixtureOfExpertsClassifier(n_experts=2, **QUICK).fit(X, y > 0.5), new)
 
 
 def test_columns_of_numbers_given_one_by_one(table):
     X, y = table
     X = X[["a", "b", "n"]].fillna(0.0)
-    check_regressor(MixtureOfExpertsRegressor(Ridge(), 2, **QUICK).fit(X, y), X, QUANTILES)
+    check_regressor(MixtureOfExpertsRegressor(Ridge(), 2, **QUICK).fit(X, y), X)
 
 
 def test_within_a_pipeline_and_a_search(rows):
@@ -548,23 +491,6 @@ def test_labels_without_a_converter_are_named_by_the_plan_and_the_converter(rows
     with pytest.raises(NotImplementedError, match="integers or strings") as refused:
         outputs(moe.fit(X, labels), X)
     assert str(refused.value) in " ".join(str(plan).split())
-
-
-@pytest.mark.parametrize(
-    ("likelihood", "quantiles", "error", "message"),
-    [
-        ("gamma", [0.5], NotImplementedError, "likelihood is Gamma"),
-        ("auto", [0.5, 1.0], ValueError, "list of probabilities"),
-        ("auto", 0.5, ValueError, "list of probabilities"),
-    ],
-)
-def test_quantiles_that_are_not_there_are_refused(likelihood, quantiles, error, message, rows):
-    X, y = rows
-    tree = DecisionTreeRegressor(max_depth=2)
-    moe = MixtureOfExpertsRegressor(tree, 2, likelihood=likelihood, training="em", **QUICK)
-    moe.fit(X, np.exp(y))
-    with pytest.raises(error, match=message):
-        outputs(moe, X, {"quantiles": quantiles})
 
 
 def test_table_of_another_number_of_columns_is_refused(table):

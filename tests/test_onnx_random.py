@@ -27,7 +27,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::UserWarning"),  # of few rows and iterations
 ]
-QUANTILES = [0.02, 0.3, 0.5, 0.95]
 TOLERANCE = 1e-5  # of the target's standard deviation, or of a probability
 QUICK = {"n_init": 2, "max_iter": 8, "cv": 2, "random_state": 0}
 LISTS = {
@@ -45,7 +44,6 @@ class Fit:
         self.classifies = seed % 3 == 2
         self.X, signal = self._rows(250)
         self.new, _ = self._rows(150)
-        self.options, self.has_quantiles = {"gate": True}, False
         self.moe = self._classifier(signal) if self.classifies else self._regressor(signal)
 
     def pick(self, *options):
@@ -99,14 +97,13 @@ class Fit:
             if likelihood in ("poisson", "negative_binomial"):
                 y = self.rng.poisson(np.exp(np.clip(y, -2, 3))).astype(float)
         self.y, self.way = y, way
-        self.has_quantiles = likelihood not in ("poisson", "gamma", "negative_binomial")
         if way == "pooled":
             parameters = {"n_experts": 2}
         elif way == "default experts":
             parameters = {"n_experts": 2, "training": "em", "likelihood": "student_t"}
         elif way == "em":
             members = ["tree", "gradient", "boosting", "forest"]
-            if self.has_quantiles:
+            if likelihood not in ("poisson", "gamma", "negative_binomial"):
                 members += ["ridge", "line", "polynomial", "net"]
             parameters = {"experts": self._member(self.pick(*members)), "training": "em"}
             parameters |= {"n_experts": 2, "likelihood": likelihood, "gate": self._gate()}
@@ -168,8 +165,6 @@ class Fit:
         """Outputs of the graph for the new rows, by name."""
         moe, X = self.moe, self.new
         options = {"gate": True, "zipmap": False} if self.classifies else {"gate": True}
-        if self.has_quantiles:
-            options["quantiles"] = QUANTILES
         graph = skl2onnx.to_onnx(moe, X[:1], options={id(moe): options}).SerializeToString()
         session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
         feeds = {"X": X}
@@ -195,6 +190,3 @@ def test_outputs_are_those_of_the_mixture(seed):
         return
     spread = TOLERANCE * fit.y.std()
     np.testing.assert_allclose(found["variable"][:, 0], moe.predict(new), atol=spread, rtol=0)
-    if fit.has_quantiles:
-        expected = moe.predict_quantiles(new, QUANTILES)
-        np.testing.assert_allclose(found["quantiles"], expected, atol=spread, rtol=0)

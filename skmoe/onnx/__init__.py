@@ -4,9 +4,8 @@
 It needs the extra: ``pip install "skmoe[onnx]"``. See :ref:`the guide <onnx>` for what can be
 converted.
 
-Options of a regressor are "gate", which adds the gate probabilities to the outputs as
-"gate_proba", and "quantiles", a list of probabilities, which adds the quantiles; those of a
-classifier are "gate" and, as for every classifier of skl2onnx, "zipmap".
+The option "gate" adds the gate probabilities to the outputs, as "gate_proba"; a classifier has
+"zipmap" too, as every classifier of skl2onnx.
 """
 
 import numpy as np
@@ -18,37 +17,32 @@ try:
     from skl2onnx._parse import _apply_zipmap
     from skl2onnx._supported_operators import sklearn_operator_name_map
     from skl2onnx.common import _registration
-    from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
+    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
 except ImportError as _error:
     raise ImportError("skmoe.onnx needs skl2onnx: pip install 'skmoe[onnx]'.") from _error
 
 from .._classifier import MixtureOfExpertsClassifier
 from .._experts.classifier_stack import FLOOR, ClassifierStack
-from .._experts.fitting import inside_offering
 from .._numerics.trees import Trees
-from .._ready.density_forest import DensityForestRegressor
 from .._regressor import MixtureOfExpertsRegressor
 from .._validation import check_fitted
-from ..likelihoods import Gaussian, LogNormal, StudentT
-from ..likelihoods._pooled import PooledCategorical, PooledGaussian, normal_points
-from . import _densities, _parser, _writers
+from ..likelihoods._pooled import PooledCategorical, normal_points
+from . import _parser, _writers
 from ._parser import refusals as refusals
 
 __all__ = []
 
 LEAST_OPSET = 18
-# Those of a regressor; "components" is for mixtures within a mixture.
-_OPTIONS = {"gate": False, "quantiles": None, "components": False}
 
 
 # Operators of mixtures --------------------------------------------------------------------------
 
 
-def _declare_mixture(scope, model, inputs, dense=False):
-    """The operator of a mixture, without outputs; ``dense`` has the components of all experts."""
+def _declare_mixture(scope, model, inputs):
+    """The operator of a mixture, without outputs."""
     parser, variables = _parser.Parser(scope, inputs), list(inputs)
-    for each in _densities.averaged(model):
-        variables += parser.parts(each, dense).variables()
+    for each in _parser.averaged(model):
+        variables += parser.parts(each).variables()
     variables += parser.weights(model)
     operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
     operator.inputs = variables
@@ -58,15 +52,9 @@ def _declare_mixture(scope, model, inputs, dense=False):
 def _parse_regressor(scope, model, inputs, custom_parsers=None):
     check_fitted(model)
     _parser.check_convertible(_parser.refused_likelihood(model.likelihood_, classifies=False))
-    options = scope.get_options(model, dict(_OPTIONS))
-    if options["quantiles"] is not None:
-        _check_probabilities(options["quantiles"])
-    if _is_dense(options):
-        _check_components(model)
-    operator = _declare_mixture(scope, model, inputs, _is_dense(options))
-    names = ["components" if options["components"] else "variable"]
-    names += ["gate_proba"] if options["gate"] else []
-    names += ["quantiles"] if options["quantiles"] is not None else []
+    options = scope.get_options(model, {"gate": False})
+    operator = _declare_mixture(scope, model, inputs)
+    names = ["variable", "gate_proba"] if options["gate"] else ["variable"]
     _declare_outputs(scope, operator, names, inputs)
     return operator.outputs
 
@@ -88,44 +76,9 @@ def _parse_classifier(scope, model, inputs, custom_parsers=None):
 
 
 def _declare_outputs(scope, operator, names, inputs):
-    kinds = {"label": Int64TensorType, "components": DoubleTensorType}
     for name in names:
-        kind = kinds.get(name, _writers.float_type(inputs))
+        kind = Int64TensorType if name == "label" else _writers.float_type(inputs)
         operator.outputs.append(scope.declare_local_variable(name, kind()))
-
-
-def _is_dense(options):
-    return options["quantiles"] is not None or options["components"]
-
-
-def _check_components(model):
-    """Raise an error where quantiles are not available."""
-    likelihood, why = model.likelihood_, None
-    is_other = likelihood.scale_model_ is not None and _parser.sizes_of(model) is None
-    if type(likelihood) not in (Gaussian, PooledGaussian, StudentT, LogNormal):
-        why = f"the likelihood is {type(likelihood).__name__}"
-    elif model._y_shape:
-        why = "there are several outputs"
-    elif is_other and not _parser.is_pooled(model):
-        why = "a regressor has learned scales, as with Gaussian('auto')"
-    for name, each in _densities.own_experts(model).items():
-        if isinstance(each, MixtureOfExpertsRegressor) and not likelihood.changes_target:
-            _check_components(each)
-            if each.likelihood_.changes_target:
-                why = f"the expert {name!r} has log-normal errors"
-        elif type(each) is not DensityForestRegressor:
-            why = f"the expert {name!r} has a density of its own, that of {type(each).__name__}"
-    if why is not None:
-        raise NotImplementedError(
-            f"Quantiles cannot be converted to ONNX where {why}: it takes Gaussian, log-normal or "
-            "Student's t errors of one output, mixtures of these and DensityForestRegressor."
-        )
-
-
-def _check_probabilities(probabilities):
-    values = np.asarray(probabilities, dtype=float)
-    if values.ndim != 1 or not ((values > 0) & (values < 1)).all():
-        raise ValueError(f"quantiles must be a list of probabilities; got {probabilities!r}.")
 
 
 # What the operators compute ---------------------------------------------------------------------
@@ -139,8 +92,8 @@ def _aligned(graph, proba, own_classes, classes):
     return proba @ (np.asarray(own_classes)[:, None] == classes)
 
 
-def _stacked_predictions(graph, model, parts, own=()):
-    """Predictions (n, K, m) of all experts; the parts of ``own`` are components of densities."""
+def _stacked_predictions(graph, model, parts):
+    """Predictions (n, K, m) of all experts."""
     predictions = []
     for k, expert in enumerate(model.experts_):
         if parts.experts[k] is None:
@@ -148,8 +101,6 @@ def _stacked_predictions(graph, model, parts, own=()):
             predictions.append(_combined(graph, expert, before, k))
         elif is_classifier(model):
             predictions.append(_aligned(graph, parts.experts[k], expert.classes_, model.classes_))
-        elif k in own:
-            predictions.append(_densities.mean_of_components(graph, parts.experts[k]))
         else:
             predictions.append(graph.number(parts.experts[k]))
     return graph.stack(predictions)
@@ -192,7 +143,7 @@ def _weighted_sum(graph, weights, values):
 
 def _of_all(graph, operator):
     """Each mixture that predictions average over, weights (n, 1) or None, and GraphParts."""
-    rest, models = list(operator.inputs), _densities.averaged(operator.raw_operator)
+    rest, models = list(operator.inputs), _parser.averaged(operator.raw_operator)
     if len(models) == 1:
         return [(models[0], None, _parser.GraphParts.among(rest, models[0]))]
     weights = graph.number(rest.pop())
@@ -212,74 +163,45 @@ def _graph(scope, operator, container):
     return _writers.Graph(scope, container)
 
 
-def _convert_regressor(scope, operator, container):
-    graph, model = _graph(scope, operator, container), operator.raw_operator
-    options, lists = container.get_options(model, dict(_OPTIONS)), []
-    for number, (one, share, parts) in enumerate(_of_all(graph, operator)):
-        own = np.flatnonzero(one._model.own_density) if _is_dense(options) else ()
-        predictions = _stacked_predictions(graph, one, parts, own)
-        if one.likelihood_.family is not None and one.likelihood_.floor_ > 0:
-            predictions = graph("Max", predictions, np.array(one.likelihood_.floor_))
-        weights = _gate_weights(graph, one, parts)
-        if options["gate"] and number == 0:
-            graph.number(weights, operator.outputs[1])
-        weights, of_all = weights if share is None else weights * share, ()
-        if _is_dense(options):
-            of_all = _components(graph, one, parts, weights, predictions, own)
-        if one.likelihood_.changes_target:  # LogNormal
-            half = 0.5 * one.likelihood_.scale_.reshape(len(one.experts_), -1) ** 2
-            predictions = graph("Exp", predictions + half)
-        lists.append((weights, predictions, *of_all))
-    weights, means, *of_all = [_concatenated(graph, each) for each in zip(*lists, strict=True)]
-    if _is_dense(options):
-        if options["components"]:
-            graph("Concat", *of_all, axis=1, output=operator.outputs[0])
-            return
-        values = _densities.quantiles(
-            graph, *of_all, _densities.degrees(model), np.asarray(options["quantiles"])
-        )
-        values = graph("Exp", values) if model.likelihood_.changes_target else values
-        graph.number(values, operator.outputs[-1])
-    graph.number(_weighted_sum(graph, weights, means), operator.outputs[0])
+def _average(graph, operator, place, answers):
+    """Mean of the experts' answers by the gate, over all mixtures that predictions average over.
 
-
-def _components(graph, model, parts, weights, predictions, own):
-    """Weights, means and scales (n, M), as of ``degrees``; experts ``own`` have densities."""
-    likelihood, mean = model.likelihood_, graph.reshape(predictions, 0, -1)
-    if isinstance(likelihood, PooledGaussian):
-        of_lines = _densities.variances(graph, likelihood, graph.number(parts.columns))
-        scale = graph("Sqrt", graph.reshape(of_lines, 0, -1) + likelihood.scale_**2)
-    else:
-        scale = 0.0 * mean + likelihood.scale_
-        if _parser.sizes_of(model) is not None:
-            scale = scale * graph.number(parts.columns)
-    if not len(own):
-        return weights, mean, scale
-    rest = np.setdiff1d(np.arange(len(model.experts_)), own)
-    lists = [[graph("Gather", each, rest, axis=1) for each in (weights, mean, scale)]]
-    for k, expert in zip(own, _densities.own_experts(model).values(), strict=True):
-        weight = graph("Gather", weights, np.array([k]), axis=1)
-        lists.append(
-            _densities.nested(
-                graph, parts.experts[k], weight, expert, _densities.least_scale(model)
-            )
-        )
-    return [graph("Concat", *each, axis=1) for each in zip(*lists, strict=True)]
-
-
-def _convert_classifier(scope, operator, container):
-    graph, model = _graph(scope, operator, container), operator.raw_operator
+    ``answers`` makes those (n, K, m) of one mixture of its parts and predictions. The output at
+    ``place``, where there is one, are gate probabilities.
+    """
     lists = []
     for number, (one, share, parts) in enumerate(_of_all(graph, operator)):
         weights = _gate_weights(graph, one, parts)
-        if len(operator.outputs) > 2 and number == 0:
-            graph.number(weights, operator.outputs[2])
-        calibrated = _calibrated(graph, one, parts, _stacked_predictions(graph, one, parts))
-        lists.append((weights if share is None else weights * share, calibrated))
-    proba = _weighted_sum(graph, *(_concatenated(graph, each) for each in zip(*lists, strict=True)))
+        if len(operator.outputs) > place and number == 0:
+            graph.number(weights, operator.outputs[place])
+        found = answers(graph, one, parts, _stacked_predictions(graph, one, parts))
+        lists.append((weights if share is None else weights * share, found))
+    return _weighted_sum(graph, *(_concatenated(graph, each) for each in zip(*lists, strict=True)))
+
+
+def _convert_regressor(scope, operator, container):
+    graph = _graph(scope, operator, container)
+    graph.number(_average(graph, operator, 1, _expert_means), operator.outputs[0])
+
+
+def _expert_means(graph, model, parts, predictions):
+    """Means (n, K, m) of the experts."""
+    likelihood = model.likelihood_
+    if likelihood.family is not None and likelihood.floor_ > 0:
+        return graph("Max", predictions, np.array(likelihood.floor_))
+    if likelihood.changes_target:  # LogNormal
+        half = 0.5 * likelihood.scale_.reshape(len(model.experts_), -1) ** 2
+        return graph("Exp", predictions + half)
+    return predictions
+
+
+def _convert_classifier(scope, operator, container):
+    graph = _graph(scope, operator, container)
+    proba = _average(graph, operator, 2, _calibrated)
     graph.number(proba, operator.outputs[1])
     best = graph("ArgMax", proba, axis=1, keepdims=0)
-    graph("Gather", _labels(model), best, axis=0, output=operator.outputs[0])
+    labels = _labels(operator.raw_operator)
+    graph("Gather", labels, best, axis=0, output=operator.outputs[0])
 
 
 def _calibrated(graph, model, parts, predictions):
@@ -300,7 +222,7 @@ def _calibrated(graph, model, parts, predictions):
 
 def _averaged(graph, likelihood, columns, predictions):
     """Class probabilities, averaged over the posterior of the coefficients."""
-    variance = _densities.variances(graph, likelihood, graph.number(columns))
+    variance = _writers.variances(graph, likelihood, graph.number(columns))
     tiny = np.finfo(np.float64).tiny
     log_proba = graph("Log", graph("Max", predictions, np.array(tiny)))
     n_functions = likelihood.coef_cov_.shape[1]
@@ -319,19 +241,6 @@ def _labels(model):
 
 
 # Operators of one output, which stand in front of that of a mixture ------------------------------
-
-
-def _factors_of_sizes(graph, sizes, columns, *seen):
-    log_size = _writers.mean_of_trees(graph, sizes.trees, columns)
-    log_size = graph("Max", graph("Min", log_size, np.array(sizes.high)), np.array(sizes.low))
-    factor = graph("Exp", (log_size - sizes.centre) * sizes.slope)
-    if sizes.process is None:
-        return factor
-    process, _ = inside_offering("widening", sizes.process)
-    known = _writers.kernel(graph, process, *seen, process.seen_) @ process.whitening_.T
-    variance = process.prior_ - graph.sum(known * known, 1, keepdims=1)
-    excess = graph("Max", variance / process.left_out_, np.array(1.0))
-    return factor * graph("Sqrt", excess)
 
 
 def _gate_of(graph, gate, X, *inner):
@@ -367,10 +276,6 @@ def _density_forest(graph, model, X):
     return _writers.mean_of_trees(graph, trees, X)
 
 
-def _forest_components(graph, model, X):
-    return graph("Concat", *_densities.of_forest(graph, model, X), axis=1)
-
-
 def _converter(write):
     """A converter, from a function of graph, model and inputs that returns the one output."""
 
@@ -394,7 +299,7 @@ def _shape_mixture(operator):
         label = StringTensorType if _labels(model).dtype.kind in "OU" else Int64TensorType
         operator.outputs[0].set_type(label([n_samples]))
         operator.outputs[1].set_type(kind([n_samples, len(model.classes_)]))
-    elif operator.outputs[0].raw_name != "components":
+    else:
         operator.outputs[0].set_type(kind([n_samples, (*model._y_shape, 1)[0]]))
 
 
@@ -409,7 +314,7 @@ update_registered_converter(
     _shape_mixture,
     _convert_regressor,
     parser=_parse_regressor,
-    options={"gate": [True, False], "quantiles": None, "components": [True, False]},
+    options={"gate": [True, False]},
 )
 update_registered_converter(
     MixtureOfExpertsClassifier,
@@ -427,11 +332,9 @@ for _alias, _write in {
     "SkmoeGate": _gate_of,
     "SkmoeRescaled": _rescaled,
     "SkmoeRounded": _rounded,
-    "SkmoeSizes": _factors_of_sizes,
     "SkmoeWeights": _writers.weights_of_average,
     "SkmoeTableEncoder": _writers.write_encoder,
     "SkmoeDensityForest": _density_forest,
-    "SkmoeForestComponents": _forest_components,
     "SkmoeLinear": _linear_expert,
     "SkmoeSmooth": _smooth,
 }.items():

@@ -1,5 +1,6 @@
 """What can be converted, and the operators of skl2onnx that stand in front of that of a mixture."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,16 +17,16 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import BaseDecisionTree
 
 from .. import likelihoods
+from .._attributes import set_model
 from .._experts.classifier_stack import ClassifierStack
 from .._experts.fitting import split_last
 from .._experts.prediction import is_stack_of
 from .._experts.solvers import has_experts, is_multinomial
 from .._ready.density_forest import DensityForestRegressor
 from .._ready.smooth import SmoothRegressor
-from .._stacking.parameters import ErrorSizes
 from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
 from ..gates._classifier import as_gate
-from ..likelihoods._pooled import PooledCategorical, PooledGaussian, UncertainCoefficients
+from ..likelihoods._pooled import PooledCategorical, PooledGaussian
 from ._writers import float_type, is_table_encoder
 
 # What can be converted -------------------------------------------------------------------------
@@ -178,8 +179,7 @@ class GraphParts:
     # from these.
     experts: list
     gate: Variable  # logarithms of its probabilities, up to a constant of the row
-    # What pooled experts see, or the factors of scales that depend on the row.
-    columns: Variable | None
+    columns: Variable | None  # what pooled experts of classes see
 
     def variables(self):
         """All of them, in a list."""
@@ -188,7 +188,7 @@ class GraphParts:
     @classmethod
     def among(cls, rest, model):
         """Those of a mixture, which are the last inputs of its operator and are taken off these."""
-        columns = rest.pop() if is_pooled(model) or sizes_of(model) is not None else None
+        columns = rest.pop() if is_averaged(model) else None
         gate, experts = rest.pop(), []
         for combines_others in reversed(stacks(model)):
             experts.append(None if combines_others else rest.pop())
@@ -252,34 +252,31 @@ class Parser:
         """A matrix of what ``head`` makes."""
         return self.matrix(self.head(transformers))
 
-    def prediction(self, name, estimator, dense=False):
-        """What an expert predicts: (n, m), or the components of its density if ``dense``."""
+    def prediction(self, name, estimator):
+        """What an expert predicts, (n, m)."""
         check_convertible(refused_estimators(f"The expert {name!r}", [estimator]))
-        return self._prediction(estimator, self.inputs, dense)
+        return self._prediction(estimator, self.inputs)
 
-    def _prediction(self, estimator, variables, dense=False):
+    def _prediction(self, estimator, variables):
         if isinstance(estimator, Pipeline):
             head = self.head([step for _, step in estimator.steps[:-1]])
-            return self._prediction(estimator[-1], head, dense)
+            return self._prediction(estimator[-1], head)
         if isinstance(estimator, FrozenEstimator):
-            return self._prediction(estimator.estimator, variables, dense)
+            return self._prediction(estimator.estimator, variables)
         if isinstance(estimator, TransformedTargetRegressor):
             inside = self._prediction(estimator.regressor_, variables)
             return self._exact("SkmoeRescaled", estimator.transformer_, [inside])
-        return self._of_last(estimator, variables, dense)
+        return self._of_last(estimator, variables)
 
-    def _of_last(self, estimator, variables, dense):
+    def _of_last(self, estimator, variables):
         """``prediction`` of an estimator that is not made of others."""
         is_logistic = type(estimator) is LogisticRegression and is_multinomial(estimator)
         if is_logistic or type(estimator) in (LinearRegression, Ridge, RidgeCV):
             return self._exact("SkmoeLinear", estimator, [self.matrix(variables)])
         if type(estimator) is DensityForestRegressor:
-            alias = "SkmoeForestComponents" if dense else "SkmoeDensityForest"
-            return self._exact(alias, estimator, [self.matrix(variables)])
+            return self._exact("SkmoeDensityForest", estimator, [self.matrix(variables)])
         if type(estimator) is SmoothRegressor:
             return self._exact("SkmoeSmooth", estimator, [self.matrix(variables)])
-        if dense:
-            self.scope.add_options(id(estimator), {"components": True})
         classifies = is_classifier(estimator)
         if classifies:
             self.scope.add_options(id(estimator), {"zipmap": False})
@@ -314,32 +311,18 @@ class Parser:
         columns = self.columns(steps_of(model.gate_)[:-1])
         return [self._exact("SkmoeWeights", model._predictive, [columns], "weights")]
 
-    def _factors(self, sizes, columns):
-        """Factors (n, 1) of the scales, as ErrorSizes makes them."""
-        process = steps_of(sizes.process)
-        seen = [self.columns(process[:-1])] if process else []
-        return self._exact("SkmoeSizes", sizes, [columns, *seen], "factors")
-
-    def parts(self, model, dense=False):
-        """What the operator of a mixture begins with: GraphParts, ``dense`` with all densities."""
+    def parts(self, model):
+        """What the operator of a mixture begins with: GraphParts."""
         for name, is_other in zip(model.named_experts_, model._model.predicts_other, strict=True):
             why = "a stack takes the mean of its density, which is not what it predicts"
             check_convertible(
                 f"The expert {name!r} cannot be converted to ONNX: {why}." if is_other else None
             )
-        own = model._model.own_density if dense else [False] * len(model.experts_)
-        experts, columns = zip(model.named_experts_.items(), stacks(model), own, strict=True), None
-        variables = [
-            None if is_stack else self.prediction(*named, is_own)
-            for named, is_stack, is_own in experts
-        ]
-        sizes = sizes_of(model)
-        if is_pooled(model):
+        experts, columns = zip(model.named_experts_.items(), stacks(model), strict=True), None
+        variables = [None if is_stack else self.prediction(*named) for named, is_stack in experts]
+        if is_averaged(model):
             first = model.experts_[np.argmax(model.likelihood_.pooled_)]
             columns = self.columns(steps_of(split_last(first)[0]))
-        elif sizes is not None:
-            columns = self.columns(steps_of(sizes.encoder))
-            columns = self._factors(sizes, columns) if dense else columns
         return GraphParts(variables, self.gate(model.gate_), columns)
 
 
@@ -357,15 +340,18 @@ def stacks(model):
     return [is_stack_of(each, experts[:k]) and _is_written(each) for k, each in enumerate(experts)]
 
 
-def is_pooled(model):
-    """Whether the likelihood accounts for uncertain coefficients."""
-    return isinstance(model.likelihood_, UncertainCoefficients)
+def averaged(mixture):
+    """The mixtures that predictions average over, a list."""
+    if "_beside" not in vars(mixture):
+        return [mixture]
+    twin = copy.copy(mixture)
+    set_model(twin, mixture._beside[0])
+    return [mixture, twin]
 
 
-def sizes_of(model):
-    """The trees by which scales depend on the row (ErrorSizes), or None."""
-    scale_model = None if is_pooled(model) else model.likelihood_.scale_model_
-    return scale_model if isinstance(scale_model, ErrorSizes) else None
+def is_averaged(model):
+    """Whether class probabilities are averaged over uncertain coefficients."""
+    return isinstance(model.likelihood_, PooledCategorical)
 
 
 def _is_written(stack):

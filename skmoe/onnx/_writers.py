@@ -46,9 +46,7 @@ class Result(str):
 class Graph:
     """Adds nodes to a container; ``graph(op, *inputs)`` is the Result.
 
-    Between two modes of a target the distribution function is nearly constant, and quantiles are as
-    far off as its errors are large: all is computed in double precision, but what other converters
-    write.
+    All is computed in double precision, but what other converters write.
 
     Parameters
     ----------
@@ -122,25 +120,18 @@ class Graph:
 # Trees in flat arrays ---------------------------------------------------------------------------
 
 
-def mean_of_trees(graph, trees, X, leaves=None):
-    """What ``trees.predict`` makes of rows X (n, n_columns), in double precision.
-
-    ``leaves`` (n_leaves, n_outputs), a sparse matrix, stands in place of the values of the leaves.
-    """
+def mean_of_trees(graph, trees, X):
+    """What ``trees.predict`` makes of rows X (n, n_columns), in double precision."""
     if trees.dtype == np.float32:  # in which rows are compared
         X = graph("Cast", X, to=TensorProto.FLOAT)
     X = graph("Cast", X, to=TensorProto.DOUBLE)
-    if leaves is None:
-        leaf, target = np.indices(trees.leaves.shape).reshape(2, -1)
-        values, n_targets = trees.leaves.ravel(), trees.leaves.shape[1]
-    else:
-        leaves = leaves.tocoo()
-        leaf, target, values, n_targets = *leaves.coords, leaves.data, leaves.shape[1]
+    leaf, target = np.indices(trees.leaves.shape).reshape(2, -1)
+    n_targets = trees.leaves.shape[1]
     order, tree = _order(trees)
     attributes = _nodes(trees, order, tree, leaf) | {"target_ids": target.tolist()}
     numbers = {
         "nodes_values": np.append(trees.threshold, np.zeros(len(trees.leaves)))[order],
-        "target_weights": values,
+        "target_weights": trees.leaves.ravel(),
         "base_values": np.full(n_targets, trees.baseline),
     }
     for name, each in numbers.items():
@@ -212,6 +203,40 @@ def _squared_distances(exact, A, B):
     """Between rows, (n, m)."""
     products = exact.linear(A, -2.0 * B, np.einsum("ij,ij->i", B, B))
     return exact("Max", products + exact.sum(A * A, 1, keepdims=1), np.array(0.0))
+
+
+# Variances of what pooled experts predict ------------------------------------------------------
+
+
+def variances(graph, likelihood, X):
+    """Variances (n, K, n_functions) of the linear functions of pooled experts.
+
+    ``X`` is what its ``columns_`` take.
+    """
+    columns, cov = likelihood.columns_, likelihood.coef_cov_
+    n_experts, n_functions, size, _ = cov.shape
+    standard = (X - columns.mean) / columns.scale
+    directions, outside = standard, None
+    if columns.basis is not None:
+        directions = standard @ columns.basis
+        rest = standard - directions @ columns.basis.T
+        outside = graph.reshape(graph.sum(rest * rest, 1), -1, 1, 1)
+    # x' C x, with the intercept last in x
+    flat = cov.reshape(-1, size, size).swapaxes(0, 1).reshape(size, -1)
+    products = graph.linear(directions, flat[:-1].T, flat[-1])
+    products = graph.reshape(products, 0, n_experts * n_functions, size)
+    design = graph.linear(directions, np.eye(size)[:, :-1], np.eye(size)[-1])
+    forms = graph.sum(products * graph.reshape(design, 0, 1, size), 2)
+    variance = graph.reshape(forms, 0, n_experts, n_functions)
+    prior = likelihood.own_var_ + likelihood.shared_var_
+    is_pooled = likelihood.pooled_[:, None].astype(float)
+    if outside is not None:
+        variance = variance + outside * (prior[:, 0] * is_pooled)
+    if columns.block is not None:  # levels that fit did not see
+        is_level, of_levels = columns.of_levels(prior)
+        unseen = graph("Max", 1.0 - X @ is_level, np.array(0.0)) @ of_levels
+        variance = variance + graph.reshape(unseen, -1, 1, n_functions) * is_pooled
+    return graph("Max", variance, np.array(0.0))
 
 
 # Gates: the logarithms of their probabilities, up to a constant of the row ----------------------

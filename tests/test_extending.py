@@ -28,11 +28,10 @@ PAGES = Path(__file__).parents[1] / "doc" / "guide"
 def classes_of_the_guide():
     """What the pages import and the classes they write, by name."""
     names = {"__name__": __name__}
-    for page in ("extending", "own_gate"):
-        text = (PAGES / f"{page}.rst").read_text("utf-8")
-        for example in doctest.DocTestParser().get_examples(text):
-            if example.source.startswith(("import", "from", "class")):
-                exec(example.source, names)
+    text = (PAGES / "extending.rst").read_text("utf-8")
+    for example in doctest.DocTestParser().get_examples(text):
+        if example.source.startswith(("import", "from", "class")):
+            exec(example.source, names)
     return names
 
 

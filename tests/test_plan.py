@@ -1,5 +1,6 @@
 """The plan: what fit will do, said before, and held to."""
 
+import csv
 import re
 from copy import deepcopy
 from functools import cache, partial
@@ -349,13 +350,8 @@ def test_calibration_that_is_asked_for_is_em():
 def table_of_guide(first_cell):
     """Rows of the table that begins with this cell: cells of each."""
     text = GUIDE.read_text("utf-8")
-    tables = re.split(r"\.\. list-table::", text)[1:]
-    (table,) = [each for each in tables if re.search(rf"\* - {first_cell}\n", each)]
-    rows = re.split(r"\n   \* - ", table.split("\n\n", 2)[1])
-    rows = [
-        re.split(r"\n     - ", " ".join(("   * - " + row).split("   * - ")[-1:])) for row in rows
-    ]
-    return [[" ".join(cell.split()) for cell in row] for row in rows][1:]
+    (table,) = re.findall(rf":header: {first_cell},.*\n.*\n\n((?: {{3}}.*\n)+)", text)
+    return list(csv.reader(table.splitlines(), skipinitialspace=True))
 
 
 WISHES = {

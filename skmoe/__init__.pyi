@@ -164,7 +164,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
     def aic(
         self,
         X: Any,
-        y: ArrayLike | None = None,
+        y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
         exposure: ArrayLike | None = None,
@@ -175,7 +175,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
     def bic(
         self,
         X: Any,
-        y: ArrayLike | None = None,
+        y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
         exposure: ArrayLike | None = None,
@@ -230,7 +230,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
     def icl(
         self,
         X: Any,
-        y: ArrayLike | None = None,
+        y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
         exposure: ArrayLike | None = None,
@@ -436,7 +436,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
     def aic(
         self,
         X: Any,
-        y: ArrayLike | None = None,
+        y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
         exposure: ArrayLike | None = None,
@@ -447,7 +447,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
     def bic(
         self,
         X: Any,
-        y: ArrayLike | None = None,
+        y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
         exposure: ArrayLike | None = None,
@@ -502,7 +502,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
     def icl(
         self,
         X: Any,
-        y: ArrayLike | None = None,
+        y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
         exposure: ArrayLike | None = None,

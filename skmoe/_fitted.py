@@ -11,8 +11,7 @@ from ._experts.fitting import split_last
 from ._experts.solvers import is_linear
 from ._model import Average
 from ._reports.by_regime import groups_of
-from ._tables.known import check_weights
-from ._validation import AnyRows, check_fitted, check_known_rows, check_X, wherever
+from ._validation import AnyRows, check_fitted, check_known_rows, check_X
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
 
@@ -162,17 +161,17 @@ class FittedMixture(AnyRows):
         return self._predictive.log_density(rows)
 
     def bic(
-        self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None,
         upper=None,
     ):  # fmt: skip
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or Files
-            Rows; collections of Dask's, too.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; n is their sum.
         exposure, trials, subject, upper : array-like of shape (n_samples,)
@@ -203,17 +202,17 @@ class FittedMixture(AnyRows):
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 
     def aic(
-        self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None,
         upper=None,
     ):  # fmt: skip
         """Akaike information criterion, ``-2 log L + 2 p``; lower is better.
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or Files
-            Rows; collections of Dask's, too.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
         exposure, trials, subject, upper : array-like of shape (n_samples,)
@@ -241,7 +240,7 @@ class FittedMixture(AnyRows):
         return -2 * log_likelihood + 2 * n_parameters
 
     def icl(
-        self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None,
         upper=None,
     ):  # fmt: skip
         r"""Integrated completed likelihood, ``bic`` plus twice the entropy; lower is better.
@@ -251,10 +250,10 @@ class FittedMixture(AnyRows):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), or Files
-            Rows; collections of Dask's, too.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
         exposure, trials, subject, upper : array-like of shape (n_samples,)
@@ -398,18 +397,11 @@ class FittedMixture(AnyRows):
                 "criteria need that of y given X: take SoftmaxGate, or cross-validate."
             )
 
-    def _free_parameters(self, X, sample_weight=None):
-        """Number of free parameters of a mixture that is at its maximum; else ValueError."""
-        self._check_maximised()
-        X = check_X(self, X)
-        weight = check_weights(sample_weight, X)
-        return self._model.n_parameters(X, weight, self._n_functions)
-
-    @wherever
     def _likelihood_terms(self, X, y, sample_weight, metadata):
         """Log-likelihood, weight, free parameters, and entropy of the responsibilities."""
         rows = check_known_rows(self, X, y, sample_weight, metadata)
-        n_parameters = self._free_parameters(rows.X, rows.weight)
+        self._check_maximised()
+        n_parameters = self._model.n_parameters(rows.X, rows.weight, self._n_functions)
         resp, log_density, weight = self._model.e_step(rows)
         entropy = float(weight @ special.entr(resp).sum(axis=1))
         return weight @ log_density, weight.sum(), n_parameters, entropy

@@ -196,22 +196,13 @@ class Model(ABC):
 
         ``n_functions`` are those of each expert.
         """
-        return self.n_parameters_of(*self.linear_columns(X), n_functions, weight)
-
-    def linear_columns(self, X):
-        """What linear experts and gate see of X, float64; None of a gate that sees none."""
-        looks = split_last(self.gate)[1].n_functions_ > 0
-        return columns_seen(self.experts[0], X), columns_seen(self.gate, X) if looks else None
-
-    def n_parameters_of(self, columns, gate_columns, n_functions, weight=None):
-        """``n_parameters`` from ``linear_columns``; ``weight`` None is a weight of one for each."""
         gate = split_last(self.gate)[1]
         n_solved = len(self.experts) - (self.likelihood.zero_expert is not None)
-        kept = independent_columns(columns, _weights(weight, columns))
+        kept = independent_columns(columns_seen(self.experts[0], X), weight)
         n_parameters = n_functions * n_solved * (kept.sum() + 1)
         n_parameters += self.likelihood.n_parameters_ + gate.n_parameters_
-        if gate_columns is not None:
-            kept = independent_columns(gate_columns, _weights(weight, gate_columns))
+        if gate.n_functions_ > 0:
+            kept = independent_columns(columns_seen(self.gate, X), weight)
             n_parameters -= gate.n_functions_ * np.count_nonzero(~kept)
         return int(n_parameters)
 
@@ -405,7 +396,3 @@ def posterior(log_gate, log_density):
     resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
     e_step(log_gate, log_density, np.ones(len(log_gate)), resp, log_norm, kernel_threads(resp.size))
     return resp, log_norm
-
-
-def _weights(weight, columns):
-    return np.ones(len(columns)) if weight is None else weight

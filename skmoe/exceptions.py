@@ -94,9 +94,8 @@ class SmallWeightsWarning(UserWarning):
 class ThinnedRowsWarning(UserWarning):
     """Issued when experts have more rows of their own than they are fitted on.
 
-    If rows are not in memory, experts are fitted on at most ``max_expert_rows``, or as many as
-    memory holds, drawn by a hash of their content. Gate, scales and loads are learned from all
-    rows.
+    If rows are not in memory, experts are fitted on at most ``max_expert_rows``, drawn by a hash of
+    their content. Gate, scales and loads are learned from all rows.
     """
 
 

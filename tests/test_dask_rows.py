@@ -10,7 +10,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from planted import two_lines
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe.rows._fit import memory_for_rows
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -150,15 +149,13 @@ def test_a_cluster_fits_what_one_machine_fits():
     with (
         dask.config.set(scheduler=None),
         distributed.LocalCluster(
-            2, threads_per_worker=1, processes=False, dashboard_address=None, memory_limit="4GB"
+            2, threads_per_worker=1, processes=False, dashboard_address=None
         ) as cluster,
         distributed.Client(cluster),
     ):
         X_parts = da.from_array(X, chunks=(300, -1)).persist()
         other = MixtureOfExpertsRegressor(**PARAMS).fit(X_parts, da.from_array(y, chunks=300))
         assert_allclose(other.predict(X_parts).compute(), moe.predict(X), **SAME)
-        assert memory_for_rows() == 4e9
-    assert memory_for_rows() != 4e9
     assert_same_mixtures(moe, other)
 
 

@@ -1,7 +1,6 @@
 """Experts of any kind on rows that are not in memory: fitted on rows of their own."""
 
 import pickle
-import sys
 import warnings
 
 import numpy as np
@@ -24,7 +23,6 @@ from skmoe.exceptions import IgnoredWeightsWarning, ThinnedRowsWarning
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian, RandomEffects, ZeroInflated
 from skmoe.rows._blocks import BlockRows
-from skmoe.rows._fit import rows_that_fit
 from skmoe.rows._gathered import fold_numbers
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
@@ -252,32 +250,6 @@ def test_rows_beyond_max_expert_rows_are_thinned_and_said_so():
     assert_allclose(moe.predict(X), everything.predict(X), atol=0.2)
     assert moe.lower_bound_ == pytest.approx(everything.lower_bound_, abs=0.02)
     assert sum(moe.expert_report().columns["rows"]) == pytest.approx(2000)
-
-
-def test_rows_beyond_the_memory_are_thinned_as_beyond_max_expert_rows(monkeypatch):
-    X, y = rows_of_two_regimes()
-    files, tree = in_parts(X, y["line"]), DecisionTreeRegressor(max_depth=3)
-    with pytest.warns(ThinnedRowsWarning):
-        by_hand = MixtureOfExpertsRegressor(tree, **PARAMS).fit(
-            in_parts(X, y["line"], max_expert_rows=400)
-        )
-    # A row has 3 columns, and a target, 2 predictions, 2 responsibilities, weight, hash and number.
-    row_bytes = 8 * (3 + 2 + 2 + 4)
-    memory = 400 * row_bytes * 2 * 2 / 0.25
-    monkeypatch.setattr("skmoe.rows._fit.memory_left", lambda: memory)
-    what = f"400 of these.* 100,000 rows of {row_bytes} bytes for each of 2 experts, 2 times over"
-    with pytest.warns(ThinnedRowsWarning, match=what.replace(" 100", "=100")):
-        moe = MixtureOfExpertsRegressor(tree, **PARAMS).fit(files)
-    assert_array_equal(moe.predict(X), by_hand.predict(X))
-
-
-def test_bytes_of_a_row_of_a_mixed_table():
-    pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame({"a": np.arange(4.0), "kind": ["cat", "dog", "cat", "owl"]})
-    pointers, numbers, strings = 16, sys.getsizeof(1.0), sys.getsizeof("cat")
-    needed = 2 * 1 * (pointers + numbers + strings + 8 * (1 + 1 + 4))
-    for memory, most in ((7 * needed / 0.25 + 1, 7), (1e12, 100), (None, 100), (1.0, 1)):
-        assert rows_that_fit(100, table, (1,), memory)[0] == most
 
 
 def test_rows_given_twice_are_rows_of_weight_two():

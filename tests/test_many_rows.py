@@ -22,7 +22,6 @@ from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import BaseGate, ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
 from skmoe.rows import Blocks, Files
-from skmoe.rows import _files as streams
 from skmoe.rows._blocks import BlockRows, open_rows
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
@@ -265,8 +264,6 @@ def parts(tmp_path):
     for number, rows in enumerate([slice(300), slice(300, 300), slice(300, 2000)]):
         np.save(tmp_path / f"part-{number}.npy", table[rows])
         np.save(tmp_path / f"X-{number}.npy", np.asfortranarray(X[rows]))
-        np.save(tmp_path / f"y-{number}.npy", y[rows])
-        np.save(tmp_path / f"w-{number}.npy", weight[rows])
     return tmp_path, X, y, weight
 
 
@@ -276,14 +273,6 @@ def test_columns_of_npy_files(parts, lines):
     moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files)
     assert_same_mixtures(lines[3], moe)
     assert [len(mean) for mean in moe.predict(files)] == [300, 512, 512, 512, 164]
-
-
-def test_npy_files_for_columns_target_and_weight(parts, lines):
-    folder, X, y, _ = parts
-    paths = [tuple(folder / f"{name}-{number}.npy" for name in "Xyw") for number in range(3)]
-    assert_same_mixtures(
-        lines[3], MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(Files(paths))
-    )
 
 
 def test_predictions_for_files_are_those_of_rows_in_memory(parts, lines):
@@ -306,7 +295,7 @@ def test_predictions_for_files_are_those_of_rows_in_memory(parts, lines):
         )
     mean, std = next(iter(moe.predict(files, return_std=True)))
     assert_allclose(std, moe.predict(X[:300], return_std=True)[1], rtol=1e-12)
-    without = Files([(folder / "X-0.npy",)])
+    without = Files(folder / "X-0.npy")
     assert_allclose(np.asarray(moe.predict(without)), moe.predict(X[:300]), rtol=1e-12)
     with pytest.raises(ValueError, match="needs the target"):
         np.asarray(moe.log_density(without))
@@ -620,8 +609,9 @@ def test_other_arguments_of_fit_are_refused():
         moe.fit(Files([0], reader=lambda part: (X, y), target=0))
     with pytest.raises(ValueError, match="y to be passed"):
         MixtureOfExpertsRegressor(n_experts=2).fit(X)
-    with pytest.raises(FileNotFoundError):
-        moe.fit(Files("nowhere/*.npy", target=0))
+    for place in ("nowhere/*.npy", "s3://bucket/*.parquet"):
+        with pytest.raises(FileNotFoundError, match="address is read by Files.*dataset"):
+            moe.fit(Files(place, target=0))
     with pytest.raises(ValueError, match="give a reader"):
         moe.fit(Files(["table.csv"], target=0))
 
@@ -671,12 +661,8 @@ def test_columns_and_sizes_that_files_cannot_have(given, problem, tmp_path):
 
 def test_arrays_of_a_file_must_match(tmp_path):
     np.save(tmp_path / "flat.npy", np.zeros(20))
-    np.save(tmp_path / "X.npy", np.zeros((8, 3)))
     with pytest.raises(ValueError, match=r"shape \(20,\)"):
         list(Files(tmp_path / "flat.npy", target=0))
-    pair = (tmp_path / "X.npy", tmp_path / "flat.npy")
-    with pytest.raises(ValueError, match=r"as many rows each; got \[8, 20\]"):
-        list(Files([pair], block_rows=4))
     with pytest.raises(TypeError, match="array or a DataFrame; got list"):
         list(Files([0], reader=lambda part: ([[1.0]], [2.0])))
 
@@ -738,7 +724,7 @@ def test_files_of_one_class_are_refused_as_rows_in_memory_are():
             MixtureOfExpertsClassifier(n_experts=1).fit(*rows)
 
 
-# Tables that are asked again, and addresses --------------------------------------------------
+# Tables that are asked again -------------------------------------------------------------------
 
 
 class Stream:
@@ -751,9 +737,10 @@ class Stream:
         return self._table.__arrow_c_stream__(requested_schema)
 
 
-@pytest.mark.parametrize("kind", ["stream", "polars", "query", "table"])
+@pytest.mark.parametrize("kind", ["stream", "polars", "query", "table", "dataset"])
 def test_tables_and_queries_are_read_in_every_pass(kind, tmp_path):
     arrow, polars = pytest.importorskip("pyarrow"), pytest.importorskip("polars")
+    dataset = pytest.importorskip("pyarrow.dataset")
     rng = np.random.default_rng(0)
     x, kinds = rng.uniform(-3, 3, size=700), rng.choice(list("ab"), size=700)
     y = np.where(kinds == "a", 1.0, -1.0) * x + 0.1 * rng.normal(size=700)
@@ -764,6 +751,7 @@ def test_tables_and_queries_are_read_in_every_pass(kind, tmp_path):
         "polars": lambda: table,
         "query": lambda: polars.scan_parquet(tmp_path / "*.parquet").select("x", "kind", "y"),
         "table": lambda: table.to_arrow(),
+        "dataset": lambda: dataset.dataset(tmp_path),
     }[kind]()  # fmt: skip
     files = Files(source, target="y", block_rows=300)
     blocks = list(files)
@@ -775,49 +763,3 @@ def test_tables_and_queries_are_read_in_every_pass(kind, tmp_path):
     assert_allclose(np.asarray(moe.predict(files)), in_memory.predict(table.drop("y")), atol=1e-3)
     with pytest.raises(TypeError, match="gone through twice"):
         list(Files(arrow.RecordBatchReader.from_stream(table), target="y"))
-
-
-@pytest.mark.parametrize("scheme", ["file", "memory"])
-def test_addresses_are_opened_by_pyarrow_and_fsspec(scheme, tmp_path):
-    pytest.importorskip("pyarrow")
-    pandas, fsspec = pytest.importorskip("pandas"), pytest.importorskip("fsspec")
-    root = f"{scheme}://{tmp_path.as_posix()}/rows"
-    file_system, folder = fsspec.core.url_to_fs(root)
-    file_system.makedirs(folder)
-    for part in range(3):
-        table = pandas.DataFrame({"x": np.arange(4.0) + 10 * part, "y": np.zeros(4)})
-        with file_system.open(f"{folder}/part-{part}.parquet", "wb") as file:
-            table.to_parquet(file)
-    with file_system.open(f"{folder}/notes.txt", "wb") as file:
-        file.write(b"no rows")
-
-    def first_rows(paths):
-        return [X["x"].iloc[0] for X, _, _ in Files(paths, target="y")]
-
-    assert first_rows(root) == [0, 10, 20]
-    assert first_rows(f"{root}/part-[12]*.parquet") == [10, 20]
-    assert first_rows([f"{root}/part-2.parquet", f"{root}/part-0.parquet"]) == [20, 0]
-    with pytest.raises(FileNotFoundError, match="no file"):
-        first_rows(f"{root}/other-*.parquet")
-    file_system.makedirs(f"{folder}/part-old")
-    file_system.copy(f"{folder}/part-0.parquet", f"{folder}/part-old/0.parquet")
-    assert first_rows(f"{root}/part-*.parquet") == [0, 10, 20]  # none of folders
-
-
-def test_the_query_of_an_address_reaches_the_file_system(monkeypatch, tmp_path):
-    fs = pytest.importorskip("pyarrow.fs")
-    for name in "ab":
-        (tmp_path / f"{name}.parquet").touch()
-    asked = []
-
-    def file_system(url):
-        asked.append(url)
-        return fs.LocalFileSystem(), url.partition("://")[2].partition("?")[0]
-
-    monkeypatch.setattr(streams, "_file_system", file_system)
-    root, query = f"s3://{tmp_path.as_posix()}", "?region=eu-west-3&endpoint_override=host:9000"
-    found = [file.url for file in streams.files_at(f"{root}/[b]*.parquet{query}")]
-    assert found == [f"s3://{tmp_path.as_posix().lstrip('/')}/b.parquet{query}"]
-    (file,) = streams.files_at(f"{root}/a.parquet{query}")
-    assert file.path == f"{tmp_path.as_posix()}/a.parquet"
-    assert asked == [f"{root}{query}", f"{root}/a.parquet{query}"]

@@ -1,4 +1,4 @@
-"""Scores, information criteria and reports over rows that are not in memory."""
+"""Scores and reports over rows that are not in memory."""
 
 from functools import partial
 
@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from planted import in_parts, two_lines
-from sklearn.base import clone
-from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
@@ -24,14 +22,15 @@ def rows():
 
 
 @pytest.mark.parametrize("gate", [None, ConstantGate()], ids=["softmax", "constant"])
-def test_criteria_are_those_of_rows_in_memory(gate):
-    X, y, weight, _ = rows()
+def test_scores_are_those_of_rows_in_memory(gate):
+    X, y, weight, labels = rows()
     moe = MixtureOfExpertsRegressor(gate=gate, **PARAMS).fit(X, y, weight)
-    files = in_four_parts(X, y, weight)
-    for name in ("bic", "aic", "icl", "score"):
-        in_memory = getattr(moe, name)(X, y, weight)
-        assert getattr(moe, name)(files) == pytest.approx(in_memory, rel=1e-9)
+    in_memory = moe.score(X, y, weight)
+    assert moe.score(in_four_parts(X, y, weight)) == pytest.approx(in_memory, rel=1e-9)
     assert moe.score(X, y) == pytest.approx(moe.score(in_four_parts(X, y)))
+    moe = MixtureOfExpertsClassifier(gate=gate, **PARAMS, tol=1e-3).fit(X, labels, weight)
+    in_memory = moe.score(X, labels, weight)
+    assert moe.score(in_four_parts(X, labels, weight)) == pytest.approx(in_memory)
 
 
 def test_scores_of_several_outputs_and_of_a_constant_target():
@@ -41,14 +40,6 @@ def test_scores_of_several_outputs_and_of_a_constant_target():
     assert moe.score(in_four_parts(X, both, weight)) == pytest.approx(moe.score(X, both, weight))
     constant = np.column_stack([y, np.ones(600)])
     assert moe.score(in_four_parts(X, constant)) == pytest.approx(moe.score(X, constant))
-
-
-def test_accuracy_and_criteria_of_classes():
-    X, _, weight, labels = rows()
-    moe = MixtureOfExpertsClassifier(**PARAMS, tol=1e-3).fit(X, labels, weight)
-    files = in_four_parts(X, labels, weight)
-    for name in ("bic", "icl", "score"):
-        assert getattr(moe, name)(files) == pytest.approx(getattr(moe, name)(X, labels, weight))
 
 
 def test_reports_on_files_are_those_on_arrays():
@@ -75,7 +66,6 @@ def test_sums_over_collections_of_dask():
     parts = [da.from_array(each, chunks=(250, -1)[: each.ndim]) for each in (X, y, weight)]
     with dask.config.set(scheduler="synchronous"):
         assert moe.score(*parts) == pytest.approx(moe.score(X, y, weight))
-        assert moe.bic(*parts) == pytest.approx(moe.bic(X, y, weight))
         report = moe.expert_report(*parts)
         distributions = dask.compute(*moe.predict_dist(parts[0]))
         medians = np.concatenate([distribution.ppf(0.5) for distribution in distributions])
@@ -97,8 +87,6 @@ def test_what_cannot_be_summed_is_refused():
     X, y, weight, _ = rows()
     moe = MixtureOfExpertsRegressor(**PARAMS).fit(X, y)
     files = in_four_parts(X, y)
-    with pytest.raises(TypeError, match="subject is for rows in memory"):
-        moe.bic(files, subject=weight)
     with pytest.raises(TypeError, match="exposure is for rows in memory"):
         moe.expert_report(files, exposure=weight)
     with pytest.raises(TypeError, match="pass no y"):
@@ -108,6 +96,3 @@ def test_what_cannot_be_summed_is_refused():
     assert "In block 0 of the rows." in raised.value.__notes__
     with pytest.raises(ValueError, match="no rows"):
         moe.score(in_parts(X, y, bounds=(0, 0)))
-    trees = clone(moe).set_params(experts=DecisionTreeRegressor(max_depth=2), training="em")
-    with pytest.raises(ValueError, match="cannot be counted"):
-        trees.fit(X, y).bic(files)

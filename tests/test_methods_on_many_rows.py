@@ -37,8 +37,11 @@ OF_ROWS = {
 }
 DRAWN = {"sample_y"}
 DISTRIBUTIONS = {"predict_dist"}
-SUMS = {"score", "bic", "aic", "icl", "expert_report"}
+SUMS = {"score", "expert_report"}
 REFUSED = {
+    "bic": {"y": None},
+    "aic": {"y": None},
+    "icl": {"y": None},
     "plan": {"y": None},
     "partial_fit": {"y": None},
     "add_expert": {"y": None},

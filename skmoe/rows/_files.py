@@ -1,8 +1,6 @@
-"""Rows in files, in tables that are gone through again for each pass, and at addresses."""
+"""Rows in files, and in tables that are gone through again for each pass."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from fnmatch import fnmatch
 from glob import glob
 from numbers import Integral
 from pathlib import Path
@@ -27,12 +25,10 @@ class Files(IteratedRows):
     ----------
     paths : str, path, list of these, or table, dataset or query
         Files, in the order of their rows; a str may be a pattern such as ``"part-*.npy"``, or a
-        directory, whose ``.parquet`` files are read, those in directories within it too. An
-        address such as ``"s3://bucket/part-*.parquet"`` is opened by pyarrow or fsspec. An item
-        of a list may be a tuple of paths of ``.npy`` files, ``(X, y)`` or ``(X, y, weight)``.
-        A table or dataset of pyarrow, a LazyFrame of polars, a relation of DuckDB, or whatever
-        gives an Arrow stream of the same rows in the same order each time. With ``reader``,
-        whatever it takes.
+        directory, whose ``.parquet`` files are read, those in directories within it too. A
+        table or dataset of pyarrow, a LazyFrame of polars, a relation of DuckDB, or whatever
+        gives an Arrow stream of the same rows in the same order each time. What is at an address,
+        such as ``"s3://bucket/rows"``, comes as a dataset. With ``reader``, whatever it takes.
     reader : callable, default=None
         ``reader(path)`` -> ``(X, y)`` or ``(X, y, weight)``, X an array of numbers or a
         DataFrame, or an iterator over such blocks. It must return the same rows whenever it is
@@ -109,9 +105,7 @@ class Files(IteratedRows):
             raise TypeError(f"reader must be a function or None; got {self.reader!r}.")
         if gives_batches(paths):
             return [paths]
-        if is_url(paths):
-            paths = [paths]
-        elif isinstance(paths, (str, Path)):
+        if isinstance(paths, (str, Path)):
             is_pattern = self.reader is None and not Path(paths).exists()
             paths = sorted(glob(str(paths))) if is_pattern else [paths]
             if self.reader is None:
@@ -123,11 +117,11 @@ class Files(IteratedRows):
                 "through twice."
             )
         paths = list(paths)
-        if self.reader is None:
-            opened = [files_at(path) if is_url(path) else [path] for path in paths]
-            paths = [file for files in opened for file in files]
         if not paths:
-            raise FileNotFoundError(f"There is no file {self.paths!r}.")
+            raise FileNotFoundError(
+                f"There is no file {self.paths!r}. What is at an address is read by "
+                "Files(pyarrow.dataset.dataset(address))."
+            )
         return paths
 
     def _blocks(self, path):
@@ -143,11 +137,6 @@ class Files(IteratedRows):
             yield from map(_complete, found)
         elif gives_batches(path):
             yield from map(self._split_batch, batches_of(path, self.block_rows))
-        elif isinstance(path, RemoteFile):
-            with path.open() as file:
-                yield from self._read_parquet(file)
-        elif isinstance(path, tuple):
-            yield from self._split(*(np.load(each, mmap_mode="r") for each in path))
         elif not isinstance(path, (str, Path)):
             raise TypeError(
                 f"{path!r} is no path: give a reader, a function from what is in the list of paths "
@@ -162,13 +151,6 @@ class Files(IteratedRows):
                 f"{path} is no .npy or .parquet file: give a reader, a function from the path to "
                 "(X, y)."
             )
-
-    def _split(self, *arrays):
-        lengths = [len(array) for array in arrays]
-        if len(set(lengths)) > 1:
-            raise ValueError(f"The arrays of a tuple must have as many rows each; got {lengths}.")
-        for start in range(0, len(arrays[0]), self.block_rows):
-            yield _complete(tuple(each[start : start + self.block_rows] for each in arrays))
 
     def _split_columns(self, table):
         if table.ndim != 2:
@@ -308,7 +290,7 @@ def _place(column, table):
     return int(column) % n_columns
 
 
-# Tables that are gone through again for each pass, and files at addresses -------------------------
+# Tables that are gone through again for each pass -------------------------------------------------
 
 
 ARROW_STREAM = "__arrow_c_stream__"  # of Arrow's PyCapsule interface
@@ -335,74 +317,9 @@ def batches_of(source, n_rows):
                 yield batch.slice(start, n_rows)
 
 
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file at an address."""
-
-    url: str
-    file_system: object  # FileSystem of pyarrow
-    path: str  # in it
-
-    def __repr__(self):
-        return repr(self.url)
-
-    def open(self):
-        """The file, open, for reading in any order."""
-        return self.file_system.open_input_file(self.path)
-
-
-def is_url(path):
-    """Whether it is an address, such as "s3://bucket/rows/part-*.parquet"."""
-    return isinstance(path, str) and "://" in path
-
-
-def files_at(url):
-    """Parquet files (RemoteFile) at an address: a file, a directory or a pattern."""
-    scheme, _, place = url.partition("://")
-    place, mark, query = place.partition("?")  # such as the region
-    wild = min((place.find(each) for each in "*[" if each in place), default=len(place))
-    folder = place if wild == len(place) else place[:wild].rpartition("/")[0]
-    file_system, root = _file_system(f"{scheme}://{folder}{mark}{query}")
-    fs = _pyarrow().fs
-    if file_system.get_file_info(root).type == fs.FileType.File:
-        return [RemoteFile(url, file_system, root)]
-    selector = fs.FileSelector(root, recursive=True, allow_not_found=True)
-    paths = (each.path for each in file_system.get_file_info(selector) if each.is_file)
-    pattern = root.rstrip("/") + place[len(folder) :]
-    return [
-        RemoteFile(f"{scheme}://{path.lstrip('/')}{mark}{query}", file_system, path)
-        for path in sorted(paths)
-        if (path.endswith(".parquet") if wild == len(place) else _matches(path, pattern))
-    ]
-
-
-def _matches(path, pattern):
-    return path.count("/") == pattern.count("/") and fnmatch(path, pattern)
-
-
-def _file_system(url):
-    """The file system of an address, and the path in it: pyarrow's, or one of fsspec."""
-    fs = _pyarrow().fs
-    try:
-        return fs.FileSystem.from_uri(url)
-    except _pyarrow().ArrowInvalid:  # no address that it knows
-        try:
-            from fsspec.core import url_to_fs
-        except ImportError as error:
-            raise ImportError(
-                f"pyarrow knows no file system of {url}: install fsspec, and what it needs for "
-                "that one."
-            ) from error
-        file_system, path = url_to_fs(url)
-        return fs.PyFileSystem(fs.FSSpecHandler(file_system)), path
-
-
 def _pyarrow():
     try:
         import pyarrow
-        import pyarrow.fs
     except ImportError as error:
-        raise ImportError(
-            "Arrow streams and addresses need pyarrow and pandas: pip install both."
-        ) from error
+        raise ImportError("Arrow streams need pyarrow and pandas: pip install both.") from error
     return pyarrow

@@ -1,7 +1,5 @@
 """Rows of a fit that are not in memory."""
 
-import os
-import sys
 from dataclasses import replace
 from functools import partial
 from numbers import Integral
@@ -22,10 +20,9 @@ from .._experts.fitting import has_own_density
 from .._experts.folds import DEFAULT_FOLDS
 from .._experts.solvers import is_linear
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
-from .._numerics.samples import SPARE
 from .._planning.ways import MOST_EXPERTS
 from .._tables.encoding import DescribedColumns, check_accepts, needs_encoding
-from .._tables.mixed import HEAVIEST, check_sizes, decides_itself, is_table
+from .._tables.mixed import HEAVIEST, check_sizes, decides_itself
 from .._validation import check_classes, check_enough_rows, check_exposure, warn_of_small_weights
 from ..gates._base import linear_columns_of
 from ..gates._classifier import as_gate
@@ -272,10 +269,8 @@ class ManyRows(FitRows):
         is_in_sample, cv = folds is None, settings.cv
         given = cv if isinstance(cv, Integral) else DEFAULT_FOLDS
         n_folds = 1 if is_in_sample or isinstance(folds, str) else int(given)
-        of_one = data.y.shape[1:] if data.classes is None else (len(data.classes),)
-        shape, most = (len(parts.names), *of_one), self.source.max_expert_rows
-        limit = rows_that_fit(most, data.X, shape, memory_for_rows())
-        gathering = Gathering(parts, settings, seed, n_folds, is_in_sample, *limit, self.form)
+        most = self.source.max_expert_rows
+        gathering = Gathering(parts, settings, seed, n_folds, is_in_sample, most, self.form)
         linear = is_in_sample and all(map(is_linear, parts.templates))
         likelihood = parts.likelihood.fitting(in_sample=is_in_sample, linear=linear)
         small = gathering.small_problem(self.alone(data), parts.gate.trained, likelihood)
@@ -338,65 +333,3 @@ def _wanted_by_estimators(mixture):
             cv is False or str(cv) in ("auto", "prefit") or (isinstance(cv, Integral) and cv > 1)
         ),
     }
-
-
-# How many rows of its own an expert may have: those for which there is memory ---------------------
-
-
-SHARE = 0.25  # fraction of the memory: added samples exist twice, and estimators copy rows
-
-
-def rows_that_fit(max_expert_rows, X, shape, memory):
-    """How many rows an expert is fitted on at most, and where this number comes from, in words.
-
-    They are ``max_expert_rows``, or fewer, so that those of all experts are a share of the memory.
-    ``shape`` is that of what all experts predict for a row; ``memory`` the bytes that the
-    smallest of the processes has that hold rows, None if unknown.
-    """
-    n_experts = shape[0]
-    row_bytes = _bytes_of(X) / len(X) + 8 * (np.prod(shape) + n_experts + 4)
-    all_bytes = SPARE * n_experts * row_bytes  # one more row for each
-    fitting = max_expert_rows if memory is None else int(SHARE * memory / all_bytes)
-    if fitting >= max_expert_rows:
-        return max_expert_rows, "max_expert_rows"
-    return max(fitting, 1), (
-        f"max_expert_rows={max_expert_rows:,} rows of {row_bytes:,.0f} bytes for each of "
-        f"{n_experts} experts, {SPARE} times over, are {all_bytes * max_expert_rows / 1e9:.3g} "
-        f"GB, more than {SHARE:.0%} of the {memory / 1e9:.3g} GB of memory that this "
-        "process, or the smallest worker, has"
-    )
-
-
-def _bytes_of(X):
-    """Of rows as they are kept: those of mixed tables as objects."""
-    if not is_table(X):
-        return X.nbytes
-    values = X.to_numpy()
-    if values.dtype != object:
-        return values.nbytes
-    return values.nbytes + sum(map(sys.getsizeof, values.ravel()))
-
-
-def memory_left():
-    """Bytes of memory that this machine has left, or, without psutil, has; None for unknown."""
-    try:
-        from psutil import virtual_memory
-    except ImportError:
-        try:
-            return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-        except (AttributeError, ValueError):  # on Windows, and where the name is unknown
-            return None
-    return float(virtual_memory().available)
-
-
-def memory_for_rows():
-    """Bytes of memory of this machine or of the smallest worker of Dask's, if that is less."""
-    limits = [memory_left()]
-    distributed = sys.modules.get("distributed")  # imported if there is a cluster
-    if distributed is not None:
-        try:
-            workers = distributed.default_client().scheduler_info()["workers"]
-        except ValueError:  # there is no client
-            workers = {}
-        limits += [worker["memory_limit"] for worker in workers.values()]
-    return min((limit for limit in limits if limit), default=None)

@@ -35,7 +35,6 @@ class Gathering:
     n_folds: int
     in_sample: bool  # whether experts predict rows that they saw
     most_rows: int  # on which an expert is fitted at most
-    limit: str  # what this number comes from, for the user
     form: object  # TableForm: of the rows, where the user gave tables
 
     def folds(self, hashes):
@@ -224,8 +223,8 @@ class GatheredProblem(Problem):
         if thinned:
             warn_user(
                 f"The experts {thinned} have up to {rows.max():,} rows of their own and were "
-                f"fitted on {most:,} of these, drawn by a hash of their content: "
-                f"{self.gathering.limit}. Gate and scales have learned from all.",
+                f"fitted on {most:,} of these (max_expert_rows), drawn by a hash of their content. "
+                "Gate and scales have learned from all.",
                 ThinnedRowsWarning,
             )
 

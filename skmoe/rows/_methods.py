@@ -1,14 +1,12 @@
 """What a fitted mixture answers for rows that are not in memory."""
 
-from dataclasses import dataclass
 from functools import partial
 from inspect import signature
 
 import numpy as np
-from scipy import special
 
 from .._data import IteratedRows, RowMetadata, is_out_of_core
-from .._experts.fitting import draw_seeds, split_last
+from .._experts.fitting import draw_seeds
 from .._reports.by_regime import groups_of
 from .._reports.expert_report import report_of_sums, report_sums
 from .._validation import check_fitted, check_known_rows
@@ -23,7 +21,6 @@ ROW_BY_ROW = {
     "predict_log_proba", "predict_proba", "predict_quantiles", "responsibilities", "route",
     "sample_y",
 }  # fmt: skip
-OF_TERMS = {"aic", "bic", "icl"}  # which are made of ``_likelihood_terms``
 
 
 def answer(method, mixture, *args, **params):
@@ -32,7 +29,7 @@ def answer(method, mixture, *args, **params):
     It answers row by row, by sums over rows, or with a TypeError that says what to do instead.
     """
     name = method.__name__
-    if name not in ROW_BY_ROW | OF_TERMS | SUMMED.keys():
+    if name not in ROW_BY_ROW | SUMMED.keys():
         given = next(filter(is_out_of_core, (*args, *params.values())))
         raise TypeError(
             f"{name} takes rows in memory, and no {type(given).__name__}: "
@@ -40,7 +37,7 @@ def answer(method, mixture, *args, **params):
         )
     asked = signature(method).bind(mixture, *args, **params).arguments
     del asked["self"]
-    if name in OF_TERMS or not is_out_of_core(asked["X"]):
+    if not is_out_of_core(asked["X"]):
         return method(mixture, *args, **params)
     check_fitted(mixture)
     if name in SUMMED:
@@ -130,59 +127,6 @@ def _count_right(mixture, rows, _):
     return np.array([rows.weight @ right, rows.weight.sum()])
 
 
-# Information criteria ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Triangle:
-    """Triangular factor of standardised columns; those of two blocks add up."""
-
-    factor: np.ndarray
-
-    def __add__(self, other):
-        return Triangle(np.linalg.qr(np.vstack([self.factor, other.factor]), mode="r"))
-
-
-def likelihood_terms(mixture, X, y, sample_weight, metadata):
-    """See ``_likelihood_terms`` of the mixtures.
-
-    A second pass looks for columns that depend on each other.
-    """
-    mixture._check_maximised()
-    given = mixture, X, y, sample_weight
-    value, entropy, moments = reduce_rows(_likelihood_sums, *given, **metadata._asdict())
-    triangle = reduce_rows(_triangle, *given, moments).factor
-    # A few rows with the means and, but for a factor, the covariances of all.
-    mean, scale = moments.standardisation()
-    few = mean + scale * np.vstack([triangle, -triangle])
-    n_columns = split_last(mixture.experts_[0])[1].coef_.shape[-1]
-    of_gate = few[:, n_columns:] if few.shape[1] > n_columns else None
-    model, n_functions = mixture._model, mixture._n_functions
-    n_parameters = model.n_parameters_of(few[:, :n_columns], of_gate, n_functions)
-    return value, moments.weight, n_parameters, entropy
-
-
-def _linear_columns(mixture, rows):
-    """What linear experts see, and the gate if it sees any, side by side."""
-    columns = mixture._model.linear_columns(rows.X)
-    return np.hstack([each for each in columns if each is not None])
-
-
-def _likelihood_sums(mixture, rows, _):
-    """Log-likelihood, entropy of responsibilities, and Moments of the columns, in an array."""
-    resp, log_density, weight = mixture._model.e_step(rows)
-    entropy = float(weight @ special.entr(resp).sum(axis=1))
-    moments = Moments.of(_linear_columns(mixture, rows), weight)
-    return np.array([float(weight @ log_density), entropy, moments], dtype=object)
-
-
-def _triangle(mixture, rows, moments):
-    mean, scale = moments.standardisation()
-    standard = (_linear_columns(mixture, rows) - mean) / scale
-    standard = np.where(moments.low == moments.high, 0.0, standard)
-    return Triangle(np.linalg.qr(np.sqrt(rows.weight)[:, None] * standard, mode="r"))
-
-
 # Reports ----------------------------------------------------------------------------------------
 
 
@@ -199,7 +143,6 @@ def _report_sums(mixture, rows, groups):
 
 
 SUMMED = {
-    "_likelihood_terms": likelihood_terms,
     "expert_report": expert_report,
     "score": score,
 }

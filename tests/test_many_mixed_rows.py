@@ -147,18 +147,6 @@ def test_data_frames_of_dask_with_strings():
     assert_allclose(mean, other.predict(X), **SAME)
 
 
-def test_many_levels_of_few_rows_are_learned_by_pooled_lines_as_in_memory():
-    rng = np.random.default_rng(0)
-    X = pandas.DataFrame({"a": rng.normal(size=600), "kind": rng.integers(80, size=600)})
-    y = 2 * X["a"] + rng.normal(size=80)[X["kind"]] + 0.3 * rng.normal(size=600)
-    X["kind"] = "level" + X["kind"].astype(str)
-    params = {"n_experts": 1, "training": "pooled"}
-    moe = MixtureOfExpertsRegressor(**params).fit(X, y)
-    other = MixtureOfExpertsRegressor(**params).fit(in_parts(X, y, bounds=[300, 600]))
-    assert len(other.coefficients().terms) > 80
-    assert_allclose(other.predict(X), moe.predict(X), atol=1e-4)
-
-
 def test_identifiers_are_left_out_and_named(monkeypatch):
     X, y, _ = mixed_table()
     named = X.assign(name=[f"row {i}" for i in range(2000)])
@@ -204,25 +192,6 @@ def test_a_constant_gate_and_one_expert_take_mixed_rows():
         moe = MixtureOfExpertsRegressor(**PARAMS | params).fit(files)
         assert moe.gate_proba(X).shape == (2000, moe.n_experts)
         assert_allclose(moe.gate_proba(X).sum(axis=1), 1.0)
-
-
-def test_levels_of_strings_have_variances_of_their_own_as_in_memory():
-    rng = np.random.default_rng(1)
-    town, effect = rng.integers(0, 15, 700), rng.normal(size=15)
-    X = pandas.DataFrame({"x": rng.normal(size=700), "town": [f"t{j:02}" for j in town]})
-    sign = np.where(X["x"] + effect[town] + rng.logistic(size=700) > 0, 1, -1)
-    y = sign * (2 + X["x"].to_numpy()) + 0.5 * effect[town] + 0.5 * rng.normal(size=700)
-    params = PARAMS | {"training": "pooled"}
-    moe = MixtureOfExpertsRegressor(**params).fit(X, y)
-    other = MixtureOfExpertsRegressor(**params).fit(in_parts(X, y, bounds=[300, 700]))
-    assert other.log_evidence_[2] == pytest.approx(moe.log_evidence_[2], abs=1e-4)
-    assert_allclose(other.predict(X), moe.predict(X), atol=0.01)
-    assert_allclose(other.gate_proba(X), moe.gate_proba(X), atol=1e-3)
-    new = X[:1].assign(town="elsewhere")
-    spread, expected = (each.predict(new, return_std=True)[1] for each in (other, moe))
-    assert_allclose(spread, expected, rtol=0.01)
-    assert "levels of town" in str(other.summary(X, y))
-    assert "chosen" not in str(other.expert_report())  # the number was given
 
 
 def test_moments_of_columns_with_gaps_add_up():

@@ -24,8 +24,7 @@ class FitRows:
     adapted: Rows | None = None  # as the parts of the mixture are adapted to them
 
     many = False  # whether they are not in memory, and ``checked`` is a sample
-    encoder = None  # of a mixed table that is not in memory, before all parts
-    trainer, pooled_trainer = Trainer, None  # classes of what trains on them; None: the usual one
+    trainer = Trainer  # class of what trains on them by EM
 
     @property
     def n_rows(self):

@@ -116,8 +116,6 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         Standard deviation of what is not known of y, such as its rounding.
     shared_scale : bool
         Whether all experts have one error variance.
-    units : Units, default=None
-        Of columns and target, where they are not those of these rows.
     block : ndarray of int of shape (n_features,), default=None
         Of which column of strings they are levels; see ``StandardColumns``.
 
@@ -131,28 +129,20 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         Of the last fit.
     """
 
-    def __init__(self, X, y, weight, *, floor, shared_scale, units=None, block=None):
-        super().__init__(X, y, weight, 1, units=units)
+    def __init__(self, X, y, weight, *, floor, shared_scale, block=None):
+        super().__init__(X, y, weight, 1)
         # Priors are in units of the target, which are those of the bulk where errors are huge.
         columns, bulk = y.reshape(len(y), -1), FLOORS * np.broadcast_to(floor, self.y_scale.shape)
         far = (self.y_scale > FAR * bulk) & (bulk > ROUNDED * np.abs(columns).max(axis=0))
         if far.any():
             middle = np.quantile(columns, 0.5, axis=0, weights=weight, method="inverted_cdf")
             self.y_mean, self.y_scale = np.where(far, [middle, bulk], [self.y_mean, self.y_scale])
-        self.stand_on(X, weight, units, block)
+        self.stand_on(X, weight, block)
         self._targets = super().targets
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
         self.nu = SHARED_NU if shared_scale else NU
 
     targets = property(lambda self: self._targets)
-
-    def without_rows(self):
-        twin = super().without_rows()
-        twin._targets = twin.predictions = None
-        return twin
-
-    def _take_block(self):
-        self._targets, self.predictions = super().targets, None
 
     def begin(self, resp):
         n_outputs = self.y_scale.size
@@ -169,10 +159,6 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         """Sums over the rows: LeastSquaresStatistics; see ``Pooled``."""
         weights = resp * self.weight[:, None]
         return LeastSquaresStatistics.from_rows(self.sparse_design, self.targets, weights)
-
-    def learn_sums(self, sums, size=1.0, learns=True):
-        """What ``fit`` does, from sums: a whole step, which never lowers the bound."""
-        self._learn(sums)
 
     def _learn(self, sums, n_rounds=1):
         mass, given = sums.mass, (self._groups, self.ties, self.levels_apart)

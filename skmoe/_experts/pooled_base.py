@@ -18,8 +18,7 @@ class Pooled(ABC):
 
     A ``PooledProblem`` asks for what is here, for ``fit``, ``state`` and ``restore``, and for
     nothing else; ``fit`` must not lower the sum of ``expected_log_density`` over rows and experts,
-    weighted by responsibilities and weights of the rows, less ``divergence``. On rows that are not
-    in memory ``learn_sums`` stands in for ``fit``.
+    weighted by responsibilities and weights of the rows, less ``divergence``.
 
     Attributes
     ----------
@@ -46,18 +45,15 @@ class Pooled(ABC):
     averages_variances = False  # whether predictions of one expert are over its and 1
     can_be_tied, ties, slope_variances = True, None, (1.0,)
 
-    def stand_on(self, X, weight, units=None, block=None):
+    def stand_on(self, X, weight, block=None):
         """Take the rows, in columns that the prior sees alike, but for levels of strings."""
-        self.columns = StandardColumns.of(X, weight, units, block)
+        self.columns = StandardColumns.of(X, weight, block)
         self.mean, self.scale = self.columns.mean, self.columns.scale  # that ``raw`` takes
         self.levels = self.levels_apart = self.columns.levels  # of which a row has one at most
         if self.levels is not None and FEW_OTHERS * np.count_nonzero(~self.levels) > len(
             self.levels
         ):
             self.levels_apart = None  # it takes no longer to solve all columns together
-        self._take_design(X)
-
-    def _take_design(self, X):
         self._design = self.columns.design(X)
         # For sums over rows.
         self.sparse_design = sparse_rows(self._design, self.levels)
@@ -101,40 +97,9 @@ class Pooled(ABC):
         twin.ties = Ties(regime, has_offsets, self.columns.n_columns)
         return twin
 
-    def without_rows(self):
-        """A copy that holds no rows, for blocks of them to be put under."""
-        twin = copy.copy(self)
-        twin.y = twin.rows = twin.weight = twin.source = twin._design = None
-        twin.sparse_design = None
-        return twin
-
-    def on_block(self, X, y, weight):
-        """A copy that stands on other rows, in the columns and under the posterior of this one."""
-        twin = copy.copy(self)
-        twin.y, twin.weight = y, weight
-        twin._take_design(X)
-        twin._take_block()
-        return twin
-
-    @abstractmethod
-    def _take_block(self):
-        """Make of ``y`` and ``design``, which are those of a block, what else belongs to rows."""
-
-    @abstractmethod
-    def sum_rows(self, resp):
-        """Sums over the rows: all that an M-step needs of them, with ``mass``; they add up."""
-
     @abstractmethod
     def slope_sums(self, resp):
         """Gram (C, K, q - 1, q - 1) and cross (C, K, q - 1) of the slopes of C functions."""
-
-    @abstractmethod
-    def learn_sums(self, sums, size=1.0, learns=True):
-        """An M-step from sums over rows, made under the posterior as it is.
-
-        ``size`` is the part of the step to take, where a whole one can lower the bound; ``learns``,
-        whether prior variances are learned by it, where that can.
-        """
 
     @abstractmethod
     def begin(self, resp):

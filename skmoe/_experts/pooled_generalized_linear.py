@@ -21,8 +21,6 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
     ----------
     X, y, weight, exposure, family
         As ``GeneralizedLinearExperts`` takes them.
-    units : Units, default=None
-        Of the columns, where they are not those of these rows.
     block : ndarray of int of shape (n_features,), default=None
         Of which column of strings they are levels; see ``StandardColumns``.
 
@@ -34,28 +32,19 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
 
     scales, _mass, _values = 1.0, None, None
 
-    def __init__(self, X, y, weight, *, family, exposure=None, units=None, block=None):
-        super().__init__(X, y, weight, 1, family=family, exposure=exposure, units=units)
-        self.stand_on(X, weight, units, block)
-        total = weight.sum() if exposure is None else weight @ exposure
-        mean = weight @ y / total if units is None else units.y_mean[0]
+    def __init__(self, X, y, weight, *, family, exposure=None, block=None):
+        super().__init__(X, y, weight, 1, family=family, exposure=exposure)
+        self.stand_on(X, weight, block)
+        sizes = np.ones(len(y)) if exposure is None else exposure
+        mean = weight @ y / (weight @ sizes)
         self.unit = family.unit_of(mean)
         self._level = family.link(mean / self.unit)  # predictor of that mean
         if family.has_density:
             self.y_scale = np.array([self.unit])
-        self._take_targets(exposure)
-        self._is_of_one_trial = family.is_rate and bool((self.sizes == 1).all())
-
-    def _take_targets(self, exposure=None):
-        sizes = np.ones(len(self.y)) if exposure is None else exposure
-        y, sizes = self.family.relative(self.y, sizes, self.unit)
+        y, sizes = family.relative(self.y, sizes, self.unit)
         self.targets, self.sizes = (y / sizes)[:, None], sizes[:, None]
-        self._constant = self.family.constant(y, sizes)[:, None]
-
-    def without_rows(self):
-        twin = super().without_rows()
-        twin.targets = twin.sizes = twin._constant = None
-        return twin
+        self._constant = family.constant(y, sizes)[:, None]
+        self._is_of_one_trial = family.is_rate and bool((self.sizes == 1).all())
 
     @property
     def has_scales(self):
@@ -104,14 +93,12 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         posterior = super()._better(weights)
         if not self.has_scales:
             return posterior
-        self._learn_scales(weights.sum(axis=0), self._statistic_sums(posterior, weights))
+        values = np.einsum("nk,nk->k", weights * self.sizes, posterior.expected.unit[3])
+        self._learn_scales(weights.sum(axis=0), values)
         if self.family.unit_has_scale:
             return self.with_expected(posterior)
         mean = self.design @ posterior.coefficients[0].mean.T
         return replace(posterior, expected=self._scaled(posterior.expected.unit, mean))
-
-    def _statistic_sums(self, posterior, weights):
-        return np.einsum("nk,nk->k", weights * self.sizes, posterior.expected.unit[3])
 
     def _learn_scales(self, mass, values):
         """The scales of the highest bound, for sums (K,) over rows; those without rows stay."""
@@ -119,22 +106,6 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         scales[used] = self.family.best_scale(values[used] / mass[used], scales[used])
         self.scales = scales
         self._mass, self._values = mass, values
-
-    def sum_rows(self, resp):
-        sums = super().sum_rows(resp)
-        if not self.has_scales:
-            return sums
-        weights = resp * self.weight[:, None]
-        return replace(sums, values=self._statistic_sums(self.posterior, weights))
-
-    def learn_sums(self, sums, size=1.0, learns=True):
-        """Scales, and a step under these, from sums over rows; see ``Pooled``."""
-        if self.has_scales:
-            before = self.scales
-            self._learn_scales(sums.mass, sums.values)
-            ratio = (self.scales / before)[:, None]  # curvatures and targets grow with the scale
-            sums = replace(sums, gram=ratio[:, :, None] * sums.gram, cross=ratio * sums.cross)
-        super().learn_sums(sums, size, learns)
 
     def _set_means(self, mean):
         coef = mean[:, :, 0].copy()

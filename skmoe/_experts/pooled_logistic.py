@@ -128,8 +128,8 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
     ----------
     X, y, weight, classes
         As ``LogisticExperts`` takes them.
-    units, block
-        As ``PooledExperts`` takes them.
+    block
+        As ``PooledExperts`` takes it.
 
     Attributes
     ----------
@@ -139,16 +139,12 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
 
     can_be_tied, averages_variances = False, True
 
-    def __init__(self, X, y, weight, *, classes, units=None, block=None):
-        super().__init__(X, y, weight, 1, classes=classes, units=units)
-        self.stand_on(X, weight, units=units, block=block)
+    def __init__(self, X, y, weight, *, classes, block=None):
+        super().__init__(X, y, weight, 1, classes=classes)
+        self.stand_on(X, weight, block)
         self.bound = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
         self.n_pooled = self.bound.n_functions
         self.first_size, self.largest_size = self.bound.first_size, self.bound.largest_size
-        self._take_targets()
-
-    def _take_targets(self):
-        self.y = self.y.astype(np.intp, copy=False)  # blocks have numbers of classes as floats
         self.targets = self.labels[:, -self.n_pooled :]
 
     def _first(self):
@@ -156,11 +152,6 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
 
     def _expected(self, mean, variance, near=None):
         return self.bound.expected(self.targets, mean, variance, near)
-
-    def without_rows(self):
-        twin = super().without_rows()
-        twin.targets = None
-        return twin
 
     def _centred(self, now, gram, cross):
         if len(gram) == 1 or not now.coefficients:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._numerics.columns import quadratic_forms
-from .._numerics.statistics import add_fields, solve_symmetric, weighted_grams
+from .._numerics.statistics import solve_symmetric, weighted_grams
 from .pooled import SMALL_PENALTY, without_intercept
 from .pooled_base import Pooled
 from .pooled_posteriors import learn_variances_of_all, posteriors
@@ -75,20 +75,6 @@ class Posterior:
         return np.vdot(weights, self.expected.value) - self.divergence
 
 
-@dataclass(frozen=True)
-class StepSums:
-    """Sums over rows under a posterior; those of two blocks add up."""
-
-    # ``gram``, ``cross``: (n_functions, K, q, q) and (n_functions, K, q): curvatures, and working
-    # targets.
-    gram: np.ndarray
-    cross: np.ndarray
-    mass: np.ndarray  # (K,): weights of the experts' rows
-    values: np.ndarray | float = 0.0  # (K,): sums of the family's ``statistic``
-
-    __add__ = add_fields
-
-
 class PooledInSteps(Pooled):
     """Experts with partially pooled coefficients, whose posterior is found in steps.
 
@@ -131,30 +117,6 @@ class PooledInSteps(Pooled):
             self._set(self._better(weights))
         self.n_fits += self.n_experts
 
-    def sum_rows(self, resp):
-        """Sums over the rows: StepSums; see ``Pooled``."""
-        weights = resp * self.weight[:, None]
-        return StepSums(*self._sums(self.posterior, weights), weights.sum(axis=0))
-
-    def learn_sums(self, sums, size=1.0, learns=True):
-        size = size * self.largest_size
-        self._set(self._stepped(self.posterior, (sums.gram, sums.cross), size, learns))
-        self.n_fits += self.n_experts
-
-    def without_rows(self):
-        twin = super().without_rows()
-        twin.posterior = replace(self.posterior, expected=None)
-        twin.predictions = None
-        return twin
-
-    def _take_block(self):
-        self._take_targets()
-        self._set(self.with_expected(self.posterior))
-
-    @abstractmethod
-    def _take_targets(self):
-        """Set what else is known of the rows, from ``y``."""
-
     @abstractmethod
     def _first(self):
         """``Expected`` of the rows where steps begin."""
@@ -193,10 +155,6 @@ class PooledInSteps(Pooled):
 
     def _moved(self, now, sums, size, learns):
         """The posterior after a step of a size between 0 and 1; with prior variances or without."""
-        return self.with_expected(self._stepped(now, sums, size, learns), now.expected)
-
-    def _stepped(self, now, sums, size, learns):
-        """The same without what is expected of the rows."""
         sums = self._centred(now, *sums)
         gram, cross = (
             (1 - size) * old + size * new
@@ -208,7 +166,9 @@ class PooledInSteps(Pooled):
             coefficients, tau, rho = learn_variances_of_all(gram, cross, tau, rho, *given)
         else:
             coefficients = posteriors(gram, cross, tau, rho, self.ties, self.levels_apart)
-        return Posterior(coefficients, gram, cross, tau, rho, None)
+        return self.with_expected(
+            Posterior(coefficients, gram, cross, tau, rho, None), now.expected
+        )
 
     def _centred(self, now, gram, cross):
         """Sums that lead to an optimum which is sooner found."""

@@ -39,11 +39,11 @@ class StandardColumns:
     block: np.ndarray | None = None
 
     @classmethod
-    def of(cls, X, weight, units=None, block=None):
-        """Columns of these rows, an ndarray of finite numbers, or those of known ``units``."""
-        mean, scale = standardisation(X, weight) if units is None else (units.mean, units.scale)
+    def of(cls, X, weight, block=None):
+        """Columns of these rows, an ndarray of finite numbers."""
+        mean, scale = standardisation(X, weight)
         has_effects = block is not None and effects_of(block).any()
-        if has_effects or units is not None or X.shape[1] < len(X):
+        if has_effects or X.shape[1] < len(X):
             if has_effects:  # what a row does not have is zero, so that rows are sparse
                 mean = np.where(effects_of(block), 0.0, mean)
             return cls(mean, _scale_of_effects(scale, block), block=block)

@@ -313,8 +313,7 @@ def make_plan(mixture, given):
     gate, is_default_gate, why_gate = choose_gate(mixture, training, request)
     likelihood, why_likelihood = choose_likelihood(training, request)
     experts, why_experts = choose_experts(request)
-    averages = training == "pooled" and n_experts is None and not given.many
-    averages = averages and rows.weight.sum() < FEW_ROWS
+    averages = training == "pooled" and n_experts is None and rows.weight.sum() < FEW_ROWS
     n_columns = count_columns(rows.described) if request.is_solved else np.shape(rows.X)[1]
     most = min(MOST_EXPERTS, np.count_nonzero(rows.weight)) if n_experts is None else n_experts
     return Plan(

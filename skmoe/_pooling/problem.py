@@ -43,8 +43,17 @@ ROUNDING = 1e-12  # of a curvature, relative
 FIRST_STEPS = 5  # of Newton, for the responsibilities of a start
 
 
-class GateUnderPrior:
+class PooledGate:
     """Softmax gate in training, under a normal prior whose precision is learned.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_features)
+        What the gate sees; no columns for proportions.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+    columns : StandardColumns, default=None
+        Of the rows, where there are others than numbers in the units of these.
 
     Attributes
     ----------
@@ -57,11 +66,18 @@ class GateUnderPrior:
         all others.
     sees_rows : bool
         Whether its probabilities can depend on the row.
+    proba, log_proba : ndarray of shape (n_samples, n_experts)
+        Of the rows.
     """
 
     takes_load_prior = is_costly = False
     sees_rows = True
     objective = "conditional"
+
+    def __init__(self, Z, weight, columns=None):
+        self.weight = weight
+        self.columns = StandardColumns.of(Z, weight) if columns is None else columns
+        self.design = sparse_rows(self.columns.design(Z), self.columns.levels)
 
     @property
     def coef_of_experts(self):
@@ -103,30 +119,6 @@ class GateUnderPrior:
 
     def _penalty(self):
         return np.append(self.alpha, INTERCEPT_PENALTY)
-
-
-class PooledGate(GateUnderPrior):
-    """The same on rows in memory.
-
-    Parameters
-    ----------
-    Z : ndarray of shape (n_samples, n_features)
-        What the gate sees; no columns for proportions.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-    columns : StandardColumns, default=None
-        Of the rows, where there are others than numbers in the units of these.
-
-    Attributes
-    ----------
-    proba, log_proba : ndarray of shape (n_samples, n_experts)
-        Of the rows.
-    """
-
-    def __init__(self, Z, weight, columns=None):
-        self.weight = weight
-        self.columns = StandardColumns.of(Z, weight) if columns is None else columns
-        self.design = sparse_rows(self.columns.design(Z), self.columns.levels)
 
     def begin(self, resp, alpha=None):
         """Weights, and ``alpha`` unless it is given, for the responsibilities of a start."""
@@ -204,11 +196,7 @@ class PooledProblem(Problem):
             self.resp = subjects.of_rows(self.resp)
             self.log_norm = subjects.per_row(self.log_norm)
         self.log_norm -= self._log_unit
-        return self._set_objective(bound)
-
-    def _set_objective(self, log_density):
-        """Set the objective, and return it, from the log-density of all rows."""
-        bound = log_density + self.gate.log_prior() - self.experts.divergence
+        bound += self.gate.log_prior() - self.experts.divergence
         self.objective = float(bound / self.weight.sum() - self._log_unit)
         self._evidence = None
         return self.objective
@@ -222,12 +210,9 @@ class PooledProblem(Problem):
     def evidence(self):
         """The objective with the gate integrated out, by Laplace's method; per unit of weight."""
         if self._evidence is None:
-            volume = self.gate.log_volume(self._pairs())
+            volume = self.gate.log_volume(self.gate.pairs())
             self._evidence = float(self.objective + volume / self.weight.sum())
         return self._evidence
-
-    def _pairs(self):
-        return self.gate.pairs()
 
     def learn_alpha(self):
         """A better precision of the gate's prior, and its weights; the change of its logarithm."""
@@ -302,10 +287,7 @@ class PooledProblem(Problem):
     def fit_to_routing(self):
         """Let the likelihood take what predictions need of the experts."""
         self.likelihood = shallow_copy(self.likelihood)
-        self.likelihood.take(self.experts, self._sums())
-
-    def _sums(self):
-        return self.experts.sum_rows(self.resp)
+        self.likelihood.take(self.experts, self.resp)
 
     def begin_gate_stream(self, gate, order):
         gate.begin_stream(self.Z, self.resp[:, order], self.gate.weight)
@@ -431,7 +413,7 @@ def pooled_parts(parts, design, data, start, block):
     ``StandardColumns``.
     """
     given = design, data.y, data.weight
-    settings = {"units": data.units, "block": block}
+    settings = {"block": block}
     if parts.classes is not None:
         likelihood = PooledCategorical(n_classes=len(parts.classes))
         return PooledLogisticExperts(*given, classes=parts.classes, **settings), start(likelihood)

@@ -64,7 +64,6 @@ class PooledTrainer(Trainer):
     """
 
     way = "pooled"
-    may_average = True  # over one expert and the number chosen, on few rows
 
     def __init__(
         self, rows, data, parts, settings, *, splitting, seed, expert_seed, n_experts=None
@@ -81,7 +80,7 @@ class PooledTrainer(Trainer):
         start = partial(rows.started, data=data, n_experts=1)
         self.experts, self.likelihood = pooled_parts(
             parts, design, data, start,
-            parts.levels(rows.encoder or parts.transformer, design),
+            parts.levels(parts.transformer, design),
         )  # fmt: skip
         self.experts.source, self.lines = source, {}
         weight = data.weight if data.subjects is None else data.subjects.row_weight
@@ -93,8 +92,8 @@ class PooledTrainer(Trainer):
             vars(data)["columns"] = components_of_turned(turned, basis, data.weight)
         columns = self.experts.columns
         if not (self._see_the_same and Z is design):
-            block = parts.levels(rows.encoder or parts.gate.encoder, Z) if Z.shape[1] else None
-            columns = StandardColumns.of(Z, weight, data.units if Z.shape[1] else None, block)
+            block = parts.levels(parts.gate.encoder, Z) if Z.shape[1] else None
+            columns = StandardColumns.of(Z, weight, block)
         self.gate = PooledGate(Z, weight, columns)
 
     _turned = None
@@ -123,7 +122,7 @@ class PooledTrainer(Trainer):
             else:
                 self.notes = [*self.notes, *found.notes]
         self.log_evidence = dict(sorted(self.log_evidence.items()))
-        if self.is_searched and previous is None and self.may_average:
+        if self.is_searched and previous is None:
             self.averaging = averaging(best, self.one_line, self.data.weight.sum())
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
         self.problem, self.parts = best, self._parts_of(best)
@@ -246,8 +245,7 @@ class PooledTrainer(Trainer):
 
     @property
     def _has_levels(self):
-        has_levels = self.experts.columns.block is not None and self.data.units is None
-        return has_levels and self.data.subjects is None
+        return self.experts.columns.block is not None and self.data.subjects is None
 
     def _with_levels_as_numbers(self):
         """The rows with the effect in one line in place of many levels, and sparse if yet wide."""

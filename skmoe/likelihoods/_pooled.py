@@ -122,8 +122,8 @@ class UncertainFunction(UncertainCoefficients):
         """Names of the fitted attributes whose first axis are the experts."""
         return (*super().per_expert, "coef_cov_")
 
-    def take(self, experts, sums):
-        """Take what pooled experts have learned; sums are those at the last responsibilities."""
+    def take(self, experts, resp):
+        """Take what pooled experts have learned at the last responsibilities (n, K)."""
         self.take_coefficients(experts, experts.posterior.coefficients)
         if self.family.scale is not None:
             self.scales_ = experts.scales
@@ -192,8 +192,9 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
     def __init__(self, scale="expert"):
         super().__init__(scale)
 
-    def take(self, experts, sums):
-        """Take what pooled experts have learned; sums are those at the last responsibilities."""
+    def take(self, experts, resp):
+        """Take what pooled experts have learned at the last responsibilities (n, K)."""
+        sums = experts.sum_rows(resp)
         shape = (experts.n_experts,) if experts.flat else (experts.n_experts, -1)
         unit = experts.y_scale
         posteriors = [precisions for _, precisions in experts.posteriors]
@@ -286,9 +287,9 @@ class PooledCategorical(UncertainCoefficients, Categorical):
     def __init__(self, *, n_classes=0):
         super().__init__(calibration=None, epsilon=0.0, n_classes=n_classes)
 
-    def take(self, experts, sums):
+    def take(self, experts, resp):
         self.start_from_sums(self._counts, experts.n_experts)
-        self.take_mass(sums.mass)
+        self.take_mass(experts.weight @ resp)
         self.take_coefficients(experts, experts.posterior.coefficients)
 
     def for_batches(self):

@@ -29,7 +29,6 @@ from ..gates._classifier import as_gate
 from . import _look
 from ._blocks import open_rows
 from ._gathered import GatheredProblem, Gathering
-from ._pooled import PooledFromSample
 
 ELSE = (
     "fit on a sample of the rows in memory, or batch by batch with partial_fit, where the mixture "
@@ -82,13 +81,14 @@ class ManyRows(FitRows):
     """
 
     many = True
-    trainer, pooled_trainer = FromSample, PooledFromSample
+    encoder = None  # of a mixed table, before all parts
+    trainer = FromSample
 
     def __init__(self, mixture, X, y, sample_weight, others):
         self.mixture = mixture
         check_wanted(_wanted_by_all(mixture, others))
         self._has_sums = _has_sums(mixture)
-        if not (self._has_sums or mixture.training == "pooled"):
+        if not self._has_sums:
             check_wanted(_wanted_by_estimators(mixture))
         self.source = open_rows(X, y, sample_weight, classifies=mixture._classifies)
         Progress(Settings.of(mixture)).say("First look at the rows")
@@ -171,8 +171,7 @@ class ManyRows(FitRows):
         cannot take the table, and none is a Pipeline that expects it. Else they see the table.
         """
         table, request = self.checked.X, plan.request
-        shrinks = plan.training == "pooled"
-        self.encoder = _look.fit_encoder(self.look, plan.encoding, shrinks=shrinks)
+        self.encoder = _look.fit_encoder(self.look, plan.encoding)
         rows = replace(self.checked, X=_look.encode(self.encoder, table))
         described = self.checked.described
         needs_encoder = any(needs_encoding(each, described) for each in request.templates)
@@ -306,7 +305,9 @@ def _wanted_by_all(mixture, others):
         "penalty or ConstantGate()": gate is None or as_gate(gate).has_sums,
         "a gate without load_balance": gate is None or as_gate(gate).load_balance == 0,
         "init='auto' or the name of a start": not callable(mixture.init),
-        "training='auto', 'em' or 'pooled'": mixture.training in ("auto", "em", "pooled"),
+        "training='auto' or 'em' (of so many rows pooling tells little)": (
+            mixture.training in ("auto", "em")
+        ),
         "expert_columns=None, and a gate without columns": (
             mixture.expert_columns is None and linear_columns_of(gate) is None
         ),

@@ -370,14 +370,14 @@ def add_levels(levels, other, labels):
     }
 
 
-def fit_encoder(look, who, *, shrinks):
+def fit_encoder(look, who):
     """The encoder of default experts and gates, fitted.
 
     As for rows in memory, except that missing numbers are replaced by means. Warns about columns
     that are left out.
 
-    ``who`` are the parts that are default ones; ``shrinks`` is as for ``of_no_use``. Raises a
-    ValueError if there are no columns left, or one holds numbers and other things.
+    ``who`` are the parts that are default ones. Raises a ValueError if there are no columns left,
+    or one holds numbers and other things.
     """
     strings = look.strings
     has_numbers = dict(zip(look.names, np.isfinite(look.columns.low), strict=True))
@@ -389,7 +389,7 @@ def fit_encoder(look, who, *, shrinks):
             )
         check_uniform(label, levels.values if levels.values is not None else [])
     kinds = {label: levels.kind for label, levels in strings.items()}
-    names, dates = encoding.columns_of_no_use(kinds, shrinks=shrinks)
+    names, dates = encoding.columns_of_no_use(kinds, shrinks=False)
     encoding.warn_of_left_out(names, dates, who)
     encoding.check_any_left(names + dates, len(look.names))
     few = encoding.DescribedColumns(_table_of_few_rows(look, strings))

@@ -21,16 +21,16 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 24_320,
-    "lines of the core": 16_938,  # without leaves
-    "lines of docstrings": 11_817,
-    "files": 181,
+    "lines of code": 24_089,
+    "lines of the core": 16_849,  # without leaves
+    "lines of docstrings": 11_751,
+    "files": 180,
     "names that stand for two things": 0,  # functions and classes at the top of a file
-    "classes": 287,
-    "classes of problems": 6,  # ways to train by EM
+    "classes": 280,
+    "classes of problems": 5,  # ways to train by EM
     "classes of trainers": 4,
     "types of gates and likelihoods asked for": 12,  # where they are neither written nor analysed
-    "private methods called in another file": 19,
+    "private methods called in another file": 15,
     "hasattr and getattr": 24,
 }
 EACH = {

@@ -1,7 +1,7 @@
-"""The predictive distribution of a mixture, in the words of :mod:`scipy.stats`.
+"""The predictive distribution of a mixture, with the methods of :mod:`scipy.stats`.
 
-:class:`MixtureDistribution` weighs components: of every kind there is one for each row and expert,
-and :class:`BaseComponents` says what all of them have.
+A :class:`MixtureDistribution` has weights and components. Components have one distribution for each
+row and expert, with the interface of :class:`BaseComponents`.
 """
 
 from ._components import BaseComponents

@@ -1,4 +1,4 @@
-"""What the kinds of components share."""
+"""Functions shared by the kinds of components."""
 
 from numbers import Integral
 
@@ -12,7 +12,7 @@ def diagonal(var):
 
 
 def check_probabilities(name, q):
-    """A probability, or an array (n_quantiles,) of some; a ValueError if it is none."""
+    """A probability, or an array (n_quantiles,) of them; ValueError if it is neither."""
     q = np.asarray(q, dtype=np.float64)
     if q.ndim > 1 or not q.size or not ((q >= 0) & (q <= 1)).all():
         raise ValueError(f"{name} must be one probability or a list of them, in [0, 1]; got {q}.")
@@ -20,9 +20,9 @@ def check_probabilities(name, q):
 
 
 def check_n_draws(name, n_draws):
-    """Raise a ValueError unless it is a number of draws."""
+    """Raise a ValueError unless this is a number of draws."""
     if not isinstance(n_draws, Integral) or isinstance(n_draws, bool) or n_draws < 0:
-        raise ValueError(f"{name} must be an integer of 0 at least; got {n_draws!r}.")
+        raise ValueError(f"{name} must be an integer, 0 or more; got {n_draws!r}.")
 
 
 def draw_places(weights, size, random_state):

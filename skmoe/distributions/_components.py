@@ -1,4 +1,4 @@
-"""What components of a mixture have."""
+"""Base class of the components of a mixture."""
 
 from abc import ABCMeta, abstractmethod
 
@@ -6,30 +6,30 @@ import numpy as np
 
 from ._arrays import diagonal
 
-NARROW = 1e-5  # difference of two logarithms of probabilities, below which a density is more exact
+NARROW = 1e-5  # difference of two log-probabilities, below which the density is more exact
 
 
 class BaseComponents(metaclass=ABCMeta):
     """Base class of components: one distribution for each row and expert.
 
-    Components of your own derive from this class, keep ``mean`` and ``var``, and implement
-    ``logpdf``, ``cdf``, ``sf``, ``ppf`` and ``rvs``; all else has a default.
+    Components of your own derive from this class, have ``mean`` and ``var``, and implement
+    ``logpdf``, ``cdf``, ``sf``, ``ppf`` and ``rvs``. Everything else has a default.
 
     Attributes
     ----------
     mean, var : ndarray of shape (n_samples, n_experts) or (n_samples, n_experts, n_outputs)
         Means and variances.
     discrete : bool
-        Whether all the probability is on whole numbers.
+        Whether the distribution is discrete, on whole numbers.
     has_atoms : bool
-        Whether single values have a probability beside values that have a density.
+        Whether single values have a probability, while other values have a density.
     edges : sequence of ndarray
-        Where panels of a quadrature should end, beside quantiles.
+        Where panels of a quadrature should end, in addition to quantiles.
     """
 
     discrete = has_atoms = False
     edges = ()
-    nested = None  # mixtures in place of some of them
+    nested = None  # mixtures that replace some of the components
 
     @property
     def cov(self):
@@ -38,12 +38,12 @@ class BaseComponents(metaclass=ABCMeta):
 
     @abstractmethod
     def logpdf(self, y):
-        """Log-density of each component; of what is discrete, the log-probability of the value.
+        """Log-density of each component; if discrete, the log-probability of the value.
 
         Parameters
         ----------
         y : float or ndarray that broadcasts against ``mean``
-            Where to look.
+            Values to evaluate at.
 
         Returns
         -------
@@ -58,27 +58,27 @@ class BaseComponents(metaclass=ABCMeta):
         Parameters
         ----------
         y : float or ndarray that broadcasts against ``mean``
-            Where to look.
+            Values to evaluate at.
 
         Returns
         -------
         cdf : ndarray, shaped like ``mean``
-            Probability of a value of at most y, of each output alone.
+            Probability of a value of at most y, for each output separately.
         """
 
     @abstractmethod
     def sf(self, y):
-        """Survival function of each component, exact in the upper tail but where there is skew.
+        """Survival function of each component, exact in the upper tail unless it is skewed.
 
         Parameters
         ----------
         y : float or ndarray that broadcasts against ``mean``
-            Where to look.
+            Values to evaluate at.
 
         Returns
         -------
         sf : ndarray, shaped like ``mean``
-            Probability of a value above y, of each output alone.
+            Probability of a value above y, for each output separately.
         """
 
     @abstractmethod
@@ -93,8 +93,8 @@ class BaseComponents(metaclass=ABCMeta):
         Returns
         -------
         quantiles : ndarray, shaped like ``mean``
-            Of each output alone; of discrete components, the smallest whole number whose
-            distribution function is at least q, and -1 for 0.
+            Of each output alone; for discrete components, the smallest whole number whose
+            distribution function is at least q, and -1 for q = 0.
         """
 
     @abstractmethod
@@ -104,18 +104,18 @@ class BaseComponents(metaclass=ABCMeta):
         Parameters
         ----------
         places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
+            Number of the component for each draw.
         random_state : RandomState
-            Draws them.
+            Random number generator.
 
         Returns
         -------
         draws : ndarray of shape (n_samples, size) or (n_samples, size, n_outputs)
-            In the units of the target; of counts whole numbers, as floats.
+            In the units of the target; counts are whole numbers, as floats.
         """
 
     def output(self, j):
-        """The components of one output alone.
+        """The components of one output.
 
         Parameters
         ----------
@@ -125,24 +125,24 @@ class BaseComponents(metaclass=ABCMeta):
         Returns
         -------
         components : BaseComponents
-            Of one output.
+            For one output.
         """
         raise TypeError(f"{type(self).__name__} has one output.")
 
     def logcdf(self, y):
         """Logarithm of the distribution function of each component.
 
-        Of Gaussian, Student-t and Gamma components it is exact in the lower tail.
+        It is exact in the lower tail for Gaussian, Student-t and Gamma components.
 
         Parameters
         ----------
         y : float or ndarray that broadcasts against ``mean``
-            Where to look.
+            Values to evaluate at.
 
         Returns
         -------
         logcdf : ndarray, shaped like ``mean``
-            Of each output alone.
+            For each output separately.
         """
         with np.errstate(divide="ignore"):
             return np.log(self.cdf(y))
@@ -150,17 +150,17 @@ class BaseComponents(metaclass=ABCMeta):
     def logsf(self, y):
         """Logarithm of the survival function of each component.
 
-        Of Gaussian, Student-t and Gamma components it is exact in the upper tail.
+        It is exact in the upper tail for Gaussian, Student-t and Gamma components.
 
         Parameters
         ----------
         y : float or ndarray that broadcasts against ``mean``
-            Where to look.
+            Values to evaluate at.
 
         Returns
         -------
         logsf : ndarray, shaped like ``mean``
-            Of each output alone.
+            For each output separately.
         """
         with np.errstate(divide="ignore"):
             return np.log(self.sf(y))
@@ -168,14 +168,14 @@ class BaseComponents(metaclass=ABCMeta):
     def log_between(self, low, high):
         """Log-probability of an interval, or log-density where its ends are equal.
 
-        It is the difference of two values of the distribution function or, above the median, of
-        the survival function, taken in logarithms, so that it is exact in both tails.
+        Computed as the difference of two values of the distribution function or, above the median,
+        of the survival function, in logarithms, so that it is exact in both tails.
 
         Parameters
         ----------
         low, high : ndarray of shape (n_samples, 1)
-            Ends of the interval of each row, which may be infinite. Components are continuous, of
-            one output.
+            Ends of the interval of each row, which may be infinite. Components have to be
+            continuous, with one output.
 
         Returns
         -------
@@ -198,12 +198,12 @@ class BaseComponents(metaclass=ABCMeta):
         return np.where(is_point, inside, between)
 
     def crps(self, weights, y):
-        """CRPS of their mixture in closed form, or None where there is none.
+        """CRPS of the mixture in closed form, or None if there is no closed form.
 
         Parameters
         ----------
         weights : ndarray of shape (n_samples, n_experts)
-            Of the components.
+            Weights of the components.
         y : ndarray of shape (n_samples, n_values) or (n_samples, n_values, n_outputs)
             Targets.
 

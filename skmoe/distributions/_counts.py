@@ -1,4 +1,4 @@
-"""Components of counts, whatever the size of their means."""
+"""Components of counts, with means of any size."""
 
 import numpy as np
 from scipy import special
@@ -8,20 +8,20 @@ from ._components import BaseComponents
 from ._quadrature import find_quantile
 
 HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
-LARGEST = 1e300  # for what a distribution function knows of infinity
-LARGEST_DRAWN = 1e15  # mean of a Poisson draw; beyond, a float has no room for less than a normal
+LARGEST = 1e300  # where the distribution function is evaluated at infinity
+LARGEST_DRAWN = 1e15  # mean of a Poisson draw; beyond, its normal approximation is exact in floats
 SMALLEST_MEAN = 1e-280
 WITHIN_FLOATS = np.nextafter(-1.0, 0.0), 1e300
-MANY = 1e5  # events, from which on SciPy's incomplete Gamma function loses its tails
-NEAR = 0.2  # of eta, where the series below is good to 1e-12
+MANY = 1e5  # events, beyond which SciPy's incomplete Gamma function is inexact in the tails
+NEAR = 0.2  # of eta, where the series below is exact to 1e-12
 SERIES = (-1 / 3, 1 / 12, -2 / 135, 1 / 864, 1 / 2835, -139 / 777600, 1 / 25515, -571 / 261273600)
 
 
 def log_poisson(y, mean):
-    """Poisson log-probabilities of whole numbers, as half a deviance and Stirling's rest.
+    """Poisson log-probabilities of whole numbers, from half the deviance and Stirling's series.
 
-    Terms as large as ``y log(y)`` never meet, so that the error is one of rounding in ``y - mean``
-    [1]_.
+    Terms as large as ``y log(y)`` are not subtracted, so that the error is the rounding error of
+    ``y - mean`` [1]_.
 
     References
     ----------
@@ -31,7 +31,7 @@ def log_poisson(y, mean):
 
 
 def log_negative_binomial(y, mean, shape):
-    """Negative binomial log-probabilities of whole numbers, in the manner of ``log_poisson``."""
+    """Negative binomial log-probabilities of whole numbers, computed as in ``log_poisson``."""
     mean = np.maximum(mean, SMALLEST_MEAN)
     total, gap = y + shape, y - mean
     rest = _stirling(total) - _stirling(shape) - _stirling(y) - np.log1p(y / shape)
@@ -39,7 +39,7 @@ def log_negative_binomial(y, mean, shape):
 
 
 def log_binomial(y, mean, trials):
-    """Binomial log-probabilities of whole numbers, in the manner of ``log_poisson``."""
+    """Binomial log-probabilities of whole numbers, computed as in ``log_poisson``."""
     failures = trials - y
     rest = _stirling(trials) - _stirling(y) - _stirling(failures)
     return rest - _half_deviance(y, mean) - _half_deviance(failures, trials - mean)
@@ -69,10 +69,10 @@ def _stirling(x):
 
 
 class _CountComponents(BaseComponents):
-    """Counts of one output, with ``mean`` (n_samples, n_experts) and, below it, ``var``.
+    """Counts of one output, with ``mean`` and ``var`` (n_samples, n_experts).
 
-    A subclass says what log-probabilities and ``_tail``, the distribution function or what it
-    leaves, are at whole numbers from 0 on.
+    Subclasses have log-probabilities and ``_tail``, the distribution function or the survival
+    function, at whole numbers from 0 on.
     """
 
     discrete = True
@@ -90,9 +90,9 @@ class _CountComponents(BaseComponents):
     def ppf(self, q):
         if q in (0.0, 1.0):
             return np.full(self.mean.shape, -1.0 if q == 0.0 else np.inf)
-        # A Gamma variable of their mean and variance; its skewness is larger by 1 / std.
+        # A Gamma variable with this mean and variance; its skewness is larger by 1 / std.
         scale = self.var / np.maximum(self.mean, 1e-300)
-        shape = np.minimum(self.mean / np.maximum(scale, 1e-250), MANY**3)  # else next to normal
+        shape = np.minimum(self.mean / np.maximum(scale, 1e-250), MANY**3)  # else nearly normal
         gamma = scale * special.gammaincinv(np.maximum(shape, 1e-300), q)
         normal = self.mean + np.sqrt(self.var) * special.ndtri(q)
         guess = np.where(shape < MANY**3, gamma, normal) - 0.5
@@ -137,7 +137,7 @@ class PoissonComponents(_CountComponents):
         return log_poisson(y, self.mean)
 
     def _tail(self, y, *, upper):
-        """Probability of at most y, or of more."""
+        """Probability of at most y, or of more than y."""
         events = y + 1
         few = np.minimum(events, MANY)
         tail = (special.gammainc if upper else special.gammaincc)(few, self.mean)
@@ -182,9 +182,9 @@ class NegativeBinomialComponents(_CountComponents):
         return log_negative_binomial(y, self.mean, self.shape)
 
     def _tail(self, y, *, upper):
-        """Probability of at most y, or of more."""
+        """Probability of at most y, or of more than y."""
         total, few = self.shape + self.mean, self.mean < self.shape
-        share = np.where(few, self.mean, self.shape) / total  # the smaller, known to the last bit
+        share = np.where(few, self.mean, self.shape) / total  # the smaller one, exactly
         a, b = np.where(few, y + 1, self.shape), np.where(few, self.shape, y + 1)
         if np.all(few):
             return (special.betainc if upper else special.betaincc)(a, b, share)
@@ -206,7 +206,7 @@ class BinomialComponents(_CountComponents):
     mean : ndarray of shape (n_samples, n_experts)
         Expected successes, from 0 to the trials.
     trials : float or ndarray that broadcasts against ``mean``
-        Whole numbers from 1 on.
+        Whole numbers, 1 or more.
 
     Examples
     --------
@@ -239,7 +239,7 @@ class BinomialComponents(_CountComponents):
         return log_binomial(y, self.mean, self.trials)
 
     def _tail(self, y, *, upper):
-        """Probability of at most y, or of more."""
+        """Probability of at most y, or of more than y."""
         below = np.minimum(y, self.trials - 1)
         function = special.betainc if upper else special.betaincc
         tail = function(below + 1, self.trials - below, self.mean / self.trials)
@@ -247,7 +247,7 @@ class BinomialComponents(_CountComponents):
 
 
 def _temme(a, x):
-    r"""Parts of the incomplete Gamma functions of large a, good to some 1e-12.
+    r"""Parts of the incomplete Gamma functions for large a, exact to about 1e-12.
 
     :math:`Q(a, x) = \Phi(-z) + R` and :math:`P(a, x) = \Phi(z) - R`, with the first term of
     Temme's uniform expansion for R [1]_.
@@ -267,7 +267,7 @@ def _temme(a, x):
 
 
 class AveragedBinomialComponents(BinomialComponents):
-    """Averages of binomial distributions over several rates, one for each row and expert.
+    """Averages of binomial distributions over several rates, for each row and expert.
 
     Parameters
     ----------
@@ -276,7 +276,7 @@ class AveragedBinomialComponents(BinomialComponents):
     masses : ndarray of shape (n_rates,)
         Probabilities of the rates, all above zero.
     trials : float or ndarray that broadcasts to (n_samples, n_experts)
-        Whole numbers from 1 on.
+        Whole numbers, 1 or more.
 
     Examples
     --------

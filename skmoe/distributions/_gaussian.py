@@ -39,7 +39,7 @@ class GaussianComponents(BaseComponents):
         return self.std**2
 
     def logpdf(self, y):
-        log_scale = np.log(self._given_std) + _HALF_LOG_2PI  # there may be one for all rows
+        log_scale = np.log(self._given_std) + _HALF_LOG_2PI  # it may be the same for all rows
         log_density = -0.5 * ((y - self.mean) / self.std) ** 2 - log_scale
         return log_density.sum(axis=2) if self.mean.ndim == 3 else log_density
 
@@ -59,7 +59,7 @@ class GaussianComponents(BaseComponents):
         return self.mean + self.std * special.ndtri(q)
 
     def crps(self, weights, y):
-        r"""Continuous ranked probability score of their mixture, in closed form.
+        r"""Continuous ranked probability score of the mixture, in closed form.
 
         .. math:: \sum_k \pi_k A(y - \mu_k, \sigma_k) - \tfrac{1}{2} \sum_{jk} \pi_j \pi_k
             A\bigl(\mu_j - \mu_k, \sqrt{\sigma_j^2 + \sigma_k^2}\bigr)
@@ -69,14 +69,14 @@ class GaussianComponents(BaseComponents):
         Parameters
         ----------
         weights : ndarray of shape (n_samples, n_experts)
-            Of the mixture.
+            Weights of the components.
         y : float or ndarray that broadcasts against ``mean``
             Targets.
 
         Returns
         -------
         crps : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Of each output alone.
+            For each output separately.
 
         References
         ----------

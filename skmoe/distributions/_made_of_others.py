@@ -1,4 +1,4 @@
-"""Components made of others: of mixtures within a mixture, of several, and of zeros beside them."""
+"""Components made of others: nested mixtures, several mixtures joined, and zero-inflated ones."""
 
 import numpy as np
 
@@ -8,19 +8,19 @@ from ._quadrature import mixed
 
 
 class NestedComponents(BaseComponents):
-    """Components some of which are distributions themselves: mixtures within a mixture.
+    """Components some of which are mixtures themselves.
 
     Parameters
     ----------
     components : BaseComponents
         Components of one kind, such as :class:`GaussianComponents`, for all rows and experts.
     nested : list of (rows, places, distribution)
-        Distributions that take the place of some of them: the one of row ``i`` of a distribution
-        is component ``places[i]`` of row ``rows[i]``.
+        Distributions that replace some of the components: row ``i`` of a distribution replaces
+        component ``places[i]`` of row ``rows[i]``.
 
     Notes
     -----
-    Values to look at are one for all rows, or (n_samples, 1) or (n_samples, 1, n_outputs).
+    Methods take one value for all rows, or (n_samples, 1) or (n_samples, 1, n_outputs).
 
     Examples
     --------
@@ -109,7 +109,7 @@ class NestedComponents(BaseComponents):
 
 
 class JoinedComponents(BaseComponents):
-    """Components of several mixtures of the same target and rows as those of one."""
+    """Components of several mixtures for the same target and rows, joined to one mixture."""
 
     def __init__(self, parts):
         self.parts = parts
@@ -141,7 +141,7 @@ class JoinedComponents(BaseComponents):
         return self._of_each("logsf", y)
 
     def _of_each(self, method, y):
-        """Joined over the experts, whose axis is the last but for outputs."""
+        """Results of all mixtures, joined along the axis of the experts."""
         axis = 1 - self.parts[0].mean.ndim
         return np.concatenate([getattr(part, method)(y) for part in self.parts], axis=axis)
 
@@ -159,14 +159,14 @@ class JoinedComponents(BaseComponents):
 
 
 class ZeroInflatedComponents(BaseComponents):
-    """Components of which some are a point mass at zero.
+    """Components some of which are replaced by a point mass at zero.
 
     Parameters
     ----------
     components : BaseComponents
-        Components of targets that are not negative, such as :class:`PoissonComponents`.
+        Components for nonnegative targets, such as :class:`PoissonComponents`.
     is_zero : ndarray of bool that broadcasts to (n_samples, n_experts)
-        Which of them are replaced by a point mass.
+        Which components are replaced by a point mass.
 
     Examples
     --------

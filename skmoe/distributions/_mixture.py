@@ -12,17 +12,17 @@ from ._arrays import check_n_draws, check_probabilities, draw_places, log_beyond
 class MixtureDistribution:
     r"""The predictive distribution :math:`\sum_k \pi_k(x) f_k(y \mid x)` of each of n rows.
 
-    Returned by ``predict_dist`` of a mixture. Every method answers for all rows at once. With
+    Returned by ``predict_dist`` of a mixture. Every method is vectorised over the rows. With
     several outputs, the density is joint over the outputs, and means, variances, distribution
-    function and quantiles are those of each output alone, in one last axis.
+    function and quantiles are those of each output separately, along the last axis.
 
     Parameters
     ----------
     weights : ndarray of shape (n_samples, n_experts)
-        Gate probabilities; rows sum to one. Kept as ``weights``.
+        Gate probabilities; rows sum to one. Stored as ``weights``.
     components : BaseComponents
-        Such as :class:`GaussianComponents` or :class:`ScipyComponents`. Kept as ``components``.
-        They are asked about y (n_samples, 1), or many at once, (n_places, n_samples, 1).
+        Such as :class:`GaussianComponents` or :class:`ScipyComponents`. Stored as ``components``.
+        Their methods get y of shape (n_samples, 1), or several at once, (n_places, n_samples, 1).
 
     Examples
     --------
@@ -42,7 +42,7 @@ class MixtureDistribution:
 
     @property
     def discrete(self):
-        """Whether all the probability is on whole numbers."""
+        """Whether the distribution is discrete, on whole numbers."""
         return self.components.discrete
 
     def _weigh(self, values):
@@ -65,22 +65,22 @@ class MixtureDistribution:
         Returns
         -------
         var : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Within the experts plus between them.
+            Within the experts, plus between them.
         """
         return self.var_within() + self.var_between()
 
     def var_within(self):
-        """The part of the variance that is the experts' own noise.
+        """Part of the variance within the experts: their errors.
 
         Returns
         -------
         var : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Mean of the variances of the components.
+            Weighted mean of the variances of the components.
         """
         return self._weigh(self.components.var)
 
     def var_between(self):
-        """The part of the variance that is doubt about which expert answers.
+        """Part of the variance between the experts: uncertainty about which of them applies.
 
         Returns
         -------
@@ -93,18 +93,18 @@ class MixtureDistribution:
     def cov(self):
         """Covariance of the outputs.
 
-        Outputs that are independent within every expert are not so in the mixture: they move
-        together where experts differ in several.
+        Outputs that are independent within every expert are correlated in the mixture if experts
+        differ in several of them.
 
         Returns
         -------
         cov : ndarray of shape (n_samples, n_outputs, n_outputs)
-            Within the experts plus between them.
+            Within the experts, plus between them.
 
         Raises
         ------
         ValueError
-            If there is one output only.
+            If there is only one output.
         """
         self._check_outputs("cov", several=True)
         deviations = self._deviations()
@@ -116,7 +116,7 @@ class MixtureDistribution:
         return self.components.mean - np.expand_dims(self.mean(), 1)
 
     def output(self, j):
-        """The distribution of one of several outputs alone.
+        """Marginal distribution of one of several outputs.
 
         Parameters
         ----------
@@ -126,12 +126,12 @@ class MixtureDistribution:
         Returns
         -------
         distribution : MixtureDistribution
-            Of one output.
+            For one output.
 
         Raises
         ------
         ValueError
-            If there is one output only.
+            If there is only one output.
         """
         self._check_outputs("output", several=True)
         return MixtureDistribution(self.weights, self.components.output(j))
@@ -141,19 +141,19 @@ class MixtureDistribution:
 
     def _check_outputs(self, method, *, several):
         if self._has_outputs() != several:
-            wanted = "needs several outputs" if several else "takes one output: ask output(j)"
+            wanted = "needs several outputs" if several else "is for one output: call output(j)"
             raise ValueError(f"{method} {wanted}; y has shape {self._y_shape()} in each row.")
 
     def _check_density(self, method):
         if self.components.has_atoms:
-            why = "the probability of zero cannot be weighed against the density of other values."
-            raise ValueError(f"{method} needs a density, or whole numbers alone: {why}")
+            why = "the probability of zero and the density of other values cannot be combined."
+            raise ValueError(f"{method} needs a density, or only whole numbers: {why}")
 
     def _y_shape(self):
         return self.components.mean.shape[2:]
 
     def _of_each_output(self, method, *args):
-        """What a method for one output says of each of them, in one last axis."""
+        """A method for one output, evaluated for each output, along the last axis."""
         asked = [getattr(self.output(j), method) for j in range(self._y_shape()[0])]
         return np.stack([ask(*(arg[:, j] for arg in args)) for j, ask in enumerate(asked)], axis=1)
 
@@ -168,28 +168,28 @@ class MixtureDistribution:
         return np.sqrt(self.var())
 
     def logpdf(self, y):
-        """Log-density; of discrete components, the log-probability of the value.
+        """Log-density; for discrete components, the log-probability of the value.
 
         Parameters
         ----------
         y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Where to look, one value for each row or one for all.
+            Values to evaluate at, one for each row or one for all.
 
         Returns
         -------
         log_density : ndarray of shape (n_samples,)
-            Natural logarithm; joint over the outputs.
+            Natural logarithm, joint over the outputs.
         """
         return special.logsumexp(self.components.logpdf(self._expand(y)), b=self.weights, axis=1)
 
     @available_if(lambda self: self.discrete)
     def logpmf(self, y):
-        """Logarithm of the probability of a value, where components are discrete.
+        """Logarithm of the probability of a value, for discrete components.
 
         Parameters
         ----------
         y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Where to look, one value for each row or one for all.
+            Values to evaluate at, one for each row or one for all.
 
         Returns
         -------
@@ -200,12 +200,12 @@ class MixtureDistribution:
 
     @available_if(lambda self: self.discrete)
     def pmf(self, y):
-        """Probability of a value, where components are discrete.
+        """Probability of a value, for discrete components.
 
         Parameters
         ----------
         y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Where to look, one value for each row or one for all.
+            Values to evaluate at, one for each row or one for all.
 
         Returns
         -------
@@ -220,7 +220,7 @@ class MixtureDistribution:
         Parameters
         ----------
         y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Where to look, one value for each row or one for all.
+            Values to evaluate at, one for each row or one for all.
 
         Returns
         -------
@@ -235,12 +235,12 @@ class MixtureDistribution:
         Parameters
         ----------
         y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Where to look, one value for each row or one for all.
+            Values to evaluate at, one for each row or one for all.
 
         Returns
         -------
         cdf : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Probability of a value of at most y, for each output alone.
+            Probability of a value of at most y, for each output separately.
         """
         return self._weigh(self.components.cdf(self._expand(y)))
 
@@ -250,27 +250,27 @@ class MixtureDistribution:
         Parameters
         ----------
         y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Where to look, one value for each row or one for all.
+            Values to evaluate at, one for each row or one for all.
 
         Returns
         -------
         sf : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Probability of a value above y, for each output alone.
+            Probability of a value above y, for each output separately.
         """
         return self._weigh(self.components.sf(self._expand(y)))
 
     def hazard(self, y):
-        """Rate of events at y where there was none before: the density over ``sf``.
+        """Hazard: the rate of events at y if there was none before, density divided by ``sf``.
 
         Parameters
         ----------
         y : float or array-like of shape (n_samples,)
-            Where to look, one value for each row or one for all.
+            Values to evaluate at, one for each row or one for all.
 
         Returns
         -------
         hazard : ndarray of shape (n_samples,)
-            Events for each unit of y; of discrete components, the probability of y if not below.
+            Events per unit of y; for discrete components, the probability of y given at least y.
         """
         self._check_outputs("hazard", several=False)
         self._check_density("hazard")
@@ -278,9 +278,9 @@ class MixtureDistribution:
         return (special.expit if self.discrete else np.exp)(self.logpdf(y) - beyond)
 
     def ppf(self, q):
-        """Quantiles, searched between the components' smallest and largest.
+        """Quantiles, by a search between the smallest and the largest of the components.
 
-        The quantile of discrete components is the smallest y with ``cdf(y) >= q``.
+        For discrete components it is the smallest y with ``cdf(y) >= q``.
 
         Parameters
         ----------
@@ -290,7 +290,7 @@ class MixtureDistribution:
         Returns
         -------
         quantiles : ndarray of shape (n_samples,) or (n_samples, n_quantiles)
-            One column for each q, none for a scalar; with several outputs one last axis more.
+            One column for each q, no such axis for a scalar; several outputs add a last axis.
 
         Raises
         ------
@@ -333,14 +333,14 @@ class MixtureDistribution:
         Parameters
         ----------
         size : int, default=None
-            Draws from each row's distribution. None is one, without an axis for it.
+            Number of draws for each row. None is a single draw, without an axis for it.
         random_state : int, RandomState instance or None, default=None
-            Draws them.
+            Random number generator, or its seed.
 
         Returns
         -------
         draws : ndarray of shape (n_samples,) or (n_samples, size)
-            In the units of the target; with several outputs one last axis more.
+            In the units of the target; several outputs add a last axis.
         """
         if size is not None:
             check_n_draws("size", size)
@@ -355,7 +355,7 @@ class MixtureDistribution:
         Parameters
         ----------
         level : float, default=0.9
-            Probability that the interval holds, as much of the rest below it as above.
+            Probability of the interval; the rest is divided equally below and above it.
 
         Returns
         -------
@@ -374,20 +374,19 @@ class MixtureDistribution:
     def crps(self, y):
         r"""Continuous ranked probability score, :math:`\int (F(t) - [t \ge y])^2 \, dt` [1]_.
 
-        Of a sure prediction it is the absolute error. In closed form for Gaussian components; for
-        other continuous ones an adaptive quadrature, until its estimated error is 1e-6 of the
-        score. For discrete ones it is a sum over whole numbers, of which, where there are many,
-        some stand for all.
+        For a point mass it is the absolute error. Gaussian components have a closed form; other
+        continuous components need an adaptive quadrature, which ends at an estimated relative error
+        of 1e-6. For discrete components it is a sum over whole numbers; long sums are approximated.
 
         Parameters
         ----------
         y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets, one value for each row or one for all; whole ones for discrete mixtures.
+            Targets, one value for each row or one for all; whole numbers for discrete mixtures.
 
         Returns
         -------
         crps : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In the units of the target; lower is better. Of each output alone.
+            In the units of the target, for each output separately; lower is better.
 
         References
         ----------
@@ -404,19 +403,18 @@ class MixtureDistribution:
     def entropy(self):
         r"""Differential entropy in nats, :math:`-\int p \log p`; of counts, :math:`-\sum p \log p`.
 
-        By Gauss and Legendre's rule between quantiles of the components, good to some 1e-6; as a
-        sum over whole numbers for discrete mixtures, of which, where there are many, some stand
-        for all.
+        Computed by Gauss-Legendre quadrature between quantiles of the components, to about 1e-6;
+        for discrete mixtures by a sum over whole numbers, approximated if it is long.
 
         Returns
         -------
         entropy : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Of each output alone.
+            For each output separately.
 
         Raises
         ------
         ValueError
-            If single values have a probability beside values that have a density.
+            If there are both probabilities of single values and densities.
         """
         self._check_density("entropy")
         return self._of_each_output("entropy") if self._has_outputs() else _quadrature.entropy(self)

@@ -1,38 +1,38 @@
-"""Roots and integrals of mixtures, all rows at once."""
+"""Roots and integrals for mixtures, vectorised over the rows."""
 
 import numpy as np
 from scipy import special
 
-# Panels end where the components' distribution functions have these values: each component is
-# resolved at its own scale, and its tails down to 1e-10 of its mass.
+# Panels end where the components' distribution functions have these values, so that each component
+# is resolved at its own scale, with its tails down to 1e-10 of its mass.
 PANEL_ENDS = special.expit(np.linspace(-23, 23, 33))
 PANEL_NODES, PANEL_WEIGHTS = np.polynomial.legendre.leggauss(5)
-UNLIKE = 1.5  # ratio of the ends of a panel from which on a polynomial of log t does better
-LARGEST_RATIO = 4.0  # of the ends of a panel of which nobody knows which of the two does better
-MOST_RATIOS = 12  # panels that a long one is cut into, from its upper end
+UNLIKE = 1.5  # ratio of the ends of a panel above which a polynomial in log t is more exact
+LARGEST_RATIO = 4.0  # ratio of the ends of a panel for which it is unclear which is more exact
+MOST_RATIOS = 12  # panels into which a long one is divided, from its upper end
 LARGEST_LOG_DENSITY = 700.0  # of which the exponential is a float
-BLOCK = 2**15  # values of components that are asked for at once
-SHORT = 16  # whole numbers in a panel, all of which are looked at
+BLOCK = 2**15  # values of components that are computed at once
+SHORT = 16  # whole numbers in a panel, all of which are evaluated
 LONG_NODES = np.polynomial.legendre.leggauss(8)[0]
-BEYOND_THE_LAST = 2  # whole numbers after the last quantile: of rare events there is nothing else
-EVEN, ODD = np.arange(5) / 4, np.arange(1, 8, 2) / 8  # where a panel and its halves are looked at
+BEYOND_THE_LAST = 2  # whole numbers after the last quantile: for rare events there are no others
+EVEN, ODD = np.arange(5) / 4, np.arange(1, 8, 2) / 8  # where a panel and its halves are evaluated
 BOOLE = np.array([7, 32, 12, 32, 7]) / 90
 FIRST_PANELS, KEPT_PANELS = 21, 48  # of a continuous score: to begin with, and that may be halved
 HALVED = 8  # of these at once
 MOST_ROUNDS = 100
-TOLERANCE = 1e-6  # estimated error of a score; its true one is far less
+TOLERANCE = 1e-6  # estimated error of a score; the true error is far smaller
 MOST_STEPS = 2200  # halvings of all floats; a few dozen are usual
 
 
 def find_root(function, low, high, noise=0.0, *, whole=False):
     """Zeros of monotone functions, by Chandrupatla's method.
 
-    It bisects unless the function looks smooth between the last three arguments, and only then
-    interpolates: Newton's method and the secant stall between modes far apart [1]_.
+    It bisects unless the function is smooth between the last three arguments, and only then
+    interpolates: Newton's method and the secant method stall between distant modes [1]_.
 
-    ``function`` takes an array of arguments, all at once; ``noise`` are values that are zero for
-    all that rounding knows. Roots are exact to the last bit or to ``noise``; the nearer end where
-    there is no zero between the two. With ``whole``, brackets end at whole numbers, between which
+    ``function`` takes an array of arguments, all at once; ``noise`` is the size below which
+    values are rounding errors. Roots are exact to the last bit or to ``noise``; the nearer end if
+    there is no zero in between. With ``whole``, brackets end at whole numbers, between which
     increasing functions jump over zero, and the first is found where they are not negative.
 
     References
@@ -62,7 +62,7 @@ def find_root(function, low, high, noise=0.0, *, whole=False):
         if whole:
             new = np.clip(np.round(new), np.minimum(last, other) + 1, np.maximum(last, other) - 1)
         at_new = at(new)
-        nearer = np.abs(at_new) <= np.abs(at_best)  # those that are done wait for the rest
+        nearer = np.abs(at_new) <= np.abs(at_best)  # finished ones wait for the others
         best, at_best = np.where(nearer, new, best), np.where(nearer, at_new, at_best)
         same = np.sign(at_new) == np.sign(at_last)
         third, at_third = np.where(same, last, other), np.where(same, at_last, at_other)
@@ -82,8 +82,8 @@ def find_root(function, low, high, noise=0.0, *, whole=False):
 def find_whole(function, low, high):
     """Smallest whole numbers where increasing functions are not negative.
 
-    Both ends are whole numbers, and functions are not negative at ``high``. To some bits where
-    floats hold no others.
+    Both ends are whole numbers, and functions are not negative at ``high``. To a few bits
+    where floats do not hold all whole numbers.
     """
     return find_root(function, low - 1, high, whole=True)
 
@@ -105,16 +105,16 @@ def find_quantile(cdf, q, guess):
 
 
 def panels(distribution):
-    """Ends of the panels of each row, (n, B), in rising order; some panels may be empty."""
+    """Ends of the panels of each row, (n, B), in increasing order; some panels may be empty."""
     ends = np.sort(quantiles_of(distribution, PANEL_ENDS), axis=1)
-    # Those that are not there come last.
+    # Missing ones come last.
     return np.where(np.isnan(ends), np.nanmax(ends, axis=1, keepdims=True), ends)
 
 
 def quantiles_of(distribution, levels):
-    """Edges and quantiles of the components, (n, B), those of mixtures in their place too.
+    """Edges and quantiles of the components, (n, B), including those of nested mixtures.
 
-    NaN is for those of no weight.
+    NaN for components without weight.
     """
     components, unused, parts = distribution.components, distribution.weights == 0, []
     for rows, places, nested in components.nested or ():
@@ -134,7 +134,7 @@ def quantiles_of(distribution, levels):
 def nodes(distribution, including=None):
     """Places and weights (n, G) of sums that are integrals over one output.
 
-    They are in rising order. ``including`` (n,) are places where what is summed has a jump.
+    They are in increasing order. ``including`` (n,) are places where the integrand has a jump.
     """
     ends = panels(distribution)
     if distribution.discrete:
@@ -155,7 +155,7 @@ def nodes(distribution, including=None):
 
 
 def _shorten(ends):
-    """Ends, and more between two of unlike size, where all components are positive."""
+    """Ends, and more between two of very different size, if all components are positive."""
     low, high = ends[:, :-1], ends[:, 1:]
     unlike = (ends[:, :1] >= 0) & (high > LARGEST_RATIO * low)
     if not unlike.any():
@@ -168,7 +168,7 @@ def _shorten(ends):
 
 
 def _whole_nodes(ends, including):
-    """``nodes`` of sums over whole numbers: all of short panels, eight of those of a long one."""
+    """``nodes`` for sums over whole numbers: all of a short panel, eight of a long panel."""
     low, high = ends[:, :1], ends[:, -1:] + BEYOND_THE_LAST
     doubling = 2.0 ** np.arange(np.ceil(np.log2((high - low).max())))  # for masses close to zero
     ends = [ends, np.minimum(low + doubling, high), high]
@@ -193,10 +193,10 @@ def _whole_nodes(ends, including):
 
 
 def _long_panels(length):
-    """Steps from the first of ``length`` whole numbers to eight of them, and their weights.
+    """Offsets of eight of ``length`` consecutive whole numbers, and their weights.
 
-    The steps are next to the nodes of Gauss and Legendre, in pairs around the middle; the weights
-    are those with which the sum of a polynomial of degree 7 over all whole numbers is exact.
+    The offsets are next to Gauss-Legendre nodes, in pairs around the middle; the weights make the
+    sum of a polynomial of degree 7 over all whole numbers exact.
     """
     n, half = length[:, None], 0.5 * (length[:, None] - 1)
     left = np.round(half + 0.5 * n * LONG_NODES[: len(LONG_NODES) // 2])
@@ -245,7 +245,7 @@ def entropy(distribution):
     """Minus the expectation of the log-density, (n,)."""
     places, weights = nodes(distribution)
     log_density = np.minimum(at_places(distribution, "logpdf", places), LARGEST_LOG_DENSITY)
-    # What has no density is never seen: 0 log 0 is nothing.
+    # Values without density do not count: 0 log 0 is 0.
     log_density = np.maximum(log_density, -1e300)
     return -(weights * np.exp(log_density) * log_density).sum(axis=1)
 
@@ -261,10 +261,10 @@ def crps(distribution, y):
 
 
 def _continuous_crps(distribution, y):
-    """``crps`` by Boole's rule in panels, of which each row's least exact ones are halved.
+    """``crps`` by Boole's rule in panels; the least exact panels of each row are halved.
 
-    An error is estimated by what halving changes. All rows go on until each has ``TOLERANCE`` in
-    two rounds, or most of its error is in panels that gave way to worse ones.
+    Errors are estimated by the change from halving. Iterations continue for all rows until each has
+    reached ``TOLERANCE`` twice, or most of its error is in panels that were dropped for worse ones.
     """
     ends = panels(distribution)
     some = np.linspace(0, ends.shape[1] - 1, FIRST_PANELS).astype(int)
@@ -282,7 +282,7 @@ def _continuous_crps(distribution, y):
     slots = np.zeros((len(y), KEPT_PANELS, 9))  # with an empty panel in each
     unknown = np.full(low.shape, np.inf)
     slots[:, :FIRST_PANELS] = panel_of(low, width, cdf_at(low, width, EVEN), unknown)
-    done = np.zeros((len(y), 2))  # values and errors of panels that gave way
+    done = np.zeros((len(y), 2))  # values and errors of panels that were dropped
     score, met = np.zeros(len(y)), np.zeros(len(y), dtype=int)
     for _ in range(MOST_ROUNDS):
         order = np.argpartition(slots[:, :, 3], (HALVED, KEPT_PANELS - HALVED), axis=1)[:, :, None]

@@ -1,4 +1,4 @@
-"""Components that SciPy has: of any kind, and Gamma and Weibull with tails in logarithms."""
+"""Components from SciPy: any distribution, and Gamma and Weibull with tails in logarithms."""
 
 from functools import cached_property
 
@@ -9,13 +9,13 @@ from ._arrays import take
 from ._components import BaseComponents
 from ._quadrature import find_quantile
 
-TINY = 1e-290  # a probability below it loses digits
+TINY = 1e-290  # probabilities below it lose digits
 LARGEST = 700.0  # of an exponent
-SMALL = -30.0  # logarithms of hazards below it are those of probabilities
+SMALL = -30.0  # below it, logarithms of hazards equal those of probabilities
 
 
 class ScipyComponents(BaseComponents):
-    """Components of any kind that :mod:`scipy.stats` has, one for each row and expert.
+    """Components from any distribution of :mod:`scipy.stats`, for each row and expert.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class ScipyComponents(BaseComponents):
     Attributes
     ----------
     discrete : bool
-        Whether all the probability is on whole numbers.
+        Whether the distribution is discrete, on whole numbers.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class ScipyComponents(BaseComponents):
     @cached_property
     def mean(self):
         """Means, (n_samples, n_experts) or (n_samples, n_experts, n_outputs)."""
-        with np.errstate(over="ignore", invalid="ignore"):  # higher moments, which SciPy finds too
+        with np.errstate(over="ignore", invalid="ignore"):  # SciPy computes higher moments, too
             return np.asarray(self.distribution.mean())
 
     @property
@@ -76,7 +76,7 @@ class ScipyComponents(BaseComponents):
     def ppf(self, q):
         if not self.discrete or q in (0.0, 1.0):
             return self.distribution.ppf(q)
-        # SciPy's own, of means in the billions, is NaN or takes forever.
+        # SciPy's, for means in the billions, is NaN or never ends.
         guess = self.mean + special.ndtri(q) * np.sqrt(self.var)
         return find_quantile(self.cdf, q, np.where(np.isfinite(guess), guess, 0.0))
 
@@ -88,7 +88,7 @@ class ScipyComponents(BaseComponents):
         return drawn.rvs(size=take(self.mean, places).shape, random_state=random_state)
 
     def _frozen(self, select):
-        """The distribution with some of its parameters, which are first shaped like ``mean``."""
+        """The distribution with some of its parameters, broadcast to the shape of ``mean``."""
 
         def of(parameter):
             return select(np.broadcast_to(parameter, self.mean.shape))
@@ -99,7 +99,7 @@ class ScipyComponents(BaseComponents):
 
 
 class GammaComponents(ScipyComponents):
-    """Gamma components, whose tails are known in logarithms where they underflow.
+    """Gamma components, with logarithms of the tails where these underflow.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class GammaComponents(ScipyComponents):
 
     @cached_property
     def distribution(self):
-        """As SciPy has them; made when somebody asks, since that takes time."""
+        """SciPy's distribution, created when it is first needed, since that takes time."""
         return stats.gamma(self.shape, scale=self.mean / self.shape)
 
     def logpdf(self, y):
@@ -130,7 +130,7 @@ class GammaComponents(ScipyComponents):
         return self._log_tail(special.gammaincc, x, lambda shape, x: np.log(x / (x + 1 - shape)))
 
     def _log_tail(self, function, x, log_asymptote):
-        """Logarithm of an incomplete gamma function, from the density where it underflows."""
+        """Logarithm of an incomplete gamma function; from the density where it underflows."""
         tail = function(self.shape, x)
         with np.errstate(divide="ignore"):
             log_tail = np.log(tail)
@@ -143,12 +143,12 @@ class GammaComponents(ScipyComponents):
 
 
 class WeibullComponents(ScipyComponents):
-    """Durations whose rate of events is a power of time.
+    """Weibull components: durations whose hazard is a power of time.
 
     Parameters
     ----------
     location, shape : ndarray of shape (n_samples, n_experts)
-        What ``y`` is divided by, and the power that is taken of it.
+        Divisor of ``y``, and exponent of the ratio.
     """
 
     def __init__(self, location, shape):

@@ -9,9 +9,9 @@ from .._numerics.gamma_shapes import log_gamma_ratio
 from ._arrays import take
 from ._components import BaseComponents
 
-TINY = 1e-290  # a probability below it loses digits
+TINY = 1e-290  # probabilities below it lose digits
 MANY, FEW = 5_000, 8  # values, and degrees of freedom, whose distribution function is interpolated
-STEP, N_STEPS = 0.005, 8_000  # of that, in the inverse hyperbolic sine
+STEP, N_STEPS = 0.005, 8_000  # of the interpolation, in the inverse hyperbolic sine
 LARGEST = 1e150  # error in units of the scale: its square is finite
 
 
@@ -23,11 +23,11 @@ class StudentTComponents(BaseComponents):
     mean : ndarray of shape (n_samples, n_experts) or (n_samples, n_experts, n_outputs)
         Centres, which are the means.
     scale : ndarray that broadcasts against ``mean``
-        Scales, such as one for each expert, (n_experts,) or (n_experts, n_outputs). Several
-        outputs are one multivariate t variable within an expert: uncorrelated, not independent.
+        Scales, such as one for each expert, (n_experts,) or (n_experts, n_outputs). Several outputs
+        are a multivariate t variable within an expert: uncorrelated, but not independent.
     df : float or ndarray that broadcasts to (n_samples, n_experts)
-        Degrees of freedom, above 1. Those of (n_samples, n_experts, n_outputs) are of outputs that
-        are independent within an expert.
+        Degrees of freedom, above 1. With shape (n_samples, n_experts, n_outputs), outputs are
+        independent within an expert.
 
     Examples
     --------
@@ -50,7 +50,7 @@ class StudentTComponents(BaseComponents):
 
     @cached_property
     def _kinds(self):
-        """The different degrees of freedom, and the number of each, to broadcast against them."""
+        """The distinct degrees of freedom, and the index of each, to broadcast against them."""
         df = self._df()
         df = df[:1] if df.strides[0] == 0 else df
         kinds, which = np.unique(df, return_inverse=True)
@@ -58,7 +58,7 @@ class StudentTComponents(BaseComponents):
 
     @property
     def var(self):
-        """Variances, shaped like ``mean``; infinite for two degrees of freedom and fewer."""
+        """Variances, shaped like ``mean``; infinite for two degrees of freedom or fewer."""
         df = self._df()
         finite = df > 2
         return np.where(finite, self.scale**2 * df / np.where(finite, df - 2, 1.0), np.inf)
@@ -84,7 +84,7 @@ class StudentTComponents(BaseComponents):
         return self._below((self.mean - y) / self.scale)
 
     def _below(self, z):
-        """Probabilities of less than z, where there are many interpolated, to 3e-12."""
+        """Probabilities of less than z; interpolated, to 3e-12, if there are many."""
         kinds, which = self._kinds
         if z.size < MANY or len(kinds) > FEW:
             return special.stdtr(self._df(), z)
@@ -128,7 +128,7 @@ class StudentTComponents(BaseComponents):
 
 
 def log_tail(df, z):
-    """Logarithm of Student's t distribution function; where it underflows, its asymptote."""
+    """Logarithm of Student's t distribution function, or its asymptote where it underflows."""
     tail = special.stdtr(df, z)
     with np.errstate(divide="ignore"):
         log_tail = np.array(np.log(tail))
@@ -143,7 +143,7 @@ def log_tail(df, z):
 def _log_tail_cubics(*kinds):
     """Cubic polynomials, (4, len(kinds) * N_STEPS), that interpolate ``log_tail``.
 
-    Of each number of degrees of freedom there is one for each step of arcsinh(-z), from 0 on.
+    For each number of degrees of freedom there is one for each step of arcsinh(-z), from 0 on.
     """
     df, places = np.array(kinds)[:, None], STEP * np.arange(N_STEPS + 1)
     z = -np.sinh(places)

@@ -103,7 +103,7 @@ def test_collections_that_do_not_fit_together_are_refused_by_name():
     moe = MixtureOfExpertsRegressor(n_experts=2)
     before = vars(moe).copy()
     X_parts = da.from_array(X, chunks=(500, -1))
-    with pytest.raises(TypeError, match="y must be a collection of Dask's"):
+    with pytest.raises(TypeError, match="y must be a Dask collection"):
         moe.fit(X_parts, y)
     with pytest.raises(ValueError, match="X has 4 blocks of rows, y has 2.*rechunk"):
         moe.fit(X_parts, da.from_array(y, chunks=1000))
@@ -112,7 +112,7 @@ def test_collections_that_do_not_fit_together_are_refused_by_name():
         moe.fit(X_parts, da.from_array(y, chunks=500), weight)
     with pytest.raises(ValueError, match="split into 3 chunks.*rechunk"):
         moe.fit(da.from_array(X, chunks=(500, 1)), da.from_array(y, chunks=500))
-    with pytest.raises(TypeError, match="array of two axes"):
+    with pytest.raises(TypeError, match="two-dimensional Dask array"):
         moe.fit(da.from_array(y, chunks=500), da.from_array(y, chunks=500))
     with pytest.raises(ValueError, match="no target"):
         moe.fit(X_parts)

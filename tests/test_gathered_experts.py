@@ -321,7 +321,7 @@ def test_diverse_experts_of_many_rows_are_without_the_process_of_few(mixture, ta
 @pytest.mark.parametrize(
     ("params", "what"),
     [
-        ({"experts": MixtureOfExpertsRegressor()}, "experts that are no mixtures"),
+        ({"experts": MixtureOfExpertsRegressor()}, "experts other than mixtures"),
         ({"likelihood": Gaussian("auto"), "cv": 5}, "scales that do not depend on the row"),
         ({"cv": "oob"}, "a number of folds"),
         (

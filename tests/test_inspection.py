@@ -429,8 +429,8 @@ def test_what_is_not_a_fitted_mixture_is_refused(display, curve):
         ({"features": 4}, "no feature 4: give a number below 4"),
         ({"features": True}, "no feature True"),
         ({"features": "unit"}, "'unit' has 1 values"),
-        ({"features": ("age", "age")}, "two unlike ones"),
-        ({"features": [("age", "dose", "group")]}, "two unlike ones"),
+        ({"features": ("age", "age")}, "two different ones"),
+        ({"features": [("age", "dose", "group")]}, "two different ones"),
         ({"features": []}, "features is empty"),
         ({"features": "age", "grid_resolution": 1}, "grid_resolution must be 2 or more"),
         ({"features": "age", "subsample": 0}, "subsample must be a positive number"),
@@ -476,7 +476,7 @@ def test_other_bad_input(curve, table, classes, outputs):
         CalibrationDisplay.from_estimator(moe, X, y, sample_weight=np.zeros(300))
     moe, X, y = table
     for display in (ExpertDisplay, PredictiveDisplay):
-        with pytest.raises(ValueError, match="X has 4 columns: say which one"):
+        with pytest.raises(ValueError, match="X has 4 columns: select one by feature"):
             display.from_estimator(moe, X, y)
     moe, X, y = classes
     with pytest.raises(TypeError, match="for regressors. For classes use sklearn.calibration"):

@@ -299,7 +299,7 @@ def test_predictions_for_files_are_those_of_rows_in_memory(parts, lines):
     assert_allclose(np.asarray(moe.predict(without)), moe.predict(X[:300]), rtol=1e-12)
     with pytest.raises(ValueError, match="needs the target"):
         np.asarray(moe.log_density(without))
-    with pytest.raises(TypeError, match="takes no y beside Files"):
+    with pytest.raises(TypeError, match="takes no y with Files"):
         moe.log_density(files, y)
 
 

@@ -1,11 +1,10 @@
 """Displays of fitted mixtures, in scikit-learn's convention; they need matplotlib.
 
-Each class has ``from_estimator``, which computes what is to be drawn and draws it, ``plot``,
-which draws it again, and the attributes ``ax_``, ``axes_`` and ``figure_``. The estimator is a
-fitted mixture, a Pipeline that ends in one, or a search over one; a feature is a column of the X
-that is passed. Experts differ in colour and lightness, and also in dashes or marks, so that
-nothing is lost in grey or to the colour-blind. ``DriftMonitor`` tells, without drawing, whether
-later rows are as those before.
+Each class has ``from_estimator``, which computes and draws, ``plot``, which draws again, and the
+attributes ``ax_``, ``axes_`` and ``figure_``. The estimator is a fitted mixture, a Pipeline that
+ends in one, or a search over one; a feature is a column of the X that is passed. Experts differ in
+colour and lightness, and also in dashes or markers, for print in grey and for colour-blind readers.
+``DriftMonitor`` draws nothing: it tests whether later rows have the distribution of earlier ones.
 """
 
 from .._doors import served, updates

@@ -1,4 +1,4 @@
-"""What displays share: look and axes, the mixture behind an estimator, rows of a varied column."""
+"""Shared by displays: style and axes, the mixture in an estimator, rows with a varied column."""
 
 from itertools import cycle, islice
 from numbers import Integral
@@ -22,21 +22,21 @@ DASHES = ("-", "--", "-.", (0, (1.2, 1.2)), (0, (7, 2, 1, 2, 1, 2)))
 MARKERS = "osD^vPX"
 N_COLUMNS = 2  # panels side by side
 LONGEST_LABEL = 18  # characters of a category
-LIGHTEST = 0.78  # colour of viridis: lighter yellows are lost on white
+LIGHTEST = 0.78  # colour of viridis: lighter yellows are invisible on white
 
 
 def colours(n):
-    """So many colours (n, 3), from dark to light: apart in grey too, and to the colour-blind."""
+    """n colours (n, 3), from dark to light, distinguishable in grey and by the colour-blind."""
     import matplotlib
 
     return matplotlib.colormaps["viridis"](np.linspace(0, LIGHTEST, n))[:, :3]
 
 
 def label_categories(axis, places, labels):
-    """Name categories on an axis of matplotlib, so that no name lies on another.
+    """Label categories on an axis of matplotlib without overlaps.
 
-    Names that are long are cut, those that are many are turned, and of too many for that every
-    other is shown, or fewer.
+    Long labels are cut, and many labels are rotated; if there are too many, every other one is
+    shown, or fewer.
     """
     labels = [
         label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "\u2026"
@@ -60,14 +60,14 @@ def label_categories(axis, places, labels):
 
 
 def certainty_of(share, n_experts):
-    """From 0, where the largest of ``n_experts`` shares is as the others, to 1, where it is all."""
+    """Certainty, from 0 if all ``n_experts`` shares are equal to 1 if one has everything."""
     if n_experts == 1:
         return np.ones_like(share)
     return np.clip((share - 1 / n_experts) / (1 - 1 / n_experts), 0, 1)
 
 
 def scatter_rows(ax, x, y, resp, names):
-    """Rows as marks of the expert of largest responsibility: filled where it is sure, else hollow.
+    """Rows, marked by the expert of largest responsibility: filled if certain, else hollow.
 
     Returns a PathCollection for each expert.
     """
@@ -86,7 +86,7 @@ def scatter_rows(ax, x, y, resp, names):
 
 
 def make_axes(display, ax, n_panels=1, *, size=None):
-    """So many axes: new ones, those that were given, or the one that was given divided.
+    """Axes for the panels: new ones, the given ones, or the given one divided.
 
     Sets ``axes_``, ``ax_`` (the first) and ``figure_`` of the display.
     """
@@ -105,14 +105,14 @@ def make_axes(display, ax, n_panels=1, *, size=None):
     elif not isinstance(ax, Axes):
         axes = np.asarray(ax, dtype=object).ravel()
         if len(axes) != n_panels:
-            raise ValueError(f"ax holds {len(axes)} axes, and {n_panels} panels are to be drawn.")
+            raise ValueError(f"ax has {len(axes)} axes, but there are {n_panels} panels to draw.")
     elif n_panels == 1:
         axes = np.array([ax])
     else:
         if ax.get_subplotspec() is None:
             raise ValueError(
-                f"{n_panels} panels are to be drawn, and ax is not one of subplots that could "
-                "be divided: pass as many axes, or none."
+                f"There are {n_panels} panels to draw, and ax is no subplot that could be "
+                "divided: pass as many axes, or none."
             )
         ax.set_axis_off()
         grid = ax.get_subplotspec().subgridspec(n_rows, n_cols)
@@ -123,17 +123,17 @@ def make_axes(display, ax, n_panels=1, *, size=None):
 
 
 def outlined():
-    """Path effects of a line that has to be seen on others: a white rim."""
+    """Path effects that make a line visible on top of others: a white rim."""
     from matplotlib import patheffects
 
     return [patheffects.withStroke(linewidth=5, foreground="w")]
 
 
-# The mixture behind an estimator, and rows in which one column varies ---------------------------
+# The mixture in an estimator, and rows with one column varied ---------------------------
 
 
 def unwrap(estimator, X=None):
-    """The fitted mixture at the end of Pipelines and searches, and X as it sees it."""
+    """The fitted mixture at the end of Pipelines and searches, and X as transformed for it."""
     if isinstance(estimator, type):
         raise TypeError(f"{estimator.__name__} is a class: pass a fitted estimator.")
     while not isinstance(estimator, FittedMixture):
@@ -150,7 +150,7 @@ def unwrap(estimator, X=None):
 
 
 def check_output(shape, output):
-    """Number of the output to draw, None where y has one only; from the shape of y in a row."""
+    """Number of the output to draw, None if y has only one; from the shape of y in a row."""
     if not shape:
         if output is not None:
             raise ValueError(f"output={output!r} is for several outputs; here y has one.")
@@ -165,7 +165,7 @@ def check_output(shape, output):
 
 
 def target_name(y, output):
-    """What y, or one output of it, is called: by its own name, if it has one."""
+    """Name of y, or of one output of y."""
     if is_table(y):
         return str(y.columns[output or 0])
     if output is not None:
@@ -174,7 +174,7 @@ def target_name(y, output):
 
 
 def check_class(mixture, class_of_interest):
-    """Place of the class in ``classes_``; the second one of two where none is asked for."""
+    """Index of the class in ``classes_``; by default the second of two."""
     classes = mixture.classes_
     if class_of_interest is None and len(classes) == 2:
         return 1
@@ -187,14 +187,14 @@ def check_class(mixture, class_of_interest):
 
 
 def given_responsibilities(mixture, groups, Z, y, responsibilities, n_rows):
-    """Responsibilities (n, n_groups) that were passed, or follow from y; None without either."""
+    """Responsibilities (n, n_groups) that were passed, or computed from y; None without either."""
     if responsibilities is None:
         return None if y is None else mixture.responsibilities(Z, y, by=groups.kind)
     return check_responsibilities(responsibilities, n_rows, len(groups.names), groups.kind)
 
 
 class PlottedColumns:
-    """Rows of a table or array, of which some columns are replaced by points of a grid.
+    """Rows of a table or array in which some columns are replaced by points of a grid.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ class PlottedColumns:
 
     @property
     def names(self):
-        """Names of the columns: those of the table, else x0, x1 and so on."""
+        """Names of the columns: those of the table, or x0, x1 and so on."""
         if is_table(self.X):
             return [str(name) for name in self.X.columns]
         return [f"x{j}" for j in range(self.n_columns)]
@@ -233,11 +233,9 @@ class PlottedColumns:
         )
 
     def only(self, feature):
-        """The number of the feature, or of the only column where None is given."""
+        """Number of the feature, or of the only column if None is given."""
         if feature is None and self.n_columns > 1:
-            raise ValueError(
-                f"X has {self.n_columns} columns: say which one to draw over with feature=..."
-            )
+            raise ValueError(f"X has {self.n_columns} columns: select one by feature=...")
         return self.find(0 if feature is None else feature)
 
     def column(self, j):
@@ -245,10 +243,10 @@ class PlottedColumns:
         return self.X.iloc[:, j] if is_table(self.X) else self.X[:, j]
 
     def sample(self, n_rows, sample_weight, random_state):
-        """Rows to average over, and their shares in the average.
+        """Rows to average over, and their weights in the average.
 
-        The rows are numbers of ``n_rows`` of positive weight, drawn without replacement; of all,
-        where there are not as many, or None is given.
+        Numbers of ``n_rows`` rows of positive weight, drawn without replacement; all of them if
+        there are fewer, or None is given.
         """
         weight = check_weights(sample_weight, self.X, ensure_non_negative=True)
         rows = np.flatnonzero(weight)
@@ -265,28 +263,28 @@ class PlottedColumns:
         return rows, weight[rows] / weight[rows].sum()
 
     def axis(self, j, resolution):
-        """The points that a column takes in a display: Axis, of two points at least."""
+        """Points of a column in a display: an Axis with at least two points."""
         axis = Axis(self, j, resolution)
         if len(axis.places) < 2:
             raise ValueError(
-                f"The feature {axis.name!r} has {len(axis.places)} values; to draw over it takes "
-                "two at least."
+                f"The feature {axis.name!r} has {len(axis.places)} values, but a display needs "
+                "at least two."
             )
         return axis
 
     def at(self, axes, points, rows):
-        """X of ``n_points * n_rows`` rows: the given ones at the first point, and so on."""
+        """X with ``n_points * n_rows`` rows: the given ones at the first point, and so on."""
         X = _safe_indexing(self.X, np.tile(rows, len(points[0])))
         for axis, places in zip(axes, points, strict=True):
             X = axis.put(X, np.repeat(places, len(rows)))
         return X
 
     def vary(self, axes, points, rows, ask):
-        """Ask about every given row at each point of a grid.
+        """Evaluate a function for every given row at each point of a grid.
 
-        ``axes`` are the columns that are replaced, ``points`` for each of them the places on it.
-        ``ask`` is given X of ``n_points * len(rows)`` rows, and answers with an array of as many.
-        Returns the answers, (n_points, n_rows, ...).
+        ``axes`` are the columns that are replaced, ``points`` the values of each of them. ``ask``
+        is called with X of ``n_points * len(rows)`` rows, and returns an array of that length.
+        Returns the results, (n_points, n_rows, ...).
         """
         n_points = len(points[0])
         at_once = max(1, ROWS_AT_ONCE // len(rows))
@@ -299,7 +297,7 @@ class PlottedColumns:
         return np.concatenate(answers)
 
     def typical_row(self):
-        """Number of the row that is nearest to the medians of the columns, strings one-hot."""
+        """Number of the row nearest to the medians of the columns, with strings one-hot encoded."""
         numbers = numeric_matrix(self.X)
         centred = numbers - np.median(numbers, axis=0)
         spread = np.abs(centred).mean(axis=0)
@@ -307,7 +305,7 @@ class PlottedColumns:
 
 
 class Axis:
-    """The points that one column takes in a display.
+    """The points of one column in a display.
 
     Parameters
     ----------
@@ -316,19 +314,19 @@ class Axis:
     j : int
         Number of the column.
     resolution : int
-        Number of points at most, equally spaced; where a column of numbers has fewer values, it
-        is these. One for each category of others.
+        Largest number of points, equally spaced; if a numeric column has fewer values, these are
+        the points. Other columns have one point for each category.
 
     Attributes
     ----------
     name : str
         Name of the column.
     places : ndarray of shape (n_points,)
-        Where the points are on the axis.
+        Positions of the points on the axis.
     labels : list of str or None
-        Names of the points, of a column of categories.
+        Names of the points, for a column of categories.
     ordered : bool
-        Whether a line may join the points: those of numbers, and of categories that have an order.
+        Whether points are joined by lines: for numbers, and for ordered categories.
     """
 
     def __init__(self, columns, j, resolution):
@@ -363,7 +361,7 @@ class Axis:
             self._categories = column.iloc[rows].array if is_table(columns.X) else column[rows]
 
     def put(self, X, places):
-        """X, a copy, with this column at the given places of the axis."""
+        """A copy of X with this column at the given places of the axis."""
         if self.labels is None:
             values = places
         else:
@@ -377,13 +375,13 @@ class Axis:
         return X
 
     def styles(self, names):
-        """Keywords of ``Axes.plot`` for each name, and by how much its points are moved.
+        """Keyword arguments of ``Axes.plot`` for each name, and the offset of its points.
 
-        Numbers have lines, categories of an order lines and points, other categories points.
+        Numbers have lines, ordered categories lines and points, other categories points.
         """
         n_names, offsets = len(names), np.zeros(len(names))
         looks = [{"linestyle": dash} for dash in islice(cycle(DASHES), n_names)]
-        if not self.ordered:  # beside the category, which no line joins
+        if not self.ordered:  # next to the category, without lines
             looks = [
                 {"linestyle": "none", "marker": each} for each in islice(cycle(MARKERS), n_names)
             ]
@@ -404,7 +402,7 @@ class Axis:
         return lines
 
     def scattered(self):
-        """Where rows are drawn: at their values, of categories a little beside."""
+        """Positions of rows: their values; for categories with some jitter."""
         if self.labels is None:
             return self.values
         noise = np.random.default_rng(0).uniform(-JITTER, JITTER, size=len(self.values))

@@ -1,4 +1,4 @@
-"""Whether predictive distributions promise what comes, and how good each number of experts is."""
+"""Calibration of predictive distributions, and criteria for the number of experts."""
 
 import numpy as np
 from scipy import stats
@@ -17,8 +17,8 @@ from ._axes import check_output, make_axes, unwrap
 
 LABELS = {"bic": "BIC", "icl": "ICL", "aic": "AIC"}
 HIGHEST = {
-    "log_evidence": "log-evidence, less the highest",
-    "log_score": "held-out log-score, less the highest",
+    "log_evidence": "log-evidence, difference from the highest",
+    "log_score": "held-out log-score, difference from the highest",
 }
 LINES = {"bic": "o-", "icl": "s--", "aic": "^:"}
 KINDS = ("pit", "experts", "coverage")
@@ -51,20 +51,20 @@ class CalibrationDisplay:
     expert_pit : ndarray of shape (n_rows, n_experts)
         PIT of each expert.
     responsibilities : ndarray of shape (n_rows, n_experts)
-        Responsibilities, zero where an expert does not answer.
+        Responsibilities, zero for experts that are not used for a row.
     names : list of str
         Names of the experts.
     sample_weight : ndarray of shape (n_rows,), default=None
         Weights of the rows.
     randomised : bool, default=False
-        Whether the PIT was drawn between two values.
+        Whether the PIT was drawn at random, as for counts.
     name : str, default=None
-        For the legend of the coverage.
+        Name in the legend of the coverage.
 
     Attributes
     ----------
     densities_ : list of ndarray of shape (n_bins,)
-        Heights of the bars of each histogram; 1 is uniform.
+        Heights of the bars of each histogram; 1 if uniform.
     bands_ : list of (float, float)
         The band around 1 in each histogram.
     coverage_line_ : Line2D
@@ -74,7 +74,7 @@ class CalibrationDisplay:
     ax_ : Axes
         The first of them.
     figure_ : Figure
-        What holds them.
+        The figure.
 
     See Also
     --------
@@ -116,14 +116,14 @@ class CalibrationDisplay:
         cls, estimator, X, y, *, kind="pit", n_bins=10, output=None, sample_weight=None,
         random_state=None, name=None, by="regime", ax=None,
     ):  # fmt: skip
-        """Draw the calibration of a fitted mixture on rows, best ones that it has not seen.
+        """Draw the calibration of a fitted mixture, preferably on held-out rows.
 
         Parameters
         ----------
         estimator : mixture
             Fitted regressor; or a Pipeline that ends in one, or a search over one.
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows. Of those that experts were trained on the PIT looks better than it is.
+            Rows. The PIT of training rows is too optimistic.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their target.
         kind : {"pit", "experts", "coverage"}, default="pit"
@@ -131,31 +131,31 @@ class CalibrationDisplay:
         n_bins : int, default=10
             Bars of a histogram.
         output : int, default=None
-            Which of several outputs to look at.
+            Number of the output to draw, if there are several.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         random_state : int, RandomState instance or None, default=None
-            Draws the PIT of counts.
+            Random number generator for the PIT of counts, or its seed.
         name : str, default=None
-            For the legend of the coverage. None is the name of the estimator.
+            Name in the legend of the coverage. None: the name of the estimator.
         by : {"regime", "expert"}, default="regime"
-            What has a histogram with kind="experts": where fewer regimes than experts were found,
-            regime0 is the experts of ``regimes_[0]`` together, and so on; else, and by "expert",
-            each expert.
+            Whether kind="experts" has a histogram for each regime, where regime0 is the experts of
+            ``regimes_[0]`` together, or for each expert. The two differ only if there are fewer
+            regimes than experts.
         ax : Axes or array-like of Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : CalibrationDisplay
-            Drawn.
+            The display.
 
         Raises
         ------
         TypeError
             If the mixture is a classifier.
         ValueError
-            If there is no such output, or it has to be named and is not.
+            If there is no such output, or several and ``output`` is None.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
@@ -185,7 +185,7 @@ class CalibrationDisplay:
         Parameters
         ----------
         distribution : MixtureDistribution
-            Of n rows.
+            For n rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their target.
         kind : {"pit", "experts", "coverage"}, default="pit"
@@ -193,25 +193,26 @@ class CalibrationDisplay:
         n_bins : int, default=10
             Bars of a histogram.
         output : int, default=None
-            Which of several outputs to look at.
+            Number of the output to draw, if there are several.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         random_state : int, RandomState instance or None, default=None
-            Draws the PIT of counts.
+            Random number generator for the PIT of counts, or its seed.
         name : str, default=None
-            For the legend of the coverage.
+            Name in the legend of the coverage.
         ax : Axes or array-like of Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : CalibrationDisplay
-            Drawn.
+            The display.
 
         Raises
         ------
         ValueError
-            If y has not a value for each row, or there is no such output, or it has to be named.
+            If y does not have a value for each row, or there is no such output, or ``output`` is
+            needed.
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         with np.errstate(divide="ignore"):
@@ -234,7 +235,7 @@ class CalibrationDisplay:
             components = distribution.components
         at = y[:, None]
         expert_pit = np.broadcast_to(components.cdf(at), routes.shape)
-        if distribution.discrete:  # the same draw for all of a row: its mixture's PIT is their mean
+        if distribution.discrete:  # the same draw for all experts: the mixture's PIT is their mean
             below = check_random_state(random_state).uniform(size=at.shape)
             expert_pit = expert_pit - below * np.exp(components.logpdf(at))
         return cls(
@@ -258,7 +259,7 @@ class CalibrationDisplay:
         Returns
         -------
         coverage : float or ndarray of shape (n_levels,)
-            Of a calibrated mixture about the levels.
+            About equal to the levels if the mixture is calibrated.
         """
         inside = np.abs(2 * self.pit[:, None] - 1) <= np.atleast_1d(levels)
         covered = np.average(inside, axis=0, weights=self.sample_weight)
@@ -270,8 +271,8 @@ class CalibrationDisplay:
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            Where to draw: one for each expert with that kind, or one that is divided. None makes
-            a figure.
+            Axes to draw on: one for each expert with kind="experts", or one to be divided. None
+            creates a figure.
         kind : {"pit", "experts", "coverage"}, default="pit"
             A histogram of the PIT, one for each expert, or coverage over level.
         n_bins : int, default=10
@@ -280,7 +281,7 @@ class CalibrationDisplay:
         Returns
         -------
         display : CalibrationDisplay
-            Itself.
+            The same display.
 
         Raises
         ------
@@ -336,15 +337,15 @@ class CalibrationDisplay:
         return self
 
 
-# How good each number of experts is --------------------------------------------------------------
+# Number of experts --------------------------------------------------------------
 
 
 class ExpertSelectionDisplay:
-    """A criterion for each number of experts, and the number that it chose.
+    """A criterion for each number of experts, and the chosen number.
 
-    Information criteria are drawn less their lowest value, so that all of them end at zero; the
-    evidence, and log-scores of rows that were left out, less their highest. Standard errors are
-    those of the difference to the best number.
+    Information criteria are drawn as differences from their lowest value, the evidence and
+    held-out log-scores from their highest. Standard errors are those of the difference from the
+    best number.
 
     Parameters
     ----------
@@ -353,7 +354,7 @@ class ExpertSelectionDisplay:
     curves : dict of str to array-like of shape (n_candidates,)
         "log_evidence", "log_score", or some of "bic", "icl" and "aic".
     best_n_experts : int
-        The number that was chosen.
+        The chosen number.
     std_error : array-like of shape (n_candidates,), default=None
         Standard errors of the log-score.
 
@@ -362,17 +363,17 @@ class ExpertSelectionDisplay:
     lines_ : list of Line2D
         One for each curve.
     best_line_ : Line2D
-        At the number that was chosen.
+        Vertical line at the chosen number.
     ax_ : Axes
-        What they are drawn on.
+        The axes.
     axes_ : ndarray of Axes
         The same.
     figure_ : Figure
-        What holds it.
+        The figure.
 
     See Also
     --------
-    skmoe.model_selection.select_n_experts : Makes the selection.
+    skmoe.model_selection.select_n_experts : Computes the selection.
 
     Examples
     --------
@@ -397,19 +398,19 @@ class ExpertSelectionDisplay:
 
     @classmethod
     def from_selection(cls, selection, *, ax=None):
-        """Draw what ``select_n_experts`` found.
+        """Draw a result of ``select_n_experts``.
 
         Parameters
         ----------
         selection : ExpertSelection
-            What it returned.
+            Result of ``select_n_experts``.
         ax : Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : ExpertSelectionDisplay
-            Drawn.
+            The display.
         """
         check_matplotlib_support(f"{cls.__name__}.from_selection")
         results = selection.results_
@@ -424,24 +425,24 @@ class ExpertSelectionDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None):
-        """Draw the evidence of the numbers of experts that a pooled mixture tried.
+        """Draw the evidence of the numbers of experts that a pooled fit has tried.
 
         Parameters
         ----------
         estimator : mixture
             Fitted, with ``log_evidence_``; or a Pipeline that ends in one, or a search over one.
         ax : Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : ExpertSelectionDisplay
-            Drawn.
+            The display.
 
         Raises
         ------
         ValueError
-            If the mixture is not pooled, and has tried one number alone.
+            If the mixture is not pooled, and has tried only one number.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, _ = unwrap(estimator)
@@ -463,18 +464,18 @@ class ExpertSelectionDisplay:
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : ExpertSelectionDisplay
-            Itself.
+            The same display.
         """
         (ax,) = make_axes(self, ax, size=(6.4, 4.2))
         order = np.argsort(self.n_experts)
         numbers = self.n_experts[order]
         is_low = set(self.curves) <= set(LABELS)
-        label = HIGHEST.get(next(iter(self.curves)), "criterion, less its lowest value")
+        label = HIGHEST.get(next(iter(self.curves)), "criterion, difference from its lowest")
         self.best_line_ = ax.axvline(
             self.best_n_experts, color="0.8", linewidth=8, zorder=0, label="chosen"
         )

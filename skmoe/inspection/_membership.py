@@ -1,4 +1,4 @@
-"""Who answers where, by gate probabilities, and how surely rows belong to experts."""
+"""Gate probabilities, and responsibilities."""
 
 from numbers import Integral
 
@@ -10,50 +10,50 @@ from .._reports.by_regime import groups_of
 from .._tables.known import check_weights
 from . import _axes
 
-SMALLEST = 1e-4  # a responsibility below is none at all, and not drawn in a rootogram
+SMALLEST = 1e-4  # smaller responsibilities count as none, and are not drawn in a rootogram
 KINDS = ("rootogram", "heatmap")
-MOST_PANELS = 4  # where features are not named
+MOST_PANELS = 4  # if features are not given
 
 
 class GateDisplay:
     r"""Gate probabilities as curves over one feature, or as regions over two.
 
-    Where X has other columns the probabilities are their partial dependence [1]_,
-    :math:`\frac{1}{n} \sum_i \pi_k(x_S, x_{i, C})`: the mean over the rows of X, in each of which
-    the features S are set to the point and all others C stay. What the gate decides by columns
-    that go together is then averaged away.
+    If X has other columns, the probabilities are partial dependence [1]_,
+    :math:`\frac{1}{n} \sum_i \pi_k(x_S, x_{i, C})`: the mean over the rows of X, with
+    the features S set to the point and the other columns C unchanged. Interactions with other
+    columns are averaged away.
 
-    A region is where an expert is the most probable one; the paler, the less probable.
+    In a region one expert is the most probable; paler colours are lower probabilities.
 
     Parameters
     ----------
     panels : list of tuple of Axis
-        What each panel is drawn over, one feature or two.
+        Axes of each panel, one feature or two.
     proba : list of ndarray of shape (n_points, n_experts) or (n_points, n_points, n_experts)
-        Gate probabilities of each panel; of two features, those of the first along the second
-        axis, as ``pcolormesh`` has it.
+        Gate probabilities of each panel; for two features, the first one is along the second
+        axis, as in ``pcolormesh``.
     names : list of str
         Names of the experts.
     responsibilities : ndarray of shape (n_rows, n_experts), default=None
-        Of rows that are drawn into the regions.
+        Responsibilities of rows that are drawn on the regions.
 
     Attributes
     ----------
     points : list of tuple of ndarray
-        Where each panel's features were set to.
+        Values of the features of each panel.
     lines_ : list of list of Line2D
-        The curves of each panel of one feature, an empty list for one of two.
+        The curves of each panel; an empty list for panels of two features.
     scatters_ : list of list of PathCollection
-        The rows of each panel of two features, by expert, hollow where it is in doubt; an empty
-        list where none were given.
+        The rows in each panel of two features, by expert, hollow if uncertain; an empty list
+        without rows.
     meshes_ : list of QuadMesh or None
-        The regions of each panel of two features, None for one of one.
+        The regions of each panel of two features; None for panels of one feature.
     axes_ : ndarray of Axes
         The panels.
     ax_ : Axes
         The first of them.
     figure_ : Figure
-        What holds them.
+        The figure.
 
     See Also
     --------
@@ -84,7 +84,7 @@ class GateDisplay:
 
     @property
     def points(self):
-        """Where each panel's features were set to.
+        """Values of the features of each panel.
 
         Returns
         -------
@@ -108,37 +108,37 @@ class GateDisplay:
             Rows, for the range of the features and the values of the others.
         features : int, str, tuple of two, or list of these, default=None
             Columns of X by number or name, one panel for each entry of a list; a tuple of two is
-            a panel of regions. None is the only column of X, or the pair where there are two,
-            and of more columns the four that the gate's partial dependence varies most along.
+            a panel of regions. None: the only column of X, the pair if there are two, or else
+            the four columns with the largest effect on the gate's partial dependence.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets. Given, the rows are drawn into the regions, with the mark of the expert that
-            most likely made them, hollow where that is in doubt.
+            Targets. If given, the rows are drawn on the regions, with the marker of the expert of
+            largest responsibility, hollow if that is uncertain.
         responsibilities : array-like of shape (n_samples, n_experts), default=None
-            In place of those that follow from y: ``oof_responsibilities_`` of the training rows.
+            Used instead of those computed from y, such as ``oof_responsibilities_``.
         grid_resolution : int, default=100
-            Points of a feature. Half as many for each of two, where there are others to average
-            over.
+            Number of points per feature; half as many for each of two, if there are other columns
+            to average over.
         subsample : int, default=200
-            Rows to average over, drawn without replacement. None is all.
+            Number of rows to average over, drawn without replacement. None: all rows.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the average.
         random_state : int, RandomState instance or None, default=None
-            Draws the rows.
+            Random number generator for the subsample, or its seed.
         by : {"regime", "expert"}, default="regime"
-            What is drawn: where fewer regimes than experts were found, regime0 is the experts of
-            ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
+            Whether to draw regimes, where regime0 is the experts of ``regimes_[0]`` together, or
+            each expert. The two differ only if there are fewer regimes than experts.
         ax : Axes or array-like of Axes, default=None
-            Where to draw: one for each panel, or one that is divided. None makes a figure.
+            Axes to draw on: one for each panel, or one to be divided. None creates a figure.
 
         Returns
         -------
         display : GateDisplay
-            Drawn.
+            The display.
 
         Raises
         ------
         ValueError
-            If there is no such feature, or one has no values.
+            If there is no such feature, or a feature has no values.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = _axes.unwrap(estimator, X)
@@ -155,12 +155,12 @@ class GateDisplay:
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            Where to draw: one for each panel, or one that is divided. None makes a figure.
+            Axes to draw on: one for each panel, or one to be divided. None creates a figure.
 
         Returns
         -------
         display : GateDisplay
-            Itself.
+            The same display.
         """
         n_panels = len(self.panels)
         panels = _axes.make_axes(self, ax, n_panels)
@@ -178,7 +178,7 @@ class GateDisplay:
         return self
 
     def _explain(self, *, own_figure):
-        """A legend of the curves, or else of the rows; regions have their names on them."""
+        """Legend of the curves, or of the rows; regions are labelled directly."""
         handles = next(filter(None, self.lines_), None)
         if handles is None:
             rows = next(filter(None, self.scatters_), [])
@@ -212,7 +212,7 @@ class GateDisplay:
 
     @staticmethod
     def _name_region(panel, axes, mask, name):
-        """Write the name where the region is widest, and near the middle of such places."""
+        """Write the name where the region is widest, near the middle of such places."""
         depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
         widest = np.argwhere(depth == depth.max())
         middle = np.median(widest, axis=0)
@@ -223,11 +223,10 @@ class GateDisplay:
 
 
 def _gate_panels(estimator, groups, columns, features, sample, resolution):
-    """Axes of the features of each panel, and gate probabilities there, two lists.
+    """Axes of the features of each panel, and the gate probabilities, two lists.
 
-    Probabilities are a mean over the other columns as they are in the sample: rows and shares.
-    Where no features are named, of more columns than two, they are those along which
-    probabilities vary most, in that order.
+    Probabilities are averaged over the other columns of the sample (rows and weights). Without
+    features, and with more than two columns, the features are those with the largest effect.
     """
     each, (rows, share) = range(columns.n_columns), sample
     are_sought = features is None and len(each) > 2
@@ -269,11 +268,11 @@ def _panels(features, n_columns):
     for panel in panels:
         if len(panel) not in (1, 2) or len(set(panel)) < len(panel):
             raise ValueError(
-                "A panel is drawn over one feature, or a tuple of two unlike ones; got "
+                "A panel has one feature, or a tuple of two different ones; got "
                 f"{panel if len(panel) != 1 else panel[0]!r}."
             )
     if not panels:
-        raise ValueError("features is empty: name one at least.")
+        raise ValueError("features is empty: give at least one.")
     return panels
 
 
@@ -281,14 +280,14 @@ def _panels(features, n_columns):
 
 
 class ResponsibilityDisplay:
-    """Responsibilities of experts, or of regimes, for rows, as rootograms or as a heat map.
+    """Responsibilities of experts, or of regimes, as rootograms or as a heat map.
 
-    A rootogram is a histogram whose bars are as high as the square root of their counts, so that
-    small ones are seen [1]_. Bars at both ends and a gap between: the expert's rows can be told
-    from others. What lies in between is shared; no bar at 1 is an expert without rows of its
-    own. Rows of which an expert has less than 1e-4 are left out, or they would dwarf the rest.
+    A rootogram is a histogram with the square roots of counts as heights, so that small counts are
+    visible [1]_. Bars at both ends with a gap in between: the expert is well separated from the
+    others. Without a bar at 1 it has no rows of its own. Responsibilities below 1e-4 are left
+    out, as they would dwarf the rest.
 
-    The heat map has a line for each row, those of one expert together, the surest first.
+    The heat map has a line for each row, sorted by expert, the most certain first.
 
     Parameters
     ----------
@@ -310,7 +309,7 @@ class ResponsibilityDisplay:
     ax_ : Axes
         The first of them.
     figure_ : Figure
-        What holds them.
+        The figure.
 
     References
     ----------
@@ -351,7 +350,7 @@ class ResponsibilityDisplay:
         estimator : mixture
             Fitted; or a Pipeline that ends in a mixture, or a search over one.
         X : array-like or DataFrame of shape (n_samples, n_features), default=None
-            Rows. None is the training rows, out of fold, where experts are cross-fitted.
+            Rows. None: the training rows, out of fold, if experts are cross-fitted.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Their target.
         kind : {"rootogram", "heatmap"}, default="rootogram"
@@ -361,20 +360,20 @@ class ResponsibilityDisplay:
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the counts.
         by : {"regime", "expert"}, default="regime"
-            What is drawn: where fewer regimes than experts were found, regime0 is the experts of
-            ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
+            Whether to draw regimes, where regime0 is the experts of ``regimes_[0]`` together, or
+            each expert. The two differ only if there are fewer regimes than experts.
         ax : Axes or array-like of Axes, default=None
-            Where to draw: one for each expert, or one that is divided. None makes a figure.
+            Axes to draw on: one for each expert, or one to be divided. None creates a figure.
 
         Returns
         -------
         display : ResponsibilityDisplay
-            Drawn.
+            The display.
 
         Raises
         ------
         ValueError
-            If there are no rows: only one of X and y is given, or neither and the mixture has no
+            If only one of X and y is given, or neither and the mixture has no
             ``oof_responsibilities_``.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
@@ -400,7 +399,7 @@ class ResponsibilityDisplay:
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            Where to draw: one for each expert, or one that is divided. None makes a figure.
+            Axes to draw on: one for each expert, or one to be divided. None creates a figure.
         kind : {"rootogram", "heatmap"}, default="rootogram"
             What to draw.
         n_bins : int, default=20
@@ -409,7 +408,7 @@ class ResponsibilityDisplay:
         Returns
         -------
         display : ResponsibilityDisplay
-            Itself.
+            The same display.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Over one feature: predictions of each expert, and the predictive distribution."""
+"""Predictions over one feature: those of each expert, and the predictive distribution."""
 
 from numbers import Integral
 
@@ -16,55 +16,54 @@ DARKEST, PALEST = 0.45, 0.88  # greys of the smallest level and of the largest
 
 
 class ExpertDisplay:
-    r"""The prediction of each expert over one feature, thick where the gate prefers it.
+    r"""Prediction of each expert over one feature, thick where the gate prefers that expert.
 
-    Where X has other columns, an expert's curve is its partial dependence over the rows that are
-    its own, :math:`\sum_i r_{ik} \mu_k(x_S, x_{i, C}) / \sum_i r_{ik}`: each row of X is set to
-    the point and counts by its responsibility, or by its gate probability where no targets are
-    given. Predictions of an expert for rows of others are not drawn.
+    If X has other columns, an expert's curve is its partial dependence over its own rows,
+    :math:`\sum_i r_{ik} \mu_k(x_S, x_{i, C}) / \sum_i r_{ik}`: the feature is set to the point in
+    each row of X, which is weighted by its responsibility, or by its gate probability if targets
+    are not given. Predictions of an expert for rows of others are not drawn.
 
-    Of a classifier it is the probability that each expert gives to one class.
+    For a classifier, the curves are the probabilities of one class.
 
     Parameters
     ----------
     axis : Axis
-        What is drawn over.
+        The feature.
     predictions : ndarray of shape (n_points, n_experts)
-        Of each expert; in the units of the target, or probabilities.
+        Predictions of each expert, in the units of the target, or probabilities.
     proba : ndarray of shape (n_points, n_experts)
-        Gate probabilities, averaged over the rows as :class:`GateDisplay` does.
+        Gate probabilities, averaged over the rows as in :class:`GateDisplay`.
     names : list of str
         Names of the experts.
     target_name : str, default="y"
-        What the predictions are of.
+        Name of the target.
     y : ndarray of shape (n_rows,), default=None
-        Targets of rows to draw; whether it is of the class, for classifiers.
+        Targets of rows to draw; for classifiers, whether a row is in the class.
     responsibilities : ndarray of shape (n_rows, n_experts), default=None
-        Of these rows.
+        Responsibilities of these rows.
     of_class : bool, default=False
         Whether predictions are probabilities of a class.
 
     Attributes
     ----------
     points : ndarray of shape (n_points,)
-        Where the feature was set to; numbers of the categories of strings.
+        Values of the feature; for strings, numbers of the categories.
     lines_ : list of Line2D
         The curve of each expert.
     preferred_lines_ : list of Line2D
-        The same, NaN where the gate prefers another expert.
+        The same, but NaN where the gate prefers another expert.
     scatters_ : list of PathCollection
-        For each expert, the rows of which it has the largest responsibility; hollow ones are in
-        doubt.
+        For each expert, the rows of which it has the largest responsibility; hollow if uncertain.
     axes_ : ndarray of Axes
-        The one that is drawn on.
+        The axes, an array of one.
     ax_ : Axes
         The same.
     figure_ : Figure
-        What holds it.
+        The figure.
 
     See Also
     --------
-    GateDisplay : Who answers where.
+    GateDisplay : Gate probabilities.
 
     Examples
     --------
@@ -90,12 +89,12 @@ class ExpertDisplay:
 
     @property
     def points(self):
-        """Where the feature was set to.
+        """Values of the feature.
 
         Returns
         -------
         points : ndarray of shape (n_points,)
-            Numbers of the categories, where it has strings.
+            For strings, numbers of the categories.
         """
         return self.axis.places
 
@@ -114,36 +113,36 @@ class ExpertDisplay:
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their targets. Given, the rows are drawn.
+            Their targets. If given, the rows are drawn.
         feature : int or str, default=None
-            Column of X by number or name. None is the only one.
+            Column of X by number or name. None: the only column.
         responsibilities : array-like of shape (n_samples, n_experts), default=None
-            In place of those that follow from y: ``oof_responsibilities_`` of the training rows.
+            Used instead of those computed from y, such as ``oof_responsibilities_``.
         output : int, default=None
-            Which of several outputs to draw.
+            Number of the output to draw, if there are several.
         class_of_interest : int, float, bool or str, default=None
-            For classifiers, the class to draw the probability of. None is the second one of two.
+            For classifiers, the class whose probability is drawn. None: the second of two.
         grid_resolution : int, default=100
-            Points of the feature.
+            Number of points of the feature.
         subsample : int, default=200
-            Rows to average over, drawn without replacement. None is all.
+            Number of rows to average over, drawn without replacement. None: all rows.
         random_state : int, RandomState instance or None, default=None
-            Draws the rows.
+            Random number generator for the subsample, or its seed.
         by : {"regime", "expert"}, default="regime"
-            What is drawn: where fewer regimes than experts were found, regime0 is the experts of
-            ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
+            Whether to draw regimes, where regime0 is the experts of ``regimes_[0]`` together, or
+            each expert. The two differ only if there are fewer regimes than experts.
         ax : Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : ExpertDisplay
-            Drawn.
+            The display.
 
         Raises
         ------
         ValueError
-            If there is no such feature, output or class, or it has to be named and is not.
+            If there is no such feature, output or class, or a required one is None.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = _axes.unwrap(estimator, X)
@@ -170,7 +169,7 @@ class ExpertDisplay:
         mass = resp
         if mass is None:
             mass = groups.proba(mixture.gate_proba(_axes.unwrap(estimator, columns.X)[1]))
-        mass = np.maximum(mass[rows], 1e-12)  # an expert without rows is drawn over all
+        mass = np.maximum(mass[rows], 1e-12)  # an expert without rows is averaged over all rows
         target = None
         if y is not None:
             target = np.asarray(y) if output is None else np.asarray(y, dtype=np.float64)[:, output]
@@ -196,12 +195,12 @@ class ExpertDisplay:
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : ExpertDisplay
-            Itself.
+            The same display.
         """
         (ax,) = _axes.make_axes(self, ax)
         preferred = self.proba.argmax(axis=1)
@@ -215,7 +214,7 @@ class ExpertDisplay:
                 scatter.set_label(f"_{scatter.get_label()}")
         for k, (style, offset) in enumerate(zip(styles, offsets, strict=True)):
             points, hollow, full = self.points + offset, {}, {}
-            if not self.axis.ordered:  # by size, where lines are thick or thin
+            if not self.axis.ordered:  # by size, if line widths vary
                 hollow, full = {"markersize": 5, "markerfacecolor": "w"}, {"markersize": 9}
             curve = self.predictions[:, k]
             own = np.where(preferred == k, curve, np.nan)
@@ -229,7 +228,7 @@ class ExpertDisplay:
         ax.set_ylabel(self.target_name)
         if self.of_class:
             ax.set_yticks(np.linspace(0, 1, 6))
-        elif self.y is not None:  # lines may lead far from the targets
+        elif self.y is not None:  # lines may extend far beyond the targets
             shown = np.concatenate([self.y, *(line.get_ydata() for line in self.preferred_lines_)])
             low, high = np.nanmin(shown), np.nanmax(shown)
             margin = 0.05 * (high - low)
@@ -238,7 +237,7 @@ class ExpertDisplay:
         return self
 
     def _heights(self):
-        """Where rows are drawn: at their targets; of classes above 1 and below 0, by expert."""
+        """Heights of rows: their targets; for classes above 1 and below 0, by expert."""
         if not self.of_class:
             return np.asarray(self.y, dtype=np.float64)
         beyond = 0.04 * (1 + self.responsibilities.argmax(axis=1))
@@ -249,49 +248,48 @@ class ExpertDisplay:
 
 
 class PredictiveDisplay:
-    """The predictive distribution over one feature: a fan of its central intervals.
+    """Predictive distribution over one feature: a fan of central intervals.
 
-    The fan is wide where errors are large, and where a mixture is in doubt which regime a row is
-    in. The other columns of X stay as they are in one row. Of a classifier the class probabilities
-    are drawn.
+    The fan is wide where errors are large, and where the regime is uncertain. The other columns of
+    X are fixed at the values of one row. For a classifier the class probabilities are drawn.
 
     Parameters
     ----------
     axis : Axis
-        What is drawn over.
+        The feature.
     levels : tuple of float
-        Probabilities of the intervals, rising.
+        Probabilities of the intervals, increasing.
     intervals : ndarray of shape (n_levels, 2, n_points), default=None
         Their lower and upper ends.
     mean : ndarray of shape (n_points,), default=None
-        Of each distribution.
+        Mean of each distribution.
     proba : ndarray of shape (n_points, n_classes), default=None
-        Of classes, in place of intervals and mean.
+        Class probabilities, in place of intervals and mean.
     classes : ndarray of shape (n_classes,), default=None
         Their labels.
     discrete : bool, default=False
-        Whether the distributions are of whole numbers: intervals hold both of their ends.
+        Whether the distributions are discrete, so that intervals include both ends.
     target_name : str, default="y"
-        What is predicted.
+        Name of the target.
     y : ndarray of shape (n_rows,), default=None
         Targets of rows to draw.
 
     Attributes
     ----------
     points : ndarray of shape (n_points,)
-        Where the feature was set to; numbers of the categories of strings.
+        Values of the feature; for strings, numbers of the categories.
     fans_ : list of PolyCollection
-        The intervals of each level; over categories a BarContainer.
+        The intervals of each level; a BarContainer for categories.
     mean_line_ : Line2D
         The mean.
     lines_ : list of Line2D
         The probability of each class.
     axes_ : ndarray of Axes
-        The one that is drawn on.
+        The axes, an array of one.
     ax_ : Axes
         The same.
     figure_ : Figure
-        What holds it.
+        The figure.
 
     See Also
     --------
@@ -321,12 +319,12 @@ class PredictiveDisplay:
 
     @property
     def points(self):
-        """Where the feature was set to.
+        """Values of the feature.
 
         Returns
         -------
         points : ndarray of shape (n_points,)
-            Numbers of the categories, where it has strings.
+            For strings, numbers of the categories.
         """
         return self.axis.places
 
@@ -344,30 +342,31 @@ class PredictiveDisplay:
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their targets. Given, the rows of a regression are drawn, whatever their other columns.
+            Their targets. If given, the rows are drawn (regression only), whatever their other
+            columns.
         feature : int or str, default=None
-            Column of X by number or name. None is the only one.
+            Column of X by number or name. None: the only column.
         row : int, default=None
-            Number of the row of X whose other columns are kept. None is the row that is nearest
-            to the medians of all columns.
+            Number of the row of X that the other columns are fixed at. None: the row nearest to the
+            medians of all columns.
         levels : sequence of float, default=(0.5, 0.8, 0.95)
             Probabilities of the intervals.
         output : int, default=None
-            Which of several outputs to draw.
+            Number of the output to draw, if there are several.
         grid_resolution : int, default=100
-            Points of the feature.
+            Number of points of the feature.
         ax : Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : PredictiveDisplay
-            Drawn.
+            The display.
 
         Raises
         ------
         ValueError
-            If there is no such feature, row, level or output, or it has to be named and is not.
+            If there is no such feature, row, level or output, or a required one is None.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, _ = _axes.unwrap(estimator, X)
@@ -404,12 +403,12 @@ class PredictiveDisplay:
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : PredictiveDisplay
-            Itself.
+            The same display.
         """
         (ax,) = _axes.make_axes(self, ax)
         if self.proba is None:

@@ -1,4 +1,4 @@
-"""Rows that are not in memory, for ``fit`` and the predictions of the mixtures."""
+"""Rows that are not in memory, for ``fit`` and predictions of mixtures."""
 
 from ._files import Blocks, Files
 from ._fit import ManyRows as ManyRows

@@ -1,4 +1,4 @@
-"""Rows in many blocks, each of which is read when it is needed."""
+"""Rows in many blocks, which are read when they are needed."""
 
 import math
 import threading
@@ -21,7 +21,7 @@ from ._look import encode, split_table
 CHANGED = "blocks, and what readers return, must be the same in each pass over the rows."
 SAME_WEIGHT = 1e-9  # relative difference of the total weight in two passes: rounding
 FEWEST_ONES = 2**18  # rows of a block of files
-SLICE_ROWS = 2**15  # for a thread: whatever the number of threads, so that sums are the same
+SLICE_ROWS = 2**15  # for a thread: independent of the number of threads, so that sums are the same
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Block:
         """
         if y is None:
             raise ValueError(
-                "There is no target beside these rows: Files take its column by target=, or a "
+                "These rows have no target: Files take its column by target=, or a "
                 "reader that returns (X, y); with a Dask collection, pass y."
             )
         X, table = as_pandas(X), None
@@ -103,12 +103,12 @@ class Block:
         numbers = np.searchsorted(classes, self.y)
         if not np.array_equal(classes.take(numbers, mode="clip"), self.y):
             unknown = np.setdiff1d(self.y, classes).tolist()
-            raise ValueError(f"y has the classes {unknown}, which were not there before: {CHANGED}")
+            raise ValueError(f"y has the classes {unknown}, which are new in this pass: {CHANGED}")
         return numbers
 
 
 def unit_weights(n_rows):
-    """Weights of one, (n_rows,), read-only: blocks share their memory, which takes time to get."""
+    """Weights of one, (n_rows,), read-only; blocks share the memory, to save allocations."""
     return _ones(max(FEWEST_ONES, 1 << (n_rows - 1).bit_length()))[:n_rows]
 
 
@@ -122,8 +122,8 @@ def _ones(n_rows):
 class BlockArrays(ArrayRows):
     """Rows of a block; kernels write to memory that the thread keeps for its next block.
 
-    Fresh memory takes as long as several percents of a pass, most of all in a worker of Dask's,
-    where what was freed goes back to the system at once.
+    Allocating memory takes several percent of a pass, most of all in Dask workers, where freed
+    memory is returned to the system at once.
     """
 
     _of_thread = threading.local()
@@ -158,7 +158,7 @@ class BlockArrays(ArrayRows):
         return BlockArrays(self.X[rows], self._y[rows], self.weight[rows], table)
 
     def slices(self, n_rows):
-        """The same rows in slices of so many each, the last of fewer."""
+        """The same rows in slices of equal size, the last one smaller."""
         return [self.part(rows) for rows in gen_batches(self.n_rows, n_rows)]
 
 
@@ -170,8 +170,8 @@ class BlockRows(RowSource):
     classifies : bool
         Whether the target holds labels.
     as_given : bool, default=False
-        Whether kernels are given ``(X, y, weight)`` of a block as it comes. Else they are given a
-        ``Block`` before ``know``, and ``BlockArrays`` after it.
+        Whether kernels get ``(X, y, weight)`` of a block unchanged. Otherwise they get a ``Block``
+        before ``know``, and ``BlockArrays`` after it.
     """
 
     max_expert_rows = IteratedRows.max_expert_rows
@@ -181,11 +181,11 @@ class BlockRows(RowSource):
         self._seen = None  # number and weight of the rows, by the first pass
 
     def know(self, classes, **found):
-        """Take what the first look has found, fields of BlockTask; labels are None of numbers."""
+        """Set what the first look has found, fields of BlockTask; labels are None for numbers."""
         self._every_task = replace(self._every_task, is_known=True, classes=classes, **found)
 
     def reduce(self, kernel, parameters):
-        """See ``RowSource``; refuses rows whose number or weight is not that of the first pass."""
+        """See ``RowSource``; raises if the number or weight of rows differs from the first pass."""
         task = self._task(kernel, parameters)
         found = self._add_blocks(task)
         if task.as_given:
@@ -196,7 +196,7 @@ class BlockRows(RowSource):
             self._seen = now
         elif now[0] != before[0] or abs(now[1] - before[1]) > SAME_WEIGHT * before[1]:
             raise ValueError(
-                "The rows have changed while the mixture was fitted: a pass over them found "
+                "The rows have changed during the fit: a pass over them found "
                 f"{now[0]} rows of weight {now[1]:.6g}, and the first one {before[0]} rows of "
                 f"weight {before[1]:.6g}. {CHANGED.capitalize()}"
             )
@@ -204,9 +204,9 @@ class BlockRows(RowSource):
 
     @abstractmethod
     def _add_blocks(self, task):
-        """What a task makes of all blocks, added up; None where there are no rows.
+        """Sum of the results of a task for all blocks; None if there are no rows.
 
-        ``task(number, X, y, weight)`` takes a block as it comes, by its number from 0.
+        ``task(number, X, y, weight)`` gets an unchanged block, and its number from 0.
         """
 
     def _task(self, kernel, parameters):
@@ -215,7 +215,7 @@ class BlockRows(RowSource):
 
 @dataclass(frozen=True)
 class Counted:
-    """Sums over rows, and how many these are, of which weight; those of two blocks add up."""
+    """Sums over rows, with the number and weight of the rows; those of two blocks add up."""
 
     n_rows: int
     weight: float
@@ -226,7 +226,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class BlockTask:
-    """A kernel, ready for ``(number, X, y, weight)`` of one block, wherever that may be."""
+    """A kernel with all that it needs for ``(number, X, y, weight)`` of a block, in any process."""
 
     classifies: bool  # whether the target holds labels
     as_given: bool  # whether the kernel takes the block as it comes
@@ -240,10 +240,10 @@ class BlockTask:
     parameters: object = None
 
     def __call__(self, number, X, y, weight, run=None):
-        """What the kernel makes of a block; None where it has no rows.
+        """Result of the kernel for a block; None if it has no rows.
 
-        Counted, but of blocks as they come. With ``run``, a ``map``, it goes through slices of
-        the rows.
+        A ``Counted``, unless blocks are passed unchanged. With ``run``, a ``map``, it is computed
+        for slices of the rows.
         """
         if not X.shape[0]:
             return None
@@ -264,12 +264,12 @@ class BlockTask:
 
 
 class IterableRows(BlockRows):
-    """Rows of an iterable of blocks, one after the other.
+    """Rows of an iterable of blocks, one after another.
 
     Parameters
     ----------
     blocks : iterable
-        ``(X, y, weight)`` of each block; the same whenever it is iterated over.
+        ``(X, y, weight)`` of each block; the same in each iteration.
     classifies, as_given : bool
         As for BlockRows.
     """
@@ -279,27 +279,26 @@ class IterableRows(BlockRows):
         self._blocks = blocks
 
     def _add_blocks(self, task):
-        """See ``BlockRows``; one block is held at a time, of which threads take slices."""
+        """See ``BlockRows``; one block is in memory at a time, and threads take slices of it."""
         with thread_map() as run:
             return add_up(self._each(task, run))
 
     def _each(self, task, run):
         number = 0
-        for block in self._blocks:  # enumerate would hold the last one
+        for block in self._blocks:  # enumerate would keep the last one
             yield task(number, *block, run)
             del block  # before the next one is read
             number += 1
 
 
-# Rows as training, and whoever sums over them, reach them -----------------------------------------
+# Access to rows for training, and for sums over them -----------------------------------------
 
 
 def open_rows(X, y, sample_weight, *, classifies, as_given=False):
     """Rows that are not in memory: BlockRows.
 
-    Kernels are given ``(X, y, weight)`` of a block as it comes with ``as_given``. Raises a
-    TypeError or ValueError if they are other things than Files or collections of Dask's, or not in
-    the same blocks.
+    With ``as_given`` kernels get ``(X, y, weight)`` of a block unchanged. Raises a TypeError or
+    ValueError for anything but Files and Dask collections, and if blocks do not match.
     """
     if not isinstance(X, IteratedRows):
         from ._dask import DaskRows  # and Dask, which has been imported before
@@ -316,7 +315,7 @@ def open_rows(X, y, sample_weight, *, classifies, as_given=False):
 
 
 def of_block(params, number):
-    """Arguments of a method for one block, by its number: each draws on its own."""
+    """Arguments of a method for one block: each block has random numbers of its own."""
     if "random_state" not in params:
         return params
     return params | {"random_state": np.random.RandomState([params["random_state"], number])}

@@ -1,13 +1,12 @@
-"""Rows in collections of Dask's: arrays and DataFrames.
+"""Rows in Dask collections: arrays and DataFrames.
 
-A pass over the rows is one task for each block. The parameters stand inside the task and sums come
-back, so that no worker holds anything that the fit could lose: a block that dies with its worker is
-read, or computed, anew.
+A pass over the rows is one task for each block. Tasks carry the parameters and return sums, so that
+workers hold nothing that the fit could lose: the blocks of a worker that died are computed again.
 """
 
 from operator import methodcaller
 
-import dask  # optional: this file is imported for such collections alone
+import dask  # optional: this file is imported only for such collections
 import dask.array
 import numpy as np
 from sklearn import get_config
@@ -23,7 +22,7 @@ FEW_BLOCKS = 8  # whose sums are added at once
 
 
 class DaskRows(BlockRows):
-    """Rows in collections of Dask's, whose scheduler, or client, runs the kernels.
+    """Rows in Dask collections; Dask's scheduler, or client, runs the kernels.
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ class DaskRows(BlockRows):
     Raises
     ------
     TypeError or ValueError
-        If they are other things, or not in the same blocks.
+        If these are no Dask collections, or not in the same blocks.
     """
 
     def __init__(self, X, y, weight, *, classifies, as_given=False):
@@ -46,7 +45,7 @@ class DaskRows(BlockRows):
         self._blocks = aligned_blocks(X, {"y": y, "sample_weight": weight})
 
     def _add_blocks(self, task):
-        """See ``BlockRows``; sums of a few blocks are added where these are."""
+        """See ``BlockRows``; sums of a few blocks are added on their worker."""
         run, add = (dask.delayed(each, traverse=False) for each in (on_one_thread, add_up))
         config = get_config()
         sums = [run(config, task, number, *block) for number, block in enumerate(self._blocks)]
@@ -56,13 +55,13 @@ class DaskRows(BlockRows):
 
 
 def aligned_blocks(X, others):
-    """Blocks of X and of what has an entry for each of its rows, side by side.
+    """Blocks of X and of arrays with an entry for each of its rows, matched.
 
-    ``others`` are by name, None for what is not there. Returns tuples of X and the others, as
+    ``others`` are by name, None for missing ones. Returns tuples of X and the others, as
     objects of ``dask.delayed``.
     """
     if not _is_collection(X) or X.ndim != 2:
-        raise TypeError(f"X must be an array of two axes or a DataFrame of Dask's; got {X!r}.")
+        raise TypeError(f"X must be a two-dimensional Dask array or a Dask DataFrame; got {X!r}.")
     if isinstance(X, dask.array.Array) and X.numblocks[1] > 1:
         raise ValueError(
             f"The columns of X are split into {X.numblocks[1]} chunks, and a row has to be in one: "
@@ -75,7 +74,7 @@ def aligned_blocks(X, others):
             continue
         if not _is_collection(other):
             raise TypeError(
-                f"{name} must be a collection of Dask's as X is, in the same blocks; got "
+                f"{name} must be a Dask collection like X, in the same blocks; got "
                 f"{type(other).__name__}."
             )
         parts.append(_parts(other))
@@ -99,22 +98,22 @@ def _parts(collection):
 
 
 def _is_collection(values):
-    """Whether these are an array, a DataFrame or a column of Dask's."""
+    """Whether this is a Dask array, DataFrame or Series."""
     return dask.is_dask_collection(values) and has_shape(values)
 
 
 def _block_rows(collection):
-    """Number of the rows in each block, NaN where it is not known."""
+    """Number of rows in each block, NaN if unknown."""
     if isinstance(collection, dask.array.Array):
         return collection.chunks[0]
     return (np.nan,) * collection.npartitions
 
 
 def answer_lazily(method, mixture, X, y, params):
-    """What a method returns for rows of Dask's, as an array of Dask's that is not computed yet.
+    """Result of a method for Dask rows, as a Dask array that is not computed yet.
 
-    In the blocks of X; a list of objects of ``dask.delayed`` of what is no array, such as
-    distributions. ``y`` is None where the method takes no target.
+    It has the blocks of X. Results that are no arrays, such as distributions, are a list of
+    ``dask.delayed`` objects. ``y`` is None if the method takes no target.
     """
     blocks = aligned_blocks(X, {} if y is None else {"y": y})
     is_array = isinstance(X, dask.array.Array)

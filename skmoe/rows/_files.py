@@ -14,12 +14,12 @@ from ..exceptions import noted
 
 
 class Files(IteratedRows):
-    """Rows in files, of which one block at a time is in memory.
+    """Rows in files, read block by block.
 
-    The mixtures take it in place of ``X`` and ``y``: ``fit(files)`` passes over the files once for
-    each EM iteration, and ``predict(files)``, ``log_density(files)`` and the like return
-    :class:`Blocks`. Iterated over, it gives ``(X, y, weight)`` of each block, ``None`` for what the
-    files do not hold, such as ``partial_fit`` takes.
+    Mixtures take it in place of ``X`` and ``y``: ``fit(files)`` reads the files once in each EM
+    iteration, and ``predict(files)``, ``log_density(files)`` and other methods return
+    :class:`Blocks`. Iteration yields ``(X, y, weight)`` of each block, as for ``partial_fit``, with
+    ``None`` for columns that the files do not have.
 
     Parameters
     ----------
@@ -31,24 +31,24 @@ class Files(IteratedRows):
         such as ``"s3://bucket/rows"``, comes as a dataset. With ``reader``, whatever it takes.
     reader : callable, default=None
         ``reader(path)`` -> ``(X, y)`` or ``(X, y, weight)``, X an array of numbers or a
-        DataFrame, or an iterator over such blocks. It must return the same rows whenever it is
-        called. ``None`` reads ``.npy`` files through memory maps, and ``.parquet`` files, a row
-        group at a time at the most, by pyarrow and pandas.
+        DataFrame, or an iterator over such blocks. It must return the same rows in each call.
+        ``None`` reads ``.npy`` files by memory maps, and ``.parquet`` files by pyarrow and pandas,
+        at most a row group at a time.
     target : int or str, default=None
         Column of the target: a number in ``.npy`` files, a name in ``.parquet`` files. ``None``
-        where they hold none, for predictions.
+        if there is no target, for predictions.
     weight : int or str, default=None
-        Column of the weights of the rows. ``None`` is a weight of one for each.
+        Column of the sample weights. ``None``: each row has weight one.
     block_rows : int, default=262144
-        Rows of a block at the most; of a block that ``reader`` returns, all.
+        Largest number of rows in a block; blocks that ``reader`` returns are not divided.
     max_expert_rows : int, default=100_000
-        How many rows of its own an expert is fitted on at most, if sums over the rows do not tell
-        all that it has to learn; see :doc:`/guide/many_rows`. Rows beyond are thinned by a hash of
-        their content, with a warning.
+        Largest number of rows that an expert is fitted on, if it cannot be fitted from sums over
+        the rows; see :doc:`/guide/many_rows`. If it has more, they are sampled by a hash of their
+        content, with a warning.
 
     See Also
     --------
-    Blocks : What methods return for the rows of files.
+    Blocks : Results of methods for the rows of files.
 
     Examples
     --------
@@ -100,7 +100,7 @@ class Files(IteratedRows):
         for name in ("block_rows", "max_expert_rows"):
             value = vars(self)[name]
             if not isinstance(value, Integral) or value < 1:
-                raise ValueError(f"{name} must be an integer of 1 at least; got {value!r}.")
+                raise ValueError(f"{name} must be an integer, 1 or more; got {value!r}.")
         if self.reader is not None and not callable(self.reader):
             raise TypeError(f"reader must be a function or None; got {self.reader!r}.")
         if gives_batches(paths):
@@ -187,16 +187,15 @@ class Files(IteratedRows):
 
 
 class Blocks:
-    """Results for the rows of :class:`Files`, computed block by block whenever they are asked for.
+    """Results for the rows of :class:`Files`, computed block by block in each iteration over them.
 
-    Iterated over, it gives the array of each block, in the order of the rows, so that one block is
-    in memory at a time. ``numpy.asarray`` of it is what the method returns for all rows in memory.
+    Iteration yields the array of each block, in the order of the rows, so that only one block is in
+    memory. ``numpy.asarray`` computes the result of the method for all rows.
 
     Parameters
     ----------
     method : callable
-        ``method(number, X, y)`` -> array of n_rows rows, from the number of the block, its rows and
-        its target.
+        ``method(number, X, y)`` -> array of n_rows rows, where ``number`` is that of the block.
     files : Files
         The rows.
 
@@ -241,7 +240,7 @@ class Blocks:
 
 
 def _named(path):
-    """How paths are printed: tables, which print all that they hold, by their type."""
+    """Names of paths in messages; tables, which would print their content, by type."""
     if isinstance(path, str | Path | tuple | list):
         return repr(path)
     is_table = gives_batches(path) or has_shape(path)
@@ -249,7 +248,7 @@ def _named(path):
 
 
 def _complete(block):
-    """X, y and weight of a block of which some may be missing."""
+    """X, y and weight of a block, None for missing ones."""
     block = block if isinstance(block, tuple) else (block,)
     if not 1 <= len(block) <= 3:
         raise ValueError(f"A block is (X, y) or (X, y, weight); got {len(block)} parts.")
@@ -297,14 +296,14 @@ ARROW_STREAM = "__arrow_c_stream__"  # of Arrow's PyCapsule interface
 
 
 def gives_batches(source):
-    """Whether it is a table, dataset or query whose rows can be asked for again and again."""
+    """Whether this is a table, dataset or query whose rows can be read repeatedly."""
     if isinstance(source, Iterator):  # such as a RecordBatchReader, which can be read once
         return False
     return any(offers(source, name) for name in ("to_batches", "collect_batches", ARROW_STREAM))
 
 
 def batches_of(source, n_rows):
-    """Tables of so many rows at most, of pyarrow or polars."""
+    """Batches with a limited number of rows, as tables of pyarrow or polars."""
     if offers(source, "to_batches"):  # of pyarrow
         size = "max_chunksize" if offers(source, "to_pandas") else "batch_size"  # or a dataset
         yield from source.to_batches(**{size: n_rows})

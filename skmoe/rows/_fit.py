@@ -1,4 +1,4 @@
-"""Rows of a fit that are not in memory."""
+"""Fits on rows that are not in memory."""
 
 from dataclasses import replace
 from functools import partial
@@ -38,7 +38,7 @@ INSTEAD = f"Set that, or {ELSE}"
 
 
 def _run_sample(trainer):
-    """Start, and run EM, on a sample of rows from which another problem goes on."""
+    """Choose a start and run EM on a sample of rows, from which another problem continues."""
     problem, settings = trainer.problem, trainer.settings
     with problem.experts.side_by_side(settings.n_jobs):
         trainer.start(None)
@@ -50,7 +50,7 @@ def _run_sample(trainer):
 
 
 class FromSample(Trainer):
-    """A Trainer of a problem of all rows, which takes its parameters from one on a sample."""
+    """A Trainer on all rows, which takes its initial parameters from a problem on a sample."""
 
     def _start(self, previous):
         small, ends, paths = self.problem.on_sample(), [], []
@@ -59,7 +59,7 @@ class FromSample(Trainer):
             trainer = Trainer(small, small.data, self.parts, self.settings, **given)
             _run_sample(trainer)
             ends, paths = trainer.ends, trainer.paths
-        elif self.n_experts > 1:  # no further there than to tell good starts from bad ones
+        elif self.n_experts > 1:  # only far enough to distinguish good starts from bad ones
             ends, paths = self._race(small, self.data)
         else:
             small.start(np.ones((len(self.data.weight), 1))).step()
@@ -74,10 +74,10 @@ class FromSample(Trainer):
 
 
 class ManyRows(FitRows):
-    """Rows that are not in memory, of which a sample stands for all in choices and starts.
+    """Rows that are not in memory, represented by a sample in choices and starts.
 
     ``X``, ``y`` and ``sample_weight`` are as for ``fit``, whose ``others`` have to be None; the
-    mixture learns columns and classes.
+    mixture gets columns and classes.
     """
 
     many = True
@@ -102,7 +102,7 @@ class ManyRows(FitRows):
         return self.look.n_rows
 
     def _look(self):
-        """Look at all rows; the sample that is drawn, with weights of the sum of all."""
+        """First pass over all rows; returns the sample, with weights that have the sum of all."""
         mixture, source = self.mixture, self.source
         n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else 1
         most = MOST_EXPERTS if mixture.n_experts == "auto" else n_experts
@@ -140,7 +140,7 @@ class ManyRows(FitRows):
             if extremes is None:
                 extremes = np.concatenate([look.target.low, look.target.high])
             check_exposure(mixture, None, None, y=extremes)
-        # Of the weight of all rows, what those of the sample had themselves.
+        # Share of the weight of all rows that the rows of the sample have.
         self.share = sample.mass[places].sum() / look.weight
         return Rows(X, y, weight)
 
@@ -165,10 +165,10 @@ class ManyRows(FitRows):
         self.adapted, self._units = rows, Units(*columns.standardisation(), *of_target)
 
     def _encode(self, plan):
-        """The sample as the gate and starts see it.
+        """The sample, encoded for gate and starts.
 
-        Experts of the mixture's choice see it as the gate does, and so do others if one of them
-        cannot take the table, and none is a Pipeline that expects it. Else they see the table.
+        Default experts get it encoded like the gate, and so do others if one of them cannot take
+        the table, and none is a Pipeline that expects it. Otherwise they get the table.
         """
         table, request = self.checked.X, plan.request
         self.encoder = _look.fit_encoder(self.look, plan.encoding)
@@ -182,7 +182,7 @@ class ManyRows(FitRows):
         return rows
 
     def _weigh_classes(self, rows, class_weights):
-        """The sample where rows count by their class besides, as all rows do from now on."""
+        """The sample with class weights, which all rows have from now on."""
         mass = self.look.mass * class_weights
         weight = rows.weight * class_weights[rows.y]
         weight *= mass.sum() / weight.sum()
@@ -199,12 +199,12 @@ class ManyRows(FitRows):
         return FitRows(self.adapted)
 
     def finished(self, parts):
-        """See ``FitRows``; rows of the user's come to gate, and perhaps experts, by an encoder."""
+        """See ``FitRows``; rows of the user are encoded for the gate, and perhaps for experts."""
         if self.encoder is None:
             return parts
         before = make_pipeline(self.encoder)
         gate = replace(parts.gate, encoder=before)
-        if self.form is not None:  # experts see the tables
+        if self.form is not None:  # experts get the tables
             return replace(parts, gate=gate)
         templates = [make_pipeline(self.encoder, template) for template in parts.templates]
         return replace(parts, templates=templates, gate=gate, transformer=before)
@@ -244,9 +244,9 @@ class ManyRows(FitRows):
         return problem, problem.small.experts.folds
 
     def _one_pass(self, data, parts, settings, folds, seed):
-        """The problem of linear experts by sums over rows: OnePassProblem.
+        """The problem for linear experts by sums over rows: OnePassProblem.
 
-        None where these sums would be too many, or rows too few, and experts can do without.
+        None if there would be too many sums, or too few rows, and experts do not need them.
         """
         experts = parts.make_experts(data, None, settings, seed)
         likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
@@ -264,7 +264,7 @@ class ManyRows(FitRows):
         return OnePassProblem(*known, rows=self.source)
 
     def _gathered(self, data, parts, settings, folds, seed):
-        """The problem of estimators that are fitted on rows of their own: GatheredProblem."""
+        """The problem for estimators that are fitted on rows of their own: GatheredProblem."""
         is_in_sample, cv = folds is None, settings.cv
         given = cv if isinstance(cv, Integral) else DEFAULT_FOLDS
         n_folds = 1 if is_in_sample or isinstance(folds, str) else int(given)
@@ -279,9 +279,9 @@ class ManyRows(FitRows):
 
 
 def check_wanted(wanted, otherwise=INSTEAD):
-    """Raise a ValueError that names all that is needed and not given, and a way out.
+    """Raise a ValueError that lists missing requirements, and an alternative.
 
-    ``wanted`` has for each requirement whether it is met.
+    ``wanted`` maps each requirement to whether it is met.
     """
     lacking = [each for each, is_given in wanted.items() if not is_given]
     if lacking:
@@ -289,7 +289,7 @@ def check_wanted(wanted, otherwise=INSTEAD):
 
 
 def _has_sums(mixture):
-    """Whether experts are linear ones of which sums over rows tell all."""
+    """Whether experts are linear, with sums over rows as sufficient statistics."""
     if mixture._is_list or not mixture._likelihood().has_sums:
         return False
     template = mixture._expert_list()[1][0]
@@ -298,7 +298,7 @@ def _has_sums(mixture):
 
 
 def _wanted_by_all(mixture, others):
-    """What all fits on rows that are not in memory need, and whether it is given."""
+    """Requirements of all fits on rows that are not in memory, and whether they are met."""
     gate = mixture.gate
     wanted = {
         "the gate None or one with sums over rows (has_sums), such as SoftmaxGate() without L1 "
@@ -324,11 +324,11 @@ def _wanted_by_all(mixture, others):
 
 
 def _wanted_by_estimators(mixture):
-    """What experts need that are fitted on rows of their own."""
+    """Requirements of experts that are fitted on rows of their own."""
     cv, templates = mixture.cv, mixture._expert_list()[1]
     likelihood = mixture._likelihood().fitting(in_sample=False, linear=False)
     return {
-        "experts that are no mixtures": not any(map(has_own_density, templates)),
+        "experts other than mixtures": not any(map(has_own_density, templates)),
         "scales that do not depend on the row": likelihood.scale_estimator() is None,
         "cv='auto', 'prefit', False or a number of folds": (
             cv is False or str(cv) in ("auto", "prefit") or (isinstance(cv, Integral) and cv > 1)

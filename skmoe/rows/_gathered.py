@@ -1,6 +1,6 @@
-"""EM of any estimators on rows that are not in memory.
+"""EM for any estimators on rows that are not in memory.
 
-Models go to the rows, which they predict out of fold; sums for the gate come back, and for each
+Models predict the rows out of fold, block by block. A pass returns sums for the gate, and for each
 expert a sample of its own rows, drawn by a hash of their content, on which it is fitted.
 """
 
@@ -33,12 +33,12 @@ class Gathering:
     seed: int  # seed of the experts
     # By a hash of the content of rows; 1 for predictions in sample, or of frozen experts.
     n_folds: int
-    in_sample: bool  # whether experts predict rows that they saw
+    in_sample: bool  # whether experts predict their training rows
     most_rows: int  # on which an expert is fitted at most
     form: object  # TableForm: of the rows, where the user gave tables
 
     def folds(self, hashes):
-        """(train, test) for each fold of rows, by their hashes, or what stands for no folds."""
+        """(train, test) for each fold of rows, by their hashes, or the value for no folds."""
         if self.n_folds == 1:
             return None if self.in_sample else "prefit"
         numbers = fold_numbers(hashes, self.n_folds)
@@ -61,7 +61,7 @@ class Gathering:
         return experts
 
     def small_problem(self, data, gate, likelihood):
-        """The mixture on a sample of the rows, whose weights are as large as those of all are."""
+        """The mixture on a sample of the rows, whose weights have the size of those of all rows."""
         return GeneralProblem(
             self.experts(data, hash_rows(data.X, data.y, data.classes)),
             gate,
@@ -79,14 +79,14 @@ class GatheredProblem(Problem):
     rows : RowSource
         All rows, of which ``data`` are a sample.
     found : Gathered
-        Of the last pass.
+        Result of the last pass.
 
     Parameters
     ----------
     small : GeneralProblem
         The same mixture on ``data``, to start with.
     data : TrainingData
-        A sample, whose weights are those of all rows together.
+        A sample, whose weights have the sum of those of all rows.
     gathering : Gathering
         How the experts get their rows.
     rows : RowSource
@@ -120,7 +120,7 @@ class GatheredProblem(Problem):
         self._pass()
 
     def reseed(self, dead):
-        """See ``Problem``; done on the sample. The others stay as all rows made them."""
+        """See ``Problem``; done on the sample. The other experts do not change."""
         small, experts, data = self.small, shallow_copy(self.small.experts), self.small.data
         experts.models, experts.last_fit = self.experts.models, None
         experts.n_fits = self.experts.n_fits
@@ -146,8 +146,8 @@ class GatheredProblem(Problem):
         experts = self.gathering.experts(data, hashes)
         experts.min_responsibility, experts.n_fits = 0.0, self.experts.n_fits
         experts.won = shares >= shares.max(axis=1, keepdims=True) - SAME_SHARE
-        # Experts are fitted with the weight of the drawn rows alone, and not of all for which these
-        # stand, so that penalties keep their influence.
+        # Experts are fitted with the weights of the drawn rows, and not of all that these
+        # represent, so that penalties keep their influence.
         self.experts, self.resp = experts, weights * (shares >= self._least) * seen
         self.likelihood, self.gate = shallow_copy(self.likelihood), shallow_copy(self.gate)
         working = self.likelihood.working_data(data.y, means)
@@ -161,7 +161,7 @@ class GatheredProblem(Problem):
     def _gathered(self):
         """Rows drawn for any expert, their hashes, predictions, responsibilities, and weights.
 
-        With the weights (n, K) the rows drawn for an expert stand for all of its rows. The last is
+        With the weights (n, K) the rows drawn for an expert represent all of its rows. The last is
         the share (K,) of the weight of its rows that was drawn.
         """
         found, most = self.found, self.gathering.most_rows
@@ -213,10 +213,10 @@ class GatheredProblem(Problem):
     def restore(self, state):
         vars(self).update(state)
 
-    # What is known of it --------------------------------------------------------------------
+    # Attributes --------------------------------------------------------------------
 
     def warn_of_thinned_rows(self):
-        """Name the experts that had more rows than they were fitted on."""
+        """Warn about experts that had more rows than they were fitted on."""
         most, rows = self.gathering.most_rows, self.found.own_rows
         known = zip(self.experts.names, self.experts.estimators, rows, strict=True)
         thinned = [name for name, each, n in known if n > most and not is_frozen(each)]
@@ -224,7 +224,7 @@ class GatheredProblem(Problem):
             warn_user(
                 f"The experts {thinned} have up to {rows.max():,} rows of their own and were "
                 f"fitted on {most:,} of these (max_expert_rows), drawn by a hash of their content. "
-                "Gate and scales have learned from all.",
+                "Gate and scales are estimated from all rows.",
                 ThinnedRowsWarning,
             )
 
@@ -236,7 +236,7 @@ class GatheredProblem(Problem):
         table = None if data.X is data.Z else data.X.iloc[first]
         few = ArrayRows(np.asarray(data.Z[first]), data.y[first], data.weight[first], table)
         differences = compare_densities(few, self._answers)
-        if same_as_heavier(differences.largest, self.load).any():  # which most passes need not ask
+        if same_as_heavier(differences.largest, self.load).any():  # not needed in most passes
             differences = self.rows.reduce(compare_densities, self._answers)
         return same_as_heavier(differences.largest, self.load)
 
@@ -248,7 +248,7 @@ class GatheredProblem(Problem):
 
 
 class GatheredExperts(EstimatorExperts):
-    """EstimatorExperts on gathered rows, which are others in every iteration."""
+    """EstimatorExperts on gathered rows, which change in every iteration."""
 
     n_jobs = None
     won = None  # (n, K): which experts have the largest responsibility of all, drawn or not
@@ -269,16 +269,16 @@ class GatheredExperts(EstimatorExperts):
 # A pass over the rows: sums for the gate, and rows for each expert --------------------------------
 
 
-PASS_ROWS = 2**15  # at a time: estimators want more than a kernel does
+PASS_ROWS = 2**15  # at a time: more for estimators than for a kernel
 
 
 @dataclass(frozen=True)
 class FoldAnswers:
-    """A mixture of estimators on its way, without rows; answers out of fold, see ``Answers``."""
+    """A mixture of estimators in training, without rows, out of fold; see ``Answers``."""
 
     names: list  # names of the experts
-    # List of lists of estimators: of each expert one for each fold, which did not see it, or one
-    # for all rows.
+    # List of lists of estimators: for each expert one for each fold, fitted without it, or one for
+    # all rows.
     models: list
     n_folds: int  # the fold of a row follows from a hash of its content
     form: object  # TableForm: of the rows, where the user gave tables
@@ -294,7 +294,7 @@ class FoldAnswers:
             yield answers
 
     def over_rows(self, block):
-        """The same behind standardised columns, what experts see of them, and hashes of these."""
+        """The same, after standardised columns, the columns of the experts, and hashes of these."""
         for start in range(0, block.n_rows, PASS_ROWS):
             rows = slice(start, start + PASS_ROWS)
             X, y = block.X[rows], block.y[rows]
@@ -308,12 +308,12 @@ class FoldAnswers:
             yield columns, shown, hashes, y, block.weight[rows], logits, log_density, predictions
 
     def predict(self, X, hashes):
-        """Predictions (n_rows, K, ...) of models that have not seen the row, by its hash."""
+        """Predictions (n_rows, K, ...) of models fitted without the row, by its hash."""
         X = X if self.form is None or is_table(X) else self.form(X)
         folds = fold_numbers(hashes, self.n_folds)
         shape = self.y_shape if self.classes is None else (len(self.classes),)
         predictions = np.empty((len(folds), len(self.names), *shape))
-        known = {}  # clones that were fitted alike are one model
+        known = {}  # clones with the same fit are one model
         for k, (name, models) in enumerate(zip(self.names, self.models, strict=True)):
             for fold in np.unique(folds) if len(models) > 1 else [0]:
                 rows = folds == fold if len(models) > 1 else slice(None)

@@ -1,4 +1,4 @@
-"""The first look at rows that are not in memory: all that training needs before EM."""
+"""First pass over rows that are not in memory: all that training needs before EM."""
 
 from dataclasses import dataclass, field
 
@@ -26,20 +26,19 @@ class Moments:
        variance", The American Statistician 37 (1983) 242-247.
     """
 
-    # Float or ndarray of shape (n_columns,): of the rows; of those that have a value, where some
-    # have none.
+    # Float or ndarray of shape (n_columns,): weight of the rows, or of the rows with a value.
     weight: float | np.ndarray
     # ``mean``, ``squares``: (n_columns,): weighted means, and weighted sums of squares about them.
     mean: np.ndarray
     squares: np.ndarray
-    # ``low``, ``high``: (n_columns,): smallest and largest value; infinity, and its negative, of a
-    # column without values.
+    # ``low``, ``high``: (n_columns,): smallest and largest value; infinity and minus infinity for
+    # a column without values.
     low: np.ndarray
     high: np.ndarray
 
     @classmethod
     def of(cls, X, weight):
-        """Moments of the rows of an array (n_rows, n_columns); NaN is no value."""
+        """Moments of the rows of an array (n_rows, n_columns); NaN is a missing value."""
         total = None
         for start in range(0, len(X), BLOCK_ROWS):
             block = X[start : start + BLOCK_ROWS].astype(np.float64)
@@ -82,7 +81,7 @@ class Moments:
 
     @property
     def size(self):
-        """Largest absolute value of each column, (n_columns,); NaN of one without values."""
+        """Largest absolute value of each column, (n_columns,); NaN for a column without values."""
         return np.where(self.low > self.high, np.nan, np.maximum(self.high, -self.low))
 
     def standardisation(self):
@@ -93,13 +92,13 @@ class Moments:
 
 
 def n_drawn(fewest, per_column, n_columns):
-    """How many rows to draw of a table: ``per_column`` times one more than its columns."""
+    """Number of rows to draw: ``per_column`` times the number of columns plus one."""
     return max(fewest, per_column * (n_columns + 1))
 
 
 @dataclass(frozen=True)
 class FirstLook:
-    """What is known of the rows before EM; the looks at two blocks add up."""
+    """What the first pass finds; the results for two blocks add up."""
 
     names: tuple | None  # tuple of str: of the columns, where they have any
     # ``n_rows``, ``n_used``: all rows, and those of positive weight.
@@ -110,11 +109,11 @@ class FirstLook:
     weight_squares: float
     columns: Moments  # moments of X
     has_gaps: np.ndarray  # (n_features,) of bool: whether a column has rows without a number
-    levels: dict  # dict of str to Levels: of columns that hold no numbers
+    levels: dict  # dict of str to Levels: of columns that are not numeric
     dtypes: dict  # dict of str to dtype: of the same columns, as the first of the blocks has them
     target: Moments | None  # moments of the target; None for labels
-    # Ndarray or None, or tuple of these: distinct values of the target, of several outputs of each;
-    # None where these are too many for a grid.
+    # Ndarray or None, or tuple of these: distinct values of the target, for each of several
+    # outputs; None if there are too many for a grid.
     values: np.ndarray | None
     mass: np.ndarray | None  # weight of each of the distinct labels
     sample: RowSample  # rows X, y to start from
@@ -145,22 +144,22 @@ class FirstLook:
 
     @property
     def has_one_function(self):
-        """Whether the target is one number, or one of two classes."""
+        """Whether the target is a single number, or one of two classes."""
         return len(self.values) == 2 if self.target is None else self.target.mean.size == 1
 
     @property
     def has_unequal_weights(self):
-        """Whether some row of positive weight counts more than another."""
+        """Whether positive weights differ."""
         return self.weight_squares * self.n_used > self.weight**2 * (1 + 1e-12)
 
     @property
     def strings(self):
-        """Levels of the columns that hold other values than numbers, by their labels."""
+        """Levels of the columns that are not numeric, by their labels."""
         return {label: levels for label, levels in self.levels.items() if levels.n_values}
 
     @property
     def is_numeric(self):
-        """Whether all are numbers, and none is missing."""
+        """Whether all values are numbers, and none is missing."""
         return not self.strings and not self.has_gaps.any()
 
     def _all_values(self, other):
@@ -181,7 +180,7 @@ class FirstLook:
 
 
 def first_look(block, parameters):
-    """A kernel for ``RowSource.reduce``: FirstLook of a block, and whether it can be used."""
+    """Kernel for ``RowSource.reduce``: FirstLook of a block, after checking it."""
     # Whether there are labels; who checks other targets; how many rows to draw of so many columns.
     (classifies, likelihood, drawn), X, y, weight = parameters, block.X, block.y, block.weight
     used = weight > 0
@@ -222,12 +221,12 @@ def first_look(block, parameters):
 
 
 def weigh_sample(block, sample):
-    """A kernel: weights (n_kept,) of the sample's rows in a block."""
+    """Kernel: weights (n_kept,) of the sample's rows in a block."""
     return sample.weigh(hash_rows(block.values, block.y), block.weight)
 
 
 def column_moments(rows, _):
-    """A kernel: Moments of the columns of rows in arrays."""
+    """Kernel: Moments of the columns of rows in arrays."""
     return Moments.of(rows.X, rows.weight)
 
 
@@ -240,9 +239,9 @@ def _few_of_both(ours, theirs):
 
 
 def _few_values(values):
-    """Distinct values, or None where there are too many."""
-    for some in (values[: 2 * MOST_VALUES], values):  # too many of the first spare the rest
-        distinct = np.sort(some)  # much quicker than numpy.unique of floats that all differ
+    """Distinct values, or None if there are too many."""
+    for some in (values[: 2 * MOST_VALUES], values):  # first the first rows, which may suffice
+        distinct = np.sort(some)  # much faster than numpy.unique if all floats differ
         distinct = distinct[np.diff(distinct, prepend=np.nan) != 0]
         if len(distinct) > MOST_VALUES:
             return None
@@ -251,13 +250,13 @@ def _few_values(values):
 
 # Tables with strings and missing values -----------------------------------------------------------
 #
-# An encoder is fitted on what the first look found, and not on rows: on a table of a few rows that
-# has the levels of the strings, the means of the numbers, and gaps where there are any.
+# An encoder is not fitted on the rows, but on what the first pass found: on a table of a few rows
+# with the levels of the strings, the means of the numbers, and missing values where there are any.
 
 
 @dataclass(frozen=True)
 class KnownColumns:
-    """Columns of the rows of a fit."""
+    """Columns of the rows in ``fit``."""
 
     n_columns: int  # how many there are
     names: tuple | None = None  # tuple of str: of those of a table
@@ -265,26 +264,24 @@ class KnownColumns:
 
     @classmethod
     def of(cls, X):
-        """Those of a table or an array."""
+        """Columns of a table or an array."""
         return cls(X.shape[1], tuple(X.columns) if mixed.is_table(X) else None, kinds_of(X))
 
     def match(self, X):
-        """Other rows, as ``match_kinds``; ValueError, too, where these have other columns."""
+        """Other rows, as in ``match_kinds``; ValueError also if these have other columns."""
         names = tuple(X.columns) if mixed.is_table(X) else None
         if names != self.names or X.shape[1] != self.n_columns:
             ours, theirs = (
                 f"{n} columns" if each is None else list(each)
                 for each, n in ((self.names, self.n_columns), (names, X.shape[1]))
             )
-            raise ValueError(
-                f"Rows must have the columns that were there before: {ours}, not {theirs}."
-            )
+            raise ValueError(f"Rows must have the columns of earlier rows: {ours}, not {theirs}.")
         return match_kinds(mixed.plain_columns(X) if mixed.is_table(X) else X, self.kinds)
 
 
 @dataclass(frozen=True)
 class TableForm:
-    """What the tables of all blocks have in common, as experts are shown them."""
+    """What the tables of all blocks have in common, for experts."""
 
     names: tuple  # tuple of str: of the columns
     # Dict of str to dtype: of mixed tables: numbers are floats, and categories are those of all
@@ -293,9 +290,9 @@ class TableForm:
 
     @classmethod
     def of(cls, look):
-        """That of the tables that a first look, FirstLook, has seen; None where these are arrays.
+        """The form of the tables of a FirstLook; None if these are arrays.
 
-        Tables of numbers alone are shown as arrays are, under their names.
+        Tables that are numeric throughout are passed as arrays, with their names.
         """
         if look.names is None or look.is_numeric:
             return None if look.names is None else cls(look.names, {})
@@ -305,7 +302,7 @@ class TableForm:
         for label, levels in look.strings.items():
             dtypes[label] = look.dtypes[label]
             if isinstance(dtypes[label], CategoricalDtype):
-                # Too many to count are an identifier, which no expert takes for categories.
+                # Too many to count: an identifier, which is not encoded as categories.
                 many = levels.values is None
                 dtypes[label] = object if many else CategoricalDtype(sorted(levels.known))
         return cls(look.names, dtypes)
@@ -324,8 +321,8 @@ class TableForm:
 def split_table(table):
     """A table of a block, checked, and its numbers.
 
-    Returns the table with floats for its numbers, None where all are numbers and none is missing;
-    and these, NaN for what is missing, or no number.
+    Returns the table with floats for its numbers, None if all values are numbers and none is
+    missing; and the numbers, NaN where a value is missing or not a number.
     """
     table = mixed.check_table(table, sparse_ok=False, strings_ok=None)
     check_no_dates(table)
@@ -344,7 +341,7 @@ def split_table(table):
 
 
 def check_no_dates(X):
-    """Refuse a table with columns of dates or durations, of rows out of core."""
+    """Raise a ValueError for columns of dates or durations."""
     dates = encoding.DescribedColumns(X).dates
     if dates:
         raise ValueError(
@@ -355,13 +352,13 @@ def check_no_dates(X):
 
 
 def levels_of(table, used):
-    """Levels of the columns of a table that hold no numbers, by their labels, in the rows used."""
+    """Levels of the columns of a table that are not numeric, by their labels, in the rows used."""
     table = table[used]
     return {label: Levels.of(table, label) for label in mixed.describe_columns(table)[0]}
 
 
 def add_levels(levels, other, labels):
-    """Levels of two blocks together; a column that only one of them has is missing in the other."""
+    """Levels of two blocks, joined; a column that only one of them has is missing in the other."""
     nothing = Levels(np.array([np.nan], dtype=object), 0)
     return {
         label: levels.get(label, nothing) + other.get(label, nothing)
@@ -373,8 +370,8 @@ def add_levels(levels, other, labels):
 def fit_encoder(look, who):
     """The encoder of default experts and gates, fitted.
 
-    As for rows in memory, except that missing numbers are replaced by means. Warns about columns
-    that are left out.
+    As for rows in memory, except that missing numbers are replaced by means, with a warning about
+    columns that are left out.
 
     ``who`` are the parts that are default ones. Raises a ValueError if there are no columns left,
     or one holds numbers and other things.
@@ -397,7 +394,7 @@ def fit_encoder(look, who):
 
 
 def encode(encoder, table):
-    """What a fitted encoder makes of the table of a block, in which columns may be empty."""
+    """The table of a block, encoded by a fitted encoder; columns may be empty."""
     table = mixed.plain_columns(table)
     for _, part, labels in encoder.transformers_:
         if isinstance(part, OneHotEncoder):

@@ -1,4 +1,4 @@
-"""What a fitted mixture answers for rows that are not in memory."""
+"""Methods of a fitted mixture for rows that are not in memory."""
 
 from functools import partial
 from inspect import signature
@@ -15,7 +15,7 @@ from ._files import Blocks
 from ._look import Moments
 
 INSTEAD = {"partial_fit": "pass one block after the other"}  # of a sample of the rows
-OF_ROWS = (*RowMetadata._fields, "sample_weight")  # what has an entry for each row, beside y
+OF_ROWS = (*RowMetadata._fields, "sample_weight")  # arguments with an entry for each row, except y
 ROW_BY_ROW = {
     "gate_proba", "log_density", "predict", "predict_dist", "predict_experts", "predict_interval",
     "predict_log_proba", "predict_proba", "predict_quantiles", "responsibilities", "route",
@@ -24,9 +24,9 @@ ROW_BY_ROW = {
 
 
 def answer(method, mixture, *args, **params):
-    """What a method answers where some of what it is given is not in memory.
+    """Result of a method if some of its arguments are not in memory.
 
-    It answers row by row, by sums over rows, or with a TypeError that says what to do instead.
+    It is computed row by row, by sums over rows, or is a TypeError that says what to do instead.
     """
     name = method.__name__
     if name not in ROW_BY_ROW | SUMMED.keys():
@@ -46,13 +46,13 @@ def answer(method, mixture, *args, **params):
 
 
 def _answer_row_by_row(method, mixture, X, y=None, **asked):
-    """The answers to all rows of X: Blocks, or one of Dask's collections."""
+    """The results for all rows of X: Blocks, or a Dask collection."""
     name, parameters = method.__name__, signature(method).parameters
     is_iterated, needs_target = isinstance(X, IteratedRows), "y" in parameters
     of_rows = [each for each in OF_ROWS if asked.get(each) is not None]
     of_rows += ["y"] if is_iterated and y is not None else []
     if of_rows:
-        raise TypeError(f"{name} takes no {of_rows[0]} beside {type(X).__name__}.")
+        raise TypeError(f"{name} takes no {of_rows[0]} with {type(X).__name__}.")
     if asked.get("capacity_factor") is not None:
         raise TypeError(f"capacity_factor ranks all rows: pass {name} a block of them in memory.")
     if "random_state" in parameters:
@@ -79,8 +79,8 @@ def _answer_block(method, mixture, needs_target, params, number, X, y):
 def reduce_rows(kernel, mixture, X, y=None, sample_weight=None, parameters=None, **others):
     """Sums over rows that are not in memory.
 
-    ``kernel(mixture, rows, parameters)`` -> sums over the Rows of a block. ``others`` are other
-    arguments that have an entry for each row, which have to be None.
+    ``kernel(mixture, rows, parameters)`` -> sums over the Rows of a block. ``others`` are the other
+    arguments with an entry for each row, which have to be None.
     """
     for name, value in others.items():
         if value is not None:
@@ -100,9 +100,9 @@ def _of_block(kernel, mixture, block, parameters):
 
 
 def score(mixture, X, y=None, sample_weight=None, exposure=None, trials=None):
-    """Accuracy, or R², the mean of all outputs, as ``sklearn.metrics.r2_score`` has it."""
+    """Accuracy, or R², averaged over the outputs, as in ``sklearn.metrics.r2_score``."""
     if exposure is not None or trials is not None:
-        raise TypeError(f"score takes no exposure and no trials beside {type(X).__name__}.")
+        raise TypeError(f"score takes no exposure and no trials with {type(X).__name__}.")
     if mixture._classifies:
         right, total = reduce_rows(_count_right, mixture, X, y, sample_weight)
         return float(right / total)
@@ -131,7 +131,7 @@ def _count_right(mixture, rows, _):
 
 
 def expert_report(mixture, X, y=None, sample_weight=None, by="regime", **metadata):
-    """ExpertReport, with what only training knows from that on the training rows."""
+    """ExpertReport; what only training knows comes from the report on the training rows."""
     groups = groups_of(mixture, by)
     trained = mixture._training_reports.get(groups.kind)
     sums = reduce_rows(_report_sums, mixture, X, y, sample_weight, groups, **metadata)

@@ -75,7 +75,7 @@ def test_lazy_predictions_of_lines():
     assert_allclose(mean, moe.predict(X), rtol=1e-9, atol=1e-12)
     with pytest.raises(TypeError, match="needs the target"):
         moe.log_density(X_parts)
-    with pytest.raises(TypeError, match="no exposure beside Array"):
+    with pytest.raises(TypeError, match="no exposure with Array"):
         moe.predict(X_parts, exposure=y_parts)
 
 

@@ -381,9 +381,9 @@ def test_drawing_on_given_axes(curve, plane):
     assert len(display.axes_) == 3
     assert display.figure_ is figure
     assert not axes[3].axison
-    with pytest.raises(ValueError, match="holds 2 axes, and 3 panels"):
+    with pytest.raises(ValueError, match="has 2 axes, but there are 3 panels"):
         display.plot(axes[:2])
-    with pytest.raises(ValueError, match="not one of subplots"):
+    with pytest.raises(ValueError, match="no subplot that could"):
         display.plot(figure.add_axes((0.5, 0.5, 0.1, 0.1)))
     display = GateDisplay.from_estimator(plane[0], plane[1], [0, 1])
     redrawn = display.plot(np.array(axes[:2]))

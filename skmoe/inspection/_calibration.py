@@ -139,9 +139,8 @@ class CalibrationDisplay:
         name : str, default=None
             Name in the legend of the coverage. None: the name of the estimator.
         by : {"regime", "expert"}, default="regime"
-            Whether kind="experts" has a histogram for each regime, where regime0 is the experts of
-            ``regimes_[0]`` together, or for each expert. The two differ only if there are fewer
-            regimes than experts.
+            Histograms with kind="experts": one for each regime, where regime0 is the experts of
+            ``regimes_[0]`` together, or for each expert. They differ with fewer regimes only.
         ax : Axes or array-like of Axes, default=None
             Axes to draw on. None creates a figure.
 
@@ -211,8 +210,7 @@ class CalibrationDisplay:
         Raises
         ------
         ValueError
-            If y does not have a value for each row, or there is no such output, or ``output`` is
-            needed.
+            If y does not have a value for each row, or the output is missing or does not exist.
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         with np.errstate(divide="ignore"):

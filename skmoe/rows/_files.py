@@ -25,10 +25,10 @@ class Files(IteratedRows):
     ----------
     paths : str, path, list of these, or table, dataset or query
         Files, in the order of their rows; a str may be a pattern such as ``"part-*.npy"``, or a
-        directory, whose ``.parquet`` files are read, those in directories within it too. A
-        table or dataset of pyarrow, a LazyFrame of polars, a relation of DuckDB, or whatever
-        gives an Arrow stream of the same rows in the same order each time. What is at an address,
-        such as ``"s3://bucket/rows"``, comes as a dataset. With ``reader``, whatever it takes.
+        directory, whose ``.parquet`` files are read, including those in subdirectories. Or a
+        table or dataset of pyarrow, a LazyFrame of polars, a relation of DuckDB, or another object
+        with an Arrow stream of the same rows in the same order each time. For an address, such as
+        ``"s3://bucket/rows"``, give a dataset. With ``reader``, arguments of ``reader``.
     reader : callable, default=None
         ``reader(path)`` -> ``(X, y)`` or ``(X, y, weight)``, X an array of numbers or a
         DataFrame, or an iterator over such blocks. It must return the same rows in each call.

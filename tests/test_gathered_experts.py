@@ -326,7 +326,7 @@ def test_diverse_experts_of_many_rows_are_without_the_process_of_few(mixture, ta
         ({"cv": "oob"}, "a number of folds"),
         (
             {"experts": [("a", Ridge()), ("b", Ridge())], "training": "stack"},
-            "training='auto', 'em'",
+            "training='auto' or 'em'",
         ),
         ({"likelihood": RandomEffects()}, "a likelihood without subjects"),
         ({"likelihood": ZeroInflated()}, "without a zero component"),

@@ -305,7 +305,7 @@ def _wanted_by_all(mixture, others):
         "penalty or ConstantGate()": gate is None or as_gate(gate).has_sums,
         "a gate without load_balance": gate is None or as_gate(gate).load_balance == 0,
         "init='auto' or the name of a start": not callable(mixture.init),
-        "training='auto' or 'em' (of so many rows pooling tells little)": (
+        "training='auto' or 'em' (pooling matters little with so many rows)": (
             mixture.training in ("auto", "em")
         ),
         "expert_columns=None, and a gate without columns": (

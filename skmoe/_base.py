@@ -334,7 +334,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         split_params = {} if groups is None else {"groups": groups}
         rows = FitRows.of(twin, X, y, sample_weight, metadata, split_params)
         plan = replace(make_plan(twin, rows), request=None)
-        plan.about_rows, plan.mixture = lambda: repeated_rows(rows.checked)[1], twin
+        plan.about_rows = lambda: repeated_rows(rows.checked)[1]
         return plan
 
     def _split_params(self, params, sample_weight):

@@ -7,9 +7,8 @@ without the leaves.
 import sys
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 
-LEAVES = "_effects", "_ready", "_updates", "inference", "onnx", "rows"
+LEAVES = "_effects", "_ready", "_updates", "inference", "rows"
 
 
 def leaf(name, what=None):
@@ -35,12 +34,6 @@ rows = partial(leaf, "rows", "What is done with rows that are not in memory")
 def error_terms(what="terms"):
     """Log-densities of experts with their derivatives, which standard errors are made of."""
     return inference(what)._error_terms
-
-
-def not_in_onnx(mixture, training):
-    """What cannot be converted to ONNX of a mixture to be fitted; nothing without skl2onnx."""
-    onnx = leaf("onnx") if mixture is not None and find_spec("skl2onnx") else None
-    return [] if onnx is None else onnx.refusals(mixture, training)
 
 
 def served(module, **doors):

@@ -44,7 +44,7 @@ LEAVES = (
     "_effects", "_ready", "_updates", "inference", "inspection", "model_selection", "onnx", "rows",
 )  # fmt: skip
 DOORS = "_doors.py"
-WITHOUT_DOOR = {"inspection", "model_selection"}  # users alone ask for them
+WITHOUT_DOOR = {"inspection", "model_selection", "onnx"}  # users alone ask for them
 
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="The sources are not there.")
 

@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 
 from .._data import check_ids
-from .._doors import not_in_onnx
 from .._em.gate_parts import GateParts
 from .._em.loop import count
 from .._em.parts import Parts, adapt_experts
@@ -72,8 +71,7 @@ class Plan:
         After ``fit`` of pooled experts: number of regression functions.
     findings : list of str
         After ``fit``: what else was tried, and by how much it lost, and whatever else is to be
-        said of the mixture and its rows. Before: what else to expect. Where skl2onnx is installed,
-        what cannot be converted to ONNX is printed below these.
+        said of the mixture and its rows. Before: what else to expect.
 
     Examples
     --------
@@ -108,7 +106,6 @@ class Plan:
     is_number_of_plain: bool = field(default=False, repr=False)
     shape: tuple = field(default=(0, 0), repr=False)  # rows, and columns with levels
     n_init: int = field(default=1, repr=False)
-    mixture: object = field(default=None, repr=False, compare=False)  # that is yet to be fitted
 
     @property
     def cells(self):
@@ -151,13 +148,13 @@ class Plan:
                 break_on_hyphens=False,
                 drop_whitespace=True,
             )
-        lines += map(in_lines, self._notes)
+        lines += map(in_lines, self.findings)
         return "\n".join(line.rstrip() for line in lines)
 
     __repr__ = __str__
 
     def _repr_html_(self):
-        return html_table(["", "chosen", "because"], self.cells, below=self._notes)
+        return html_table(["", "chosen", "because"], self.cells, below=self.findings)
 
     @cached_property
     def findings(self):
@@ -167,11 +164,6 @@ class Plan:
 
     def __getstate__(self):
         return {"findings": self.findings} | vars(self)
-
-    @property
-    def _notes(self):
-        """What stands below the table."""
-        return self.findings + not_in_onnx(self.mixture, self.training)
 
     @property
     def sentence(self):

@@ -3,7 +3,6 @@
 # fmt: off
 from collections.abc import Sequence
 from typing import Any, Literal
-from skmoe import MixtureOfExpertsRegressor
 
 __all__ = [
     "Plan",
@@ -30,7 +29,6 @@ class Plan:
     is_number_of_plain: Any
     shape: Any
     n_init: Any
-    mixture: MixtureOfExpertsRegressor | None
     def __init__(
         self,
         training: Literal["em", "pooled", "stack", "specialists"],
@@ -53,7 +51,6 @@ class Plan:
         is_number_of_plain: Any = False,
         shape: Any = ...,
         n_init: Any = 1,
-        mixture: MixtureOfExpertsRegressor | None = None,
     ) -> None: ...
     @property
     def cells(self) -> Any: ...

@@ -28,7 +28,6 @@ from .._regressor import MixtureOfExpertsRegressor
 from .._validation import check_fitted
 from ..likelihoods._pooled import PooledCategorical, normal_points
 from . import _parser, _writers
-from ._parser import refusals as refusals
 
 __all__ = []
 
@@ -51,7 +50,7 @@ def _declare_mixture(scope, model, inputs):
 
 def _parse_regressor(scope, model, inputs, custom_parsers=None):
     check_fitted(model)
-    _parser.check_convertible(_parser.refused_likelihood(model.likelihood_, classifies=False))
+    _parser.check_likelihood(model.likelihood_, classifies=False)
     options = scope.get_options(model, {"gate": False})
     operator = _declare_mixture(scope, model, inputs)
     names = ["variable", "gate_proba"] if options["gate"] else ["variable"]
@@ -61,8 +60,8 @@ def _parse_regressor(scope, model, inputs, custom_parsers=None):
 
 def _parse_classifier(scope, model, inputs, custom_parsers=None):
     check_fitted(model)
-    _parser.check_convertible(_parser.refused_likelihood(model.likelihood_, classifies=True))
-    _parser.check_convertible(_parser.refused_labels(model.classes_))
+    _parser.check_likelihood(model.likelihood_, classifies=True)
+    _parser.check_labels_of_onnx(model.classes_)
     options = scope.get_options(model, {"zipmap": True, "gate": False})
     operator = _declare_mixture(scope, model, inputs)
     _declare_outputs(scope, operator, ["label", "probabilities"], inputs)

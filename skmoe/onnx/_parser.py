@@ -25,7 +25,6 @@ from .._experts.solvers import has_experts, is_multinomial
 from .._ready.density_forest import DensityForestRegressor
 from .._ready.smooth import SmoothRegressor
 from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
-from ..gates._classifier import as_gate
 from ..likelihoods._pooled import PooledCategorical, PooledGaussian
 from ._writers import float_type, is_table_encoder
 
@@ -45,120 +44,79 @@ WRITTEN = (
 )  # fmt: skip
 
 
-def check_convertible(refusal):
-    """Raise a NotImplementedError with what a function below says, unless that is None."""
-    if refusal is not None:
-        raise NotImplementedError(refusal)
-
-
-def refused_likelihood(likelihood, *, classifies):
-    """Why mixtures with a likelihood, fitted or not, cannot be converted; None if they can."""
+def check_likelihood(likelihood, *, classifies):
+    """Raise a NotImplementedError if mixtures with a likelihood cannot be converted."""
     kinds, name = OF_CLASSES if classifies else OF_NUMBERS, type(likelihood).__name__
-    if type(likelihood) in kinds:
-        return None
-    names = ", ".join(each.__name__ for each in kinds)
-    return f"Mixtures with the likelihood {name} cannot be converted to ONNX, but with {names}."
+    if type(likelihood) not in kinds:
+        names = ", ".join(each.__name__ for each in kinds)
+        raise NotImplementedError(
+            f"Mixtures with the likelihood {name} cannot be converted to ONNX, but with {names}."
+        )
 
 
-def refused_labels(classes):
-    """Why these class labels cannot be converted; None if they can."""
-    is_whole = classes.dtype.kind == "f" and (classes == np.round(classes)).all()
-    if classes.dtype.kind in "biu" or is_whole or all(isinstance(each, str) for each in classes):
-        return None
-    return f"Class labels must be integers or strings for ONNX; got {classes}."
+def check_labels_of_onnx(classes):
+    """Raise a NotImplementedError if these class labels cannot be converted."""
+    is_whole = classes.dtype.kind in "biu" or (
+        classes.dtype.kind == "f" and (classes == np.round(classes)).all()
+    )
+    if not is_whole and not all(isinstance(each, str) for each in classes):
+        raise NotImplementedError(
+            f"Class labels must be integers or strings for ONNX; got {classes}."
+        )
 
 
-def refused_gate(gate):
-    """Why a gate, fitted or not, cannot be converted; None if it can."""
+def check_gate(gate):
+    """Raise a NotImplementedError if a fitted gate cannot be converted."""
     *transformers, last = steps_of(gate)
-    name = _unwritten_gate(as_gate(last))
+    name = _unwritten_gate(last)
     if name is not None:
         names = ", ".join(each.__name__ for each in GATES)
-        return (
+        raise NotImplementedError(
             f"The gate cannot be converted to ONNX: {name} is none of {names}, of which "
             "ClassifierGate cannot be within a TreeGate."
         )
-    return refused_estimators("The gate", [*transformers, inner_estimator(as_gate(last))])
+    check_estimators("The gate", [*transformers, inner_estimator(last)])
 
 
 def inner_estimator(gate):
-    """The estimator inside of a gate, fitted where the gate is, or None."""
-    return vars(gate).get("classifier_", vars(gate).get("classifier"))
+    """The fitted estimator inside of a gate, or None."""
+    return vars(gate).get("classifier_")
 
 
 def _unwritten_gate(gate, *, inside=False):
     """Name of the class of a gate, or of one inside it, that cannot be written; None if all can."""
     if type(gate) not in GATES or (inside and inner_estimator(gate) is not None):
         return type(gate).__name__
-    parts = []
-    if type(gate) is TreeGate:
-        is_fitted = "branches_" in vars(gate)
-        parts = [gate.decision_, *gate.branches_] if is_fitted else [gate.gate]
-    names = [_unwritten_gate(as_gate(part), inside=True) for part in parts if part is not None]
+    parts = [gate.decision_, *gate.branches_] if type(gate) is TreeGate else []
+    names = [_unwritten_gate(part, inside=True) for part in parts if part is not None]
     return next(filter(None, names), None)
 
 
-def refused_estimators(role, estimators):
-    """Why one of some estimators, fitted or not, cannot be converted; None if all can."""
+def check_estimators(role, estimators):
+    """Raise a NotImplementedError if one of some fitted estimators cannot be converted."""
     for estimator in estimators:
-        if not isinstance(estimator, BaseEstimator):  # None or a word
+        # None, a word, or a mixture, which its own converter checks.
+        if not isinstance(estimator, BaseEstimator) or has_experts(estimator):
             continue
-        why = _own_refusal(estimator)
+        why, kind = None, type(estimator)
+        if kind is TransformedTargetRegressor:
+            if type(estimator.transformer_) is not StandardScaler:
+                why = f"of {kind.__name__} the transformer has to be a StandardScaler"
+        elif kind not in WRITTEN and kind not in sklearn_operator_name_map:
+            why = f"skl2onnx has no converter of {kind.__name__}"
         if why is not None:
-            return f"{role} cannot be converted to ONNX: {why}"
-        inner = refused_estimators(role, _inside(estimator))
-        if inner is not None:
-            return inner
-    return None
-
-
-def _own_refusal(estimator):
-    if has_experts(estimator):  # a fitted one is asked by its own converter
-        if "experts_" in vars(estimator):
-            return None
-        is_pooled = estimator.experts is None and estimator.training in ("auto", "pooled")
-        training = "pooled" if is_pooled else estimator.training
-        return next(iter(refusals(estimator, training)), None)
-    if isinstance(estimator, TransformedTargetRegressor):
-        transformer = vars(estimator).get("transformer_", estimator.transformer)
-        if type(transformer) is StandardScaler:
-            return None
-        name = type(estimator).__name__
-        return f"of {name} the transformer has to be a StandardScaler."
-    if type(estimator) in WRITTEN or type(estimator) in sklearn_operator_name_map:
-        return None
-    return f"skl2onnx has no converter of {type(estimator).__name__}."
+            raise NotImplementedError(f"{role} cannot be converted to ONNX: {why}.")
+        check_estimators(role, _inside(estimator))
 
 
 def _inside(estimator):
     """Estimators that scikit-learn's own Pipelines and meta-estimators are made of."""
-    if has_experts(estimator) or not type(estimator).__module__.startswith(("sklearn.", "skmoe.")):
+    if not type(estimator).__module__.startswith(("sklearn.", "skmoe.")):
         return []
     parts = vars(estimator)
     tables = [*parts.get("steps", ()), *parts.get("transformers", ())]
     one = parts.get("best_estimator_", parts.get("estimator"))
     return [*(each[1] for each in tables), one, parts.get("regressor")]
-
-
-def refusals(mixture: object, training: object) -> list[str]:
-    """What cannot be converted of a mixture that is to be trained in one of the ways, a list."""
-    likelihood, classifies = mixture._likelihood(), mixture._classifies
-    if training == "pooled":
-        likelihood = likelihood.pooled() or likelihood
-    elif training in ("stack", "specialists") and not classifies:
-        likelihood = likelihoods.StudentT()  # which these learn
-    names, templates = mixture._expert_list()
-    n_unlike = len(names) if mixture._is_list else 1
-    has_gate = mixture.gate is not None and mixture.n_experts != 1
-    classes = vars(mixture).get("classes_")
-    found = [
-        refused_likelihood(likelihood, classifies=classifies),
-        None if classes is None else refused_labels(classes),
-        refused_gate(mixture.gate) if has_gate else None,
-    ]
-    for name, each in zip(names[:n_unlike], templates, strict=False):
-        found.append(refused_estimators(f"The expert {name!r}", [each]))
-    return [each for each in found if each is not None]
 
 
 def steps_of(estimator):
@@ -254,7 +212,7 @@ class Parser:
 
     def prediction(self, name, estimator):
         """What an expert predicts, (n, m)."""
-        check_convertible(refused_estimators(f"The expert {name!r}", [estimator]))
+        check_estimators(f"The expert {name!r}", [estimator])
         return self._prediction(estimator, self.inputs)
 
     def _prediction(self, estimator, variables):
@@ -295,7 +253,7 @@ class Parser:
 
     def gate(self, gate):
         """Logarithms of gate probabilities (n, K), up to a constant of the row."""
-        check_convertible(refused_gate(gate))
+        check_gate(gate)
         *transformers, gate = steps_of(gate)
         head = self.head(transformers)
         inner = inner_estimator(gate)
@@ -314,10 +272,11 @@ class Parser:
     def parts(self, model):
         """What the operator of a mixture begins with: GraphParts."""
         for name, is_other in zip(model.named_experts_, model._model.predicts_other, strict=True):
-            why = "a stack takes the mean of its density, which is not what it predicts"
-            check_convertible(
-                f"The expert {name!r} cannot be converted to ONNX: {why}." if is_other else None
-            )
+            if is_other:
+                raise NotImplementedError(
+                    f"The expert {name!r} cannot be converted to ONNX: a stack takes the mean of "
+                    "its density, which is not what it predicts."
+                )
         experts, columns = zip(model.named_experts_.items(), stacks(model), strict=True), None
         variables = [None if is_stack else self.prediction(*named) for named, is_stack in experts]
         if is_averaged(model):

@@ -99,7 +99,7 @@ def check_estimators(role, estimators):
         if not isinstance(estimator, BaseEstimator) or has_experts(estimator):
             continue
         why, kind = None, type(estimator)
-        if kind is TransformedTargetRegressor:
+        if isinstance(estimator, TransformedTargetRegressor):
             if type(estimator.transformer_) is not StandardScaler:
                 why = f"of {kind.__name__} the transformer has to be a StandardScaler"
         elif kind not in WRITTEN and kind not in sklearn_operator_name_map:

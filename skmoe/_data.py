@@ -389,11 +389,6 @@ class ArrayRows(RowSource):
         table = None if self.table is None else self.table.iloc[rows]
         return ArrayRows(self.X[rows], self.y[rows], self.weight[rows], table)
 
-    @property
-    def target(self):
-        """y, for a kernel that has done with it before its next call."""
-        return self.y
-
     def memory(self, name, shape, dtype):
         """An array for a kernel to write to, kept for its next call."""
         array = self._memory.get((name, *shape))

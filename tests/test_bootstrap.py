@@ -24,16 +24,14 @@ def equal_halves(n_samples=200, seed=0):
 mixture = partial(MixtureOfExpertsRegressor, n_experts=2, training="em", n_init=3, random_state=0)
 
 
-@pytest.mark.parametrize("method", ["rows", "parametric"])
-def test_standard_errors_are_those_of_least_squares(method):
+def test_standard_errors_are_those_of_least_squares():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 1))
-    y = 2 * X[:, 0] + (np.abs(X[:, 0]) if method == "rows" else 1.0) * rng.normal(size=100)
+    y = 2 * X[:, 0] + np.abs(X[:, 0]) * rng.normal(size=100)
     moe = mixture(experts=LinearRegression(), n_experts=1, n_init=1).fit(X, y)
-    result = bootstrap(moe, X, y, method=method, n_resamples=100, random_state=0)
-    # Rows are White's sandwich, without the assumption of equal errors that parametric draws make.
-    cov = "sandwich" if method == "rows" else "observed"
-    expected = moe.summary(X, y, cov=cov).std_error[:2]
+    result = bootstrap(moe, X, y, n_resamples=100, random_state=0)
+    # White's sandwich, without the assumption of equal errors.
+    expected = moe.summary(X, y, cov="sandwich").std_error[:2]
     # 100 resamples know a standard error to 7 %.
     assert_allclose(result.standard_error[:2], expected, rtol=0.25)
     low, high = result.confidence_interval
@@ -46,7 +44,7 @@ def test_standard_errors_are_those_of_least_squares(method):
 def test_standard_errors_of_a_mixture_agree_with_the_information():
     X, y = equal_halves()
     moe = mixture(gate=ConstantGate()).fit(X, y)
-    result = bootstrap(moe, X, y, method="parametric", n_resamples=100, random_state=0)
+    result = bootstrap(moe, X, y, n_resamples=100, random_state=0)
     expected = moe.summary(X, y).std_error
     # 100 resamples know a standard error to 7 %; the experts overlap, which adds curvature.
     assert_allclose(result.standard_error, expected, rtol=0.3)
@@ -97,8 +95,7 @@ def test_subjects_are_drawn_whole_and_twice_as_two():
         bootstrap(tree, X, y, subject=subject, statistic=lambda m: m.predict(X[:1]))
 
 
-@pytest.mark.parametrize("method", ["rows", "parametric"])
-def test_exposures_go_with_their_rows(method):
+def test_exposures_go_with_their_rows():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(150, 1))
     exposure = rng.uniform(1, 20, size=150)
@@ -106,7 +103,7 @@ def test_exposures_go_with_their_rows(method):
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="poisson", training="em")
     moe.fit(X, y, exposure=exposure)
     result = bootstrap(
-        moe, X, y, exposure=exposure, method=method, n_resamples=50, random_state=0,
+        moe, X, y, exposure=exposure, n_resamples=50, random_state=0,
         statistic=lambda m: [m.experts_[0].intercept_, m.experts_[0].coef_[0]],
     )  # fmt: skip
     design = np.column_stack([np.ones(150), X])
@@ -140,12 +137,9 @@ def test_any_mixture_has_a_bootstrap_of_a_statistic():
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ({"method": "wild"}, ValueError, "got 'wild'"),
         ({"n_resamples": 1}, ValueError, "2 at least; got 1"),
         ({"confidence_level": 95}, ValueError, "got 95"),
         ({"estimator": LinearRegression()}, TypeError, "got LinearRegression"),
-        ({"method": "parametric", "groups": np.arange(50)}, ValueError, "have no meaning there"),
-        ({"method": "parametric", "sample_weight": np.arange(50)}, ValueError, "unequal"),
     ],
 )
 def test_what_cannot_be_resampled_is_refused(given, error, message):

@@ -291,7 +291,7 @@ def test_responsibilities_are_drawn_by_regime(tied, drawn):
     np.testing.assert_array_equal(display.responsibilities, moe.responsibilities(X, y))
     certain = (moe.responsibilities(X, y) >= 0.95).sum(axis=0)
     np.testing.assert_array_equal(display.counts_[-1], certain)
-    display = drawn.ResponsibilityDisplay.from_estimator(moe, X, y, kind="heatmap", by="expert")
+    display = drawn.ResponsibilityDisplay.from_estimator(moe, X, y, by="expert")
     assert display.names == list(moe.named_experts_)
 
 

@@ -377,14 +377,10 @@ def test_drawing_on_given_axes(curve, plane):
     figure, axes = plt.subplots(1, 4)
     display = ResponsibilityDisplay.from_estimator(moe, X, y, ax=axes[:3])
     assert_array_equal(display.axes_, axes[:3])
-    display.plot(axes[3])  # one is divided
-    assert len(display.axes_) == 3
     assert display.figure_ is figure
-    assert not axes[3].axison
-    with pytest.raises(ValueError, match="has 2 axes, but there are 3 panels"):
-        display.plot(axes[:2])
-    with pytest.raises(ValueError, match="no subplot that could"):
-        display.plot(figure.add_axes((0.5, 0.5, 0.1, 0.1)))
+    for few in (axes[:2], axes[3]):
+        with pytest.raises(ValueError, match=r"has [12] axes, but there are 3 panels"):
+            display.plot(few)
     display = GateDisplay.from_estimator(plane[0], plane[1], [0, 1])
     redrawn = display.plot(np.array(axes[:2]))
     assert redrawn is display
@@ -461,9 +457,8 @@ def test_other_bad_input(curve, table, classes, outputs):
     for row in (300, 1.5):
         with pytest.raises(ValueError, match="row must be the number of a row of X, below 300"):
             PredictiveDisplay.from_estimator(moe, X, row=row)
-    for display in (CalibrationDisplay, ResponsibilityDisplay):
-        with pytest.raises(ValueError, match="kind must be one of"):
-            display.from_estimator(moe, X, y, kind="pie")
+    with pytest.raises(ValueError, match="kind must be one of"):
+        CalibrationDisplay.from_estimator(moe, X, y, kind="pie")
     with pytest.raises(ValueError, match="Pass both X and y"):
         ResponsibilityDisplay.from_estimator(moe, X)
     with pytest.raises(ValueError, match="only mixtures with cross-fitted experts"):

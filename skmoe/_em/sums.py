@@ -109,7 +109,7 @@ def run_pass(rows, parameters):
     flat = np.empty(partial.shape[1])
     linear_pass(
         rows.X,
-        rows.target,
+        rows.y,
         rows.weight,
         parameters.mean,
         parameters.scale,

@@ -393,7 +393,7 @@ def begin_run(problem, coef, penalty, rows_gram, settings):
         return None
     acceleration = problem.acceleration if problem.accelerates else None
     run = LinearRun(
-        experts.n_experts, rows.target, rows.weight, experts.mean, experts.scale, penalty,
+        experts.n_experts, rows.y, rows.weight, experts.mean, experts.scale, penalty,
         rows_gram, acceleration, alpha=gate.alpha_of_runs, longest_drift=gate.longest_drift,
         rounding=max(ROUNDING, np.finfo(rows.X.dtype).eps), **settings,
     )  # fmt: skip

@@ -30,7 +30,6 @@ def bootstrap(
     upper: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     statistic: Callable[..., Any] | None = None,
-    method: Literal["rows", "parametric"] = "rows",
     n_resamples: int = 200,
     confidence_level: float = 0.95,
     n_jobs: int | None = None,

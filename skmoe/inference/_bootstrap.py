@@ -175,7 +175,7 @@ class BootstrapResult(EstimateTable):
 
 def bootstrap(
     estimator, X, y, *, sample_weight=None, exposure=None, trials=None, subject=None, upper=None,
-    groups=None, statistic=None, method="rows", n_resamples=200, confidence_level=0.95, n_jobs=None,
+    groups=None, statistic=None, n_resamples=200, confidence_level=0.95, n_jobs=None,
     random_state=None, verbose=0,
 ):  # fmt: skip
     """Bootstrap a fitted mixture: standard errors and intervals by refits to resampled rows.
@@ -195,17 +195,12 @@ def bootstrap(
     sample_weight : array-like of shape (n_samples,), default=None
         Their weights. A row is one observation, whatever its weight, and keeps it.
     exposure, trials, subject, upper : array-like of shape (n_samples,)
-        As in ``fit``. Whole subjects are drawn, and a subject drawn twice counts as two. Upper
-        bounds are for method="rows".
+        As in ``fit``. Whole subjects are drawn, and a subject drawn twice counts as two.
     groups : array-like of shape (n_samples,), default=None
-        Rows of one group, such as a person, are drawn together; for method="rows".
+        Rows of one group, such as a person, are drawn together.
     statistic : callable, default=None
         ``statistic(mixture)`` -> number or array of fixed shape. None is the parameters of
         ``summary``; NaN (n/a in print) for coefficients that are not identified.
-    method : {"rows", "parametric"}, default="rows"
-        "rows" draws rows with replacement, by multiplying their weights, so that no row is on both
-        sides of a fold. "parametric" keeps X and draws targets from the mixture, which is more
-        precise if the model is right.
     n_resamples : int, default=200
         Number of refits. Percentiles need more than standard errors: 1000 or more.
     confidence_level : float, default=0.95
@@ -258,19 +253,13 @@ def bootstrap(
     >>> at_zero.standard_error.shape
     (1,)
     """
-    _check_options(estimator, statistic, method, n_resamples, confidence_level)
+    _check_options(estimator, statistic, n_resamples, confidence_level)
     metadata = RowMetadata(exposure, trials, subject, upper)
     rows = check_bootstrap_rows(estimator, X, y, sample_weight, metadata, groups)
     if rows.metadata.subject is not None and estimator._is_cross_fitted:
         raise ValueError(
             "Subjects cannot be drawn with replacement for cross-fitted experts: a subject that "
             "is drawn twice would be on both sides of a fold."
-        )
-    alike = rows.metadata.subject is None and rows.groups is None and np.ptp(rows.weight) == 0
-    if method == "parametric" and not (alike and upper is None):
-        raise ValueError(
-            "method='parametric' draws independent targets: groups, subjects, unequal weights and "
-            "censoring have no meaning there. Take method='rows'."
         )
     known = rows.responsibilities(estimator)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_resamples)
@@ -280,7 +269,7 @@ def bootstrap(
         estimates = estimates_of(estimator, X, rows.y, sample_weight, rows.metadata)
         n_gate = len(estimates.gate_columns.to_raw)  # regimes of a resample may share their gate
         statistic = partial(_parameters, recode=estimates.in_full_rank(), n_gate=n_gate)
-    shared = (estimator, rows, known, statistic, method)
+    shared = (estimator, rows, known, statistic)
     tasks = [(int(seed),) for seed in seeds]
     resamples = refits(estimator, (X, rows.y), _resample, shared, tasks, n_jobs, verbose)
     estimate = np.asarray(statistic(estimator), dtype=np.float64)
@@ -365,12 +354,10 @@ def check_bootstrap_rows(estimator, X, y, sample_weight, metadata, groups):
     return BootstrapRows(X, y, weight, metadata, groups, unit)
 
 
-def _check_options(estimator, statistic, method, n_resamples, confidence_level):
+def _check_options(estimator, statistic, n_resamples, confidence_level):
     if not isinstance(estimator, ExpertParameters):
         raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
     check_fitted(estimator)
-    if method not in ("rows", "parametric"):
-        raise ValueError(f"method must be 'rows' or 'parametric'; got {method!r}.")
     if n_resamples < 2:
         raise ValueError(f"n_resamples must be 2 at least; got {n_resamples!r}.")
     if not 0 < confidence_level < 1:
@@ -385,15 +372,11 @@ def _check_options(estimator, statistic, method, n_resamples, confidence_level):
             ) from error
 
 
-def _resample(estimator, rows, known, statistic, method, seed):
+def _resample(estimator, rows, known, statistic, seed):
     """The statistic of one resample."""
     random_state = np.random.RandomState(seed)
 
     def draw():
-        if method == "parametric":
-            given = rows.metadata._replace(subject=None).given()
-            y = estimator.sample_y(rows.X, random_state=random_state, **given)[..., 0]
-            return y, np.arange(len(y)), rows.weight, None
         drawn, *others = rows.draw(random_state)
         return rows.y[drawn], drawn, *others
 

@@ -275,7 +275,6 @@ class PredictiveDisplay:
 
 class ResponsibilityDisplay:
     counts_: np.ndarray
-    image_: Any
     axes_: np.ndarray
     ax_: Any
     figure_: Any
@@ -296,16 +295,9 @@ class ResponsibilityDisplay:
         X: Any = None,
         y: ArrayLike | None = None,
         *,
-        kind: Literal["rootogram", "heatmap"] = "rootogram",
         n_bins: int = 20,
         sample_weight: ArrayLike | None = None,
         by: Literal["regime", "expert"] = "regime",
         ax: Any = None,
     ) -> ResponsibilityDisplay: ...
-    def plot(
-        self,
-        ax: Any = None,
-        *,
-        kind: Literal["rootogram", "heatmap"] = "rootogram",
-        n_bins: int = 20,
-    ) -> ResponsibilityDisplay: ...
+    def plot(self, ax: Any = None, *, n_bins: int = 20) -> ResponsibilityDisplay: ...

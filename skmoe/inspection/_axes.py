@@ -86,13 +86,12 @@ def scatter_rows(ax, x, y, resp, names):
 
 
 def make_axes(display, ax, n_panels=1, *, size=None):
-    """Axes for the panels: new ones, the given ones, or the given one divided.
+    """Axes for the panels: new ones, or the given ones.
 
     Sets ``axes_``, ``ax_`` (the first) and ``figure_`` of the display.
     """
     check_matplotlib_support(f"{type(display).__name__}.plot")
     import matplotlib.pyplot as plt
-    from matplotlib.axes import Axes
 
     n_cols = min(n_panels, N_COLUMNS)
     n_rows = -(-n_panels // n_cols)
@@ -102,21 +101,10 @@ def make_axes(display, ax, n_panels=1, *, size=None):
         axes = axes.ravel()
         for unused in axes[n_panels:]:
             unused.set_visible(False)
-    elif not isinstance(ax, Axes):
-        axes = np.asarray(ax, dtype=object).ravel()
+    else:
+        axes = np.ravel(np.array(ax, dtype=object))
         if len(axes) != n_panels:
             raise ValueError(f"ax has {len(axes)} axes, but there are {n_panels} panels to draw.")
-    elif n_panels == 1:
-        axes = np.array([ax])
-    else:
-        if ax.get_subplotspec() is None:
-            raise ValueError(
-                f"There are {n_panels} panels to draw, and ax is no subplot that could be "
-                "divided: pass as many axes, or none."
-            )
-        ax.set_axis_off()
-        grid = ax.get_subplotspec().subgridspec(n_rows, n_cols)
-        axes = np.array([ax.figure.add_subplot(grid[i]) for i in range(n_panels)])
     display.axes_ = axes[:n_panels]
     display.ax_, display.figure_ = display.axes_[0], display.axes_[0].figure
     return display.axes_

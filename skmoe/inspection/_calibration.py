@@ -269,8 +269,8 @@ class CalibrationDisplay:
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            Axes to draw on: one for each expert with kind="experts", or one to be divided. None
-            creates a figure.
+            Axes to draw on: one for each expert with kind="experts". None creates a
+            figure.
         kind : {"pit", "experts", "coverage"}, default="pit"
             A histogram of the PIT, one for each expert, or coverage over level.
         n_bins : int, default=10

@@ -11,7 +11,6 @@ from .._tables.known import check_weights
 from . import _axes
 
 SMALLEST = 1e-4  # smaller responsibilities count as none, and are not drawn in a rootogram
-KINDS = ("rootogram", "heatmap")
 MOST_PANELS = 4  # if features are not given
 
 
@@ -128,7 +127,7 @@ class GateDisplay:
             Whether to draw regimes, where regime0 is the experts of ``regimes_[0]`` together, or
             each expert. The two differ only if there are fewer regimes than experts.
         ax : Axes or array-like of Axes, default=None
-            Axes to draw on: one for each panel, or one to be divided. None creates a figure.
+            Axes to draw on: one for each panel. None creates a figure.
 
         Returns
         -------
@@ -155,7 +154,7 @@ class GateDisplay:
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            Axes to draw on: one for each panel, or one to be divided. None creates a figure.
+            Axes to draw on: one for each panel. None creates a figure.
 
         Returns
         -------
@@ -280,14 +279,12 @@ def _panels(features, n_columns):
 
 
 class ResponsibilityDisplay:
-    """Responsibilities of experts, or of regimes, as rootograms or as a heat map.
+    """Responsibilities of experts, or of regimes, as rootograms.
 
     A rootogram is a histogram with the square roots of counts as heights, so that small counts are
     visible [1]_. Bars at both ends with a gap in between: the expert is well separated from the
     others. Without a bar at 1 it has no rows of its own. Responsibilities below 1e-4 are left
     out, as they would dwarf the rest.
-
-    The heat map has a line for each row, sorted by expert, the most certain first.
 
     Parameters
     ----------
@@ -302,8 +299,6 @@ class ResponsibilityDisplay:
     ----------
     counts_ : ndarray of shape (n_bins, n_experts)
         Rows in each bar of the rootograms, by weight.
-    image_ : AxesImage
-        The heat map.
     axes_ : ndarray of Axes
         The panels.
     ax_ : Axes
@@ -340,9 +335,8 @@ class ResponsibilityDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X=None, y=None, *, kind="rootogram", n_bins=20, sample_weight=None,
-        by="regime", ax=None,
-    ):  # fmt: skip
+        cls, estimator, X=None, y=None, *, n_bins=20, sample_weight=None, by="regime", ax=None
+    ):
         """Draw the responsibilities of a fitted mixture.
 
         Parameters
@@ -353,8 +347,6 @@ class ResponsibilityDisplay:
             Rows. None: the training rows, out of fold, if experts are cross-fitted.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Their target.
-        kind : {"rootogram", "heatmap"}, default="rootogram"
-            What to draw.
         n_bins : int, default=20
             Bars of a rootogram.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -363,7 +355,7 @@ class ResponsibilityDisplay:
             Whether to draw regimes, where regime0 is the experts of ``regimes_[0]`` together, or
             each expert. The two differ only if there are fewer regimes than experts.
         ax : Axes or array-like of Axes, default=None
-            Axes to draw on: one for each expert, or one to be divided. None creates a figure.
+            Axes to draw on: one for each expert. None creates a figure.
 
         Returns
         -------
@@ -391,17 +383,15 @@ class ResponsibilityDisplay:
                 "of their training rows."
             )
         display = cls(resp, names=groups.names, sample_weight=sample_weight)
-        return display.plot(ax, kind=kind, n_bins=n_bins)
+        return display.plot(ax, n_bins=n_bins)
 
-    def plot(self, ax=None, *, kind="rootogram", n_bins=20):
-        """Draw the rootograms or the heat map.
+    def plot(self, ax=None, *, n_bins=20):
+        """Draw the rootograms.
 
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            Axes to draw on: one for each expert, or one to be divided. None creates a figure.
-        kind : {"rootogram", "heatmap"}, default="rootogram"
-            What to draw.
+            Axes to draw on: one for each expert. None creates a figure.
         n_bins : int, default=20
             Bars of a rootogram.
 
@@ -409,19 +399,7 @@ class ResponsibilityDisplay:
         -------
         display : ResponsibilityDisplay
             The same display.
-
-        Raises
-        ------
-        ValueError
-            If there is no such kind.
         """
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {KINDS}; got {kind!r}.")
-        if kind == "rootogram":
-            return self._draw_rootograms(ax, n_bins)
-        return self._draw_heat_map(ax)
-
-    def _draw_rootograms(self, ax, n_bins):
         n_experts = len(self.names)
         panels = _axes.make_axes(self, ax, n_experts)
         edges = np.linspace(0, 1, n_bins + 1)
@@ -439,18 +417,4 @@ class ResponsibilityDisplay:
             panel.set_ylim(0, 1.1 * self.counts_.max())
             if k % _axes.N_COLUMNS == 0:
                 panel.set_ylabel("rows (square root scale)")
-        return self
-
-    def _draw_heat_map(self, ax):
-        (ax,) = _axes.make_axes(self, ax)
-        owner = self.responsibilities.argmax(axis=1)
-        order = np.lexsort([-self.responsibilities.max(axis=1), owner])
-        style = {"cmap": "Greys", "vmin": 0, "vmax": 1, "aspect": "auto"}
-        self.image_ = ax.imshow(self.responsibilities[order], interpolation="nearest", **style)
-        borders = np.cumsum(np.bincount(owner, minlength=len(self.names)))[:-1]
-        for border in borders:
-            ax.axhline(border - 0.5, color="k", linestyle=":", linewidth=1)
-        ax.set_xticks(np.arange(len(self.names)), self.names)
-        ax.set_ylabel("rows, by their largest responsibility")
-        self.figure_.colorbar(self.image_, ax=ax, label="responsibility")
         return self

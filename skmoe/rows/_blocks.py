@@ -1,10 +1,7 @@
 """Rows in many blocks, which are read when they are needed."""
 
-import math
-import threading
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -20,7 +17,6 @@ from ._look import encode, split_table
 
 CHANGED = "blocks, and what readers return, must be the same in each pass over the rows."
 SAME_WEIGHT = 1e-9  # relative difference of the total weight in two passes: rounding
-FEWEST_ONES = 2**18  # rows of a block of files
 SLICE_ROWS = 2**15  # for a thread: independent of the number of threads, so that sums are the same
 
 
@@ -74,7 +70,7 @@ class Block:
             dtype = [np.float64, np.float32] if task.is_known else np.float64
         y = check_array(y, ensure_2d=y.ndim == 2, dtype=dtype, input_name="y")
         if weight is None:
-            weight = unit_weights(len(X))
+            weight = np.ones(len(X))
         else:
             weight = check_numbers("sample_weight", weight)
             weight = check_array(
@@ -91,13 +87,13 @@ class Block:
         return self.X if self.table is None else self.table
 
     def rows(self, classes, class_weights=None):
-        """The same with numbers for a target, those of labels among ``classes``: BlockArrays.
+        """The same with numbers for a target, those of labels among ``classes``: ArrayRows.
 
         Weights are multiplied by ``class_weights`` (n_classes,), if given.
         """
         y = self.y if classes is None else self._numbers_of(classes)
         weight = self.weight if class_weights is None else self.weight * class_weights[y]
-        return BlockArrays(self.X, y, weight, self.table)
+        return ArrayRows(self.X, y, weight, self.table)
 
     def _numbers_of(self, classes):
         numbers = np.searchsorted(classes, self.y)
@@ -105,61 +101,6 @@ class Block:
             unknown = np.setdiff1d(self.y, classes).tolist()
             raise ValueError(f"y has the classes {unknown}, which are new in this pass: {CHANGED}")
         return numbers
-
-
-def unit_weights(n_rows):
-    """Weights of one, (n_rows,), read-only; blocks share the memory, to save allocations."""
-    return _ones(max(FEWEST_ONES, 1 << (n_rows - 1).bit_length()))[:n_rows]
-
-
-@lru_cache(maxsize=1)
-def _ones(n_rows):
-    ones = np.ones(n_rows)
-    ones.flags.writeable = False
-    return ones
-
-
-class BlockArrays(ArrayRows):
-    """Rows of a block; kernels write to memory that the thread keeps for its next block.
-
-    Allocating memory takes several percent of a pass, most of all in Dask workers, where freed
-    memory is returned to the system at once.
-    """
-
-    _of_thread = threading.local()
-
-    def __init__(self, X, y, weight, table=None):
-        self.X, self.table, self.n_rows = X, table, len(X)
-        self.weight = np.ascontiguousarray(weight, dtype=np.float64)
-        self._y = y
-
-    @cached_property
-    def y(self):
-        """Target, or class numbers, as float64."""
-        return np.ascontiguousarray(self._y, dtype=np.float64)
-
-    @property
-    def target(self):
-        if self._y.dtype == np.float64 and self._y.flags.c_contiguous:
-            return self._y
-        target = self.memory("target", self._y.shape, np.float64)
-        target[:] = self._y
-        return target
-
-    def memory(self, name, shape, dtype):
-        """See ``ArrayRows``; one array of each name is kept, the largest."""
-        kept, size = vars(self._of_thread), math.prod(shape)
-        if name not in kept or kept[name].dtype != dtype or kept[name].size < size:
-            kept[name] = np.empty(size, dtype)
-        return kept[name][:size].reshape(shape)
-
-    def part(self, rows):
-        table = None if self.table is None else self.table.iloc[rows]
-        return BlockArrays(self.X[rows], self._y[rows], self.weight[rows], table)
-
-    def slices(self, n_rows):
-        """The same rows in slices of equal size, the last one smaller."""
-        return [self.part(rows) for rows in gen_batches(self.n_rows, n_rows)]
 
 
 class BlockRows(RowSource):
@@ -171,7 +112,7 @@ class BlockRows(RowSource):
         Whether the target holds labels.
     as_given : bool, default=False
         Whether kernels get ``(X, y, weight)`` of a block unchanged. Otherwise they get a ``Block``
-        before ``know``, and ``BlockArrays`` after it.
+        before ``know``, and ``ArrayRows`` after it.
     """
 
     max_expert_rows = IteratedRows.max_expert_rows
@@ -259,7 +200,7 @@ class BlockTask:
         rows = block.rows(self.classes, self.class_weights)
         if run is None or rows.n_rows <= SLICE_ROWS:
             return self.kernel(rows, self.parameters)
-        slices = rows.slices(SLICE_ROWS)
+        slices = map(rows.part, gen_batches(rows.n_rows, SLICE_ROWS))
         return add_up(run(lambda part: self.kernel(part, self.parameters), slices))
 
 

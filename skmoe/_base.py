@@ -44,7 +44,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     """Template of both mixtures, and what their parameters and attributes have in common.
 
     A subclass implements what depends on its target: ``_solver``, ``_likelihood``,
-    ``_check_target``, ``_check_known_target`` and ``_model_class``.
+    ``_check_target`` and ``_model_class``.
 
     Parameters
     ----------

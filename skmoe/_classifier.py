@@ -258,21 +258,18 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
     def _labels(self, y):
         return self.classes_[y]
 
-    def _check_target(self, y):
+    def _check_target(self, y, known=False):
         check_labels("y", y)
-        given, y = y, check_y(column_or_1d(y, warn=True), estimator=self)
-        check_classification_targets(y)
-        if self._buffer is not None:  # a stream, whose classes were given
-            self.classes_ = self._buffer.classes
-            return self._check_known_target(y)
-        self.classes_, numbers = np.unique(y, return_inverse=True)
-        check_classes(self.classes_)
-        self._order = self._order_of(given)
-        return numbers
-
-    def _check_known_target(self, y):
-        check_labels("y", y)
-        y = column_or_1d(y, warn=True)
+        given, y = y, column_or_1d(y, warn=True)
+        if not known:
+            y = check_y(y, estimator=self)
+            check_classification_targets(y)
+            if self._buffer is None:
+                self.classes_, numbers = np.unique(y, return_inverse=True)
+                check_classes(self.classes_)
+                self._order = self._order_of(given)
+                return numbers
+            self.classes_ = self._buffer.classes  # a stream, whose classes were given
         unknown = np.setdiff1d(y, self.classes_).tolist()
         if unknown:
             raise ValueError(f"y has the classes {unknown}, which fit did not see.")

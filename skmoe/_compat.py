@@ -14,6 +14,7 @@ if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 7):  # as in pyproj
         "`pip install -U scikit-learn`. `pip check` then names packages that ask for an older one."
     )
 
+from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as fit_context
 from sklearn.model_selection import KFold
 from sklearn.pipeline import _name_estimators as name_estimators
@@ -68,23 +69,18 @@ class QuickParameters:
         return super()._get_param_names()
 
     def _validate_params(self):
-        if not _has_valid_params(self):
-            super()._validate_params()  # raises the error
+        validate_params(self)
 
 
 def validate_params(estimator):
     """Raise what ``fit`` of an estimator of scikit-learn would of its parameters."""
-    if not _has_valid_params(estimator):
-        estimator._validate_params()
-
-
-def _has_valid_params(estimator):
     constraints = _constraints(type(estimator))
-    return all(
+    if not all(
         any(constraint.is_satisfied_by(value) for constraint in constraints[name])
         for name, value in estimator.get_params(deep=False).items()
         if name in constraints
-    )
+    ):
+        BaseEstimator._validate_params(estimator)  # raises the error
 
 
 @cache

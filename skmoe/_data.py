@@ -40,7 +40,7 @@ class RowMetadata(NamedTuple):
         """As arrays, after a check that they have an entry for each row of X."""
         given = {name: np.asarray(values) for name, values in self.given().items()}
         if self.subject is not None:
-            given["subject"] = check_subject(self.subject, X)
+            given["subject"] = check_ids("subject", self.subject, X)
         check_consistent_length(X, *given.values())
         return RowMetadata(**given)
 
@@ -182,13 +182,10 @@ class Subjects:
         return of_subject
 
 
-def check_subject(subject, X):
-    """Subject of each row (n_samples,) as it was given, or None."""
-    return None if subject is None else check_ids("subject", subject, X)
-
-
 def check_ids(name, ids, X):
-    """An id for each row of X, (n_samples,), of which none is missing."""
+    """An id for each row of X, (n_samples,), of which none is missing; or None."""
+    if ids is None:
+        return None
     ids = column_or_1d(ids)
     check_consistent_length(X, ids)
     missing = any(map(is_missing, ids)) if ids.dtype.kind == "O" else (ids != ids).any()

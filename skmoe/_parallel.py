@@ -44,6 +44,7 @@ from .exceptions import warn_if_long
 WORK_OF_A_THREAD = 2**15
 ENOUGH_SECONDS = 2.0  # of fits, which tell how long others take
 ROWS_OF_A_SLICE = 2**15  # that a thread of ``over_rows`` takes at a time, however many there are
+DASK = "DaskDistributedBackend"  # name of joblib's backend
 
 _forked = False  # whether this process has been forked since this file was imported
 
@@ -247,37 +248,29 @@ def jobs(n_jobs, shared):
         n_threads = None
         if isinstance(backend, ThreadingBackend) and n_effective > 1:
             n_threads = max(1, cpu_count() // n_effective)
-        stack.enter_context(_on_cluster(backend, shared))
+        if type(backend).__name__ == DASK:  # it then sends a reference for ``shared``
+            backend.data_futures[id(shared)] = _submit(backend.client, shared)
+            stack.callback(backend.data_futures.pop, id(shared))
         yield Jobs(pool, shared, n_threads)
 
 
-def _run(function, shared, arguments):
-    return function(*shared, *arguments)
-
-
 def _run_and_catch(caller, function, shared, arguments):
-    """What ``_run`` returns, and warnings that another process than the caller's would print."""
+    """The result, and warnings that another process than the caller's would print."""
     is_alone = threading.current_thread() is threading.main_thread()
-    with _jobs_inside():
+    # In Dask's tasks, too, ``n_jobs=None`` is one job inside. Dask would have it be all cores,
+    # whose threads add up what trees predict in any order.
+    is_dask = type(get_active_backend()[0]).__name__ == DASK
+    with parallel_config("threading", n_jobs=1) if is_dask else nullcontext():
         if os.getpid() == caller or not is_alone:
-            return _run(function, shared, arguments), []
+            return function(*shared, *arguments), []
         with warnings.catch_warnings(record=True) as caught:
-            result = _run(function, shared, arguments)
+            result = function(*shared, *arguments)
     return result, [(str(w.message), w.category, w.filename, w.lineno) for w in caught]
-
-
-def _jobs_inside():
-    """Context in which ``n_jobs=None`` is one job inside a task of Dask's, as in all other tasks.
-
-    Dask would have it be all cores, whose threads add up what trees predict in any order.
-    """
-    is_dask = _is_dask(get_active_backend()[0])
-    return parallel_config("threading", n_jobs=1) if is_dask else nullcontext()
 
 
 def _run_with_few_threads(controller, n_threads, function, shared, arguments):
     with _openmp_limit(controller, n_threads):
-        return _run(function, shared, arguments)
+        return function(*shared, *arguments)
 
 
 def _openmp_limit(controller, n_threads):
@@ -330,23 +323,6 @@ def _after_fork():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-def _is_dask(backend):
-    return type(backend).__name__ == "DaskDistributedBackend"
-
-
-@contextmanager
-def _on_cluster(backend, shared):
-    """Context in which joblib's backend, if it is Dask's, sends a reference for ``shared``."""
-    if not _is_dask(backend):
-        yield
-        return
-    backend.data_futures[id(shared)] = _submit(backend.client, shared)
-    try:
-        yield
-    finally:
-        del backend.data_futures[id(shared)]
 
 
 def _submit(client, shared):

@@ -204,12 +204,11 @@ class ExpertParameters(
     _medians = None  # medians of the columns, where none had missing values in fit
 
     @abstractmethod
-    def _check_target(self, y):
-        """Target as the mixture computes with it: floats, or class numbers. Learns classes."""
+    def _check_target(self, y, known=False):
+        """Target as the mixture computes with it: floats, or class numbers.
 
-    @abstractmethod
-    def _check_known_target(self, y):
-        """The same for a fitted mixture."""
+        Learns classes, unless the target is ``known`` to a fitted mixture.
+        """
 
     def _counted(self, y, trials):
         """Target and trials, where y may hold both; as they are, where it may not."""

@@ -164,23 +164,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
             )
         return counts[:, 0], counts.sum(axis=1)
 
-    def _check_target(self, y):
-        y = self._numeric_target(y)
-        check_sizes(y, "y", smallest=True)
-        return y
-
-    def _numeric_target(self, y):
+    def _check_target(self, y, known=False):
         if not is_plain(y) or y.ndim != 1:
             y = check_numbers("y", y)
             y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        return y.astype(np.float64, copy=False)
-
-    def _check_known_target(self, y):
-        y = self._numeric_target(y)
-        check_sizes(y, "y", smallest=False)
-        if y.shape[1:] != self._y_shape:
+        y = y.astype(np.float64, copy=False)
+        check_sizes(y, "y", smallest=not known)
+        if known and y.shape[1:] != self._y_shape:
             raise ValueError(f"y has {y.shape[1:]} outputs, {self._y_shape} in fit.")
         return y
 

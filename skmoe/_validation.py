@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from . import _doors
 from ._compat import check_feature_names, check_n_features
-from ._data import NO_METADATA, Bounds, Rows, check_subject, is_out_of_core
+from ._data import NO_METADATA, Bounds, Rows, check_ids, is_out_of_core
 from ._experts.solvers import MOST_SPARSE_COLUMNS, is_wide
 from ._tables.encoding import DescribedColumns, check_takes_gaps
 from ._tables.known import (
@@ -64,7 +64,9 @@ def check_rows(
 
     ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.
     """
-    X, y, metadata, bounds = _targets_of(mixture, X, y, metadata, reset=reset, known=known)
+    how = {"learns": True, "reset": reset, "known": known}
+    rows = _rows_of(mixture, X, y, sample_weight, metadata, **how)
+    bounds, weight = rows.bounds, rows.weight
     if bounds is not None and not (
         np.isfinite(bounds.lower).any() and np.isfinite(bounds.upper).any()
     ):
@@ -72,12 +74,11 @@ def check_rows(
             "Every target is censored on the same side, so that nothing says how far away they "
             "are: some must be observed, or have two finite bounds."
         )
-    weight = mixture._check_weight(sample_weight, X, y)
     n_used = np.count_nonzero(weight)
     if n_used == 0 and not may_be_empty:
         raise ValueError("sample_weight is zero for every row; one at least must be positive.")
     warn_of_small_weights(weight.sum(), weight @ weight, n_used)
-    return _rows_of(mixture, X, y, weight, metadata, bounds)
+    return rows
 
 
 def check_enough_rows(n_used, n_experts):
@@ -97,12 +98,11 @@ def check_enough_rows(n_used, n_experts):
 def check_known_rows(mixture, X, y, sample_weight=None, metadata=NO_METADATA):
     """Rows for a fitted mixture to look at."""
     check_fitted(mixture)
-    X, y, metadata, bounds = _targets_of(mixture, X, y, metadata, reset=False, known=True)
-    return _rows_of(mixture, X, y, check_weights(sample_weight, X), metadata, bounds)
+    return _rows_of(mixture, X, y, sample_weight, metadata)
 
 
-def _targets_of(mixture, X, y, metadata, *, reset, known):
-    """X, y, metadata with the trials that y may hold, and the bounds of what is censored."""
+def _rows_of(mixture, X, y, sample_weight, metadata, *, learns=False, reset=False, known=True):
+    """Checked rows with the trials that y may hold, and the bounds of what is censored."""
     if y is None:
         raise ValueError(
             f"This {type(mixture).__name__} estimator requires y to be passed, but the target y "
@@ -111,15 +111,14 @@ def _targets_of(mixture, X, y, metadata, *, reset, known):
     X = check_X(mixture, X, reset=reset)
     y, trials = mixture._counted(y, metadata.trials)
     y, bounds = check_bounds(mixture, y, metadata)
-    y = mixture._check_known_target(y) if known else mixture._check_target(y)
+    y = mixture._check_target(y, known=known)
     check_consistent_length(X, y)
-    return X, y, metadata._replace(trials=trials), bounds
-
-
-def _rows_of(mixture, X, y, weight, metadata, bounds):
-    exposure = check_exposure(mixture, metadata.exposure, X, metadata.trials, y)
-    subject = check_subject(metadata.subject, X)
-    return Rows(X, y, weight, exposure, subject, bounds)
+    if learns:
+        weight = mixture._check_weight(sample_weight, X, y)
+    else:
+        weight = check_weights(sample_weight, X)
+    exposure = check_exposure(mixture, metadata.exposure, X, trials, y)
+    return Rows(X, y, weight, exposure, check_ids("subject", metadata.subject, X), bounds)
 
 
 def check_X(mixture, X, *, reset=False):

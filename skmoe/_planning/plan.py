@@ -282,9 +282,8 @@ def make_plan(mixture, given):
 
     Raises a ValueError if parameters and rows do not go together.
     """
-    rows, groups, previous = given.checked, given.split_params.get("groups"), given.previous
-    if groups is not None:
-        groups = check_ids("groups", groups, rows.X)
+    rows, previous = given.checked, given.previous
+    groups = check_ids("groups", given.split_params.get("groups"), rows.X)
     request = Request.of(mixture, rows, groups, given.many)
     training, why_training = choose_training(mixture.training, request)
     if training != "stack":

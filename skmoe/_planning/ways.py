@@ -71,6 +71,19 @@ class Request:
         given = mixture, rows, many, groups, likelihood, gate
         return cls(*given, n_experts, top_k, names, templates)
 
+    def __post_init__(self):
+        mixture, experts = self.mixture, self.mixture.experts
+        is_list, is_default = mixture._is_list, experts is None
+        # What experts are: the default ones, clones of one estimator, or a list of several.
+        self.kind = "list" if is_list else "default" if is_default else "clones"
+        # Default and "diverse" experts meet a mixed table behind an encoder.
+        self.encodes = is_default or isinstance(experts, str)
+        # The default experts have a penalty where X is wide.
+        self.is_wide = mixture._wide_expert is not None
+        self.is_stream = mixture._buffer is not None  # these are its first rows
+        likelihood = mixture.likelihood
+        self.has_default_likelihood = isinstance(likelihood, str) and likelihood == "auto"
+
     def without_lines(self):
         """The request without the mixture among "diverse" experts, which would nest in another."""
         if not (self.encodes and LINES in self.names):
@@ -79,36 +92,9 @@ class Request:
         names, templates = [self.names[k] for k in kept], [self.templates[k] for k in kept]
         return replace(self, names=names, templates=templates, n_experts=len(kept))
 
-    @property
-    def kind(self):
-        """What experts are: the "default", "clones" of one estimator, or a "list" of several."""
-        if self.mixture._is_list:
-            return "list"
-        return "default" if self.mixture.experts is None else "clones"
-
-    @property
-    def encodes(self):
-        """Whether experts meet a mixed table behind an encoder: default and "diverse" ones."""
-        return self.mixture.experts is None or isinstance(self.mixture.experts, str)
-
     def has_cv(self, *words):
         """Whether ``cv`` is one of these words."""
         return isinstance(self.mixture.cv, str) and self.mixture.cv in words
-
-    @property
-    def has_default_likelihood(self):
-        """Whether the likelihood is left to the mixture."""
-        return isinstance(self.mixture.likelihood, str) and self.mixture.likelihood == "auto"
-
-    @property
-    def is_wide(self):
-        """Whether the default experts have a penalty, for X is wide."""
-        return self.mixture._wide_expert is not None
-
-    @property
-    def is_stream(self):
-        """Whether these are the first rows of a stream."""
-        return self.mixture._buffer is not None
 
     @property
     def monotone(self):

@@ -2,7 +2,6 @@
 
 import sys
 from decimal import Decimal
-from functools import partial
 from inspect import signature
 from numbers import Real
 
@@ -13,10 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_array
 
-from .._parallel import over_rows
-
 LARGEST = 1e101  # sums of products of two such numbers and a weight are finite
-ROWS_ABREAST = 32  # which make a loop of numpy over columns long enough
 HEAVIEST = 1e20  # weight; single precision, too, can add these up
 
 
@@ -178,20 +174,18 @@ def describe_columns(X):
         strings = [column for column in X.columns if column not in set(numeric)]
         missing = [column for column in numeric if X[column].isna().any()]
         return strings, missing
-    if sparse.issparse(X) or X.dtype.kind in "biu" or _is_numeric_throughout(X):
+    if sparse.issparse(X) or X.dtype.kind in "biu":
         return [], []
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Floats have no NaN if their sum is none, as that of infinities of both signs is.
+        if X.dtype.kind == "f" and not np.isnan(X.sum()):
+            return [], []
     if X.dtype.kind == "O":
         strings = [j for j in range(X.shape[1]) if not _holds_numbers(X[:, j])]
     else:
         strings = list(range(X.shape[1])) if X.dtype.kind in "US" else []
     numeric = [j for j in range(X.shape[1]) if j not in set(strings)]
     return strings, [j for j in numeric if np.isnan(X[:, j].astype(np.float64)).any()]
-
-
-def _is_numeric_throughout(X):
-    """Whether an array of floats has no NaN, by its sum; False for infinities of both signs."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return X.dtype.kind == "f" and not np.isnan(X.sum())
 
 
 def _holds_numbers(column):
@@ -266,24 +260,8 @@ def column_sizes(X):
 
 
 def _size(values):
-    sizes = over_rows(partial(_size_of_part, values), len(values), values.size // 4)
-    return np.fmax.reduce(sizes)
-
-
-def _size_of_part(values, rows):
-    part = values[rows]
     with np.errstate(invalid="ignore"):  # NumPy may warn of NaN
-        return np.maximum(_of_columns(np.fmax, part), -_of_columns(np.fmin, part))
-
-
-def _of_columns(extreme, values):
-    """``extreme.reduce(values, axis=0)``; of few columns, several rows are taken side by side."""
-    n_wide = len(values) // ROWS_ABREAST
-    if values.ndim == 2 and values.size and values.flags.c_contiguous and n_wide:
-        n_columns, n_whole = values.shape[1], n_wide * ROWS_ABREAST
-        wide = extreme.reduce(values[:n_whole].reshape(n_wide, -1), axis=0)
-        values = np.concatenate([wide.reshape(ROWS_ABREAST, n_columns), values[n_whole:]])
-    return extreme.reduce(values, axis=0)
+        return np.fmax(np.fmax.reduce(values, axis=0), -np.fmin.reduce(values, axis=0))
 
 
 def _is_within(X, limit):

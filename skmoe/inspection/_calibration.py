@@ -164,7 +164,7 @@ class CalibrationDisplay:
                 "sklearn.calibration.CalibrationDisplay."
             )
         output = check_output(mixture._model.y_shape, output)
-        y = mixture._check_known_target(y)
+        y = mixture._check_target(y, known=True)
         Z = check_X(mixture, Z)
         check_consistent_length(Z, y)
         routes = mixture._model.routes(Z)

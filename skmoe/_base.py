@@ -31,13 +31,13 @@ from ._experts.solvers import has_experts
 from ._fitted import FittedMixture
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
-from ._planning.plan import make_parts, make_plan, warn_of_wait
+from ._planning.plan import make_parts, make_plan, seconds_of
 from ._planning.ways import BIC, EVIDENCE, WAYS, specialists_to_try
 from ._pooling.trainer import PooledTrainer
 from ._reports.described import DescribedMixture
 from ._reports.leaks import repeated_rows
 from ._stacking.trainer import StackedTrainer
-from .exceptions import one_fit
+from .exceptions import one_fit, warn_if_long
 
 
 class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture, ExpertParameters):
@@ -272,8 +272,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         settings = replace(Settings.of(self), most_work=most_work)
         if self.verbose:
             print(plan, flush=True)
-        if not self._in_stack:
-            warn_of_wait(plan)
+        if not self._in_stack and plan.most_expert_fits is None:  # others warn by their first fits
+            quicker = "a number for n_experts, a smaller n_init, a sample of the rows"
+            warn_if_long("This fit", seconds_of(plan), f"{quicker}, or a list of estimators")
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
         rows.adapt(plan)
         parts = make_parts(self, plan, rows.adapted, gate_seed)
@@ -282,7 +283,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             of_plain = rows.adapted.dense() if plan.number_by == EVIDENCE else rows.adapted
             plain_parts = make_parts(self, plan, of_plain, gate_seed, plain=True)
             plain = plain_parts.training_data(of_plain), plain_parts
-        subjects, classifies = data.subject_numbers, self._classifies
+        subjects = None if data.subjects is None else data.subjects.numbers
+        classifies = self._classifies
         splitting = Splitting(
             self.cv, rows.split_params, subjects, fold_seed, classifies, plan.n_rows
         )
@@ -345,15 +347,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         if unknown:
             raise TypeError(f"fit takes groups besides X, y and sample_weight; got {unknown}.")
         return {key: value for key, value in params.items() if value is not None}
-
-    def _previous(self, X, y, sample_weight, metadata):
-        """Responsibilities that ``warm_start`` goes on from, or None."""
-        if not self.warm_start or not self.__sklearn_is_fitted__() or self._buffer is not None:
-            return None
-        if not self.plan_.goes_on:
-            return None
-        given = {"sample_weight": sample_weight, **metadata._asdict()}
-        return self.responsibilities(X, y, by="expert", **given)
 
 
 @contextmanager

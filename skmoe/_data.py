@@ -259,11 +259,6 @@ class TrainingData:
         )  # fmt: skip
 
     @property
-    def subject_numbers(self):
-        """Number of the subject of each row, (n_samples,), or None."""
-        return None if self.subjects is None else self.subjects.numbers
-
-    @property
     def unit_weight(self):
         """Weights of what counts once: of rows, or of subjects."""
         return self.weight if self.subjects is None else self.subjects.counts

@@ -67,15 +67,6 @@ def few_threads(work):
         yield
 
 
-def threads_for_rows(n_rows):
-    """Context in which BLAS and kernels have one thread where rows are few.
-
-    Of many short passes each would open a team of threads, and wait for the last of them, which on
-    a busy machine takes a multiple of the pass.
-    """
-    return few_threads(n_rows) if kernel_threads(n_rows) == 1 else nullcontext()
-
-
 @cache
 def _loaded_libraries():
     return ThreadpoolController()  # looks for libraries, which takes milliseconds

@@ -496,7 +496,7 @@ def test_a_gate_that_does_not_promise_sums_is_asked_for_none():
     class Own(ConstantGate):
         def fit(self, X, y, sample_weight=None):
             super().fit(X, y, sample_weight)
-            self._set_proportions(np.ones(y.shape[1]))  # whatever the rows are
+            self.set_mass(np.ones(y.shape[1]))  # whatever the rows are
             return self
 
         def learn_sums(self, sums, size=1.0):

@@ -218,11 +218,6 @@ class Progress:
         self.say(f"  Iteration {self._n_iter}", objective, gain, level=2)
         self._objective = objective
 
-    def end(self, run, objective):
-        """Print how the last iterations ended."""
-        ended = "Converged" if run.converged else "Stopped"
-        self.say(f"{ended} after {count(self._n_iter, 'iteration')}", objective)
-
 
 def count(number, what="expert"):
     """A number of things in words: "1 expert", "2 experts"."""

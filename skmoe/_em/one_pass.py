@@ -14,7 +14,7 @@ from scipy import sparse
 from .._data import ArrayRows, add_up
 from .._kernels._linear_run import Acceleration
 from .._model import posterior
-from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT, log_softmax
 from .._parallel import over_rows
 from .._reports.expert_report import ReportSums
 from .block_sweeps import (
@@ -23,7 +23,6 @@ from .block_sweeps import (
     MultinomialSweep,
     OutputsSweep,
 )
-from .general import GeneralProblem
 from .loop import largest_differences, same_as_heavier
 from .problem import Problem, shallow_copy
 from .sweeps import LeastSquaresSweep, LogisticSweep
@@ -189,23 +188,18 @@ class OnePassProblem(Problem):
     @property
     def resp(self):
         """Responsibilities, (n_samples, n_experts)."""
-        return self._in_arrays().resp if self.given is None else self.given
+        return self._in_arrays()[0] if self.given is None else self.given
 
     @property
     def log_norm(self):
         """Log-density of each row, (n_samples,)."""
-        return self._in_arrays().log_norm
+        return self._in_arrays()[1]
 
     def _in_arrays(self):
-        """The general problem of the same parts, after an E-step."""
+        """Responsibilities and log-densities of the rows, of an E-step."""
         if self._arrays is None:
-            general = GeneralProblem(
-                self.experts, self.gate, self.likelihood, self.data,
-                load_prior=self.load_prior,
-            )  # fmt: skip
-            general.resp = np.broadcast_to(0.0, (len(self.y), self.experts.n_experts))
-            general.e_step()
-            self._arrays = general
+            logits, log_density, _ = self._answers(self._columns, self.y)
+            self._arrays = posterior(log_softmax(logits), log_density)
         return self._arrays
 
     # What is known of it --------------------------------------------------------------------

@@ -220,10 +220,9 @@ class Parts:
         problem.fit_to_routing()
         likelihood = copy.copy(problem.likelihood)
         load = problem.load_under(gate)
-        order = self._order(gate, load)
-        if order is None:
-            order = np.arange(len(self.names))
-        else:
+        order = np.arange(len(self.names))
+        if not self.is_list and gate.can_reorder:  # else the order means something
+            order[: self.n_solved] = np.argsort(-load[: self.n_solved], kind="stable")
             gate.reorder(order)
             likelihood.reorder(order)
         target = {} if self.classes is None else {"classes": self.classes}
@@ -256,13 +255,6 @@ class Parts:
         before = [] if self.transformer is None else self.transformer.steps
         last_name = self.templates[0].steps[-1][0]
         return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
-
-    def _order(self, gate, load):
-        """Clones by falling load; None where the order means something or cannot be changed."""
-        if self.is_list or not gate.can_reorder:
-            return None
-        trained = np.argsort(-load[: self.n_solved], kind="stable")
-        return np.append(trained, np.arange(self.n_solved, len(load)))
 
 
 def warn_of_ignored_weights(names):

@@ -81,11 +81,6 @@ class Problem(ABC):
         """What experts are fitted with beside responsibilities: weights, exposures and targets."""
         return self.working, self.working_exposure, self.working_target
 
-    @property
-    def is_smooth(self):
-        """Whether EM takes experts to a limit, which its last gains foretell."""
-        return self.accelerates and self.experts.in_sample
-
     # Where it begins ------------------------------------------------------------------------
 
     def start(self, resp):

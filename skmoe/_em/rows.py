@@ -34,8 +34,12 @@ class FitRows:
     @classmethod
     def of(cls, mixture, X, y, sample_weight, metadata, split_params):
         """The rows that ``fit`` was given; the mixture learns columns and classes."""
-        previous = mixture._previous(X, y, sample_weight, metadata)
-        gate = None if previous is None else mixture.gate_
+        previous = gate = None
+        can_go_on = mixture.__sklearn_is_fitted__() and mixture._buffer is None
+        if mixture.warm_start and can_go_on and mixture.plan_.goes_on:
+            given = {"sample_weight": sample_weight, **metadata._asdict()}
+            previous = mixture.responsibilities(X, y, by="expert", **given)
+            gate = mixture.gate_
         rows = check_rows(mixture, X, y, sample_weight, metadata, reset=True, known=False)
         if rows.are_kept:  # the user may change theirs
             rows = copy.deepcopy(rows)

@@ -8,6 +8,7 @@ given twice.
 """
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -16,7 +17,7 @@ from scipy import special
 from sklearn.exceptions import ConvergenceWarning
 
 from .._numerics.samples import seeded
-from .._parallel import few_threads, jobs, threads_for_rows
+from .._parallel import few_threads, jobs, kernel_threads
 from .loop import run_em
 
 K_MEANS_STEPS = 20  # EM goes on from there anyway
@@ -289,7 +290,12 @@ def best_start(problem, starts, n_jobs, most=np.inf):
     ones, its objective and fewest effective rows of an expert; and paths, the objectives of each
     run, longer ones of those that went on.
     """
-    with threads_for_rows(len(problem.y)), jobs(n_jobs, shared=(problem,)) as run:
+    # BLAS and kernels have one thread where rows are few: of many short passes each would open a
+    # team of threads, and wait for the last of them, which on a busy machine takes a multiple of
+    # the pass.
+    n_rows = len(problem.y)
+    limit = few_threads(n_rows) if kernel_threads(n_rows) == 1 else nullcontext()
+    with limit, jobs(n_jobs, shared=(problem,)) as run:
         return _best_of_runs(starts, run, most)
 
 
@@ -301,13 +307,9 @@ class _Contestant:
     resp: np.ndarray | None
     state: object = None
     objectives: list = field(default_factory=list)
+    objective: float = np.nan  # the best so far
     converged: bool = False
     fewest_rows: float = np.nan
-
-    @property
-    def objective(self):
-        """The best so far."""
-        return np.fmax.reduce(self.objectives)  # NaN is none
 
     def may_reach(self, objective):
         """Whether gains that go on to shrink as the last one did, or slowly, lead so far."""
@@ -370,11 +372,13 @@ def _race_on(problem, contestant, max_iter):
     else:
         problem.restore(contestant.state)
     ran = run_em(problem, max_iter=max_iter, tol=1e-6, patience=1)
+    objectives = contestant.objectives + ran.objectives
     return _Contestant(
         contestant.number,
         None,
         problem.state(),
-        contestant.objectives + ran.objectives,
+        objectives,
+        np.fmax.reduce(objectives),  # NaN is none
         ran.converged,
         problem.effective_rows().min(),
     )

@@ -7,7 +7,6 @@ from scipy import sparse
 
 from .._experts.generalized_linear import LARGEST_PREDICTOR
 from .._kernels._linear_pass import linear_pass, sizes
-from .._numerics.multinomial import class_pairs
 from .._numerics.statistics import GramSums, add_fields, unpack, weighted_grams
 from .._parallel import kernel_threads
 
@@ -225,7 +224,7 @@ def _sums(design, y, weight, resp, parameters, grams):
     if parameters.with_grams:
         _add(grams, "gram", design, curvature)
     if parameters.with_curvature:
-        second, first = class_pairs(n_experts)
+        second, first = np.tril_indices(n_experts, -1)
         _add(grams, "pairs", design, weight * proba[first] * proba[second])
     return Sums(
         float(value),
@@ -318,7 +317,7 @@ class ClassErrors:
         pull = proba * -mass[:, None]
         curvature = None
         if with_grams:
-            second, first = class_pairs(proba.shape[1])
+            second, first = np.tril_indices(proba.shape[1], -1)
             curvature = proba[:, second] * -pull[:, first]
         pull[:, y, np.arange(len(y))] += mass
         return pull, curvature, None

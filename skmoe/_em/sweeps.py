@@ -130,9 +130,9 @@ class LeastSquaresSweep(Sweep):
             experts.n_fits += len(objectives) * experts.n_experts
             experts.set_coef(np.asarray(run.coef)[:, :, None])
             before = sums_of(run, run.other_sums, False)
-            experts.statistics = LeastSquaresStatistics.from_residuals(
-                before.gram, before.cross, before.squares, np.asarray(run.old_coef)[:, :, None]
-            )
+            # Their targets are residuals of the coefficients before.
+            residuals = LeastSquaresStatistics(before.gram, before.cross, before.squares)
+            experts.statistics = residuals.with_targets(np.asarray(run.old_coef)[:, :, None])
             squares = np.asarray(run.squares) * experts.y_scale[0] ** 2
             likelihood.update_from_sums(np.asarray(run.row_masses), squares)
             likelihood.scale_ = np.asarray(run.errors)
@@ -154,9 +154,8 @@ class LeastSquaresSweep(Sweep):
         bound = sums.value + before.log_prior()
         if given is None:
             bound -= self._value(problem, sums.squares)
-        statistics = LeastSquaresStatistics.from_residuals(
-            sums.gram, sums.cross, sums.squares, experts.standard_coef
-        )
+        residuals = LeastSquaresStatistics(sums.gram, sums.cross, sums.squares)
+        statistics = residuals.with_targets(experts.standard_coef)
         experts.solve(statistics)
         squares = statistics.residual_squares(experts.coef)
         likelihood.update_from_sums(

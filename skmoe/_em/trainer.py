@@ -289,7 +289,7 @@ class Trainer:
             return self._draw(data, seed=random_state.randint(np.iinfo(np.int32).max))
         resp = problem.resp[:, :n_drawn]
         starts = moved(data, resp, problem.log_norm, self.settings.n_init, random_state)
-        return [self._beside(each, data.y) for each in starts]
+        return [problem.likelihood.start_beside(each, data.y) for each in starts]
 
     def _draw(self, data, seed=None):
         settings, n_drawn = self.settings, self.parts.n_solved
@@ -304,11 +304,8 @@ class Trainer:
                 self.seed if seed is None else seed,
                 self.parts.labels,
             )
-        return [self._beside(start, data.y) for start in starts]
-
-    def _beside(self, resp, y):
-        """Responsibilities with a column for all experts, from those of the experts given."""
-        return self.problem.likelihood.start_beside(resp, y)
+        # With a column for all experts, from those of the experts given.
+        return [self.problem.likelihood.start_beside(start, data.y) for start in starts]
 
     def _may_start_alike(self):
         unlike, problem = self.folds is not None or self.parts.is_list, self.problem
@@ -325,11 +322,12 @@ class Trainer:
         """
         problem, n_alike = self.problem, self.parts.n_solved
         alike = np.full((len(resp), n_alike), 1.0 / n_alike)
-        problem.start(self._beside(alike, self.data.y)).step()
+        start_beside = problem.likelihood.start_beside
+        problem.start(start_beside(alike, self.data.y)).step()
         log_density = np.maximum(problem.expert_log_density(), LEAST_LOG_DENSITY)
         if not self.parts.is_list:
             hardness = soften(layers(-problem.log_norm, problem.weight, n_alike), n_alike)
-            problem.start(self._beside(hardness, self.data.y)).update_around_experts()
+            problem.start(start_beside(hardness, self.data.y)).update_around_experts()
         equal, equal_value = problem.state(), problem.objective
         gain = (resp * problem.weight[:, None]).T @ log_density
         gain = gain[:n_alike, :n_alike]  # what is always zero stays with its zeros
@@ -347,33 +345,32 @@ class Trainer:
             self.progress.iteration(objectives[-1])
             return tasks.end_iteration(partial(attributes_now, self))
 
-        patience = self.settings.patience(self.folds, self.problem.gate)
+        problem, tol = self.problem, self.settings.tol
+        patience = self.settings.patience(self.folds, problem.gate)
+        # Experts then go to a limit, which the last gains foretell.
+        is_smooth = problem.accelerates and problem.experts.in_sample
+        if is_smooth and problem.experts.is_solved:
+            # A single expert goes to its maximum. So do several of censored targets, whose EM is
+            # slow: its gains are small far from there.
+            if self.parts.n_solved == 1:
+                tol = min(tol, TOL_OF_ONE)
+            elif self.data.bounds is not None:
+                tol = min(tol, TOL_OF_CENSORED / self.data.weight.sum())
         run = run_em(
-            self.problem,
+            problem,
             max_iter=max_iter,
-            tol=self._tol,
+            tol=tol,
             patience=patience,
-            foresees=patience == 1 and self.problem.is_smooth,
+            foresees=patience == 1 and is_smooth,
             revivals=REVIVALS,
             before=tasks.begin_iteration,
             after=after,
             in_runs=not (self.settings.verbose or tasks.has_callbacks),
         )
-        self.progress.end(run, self.problem.objective)
+        ended = "Converged" if run.converged else "Stopped"
+        n_iter = count(len(run.objectives), "iteration")
+        self.progress.say(f"{ended} after {n_iter}", problem.objective)
         return run
-
-    @property
-    def _tol(self):
-        """``tol`` of the settings; a single expert that is solved goes to its maximum.
-
-        So do several of censored targets, whose EM is slow: its gains are small far from there.
-        """
-        tol, data = self.settings.tol, self.data
-        if not (self.problem.is_smooth and self.problem.experts.is_solved):
-            return tol
-        if self.parts.n_solved == 1:
-            return min(tol, TOL_OF_ONE)
-        return tol if data.bounds is None else min(tol, TOL_OF_CENSORED / data.weight.sum())
 
     def _learn_scale_model(self):
         """Let the scales depend on the row where the likelihood asks for it; the objectives."""

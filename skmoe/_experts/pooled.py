@@ -75,11 +75,6 @@ class Precisions:
         return special.digamma(self.shape) - np.log(self.rate)
 
     @property
-    def log_scale_precision(self):
-        """Prior precisions of -1/2 log lambda given s_0, by the curvature at the means, (K,)."""
-        return 2 * self.nu * self.centre * self.mean
-
-    @property
     def divergence(self):
         """KL(q(lambda) || p(lambda))."""
         shape, rate, a, b = self.shape, self.rate, 0.5 * self.nu, 0.5 * self.nu * self.centre
@@ -218,19 +213,16 @@ class PooledExperts(Pooled, LeastSquaresExperts):
 
         Of the sums of the last fit, at its responsibilities.
         """
-        sums = self.sums
-        return float(
-            self._profiled(sums[[k]])
-            + self._profiled(sums[[other]])
-            - self._profiled(sums[[k]] + sums[[other]])
+        own = [each[[k, other]] for each in (self.sums.gram, self.sums.cross, self.sums.squares)]
+        sums = LeastSquaresStatistics(
+            *(np.append(each, [each.sum(axis=0)], axis=0) for each in own)
         )
-
-    def _profiled(self, sums):
-        """Log-likelihood of one expert with these sums at its optimum, but for constants."""
-        mass = max(sums.gram[0, -1, -1], np.finfo(float).tiny)
+        mass = np.maximum(sums.mass, np.finfo(float).tiny)
         coef = sums.solve(np.full(sums.gram.shape[1] - 1, SMALL_PENALTY))
-        variance = sums.residual_squares(coef)[0] / mass + self.floor
-        return -0.5 * mass * np.log(variance).sum()
+        # Log-likelihoods at the optimum, but for constants, of each alone and of both as one.
+        variance = sums.residual_squares(coef) / mass[:, None] + self.floor
+        *alone, as_one = -0.5 * mass * np.log(variance).sum(axis=1)
+        return float(sum(alone) - as_one)
 
     def degrees_of_freedom(self, sums):
         """Of the predictive distributions, (n_experts, n_outputs), from sums over the rows.

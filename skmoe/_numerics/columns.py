@@ -44,9 +44,13 @@ class StandardColumns:
         mean, scale = standardisation(X, weight)
         has_effects = block is not None and effects_of(block).any()
         if has_effects or X.shape[1] < len(X):
-            if has_effects:  # what a row does not have is zero, so that rows are sparse
+            if has_effects:
+                # What a row does not have is zero, so that rows are sparse.
                 mean = np.where(effects_of(block), 0.0, mean)
-            return cls(mean, _scale_of_effects(scale, block), block=block)
+                scale, effects = scale.copy(), effects_of(block)
+                for number in np.unique(effects[effects > 0]):  # columns of one variance have one
+                    scale[effects == number] = np.sqrt(np.sum(scale[effects == number] ** 2))
+            return cls(mean, scale, block=block)
         used = X if weight.all() else X[weight != 0]
         return cls(mean, scale, _row_space(_standardised(used, mean, scale)))
 
@@ -62,11 +66,6 @@ class StandardColumns:
         if not effects.any():
             return None
         return np.append(effects == np.bincount(effects[effects > 0]).argmax(), False)
-
-    @property
-    def groups(self):
-        """Masks of the columns of the design, but for the intercept, that share a variance."""
-        return groups_of_slopes(np.full(self.n_columns - 1, True), self.block)
 
     def design(self, X):
         """Directions and the intercept, (n_samples, n_directions + 1)."""
@@ -128,16 +127,6 @@ def groups_of_slopes(is_slope, block):
     effects = np.full(len(is_slope), -1)
     effects[is_slope] = effects_of(block)
     return [effects == number for number in np.unique(effects[is_slope])]
-
-
-def _scale_of_effects(scale, block):
-    """Scales (n_features,), of which columns with one variance have one: that of their sum."""
-    if block is None:
-        return scale
-    scale, effects = scale.copy(), effects_of(block)
-    for number in np.unique(effects[effects > 0]):
-        scale[effects == number] = np.sqrt(np.sum(scale[effects == number] ** 2))
-    return scale
 
 
 def _standardised(X, mean, scale):

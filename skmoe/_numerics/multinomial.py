@@ -18,7 +18,7 @@ References
 """
 
 import numpy as np
-from scipy import optimize, sparse
+from scipy import linalg, optimize, sparse
 from sklearn.linear_model import ElasticNet
 
 from .._kernels import _systems
@@ -220,7 +220,7 @@ def pair_grams(design, proba, mass):
 
     ``proba`` (n_samples, K) are probabilities of the classes, ``mass`` (n_samples,) weights.
     """
-    second, first = class_pairs(proba.shape[1])
+    second, first = np.tril_indices(proba.shape[1], -1)  # of each pair of classes
     return weighted_grams(design, mass[:, None] * proba[:, first] * proba[:, second])
 
 
@@ -238,16 +238,11 @@ def hessian_of_pairs(grams, n_classes):
 
 def hessian_of_free(grams, n_classes):
     """The same for functions that sum to zero, in K - 1 orthonormal coordinates of these."""
-    basis, (second, first) = _zero_sum_basis(n_classes), class_pairs(n_classes)
+    basis, (second, first) = linalg.helmert(n_classes).T, np.tril_indices(n_classes, -1)
     apart, p, n_free = basis[first] - basis[second], grams.shape[1], n_classes - 1
     of_pairs = np.einsum("ra,rb->abr", apart, apart).reshape(n_free**2, len(apart))
     blocks = (of_pairs @ grams.reshape(len(apart), p * p)).reshape(n_free, n_free, p, p)
     return blocks.transpose(0, 2, 1, 3).reshape(n_free * p, n_free * p)
-
-
-def class_pairs(n_classes):
-    """Second and first of each pair of classes."""
-    return np.tril_indices(n_classes, -1)
 
 
 def factor_hessian(hessian, penalty):
@@ -320,7 +315,10 @@ def _line_search(design, targets, coef, penalty, step, decrement, value, at):
 
 def _lbfgs(design, targets, coef, penalty, max_iter, tol):
     """Raise the objective by L-BFGS over functions that sum to zero, of which there are K - 1."""
-    mass, basis = targets.sum(axis=1), _zero_sum_basis(targets.shape[1])
+    mass, basis = (
+        targets.sum(axis=1),
+        linalg.helmert(targets.shape[1]).T,
+    )  # whose columns sum to zero
     total, shape = max(mass.sum(), 1e-300), (len(coef), basis.shape[1])
     logits, proba = np.empty(targets.shape), np.empty(targets.shape)
     log_norm, nothing, ones = np.empty(len(mass)), np.zeros(targets.shape), np.ones(len(mass))
@@ -351,11 +349,3 @@ def _lbfgs(design, targets, coef, penalty, max_iter, tol):
         },
     )
     return result.x.reshape(shape) @ basis.T, result.nit, bool(result.success)
-
-
-def _zero_sum_basis(n):
-    """Orthonormal columns (n, n - 1) that sum to zero."""
-    places = np.arange(1.0, n)
-    basis = np.triu(np.ones((n, n - 1)))
-    basis[np.arange(1, n), np.arange(n - 1)] = -places
-    return basis / np.sqrt(places * (places + 1))

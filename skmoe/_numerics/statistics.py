@@ -138,13 +138,11 @@ class LeastSquaresStatistics:
         names = "gram", "cross", "squares"
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
-    @classmethod
-    def from_residuals(cls, gram, cross, squares, coef):
-        """From sums with residuals of ``coef`` (n_experts, n_columns, n_outputs) as targets."""
-        return cls(gram, cross, squares)._with_targets(coef, 1.0)
+    def with_targets(self, coef, sign=1.0):
+        """These sums where ``sign`` times functions were added to the targets.
 
-    def _with_targets(self, coef, sign):
-        """These sums where ``sign`` times these functions were added to the targets."""
+        Their coefficients are (n_experts, n_columns, n_outputs).
+        """
         cross, squares = np.empty(self.cross.shape), np.empty(self.squares.shape)
         add_to_targets(self.gram, self.cross, self.squares, coef, sign, cross, squares)
         return LeastSquaresStatistics(self.gram, cross, squares)
@@ -176,7 +174,7 @@ class LeastSquaresStatistics:
 
     def residual_squares(self, coef):
         """Weighted squares of the residuals of ``coef``, (n_experts, n_outputs)."""
-        return np.maximum(self._with_targets(coef, -1.0).squares, 0.0)
+        return np.maximum(self.with_targets(coef, -1.0).squares, 0.0)
 
     def solve(self, penalty):
         """Coefficients that minimise each problem's penalised sum of squares.

@@ -21,7 +21,6 @@ from .._tables.encoding import (
     warn_of_numbers,
 )
 from .._validation import check_enough_rows
-from ..exceptions import warn_if_long
 from ..gates import SoftmaxGate
 from ..gates._base import linear_columns_of
 from .ways import (
@@ -265,13 +264,6 @@ def seconds_of(plan):
     n_experts = plan.most_experts if plan.number_by is None else SEARCHED * numbers.sum()
     starts = (FEW_STARTS + plan.n_init) / (FEW_STARTS + 10)
     return n_experts * starts * (SECONDS + PER_ENTRY * n_rows * min(n_rows, n_columns))
-
-
-def warn_of_wait(plan):
-    """Warn where experts that are solved all at once will take long; others by their first fits."""
-    if plan.most_expert_fits is None:
-        quicker = "a number for n_experts, a smaller n_init, a sample of the rows"
-        warn_if_long("This fit", seconds_of(plan), f"{quicker}, or a list of estimators")
 
 
 # From parameters and rows to the plan ------------------------------------------------------------

@@ -29,7 +29,7 @@ from .._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
 from .._experts.pooled_logistic import PooledLogisticExperts
 from .._kernels._estep import e_step
 from .._numerics import multinomial as _multinomial
-from .._numerics.columns import StandardColumns, Surroundings, sparse_rows
+from .._numerics.columns import StandardColumns, Surroundings, groups_of_slopes, sparse_rows
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._tables.encoding import numeric_matrix
@@ -103,7 +103,7 @@ class PooledGate:
         inverse, _ = linalg.lapack.dtrtri(self._factored(pairs)[0], lower=True)
         variance = (inverse**2).sum(axis=0).reshape(n_free, -1).sum(axis=0)
         determined = n_free - alpha * variance[:-1]  # slopes of each column that H fixes
-        for group in self.columns.groups:
+        for group in groups_of_slopes(np.full(len(alpha), True), self.columns.block):
             squares = max(np.sum(self.coef[:-1][group] ** 2), 1e-300)
             alpha[group] = np.clip(determined[group].sum() / squares, SMALLEST_ALPHA, largest)
         return alpha
@@ -264,8 +264,10 @@ class PooledProblem(Problem):
     def finished_gate(self, given):
         """A fitted public gate with these weights, with kind and other settings of ``given``."""
         if not given.sees_rows:  # as probable in all rows
-            everywhere = np.broadcast_to(self.load, (len(self.weight), len(self.load)))
-            return clone(given).fit(self.Z, everywhere, self.weight)
+            gate = clone(given)
+            gate.begin_sums(self.Z, self.experts.n_experts, None)
+            gate.set_mass(self.weight.sum() * self.load)
+            return gate
         columns, alpha = self.gate.columns, self.gate.alpha
         gate = clone(given).set_params(alpha=float(alpha.max(initial=SMALLEST_ALPHA)))
         unit = np.ones(len(columns.scale))  # in which the slopes have one precision

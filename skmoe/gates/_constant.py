@@ -51,7 +51,7 @@ class ConstantGate(BaseGate):
     def fit(self, X, y, sample_weight=None):
         validate_data(self, X, skip_check_array=True)
         targets, weight = soft_labels(self, X, y, sample_weight)
-        self._set_proportions(weight @ targets)
+        self.set_mass(weight @ targets)
         return self
 
     @property
@@ -59,7 +59,14 @@ class ConstantGate(BaseGate):
         """Whether partial pooling can learn the gate: without a prior on the loads."""
         return self.load_balance == 0
 
-    def _set_proportions(self, mass):
+    def set_mass(self, mass):
+        """Set the proportions.
+
+        Parameters
+        ----------
+        mass : ndarray of shape (n_experts,)
+            Weights of the experts' rows.
+        """
         self._mass = mass
         prior = 0.0 if self.load_prior is None else self.load_prior
         self.proportions_ = shares(mass + prior)
@@ -81,7 +88,7 @@ class ConstantGate(BaseGate):
         """
         learn_columns(self, X)
         self.classes_ = np.arange(n_experts)
-        self._set_proportions(np.ones(n_experts))
+        self.set_mass(np.ones(n_experts))
 
     def sum_logits(self):
         """Coefficients of the logits in standardised columns.
@@ -108,7 +115,7 @@ class ConstantGate(BaseGate):
         size : float, default=1.0
             Not looked at: the fit is exact.
         """
-        self._set_proportions(sums.mass)
+        self.set_mass(sums.mass)
 
     def set_logits(self, logits):
         """Set the proportions, as ``sum_logits`` returns their logarithms.
@@ -118,7 +125,7 @@ class ConstantGate(BaseGate):
         logits : ndarray of shape (n_features + 1, n_experts)
             The intercepts last, up to a constant.
         """
-        self._set_proportions(self._mass.sum() * softmax(logits[-1]))
+        self.set_mass(self._mass.sum() * softmax(logits[-1]))
 
     @property
     def alpha_of_runs(self):
@@ -145,7 +152,7 @@ class ConstantGate(BaseGate):
         run : LinearRun
             Where EM has come to.
         """
-        self._set_proportions(np.asarray(run.mass))
+        self.set_mass(np.asarray(run.mass))
 
     def curvature_of_each(self):
         """Curvature of the log-likelihood in each logit alone.
@@ -162,7 +169,7 @@ class ConstantGate(BaseGate):
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
         targets, weight = soft_labels(self, X, y, sample_weight)
-        self._set_proportions(keep * self._mass + gain * (weight @ targets))
+        self.set_mass(keep * self._mass + gain * (weight @ targets))
 
     def predict_log_proba(self, X):
         check_is_fitted(self)

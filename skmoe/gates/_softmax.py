@@ -164,14 +164,11 @@ class SoftmaxGate(BaseGate):
         return self.learns_batches and self.load_balance == 0
 
     @property
-    def has_sums(self):
-        """Whether EM can train it from sums: without L1 penalty."""
-        return self.learns_batches
-
-    @property
     def learns_batches(self):
         """Whether there is ``learn_batch``: where no part of the penalty is L1."""
         return self.l1_ratio == 0 or self.alpha == 0
+
+    has_sums = learns_batches  # whether EM can train it from sums
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
         # One step by the running curvature, in the standardised columns of ``fit``.

@@ -199,7 +199,8 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         unit = experts.y_scale
         posteriors = [precisions for _, precisions in experts.posteriors]
         precision = np.stack([each.mean for each in posteriors], axis=1)
-        curvature = np.stack([each.log_scale_precision for each in posteriors], axis=1)
+        # By the curvature of the prior of -1/2 log lambda, given s_0, at the means.
+        curvature = np.stack([2 * each.nu * each.centre * each.mean for each in posteriors], axis=1)
         coefficients = [coefficients for coefficients, _ in experts.posteriors]
         self.take_coefficients(experts, coefficients, unit)
         self.scale_ = (unit / np.sqrt(precision)).reshape(shape)

@@ -30,8 +30,10 @@ class ScaledErrors(BaseLikelihood):
     per_expert = learned_logs = ("scale_",)
 
     def start(self, y, weight, n_experts):
-        bulk = variance_of(y, without_outliers(y, weight))
-        weight = self._bulk(y, weight)
+        within = without_outliers(y, weight)
+        bulk = variance_of(y, within)
+        if self.is_robust:  # variance and floor are not made of outliers
+            weight = within
         self._variance = variance_of(y, weight)
         used = y if (weight > 0).all() else y[weight > 0]
         columns = used.reshape(len(used), -1)
@@ -47,10 +49,6 @@ class ScaledErrors(BaseLikelihood):
         floor = np.sqrt(np.maximum(1e-6 * self._bulk_variance, step**2 / 12))
         rounding = 8 * np.finfo(float).eps * largest
         self.floor_ = np.maximum(np.maximum(floor, rounding), 1e-120)
-
-    def _bulk(self, y, weight):
-        """Weights of the rows that the variance is that of."""
-        return weight
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, row_scale=None):
         residuals = y[:, None] - prediction

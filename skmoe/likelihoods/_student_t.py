@@ -10,7 +10,6 @@ from .._doors import error_terms
 from .._numerics.gamma_shapes import log_gamma_ratio
 from ..distributions import StudentTComponents
 from ._scaled import ScaledErrors, student_between
-from ._targets import without_outliers
 
 FIRST_DF = 4.0
 DF_BOUNDS = (2.1, 200.0)  # of an estimate: a variance, and next to Gaussian
@@ -92,10 +91,6 @@ class StudentT(ScaledErrors):
             raise ValueError(f'df must be a number above 2, or "estimate"; got {self.df!r}.')
         self.df_ = np.full(n_experts, FIRST_DF if estimated else float(self.df))
         return super().start(y, weight, n_experts)
-
-    def _bulk(self, y, weight):
-        # Variance and floor are not made of outliers.
-        return without_outliers(y, weight)
 
     def _learn(self, residuals, weights, penalty, pooled_rows):
         squares, steps = residuals**2, 1

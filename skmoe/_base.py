@@ -258,8 +258,16 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
                 others = metadata._asdict() | params
                 rows = _doors.rows().ManyRows(self, X, y, sample_weight, others)
             else:
-                split_params = self._split_params(params, sample_weight)
-                rows = FitRows.of(self, X, y, sample_weight, metadata, split_params)
+                if routing_enabled():
+                    routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
+                    params = routed.splitter.split
+                elif set(params) - {"groups"}:
+                    unknown = sorted(set(params) - {"groups"})
+                    raise TypeError(
+                        f"fit takes groups besides X, y and sample_weight; got {unknown}."
+                    )
+                params = {key: value for key, value in params.items() if value is not None}
+                rows = FitRows.of(self, X, y, sample_weight, metadata, params)
             self._fit(rows, tasks)
         return self
 
@@ -338,15 +346,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         plan = replace(make_plan(twin, rows), request=None)
         plan.about_rows = lambda: repeated_rows(rows.checked)[1]
         return plan
-
-    def _split_params(self, params, sample_weight):
-        if routing_enabled():
-            routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
-            return routed.splitter.split
-        unknown = sorted(set(params) - {"groups"})
-        if unknown:
-            raise TypeError(f"fit takes groups besides X, y and sample_weight; got {unknown}.")
-        return {key: value for key, value in params.items() if value is not None}
 
 
 @contextmanager

@@ -56,22 +56,6 @@ def target_encoder(target_type):
     return TargetEncoder(target_type=target_type, random_state=0)
 
 
-class QuickParameters:
-    """Mixin that looks up names and constraints of the parameters once for each class.
-
-    scikit-learn reads the signature of ``__init__`` anew for every clone and ``get_params``, and
-    makes every constraint anew to validate them, which a fit of a few thousand rows would wait for.
-    """
-
-    @classmethod
-    @cache
-    def _get_param_names(cls):
-        return super()._get_param_names()
-
-    def _validate_params(self):
-        validate_params(self)
-
-
 def validate_params(estimator):
     """Raise what ``fit`` of an estimator of scikit-learn would of its parameters."""
     constraints = _constraints(type(estimator))
@@ -91,6 +75,21 @@ def _constraints(estimator_class):
         for name, constraints in estimator_class._parameter_constraints.items()
         if constraints != "no_validation"
     }
+
+
+class QuickParameters:
+    """Mixin that looks up names and constraints of the parameters once for each class.
+
+    scikit-learn reads the signature of ``__init__`` anew for every clone and ``get_params``, and
+    makes every constraint anew to validate them, which a fit of a few thousand rows would wait for.
+    """
+
+    @classmethod
+    @cache
+    def _get_param_names(cls):
+        return super()._get_param_names()
+
+    _validate_params = validate_params
 
 
 def learn_columns(estimator, X):

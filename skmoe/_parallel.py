@@ -27,7 +27,8 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
 from uuid import uuid4
 
 from joblib import cpu_count, effective_n_jobs, parallel_config
@@ -110,21 +111,14 @@ def thread_map(n_threads=None):
         yield lambda function, items: pool.map(partial(run, function), items)
 
 
+@dataclass
 class Jobs:
-    """Runs ``function(*shared, *each)`` for each of many arguments; results in their order.
+    """Runs ``function(*shared, *each)`` for each of many arguments; results in their order."""
 
-    Parameters
-    ----------
-    pool : Pool
-        Runs the tasks.
-    shared : tuple of objects
-        The first arguments of every task.
-    n_threads : int or None
-        Threads of BLAS and OpenMP for each task at most; None leaves them as they are.
-    """
-
-    def __init__(self, pool, shared, n_threads):
-        self._pool, self._shared, self._n_threads = pool, shared, n_threads
+    _pool: object  # Pool: runs the tasks
+    _shared: tuple  # the first arguments of every task
+    # Of BLAS and OpenMP for each task at most; None leaves them as they are.
+    _n_threads: int | None
 
     def in_batches(self, function, arguments, what, most=None):
         """As a call, in batches of a second or more; warns of a long wait as soon as it is known.
@@ -178,33 +172,19 @@ class Jobs:
 _pool = ContextVar("pool", default=None)  # pool of the running fit of this thread
 
 
+@dataclass
 class Pool:
-    """One ``joblib.Parallel``, started when it is first asked for.
+    """One ``joblib.Parallel``, started when it is first asked for."""
 
-    Parameters
-    ----------
-    n_jobs : int or None
-        As everywhere in scikit-learn.
-    stack : ExitStack
-        Ends it.
-    prefer : {"threads"} or None, default=None
-        The backend of joblib if none was chosen.
-    most_fits : int, default=None
-        Fits of experts at the most, of which a long wait is foretold once.
-    """
+    n_jobs: int | None  # as everywhere in scikit-learn
+    stack: ExitStack  # ends it
+    prefer: str | None = None  # "threads" is the backend of joblib if none was chosen
+    most_fits: int | None = None  # of experts, of which a long wait is foretold once
 
-    def __init__(self, n_jobs, stack, prefer=None, most_fits=None):
-        self.n_jobs, self.prefer, self.most_fits = n_jobs, prefer, most_fits
-        self._stack, self._parallel = stack, None
-
-    @property
+    @cached_property
     def parallel(self):
         """The ``joblib.Parallel``, inside its context."""
-        if self._parallel is None:
-            self._parallel = self._stack.enter_context(
-                Parallel(n_jobs=self.n_jobs, prefer=self.prefer)
-            )
-        return self._parallel
+        return self.stack.enter_context(Parallel(n_jobs=self.n_jobs, prefer=self.prefer))
 
 
 @contextmanager

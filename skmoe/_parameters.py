@@ -161,20 +161,17 @@ class ExpertParameters(
                 n_experts = self.n_experts if isinstance(self.n_experts, Integral) else 1
             names = [f"expert{k}" for k in range(n_experts)]
             estimators = [estimator] * n_experts
-        estimators = [self._as_expert(estimator) for estimator in estimators]
+        as_expert = self._solver().as_expert
+        estimators = [as_expert(estimator) for estimator in estimators]
         for name, estimator in zip(names, estimators, strict=True):
             check_expert(self, name, estimator)
         if isinstance(self.gate, type):
             raise TypeError(f"gate must be an estimator; {self.gate!r} is a class: call it.")
-        return with_zero(self._zero_expert(), names, estimators)
+        return with_zero(self._likelihood().zero_expert, names, estimators)
 
     def _of_order_in(self, y):
         """This mixture, or a clone whose likelihood has the order of the categories of y."""
         return self
-
-    def _zero_expert(self):
-        """Name of a last expert that always predicts zero, or None."""
-        return None
 
     def _named_experts(self, experts):
         if not experts or not all(
@@ -213,10 +210,6 @@ class ExpertParameters(
     def _counted(self, y, trials):
         """Target and trials, where y may hold both; as they are, where it may not."""
         return y, trials
-
-    def _as_expert(self, estimator):
-        """An expert of this target, made of what the user gave."""
-        return self._solver().as_expert(estimator)
 
     def _check_weight(self, sample_weight, X, y):
         """Weights (n_samples,) to learn with."""

@@ -146,9 +146,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         is_auto = isinstance(self.likelihood, str) and self.likelihood == "auto"
         return Gaussian() if is_auto else unfitted(self.likelihood)
 
-    def _zero_expert(self):
-        return self._likelihood().zero_expert
-
     def _labels(self, y):
         return y
 

@@ -99,10 +99,8 @@ class GateParts:
 
     def warn_of_many_weights(self, Z, n_experts):
         """Say so where a softmax gate of sparse columns takes longer than all else."""
-        if type(self.trained) is not SoftmaxGate or not sparse.issparse(Z):
-            return
         n_weights = (Z.shape[1] + 1) * n_experts
-        if n_weights > MANY_WEIGHTS:
+        if type(self.trained) is SoftmaxGate and n_weights > MANY_WEIGHTS:
             warn_user(
                 f"The gate has {n_weights:,} weights, for {Z.shape[1]:,} sparse columns and "
                 f"{n_experts} experts, and takes most of the time. For fewer columns, give "

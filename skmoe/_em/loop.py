@@ -193,7 +193,6 @@ class Progress:
 
     def __init__(self, settings):
         self.verbose, self._began = settings.verbose, settings.began
-        self._n_iter, self._objective = 0, None
         self._spoken, self._before = time.monotonic(), ""  # what ends an open line
 
     def say(self, what, objective=None, more="", level=1, end="\n"):
@@ -210,13 +209,6 @@ class Progress:
         if self._before:
             print(f", next {n_experts}", flush=True)
             self._before = ""
-
-    def iteration(self, objective):
-        """Print one more iteration."""
-        self._n_iter += 1
-        gain = "" if self._n_iter == 1 else f"\t gain {objective - self._objective:.2e}"
-        self.say(f"  Iteration {self._n_iter}", objective, gain, level=2)
-        self._objective = objective
 
 
 def count(number, what="expert"):

@@ -70,7 +70,8 @@ class Parts:
         rates = rows.y if rows.exposure is None else rows.y / rows.exposure
         start_target = likelihood.start_target(rates, rows.weight)
         Z = self.gate.fit_encoder(rows.X, rows.y, rows.weight)
-        self.gate.warn_of_many_weights(Z, len(self.names))
+        if sparse.issparse(Z):
+            self.gate.warn_of_many_weights(Z, len(self.names))
         subjects = None
         if rows.subject is not None:
             subjects = likelihood.subjects_of(rows.X, rows.subject, rows.weight)
@@ -154,7 +155,11 @@ class Parts:
         they are turned then.
         """
         n_rows, n_columns = design.shape
-        if not self.is_default or (n_columns >= n_rows and n_columns > MOST_TURNED):
+        if (
+            encoder is None
+            or not self.is_default
+            or (n_columns >= n_rows and n_columns > MOST_TURNED)
+        ):
             return None
         return blocks_of_levels(encoder)
 

@@ -27,11 +27,6 @@ ROWS_PER_COEFFICIENT = 20
 COVARIANCE_RIDGE = 1e-2  # in the Gaussian start, on standardised columns
 
 
-def enough_rows(n_experts, data):
-    """How many rows tell good starts from bad ones."""
-    return max(FEWEST_ROWS, ROWS_PER_COEFFICIENT * n_experts * (data.Z.shape[1] + 1))
-
-
 def draw_rows(points, mass, n_rows, random_state):
     """Rows far from each other (greedy k-means++), drawn as quantiles along a random direction."""
     order = np.argsort(points @ random_state.standard_normal(points.shape[1]), kind="stable")
@@ -150,19 +145,6 @@ AUTO = ("kmeans_y", "gaussians", "kmeans_xy", "functions", "kmeans_x", "residual
 AUTO_OF_CLASSES = ("functions", "kmeans_x", "gaussians")
 
 
-def start_names(init, of_classes):
-    """Names of the starts to go through in turn."""
-    if init == "auto":
-        return AUTO_OF_CLASSES if of_classes else AUTO
-    if of_classes and init in OF_NUMBERS:
-        possible = [name for name in STARTS if name not in OF_NUMBERS]
-        raise ValueError(
-            f"init={init!r} looks at the target as at numbers, which makes experts of the classes; "
-            f"a classifier starts from 'auto', a callable or one of {possible}."
-        )
-    return [init]
-
-
 def soften(labels, n_experts):
     """Responsibilities (n, K) from labels (n,), or those given."""
     if labels.ndim == 2:
@@ -199,7 +181,14 @@ def draw_starts(init, n_init, data, n_experts, seed, labels):
         starts = [init(data.X, labels(data.y), n_experts, random_state) for _ in range(n_init)]
         return [check_given_start(start, data.weight, n_experts) for start in starts]
     of_classes = data.target is None
-    names = start_names(init, of_classes)
+    if of_classes and init in OF_NUMBERS:
+        possible = [name for name in STARTS if name not in OF_NUMBERS]
+        raise ValueError(
+            f"init={init!r} looks at the target as at numbers, which makes experts of the classes; "
+            f"a classifier starts from 'auto', a callable or one of {possible}."
+        )
+    of_auto = AUTO_OF_CLASSES if of_classes else AUTO
+    names = of_auto if init == "auto" else [init]  # to go through in turn
     target = data.y if of_classes else data.target
     return [
         soften(
@@ -296,7 +285,24 @@ def best_start(problem, starts, n_jobs, most=np.inf):
     n_rows = len(problem.y)
     limit = few_threads(n_rows) if kernel_threads(n_rows) == 1 else nullcontext()
     with limit, jobs(n_jobs, shared=(problem,)) as run:
-        return _best_of_runs(starts, run, most)
+        starts = starts[: max(int(min(most / FIRST_LOOK, len(starts))), 1)]
+        contestants = [_Contestant(i, resp) for i, resp in enumerate(starts)]
+        runs = _race(contestants, SHORT_RUN, run)
+        paths = [contestant.objectives for contestant in runs]
+        ends = [(contestant.objective, contestant.fewest_rows) for contestant in runs]
+        # Finalists are the best that are not the same, and may yet reach the first of them.
+        finalists = []
+        while runs and len(finalists) < FINALISTS:
+            best = _best(runs)
+            finalists.append(best)
+            runs = [other for other in runs if abs(other.objective - best.objective) > SAME]
+            runs = [other for other in runs if other.may_reach(finalists[0].objective)]
+        left = (most - sum(map(len, paths))) / len(finalists)
+        if (len(finalists) > 1 or most < np.inf) and left >= SHORT_RUN:
+            finalists = _race(finalists, int(min(left, LONGER_RUN)), run)
+    for finalist in finalists:
+        paths[finalist.number] = finalist.objectives
+    return _best(finalists).state, ends, paths
 
 
 @dataclass
@@ -321,26 +327,6 @@ class _Contestant:
             return True
         rate = max(rate, SLOW_RATE)
         return not self.objectives[-1] + gain * rate / (1 - rate) < objective
-
-
-def _best_of_runs(starts, run, most):
-    starts = starts[: max(int(min(most / FIRST_LOOK, len(starts))), 1)]
-    contestants = [_Contestant(i, resp) for i, resp in enumerate(starts)]
-    runs = _race(contestants, SHORT_RUN, run)
-    paths = [contestant.objectives for contestant in runs]
-    ends = [(contestant.objective, contestant.fewest_rows) for contestant in runs]
-    finalists = []
-    while runs and len(finalists) < FINALISTS:
-        best = _best(runs)
-        finalists.append(best)
-        runs = [other for other in runs if abs(other.objective - best.objective) > SAME]
-        runs = [other for other in runs if other.may_reach(finalists[0].objective)]
-    left = (most - sum(map(len, paths))) / len(finalists)
-    if (len(finalists) > 1 or most < np.inf) and left >= SHORT_RUN:
-        finalists = _race(finalists, int(min(left, LONGER_RUN)), run)
-    for finalist in finalists:
-        paths[finalist.number] = finalist.objectives
-    return _best(finalists).state, ends, paths
 
 
 def _race(contestants, max_iter, run):

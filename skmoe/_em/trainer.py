@@ -16,7 +16,17 @@ from . import make_problem
 from .general import GeneralProblem
 from .loop import Progress, compared, count, run_em
 from .scale_model import learn_scale_model
-from .starts import SHORT_RUN, TIE, best_start, draw_starts, enough_rows, layers, moved, soften
+from .starts import (
+    FEWEST_ROWS,
+    ROWS_PER_COEFFICIENT,
+    SHORT_RUN,
+    TIE,
+    best_start,
+    draw_starts,
+    layers,
+    moved,
+    soften,
+)
 
 TOL_OF_ONE = 1e-12  # per unit of weight, of a single expert that is solved: a regression
 TOL_OF_CENSORED = 1e-6  # of the log-likelihood of all rows
@@ -112,8 +122,33 @@ class Trainer:
 
         ``previous`` are responsibilities (n, K) of an earlier fit; None asks for starts.
         """
-        self.ends, self.paths = self._start(previous)
-        self._chose_start = previous is None
+        problem, data, n_experts = self.problem, self.data, self.n_experts
+        self.ends, self.paths, self._chose_start = [], [], previous is None
+        is_quick = problem.experts.is_solved and not problem.gate.is_costly
+        if previous is not None and not (is_quick and self._is_short and self.settings.n_init > 1):
+            problem.start(previous)
+            return
+        if n_experts == 1:
+            problem.start(np.ones((len(data.weight), 1)))
+            return
+        if 1 in (self.settings.n_init, self.parts.n_solved):  # each iteration counts for max_iter
+            problem.start(self._draw(data)[0])
+            return
+        # So many rows tell good starts from bad ones.
+        few = max(FEWEST_ROWS, ROWS_PER_COEFFICIENT * n_experts * (data.Z.shape[1] + 1))
+        if self.affordable(len(data.y)) < FEWEST_STEPS:
+            share = self.affordable(len(data.y)) / FEWEST_STEPS
+            few = int(max(share * len(data.y), 3 * n_experts * (data.columns.shape[1] + 1)))
+        whole = callable(self.settings.init) or len(data.y) < 2 * few
+        whole |= data.subjects is not None
+        sample = data if whole else data.sample(few)
+        chosen = problem if is_quick else surrogate(data, self.parts, problem.top_k)
+        small = chosen if sample is data else chosen.on_rows(sample)
+        self.ends, self.paths = self._race(small, sample, previous)
+        if small is not chosen:
+            chosen.adopt(small)
+        if not is_quick:
+            problem.start(chosen.resp)
 
     @property
     def most_iterations(self):
@@ -193,35 +228,6 @@ class Trainer:
 
     # Starts ---------------------------------------------------------------------------------
 
-    def _start(self, previous):
-        """Give the problem what EM goes on from; ends and paths of the short runs."""
-        problem, data, n_experts = self.problem, self.data, self.n_experts
-        is_quick = problem.experts.is_solved and not problem.gate.is_costly
-        if previous is not None and not (is_quick and self._is_short and self.settings.n_init > 1):
-            problem.start(previous)
-            return [], []
-        if n_experts == 1:
-            problem.start(np.ones((len(data.weight), 1)))
-            return [], []
-        if 1 in (self.settings.n_init, self.parts.n_solved):  # each iteration counts for max_iter
-            problem.start(self._draw(data)[0])
-            return [], []
-        few = enough_rows(n_experts, data)
-        if self.affordable(len(data.y)) < FEWEST_STEPS:
-            share = self.affordable(len(data.y)) / FEWEST_STEPS
-            few = int(max(share * len(data.y), 3 * n_experts * (data.columns.shape[1] + 1)))
-        whole = callable(self.settings.init) or len(data.y) < 2 * few
-        whole |= data.subjects is not None
-        sample = data if whole else data.sample(few)
-        chosen = problem if is_quick else surrogate(data, self.parts, problem.top_k)
-        small = chosen if sample is data else chosen.on_rows(sample)
-        ends, paths = self._race(small, sample, previous)
-        if small is not chosen:
-            chosen.adopt(small)
-        if not is_quick:
-            problem.start(chosen.resp)
-        return ends, paths
-
     def _race(self, problem, data, previous=None):
         """Leave a problem on these rows at the best that starts lead to; ends and paths.
 
@@ -260,7 +266,15 @@ class Trainer:
             if _n_met(before, paths) >= OFTEN:
                 break
             self.is_cut = left < SHORT_RUN
-            starts = [] if self.is_cut else self._more(problem, data, random_state)
+            if self.is_cut:
+                break
+            n_drawn = self.parts.n_solved
+            if n_drawn == 2:
+                starts = self._draw(data, seed=random_state.randint(np.iinfo(np.int32).max))
+            else:
+                near = problem.resp[:, :n_drawn], problem.log_norm, settings.n_init, random_state
+                start_beside = problem.likelihood.start_beside
+                starts = [start_beside(each, data.y) for each in moved(data, *near)]
             if not starts:
                 break
             if self._is_short:  # others each time, and few: it takes long until they are better
@@ -281,15 +295,6 @@ class Trainer:
             )
             others = "there may be better ones. Raise n_init to look for them."
             self.notes = [*self.notes, self.few_met + others]
-
-    def _more(self, problem, data, random_state):
-        """Starts to go on with."""
-        n_drawn = self.parts.n_solved
-        if n_drawn == 2:
-            return self._draw(data, seed=random_state.randint(np.iinfo(np.int32).max))
-        resp = problem.resp[:, :n_drawn]
-        starts = moved(data, resp, problem.log_norm, self.settings.n_init, random_state)
-        return [problem.likelihood.start_beside(each, data.y) for each in starts]
 
     def _draw(self, data, seed=None):
         settings, n_drawn = self.settings, self.parts.n_solved
@@ -342,7 +347,9 @@ class Trainer:
 
     def _run(self, max_iter, tasks, attributes_now):
         def after(objectives):
-            self.progress.iteration(objectives[-1])
+            n_iter, (*before, now) = len(objectives), objectives[-2:]
+            gain = f"\t gain {now - before[0]:.2e}" if before else ""
+            self.progress.say(f"  Iteration {n_iter}", now, gain, level=2)
             return tasks.end_iteration(partial(attributes_now, self))
 
         problem, tol = self.problem, self.settings.tol

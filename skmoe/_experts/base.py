@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -104,12 +104,14 @@ class Experts(ABC):
         return None
 
 
+@dataclass
 class _DesignRows:
     """Rows in standardised columns, which are made when somebody asks, once for all copies."""
 
-    def __init__(self, X, mean, scale):
-        self.X, self.mean, self.scale = X, mean, scale
-        self._products = None
+    X: object
+    mean: np.ndarray
+    scale: np.ndarray
+    _products = None
 
     @cached_property
     def design(self):
@@ -152,7 +154,7 @@ class LinearExperts(Experts):
     """
 
     is_solved = True
-    coef = _predictions = None
+    coef = None
 
     def __init__(
         self, X, y, weight, n_experts, *, penalty=0.0, prior=False, exposure=None, units=None
@@ -186,7 +188,8 @@ class LinearExperts(Experts):
     def without_rows(self):
         """A copy that holds no rows, for ``partial_fit``."""
         twin = copy.copy(self)
-        twin.y = twin.rows = twin.weight = twin.predictions = twin.source = None
+        twin.y = twin.rows = twin.weight = twin.source = None
+        vars(twin).pop("predictions", None)
         return twin
 
     @staticmethod
@@ -204,27 +207,18 @@ class LinearExperts(Experts):
 
     def set_coef(self, coef):
         """Take coefficients, of which predictions and penalty follow."""
-        self.coef, self.predictions = coef, None
+        self.coef = coef
+        vars(self).pop("predictions", None)
         self._set_penalty()
 
     @abstractmethod
     def _set_penalty(self):
         """Set ``penalty`` from the coefficients."""
 
-    @property
-    def predictions(self):
-        """Predictions for the rows, made when asked for."""
-        if self._predictions is None:
-            self._predictions = self._predict()
-        return self._predictions
-
-    @predictions.setter
-    def predictions(self, predictions):
-        self._predictions = predictions
-
+    @cached_property
     @abstractmethod
-    def _predict(self):
-        """``predictions``, with the coefficients as they are."""
+    def predictions(self):
+        """Predictions for the rows with the coefficients as they are, made when asked for."""
 
     def state(self):
         return self.coef

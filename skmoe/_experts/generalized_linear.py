@@ -1,5 +1,7 @@
 """Generalised linear models of any family, all K of them at once."""
 
+from functools import cached_property
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import validate_data
@@ -119,7 +121,8 @@ class GeneralizedLinearExperts(LinearExperts):
         predictors = np.clip(self.design @ coef.T, -LARGEST_PREDICTOR, LARGEST_PREDICTOR)
         return self.family.unit(targets, predictors, self.precision)
 
-    def _predict(self):
+    @cached_property
+    def predictions(self):
         return self.family.mean(self.design @ self.coef.T)
 
     def _set_penalty(self):

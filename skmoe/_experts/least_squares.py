@@ -1,6 +1,7 @@
 """Least squares experts, all K of them at once, from additive statistics."""
 
 import copy
+from functools import cached_property
 
 import numpy as np
 
@@ -88,7 +89,8 @@ class LeastSquaresExperts(LinearExperts):
         predictions = self.functions_of(columns, self.coef) * self.y_scale + self.y_mean
         return predictions[..., 0] if self.flat else predictions
 
-    def _predict(self):
+    @cached_property
+    def predictions(self):
         fitted = np.stack([self.design @ coef for coef in self.coef], axis=1)
         fitted = fitted * self.y_scale + self.y_mean
         return fitted.reshape((len(self.y), self.n_experts) + self.y.shape[1:])

@@ -1,6 +1,7 @@
 """Logistic experts, all K of them at once, on one design of standardised columns."""
 
 import copy
+from functools import cached_property
 
 import numpy as np
 
@@ -168,7 +169,8 @@ class LogisticExperts(LinearExperts):
         log_proba = multinomial.log_softmax(logits.reshape(-1, self.n_classes))
         return np.exp(log_proba).reshape(logits.shape)
 
-    def _predict(self):
+    @cached_property
+    def predictions(self):
         log_proba = [multinomial.log_softmax(self.design @ coef) for coef in self.coef]
         return np.exp(np.stack(log_proba, axis=1))
 

@@ -1,5 +1,6 @@
 """Ordered logistic experts, all K of them at once, and the estimator that they become."""
 
+from functools import cached_property
 from numbers import Real
 
 import numpy as np
@@ -120,7 +121,8 @@ class OrderedLogisticExperts(LinearExperts):
         ]
         return np.stack(each, axis=1)
 
-    def _predict(self):
+    @cached_property
+    def predictions(self):
         return self.predict_standardised(self.design[:, :-1])
 
     def _set_penalty(self):

@@ -66,18 +66,13 @@ class Pooled(ABC):
         n_regimes = self.n_experts if self.ties is None else self.ties.n_regimes
         return np.full(self.columns.n_columns, n_regimes > 1)
 
-    @property
-    def _learned(self):
-        """Whose tau is learned: of columns that differ, and of offsets."""
-        n_offsets = 0 if self.ties is None else self.ties.n_offsets
-        return np.append(self.own, np.full(n_offsets, True))
-
     def _first_variances(self, n_functions):
         """tau and rho, (n_functions, q + n_offsets), to begin with."""
-        self._groups = variance_groups(self._learned, self.columns.n_columns, self.columns.block)
+        n_offsets = 0 if self.ties is None else self.ties.n_offsets
+        learned = np.append(self.own, np.full(n_offsets, True))  # of columns that differ, too
+        self._groups = variance_groups(learned, self.columns.n_columns, self.columns.block)
         tau = self.own.astype(float)
         rho = np.append(np.full(len(tau) - 1, self.slope_variances[0]), INTERCEPT_VARIANCE)
-        n_offsets = len(self._learned) - len(tau)
         tau = np.append(tau, np.full(n_offsets, OFFSET_VARIANCE))
         rho = np.append(rho, np.zeros(n_offsets))
         return np.tile(tau, (n_functions, 1)), np.tile(rho, (n_functions, 1))

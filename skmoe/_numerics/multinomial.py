@@ -81,7 +81,9 @@ def fit(design, targets, coef, penalty, *, max_iter, tol):
     at = softmax(design @ coef)
     value = objective(at[1], targets, coef, penalty)
     for n_iter in range(1, max_iter + 1):
-        step, decrement = _newton_step(design, targets, mass, at[0], coef, penalty)
+        gradient = design.T @ (targets - mass[:, None] * at[0]) - penalty[:, None] * coef
+        hessian = hessian_of_pairs(pair_grams(design, at[0], mass), coef.shape[1])
+        step, decrement = newton_direction(factor_hessian(hessian, penalty), gradient)
         if decrement <= 1e-14 * abs(value):  # less than rounding lets the objective tell
             return coef + step, n_iter, True, None
         new = coef, at, value
@@ -206,13 +208,6 @@ def fit_elastic_net(X, targets, start, alpha, l1_ratio, *, max_iter, tol):
         if value - before <= tol * mass.sum():
             return np.vstack([coef, intercept]), n_iter, True
     return np.vstack([coef, intercept]), max_iter, False
-
-
-def _newton_step(design, targets, mass, proba, coef, penalty):
-    """Newton direction, (p, K), and the decrement gradient . step."""
-    gradient = design.T @ (targets - mass[:, None] * proba) - penalty[:, None] * coef
-    hessian = hessian_of_pairs(pair_grams(design, proba, mass), coef.shape[1])
-    return newton_direction(factor_hessian(hessian, penalty), gradient)
 
 
 def pair_grams(design, proba, mass):

@@ -249,13 +249,6 @@ OF_STARTS, LATER = 5_000, 0.1  # rows on which starts are tried; of others, shar
 SEARCHED = 0.55  # of all experts that may be tried: a search ends two numbers behind the best
 
 
-def count_columns(described):
-    """Number of the columns of X, levels of strings being columns."""
-    levels = described.levels.values()
-    kept = [len(each.values) for each in levels if each.kind in ("category", "effects")]
-    return len(described.labels) - len(levels) + sum(kept)
-
-
 def seconds_of(plan):
     """Seconds that a fit takes by a formula, measured on a core of 2024."""
     n_rows, n_columns = plan.shape
@@ -297,8 +290,13 @@ def make_plan(mixture, given):
     likelihood, why_likelihood = choose_likelihood(training, request)
     experts, why_experts = choose_experts(request)
     averages = training == "pooled" and n_experts is None and rows.weight.sum() < FEW_ROWS
-    n_columns = count_columns(rows.described) if request.is_solved else np.shape(rows.X)[1]
+    n_columns = np.shape(rows.X)[1]
+    if request.is_solved and rows.described.strings:  # levels of strings are columns
+        levels = rows.described.levels.values()
+        kept = [len(each.values) for each in levels if each.kind in ("category", "effects")]
+        n_columns += sum(kept) - len(levels)
     most = min(MOST_EXPERTS, np.count_nonzero(rows.weight)) if n_experts is None else n_experts
+    most_fits = _most_fits(mixture, training, request, n_experts, int(most), kind, n_folds or 1)
     return Plan(
         training=training,
         n_experts=n_experts,
@@ -315,9 +313,7 @@ def make_plan(mixture, given):
             "likelihood": why_likelihood,
             "predictions": why_folds,
         },
-        most_expert_fits=_most_fits(
-            mixture, training, request, n_experts, int(most), kind, n_folds or 1
-        ),
+        most_expert_fits=most_fits,
         notes=[AVERAGES] if averages else [],
         request=request,
         is_automatic=mixture.training == "auto",

@@ -120,9 +120,12 @@ class PooledGate:
     def _penalty(self):
         return np.append(self.alpha, INTERCEPT_PENALTY)
 
-    def begin(self, resp, alpha=None):
-        """Weights, and ``alpha`` unless it is given, for the responsibilities of a start."""
-        self._set(np.zeros((self.design.shape[1], self._n_functions(resp))))
+    def begin(self, resp, alpha=None, n_functions=None):
+        """Weights, and ``alpha`` unless it is given, for the responsibilities of a start.
+
+        ``n_functions``, by default as many as experts, are those that there is a softmax of.
+        """
+        self._set(np.zeros((self.design.shape[1], n_functions or resp.shape[1])))
         if alpha is None:
             self.alpha = np.full(len(self.coef) - 1, FIRST_ALPHA)
             self.learn_alpha(resp, largest=FIRST_ALPHA)
@@ -149,10 +152,6 @@ class PooledGate:
         if self._pairs is None:
             self._pairs = _multinomial.pair_grams(self.design, self._at[0], self.weight)
         return self._pairs
-
-    def _n_functions(self, resp):
-        """Of how many there is a softmax."""
-        return resp.shape[1]
 
     def _set(self, coef, at=None):
         self.coef, self._pairs = coef, None
@@ -355,6 +354,7 @@ class RegimeGate(PooledGate):
         vars(self).update(vars(gate))
         self.regime = np.asarray(regime)
         self._members = np.equal.outer(self.regime, np.arange(max(regime) + 1)).astype(float)
+        self.sees_rows = self._members.shape[1] > 1
 
     @property
     def coef_of_experts(self):
@@ -363,13 +363,9 @@ class RegimeGate(PooledGate):
         coef[-1] += np.log(self._counts) - np.log(total[self.regime])
         return coef
 
-    @property
-    def sees_rows(self):
-        return self._members.shape[1] > 1
-
     def begin(self, resp, alpha=None):
         self._learn_shares(resp)
-        super().begin(resp, alpha)
+        super().begin(resp, alpha, self._members.shape[1])
 
     def fit(self, resp, max_iter=1, tol=0.0):
         self._learn_shares(resp)
@@ -396,9 +392,6 @@ class RegimeGate(PooledGate):
         self._counts = PRIOR_COUNT + self.weight @ resp
         total = (self._counts @ self._members)[self.regime]
         self._log_share = special.digamma(self._counts) - special.digamma(total)
-
-    def _n_functions(self, resp):
-        return self._members.shape[1]
 
     def _set(self, coef, at=None):
         super()._set(coef, at)

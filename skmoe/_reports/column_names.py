@@ -71,21 +71,17 @@ def columns_behind(transformer, n_columns, names):
 
     They are called x0 and so on where a transformer does not name what it makes.
     """
-    numbered = Columns.raw(_numbered(n_columns))
+    numbered = Columns.raw([f"x{j}" for j in range(n_columns)])
     if transformer is None:
         return numbered if names is None else Columns.raw(names)
     if isinstance(transformer[-1], ConstantColumn):
         return Columns.raw(transformer[-1].get_feature_names_out())
     try:
         if names is None:
-            names = _numbered(transformer.n_features_in_)
+            names = [f"x{j}" for j in range(transformer.n_features_in_)]
         return _behind_transformers(transformer, Columns.raw(names))
     except (AttributeError, ValueError):  # a transformer that does not name what it makes
         return numbered
-
-
-def _numbered(n_columns):
-    return [f"x{j}" for j in range(n_columns)]
 
 
 def _behind_transformers(transformer, columns):

@@ -49,16 +49,14 @@ class DescribedColumns:
     ----------
     strings, missing : list
         Labels of the columns that hold no numbers, and of those with missing ones.
+    is_mixed : bool
+        Whether there are any of these.
     """
 
     def __init__(self, X, weight=None):
         self.X, self.weight = X, weight
         self.strings, self.missing = describe_columns(X)
-
-    @property
-    def is_mixed(self):
-        """Whether there are any of these."""
-        return bool(self.strings or self.missing)
+        self.is_mixed = bool(self.strings or self.missing)
 
     @cached_property
     def labels(self):

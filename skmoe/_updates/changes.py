@@ -253,7 +253,7 @@ def replace_expert(mixture, name, estimator, X, y, sample_weight):
     _check_likelihood_is_that_of_fit(mixture)
     k = _number_of_expert(mixture, name)
     rows = check_batch(mixture, X, y, sample_weight)
-    estimator = mixture._as_expert(estimator)
+    estimator = mixture._solver().as_expert(estimator)
     check_expert(mixture, name, estimator)
     estimator = _on_its_columns(mixture, estimator, rows.X)
     experts = {each: FrozenEstimator(expert) for each, expert in mixture.named_experts_.items()}
@@ -298,8 +298,8 @@ def _new_template(mixture, name, expert, X):
         expert = mixture._default_expert() if mixture.experts is None else mixture.experts
         encoders = [split_last(e)[0] for e in mixture.experts_ if isinstance(e, Pipeline)]
         if mixture.experts is None and encoders:  # fitted to the old categories
-            return make_pipeline(FrozenEstimator(encoders[0]), mixture._as_expert(expert))
-    expert = mixture._as_expert(expert)
+            return make_pipeline(FrozenEstimator(encoders[0]), mixture._solver().as_expert(expert))
+    expert = mixture._solver().as_expert(expert)
     check_expert(mixture, name, expert)
     return _on_its_columns(mixture, expert, X)
 

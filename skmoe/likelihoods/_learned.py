@@ -92,8 +92,9 @@ class LearnedParameters:
         """
         for name in self.per_expert:
             setattr(self, name, vars(self)[name][order])
-        if self.own_density_ is not None:
-            self.own_density_ = self.own_density_[order]
+        for name in ("own_density_", "regime_"):
+            if vars(self).get(name) is not None:
+                setattr(self, name, vars(self)[name][order])
 
     def extended(self, other, k):
         """A likelihood with one expert more, the last.

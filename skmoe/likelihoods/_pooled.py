@@ -73,12 +73,6 @@ class UncertainCoefficients:
             twin.regime_ = np.append(self.regime_, self.regime_.max() + 1)
         return twin
 
-    def reorder(self, order):
-        """Renumber the experts in place; see ``BaseLikelihood``."""
-        super().reorder(order)
-        if self.regime_ is not None:
-            self.regime_ = self.regime_[order]
-
     def variances(self, X):
         """Of the linear functions of what experts see, (n_samples, n_experts, n_functions)."""
         X = numeric_matrix(X)

@@ -52,19 +52,18 @@ def _run_sample(trainer):
 class FromSample(Trainer):
     """A Trainer on all rows, which takes its initial parameters from a problem on a sample."""
 
-    def _start(self, previous):
-        small, ends, paths = self.problem.on_sample(), [], []
+    def start(self, previous):
+        small, self._chose_start = self.problem.on_sample(), previous is None
         if not small.experts.is_solved:
             given = {"folds": self.folds, "splitting": self.splitting, "seed": self.seed}
             trainer = Trainer(small, small.data, self.parts, self.settings, **given)
             _run_sample(trainer)
-            ends, paths = trainer.ends, trainer.paths
+            self.ends, self.paths = trainer.ends, trainer.paths
         elif self.n_experts > 1:  # only far enough to distinguish good starts from bad ones
-            ends, paths = self._race(small, self.data)
+            self.ends, self.paths = self._race(small, self.data)
         else:
             small.start(np.ones((len(self.data.weight), 1))).step()
         self.problem.adopt(small)
-        return ends, paths
 
     def run(self, tasks, attributes_now):
         run = super().run(tasks, attributes_now)
@@ -313,7 +312,7 @@ def _wanted_by_all(mixture, others):
         ),
         "another likelihood than 'ordinal'": not mixture._likelihood().is_ordered,
         "a likelihood without subjects": not mixture._likelihood().takes_subjects,
-        "a likelihood without a zero component": mixture._zero_expert() is None,
+        "a likelihood without a zero component": mixture._likelihood().zero_expert is None,
         "top_k=None": mixture.top_k is None,
         "warm_start=False": not mixture.warm_start,
     }

@@ -149,7 +149,8 @@ class Jobs:
 
     def __call__(self, function, arguments):
         if self._n_threads is None:
-            with _current(None):  # a task in this thread has pools of its own
+            with ExitStack() as stack:
+                stack.callback(_pool.reset, _pool.set(None))  # a task in this thread has its own
                 done = self._pool.parallel(
                     delayed(_run_and_catch)(os.getpid(), function, self._shared, tuple(each))
                     for each in arguments
@@ -190,17 +191,9 @@ class Pool:
 @contextmanager
 def one_pool(n_jobs, prefer=None, most_fits=None):
     """Context in which all ``jobs`` of as many workers have one pool; see ``Pool``."""
-    with ExitStack() as stack, _current(Pool(n_jobs, stack, prefer, most_fits)):
+    with ExitStack() as stack:
+        stack.callback(_pool.reset, _pool.set(Pool(n_jobs, stack, prefer, most_fits)))
         yield
-
-
-@contextmanager
-def _current(pool):
-    before = _pool.set(pool)
-    try:
-        yield
-    finally:
-        _pool.reset(before)
 
 
 @contextmanager

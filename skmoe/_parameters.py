@@ -167,7 +167,8 @@ class ExpertParameters(
             check_expert(self, name, estimator)
         if isinstance(self.gate, type):
             raise TypeError(f"gate must be an estimator; {self.gate!r} is a class: call it.")
-        return with_zero(self._likelihood().zero_expert, names, estimators)
+        zero = self._likelihood().zero_expert
+        return (names, estimators) if zero is None else with_zero(zero, names, estimators)
 
     def _of_order_in(self, y):
         """This mixture, or a clone whose likelihood has the order of the categories of y."""

@@ -226,7 +226,9 @@ class Parts:
         likelihood = copy.copy(problem.likelihood)
         load = problem.load_under(gate)
         order = np.arange(len(self.names))
-        if not self.is_list and gate.can_reorder:  # else the order means something
+        if (
+            self.n_solved > 1 and not self.is_list and gate.can_reorder
+        ):  # else the order means something
             order[: self.n_solved] = np.argsort(-load[: self.n_solved], kind="stable")
             gate.reorder(order)
             likelihood.reorder(order)

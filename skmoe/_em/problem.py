@@ -61,20 +61,11 @@ class Problem(ABC):
         self, experts, gate, likelihood, data, *, Z=None, n_inner=1, load_prior=None, top_k=None
     ):
         self.experts, self.gate, self.likelihood = experts, gate, likelihood
-        self.data, self.Z = data, data.Z if Z is None else Z
+        self.data, self.y, self.weight = data, data.y, data.weight
+        self.Z = data.Z if Z is None else Z
         self.gate_sees_columns = Z is not None
         self.n_inner, self.load_prior, self.top_k = n_inner, load_prior, top_k
         gate.load_prior = load_prior if gate.takes_load_prior else None
-
-    @property
-    def y(self):
-        """Target."""
-        return self.data.y
-
-    @property
-    def weight(self):
-        """Weights of the rows, (n_samples,)."""
-        return self.data.weight
 
     @property
     def working_data(self):
@@ -95,7 +86,8 @@ class Problem(ABC):
         """A problem of the same parts on some of the rows, with weights of the same sum."""
         twin = self.fork()
         twin.experts = self.experts.on_rows(sample.rows, sample.weight)
-        twin.data, twin.Z = sample, sample.columns if self.gate_sees_columns else sample.Z
+        twin.data, twin.y, twin.weight = sample, sample.y, sample.weight
+        twin.Z = sample.columns if self.gate_sees_columns else sample.Z
         return twin
 
     def fork(self):

@@ -35,8 +35,8 @@ class FitRows:
     def of(cls, mixture, X, y, sample_weight, metadata, split_params):
         """The rows that ``fit`` was given; the mixture learns columns and classes."""
         previous = gate = None
-        can_go_on = mixture.__sklearn_is_fitted__() and mixture._buffer is None
-        if mixture.warm_start and can_go_on and mixture.plan_.goes_on:
+        may_go_on = mixture.warm_start and mixture._buffer is None
+        if may_go_on and mixture.__sklearn_is_fitted__() and mixture.plan_.goes_on:
             given = {"sample_weight": sample_weight, **metadata._asdict()}
             previous = mixture.responsibilities(X, y, by="expert", **given)
             gate = mixture.gate_

@@ -320,10 +320,8 @@ class Ties:
 def with_zero(name, names, estimators):
     """Names and estimators of experts, and of one more that always predicts zero.
 
-    ``name`` is None for no such expert. Raises a ValueError if another expert has its name.
+    Raises a ValueError if another expert has its ``name``.
     """
-    if name is None:
-        return names, estimators
     if name in names:
         raise ValueError(f"{name!r} is the name of the zero component: call the expert otherwise.")
     zero = FrozenEstimator(DummyRegressor(strategy="constant", constant=0.0).fit([[0.0]], [0.0]))

@@ -11,7 +11,7 @@ from .._em.gate_parts import GateParts
 from .._em.loop import count
 from .._em.parts import Parts, adapt_experts
 from .._em.problem import FEW_ROWS
-from .._experts.fitting import STACK, column_names, is_frozen
+from .._experts.fitting import LINES, STACK, column_names, is_frozen
 from .._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT
 from .._experts.wide import N_FOLDS, PENALTIES, with_best_penalty
 from .._reports.by_regime import WIDTH, html_table, in_lines
@@ -271,7 +271,7 @@ def make_plan(mixture, given):
     groups = check_ids("groups", given.split_params.get("groups"), rows.X)
     request = Request.of(mixture, rows, groups, given.many)
     training, why_training = choose_training(mixture.training, request)
-    if training != "stack":
+    if training != "stack" and request.encodes and LINES in request.names:
         request = request.without_lines()
     n_experts, why_n_experts = choose_number(training, request, previous)
     check_enough_rows(np.count_nonzero(rows.weight), n_experts or 1)

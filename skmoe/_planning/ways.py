@@ -86,8 +86,6 @@ class Request:
 
     def without_lines(self):
         """The request without the mixture among "diverse" experts, which would nest in another."""
-        if not (self.encodes and LINES in self.names):
-            return self
         kept = [k for k, name in enumerate(self.names) if name != LINES]
         names, templates = [self.names[k] for k in kept], [self.templates[k] for k in kept]
         return replace(self, names=names, templates=templates, n_experts=len(kept))

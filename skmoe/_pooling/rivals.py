@@ -15,6 +15,7 @@ from sklearn.tree import DecisionTreeRegressor
 from .._em.loop import count
 from .._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
 from .._parallel import few_threads
+from .._reports.column_names import columns_behind
 from ..likelihoods._targets import kind_of_target
 from .calibrated import SLOPE_PENALTY, gain_of_calibration
 from .problem import cheapest_merger, pooled_parts
@@ -217,7 +218,9 @@ def _chosen(trainer, one):
     # Of many columns those of the largest slopes.
     slopes = np.abs(one.coef[0, :-1]).reshape(X.shape[1], -1).max(axis=1)[numbers]
     numbers = numbers[np.argsort(-slopes)[: int(np.sqrt(2 * MOST_ENTRIES / len(X)))]]
-    columns = {trainer.name_of_column(j): X[:, j] for j in np.sort(numbers)}
+    parts = trainer.parts
+    names = columns_behind(parts.transformer, X.shape[1], parts.feature_names).names
+    columns = {names[j]: X[:, j] for j in np.sort(numbers)}
     terms = [(f"{a} * {b}", columns[a] * columns[b]) for a, b in combinations(columns, 2)]
     if one.predictions.size == len(X):
         columns["the prediction"] = one.predictions.ravel() - one.predictions.mean()

@@ -16,7 +16,6 @@ from .._numerics.columns import SPARSE, StandardColumns, effects_of
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
-from .._reports.column_names import columns_behind
 from .averaging import BEHIND, WHOLE, averaging, effort_of
 from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, merged, pooled_parts
 from .regimes import RegimeSearch
@@ -144,11 +143,6 @@ class PooledTrainer(Trainer):
     def run(self, tasks, attributes_now):
         return self._run(self.settings.max_iter, tasks, attributes_now)
 
-    def name_of_column(self, j):
-        """Of the columns that experts see."""
-        n_columns, parts = self.experts.columns.n_columns - 1, self.parts
-        return columns_behind(parts.transformer, n_columns, parts.feature_names).names[j]
-
     # Mixtures -------------------------------------------------------------------------------
 
     def _new_problem(self, n_experts):
@@ -181,10 +175,14 @@ class PooledTrainer(Trainer):
         Where two of these are likely, both are iterated as long as they may beat ``to_beat``.
         """
         parts, data, columns = self.parts.first(n_experts), self.data, self.columns
-        if self._is_turned(n_experts):
+        is_turned = self._see_the_same and self.experts.columns.basis is not None
+        block, is_wide = self.experts.columns.block, self._is_wide(n_experts)
+        # Starts are sought in the space of the rows, where columns outnumber them; and where they
+        # take far longer in all columns, in one for each column of strings.
+        if is_turned and self.experts.design.shape[1] * n_experts <= NEWTON_LIMIT:
             data = self._in_row_space()
             columns = data.X
-        elif self._is_wide(n_experts) or self._has_many_levels():
+        elif is_wide or (self._has_levels and np.count_nonzero(effects_of(block)) > MANY_LEVELS):
             data = self._with_levels_as_numbers()
             columns = data.X
         experts = parts.solver.experts(
@@ -216,11 +214,6 @@ class PooledTrainer(Trainer):
             to_beat = max(to_beat, each.evidence)
         return max(found, other, key=evidence_of)
 
-    def _is_turned(self, n_experts):
-        """Whether starts are sought in the space of the rows, where columns outnumber them."""
-        is_wide = self._see_the_same and self.experts.columns.basis is not None
-        return is_wide and self.experts.design.shape[1] * n_experts <= NEWTON_LIMIT
-
     def _in_row_space(self):
         """The rows in directions of their space: the same to penalties that all slopes share."""
         if self._turned is None:
@@ -236,12 +229,6 @@ class PooledTrainer(Trainer):
     def _is_wide(self, n_experts):
         """Whether there are levels, and so many columns that all steps take long."""
         return self._has_levels and self.experts.design.shape[1] * n_experts > NEWTON_LIMIT
-
-    def _has_many_levels(self):
-        """Whether starts in all columns take far longer than in one for each column of strings."""
-        if not self._has_levels:
-            return False
-        return np.count_nonzero(effects_of(self.experts.columns.block)) > MANY_LEVELS
 
     @property
     def _has_levels(self):
@@ -294,7 +281,11 @@ class PooledTrainer(Trainer):
         best = self.one_line()
         self._note(best)
         if self.n_experts > 1:
-            for bound in self._bounds():
+            # Numbers of experts to begin with, each where the one before it was kept. Of wide
+            # tables of levels, two come first: more take long, and seldom pay alone.
+            few = [2] if self._is_wide(FIRST_BOUND) else []
+            few = [k for k in (*few, FIRST_BOUND) if k < self.n_experts]
+            for bound in (*few, self.n_experts):
                 best = self._descend(best, bound)
                 if best.evidence < self.settings.to_beat - BEHIND:
                     return best
@@ -307,14 +298,6 @@ class PooledTrainer(Trainer):
             if np.count_nonzero(self.data.weight) < MANY_ROWS:
                 best = self._move(best)
         return best
-
-    def _bounds(self):
-        """Numbers of experts to begin with, each where the one before it was kept.
-
-        Of wide tables of levels, two come first: more take long, and seldom pay alone.
-        """
-        few = [2] if self._is_wide(FIRST_BOUND) else []
-        return [k for k in (*few, FIRST_BOUND) if k < self.n_experts] + [self.n_experts]
 
     def _of_that_number(self):
         """The mixture of so many experts as were asked for, the best that moves lead to."""

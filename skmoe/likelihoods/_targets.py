@@ -55,21 +55,20 @@ def outlier_bounds(y, weight):
 
     They are of shape () or (n_outputs,), and the extremes of y where the deciles are one value.
     """
-    ends = np.array([_bounds(column, weight) for column in y.reshape(len(y), -1).T])
-    return (ends[:, 0], ends[:, 1]) if y.ndim == 2 else (ends[0, 0], ends[0, 1])
-
-
-def _bounds(y, weight):
-    if (weight == weight[0]).all():
-        places = [max(int(np.ceil((q - 1e-9) * len(y))) - 1, 0) for q in DECILES]
-        first, last = np.partition(y, places)[places]
-    else:
-        order = np.argsort(y, kind="stable")
-        cumulative = np.cumsum(weight[order]) / weight.sum()
-        first, last = (y[order[np.searchsorted(cumulative, q - 1e-9)]] for q in DECILES)
-    if first == last:
-        return y[weight > 0].min(), y[weight > 0].max()
-    return first - BEYOND_DECILES * (last - first), last + BEYOND_DECILES * (last - first)
+    ends = []
+    for column in y.reshape(len(y), -1).T:
+        if (weight == weight[0]).all():
+            places = [max(int(np.ceil((q - 1e-9) * len(y))) - 1, 0) for q in DECILES]
+            first, last = np.partition(column, places)[places]
+        else:
+            order = np.argsort(column, kind="stable")
+            cumulative = np.cumsum(weight[order]) / weight.sum()
+            first, last = (column[order[np.searchsorted(cumulative, q - 1e-9)]] for q in DECILES)
+        beyond = BEYOND_DECILES * (last - first)
+        used = column[weight > 0] if first == last else [first - beyond, last + beyond]
+        ends.append((np.min(used), np.max(used)))
+    low, high = np.transpose(ends)
+    return (low, high) if y.ndim == 2 else (low[0], high[0])
 
 
 def without_outliers(y, weight):

@@ -27,6 +27,11 @@ ROWS_PER_COEFFICIENT = 20
 COVARIANCE_RIDGE = 1e-2  # in the Gaussian start, on standardised columns
 
 
+def enough_rows(n_experts, data):
+    """How many rows tell good starts from bad ones."""
+    return max(FEWEST_ROWS, ROWS_PER_COEFFICIENT * n_experts * (data.Z.shape[1] + 1))
+
+
 def draw_rows(points, mass, n_rows, random_state):
     """Rows far from each other (greedy k-means++), drawn as quantiles along a random direction."""
     order = np.argsort(points @ random_state.standard_normal(points.shape[1]), kind="stable")

@@ -17,12 +17,11 @@ from .general import GeneralProblem
 from .loop import Progress, compared, count, run_em
 from .scale_model import learn_scale_model
 from .starts import (
-    FEWEST_ROWS,
-    ROWS_PER_COEFFICIENT,
     SHORT_RUN,
     TIE,
     best_start,
     draw_starts,
+    enough_rows,
     layers,
     moved,
     soften,
@@ -134,8 +133,7 @@ class Trainer:
         if 1 in (self.settings.n_init, self.parts.n_solved):  # each iteration counts for max_iter
             problem.start(self._draw(data)[0])
             return
-        # So many rows tell good starts from bad ones.
-        few = max(FEWEST_ROWS, ROWS_PER_COEFFICIENT * n_experts * (data.Z.shape[1] + 1))
+        few = enough_rows(n_experts, data)
         if self.affordable(len(data.y)) < FEWEST_STEPS:
             share = self.affordable(len(data.y)) / FEWEST_STEPS
             few = int(max(share * len(data.y), 3 * n_experts * (data.columns.shape[1] + 1)))

@@ -17,7 +17,6 @@ from .distributions._arrays import check_probabilities
 __all__ = [
     "concordance_index",
     "crps_score",
-    "grid_log_score",
     "interval_score",
     "log_score",
     "pinball_score",
@@ -154,56 +153,6 @@ def concordance_index(estimator, X, y, sample_weight=None, *, upper):
     if total == 0:
         raise ValueError("No two rows can be compared: of no target is it known what is later.")
     return float(right / total)
-
-
-@takes_rows
-def grid_log_score(
-    estimator, X, y, sample_weight=None, *, exposure=None, trials=None, step=1.0
-):  # fmt: skip
-    """Mean log-probability of the grid cell of each target, for rounded targets.
-
-    Densities are unbounded on targets that repeat exactly, such as whole numbers; the probability
-    of the cell, ``cdf(y + step / 2) - cdf(y - step / 2)``, is not.
-
-    Parameters
-    ----------
-    estimator : MixtureOfExpertsRegressor
-        Fitted, with ``predict_dist``.
-    X : array-like or DataFrame of shape (n_samples, n_features)
-        Rows.
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Target, on the grid.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Weights.
-    exposure, trials : array-like of shape (n_samples,), default=None
-        As in ``fit``; one for each row where None: counts are then rates.
-    step : float, default=1.0
-        Distance of two neighbours on the grid.
-
-    Returns
-    -------
-    score : float
-        Natural logarithm, at most 0; a mean over outputs.
-
-    Examples
-    --------
-    >>> from skmoe import MixtureOfExpertsRegressor
-    >>> from skmoe.metrics import grid_log_score
-    >>> X, y = [[0], [1], [2], [3], [4], [5]], [0, 1, 2, 3, 5, 5]
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, cv=False, training="em")
-    >>> moe = moe.fit(X, y)
-    >>> round(grid_log_score(moe, X, y), 2)
-    -0.42
-    """
-    distribution, y = _predicted(estimator, X, y, exposure, trials)
-    low, high = y - step / 2, y + step / 2
-    probability = np.where(  # from two small numbers, not from two near one
-        distribution.cdf(y) < 0.5,
-        distribution.cdf(high) - distribution.cdf(low),
-        distribution.sf(low) - distribution.sf(high),
-    )
-    log_probability = np.log(np.maximum(probability, np.finfo(float).tiny))
-    return _weighted_mean(log_probability, sample_weight)
 
 
 @takes_rows

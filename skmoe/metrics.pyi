@@ -9,7 +9,6 @@ from skmoe import MixtureOfExpertsRegressor
 __all__ = [
     "concordance_index",
     "crps_score",
-    "grid_log_score",
     "interval_score",
     "log_score",
     "pinball_score",
@@ -32,17 +31,6 @@ def crps_score(
     *,
     exposure: ArrayLike | None = None,
     trials: ArrayLike | None = None,
-) -> float: ...
-
-def grid_log_score(
-    estimator: MixtureOfExpertsRegressor,
-    X: Any,
-    y: ArrayLike,
-    sample_weight: ArrayLike | None = None,
-    *,
-    exposure: ArrayLike | None = None,
-    trials: ArrayLike | None = None,
-    step: float = 1.0,
 ) -> float: ...
 
 def interval_score(

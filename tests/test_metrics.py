@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.metrics import crps_score, grid_log_score, interval_score, log_score, pinball_score
+from skmoe.metrics import crps_score, interval_score, log_score, pinball_score
 
 
 def line(n_samples=200, seed=0):
@@ -53,18 +53,6 @@ def test_log_score_of_what_is_no_mixture_says_what_it_is_for():
     X, y = line()
     with pytest.raises(TypeError, match="LinearRegression has no log_density"):
         log_score(LinearRegression().fit(X, y), X, y)
-
-
-def test_grid_log_score_is_the_probability_of_the_cell_in_either_tail():
-    X, y = line()
-    moe = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, y)
-    mean, scale = moe.predict(X[:1])[0], moe.likelihood_.scale_[0]
-    for distance in (-10.0, -0.2, 0.3, 10.0):
-        at = np.array([mean + distance * scale])
-        far = abs(distance)
-        low, high = far - 0.5 / scale, far + 0.5 / scale
-        expected = np.log(stats.norm.cdf(-low) - stats.norm.cdf(-high))
-        assert_allclose(grid_log_score(moe, X[:1], at), expected, rtol=1e-8)
 
 
 def test_interval_score_is_width_and_fine_of_the_gaussian_quantiles():
@@ -127,7 +115,6 @@ def test_scores_of_counts_are_those_of_poisson_distributions_over_their_exposure
     steps = np.arange(400)[:, None]
     crps = ((expected.cdf(steps) - (steps >= y)) ** 2).sum(axis=0)
     known = {
-        grid_log_score: expected.logpmf(y).mean(),
         interval_score: -(high - low + fine).mean(),
         pinball_score: -mean_pinball_loss(y, expected.median(), alpha=0.5),
         crps_score: -crps.mean(),
@@ -152,7 +139,7 @@ def test_metadata_routing_gives_scores_the_exposure(counted, scoring):
     assert found[0] == pytest.approx(score(fitted, X[100:], y[100:], exposure=time[100:]))
 
 
-EVERY_SCORE = [crps_score, grid_log_score, interval_score, log_score, pinball_score]
+EVERY_SCORE = [crps_score, interval_score, log_score, pinball_score]
 
 
 @pytest.mark.parametrize("scoring", EVERY_SCORE)

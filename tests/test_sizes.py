@@ -1,22 +1,19 @@
 """Many columns and many experts: exact short cuts, and what they save."""
 
 import tracemalloc
-import warnings
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._em import gate_parts
-from skmoe._experts import linear_folds
 from skmoe._numerics import multinomial
 from skmoe._numerics.columns import StandardColumns
-from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate, SoftmaxGate
 
 rng = np.random.default_rng(0)
@@ -85,31 +82,3 @@ def test_l_bfgs_ends_where_newton_does(n_experts):
     assert converged
     assert_allclose(found, newton, atol=1e-6)
     assert_allclose(found.sum(axis=1), 0, atol=1e-12)
-
-
-# Many experts ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("expert", [LinearRegression(), Ridge(alpha=3.0)])
-@pytest.mark.parametrize("n_outputs", [None, 2])
-def test_cross_fitted_lines_are_the_same_whether_solved_at_once_or_one_by_one(
-    monkeypatch, expert, n_outputs
-):
-    X = rng.normal(size=(300, 2)) * [1, 50] + [0, 30]
-    y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 1])[:, None] + rng.normal(size=(300, n_outputs or 1))
-    y = y[:, 0] if n_outputs is None else y
-    weight = rng.uniform(0.2, 2, size=300) * (rng.uniform(size=300) > 0.1)
-
-    def fitted(fewest):
-        monkeypatch.setattr(linear_folds, "FEWEST_EXPERTS", fewest)
-        moe = MixtureOfExpertsRegressor(
-            expert, 3, training="em", cv=3, n_init=1, max_iter=3, random_state=0
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExpertCollapseWarning)  # after three iterations
-            return moe.fit(X, y, sample_weight=weight)
-
-    at_once, one_by_one = fitted(2), fitted(100)
-    assert at_once.n_expert_fits_ == one_by_one.n_expert_fits_
-    assert at_once.oof_score_ == pytest.approx(one_by_one.oof_score_, abs=1e-8)
-    assert_allclose(at_once.predict(X), one_by_one.predict(X), rtol=1e-7, atol=1e-7)

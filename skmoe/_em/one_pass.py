@@ -164,8 +164,9 @@ class OnePassProblem(Problem):
         return objectives
 
     def load_from_sums(self):
-        """Set the load from the sums of the last pass."""
-        self.load = self.sums.gate_mass / self.data.total_weight
+        """Set the load from the sums of the last pass, where it is what the gate has."""
+        of_gate = np.maximum(self.sums.mass - self.sums.excess[-1], 0.0)
+        self.load = of_gate / self.data.total_weight
 
     def state(self):
         return {

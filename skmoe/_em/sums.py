@@ -68,11 +68,6 @@ class Sums:
 
     __add__ = add_fields
 
-    @property
-    def gate_mass(self):
-        """Summed probabilities of the gate, (n_experts,)."""
-        return np.maximum(self.mass - self.excess[-1], 0.0)
-
     @classmethod
     def from_kernel(cls, flat, n_experts, p, with_curvature):
         """Take the kernel's numbers apart, as those of linear experts."""

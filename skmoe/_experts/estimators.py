@@ -25,7 +25,6 @@ from .fitting import (
     takes_sample_weight,
 )
 from .folds import OutOfBag
-from .linear_folds import solve_folds, solves_folds
 
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
 SAME_SHARE = 1e-9  # responsibilities that differ by less are equal
@@ -100,10 +99,7 @@ class EstimatorExperts(Experts):
         """Refit the experts whose weights moved, every fold; predict the rows it did not see."""
         plan = self.plan(resp, working, exposure, target)
         try:
-            if exposure is None and target is None and solves_folds(self):
-                done = solve_folds(self, plan.tasks)
-            else:
-                done = self.run(plan.tasks)
+            done = self.run(plan.tasks)
         except FewOutOfBag:
             if self.folds.required:
                 raise

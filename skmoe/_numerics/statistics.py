@@ -10,10 +10,10 @@ from functools import cache
 
 import numpy as np
 from scipy import linalg, sparse
+from sklearn.utils import gen_batches
 
 from .._kernels._grams import add_grams, add_sparse_grams, workspace_size
 from .._kernels._systems import add_to_targets, least_squares
-from .._parallel import over_rows
 from .._tables.mixed import LARGEST, check_sizes
 
 BLOCK_ROWS = 2048
@@ -31,22 +31,15 @@ def standardisation(X, sample_weight):
     """
     weight = sample_weight / sample_weight.sum()
     n_rows = int(np.clip(BLOCK_ENTRIES // max(X.shape[1], 1), 1, BLOCK_ROWS))
-
-    def sum_up(part):
-        return sum(weight[rows] @ X[rows] for rows in _blocks(part, n_rows))
-
-    def sum_up_centred(part):
-        sums = np.zeros((2, X.shape[1]))
-        for rows in _blocks(part, n_rows):
-            centred = X[rows] - mean
-            sums[0] += weight[rows] @ centred
-            with np.errstate(over="ignore"):
-                sums[1] += weight[rows] @ np.square(centred, out=centred)
-        return sums
-
-    mean = sum(over_rows(sum_up, len(X), X.size // 4))
+    blocks = list(gen_batches(len(X), n_rows))
+    mean = sum(weight[rows] @ X[rows] for rows in blocks)
     # The second pass removes the rounding of a large mean.
-    mean_error, squares = sum(over_rows(sum_up_centred, len(X), X.size // 2))
+    mean_error, squares = np.zeros((2, X.shape[1]))
+    for rows in blocks:
+        centred = X[rows] - mean
+        mean_error += weight[rows] @ centred
+        with np.errstate(over="ignore"):
+            squares += weight[rows] @ np.square(centred, out=centred)
     if not (squares < LARGEST**2.5).all():
         check_sizes(X, "the columns to standardise", smallest=False)
     if squares.min(initial=1.0) < LARGEST**-2.5:  # zero for constant columns
@@ -75,7 +68,7 @@ def independent_columns(X, sample_weight, last=()):
     order = np.lexsort((-numbers, np.isin(numbers, last)))
     root = np.sqrt(weight / weight.sum())[:, None]
     triangle = np.empty((0, X.shape[1]))
-    for rows in _blocks(slice(0, len(X))):
+    for rows in gen_batches(len(X), BLOCK_ROWS):
         block = root[rows] * ((X[rows] - mean) / scale)[:, order]
         triangle = np.linalg.qr(np.vstack([triangle, block]), mode="r")
     left = np.abs(np.diag(triangle))  # residual of each column on those before it
@@ -89,12 +82,6 @@ def independent_columns(X, sample_weight, last=()):
         if norm > DEPENDENT:
             kept[j], basis = True, np.column_stack([basis, column / norm])
     return kept
-
-
-def _blocks(rows, n_rows=BLOCK_ROWS):
-    """Slices of a slice of rows."""
-    starts = range(rows.start, rows.stop, n_rows)
-    return (slice(start, min(start + n_rows, rows.stop)) for start in starts)
 
 
 def least_squares_statistics(design, targets, weights, products=None):

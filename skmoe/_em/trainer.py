@@ -261,8 +261,8 @@ class Trainer:
         for _ in range(0 if callable(settings.init) else self.searches):
             before, best = problem.objective, problem.state()
             left = self.affordable(len(data.y)) - sum(map(len, paths))
-            if _n_met(before, paths) >= OFTEN:
-                break
+            if sum(max(path) > before - SAME_OPTIMUM for path in paths) >= OFTEN:
+                break  # as many starts came as far
             self.is_cut = left < SHORT_RUN
             if self.is_cut:
                 break
@@ -285,7 +285,7 @@ class Trainer:
             if not problem.objective > before + SAME_OPTIMUM:
                 problem.restore(best)
                 break
-        n_met = _n_met(problem.objective, paths)
+        n_met = sum(max(path) > problem.objective - SAME_OPTIMUM for path in paths)
         if n_met < min(OFTEN, len(paths)):
             self.few_met = (
                 f"Of {len(paths)} starts with {count(self.n_experts)}, {n_met} led to the best "
@@ -392,17 +392,13 @@ class Trainer:
         if encoder is not None:
             estimator = make_pipeline(encoder, estimator)
         estimator = seed_estimator(estimator, self.splitting.seed)
-        folds = self.splitting.automatic().folds([estimator], self.data)
+        splitting = replace(self.splitting, cv="auto", stratify=False, n_rows=None)
+        folds = splitting.folds([estimator], self.data)
         objectives = learn_scale_model(
             problem, X, estimator, folds, optional=optional, n_jobs=self.settings.n_jobs
         )
         self.progress.say("Scales that depend on the row", problem.objective)
         return objectives
-
-
-def _n_met(objective, paths):
-    """How many starts came as far."""
-    return sum(max(path) > objective - SAME_OPTIMUM for path in paths)
 
 
 def train_surrogate(trainer, linear, parts=None):

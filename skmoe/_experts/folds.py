@@ -108,10 +108,6 @@ class Splitting:
         own = replace(self, cv=min(DEFAULT_FOLDS, units), params={}, stratify=False)
         return own.folds([], rows)
 
-    def automatic(self):
-        """The same with ``cv="auto"``, for a regressor."""
-        return replace(self, cv="auto", stratify=False, n_rows=None)
-
 
 def decide_folds(cv, estimators, X, y, split_params, *, n_rows=np.inf, subject=None):
     """How a Splitting has rows predicted, before it draws any folds.

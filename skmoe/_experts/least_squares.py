@@ -35,18 +35,17 @@ class LeastSquaresExperts(LinearExperts):
         """Least squares with weights ``resp``, times ``working`` where it is given."""
         shares = resp if working is None else resp * working
         weights = shares * self.weight[:, None]
-        sums = self._sum(weights) if target is None else self._sum_own(weights, target)
+        if target is None:
+            sums = self._sum(weights)
+        else:  # each expert has one of its own
+            target = (target - self.y_mean) / self.y_scale
+            sums = LeastSquaresStatistics.of_own_targets(self.design, target, weights)
         if self.taken_by_subjects is not None:
             sums += -1.0 * self.taken_by_subjects(self.design, self.targets, resp)
         self.solve(sums)
 
     def _sum(self, weights):
         return least_squares_statistics(self.design, self.targets, weights, self.rows.products)
-
-    def _sum_own(self, weights, target):
-        """The same where each expert has a target of its own, (n_samples, n_experts)."""
-        target = (target - self.y_mean) / self.y_scale
-        return LeastSquaresStatistics.of_own_targets(self.design, target, weights)
 
     def solve(self, statistics):
         """Least squares from the sums over the rows."""

@@ -305,15 +305,11 @@ def chosen_by(training, request):
     plain = replace(request, gate=None, top_k=None)
     if training == "pooled":
         return EVIDENCE
-    if request.kind == "default" and not has_plain_gate(request) and _pools(plain):
-        return EVIDENCE
+    if request.kind == "default" and not has_plain_gate(request):
+        is_small = len(request.rows.y) <= MOST_POOLED_ROWS and not request.many
+        if is_small and lacking("pooled", plain) is None:  # the plain ones are pooled by "auto"
+            return EVIDENCE
     return BIC if _can_count(plain) else OUT_OF_FOLD
-
-
-def _pools(request):
-    """Whether the default experts are pooled by "auto"."""
-    is_small = len(request.rows.y) <= MOST_POOLED_ROWS and not request.many
-    return is_small and lacking("pooled", request) is None
 
 
 def has_plain_gate(request):

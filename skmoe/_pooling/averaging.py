@@ -92,10 +92,3 @@ WHOLE = Effort()
 IN_FOLD = Effort(tol=1e-5, stretches=(10, 10, 20))  # from what was found on all rows
 IN_STACK = Effort(6, 0, False, 1e-5, WHOLE.stretches[:5])  # of one expert among others
 BEHIND = 0.2  # nats a row behind the best of the others, who then has little use for more
-
-
-def effort_of(settings, is_searched):
-    """The effort that settings ask for; less in a stack where the number of experts is sought."""
-    if settings.in_fold:
-        return IN_FOLD
-    return IN_STACK if is_searched and not settings.finds_regimes else WHOLE

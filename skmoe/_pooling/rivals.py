@@ -2,7 +2,8 @@
 
 import copy
 import warnings
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -26,20 +27,15 @@ MANY = 5  # experts, of which another seed may well find others
 MOST_TRIED = 3  # rivals that are given the time to converge
 
 
+@dataclass
 class Rivals:
-    """Mixtures that a search came by, to look among them for another partition of the rows.
+    """Mixtures that a search came by, to look among them for another partition of the rows."""
 
-    Parameters
-    ----------
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-    converge : callable
-        ``converge(problem)`` iterates a problem to its optimum, and returns it: many were given up
-        before, and may be on their way to the mixture that is kept.
-    """
-
-    def __init__(self, weight, converge):
-        self.weight, self.converge, self._seen = weight, converge, []
+    weight: np.ndarray  # (n_samples,): weights of the rows
+    # ``converge(problem)`` iterates a problem to its optimum, and returns it: many were given up
+    # before, and may be on their way to the mixture that is kept.
+    converge: Callable
+    _seen: list = field(default_factory=list)
 
     def add(self, problem):
         """Remember a mixture."""

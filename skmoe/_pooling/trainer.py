@@ -16,7 +16,7 @@ from .._numerics.columns import SPARSE, StandardColumns, effects_of
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
-from .averaging import BEHIND, WHOLE, averaging, effort_of
+from .averaging import BEHIND, IN_FOLD, IN_STACK, WHOLE, averaging
 from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, merged, pooled_parts
 from .regimes import RegimeSearch
 from .rivals import MANY, Rivals
@@ -69,7 +69,8 @@ class PooledTrainer(Trainer):
     ):  # fmt: skip
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
         self.n_rows, self.finds_regimes = rows.n_rows, settings.finds_regimes
-        self.effort = effort_of(settings, n_experts is None)
+        is_cheap = n_experts is None and not settings.finds_regimes  # a search within a stack
+        self.effort = IN_FOLD if settings.in_fold else IN_STACK if is_cheap else WHOLE
         source, design = parts.linear_design(data, expert_seed)
         if design is None:
             raise ValueError("Pooling needs dense columns: X.toarray(), or training='em'.")

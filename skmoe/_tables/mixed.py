@@ -181,16 +181,12 @@ def describe_columns(X):
         if X.dtype.kind == "f" and not np.isnan(X.sum()):
             return [], []
     if X.dtype.kind == "O":
-        strings = [j for j in range(X.shape[1]) if not _holds_numbers(X[:, j])]
+        numbers = Real, np.bool_, type(None)
+        strings = [j for j in range(X.shape[1]) if not all(isinstance(v, numbers) for v in X[:, j])]
     else:
         strings = list(range(X.shape[1])) if X.dtype.kind in "US" else []
     numeric = [j for j in range(X.shape[1]) if j not in set(strings)]
     return strings, [j for j in numeric if np.isnan(X[:, j].astype(np.float64)).any()]
-
-
-def _holds_numbers(column):
-    """Whether an object column holds numbers, booleans and None alone."""
-    return all(value is None or isinstance(value, (Real, np.bool_)) for value in column)
 
 
 def _becomes_numbers(column):
@@ -309,10 +305,15 @@ def check_table(X, *, sparse_ok, strings_ok):
             raise ValueError(f"Several columns are named {several}: each needs a name of its own.")
         check_real("X", X)
         X = plain_columns(X)
-        infinite = [column for column, size in column_sizes(X).items() if np.isinf(size)]
-        if infinite:
-            raise ValueError(f"Input X contains infinity, in the columns {infinite}.")
-        return X
+    else:
+        X = _checked_array(X, sparse_ok, strings_ok)
+    infinite = [column for column, size in column_sizes(X).items() if np.isinf(size)]
+    if infinite:
+        raise ValueError(f"Input X contains infinity, in the columns {infinite}.")
+    return X
+
+
+def _checked_array(X, sparse_ok, strings_ok):
     check_real("X", X)
     if dtype_kind(X) in ("m", "M"):
         raise ValueError(
@@ -320,29 +321,16 @@ def check_table(X, *, sparse_ok, strings_ok):
             "since the first."
         )
     mixed = not sparse.issparse(X) and np.asarray(X).dtype.kind in "OUS"
-    if mixed and strings_ok():
-        return check_array(X, dtype=None, ensure_all_finite=False)
+    dtype = None if mixed and strings_ok() else [np.float64, np.float32]
+    accept_sparse = "csr" if sparse_ok else False
     try:
-        return check_array(
-            X,
-            accept_sparse="csr" if sparse_ok else False,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-        )
+        return check_array(X, accept_sparse=accept_sparse, dtype=dtype, ensure_all_finite=False)
     except TypeError as error:
         raise TypeError(
             f"X must be a DataFrame, or an array of numbers: {error}. A row in a dict becomes one "
             "by pandas.DataFrame([row]), a list of such rows by pandas.DataFrame(rows)."
         ) from error
     except ValueError as error:
-        sizes = (
-            column_sizes(X)
-            if has_shape(X) and X.ndim == 2 and 0 not in X.shape and not mixed
-            else {}
-        )
-        infinite = [column for column, size in sizes.items() if np.isinf(size)]
-        if infinite:
-            raise ValueError(f"Input X contains infinity, in the columns {infinite}.") from error
         columns = np.asarray(X).T if mixed and np.ndim(X) == 2 else []
         strings = [j for j, column in enumerate(columns) if not _becomes_numbers(column)]
         if strings:

@@ -379,7 +379,7 @@ def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None
     make_em = partial(_em_trainer, settings, expert_seed, given)
     by_em = partial(make_em, rows, data, parts, settings.top_k)
     of_pooled = given | {"expert_seed": expert_seed, "n_experts": plan.n_experts}
-    pooled = partial(PooledTrainer, rows, *plain, settings, **of_pooled)
+    pooled = partial(PooledTrainer, *plain, settings, **of_pooled)
     if plan.training == "pooled":
         return pooled() if plan.request.top_k is None else NumberThenEM(pooled(), by_em)
     if plan.training == "em":

@@ -88,19 +88,16 @@ class PooledGate:
         """Log-prior of the weights, but for its constant."""
         return -0.5 * float(self._penalty() @ (self.coef**2).sum(axis=1))
 
-    def log_volume(self, pairs):
-        """Logarithm of the volume of the posterior relative to that of the prior.
+    def log_volume(self):
+        """Logarithm of the volume of the posterior relative to that of the prior."""
+        return self._factored()[1]
 
-        ``pairs`` (K (K - 1) / 2, p, p) are weighted by products of two gate probabilities.
-        """
-        return self._factored(pairs)[1]
-
-    def _best_alpha(self, pairs, largest=LARGEST_ALPHA):
+    def _best_alpha(self, largest):
         """MacKay's step for ``alpha``, where the weights are at their optimum."""
         if not self.alpha.size:
             return self.alpha
         alpha, n_free = self.alpha.copy(), self.coef.shape[1] - 1
-        inverse, _ = linalg.lapack.dtrtri(self._factored(pairs)[0], lower=True)
+        inverse, _ = linalg.lapack.dtrtri(self._factored()[0], lower=True)
         variance = (inverse**2).sum(axis=0).reshape(n_free, -1).sum(axis=0)
         determined = n_free - alpha * variance[:-1]  # slopes of each column that H fixes
         for group in groups_of_slopes(np.full(len(alpha), True), self.columns.block):
@@ -108,10 +105,12 @@ class PooledGate:
             alpha[group] = np.clip(determined[group].sum() / squares, SMALLEST_ALPHA, largest)
         return alpha
 
-    def _factored(self, pairs):
-        """Factor of H + P, P the prior precisions, and ``-1/2 log|I + H / P|``; see ``pairs``."""
+    def _factored(self):
+        """Factor of H + P, P the prior precisions, and ``-1/2 log|I + H / P|``."""
         n_columns, n_experts = self.coef.shape
-        hessian = _multinomial.hessian_of_free(pairs, n_experts)
+        if self._pairs is None:  # those of these weights are kept for once more
+            self._pairs = _multinomial.pair_grams(self.design, self._at[0], self.weight)
+        hessian = _multinomial.hessian_of_free(self._pairs, n_experts)
         prior = np.tile(self._penalty(), n_experts - 1)
         hessian[np.diag_indices(len(prior))] += prior + ROUNDING * hessian.diagonal().max(initial=0)
         factor = _multinomial.definite_factors(hessian)
@@ -145,13 +144,7 @@ class PooledGate:
         """MacKay's steps for ``alpha``, with the weights at their optimum before each."""
         for _ in range(ALPHA_STEPS if self.coef.size <= _multinomial.NEWTON_LIMIT else 1):
             self.fit(resp, max_iter=3, tol=1e-4)
-            self.alpha = self._best_alpha(self.pairs(), largest)
-
-    def pairs(self):
-        """Gram matrices for ``log_volume``; those of these weights are kept for once more."""
-        if self._pairs is None:
-            self._pairs = _multinomial.pair_grams(self.design, self._at[0], self.weight)
-        return self._pairs
+            self.alpha = self._best_alpha(largest)
 
     def _set(self, coef, at=None):
         self.coef, self._pairs = coef, None
@@ -209,8 +202,8 @@ class PooledProblem(Problem):
     def evidence(self):
         """The objective with the gate integrated out, by Laplace's method; per unit of weight."""
         if self._evidence is None:
-            volume = self.gate.log_volume(self.gate.pairs())
-            self._evidence = float(self.objective + volume / self.weight.sum())
+            volume = self.gate.log_volume() / self.weight.sum()
+            self._evidence = float(self.objective + volume)
         return self._evidence
 
     def learn_alpha(self):
@@ -400,23 +393,21 @@ class RegimeGate(PooledGate):
         self.log_proba = self._at[1][:, self.regime] + self._log_share
 
 
-def pooled_parts(parts, design, data, start, block):
+def pooled_parts(parts, design, data, block):
     """One pooled expert, of which ``resized`` makes more, and its likelihood.
 
-    ``design`` is what experts see; ``start(likelihood)`` lets a likelihood look at the target, and
-    returns it; ``block`` (n_columns,) says of which column of strings they are levels, see
-    ``StandardColumns``.
+    ``design`` is what experts see; ``block`` (n_columns,) says of which column of strings its
+    columns are levels, see ``StandardColumns``.
     """
-    given = design, data.y, data.weight
-    settings = {"block": block}
+    given, target = (design, data.y, data.weight), (data.y, data.weight, 1)
     if parts.classes is not None:
-        likelihood = PooledCategorical(n_classes=len(parts.classes))
-        return PooledLogisticExperts(*given, classes=parts.classes, **settings), start(likelihood)
+        likelihood = PooledCategorical(n_classes=len(parts.classes)).start(*target)
+        return PooledLogisticExperts(*given, classes=parts.classes, block=block), likelihood
     family = parts.likelihood.family
     if family is not None:
-        likelihood = parts.likelihood.pooled().fitting(in_sample=True, linear=True)
-        settings |= {"family": family, "exposure": data.exposure}
-        return PooledGeneralizedLinearExperts(*given, **settings), start(likelihood)
-    likelihood = start(PooledGaussian(parts.likelihood.scale))
-    settings |= {"floor": likelihood.floor_, "shared_scale": likelihood.scale == "shared"}
-    return PooledExperts(*given, **settings), likelihood
+        likelihood = parts.likelihood.pooled().fitting(in_sample=True, linear=True).start(*target)
+        own = {"family": family, "exposure": data.exposure, "block": block}
+        return PooledGeneralizedLinearExperts(*given, **own), likelihood
+    likelihood = PooledGaussian(parts.likelihood.scale).start(*target)
+    own = {"floor": likelihood.floor_, "shared_scale": likelihood.scale == "shared"}
+    return PooledExperts(*given, **own, block=block), likelihood

@@ -246,13 +246,11 @@ def _evidence(search, data, design):
 
     Columns of the design behind the experts' are no levels.
     """
-    trainer, data = copy.copy(search.trainer), replace(data, units=None)
+    trainer = copy.copy(search.trainer)
     block = trainer.experts.columns.block
     block = None if block is None else np.pad(block, (0, design.shape[1] - len(block)))
     trainer.data, trainer.lines = data, {}
-    trainer.experts, _ = pooled_parts(
-        trainer.parts, design, data, lambda each: each.start(data.y, data.weight, 1), block
-    )
+    trainer.experts, _ = pooled_parts(trainer.parts, design, data, block)
     one = trainer.one_line()
     value = search.n_rows * one.evidence
     if not one.experts.can_be_wider or data.y.ndim > 1:

@@ -1,7 +1,6 @@
 """Training of pooled experts: one, two and more of them, of which the evidence chooses."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from scipy import sparse
@@ -43,8 +42,6 @@ class PooledTrainer(Trainer):
 
     Parameters
     ----------
-    rows : FitRows
-        All rows.
     expert_seed : int
         Of transformers that draw.
     n_experts : int, default=None
@@ -65,10 +62,10 @@ class PooledTrainer(Trainer):
     way = "pooled"
 
     def __init__(
-        self, rows, data, parts, settings, *, splitting, seed, expert_seed, n_experts=None
+        self, data, parts, settings, *, splitting, seed, expert_seed, n_experts=None
     ):  # fmt: skip
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
-        self.n_rows, self.finds_regimes = rows.n_rows, settings.finds_regimes
+        self.finds_regimes = settings.finds_regimes
         is_cheap = n_experts is None and not settings.finds_regimes  # a search within a stack
         self.effort = IN_FOLD if settings.in_fold else IN_STACK if is_cheap else WHOLE
         source, design = parts.linear_design(data, expert_seed)
@@ -77,11 +74,8 @@ class PooledTrainer(Trainer):
         self.n_experts = min(self.n_experts, np.count_nonzero(data.weight))
         self.is_searched = n_experts is None
         self.source, self.columns = source, design
-        start = partial(rows.started, data=data, n_experts=1)
-        self.experts, self.likelihood = pooled_parts(
-            parts, design, data, start,
-            parts.levels(parts.transformer, design),
-        )  # fmt: skip
+        block = parts.levels(parts.transformer, design)
+        self.experts, self.likelihood = pooled_parts(parts, design, data, block)
         self.experts.source, self.lines = source, {}
         weight = data.weight if data.subjects is None else data.subjects.row_weight
         Z = gate_columns(parts.gate.trained, data.Z)

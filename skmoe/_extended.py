@@ -249,7 +249,8 @@ class ExtendedMixture(BaseMixtureOfExperts):
         The covariance matrix of all parameters (coefficients and scales of experts, log-odds of the
         gate) is the inverse of the observed information of the mixture [1]_, from exact second
         derivatives of the log-likelihood. It accounts for uncertainty about component membership.
-        "sandwich" is valid for errors that are not Gaussian or heteroscedastic, too [2]_.
+        "sandwich" is valid for errors that are not Gaussian or heteroscedastic, too [2]_, with a
+        factor for few rows or subjects and Student's t [4]_.
 
         If columns are constant or linearly dependent, such as one-hot columns, one of them is the
         reference (for a category its most frequent level): its coefficient is n/a, and the others
@@ -262,10 +263,10 @@ class ExtendedMixture(BaseMixtureOfExperts):
 
         For pooled experts the table describes the posterior, without tests. ``std_error`` are the
         standard deviations of Laplace's approximation [3]_: the inverse of the observed information
-        plus the precision of the prior. Prior variances are treated as known, except for those of
-        the intercepts, which may differ as much as their slopes, and of the gate. If the evidence
-        finds that no slope matters, or that experts do not differ, standard deviations are almost
-        zero. Intervals of coefficients with Gaussian errors are those of Student's t.
+        plus the precision of the prior. Prior variances are treated as known, but intercepts may
+        differ as much as their slopes, and the prior of the gate's slopes is a weak one. If no
+        slope of the experts matters, or they do not differ, standard deviations are almost zero.
+        Intervals of coefficients with Gaussian errors are those of Student's t.
 
         All coefficients of pooled experts are identified, but levels of a string column only by
         their differences: from the most frequent one, whose coefficient is n/a, or, for random
@@ -324,6 +325,8 @@ class ExtendedMixture(BaseMixtureOfExperts):
            (1982) 1-25.
         .. [3] D. J. C. MacKay, "The evidence framework applied to classification networks", Neural
            Computation 4 (1992) 720-736.
+        .. [4] A. C. Cameron and D. L. Miller, "A practitioner's guide to cluster-robust inference",
+           Journal of Human Resources 50 (2015) 317-372.
 
         Examples
         --------

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
@@ -166,9 +167,14 @@ def test_one_expert_is_ordinary_least_squares():
     assert_allclose(observed.cov[:3, :3], variance * bread, rtol=1e-6)
     assert_allclose(observed.std_error[3], np.sqrt(0.5 / weight.sum()), rtol=1e-6)
 
-    sandwich = moe.summary(X, y, weight, cov="sandwich")  # White's HC0
+    sandwich = moe.summary(X, y, weight, cov="sandwich")  # White's HC1
     scores = design * (weight * residual)[:, None]
-    assert_allclose(sandwich.cov[:3, :3], bread @ scores.T @ scores @ bread, rtol=1e-6)
+    expected = 100 / 96 * bread @ scores.T @ scores @ bread  # of four parameters, with the scale
+    assert_allclose(sandwich.cov[:3, :3], expected, rtol=1e-6)
+    p_value = 2 * stats.t.sf(np.abs(sandwich.z[:3]), 99)
+    assert_allclose(sandwich.p_value[:3], p_value)
+    reach = (sandwich.upper - sandwich.lower)[:3] / 2
+    assert_allclose(reach, stats.t.isf(0.025, 99) * sandwich.std_error[:3])
 
 
 def test_one_expert_for_classes_is_logistic_regression():

@@ -92,8 +92,11 @@ def log_likelihood(moe, X, y, kind):
     return function
 
 
-def log_posterior(moe, X, y, kind):
-    """Log-posterior as a function of parameters in raw units, and the common log-scale."""
+def log_posterior(moe, X, y, kind, alpha):
+    """Log-posterior as a function of parameters in raw units, and the common log-scale.
+
+    ``alpha`` is the precision of the prior of the gate's slopes.
+    """
     likelihood, n_experts = moe.likelihood_, len(moe.experts_)
     mean, scale = X.mean(axis=0), X.std(axis=0)
     n_odds, n_classes = (1, 1) if kind == "line" else (len(moe.classes_) - 1, len(moe.classes_))
@@ -121,23 +124,13 @@ def log_posterior(moe, X, y, kind):
             total += stats.multivariate_normal.logpdf(each[:, :, j].ravel(), cov=cov)
         over_gate = np.eye(n_experts - 1) + 1
         slopes = np.array([standard(g) for g in gate])
-        for j, precision in enumerate([moe.gate_.alpha, moe.gate_.alpha, 0.1]):
+        for j, precision in enumerate([alpha, alpha, 0.1]):
             total += stats.multivariate_normal.logpdf(slopes[:, j], cov=over_gate / precision)
         if kind == "line":
             return total - 0.5 * likelihood.log_scale_precision_ @ (log_scale - level) ** 2
         return total - 0.5 * level**2
 
     return function
-
-
-def of_alpha(moe, X, estimate, cov):
-    """What the uncertain precision of the prior of a gate of two experts adds to a covariance."""
-    alpha, scale, pull = moe.gate_.alpha, X.std(axis=0), np.zeros(len(estimate))
-    slopes = slice(len(estimate) - X.shape[1], None)
-    pull[slopes] = alpha / 2 * estimate[slopes] * scale**2  # of -alpha / 4 * slope**2
-    determined = np.sum(1 - alpha / 2 * np.diag(cov)[slopes] * scale**2)
-    change = cov @ pull * np.sqrt(2 / max(determined, 1.0))
-    return np.outer(change, change)
 
 
 def hessian(function, at, steps):
@@ -172,9 +165,23 @@ def test_few_rows_have_the_curvature_of_the_log_posterior(kind, monkeypatch):
     found = moe.summary(X, y)
     at = np.append(found.estimate, found.estimate[3] if kind == "line" else 0.0)
     steps = 1e-2 * np.append(found.std_error, 0.05)
-    information = -hessian(log_posterior(moe, X, y, kind), at, steps)
-    expected = np.linalg.inv(information)[:-1, :-1]
-    expected += of_alpha(moe, X, found.estimate, expected)
+    alpha = moe.gate_.alpha
+    under_weak, under_own = (
+        log_posterior(moe, X, y, kind, each) for each in (min(alpha, 2.5**-2), alpha)
+    )
+    expected = -np.linalg.inv(hessian(under_weak, at, steps))
+    # From the maximum under the fit's prior to that under the weak one, by a Newton step.
+    slope = [
+        sum(
+            a * b * function(at + a * step)
+            for a in (1, -1)
+            for b, function in ((1, under_weak), (-1, under_own))
+        )
+        / (2 * step.sum())
+        for step in np.diag(steps)
+    ]
+    change = expected @ slope
+    expected = (expected + np.outer(change, change))[:-1, :-1]
     unit = np.outer(found.std_error, found.std_error)
     # Differences over a hundredth of an error leave 1e-4; the common log-scale is all but flat.
     # What coefficients and scales have to do with each other through the prior is left out.
@@ -203,9 +210,11 @@ def test_sandwich_is_that_of_numerical_scores(kind, by_subject):
     if by_subject:
         scores = scores.reshape(-1, 3, size).sum(axis=1)
     information = -hessian(lambda theta: weight @ function(theta), at, 10 * steps.sum(axis=0))
-    middle = scores.T @ scores - information
     half = estimates_of(moe, X, y, weight, RowMetadata(**facts))._laplace[0]
-    cov = half @ half.T  # at a known precision of the gate's prior
+    cov = half @ half.T  # but for the weaker prior of the gate
+    n_units, n_rows, n_parameters = len(scores), len(y), np.trace(information @ cov)
+    factor = n_units / (n_units - 1) * (n_rows - 1) / (n_rows - n_parameters)
+    middle = factor * scores.T @ scores - information
     extra = posterior.cov - cov
     expected = cov + cov @ middle @ cov + extra
     unit = np.outer(found.std_error, found.std_error)
@@ -225,13 +234,40 @@ def test_sandwich_of_one_expert_is_whites_also_by_clusters():
         scores = design * (y - moe.predict(X))[:, None]
         if facts:
             scores = scores.reshape(200, 3, 3).sum(axis=1)
-        expected = bread @ scores.T @ scores @ bread
+        n_units = len(scores)  # four parameters, with the scale
+        factor = n_units / (n_units - 1) * 599 / (600 - 4)
+        expected = factor * bread @ scores.T @ scores @ bread
         told = mixture("line", n_experts=1, training="em").fit(X, y, **facts)
         told = told.summary(X, y, cov="sandwich", **facts)
+        assert (told.df, found.df.max()) == (n_units - 1, n_units - 1)
         for cov in (expected, told.cov[:3, :3]):  # slopes are shrunken by a thousandth
             assert_allclose(found.std_error[:3], np.sqrt(np.diag(cov)), rtol=0.01)
         assert np.isnan(found.p_value).all()
         assert "sandwich" in str(found)
+        assert "few" not in str(found)
+    few = np.repeat(np.arange(20), 30)
+    moe.fit(X, y, subject=few)
+    for table in (moe.summary, moe.marginal_effects):
+        found = table(X, y, subject=few, cov="sandwich")
+        assert "few (20)" in str(found)
+        reach = stats.t.isf(0.025, 19) * found.std_error
+        assert_allclose((found.upper - found.lower)[-1] / 2, reach[-1])  # of what has 19 at most
+
+
+@pytest.mark.parametrize("seed", [0, 10])
+def test_a_gate_that_found_no_slope_is_not_sure_of_that(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(60, 2))
+    up = rng.uniform(size=60) < special.expit(X[:, 1])
+    y = np.where(up, 1 + X @ [2.0, -1.0], -1 - X @ [1.0, -1.0]) + 0.7 * rng.normal(size=60)
+    moe = mixture("line").fit(X, y)
+    found, resp = moe.summary(X, y), moe.responsibilities(X, y)
+    assert moe.gate_.alpha > 1e5
+    start = {"init": lambda *args: resp, "n_init": 1, "tol": 1e-8, "max_iter": 2000}
+    told = mixture("line", training="em", **start).fit(X, y).summary(X, y)
+    # How far maximum likelihood is from there, too; under a weak prior it is somewhat nearer.
+    expected = np.hypot(told.std_error, told.estimate - found.estimate)[-2:]
+    assert_allclose(found.std_error[-2:], expected, rtol=0.25)
 
 
 def test_class_weights_ask_for_the_sandwich_of_pooled_classes():

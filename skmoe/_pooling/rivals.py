@@ -74,8 +74,7 @@ class Rivals:
 
         The partition is one into what ``word`` says, "regime" or "expert".
         """
-        found = [self._compared(chosen, each) for each in self.close_to(chosen)]
-        found = [each for each in found if each is not None]
+        found = [each for other in self.close_to(chosen) if (each := self._compared(chosen, other))]
         if not found:
             return []
         n_regimes, (nats, rand) = count_regimes(chosen), min(found)
@@ -403,8 +402,7 @@ def overdispersed_evidence(problem, family):
     size = np.ones(len(design)) if data.exposure is None else data.exposure
     start = np.zeros(design.shape[1] + 1)
     # Rows of no weight may have any target.
-    y = np.maximum(np.ravel(data.y), 0.0)
-    given = (design, y, size, problem.weight, LOSSES[family])
+    given = design, np.maximum(np.ravel(data.y), 0.0), size, problem.weight, LOSSES[family]
     found = optimize.minimize(_overdispersed_loss, start, given, method="L-BFGS-B", jac=True)
     return float(-found.fun - 0.5 * len(start) * np.log(problem.weight.sum()))
 

@@ -49,31 +49,6 @@ def subject_effects(
     upper: ArrayLike | None = None,
 ) -> SubjectEffects: ...
 
-class Stability:
-    share: dict[Any, Any]
-    rand: dict[Any, Any]
-    changes: dict[Any, Any]
-    counts: np.ndarray | None
-    labels: np.ndarray
-    n_regimes: int
-    word: Literal["regime", "expert"]
-    n_by: dict[Any, Any]
-    labels_by: dict[Any, Any]
-    random_states: dict[Any, Any]
-    def __init__(
-        self,
-        labels: np.ndarray,
-        n_regimes: int,
-        *,
-        n_by: dict[Any, Any],
-        labels_by: dict[Any, Any],
-        random_states: dict[Any, Any],
-        counts: np.ndarray | None = None,
-        word: Literal["regime", "expert"] = "regime",
-    ) -> None: ...
-    def to_frame(self, of: Literal["refits", "rows"] = "refits") -> Any: ...
-    def verdict(self) -> str: ...
-
 class SubjectEffects:
     mixture: MixtureOfExpertsRegressor
     labels: np.ndarray
@@ -120,6 +95,7 @@ class MarginalEffects:
     notes: Sequence[str]
     has_tests: bool
     n_rows: float
+    df: float
     index: Any
     value: str
     def __init__(
@@ -134,6 +110,7 @@ class MarginalEffects:
         level: float,
         n_rows: float,
         notes: Sequence[str] = ...,
+        df: float = ...,
     ) -> None: ...
     def to_frame(self) -> Any: ...
 
@@ -173,3 +150,31 @@ class MixtureSummary:
         df: np.ndarray | float = ...,
     ) -> None: ...
     def to_frame(self) -> Any: ...
+
+class Stability:
+    share: dict[Any, Any]
+    rand: dict[Any, Any]
+    changes: dict[Any, Any]
+    counts: np.ndarray | None
+    labels: np.ndarray
+    n_regimes: int
+    word: Literal["regime", "expert"]
+    n_by: dict[Any, Any]
+    labels_by: dict[Any, Any]
+    random_states: dict[Any, Any]
+    has_tests: bool
+    index: Any
+    value: str
+    def __init__(
+        self,
+        labels: np.ndarray,
+        n_regimes: int,
+        *,
+        n_by: dict[Any, Any],
+        labels_by: dict[Any, Any],
+        random_states: dict[Any, Any],
+        counts: np.ndarray | None = None,
+        word: Literal["regime", "expert"] = "regime",
+    ) -> None: ...
+    def to_frame(self, of: Literal["refits", "rows"] = "refits") -> Any: ...
+    def verdict(self) -> str: ...

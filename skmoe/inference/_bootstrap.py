@@ -1,7 +1,6 @@
 """Bootstrap of mixtures, with the experts of all resamples in the same order."""
 
 import copy
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,8 +25,8 @@ from ._posterior import estimates_of
 DRAWS = 100  # until all classes are in a resample
 
 
-class EstimateTable(ABC):
-    """What tables of estimates have in common.
+class EstimateTable:
+    """What tables of estimates have in common; ``_lines`` are below the table.
 
     Attributes
     ----------
@@ -48,13 +47,9 @@ class EstimateTable(ABC):
         vars(self)[self.value] = estimate
         self.z = np.full(len(estimate), np.nan)
         np.divide(estimate, self.std_error, out=self.z, where=tested & self.has_tests)
-        self.p_value = 2 * stats.norm.sf(np.abs(self.z))
+        self.p_value = 2 * stats.t.sf(np.abs(self.z), df)
         reach = stats.t.ppf(0.5 + self.level / 2, df) * self.std_error
         self.lower, self.upper = estimate - reach, estimate + reach
-
-    @abstractmethod
-    def _lines(self):
-        """Lines below the table."""
 
     def _labels(self):
         """Headings, and rows below these, by the names of ``index``."""
@@ -95,8 +90,7 @@ class EstimateTable(ABC):
             row = [f"{estimate:.4g}", f"{std_error:.3g}"]
             if self.has_tests:
                 z, p_value = tests
-                is_small = p_value < 5e-4
-                shown = [f"{z:.2f}", "<0.001" if is_small else f"{p_value:.3f}"]
+                shown = [f"{z:.2f}", "<0.001" if p_value < 5e-4 else f"{p_value:.3f}"]
                 row += shown if np.isfinite(z) else ["", ""]
             cells.append([*row, f"{lower:.4g}", f"{upper:.4g}"])
         if not labels:

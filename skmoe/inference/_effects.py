@@ -17,7 +17,7 @@ from ..inspection._axes import Axis, PlottedColumns
 from ._bootstrap import EstimateTable, bootstrap_covariance
 from ._estimates import OTHERWISE, raw_parameters
 from ._posterior import estimates_of
-from ._summary import KINDS, check_options
+from ._summary import check_options, kind_of_errors
 
 STEP = 1e-5  # of a column of numbers, in standard deviations
 SMALLEST_STEP = 1e-10  # of the largest of its values
@@ -53,6 +53,8 @@ class MarginalEffects(EstimateTable):
         That were averaged over, by weight.
     notes : sequence of str, default=()
         Which columns have no effects, and why.
+    df : float, default=inf
+        Degrees of freedom of Student's t, by which the intervals are made.
 
     Attributes
     ----------
@@ -109,17 +111,18 @@ class MarginalEffects(EstimateTable):
     value, index = "effect", {"quantity": "quantities", "column": "columns"}
 
     def __init__(
-        self, quantities, columns, effect, cov, *, kind, has_tests, level, n_rows, notes=()
-    ):
+        self, quantities, columns, effect, cov, *, kind, has_tests, level, n_rows, notes=(),
+        df=np.inf,
+    ):  # fmt: skip
         self.quantities, self.columns = quantities, columns
         self.kind, self.level, self.notes = kind, level, tuple(notes)
-        self.has_tests, self.n_rows = has_tests, n_rows
-        self._set(effect, cov, tested=np.diag(cov) > 0)
+        self.has_tests, self.n_rows, self.df = has_tests, n_rows, df
+        self._set(effect, cov, tested=np.diag(cov) > 0, df=df)
 
     def _lines(self):
         return (
             f"averages over {self.n_rows:g} rows, which are taken as given",
-            KINDS[self.kind],
+            kind_of_errors(self),
             *self.notes,
         )
 
@@ -182,6 +185,7 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
         level=level,
         n_rows=float(weight.sum()),
         notes=notes,
+        df=np.max(estimates.degrees_of_freedom(cov == "sandwich")),
     )
 
 

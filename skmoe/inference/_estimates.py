@@ -145,7 +145,8 @@ class Estimates:
             )
         self._check_distance(fitted, theta, covariance, np.flatnonzero(known))
         if is_robust:
-            covariance = covariance @ self.likelihood.outer_scores(theta) @ covariance
+            outer = self.likelihood.outer_scores(theta, self.likelihood.size)
+            covariance = covariance @ outer @ covariance
         return theta, value + self.log_jacobian, covariance, known
 
     def found(self, is_robust):
@@ -165,9 +166,9 @@ class Estimates:
 
         return raw, to_raw @ covariance @ to_raw.T, value, are_known
 
-    def degrees_of_freedom(self):
-        """Of each parameter, or all."""
-        return np.inf
+    def degrees_of_freedom(self, is_robust):
+        """Of each parameter, or all: under the sandwich one less than rows, or subjects."""
+        return self.likelihood.n_units - 1 if is_robust else np.inf
 
     def _checked_fit(self):
         """``fitted``; ValueError where the terms are not those of the likelihood."""

@@ -54,6 +54,8 @@ class MixtureLikelihood:
     ----------
     size : int
         Number of free parameters.
+    n_units : int
+        Number of rows, or of subjects.
     free : ndarray of shape (size,)
         Their places among each expert's parameters and the gate's.
     spread : ndarray of shape (n_parameters, size)
@@ -66,6 +68,7 @@ class MixtureLikelihood:
         self.terms, self.design, self.targets = terms, design, targets
         self.gate_design, self.weight, self.n_experts = gate_design, weight, len(terms)
         self.subjects = subjects
+        self.n_units = len(weight) if subjects is None else np.count_nonzero(subjects.counts)
         sizes = [each.size(design, target) for each, target in zip(terms, targets, strict=True)]
         self.ends = np.cumsum(sizes)  # of each expert's parameters
         places, first = np.arange(self.ends[-1]), {}
@@ -100,13 +103,18 @@ class MixtureLikelihood:
             information -= block.curvature()
         return value, self.spread.T @ gradient, self.spread.T @ information @ self.spread
 
-    def outer_scores(self, theta):
-        """Sum of ``weight**2 * score score^T`` over rows, or of subjects, (size, size)."""
+    def outer_scores(self, theta, n_parameters):
+        """Sum of ``weight**2 * score score^T`` over rows, or of subjects, (size, size).
+
+        Fitted to as many parameters, scores are too small; the sum is times the factor of [2]_.
+        """
         outer = np.zeros((self.size, self.size))
         for block in self._blocks(theta):
             weighted = block.scores() @ self.spread * block.unit_weight[:, None]
             outer += weighted.T @ weighted
-        return outer
+        n_rows, n_units = len(self.weight), self.n_units
+        factor = n_units / max(n_units - 1, 1) * (n_rows - 1) / max(n_rows - n_parameters, 1)
+        return factor * outer
 
     def undecided(self, theta):
         """Weighted sums of p (1 - p) of the gate (n_experts,), and of the experts.

@@ -7,8 +7,10 @@ vary between experts at least as much as slopes do. Parameters are, around their
 matrix L times independent standard normal variables, so that S = L L' and the covariance is
 :math:`L (I + L'HL)^{-1} L'`, also where experts share coefficients and S is singular.
 
-On top is what they change by as the precision of the gate's prior does, which is uncertain:
-``_change_by_alpha``. Other prior variances are taken as known.
+The variance of the gate's slopes is learned from these few, and 60 rows may find next to none. Here
+their prior is at least as weak as a standard deviation of 2.5 under standardised columns [2]_, and
+the square of what parameters change by under it is added: intervals are around the estimates of the
+fit, whose shrinkage is a bias [3]_. Other prior variances are taken as known.
 
 The sandwich is :math:`(H + S^{-1})^{-1} (J + S^{-1}) (H + S^{-1})^{-1}`, J the sum of squares of
 the scores of rows or subjects: the posterior covariance again where J is H, as it is on average if
@@ -18,6 +20,10 @@ References
 ----------
 .. [1] D. J. C. MacKay, "The evidence framework applied to classification networks", Neural
    Computation 4 (1992) 720-736.
+.. [2] A. Gelman et al., "A weakly informative default prior distribution for logistic and other
+   regression models", Annals of Applied Statistics 2 (2008) 1360-1383.
+.. [3] T. B. Armstrong, M. Kolesar and M. Plagborg-Moller, "Robust empirical Bayes confidence
+   intervals", Econometrica 90 (2022) 2567-2602.
 """
 
 from functools import cached_property
@@ -27,7 +33,7 @@ from scipy import linalg
 from sklearn.base import is_classifier
 
 from .._experts.fitting import column_names, split_last
-from .._numerics.columns import groups_of_slopes
+from .._numerics.columns import effects_of
 from .._numerics.statistics import independent_columns
 from .._pooling.problem import INTERCEPT_PENALTY
 from .._reports.coefficients import levels_and_spread
@@ -36,6 +42,7 @@ from .._tables.encoding import blocks_of_levels
 from ..gates import SoftmaxGate
 from ._estimates import OTHERWISE, Estimates, parameter_names, raw_parameters
 
+WEAK_PRECISION = 0.16  # of the gate's slopes: a standard deviation of 2.5
 SHARE_SD = (np.pi**2 / 6) ** 0.5  # of the logarithm of a share, under a uniform prior
 COMMON_LOG_SCALE = 10.0  # standard deviation of what log-scales share: as good as flat
 LEAST_CURVATURE = 1e-3  # of the log-posterior, that of the prior being 1, for a normal one
@@ -47,15 +54,10 @@ NOT_NORMAL = (
 DEPENDENT = (
     "columns depend on each other: differences of their coefficients are known better than each"
 )
-AT_FLOOR = "std_error n/a in {}: the errors are as small as their floor"
-WITH_SD = ", with a standard deviation of {:.4g}"
 
 
 class PosteriorEstimates(Estimates):
-    """The parameters of a mixture with pooling, and their posterior.
-
-    See ``Estimates``. A prior identifies all coefficients, whatever columns depend on others.
-    """
+    """The same of a mixture with pooling, whose prior identifies all coefficients."""
 
     keeps_all_columns = True
 
@@ -63,23 +65,18 @@ class PosteriorEstimates(Estimates):
         return None  # each its own; deviations of shared ones have the variance 0 by the prior
 
     def covariance(self, is_robust=False):
-        """Covariance of the parameters under their posterior, in raw units.
+        """Covariance of the parameters under their posterior, or the sandwich, in raw units.
 
         Along directions in which the posterior has no maximum near the fit it is the prior's.
-
-        With ``is_robust`` the squares of scores stand for the information of the rows in the middle
-        of a sandwich. Raises a ValueError if all scales are at their floor, or no parameter has a
-        posterior that is near normal.
         """
         half, inverse_root = self._laplace[:2]
-        of_alpha = self._change_by_alpha()
-        of_alpha = of_alpha @ of_alpha.T
-        if not is_robust:
-            return half @ half.T + of_alpha
-        root = self._prior_root() @ inverse_root
-        outer = self.likelihood.outer_scores(self.fitted())
-        middle = inverse_root.T @ inverse_root + root.T @ outer @ root
-        return half @ middle @ half.T + of_alpha
+        change, middle = self._change_by_prior(), np.eye(len(inverse_root))
+        if is_robust:
+            root = self._prior_root() @ inverse_root
+            determined = len(root.T) - np.sum(inverse_root**2)  # parameters that the rows fix
+            outer = self.likelihood.outer_scores(self.fitted(), determined)
+            middle = inverse_root.T @ inverse_root + root.T @ outer @ root
+        return half @ middle @ half.T + change @ change.T
 
     def found(self, is_robust):
         raw, covariance = raw_parameters(self.mixture), self.covariance(is_robust)
@@ -88,9 +85,8 @@ class PosteriorEstimates(Estimates):
     def _leave_alone(self, combinations):
         """Whether directions without a maximum leave combinations (n, n_parameters) alone."""
         half, _, rises = self._laplace
-        at_floor = np.zeros(len(half), dtype=bool)
-        of_experts = np.repeat(self._at_floor, [n * size for n, size in self._raw_shapes()])
-        at_floor[: len(of_experts)] = of_experts
+        at_floor = np.repeat(self._at_floor, [n * size for n, size in self._raw_shapes()])
+        at_floor = np.pad(at_floor, (0, len(half) - len(at_floor)))  # the gate's are not
         has_floor = (combinations[:, at_floor] != 0).any(axis=1)
         return ~has_floor & ~(_shares(combinations @ half, rises) > LARGEST_SHARE)
 
@@ -130,8 +126,8 @@ class PosteriorEstimates(Estimates):
             )
         return half, inverse_root, rises
 
-    def degrees_of_freedom(self):
-        """Of each parameter: those of the error variance for coefficients, else infinite."""
+    def degrees_of_freedom(self, is_robust):
+        """Those of the error variance for coefficients; under the sandwich no more than there."""
         likelihood, n_logs = self.mixture.likelihood_, len(self.terms[0].beside())
         df = np.full((self.likelihood.n_experts, self.n_predictors[0]), np.inf)
         if likelihood.log_scale_precision_ is not None:
@@ -139,14 +135,11 @@ class PosteriorEstimates(Estimates):
             df = is_member @ np.minimum(is_member.T @ own, own.max(axis=0))
         each = np.repeat([[1.0, np.inf]], [len(self.columns.to_raw), n_logs], axis=1)
         of_gate = np.full((len(df) - 1) * len(self.gate_columns.to_raw), np.inf)
-        return np.append(df[:, :, None] * each, of_gate)
+        most = super().degrees_of_freedom(is_robust)
+        return np.minimum(np.append(df[:, :, None] * each, of_gate), most)
 
     def in_full_rank(self):
-        """Matrix that makes of parameters in raw units those of the summary.
-
-        Coefficients of the levels of a category become differences from its reference, whose own
-        are NaN, or, if they are random effects, from their mean.
-        """
+        """The same; levels as differences from a reference, which is NaN, or from their mean."""
         sizes = (len(columns.to_raw) for columns in (self.columns, self.gate_columns))
         recode = [_level_contrasts(*each) for each in zip(sizes, self._codings, strict=True)]
         return self._units(*recode, np.ones_like(self.y_scale))
@@ -163,7 +156,8 @@ class PosteriorEstimates(Estimates):
         if any(reference is not None for _, reference in sum(self._codings, [])):
             notes.append(FROM_REFERENCE)
         for _, spread in levels_and_spread(self.mixture, column_names(self.mixture)):
-            notes += [(FROM_MEAN + WITH_SD).format(name, sd) for name, sd in spread.items()]
+            for name, sd in spread.items():
+                notes.append(f"{FROM_MEAN.format(name)}, with a standard deviation of {sd:.4g}")
         columns = self.columns.design[:, :-1]
         one_each = [levels[0] for levels, _ in self._codings[0]]
         columns = np.delete(columns, one_each, axis=1)
@@ -171,7 +165,7 @@ class PosteriorEstimates(Estimates):
             notes.append(DEPENDENT)
         experts = np.array(list(self.mixture.named_experts_))[self._at_floor].tolist()
         if experts and not known.all():
-            note = AT_FLOOR.format(", ".join(experts))
+            note = f"std_error n/a in {', '.join(experts)}: the errors are as small as their floor"
             notes.append("\n".join(filter(None, (note, self.kind))))
         for part, term, is_known in zip(*parts_and_terms, known, strict=True):
             if not is_known and part.split(": output ")[0] not in experts:
@@ -179,28 +173,17 @@ class PosteriorEstimates(Estimates):
         of_parts = "; ".join(f"{part}: {', '.join(terms)}" for part, terms in names.items())
         return notes + [NOT_NORMAL.format(of_parts)] * bool(names)
 
-    def _change_by_alpha(self):
-        """Changes by a standard error of the logarithm of each of the gate's precisions alpha.
-
-        The fit moves by ``-V d(S^-1 v) / d log alpha``, v the gate's slopes. The evidence is near
-        that of a Gamma distribution with ``gamma / 2`` for its shape, gamma the number of slopes
-        that the rows determine, so that the variance of ``log alpha`` is about ``2 / gamma``.
-        """
+    def _change_by_prior(self):
+        """What a Newton step adds to the parameters as the prior of the gate becomes a weak one."""
         half, inverse_root, _ = self._laplace
-        n_experts, n_columns = self.likelihood.n_experts, self.gate_columns.design.shape[1]
-        if n_experts == 1 or n_columns == 1:
-            return np.zeros((len(half), 1))
         of_gate, of_shares = self._prior_root_of_gate()
+        if not of_gate.size:
+            return np.zeros((len(half), 1))
         values = linalg.lstsq(np.hstack([of_gate, of_shares]), self.fitted()[-len(of_gate) :])[0]
-        inverse_root, changes = inverse_root[-len(values) :], []
-        block = blocks_of_levels(split_last(self.mixture.gate_)[0])
-        for group in groups_of_slopes(np.arange(n_columns) < n_columns - 1, block):
-            is_slope = np.zeros(len(values), dtype=bool)
-            is_slope[: of_gate.shape[1]] = np.resize(group, of_gate.shape[1])
-            determined = np.sum(1 - (inverse_root[is_slope] ** 2).sum(axis=1))
-            change = half @ (inverse_root.T @ np.where(is_slope, values, 0.0))
-            changes.append(change * np.sqrt(2 / max(determined, 1.0)))
-        return np.transpose(changes)
+        # Where the fit is, the likelihood pulls as much as the fit's own prior does.
+        pull = np.resize(np.divide(*self._precisions_of_gate()) - 1, of_gate.shape[1])
+        pull = np.append(pull, np.zeros(of_shares.shape[1])) * values
+        return half @ (inverse_root[-len(values) :].T @ pull[:, None])
 
     def _of_floor(self):
         """Information about log-scales from the least error variance, which is in every row's."""
@@ -220,10 +203,7 @@ class PosteriorEstimates(Estimates):
 
     def _prior_root_of_gate(self):
         """Columns of L for a softmax, and for proportions within regimes."""
-        gate = split_last(self.mixture.gate_)[1]
-        precision = np.full(self.gate_columns.design.shape[1], INTERCEPT_PENALTY)
-        if isinstance(gate, SoftmaxGate):
-            precision[:-1] = gate.prior_precision() / self._scales(self.gate_columns) ** 2
+        precision = self._precisions_of_gate()[1]
         against_first, sd = _from_first(self.likelihood.n_experts), np.diag(precision**-0.5)
         if self.mixture.likelihood_.offset_var_ is None:
             of_gate = np.kron(against_first, sd)
@@ -231,6 +211,18 @@ class PosteriorEstimates(Estimates):
         # One function for a regime, and proportions within it.
         of_shares = np.eye(len(sd))[:, -1:] * SHARE_SD
         return np.kron(against_first @ self._is_member, sd), np.kron(against_first, of_shares)
+
+    def _precisions_of_gate(self):
+        """Prior precisions of parameters of the gate, of standardised columns: the fit's, weak."""
+        encoder, gate = split_last(self.mixture.gate_)
+        precision = np.full(self.gate_columns.design.shape[1], INTERCEPT_PENALTY)
+        if not isinstance(gate, SoftmaxGate):
+            return precision, precision
+        precision[:-1] = gate.prior_precision() / self._scales(self.gate_columns) ** 2
+        block, weak = blocks_of_levels(encoder), np.minimum(precision, WEAK_PRECISION)
+        if block is not None:  # many levels tell their variance
+            weak[:-1] = np.where(effects_of(block) > 0, precision[:-1], weak[:-1])
+        return precision, weak
 
     @staticmethod
     def _scales(columns):

@@ -8,16 +8,16 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import check_random_state
 
 from .._em.loop import count, refits
-from .._reports.by_regime import html_table, regimes_of, text_table
+from .._reports.by_regime import regimes_of
 from .._validation import check_fitted
-from ._bootstrap import check_bootstrap_rows, twin_of, with_all_classes
+from ._bootstrap import EstimateTable, check_bootstrap_rows, twin_of, with_all_classes
 
 SURE = 0.9  # share of refits, and adjusted Rand index, from which on they are said to agree
 SOURCES = ("seeds", "halves")
 OF_ALL_ROWS = ("stack", "specialists")
 
 
-class Stability:
+class Stability(EstimateTable):
     """Stability of regimes over random seeds and subsamples, the result of ``stability``.
 
     It prints as a table with a verdict, and shows as HTML. "seeds" are refits to the same rows with
@@ -82,14 +82,14 @@ class Stability:
         self.labels, self.n_regimes, self.word = np.asarray(labels), int(n_regimes), word
         self.n_by, self.labels_by, self.random_states = n_by, labels_by, random_states
         self.counts = np.ones(len(self.labels), bool) if counts is None else counts
-        self.share = {source: _shares_of_labels(n_by[source]) for source in SOURCES}
         known = self.labels[self.counts]
-        self.rand, self.changes = {}, {}
+        self.share, self.rand, self.changes = {}, {}, {}
         for source in SOURCES:
+            found = Counter(n_by[source].tolist())
+            self.share[source] = {n: times / found.total() for n, times in sorted(found.items())}
             refits = labels_by[source]
-            self.rand[source] = np.array(
-                [adjusted_rand_score(known, each[self.counts]) for each in refits]
-            )
+            rand = [adjusted_rand_score(known, each[self.counts]) for each in refits]
+            self.rand[source] = np.array(rand)
             moved = [changed(self.labels, each, self.counts) for each in refits]
             self.changes[source] = np.mean(moved, axis=0)
 
@@ -199,14 +199,6 @@ class Stability:
         n_refits = len(self.n_by["seeds"])
         return f"{n_refits} refits of each kind.", self.verdict()
 
-    def __str__(self):
-        return "\n".join([text_table(self._header(), self._cells()), "", *self._lines()])
-
-    __repr__ = __str__
-
-    def _repr_html_(self):
-        return html_table(self._header(), self._cells(), below=self._lines())
-
 
 def stability(
     mixture, X, y, sample_weight, metadata, groups, n_resamples, n_jobs, random_state, verbose
@@ -278,11 +270,6 @@ def changed(labels, others, counts):
     regimes, found = optimize.linear_sum_assignment(shared, maximize=True)
     match[found] = regimes
     return match[others] != labels
-
-
-def _shares_of_labels(numbers):
-    """Share of each number among some, by number."""
-    return {n: count / len(numbers) for n, count in sorted(Counter(numbers.tolist()).items())}
 
 
 def _two_digits(rand):

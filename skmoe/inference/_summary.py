@@ -15,6 +15,7 @@ COMPLEX_STEP = 1e-30j
 LOGS = ("scale", "subject_scale", "shape", "concentration", "df", "share")
 UNTESTED = (*(f"log_{name}" for name in LOGS), "skew")  # never zero, or a saddle
 UNTESTED_OF = ("cut: ", "log_subject_scale: ")  # a class or a column follows
+FEW_UNITS = 30  # rows or subjects, of which a sandwich varies much itself
 KINDS = {
     "observed": "standard errors from the observed information",
     "sandwich": "standard errors from the sandwich",
@@ -122,9 +123,19 @@ class MixtureSummary(EstimateTable):
         return (
             f"log-likelihood {self.log_likelihood:.4f}, {n_parameters}"
             f"{self.n_samples:g} rows{of_subjects}",
-            KINDS[self.kind],
+            kind_of_errors(self),
             *self.notes,
         )
+
+
+def kind_of_errors(table):
+    """How the standard errors of a table were made."""
+    n_units = np.max(table.df) + 1
+    if table.kind != "sandwich" or n_units >= FEW_UNITS:
+        return KINDS[table.kind]
+    return (
+        f"{KINDS['sandwich']}: rows or subjects are few ({n_units:.0f}), and it is uncertain itself"
+    )
 
 
 def check_options(mixture, cov, level):
@@ -151,7 +162,7 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by):
         value, known = estimates.log_likelihood, np.ones_like(raw, bool)
     else:
         raw, covariance, value, are_known = estimates.found(cov == "sandwich")
-        recode, df = estimates.in_full_rank(), estimates.degrees_of_freedom()
+        recode, df = estimates.in_full_rank(), estimates.degrees_of_freedom(cov == "sandwich")
         known = are_known(recode)
         raw, covariance = recode @ raw, recode @ covariance @ recode.T
         covariance[~known] = covariance[:, ~known] = np.nan

@@ -12,6 +12,7 @@ import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from scipy import special
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -41,6 +42,8 @@ class Simulated:
         What ``fit`` is told of the rows.
     params : dict, default={}
         Of the mixture.
+    cov : str, default="observed"
+        Of the summary.
     """
 
     X: np.ndarray
@@ -50,13 +53,14 @@ class Simulated:
     gate: np.ndarray
     facts: dict = field(default_factory=dict)
     params: dict = field(default_factory=dict)
+    cov: str = "observed"
 
 
-def regimes(rng):
+def regimes(rng, n_rows=N_ROWS):
     """Columns, regimes behind a soft border, and the predictors of all rows in theirs."""
-    X = rng.normal(size=(N_ROWS, 2))
-    design = np.column_stack([np.ones(N_ROWS), X])
-    regime = (rng.uniform(size=N_ROWS) < special.expit(design @ GATE)).astype(int)
+    X = rng.normal(size=(n_rows, 2))
+    design = np.column_stack([np.ones(n_rows), X])
+    regime = (rng.uniform(size=n_rows) < special.expit(design @ GATE)).astype(int)
     return X, regime, np.einsum("ij,ij->i", design, LINES[regime])
 
 
@@ -181,7 +185,42 @@ def ordinal(rng):
     return Simulated(X, y, regime, truth, GATE, {}, {"likelihood": "ordinal"})
 
 
+def pooled(rng, n_rows=60, n_levels=0, cov="observed"):
+    X, regime, mean = regimes(rng, n_rows)
+    y, truth, gate = mean + 0.4 * rng.normal(size=n_rows), LINES, GATE
+    if n_levels:
+        X = pd.DataFrame(X, columns=["a", "b"])
+        X["s"] = rng.permutation(np.arange(n_rows) % n_levels).astype(str)
+        # The first level is as frequent as any, and thus the reference.
+        truth, gate = (np.pad(of, [(0, 0), (0, n_levels)]) for of in (LINES, GATE[None]))
+    truth = list(np.column_stack([truth, np.log([0.4, 0.4])]))
+    params = {"training": "pooled", "init": "auto"}
+    return Simulated(X, y, regime, truth, np.ravel(gate), {}, params, cov)
+
+
+def pooled_with_levels(rng):
+    return pooled(rng, n_levels=3)
+
+
+def pooled_sandwich(rng):
+    return pooled(rng, cov="sandwich")
+
+
+def few_subjects(rng):
+    n_subjects = 15
+    subject, X = np.repeat(np.arange(n_subjects), 4), rng.normal(size=(4 * n_subjects, 2))
+    y = LINES[0, 0] + X @ LINES[0, 1:] + 0.6 * rng.normal(size=n_subjects)[subject]
+    y += 0.7 * rng.normal(size=len(subject))
+    truth, params = [[*LINES[0], np.log(np.hypot(0.6, 0.7))]], {"n_experts": 1, "init": "auto"}
+    none, facts = np.zeros(len(y), dtype=int), {"subject": subject}
+    return Simulated(X, y, none, truth, np.empty(0), facts, params, "sandwich")
+
+
 SIMULATIONS = [
+    pooled,
+    pooled_with_levels,
+    pooled_sandwich,
+    few_subjects,
     weibull,
     beta,
     ordinal,
@@ -210,16 +249,19 @@ def fitted(simulated):
 
 
 def covered(simulated):
-    """Whether the interval of each parameter holds it, of the regimes in their order."""
+    """Whether the interval of each parameter holds it, of the regimes in their order; or NaN."""
     moe = fitted(simulated)
     rows = simulated.X, simulated.y
-    summary = moe.summary(*rows, **simulated.facts)
-    resp = moe.responsibilities(*rows, **simulated.facts)
+    summary = moe.summary(*rows, **simulated.facts, cov=simulated.cov, by="expert")
+    resp = moe.responsibilities(*rows, **simulated.facts, by="expert")
     swapped = len(simulated.truth) == 2 and resp[simulated.regime == 0, 0].mean() < 0.5
     order = -1 if swapped else 1
     truth = [np.ravel(each) for each in simulated.truth[::order]]
     holds = np.concatenate([*truth, order * simulated.gate])
+    if len(holds) != len(summary.lower):
+        raise ValueError("one regime")
     holds = (summary.lower <= holds) & (holds <= summary.upper)
+    holds = np.where(np.isnan(summary.std_error), np.nan, holds)
     if swapped:
         half = len(truth[0])
         holds[: 2 * half] = np.roll(holds[: 2 * half], half)
@@ -237,10 +279,12 @@ def measure(simulate, n_sets):
             except ValueError as error:
                 refused += 1
                 print(f"  {error}"[:100], file=sys.stderr)
-    of_each = np.mean(found, axis=0)
+    of_each = np.nanmean(found, axis=0)
+    n_gate = len(simulate(np.random.default_rng(0)).gate)
     print(
         f"{simulate.__name__}: {len(of_each)} parameters, {n_sets} sets, {refused} refused, "
-        f"coverage {of_each.mean():.1%} ({of_each.min():.1%} to {of_each.max():.1%}), "
+        f"coverage {np.nanmean(found):.1%} ({np.nanmin(of_each):.1%} to {np.nanmax(of_each):.1%}), "
+        f"gate {np.round(of_each[len(of_each) - n_gate :], 3)}, "
         f"{(time.process_time() - start) / n_sets:.2f} s a set",
         flush=True,
     )

@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
     "lines of code": 23_736,
-    "lines of the core": 16_618,  # without leaves
+    "lines of the core": 16_616,  # without leaves
     "lines of docstrings": 11_576,
     "files": 179,
     "names that stand for two things": 0,  # functions and classes at the top of a file

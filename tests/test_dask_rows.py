@@ -36,47 +36,15 @@ def test_lines_from_arrays_are_those_of_rows_in_memory(chunks, scheduler):
     assert_same_mixtures(moe, other)
 
 
-def test_classes_from_arrays_and_their_lazy_predictions():
+def test_classes_from_arrays():
     X, _, _, labels = two_lines()
     moe = MixtureOfExpertsClassifier(**PARAMS, training="em", tol=1e-4).fit(X, labels)
     X_parts = da.from_array(X, chunks=((900, 0, 1100), -1))
     parts = da.from_array(labels, chunks=((900, 0, 1100),))
     other = MixtureOfExpertsClassifier(**PARAMS, training="em", tol=1e-4).fit(X_parts, parts)
     assert_same_mixtures(moe, other)
-    for method in ("predict", "predict_proba", "predict_log_proba", "gate_proba"):
-        answer = getattr(moe, method)(X_parts)
-        expected = getattr(moe, method)(X)
-        assert isinstance(answer, da.Array)
-        assert answer.shape == expected.shape
-        assert answer.dtype == expected.dtype
-        assert_array_equal(answer.compute(), expected)
-    assert_array_equal(moe.log_density(X_parts, parts), moe.log_density(X, labels))
-
-
-def test_lazy_predictions_of_lines():
-    X, y, _, _ = two_lines()
-    moe = MixtureOfExpertsRegressor(**PARAMS, training="em").fit(X, y)
-    X_parts, y_parts = (
-        da.from_array(each, chunks=((900, 0, 1100), -1)[: each.ndim]) for each in (X, y)
-    )
-    for method, params in {
-        "predict": {},
-        "predict_interval": {"level": 0.8},
-        "predict_quantiles": {"q": [0.1, 0.5]},
-        "predict_experts": {},
-    }.items():
-        answer = getattr(moe, method)(X_parts, **params)
-        assert isinstance(answer, da.Array)
-        assert_allclose(answer, getattr(moe, method)(X, **params), rtol=1e-9, atol=1e-12)
-    assert_allclose(moe.log_density(X_parts, y_parts), moe.log_density(X, y), rtol=1e-9)
-    assert_allclose(moe.responsibilities(X_parts, y_parts), moe.responsibilities(X, y), atol=1e-12)
-    mean, std = moe.predict(X_parts, return_std=True)
-    assert_allclose(std, moe.predict(X, return_std=True)[1], rtol=1e-9)
-    assert_allclose(mean, moe.predict(X), rtol=1e-9, atol=1e-12)
-    with pytest.raises(TypeError, match="needs the target"):
-        moe.log_density(X_parts)
-    with pytest.raises(TypeError, match="no exposure with Array"):
-        moe.predict(X_parts, exposure=y_parts)
+    proba = da.from_array(X, chunks=(900, -1)).map_blocks(other.predict_proba, dtype=float)
+    assert_allclose(proba.compute(), moe.predict_proba(X), **SAME)
 
 
 def test_data_frames_keep_their_names_and_unknown_numbers_of_rows():
@@ -90,7 +58,8 @@ def test_data_frames_keep_their_names_and_unknown_numbers_of_rows():
     other = MixtureOfExpertsRegressor(**PARAMS).fit(columns, parts["y"], parts["w"])
     assert_same_mixtures(moe, other)
     assert_array_equal(other.feature_names_in_, ["a", "b", "c"])
-    assert_allclose(other.predict(columns), moe.predict(table[["a", "b", "c"]]), **SAME)
+    mean = columns.map_partitions(other.predict).compute()
+    assert_allclose(mean, moe.predict(table[["a", "b", "c"]]), **SAME)
     # As arrays, of which Dask does not know the numbers of rows.
     other = MixtureOfExpertsRegressor(**PARAMS).fit(
         columns.to_dask_array(), parts["y"].to_dask_array(), parts["w"].to_dask_array()
@@ -155,7 +124,8 @@ def test_a_cluster_fits_what_one_machine_fits():
     ):
         X_parts = da.from_array(X, chunks=(300, -1)).persist()
         other = MixtureOfExpertsRegressor(**PARAMS).fit(X_parts, da.from_array(y, chunks=300))
-        assert_allclose(other.predict(X_parts).compute(), moe.predict(X), **SAME)
+        mean = X_parts.map_blocks(other.predict, dtype=float, drop_axis=1)
+        assert_allclose(mean.compute(), moe.predict(X), **SAME)
     assert_same_mixtures(moe, other)
 
 

@@ -1,4 +1,4 @@
-"""Every public method that takes rows: on files, on Dask's collections, or refused by name."""
+"""Every public method that takes rows: on files, on Dask's blocks, or refused by name."""
 
 import inspect
 import sys
@@ -100,25 +100,25 @@ def with_target(method, y):
     ("kind", "name"), [(kind, name) for kind in TARGETS for name in OF_ROWS if hasattr(kind, name)]
 )
 def test_answers_are_those_of_rows_in_memory(kind, name):
-    moe, y, files, (X_parts, y_parts) = fitted_in_memory(kind)
+    moe, y, files, (X_parts, _) = fitted_in_memory(kind)
     method = partial(getattr(moe, name), **OF_ROWS[name])
     expected = method(X, **with_target(getattr(moe, name), y))
-    lazy = method(X_parts, **with_target(getattr(moe, name), y_parts))
     blocks = list(method(files))
     if not isinstance(expected, tuple):
-        expected, lazy, blocks = (expected,), (lazy,), [(block,) for block in blocks]
+        expected, blocks = (expected,), [(block,) for block in blocks]
     for i, each in enumerate(expected):
         same = assert_allclose if each.dtype.kind == "f" else assert_array_equal
         same(np.concatenate([block[i] for block in blocks]), each)
-        assert lazy[i].dtype == each.dtype
-        same(lazy[i].compute(), each)
+    with pytest.raises(
+        TypeError, match=rf"no Array: have Dask call it .*map_blocks\(mixture.{name}"
+    ):
+        method(X_parts)
 
 
 def test_a_capacity_ranks_all_rows(fitted):
-    moe, _, files, (X_parts, _) = fitted
-    for rows in (files, X_parts):
-        with pytest.raises(TypeError, match="ranks all rows: pass route a block of them"):
-            moe.route(rows, capacity_factor=1.0)
+    moe, _, files, _ = fitted
+    with pytest.raises(TypeError, match="ranks all rows: pass route a block of them"):
+        moe.route(files, capacity_factor=1.0)
 
 
 def test_each_block_draws_on_its_own_and_again_the_same(fitted):
@@ -130,10 +130,6 @@ def test_each_block_draws_on_its_own_and_again_the_same(fitted):
     assert_array_equal(np.asarray(moe.sample_y(files, 2, random_state=0)), draws)
     assert not np.array_equal(draws[:2000], draws[2000:])
     assert not np.array_equal(np.asarray(moe.sample_y(files, 2)), draws)
-    twice = da.from_array(np.vstack([once, once]), chunks=(2000, 2))
-    lazy = moe.sample_y(twice, 2, random_state=0)
-    assert_array_equal(lazy.compute(), draws)
-    assert_array_equal(lazy.compute(), draws)
     in_memory = moe.sample_y(once, 2, random_state=1)
     if y.dtype.kind == "f":
         levels = [0.1, 0.5, 0.9]
@@ -143,10 +139,9 @@ def test_each_block_draws_on_its_own_and_again_the_same(fitted):
 
 
 def test_distributions_come_block_by_block():
-    moe, _, files, (X_parts, _) = fitted_in_memory(MixtureOfExpertsRegressor)
+    moe, _, files, _ = fitted_in_memory(MixtureOfExpertsRegressor)
     expected = moe.predict_dist(X).ppf(0.3)
-    for blocks in (moe.predict_dist(files), dask.compute(*moe.predict_dist(X_parts))):
-        assert_allclose(np.concatenate([each.ppf(0.3) for each in blocks]), expected)
+    assert_allclose(np.concatenate([each.ppf(0.3) for each in moe.predict_dist(files)]), expected)
 
 
 @pytest.mark.parametrize("name", sorted(SUMS))
@@ -180,12 +175,11 @@ class Doubled(MixtureOfExpertsRegressor):
 
 
 def test_methods_of_a_subclass_answer_for_rows_elsewhere_or_refuse():
-    _, y, files, (X_parts, _) = fitted_in_memory(MixtureOfExpertsRegressor)
+    _, y, files, _ = fitted_in_memory(MixtureOfExpertsRegressor)
     moe = Doubled(**PARAMS).fit(X, y)
     expected = moe.predict(X)
     assert moe.largest(X) == expected.max()
     assert_allclose(np.asarray(moe.predict(files)), expected)
-    assert_allclose(moe.predict(X_parts).compute(), expected)
     with pytest.raises(TypeError, match="largest takes rows in memory, and no Files"):
         moe.largest(files)
 

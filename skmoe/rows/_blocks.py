@@ -253,10 +253,3 @@ def open_rows(X, y, sample_weight, *, classifies, as_given=False):
     rows = IterableRows(X, classifies=classifies, as_given=as_given)
     rows.max_expert_rows = X.max_expert_rows
     return rows
-
-
-def of_block(params, number):
-    """Arguments of a method for one block: each block has random numbers of its own."""
-    if "random_state" not in params:
-        return params
-    return params | {"random_state": np.random.RandomState([params["random_state"], number])}

@@ -4,19 +4,15 @@ A pass over the rows is one task for each block. Tasks carry the parameters and 
 workers hold nothing that the fit could lose: the blocks of a worker that died are computed again.
 """
 
-from operator import methodcaller
-
 import dask  # optional: this file is imported only for such collections
 import dask.array
 import numpy as np
 from sklearn import get_config
-from sklearn.base import is_classifier
 
 from .._data import add_up
 from .._parallel import on_one_thread
 from .._tables.mixed import has_shape
-from ..exceptions import noted
-from ._blocks import BlockRows, of_block
+from ._blocks import BlockRows
 
 FEW_BLOCKS = 8  # whose sums are added at once
 
@@ -107,50 +103,3 @@ def _block_rows(collection):
     if isinstance(collection, dask.array.Array):
         return collection.chunks[0]
     return (np.nan,) * collection.npartitions
-
-
-def answer_lazily(method, mixture, X, y, params):
-    """Result of a method for Dask rows, as a Dask array that is not computed yet.
-
-    It has the blocks of X. Results that are no arrays, such as distributions, are a list of
-    ``dask.delayed`` objects. ``y`` is None if the method takes no target.
-    """
-    blocks = aligned_blocks(X, {} if y is None else {"y": y})
-    is_array = isinstance(X, dask.array.Array)
-    rows = np.zeros((1, X.shape[1]), X.dtype) if is_array else X._meta_nonempty
-    target = () if y is None else (_any_target(mixture, len(rows)),)
-    trial = methodcaller(method, rows, *target, **params)(mixture)
-    task, model = dask.delayed(_answer, traverse=False), dask.delayed(mixture, traverse=False)
-    answers = [
-        task(method, model, trial, number, block, params) for number, block in enumerate(blocks)
-    ]
-    if not isinstance(trial, np.ndarray | tuple):
-        return answers
-    if not isinstance(trial, tuple):
-        return _joined(answers, trial, _block_rows(X))
-    return tuple(
-        _joined([answer[i] for answer in answers], each, _block_rows(X))
-        for i, each in enumerate(trial)
-    )
-
-
-def _any_target(mixture, n_rows):
-    if is_classifier(mixture):
-        return np.repeat(mixture.classes_[:1], n_rows)
-    return np.zeros((n_rows, *mixture._y_shape))
-
-
-def _answer(method, mixture, trial, number, block, params):
-    X, *target = block
-    if not len(X):
-        return tuple(each[:0] for each in trial) if isinstance(trial, tuple) else trial[:0]
-    with noted(f"In block {number} of the rows."):
-        return methodcaller(method, X, *target, **of_block(params, number))(mixture)
-
-
-def _joined(answers, trial, block_rows):
-    parts = [
-        dask.array.from_delayed(answer, (n_rows, *trial.shape[1:]), trial.dtype)
-        for answer, n_rows in zip(answers, block_rows, strict=True)
-    ]
-    return dask.array.concatenate(parts, allow_unknown_chunksizes=True)

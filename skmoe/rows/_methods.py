@@ -10,7 +10,7 @@ from .._experts.fitting import draw_seeds
 from .._reports.by_regime import groups_of
 from .._reports.expert_report import report_of_sums, report_sums
 from .._validation import check_fitted, check_known_rows
-from ._blocks import of_block, open_rows
+from ._blocks import open_rows
 from ._files import Blocks
 from ._look import Moments
 
@@ -46,31 +46,32 @@ def answer(method, mixture, *args, **params):
 
 
 def _answer_row_by_row(method, mixture, X, y=None, **asked):
-    """The results for all rows of X: Blocks, or a Dask collection."""
+    """The results for all rows of X, Blocks; Dask has functions that call methods on its blocks."""
     name, parameters = method.__name__, signature(method).parameters
-    is_iterated, needs_target = isinstance(X, IteratedRows), "y" in parameters
-    of_rows = [each for each in OF_ROWS if asked.get(each) is not None]
-    of_rows += ["y"] if is_iterated and y is not None else []
+    if not isinstance(X, IteratedRows):
+        raise TypeError(
+            f"{name} takes rows in memory or Files, and no {type(X).__name__}: have Dask call it "
+            f"on each block, by X.map_partitions(mixture.{name}) of a DataFrame, or "
+            f"X.map_blocks(mixture.{name}, dtype=float, drop_axis=1) of an array."
+        )
+    of_rows = [each for each in OF_ROWS if asked.get(each) is not None] + ["y"] * (y is not None)
     if of_rows:
         raise TypeError(f"{name} takes no {of_rows[0]} with {type(X).__name__}.")
     if asked.get("capacity_factor") is not None:
         raise TypeError(f"capacity_factor ranks all rows: pass {name} a block of them in memory.")
     if "random_state" in parameters:
         asked["random_state"] = draw_seeds(asked.get("random_state"), 1)[0]
-    if is_iterated:
-        return Blocks(partial(_answer_block, method, mixture, needs_target, asked), X)
-    if needs_target and y is None:
-        raise TypeError(f"{name} needs the target: pass y.")
-    from ._dask import answer_lazily  # and Dask, which has been imported before
-
-    return answer_lazily(name, mixture, X, y, asked)
+    return Blocks(partial(_answer_block, method, mixture, "y" in parameters, asked), X)
 
 
 def _answer_block(method, mixture, needs_target, params, number, X, y):
     if needs_target and y is None:
         raise ValueError(f"{method.__name__} needs the target: Files take its column by target=.")
     target = {"y": y} if needs_target else {}
-    return method(mixture, X, **target, **of_block(params, number))
+    if "random_state" in params:  # each block draws on its own
+        drawn = np.random.RandomState([params["random_state"], number])
+        params = params | {"random_state": drawn}
+    return method(mixture, X, **target, **params)
 
 
 # Sums over rows -----------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ class Trainer:
     few_met = ""
     searches = 3
     grows = True
-    is_cut = False
+    is_cut = is_searched = False
 
     def __init__(self, problem, data, parts, settings, *, folds, splitting, seed):
         self.problem, self.data, self.parts, self.settings = problem, data, parts, settings
@@ -184,7 +184,8 @@ class Trainer:
         the run; and model, order and load, as ``Parts.model`` does.
         """
         tasks.begin(self.most_iterations)
-        self.progress.say(f"Fitting {count(self.n_experts)} on {count(self.n_rows, 'row')}")
+        number = "up to " * self.is_searched + count(self.n_experts)
+        self.progress.say(f"Fitting {number} on {count(self.n_rows, 'row')}")
         self.start(previous)
         with self.problem.experts.side_by_side(self.settings.n_jobs):
             run = self.run(tasks, attributes_now)

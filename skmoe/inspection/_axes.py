@@ -254,10 +254,8 @@ class PlottedColumns:
         """Points of a column in a display: an Axis with at least two points."""
         axis = Axis(self, j, resolution)
         if len(axis.places) < 2:
-            raise ValueError(
-                f"The feature {axis.name!r} has {len(axis.places)} values, but a display needs "
-                "at least two."
-            )
+            what = f"The feature {axis.name!r} has {len(axis.places)} values"
+            raise ValueError(f"{what}, but a display needs two or more.")
         return axis
 
     def at(self, axes, points, rows):

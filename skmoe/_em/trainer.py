@@ -101,9 +101,8 @@ class Trainer:
     reason = "EM raises the out-of-fold log-density by more than its standard error"
 
     way = "em"
-    log_evidence = number_scores = specialisation = regimes = averaging = None
+    log_evidence = number_scores = specialisation = regimes = averaging = runner_up = None
     notes = ()
-    runner_up = None
     few_met = ""
     searches = 3
     grows = True

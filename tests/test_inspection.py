@@ -117,19 +117,18 @@ def test_gate_over_the_only_column_is_gate_proba(curve):
 
 def test_gate_over_a_feature_is_its_partial_dependence(table):
     moe, X, _ = table
-    weight = np.random.default_rng(0).integers(0, 3, size=len(X))
     display = GateDisplay.from_estimator(
-        moe, X, ["dose", "group"], subsample=None, sample_weight=weight, grid_resolution=7
+        moe, X, ["dose", "group"], subsample=None, grid_resolution=7
     )
     assert [panel.get_xlabel() for panel in display.axes_] == ["dose", "group"]
     ((dose,), (group,)), (of_dose, of_group) = display.points, display.proba
     for value, proba in zip(dose, of_dose, strict=True):
-        expected = np.average(moe.gate_proba(X.assign(dose=value)), axis=0, weights=weight)
+        expected = moe.gate_proba(X.assign(dose=value)).mean(axis=0)
         assert_allclose(proba, expected)
     ticks = [label.get_text() for label in display.axes_[1].get_xticklabels()]
     assert ticks == ["a", "b", "c"]
     for value, place, proba in zip(ticks, group, of_group, strict=True):
-        expected = np.average(moe.gate_proba(X.assign(group=value)), axis=0, weights=weight)
+        expected = moe.gate_proba(X.assign(group=value)).mean(axis=0)
         assert_allclose(proba, expected)
         assert_allclose([line.get_ydata()[int(place)] for line in display.lines_[1]], expected)
 
@@ -357,8 +356,10 @@ def test_pipelines_and_searches_are_drawn_over_the_columns_they_are_given(table)
     for value, proba in zip(gate.points[0][0], gate.proba[0], strict=True):
         Z = pipeline[0].transform(X.assign(dose=value))
         assert_allclose(proba, inner.gate_proba(Z).mean(axis=0))
-    fan = PredictiveDisplay.from_estimator(pipeline, X, feature="age", row=0, grid_resolution=5)
-    assert_allclose(fan.mean, pipeline.predict(pd.concat([X.iloc[[0]]] * 5).assign(age=fan.points)))
+    fan = PredictiveDisplay.from_estimator(pipeline, X, feature="age", grid_resolution=5)
+    away = (X - X.median()).abs()  # the others are as in the row nearest to the medians
+    typical = X.iloc[[(away / away.mean()).sum(axis=1).argmin()]]
+    assert_allclose(fan.mean, pipeline.predict(pd.concat([typical] * 5).assign(age=fan.points)))
     pit = CalibrationDisplay.from_estimator(pipeline, X, y).pit
     assert_allclose(pit, inner.predict_dist(pipeline[0].transform(X)).cdf(y))
     search = GridSearchCV(
@@ -430,8 +431,6 @@ def test_what_is_not_a_fitted_mixture_is_refused(display, curve):
         ({"features": []}, "features is empty"),
         ({"features": "age", "grid_resolution": 1}, "grid_resolution must be 2 or more"),
         ({"features": "age", "subsample": 0}, "subsample must be a positive number"),
-        ({"features": "age", "sample_weight": np.zeros(300)}, "(?i)sample.weight.*zero"),
-        ({"features": "age", "sample_weight": np.ones(3)}, "sample_weight"),
         ({"responsibilities": np.ones((3, 2))}, r"shape \(3, 2\); \(300, 2\) is needed"),
     ],
 )
@@ -454,9 +453,6 @@ def test_other_bad_input(curve, table, classes, outputs):
     for levels in ((), (0.5, 1.0)):
         with pytest.raises(ValueError, match="levels must be probabilities"):
             PredictiveDisplay.from_estimator(moe, X, levels=levels)
-    for row in (300, 1.5):
-        with pytest.raises(ValueError, match="row must be the number of a row of X, below 300"):
-            PredictiveDisplay.from_estimator(moe, X, row=row)
     with pytest.raises(ValueError, match="kind must be one of"):
         CalibrationDisplay.from_estimator(moe, X, y, kind="pie")
     with pytest.raises(ValueError, match="Pass both X and y"):

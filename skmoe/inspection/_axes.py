@@ -12,7 +12,6 @@ from .._compat import check_matplotlib_support
 from .._experts.fitting import step_inside
 from .._fitted import FittedMixture
 from .._tables.encoding import numeric_matrix
-from .._tables.known import check_weights
 from .._tables.mixed import as_pandas, describe_columns, is_table
 from .._validation import check_fitted, check_responsibilities
 
@@ -230,25 +229,22 @@ class PlottedColumns:
         """The values of a column."""
         return self.X.iloc[:, j] if is_table(self.X) else self.X[:, j]
 
-    def sample(self, n_rows, sample_weight, random_state):
-        """Rows to average over, and their weights in the average.
+    def sample(self, n_rows, random_state):
+        """Numbers of ``n_rows`` rows to average over, drawn without replacement.
 
-        Numbers of ``n_rows`` rows of positive weight, drawn without replacement; all of them if
-        there are fewer, or None is given.
+        All of them if there are fewer, or None is given.
         """
-        weight = check_weights(sample_weight, self.X, ensure_non_negative=True)
-        rows = np.flatnonzero(weight)
-        if not len(rows):
-            raise ValueError("sample_weight is zero for every row; one at least must be positive.")
-        if n_rows is not None:
-            if not isinstance(n_rows, Integral) or n_rows < 1:
-                raise ValueError(
-                    f"subsample must be a positive number of rows, or None; got {n_rows!r}."
-                )
-            if n_rows < len(rows):
-                random_state = check_random_state(random_state)
-                rows = np.sort(random_state.choice(rows, n_rows, replace=False))
-        return rows, weight[rows] / weight[rows].sum()
+        rows = np.arange(self.n_rows)
+        if n_rows is None:
+            return rows
+        if not isinstance(n_rows, Integral) or n_rows < 1:
+            raise ValueError(
+                f"subsample must be a positive number of rows, or None; got {n_rows!r}."
+            )
+        if n_rows < len(rows):
+            random_state = check_random_state(random_state)
+            rows = np.sort(random_state.choice(rows, n_rows, replace=False))
+        return rows
 
     def axis(self, j, resolution):
         """Points of a column in a display: an Axis with at least two points."""

@@ -95,7 +95,7 @@ class GateDisplay:
     @classmethod
     def from_estimator(
         cls, estimator, X, features=None, *, y=None, responsibilities=None, grid_resolution=100,
-        subsample=200, sample_weight=None, random_state=None, by="regime", ax=None,
+        subsample=200, random_state=None, by="regime", ax=None,
     ):  # fmt: skip
         """Draw the gate of a fitted mixture.
 
@@ -119,8 +119,6 @@ class GateDisplay:
             to average over.
         subsample : int, default=200
             Number of rows to average over, drawn without replacement. None: all rows.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the average.
         random_state : int, RandomState instance or None, default=None
             Random number generator for the subsample, or its seed.
         by : {"regime", "expert"}, default="regime"
@@ -143,8 +141,8 @@ class GateDisplay:
         mixture, Z = _axes.unwrap(estimator, X)
         columns, groups = _axes.PlottedColumns(X), groups_of(mixture, by)
         resp = _axes.given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
-        sample = columns.sample(subsample, sample_weight, random_state)
-        axes, proba = _gate_panels(estimator, groups, columns, features, sample, grid_resolution)
+        rows = columns.sample(subsample, random_state)
+        axes, proba = _gate_panels(estimator, groups, columns, features, rows, grid_resolution)
         names = groups.names
         return cls(panels=axes, proba=proba, names=names, responsibilities=resp).plot(ax)
 
@@ -221,13 +219,13 @@ class GateDisplay:
         panel.text(*at, name, ha="center", va="center", bbox=box)
 
 
-def _gate_panels(estimator, groups, columns, features, sample, resolution):
+def _gate_panels(estimator, groups, columns, features, rows, resolution):
     """Axes of the features of each panel, and the gate probabilities, two lists.
 
-    Probabilities are averaged over the other columns of the sample (rows and weights). Without
+    Probabilities are averaged over the other columns of the rows. Without
     features, and with more than two columns, the features are those with the largest effect.
     """
-    each, (rows, share) = range(columns.n_columns), sample
+    each = range(columns.n_columns)
     are_sought = features is None and len(each) > 2
     if are_sought:
         panels = [[j] for j in each if len(_axes.Axis(columns, j, resolution).places) > 1]
@@ -246,9 +244,7 @@ def _gate_panels(estimator, groups, columns, features, sample, resolution):
         fewer = max(2, resolution // 2) if len(panel) == 2 and not is_all else resolution
         axes.append(tuple(columns.axis(j, fewer) for j in panel))
         points = [grid.ravel() for grid in np.meshgrid(*(axis.places for axis in axes[-1]))]
-        used = slice(1 if is_all else None)
-        proba = columns.vary(axes[-1], points, rows[used], ask)
-        proba = np.einsum("r,prk->pk", share[used] / share[used].sum(), proba)
+        proba = columns.vary(axes[-1], points, rows[:1] if is_all else rows, ask).mean(axis=1)
         averages.append(proba.reshape((*(len(axis.places) for axis in axes[-1][::-1]), -1)))
     if are_sought:
         ranges = [np.ptp(proba, axis=0).max() for proba in averages]

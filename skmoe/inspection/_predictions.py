@@ -1,7 +1,5 @@
 """Predictions over one feature: those of each expert, and the predictive distribution."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.base import is_classifier
 
@@ -152,7 +150,7 @@ class ExpertDisplay:
         columns, groups = _axes.PlottedColumns(X), groups_of(mixture, by)
         axis = columns.axis(columns.only(feature), grid_resolution)
         resp = _axes.given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
-        rows = columns.sample(subsample, None, random_state)[0]
+        rows = columns.sample(subsample, random_state)
         if columns.n_columns == 1:
             rows = rows[:1]
 
@@ -251,7 +249,8 @@ class PredictiveDisplay:
     """Predictive distribution over one feature: a fan of central intervals.
 
     The fan is wide where errors are large, and where the regime is uncertain. The other columns of
-    X are fixed at the values of one row. For a classifier the class probabilities are drawn.
+    X are fixed at the values of the row nearest to their medians. For a classifier the class
+    probabilities are drawn.
 
     Parameters
     ----------
@@ -330,8 +329,8 @@ class PredictiveDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, feature=None, *, row=None, levels=LEVELS, output=None,
-        grid_resolution=100, ax=None,
+        cls, estimator, X, y=None, feature=None, *, levels=LEVELS, output=None, grid_resolution=100,
+        ax=None,
     ):  # fmt: skip
         """Draw the predictive distribution of a fitted mixture.
 
@@ -346,9 +345,6 @@ class PredictiveDisplay:
             columns.
         feature : int or str, default=None
             Column of X by number or name. None: the only column.
-        row : int, default=None
-            Number of the row of X that the other columns are fixed at. None: the row nearest to the
-            medians of all columns.
         levels : sequence of float, default=(0.5, 0.8, 0.95)
             Probabilities of the intervals.
         output : int, default=None
@@ -366,7 +362,7 @@ class PredictiveDisplay:
         Raises
         ------
         ValueError
-            If there is no such feature, row, level or output, or a required one is None.
+            If there is no such feature, level or output, or a required one is None.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, _ = _axes.unwrap(estimator, X)
@@ -376,12 +372,7 @@ class PredictiveDisplay:
             raise ValueError(f"levels must be probabilities between 0 and 1; got {levels}.")
         columns = _axes.PlottedColumns(X)
         axis = columns.axis(columns.only(feature), grid_resolution)
-        row = columns.typical_row() if row is None else row
-        if not isinstance(row, Integral) or not 0 <= row < columns.n_rows:
-            raise ValueError(
-                f"row must be the number of a row of X, below {columns.n_rows}; got {row!r}."
-            )
-        Z = _axes.unwrap(estimator, columns.at([axis], [axis.places], [row]))[1]
+        Z = _axes.unwrap(estimator, columns.at([axis], [axis.places], [columns.typical_row()]))[1]
         if is_classifier(mixture):
             proba = mixture.predict_proba(Z)
             return cls(axis=axis, proba=proba, classes=mixture.classes_).plot(ax)

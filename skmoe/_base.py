@@ -41,9 +41,9 @@ from .exceptions import one_fit, warn_if_long
 
 
 class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture, ExpertParameters):
-    """Template of both mixtures, and what their parameters and attributes have in common.
+    """Template of both mixtures, with their common parameters and attributes.
 
-    A subclass implements what depends on its target: ``_solver``, ``_likelihood``,
+    Subclasses implement what depends on the target: ``_solver``, ``_likelihood``,
     ``_check_target`` and ``_model_class``.
 
     Parameters
@@ -54,25 +54,25 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         With one non-linear estimator 4 specialists are tried, then 8 if 4 helped. 1 is a single
         model with a predictive distribution. For a list leave "auto", which is its length.
     gate : gate, classifier or Pipeline ending in one, default=None
-        Gives each expert a probability for each row; see :mod:`skmoe.gates`. None is a
+        Model of the probability of each expert for each row; see :mod:`skmoe.gates`. None is a
         :class:`~skmoe.gates.SoftmaxGate` (for specialists also a forest is tried), with strings
         and missing values encoded. The transformers of a Pipeline are fitted once.
     expert_columns : list of int or str, default=None
-        Columns of X that the experts see, by number or name, as ``x`` in R's ``y ~ x | z``; with
-        an empty list they are constants. None, and experts in a ``FrozenEstimator``, see all
-        columns. The columns of the gate are ``gate=SoftmaxGate(columns=[...])``.
+        Columns of X for the experts, by number or name, as ``x`` in R's ``y ~ x | z``; with an
+        empty list they are constants. None: all columns, as for experts in a
+        ``FrozenEstimator``. For columns of the gate use ``gate=SoftmaxGate(columns=[...])``.
     training : {"auto", "em", "pooled", "stack", "specialists"}, default="auto"
         How experts, gate and scales are learned; see :doc:`/guide/training`. "em" fits experts
         and gate in turn, as in the classical mixture. "pooled" shrinks linear experts towards each
         other, as far as the evidence says. "stack" combines a list by out-of-fold predictions.
         "specialists" adds copies that each learn a region to one estimator. "auto" chooses by
-        experts, rows and the other parameters: ``plan`` shows what and why before ``fit``.
+        experts, rows and the other parameters; ``plan`` shows the choice before ``fit``.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
-        Which predictions the E-step uses. "auto": in-sample for linear models with ten rows a
-        coefficient or more, out of bag for bagging ensembles, five folds for all others. "oob":
-        out of bag. False: in-sample, with which densities of flexible experts are worthless.
-        "prefit": experts are not fitted; only gate and scales are learned. Else as in
-        scikit-learn: a number of folds, a splitter or an iterable.
+        Predictions for the E-step. "auto": in-sample for linear models with at least ten rows per
+        coefficient, out of bag for bagging ensembles, five folds for all others. "oob": out of
+        bag. False: in-sample, which is useless for flexible experts. "prefit": experts are not
+        fitted, only gate and scales. Otherwise as in scikit-learn: a number of folds, a splitter
+        or an iterable.
     top_k : int, default=None
         Number of experts that predict a row: the most probable ones, renormalised. In training a
         row counts for the k experts of largest responsibility. None is all experts.
@@ -80,38 +80,39 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         of ``fit``. With 1, rows that the gate sends to the wrong expert have low densities.
     n_init : int, default=10
         Number of starts. Each gets ten EM iterations with linear experts, the best five get fifty
-        more, and the best of these goes on. If fewer than three led to it, as many starts next to
-        it are tried, up to three times (once under pooling).
+        more, and EM continues from the best of these. If fewer than three led to it, as many
+        starts near it are tried, up to three times (once under pooling).
     max_iter : int, default=500
-        EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
+        Largest number of EM iterations, each with a refit of the experts; 10 if cross-fitted.
     tol : float, default=1e-5
-        EM stops when the objective per unit of weight will gain less than this, extrapolated from
-        its last gains; with cross-fitted experts, when two iterations in a row gained less. One
-        linear expert, and several of censored targets, go to their maximum, whatever ``tol`` is.
+        EM stops when the remaining gain of the objective per unit of weight, extrapolated from
+        the last gains, is less than this; with cross-fitted experts, when two iterations in a row
+        gained less. A single linear expert, and linear experts for censored targets, are always
+        fitted to the maximum.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last solution, with as many experts, in place of new
-        starts. It has no effect on stacks and specialists.
+        Whether ``fit`` continues from the last solution, with the same number of experts, in
+        place of new starts. It has no effect on stacks and specialists.
     forget_factor : float, default=1.0
-        For ``partial_fit``: the weight of earlier rows falls by this factor for each unit of
-        weight seen since; 0.999 follows a drift within about a thousand rows, 1.0 forgets
-        nothing. Class shares and calibration fade alike; experts that continue by their own
-        ``partial_fit`` forget as they do.
+        For ``partial_fit``: the weight of earlier rows falls by this factor for each later unit
+        of weight; 0.999 follows a drift within about a thousand rows, 1.0 forgets nothing. It
+        also applies to class shares and calibration, but not to experts with their own
+        ``partial_fit``.
     n_jobs : int, default=None
         Jobs for experts, folds and starts. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
-        Draws folds, starts and the seeds of experts that have none.
+        Random number generator of folds, starts and experts without seeds of their own.
     verbose : int, default=0
         1 prints the plan and a line for each number of experts that is tried, with the seconds so
-        far and the number that comes next; 2 also prints each start and each EM iteration.
+        far and the next number; 2 also prints each start and each EM iteration.
 
     Attributes
     ----------
     plan_ : Plan
-        What was fitted and why, and what else was tried; see ``plan``.
+        What was fitted and why, with the alternatives that were tried; see ``plan``.
     experts_ : list of estimators
-        Fitted experts; clones are in the order of falling load.
+        Fitted experts; copies of one estimator are sorted by decreasing load.
     named_experts_ : Bunch
-        The same by name; clones are called ``expert0``, ``expert1`` and so on.
+        The same by name; copies are called ``expert0``, ``expert1`` and so on.
     gate_ : gate or Pipeline
         The fitted gate; after ``add_expert`` a :class:`~skmoe.gates.TreeGate` around it.
     likelihood_ : likelihood
@@ -122,45 +123,44 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Objective after each EM iteration: penalised log-likelihood per unit of weight, out of
         fold where experts are cross-fitted.
     lower_bound_ : float
-        Objective of the iterate that was kept, the best. Of pooled experts a bound on the
+        Objective of the best iterate, which was kept. For pooled experts it is a bound of the
         logarithm of the evidence, per unit of weight.
     log_evidence_ : dict of int to float
-        Only where experts are pooled: for each number of experts that was tried, the highest
-        ``lower_bound_`` with the weights of the gate integrated out, by Laplace's approximation;
-        before any experts are tied. Of rows that are not in memory, the number that was kept alone.
+        Only for pooled experts: for each number of experts that was tried, the highest
+        ``lower_bound_`` with the weights of the gate integrated out, by Laplace's approximation,
+        before experts are tied.
     model_weights_ : dict
-        Only where predictions average over two numbers of experts: the weight of each. Of one
-        expert of classes that of a learned prior variance, and that of "unit variance".
+        Only if predictions average over two numbers of experts: the weight of each. For a single
+        expert for classes, the weights of the learned prior variance and of "unit variance".
     specialisation_ : Specialisation
-        Only where clones beside a generalist, or EM in place of a stack, were tried: the mean
-        out-of-fold log-densities ``score_without`` and ``score_with`` them, their
-        difference ``gain``, its ``standard_error``, and ``kept``.
+        Only if specialists, or EM in place of a stack, were tried: the mean out-of-fold
+        log-densities ``score_without`` and ``score_with`` them, their difference ``gain``, its
+        ``standard_error``, and whether they were ``kept``.
     start_lower_bounds_ : list of list of float
-        Objectives of each start, iteration by iteration, under linear experts; EM went on from
-        the best. Empty where there was nothing to choose, one start or one expert, and for pooled
-        experts, whose mixtures start from more than that.
+        Objectives of each start after each iteration, with linear experts; EM continued from the
+        best. Empty with one start or one expert, and for pooled experts, which have other starts.
     n_iter_ : int
         EM iterations.
     n_expert_fits_ : int
         Fits of single experts that the training took.
     converged_ : bool
-        Whether EM met ``tol`` at the iterate that was kept: the next iteration, or the next two
-        of cross-fitted experts, changed the objective by ``tol`` at most. False where EM stopped
-        because the objective fell by more, as out-of-fold densities may.
+        Whether the next iteration (the next two, for cross-fitted experts) changed the objective
+        by at most ``tol``. False also if EM stopped because the objective fell by more, as
+        out-of-fold densities may.
     oof_score_ : float
-        Mean out-of-fold log-density, of classes log-probability. Only where predictions were out of
-        sample, as the next two. The regimes were chosen on these rows, so it is optimistic: compare
+        Mean out-of-fold log-density, for classes log-probability. Only for out-of-fold predictions,
+        like the next two. It is optimistic, since the regimes were chosen on these rows: compare
         mixtures by cross-validating :func:`~skmoe.metrics.log_score`.
     oof_log_density_ : ndarray of shape (n_samples,)
         Out-of-fold log-density of each training row, or log-probability of its class.
     oof_responsibilities_ : ndarray of shape (n_samples, n_experts)
         Out-of-fold responsibilities.
     n_samples_seen_ : float
-        Weight of all the rows that ``fit`` and ``partial_fit`` have seen.
+        Weight of all rows in ``fit`` and ``partial_fit``.
     n_features_in_ : int
         Number of columns seen in ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where X had strings for names.
+        Names of the columns, if X had strings as names.
     """
 
     _parameter_constraints = {
@@ -205,32 +205,32 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or Files
-            Rows. Strings and missing values pass to experts and gates that take them. Rows that
-            are not in memory, in Files or in collections of Dask's: see :doc:`/guide/many_rows`.
+            Rows. Strings and missing values are passed to experts and gates that take them. For
+            rows out of memory, in Files or Dask collections, see :doc:`/guide/many_rows`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
+            Target. None if X is a :class:`~skmoe.rows.Files`, which has the target.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights: a row of weight 2 counts as two rows. None is a weight of one for each.
+            Weights: a row of weight 2 counts as two rows. None: weights of one.
         exposure : array-like of shape (n_samples,), default=None
-            For likelihoods of counts: how long, or how much, each row was watched. Experts then
-            predict counts for each unit of exposure; an offset of a log-linear model is the
-            logarithm of an exposure. None is an exposure of one for each row.
+            For likelihoods of counts: the time, or amount, that each row was observed. Experts
+            then predict counts per unit of exposure; the offset of a log-linear model is the
+            logarithm of the exposure. None: an exposure of one for each row.
         trials : array-like of shape (n_samples,), default=None
-            For ``likelihood="binomial"``: in how many trials y are the successes. None is one for
-            each row, or, of a target of successes and failures in two columns, their sum.
+            For ``likelihood="binomial"``: number of trials of the successes y. None: one for each
+            row, or the sum of the two columns of a target of successes and failures.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject, such as all visits of a patient, share one expert: their
-            densities are multiplied before the experts are compared. The gate may only see what
-            is the same for all of them. Folds keep a subject together. A row of weight 2 is a row
-            that its subject has twice. None is every row on its own.
+            densities are multiplied before the experts are compared. The gate may only use columns
+            that are constant within subjects. Folds keep subjects together. A row of weight 2
+            counts as two rows of its subject. None: rows are independent.
         upper : array-like of shape (n_samples,), default=None
-            For censored targets, which lie between y and this: infinite where a target is known
-            to be at least y (right-censored), equal to y where it was observed. A target known to
-            be at most ``upper`` has y = -inf. Experts are fitted by EM, without pooling, by
-            ``likelihood`` "gaussian", "log_normal", "student_t", "gamma" or "weibull";
-            see :doc:`/guide/censored`. ``score``, and so a grid search by default,
-            takes every y for observed: use :func:`~skmoe.metrics.log_score` with ``upper``, or
-            ``select_n_experts(..., criterion="cv", upper=upper)``. None is every target observed.
+            Upper bounds of censored targets, with y as lower bounds: infinite for targets of at
+            least y (right-censored), equal to y for observed ones; y = -inf for targets of at
+            most ``upper``. Experts are fitted by EM, without pooling, with ``likelihood``
+            "gaussian", "log_normal", "student_t", "gamma" or "weibull"; see
+            :doc:`/guide/censored`. ``score``, the default of a grid search, treats every y as
+            observed: use :func:`~skmoe.metrics.log_score` with ``upper``, or
+            ``select_n_experts(..., criterion="cv", upper=upper)``. None: all are observed.
         **params : dict
             ``groups`` (n_samples,): rows of one group stay in one fold.
 
@@ -242,7 +242,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Raises
         ------
         ValueError
-            If data or parameters cannot be used. The mixture is then as it was before.
+            If data or parameters cannot be used. The mixture is then unchanged.
 
         Examples
         --------
@@ -323,12 +323,12 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         -------
         plan : Plan
             Prints as a table: the way of training, experts, their number, gate and likelihood, each
-            with the reason, and the cost: about how many seconds, or at most how many fits.
+            with the reason, and the cost: approximate seconds, or the largest number of fits.
 
         Raises
         ------
         ValueError
-            If ``fit`` would refuse parameters or rows before it fits anything.
+            If ``fit`` would raise an error for these parameters or rows before it fits anything.
 
         Examples
         --------

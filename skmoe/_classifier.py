@@ -51,9 +51,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
         those of a population with these weights.
     init : str or callable, default="auto"
-        Where EM starts. "auto" tries "functions", random logistic regressions that share the rows
-        by how well they explain y, and "kmeans_x" and "gaussians", which use X alone; a name
-        takes that one alone. A callable ``(X, y, n_experts, random_state)`` returns
+        Initialisation of EM. "auto" tries "functions" (random logistic regressions, with rows
+        assigned by how well these explain y), "kmeans_x" and "gaussians" (of X alone); a name
+        selects one of them. A callable ``(X, y, n_experts, random_state)`` returns
         responsibilities (n_samples, n_experts).
 
     Attributes
@@ -61,17 +61,16 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     likelihood_ : Categorical
-        With the calibration of each expert; of pooled experts, the covariances of the coefficients.
+        With the calibration of each expert; if pooled, the covariances of the coefficients.
     log_evidence_ : dict of int to float
-        Only of pooled experts: for each number of experts that was tried, the highest
+        Only for pooled experts: for each number of experts that was tried, the highest
         ``lower_bound_`` with the weights of the gate integrated out, by Laplace's approximation.
-        The largest was kept, but for mixtures of no more experts than classes that all ignore the
-        row: their gate is a logistic regression, as one expert is. Of rows that are not in memory,
-        the number that was kept alone.
+        The mixture with the largest is kept. Excluded are mixtures without slopes of no more
+        experts than classes, which are equivalent to the logistic regression of their gate.
 
     See Also
     --------
-    MixtureOfExpertsRegressor : The same for numbers.
+    MixtureOfExpertsRegressor : The same for numeric targets.
 
     References
     ----------
@@ -148,22 +147,22 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
     @fit_context(prefer_skip_nested_validation=False)
     @wherever
     def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Learn from one more batch of rows, as EM on a stream does.
+        """Learn from one more batch of rows, by stepwise EM.
 
-        The first rows are collected until several starts of EM are sensible: a weight of 500
-        or of 20 for each parameter of the experts, whichever is more, and a row of each class.
-        Until then the mixture is refitted on all of them whenever their weight has doubled, or a
-        class is new (and not fitted yet where rows are fewer than experts). Afterwards each batch
-        is seen once and forgotten [1]_. After ``fit``, ``partial_fit`` goes on from there.
+        The first rows are collected until there is a weight of 500, or of 20 for each parameter
+        of the experts if that is more, and a row of each class. Until then the mixture is
+        refitted from several starts whenever the weight has doubled or there is a new class, once
+        there are as many rows as experts. Afterwards each batch is used once and not kept [1]_.
+        After ``fit``, ``partial_fit`` continues from the fitted mixture.
 
-        Linear and logistic experts, the gate and the scales are re-estimated from sums over all
-        rows seen, in columns standardised as those of the first rows. Other experts go on with
-        their own ``partial_fit``, each on its rows, weighted by responsibility; their scales
-        are those of errors made before they saw the row. Transformers stay as they are.
+        Linear and logistic experts, the gate and the scales are re-estimated from sufficient
+        statistics of all rows, in columns standardised as the first rows were. Other experts use
+        their own ``partial_fit``, weighted by responsibility; their scales come from the errors
+        before they learn from a row. Transformers do not change.
 
-        ``experts_``, ``gate_``, ``likelihood_``, ``expert_load_`` and ``n_samples_seen_`` move
-        with the stream. ``lower_bounds_``, ``n_iter_`` and the like stay those of the last fit;
-        the ``oof_*`` attributes are deleted.
+        ``experts_``, ``gate_``, ``likelihood_``, ``expert_load_`` and ``n_samples_seen_`` are
+        updated. ``lower_bounds_``, ``n_iter_`` and similar ones stay those of the last fit; the
+        ``oof_*`` attributes are deleted.
 
         Parameters
         ----------
@@ -172,8 +171,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         y : array-like of shape (n_samples,)
             Target.
         classes : array-like of shape (n_classes,), default=None
-            All classes that will ever come. Needed on the first call, unless ``fit`` was before;
-            afterwards they may be left out.
+            All classes, including those of later batches. Required in the first call, unless
+            the mixture is fitted.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights: a row of weight 2 counts as two rows. None is a weight of one for each.
 
@@ -186,9 +185,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         ------
         AttributeError
             If an expert has no ``partial_fit`` and is not solved in closed form, or the gate
-            cannot learn from batches: there is no such method then.
+            cannot learn from batches: the mixture then has no such method.
         ValueError
-            If the batch cannot be used. The mixture is then as it was before.
+            If the batch cannot be used. The mixture is then unchanged.
 
         References
         ----------
@@ -212,7 +211,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
 
     @property
     def _classes(self):
-        """Labels, once they are known, or None."""
+        """Labels, or None before they are known."""
         return vars(self).get("classes_")
 
     def _solver(self):
@@ -239,7 +238,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         return clone(self).set_params(likelihood=given.set_params(order=order))
 
     def _order_of(self, y):
-        """Labels from the lowest to the highest, of classes in an order; else None."""
+        """Labels of ordered classes from the lowest to the highest; else None."""
         given, classes = self._given_likelihood(), self.classes_.tolist()
         if not given.is_ordered:
             return None
@@ -272,7 +271,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
             self.classes_ = self._buffer.classes  # a stream, whose classes were given
         unknown = np.setdiff1d(y, self.classes_).tolist()
         if unknown:
-            raise ValueError(f"y has the classes {unknown}, which fit did not see.")
+            raise ValueError(f"y has the classes {unknown}, which were not in fit.")
         return np.searchsorted(self.classes_, y)
 
     def _check_weight(self, sample_weight, X, y):

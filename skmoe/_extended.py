@@ -27,19 +27,19 @@ class ExtendedMixture(BaseMixtureOfExperts):
 
         The first rows are collected until several starts of EM are sensible: a weight of 500
         or of 20 for each parameter of the experts, whichever is more. Until then the
-        mixture is refitted on all of them whenever their weight has doubled (and not fitted yet
-        where rows are fewer than experts), by maximum likelihood. Afterwards each batch is seen
-        once and forgotten [1]_. After ``fit``, ``partial_fit`` goes on from there, of pooled
-        experts by maximum likelihood.
+        mixture is refitted by maximum likelihood whenever the weight has doubled, once there are
+        as many rows as experts. Afterwards each batch is used once and not kept [1]_. After
+        ``fit``, ``partial_fit`` continues from the fitted mixture, also a pooled one by maximum
+        likelihood.
 
-        Linear and logistic experts, the gate and the scales are re-estimated from sums over all
-        rows seen, in columns standardised as those of the first rows. Other experts go on with
-        their own ``partial_fit``, each on its rows, weighted by responsibility; their scales
-        are those of errors made before they saw the row. Transformers stay as they are.
+        Linear and logistic experts, the gate and the scales are re-estimated from sufficient
+        statistics of all rows, in columns standardised as the first rows were. Other experts use
+        their own ``partial_fit``, weighted by responsibility; their scales come from the errors
+        before they learn from a row. Transformers do not change.
 
-        ``experts_``, ``gate_``, ``likelihood_``, ``expert_load_`` and ``n_samples_seen_`` move
-        with the stream. ``lower_bounds_``, ``n_iter_`` and the like stay those of the last fit;
-        the ``oof_*`` attributes are deleted.
+        ``experts_``, ``gate_``, ``likelihood_``, ``expert_load_`` and ``n_samples_seen_`` are
+        updated. ``lower_bounds_``, ``n_iter_`` and similar ones stay those of the last fit; the
+        ``oof_*`` attributes are deleted.
 
         Parameters
         ----------
@@ -59,11 +59,11 @@ class ExtendedMixture(BaseMixtureOfExperts):
         ------
         AttributeError
             If an expert has no ``partial_fit`` and is not solved in closed form, or the gate
-            cannot learn from batches: there is no such method then.
+            cannot learn from batches: the mixture then has no such method.
         TypeError
-            If ``fit`` has left nothing to go on from.
+            If ``fit`` has left nothing to continue from.
         ValueError
-            If the batch cannot be used. The mixture is then as it was before.
+            If the batch cannot be used. The mixture is then unchanged.
 
         References
         ----------

@@ -1,4 +1,4 @@
-"""What people ask of a fitted mixture, whatever its target is."""
+"""Methods of a fitted mixture for any target."""
 
 from dataclasses import replace
 from numbers import Integral, Real
@@ -69,7 +69,7 @@ class FittedMixture(AnyRows):
         ValueError
             If the capacity factor is not positive.
         TypeError
-            If there is a capacity factor for rows that are not in memory, which it would rank.
+            For a capacity factor with rows out of memory, as it needs all rows.
 
         Examples
         --------
@@ -94,14 +94,14 @@ class FittedMixture(AnyRows):
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
+            Target. None if X is a :class:`~skmoe.rows.Files`, which has the target.
         exposure, trials, subject, upper : array-like of shape (n_samples,)
-            As in ``fit``. Without subjects every row is on its own.
+            As in ``fit``. Without subjects rows are independent.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
         by : {"regime", "expert"}, default="regime"
-            What has a column: where fewer regimes than experts were found, the sum over the
-            experts of ``regimes_[0]`` is the first, and so on; else, and by "expert", each expert.
+            Columns for each regime (the first is the sum over the experts of ``regimes_[0]``) or
+            for each expert. The two differ only if there are fewer regimes than experts.
 
         Returns
         -------
@@ -111,7 +111,7 @@ class FittedMixture(AnyRows):
         Raises
         ------
         ValueError
-            If the gate tells rows of a subject apart.
+            If gate probabilities differ within a subject.
 
         Examples
         --------
@@ -133,23 +133,23 @@ class FittedMixture(AnyRows):
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
+            Target. None if X is a :class:`~skmoe.rows.Files`, which has the target.
         exposure, trials, subject, upper : array-like of shape (n_samples,)
-            As in ``fit``. Without subjects every row is on its own.
+            As in ``fit``. Without subjects rows are independent.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
 
         Returns
         -------
         log_density : ndarray of shape (n_samples,) or (n_subjects,)
-            Natural logarithm; of a probability for classifiers. With ``subject`` that of all rows
-            of each subject together, :math:`\log \sum_k \pi_k \prod_i f_k(y_i \mid x_i)^{w_i}`, in
-            the order of ``numpy.unique(subject)``.
+            Natural logarithm; for classifiers, of a probability. With ``subject``, the joint
+            log-density of its rows, :math:`\log \sum_k \pi_k \prod_i f_k(y_i \mid x_i)^{w_i}`,
+            in the order of ``numpy.unique(subject)``.
 
         Raises
         ------
         ValueError
-            If the gate tells rows of a subject apart.
+            If gate probabilities differ within a subject.
 
         Examples
         --------
@@ -180,8 +180,8 @@ class FittedMixture(AnyRows):
         Returns
         -------
         bic : float
-            With p free parameters of experts, scales and gate. Coefficients of columns
-            that are constant or depend on others do not count.
+            With p free parameters of experts, scales and gate, not counting coefficients of
+            constant and linearly dependent columns.
 
         Raises
         ------
@@ -226,7 +226,7 @@ class FittedMixture(AnyRows):
         Raises
         ------
         ValueError
-            Where ``bic`` does.
+            As for ``bic``.
 
         Examples
         --------
@@ -257,7 +257,7 @@ class FittedMixture(AnyRows):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
         exposure, trials, subject, upper : array-like of shape (n_samples,)
-            As in ``fit``. With subjects, entropy and n are theirs.
+            As in ``fit``. With subjects, entropy and n are those of subjects.
 
         Returns
         -------
@@ -267,7 +267,7 @@ class FittedMixture(AnyRows):
         Raises
         ------
         ValueError
-            Where ``bic`` does.
+            As for ``bic``.
 
         References
         ----------

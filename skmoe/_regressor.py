@@ -48,23 +48,23 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         "log_normal", or an object of :mod:`skmoe.likelihoods`. "auto" is "gaussian" for
         ``training`` "em" and "pooled", and "student_t" for "stack" and "specialists".
     init : str or callable, default="auto"
-        Where EM starts. "auto" tries "kmeans_y", "gaussians", "kmeans_xy", "functions",
-        "kmeans_x" and "residuals"; a name takes that one alone. A callable
+        Initialisation of EM. "auto" tries "kmeans_y", "gaussians", "kmeans_xy", "functions",
+        "kmeans_x" and "residuals"; a name selects one of them. A callable
         ``(X, y, n_experts, random_state)`` returns responsibilities (n_samples, n_experts).
 
     Attributes
     ----------
     n_regimes_ : int
-        Only for pooled experts, in memory: number of regression functions. Experts that share
-        one describe the distribution of its errors; see :doc:`/guide/regimes`.
+        Only for pooled experts: number of regression functions. Experts that share a function
+        describe the distribution of its errors; see :doc:`/guide/regimes`.
     regimes_ : list of list of str
         Names of the experts of each regime. Tables and displays call the first one regime0.
     oof_pit_ : ndarray of shape (n_samples,)
         Only for continuous targets and out-of-fold predictions: the out-of-fold distribution
         function at each training target, uniform if the mixture is calibrated.
     n_distinct_experts_ : int
-        Number of experts that have rows of their own and are no copies of heavier ones, after
-        the last ``fit``; deleted by ``add_expert`` and the like.
+        Number of experts that have rows of their own and are not copies of others, after the last
+        ``fit``; deleted by ``add_expert`` and other changes.
 
     See Also
     --------
@@ -179,19 +179,19 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or Files
-            Rows; collections of Dask's, too.
+            Rows, also as Dask collections.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
+            Their target. None if X is a :class:`~skmoe.rows.Files`, which has the target.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
         exposure, trials : array-like of shape (n_samples,), default=None
-            As in ``fit``; rates are meant, which count by them. So do those of successes and
-            failures in two columns.
+            As in ``fit``. The score is for rates, weighted by these, or by the trials of a
+            target of successes and failures.
 
         Returns
         -------
         r2 : float
-            1 at best.
+            1 for a perfect prediction.
 
         Examples
         --------
@@ -221,14 +221,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
             Probabilities of quantiles to return in place of the mean, as by ``predict_quantiles``,
             also through a Pipeline: ``pipe.predict(X, quantiles=[0.05, 0.5, 0.95])``.
         exposure, trials : array-like of shape (n_samples,), default=None
-            As in ``fit``: exposures of counts, or trials of binomial ones. One for each row where
-            None: counts are then rates.
+            As in ``fit``: exposures of counts, or trials of successes. None: one for each row, so
+            that predictions are rates.
 
         Returns
         -------
         mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             In the units of the target. With ``quantiles`` the quantiles, (n_samples,) for a float
-            and (n_samples, n_quantiles) for a list; with several outputs one last axis more.
+            and (n_samples, n_quantiles) for a list; several outputs add a last axis.
         std : ndarray, shaped like mean
             Standard deviation, within and between experts. Only with ``return_std``.
 
@@ -252,7 +252,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         scaled = return_std or not self.likelihood_.has_scale_free_mean
         distribution = self._distribution(X, exposure, trials, scaled)
         mean = distribution.mean()
-        if not np.isfinite(mean).all():  # long tails, or rows far from those of fit
+        if not np.isfinite(mean).all():  # long tails, or rows far from those in fit
             row = np.argmin(np.isfinite(mean.reshape(len(mean), -1)).all(axis=1))
             raise ValueError(
                 f"The mean of row {row} is infinite: ask for predict_dist(X).median(), or for rows "
@@ -268,7 +268,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
         exposure, trials : array-like of shape (n_samples,), default=None
-            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
+            As in ``fit``: exposures of counts, or trials of successes. None: one for each row.
 
         Returns
         -------
@@ -297,12 +297,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         q : float or array-like of shape (n_quantiles,)
             Probabilities.
         exposure, trials : array-like of shape (n_samples,), default=None
-            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
+            As in ``fit``: exposures of counts, or trials of successes. None: one for each row.
 
         Returns
         -------
         quantiles : ndarray of shape (n_samples,) or (n_samples, n_quantiles)
-            With several outputs one last axis more.
+            Several outputs add a last axis.
 
         Examples
         --------
@@ -324,18 +324,18 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
         level : float or array-like of shape (n_levels,), default=0.9
-            Probability that the interval holds.
+            Probability of the interval.
         exposure, trials : array-like of shape (n_samples,), default=None
-            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
+            As in ``fit``: exposures of counts, or trials of successes. None: one for each row.
         conformal : (X, y) or "oof", default=None
             Calibration rows that were not in ``fit`` (split conformal): if new rows are
             exchangeable with them, the interval contains the target with a probability of at least
             ``level``, whatever the model. "oof" calibrates by ``oof_pit_``, without extra rows:
             there is no guarantee for few rows [2]_; the coverage tends to ``level`` if predictions
-            by all rows and out of fold converge. None is no calibration.
+            by all rows and out of fold converge. None: no calibration.
         by : "expert", default=None
             Calibrate each row by rows with the same most probable expert (Mondrian): the guarantee
-            then holds for the rows of each expert. None is by all rows.
+            then holds for the rows of each expert. None: by all rows.
 
         Returns
         -------
@@ -346,8 +346,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         Raises
         ------
         ValueError
-            If conformal intervals are asked for with "oof" of a mixture without ``oof_pit_`` or
-            of another ``top_k`` than in ``fit``, of several outputs, or with exposures or trials.
+            For conformal intervals of several outputs, with exposures or trials, or by "oof"
+            without ``oof_pit_`` or with another ``top_k`` than in ``fit``.
 
         References
         ----------
@@ -384,10 +384,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         n_samples : int, default=1
             Draws for each row.
         random_state : int, RandomState instance or None, default=None
-            Seed of the draws; an int gives the same ones each time, for rows that are not in memory
-            in the same blocks.
+            Random number generator, or its seed. An int gives the same draws in each call (for rows
+            out of memory, in the same blocks).
         exposure, trials : array-like of shape (n_rows,), default=None
-            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
+            As in ``fit``: exposures of counts, or trials of successes. None: one for each row.
 
         Returns
         -------
@@ -419,8 +419,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         Returns
         -------
         predictions : ndarray of shape (n_samples, n_experts)
-            With several outputs one last axis more. In the units of the target, but logarithms
-            under :class:`~skmoe.likelihoods.LogNormal`.
+            In the units of the target, but logarithms under :class:`~skmoe.likelihoods.LogNormal`.
+            Several outputs add a last axis.
 
         Examples
         --------

@@ -1,7 +1,7 @@
-"""Scores for predictive distributions; larger is better, as scikit-learn's scorers have it.
+"""Scores for predictive distributions; larger is better, as for scikit-learn's scorers.
 
-Each is a callable ``(estimator, X, y, sample_weight=None)``, so that it can be given as
-``scoring`` to ``cross_val_score`` or ``GridSearchCV``; their options by ``functools.partial``.
+Each is a callable ``(estimator, X, y, sample_weight=None)``, for ``scoring`` in
+``cross_val_score`` and ``GridSearchCV``; set options by ``functools.partial``.
 """
 
 from inspect import signature
@@ -26,7 +26,7 @@ TIED = 1e-8  # predictions that differ by no more are equal
 
 
 def takes_rows(score):
-    """Let scikit-learn's metadata routing give a score what it takes of the rows beside weights."""
+    """Let scikit-learn's metadata routing pass further arguments than weights to a score."""
 
     def get_metadata_routing():
         request = MetadataRequest(owner=score.__name__)
@@ -60,8 +60,7 @@ def log_score(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
     exposure, trials, upper : array-like of shape (n_samples,), default=None
-        As in ``fit``: exposures of counts, or trials of binomial ones; upper bounds of censored
-        targets.
+        As in ``fit``: exposures of counts, trials of successes, upper bounds of censored targets.
 
     Returns
     -------
@@ -88,9 +87,9 @@ def log_score(
 def concordance_index(estimator, X, y, sample_weight=None, *, upper):
     """Share of the pairs of rows whose predicted medians are in the order of their targets.
 
-    Harrell's index [1]_, as in scikit-survival's ``concordance_index_censored``: a pair counts if
-    the smaller target is known: its upper bound is below the lower bound of the other one, or equal
-    to it if that one is censored. Equal predictions count one half.
+    Harrell's index [1]_, as in scikit-survival's ``concordance_index_censored``. A pair counts if
+    it is certain which target is smaller: its upper bound is below the lower bound of the other, or
+    equal to it if the other is censored. Equal predictions count one half.
 
     Parameters
     ----------
@@ -101,9 +100,9 @@ def concordance_index(estimator, X, y, sample_weight=None, *, upper):
     y : array-like of shape (n_samples,)
         Targets, or their lower bounds.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights; a pair counts with the product of its two.
+        Weights; the weight of a pair is the product of both.
     upper : array-like of shape (n_samples,)
-        Upper bounds: infinite where a target is censored on the right, y where it was observed.
+        Upper bounds: infinite for right-censored targets, y for observed ones.
 
     Returns
     -------
@@ -117,7 +116,7 @@ def concordance_index(estimator, X, y, sample_weight=None, *, upper):
 
     See Also
     --------
-    log_score : Judges the whole distribution, and not the order of medians alone.
+    log_score : Evaluates the whole distribution, not only the order of medians.
 
     References
     ----------
@@ -151,7 +150,7 @@ def concordance_index(estimator, X, y, sample_weight=None, *, upper):
         right += weight[i] * (weight[is_later] @ ordered)
         total += weight[i] * weight[is_later].sum()
     if total == 0:
-        raise ValueError("No two rows can be compared: of no target is it known what is later.")
+        raise ValueError("No two rows can be compared: in no pair is one target certainly larger.")
     return float(right / total)
 
 
@@ -177,9 +176,9 @@ def interval_score(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
     exposure, trials : array-like of shape (n_samples,), default=None
-        As in ``fit``; one for each row where None: counts are then rates.
+        As in ``fit``. None: one for each row, so that counts are rates.
     level : float, default=0.9
-        Probability that the intervals hold.
+        Probability of the intervals.
 
     Returns
     -------
@@ -231,7 +230,7 @@ def crps_score(estimator, X, y, sample_weight=None, *, exposure=None, trials=Non
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
     exposure, trials : array-like of shape (n_samples,), default=None
-        As in ``fit``; one for each row where None: counts are then rates.
+        As in ``fit``. None: one for each row, so that counts are rates.
 
     Returns
     -------
@@ -280,7 +279,7 @@ def pinball_score(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
     exposure, trials : array-like of shape (n_samples,), default=None
-        As in ``fit``; one for each row where None: counts are then rates.
+        As in ``fit``. None: one for each row, so that counts are rates.
     quantile : float or sequence of float, default=(0.1, 0.5, 0.9)
         Probabilities; the loss is a mean over them.
 

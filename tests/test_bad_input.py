@@ -744,7 +744,7 @@ def test_another_number_of_columns_is_refused(make):
 
 def test_class_that_fit_did_not_see_is_refused_by_its_label():
     moe = classifier().fit(X, LABELS)
-    with pytest.raises(ValueError, match=r"classes \['neither'\], which fit did not see"):
+    with pytest.raises(ValueError, match=r"classes \['neither'\], which were not in fit"):
         moe.log_density(X[:2], ["same", "neither"])
 
 

@@ -137,7 +137,7 @@ def test_any_mixture_has_a_bootstrap_of_a_statistic():
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ({"n_resamples": 1}, ValueError, "2 at least; got 1"),
+        ({"n_resamples": 1}, ValueError, "at least 2; got 1"),
         ({"confidence_level": 95}, ValueError, "got 95"),
         ({"estimator": LinearRegression()}, TypeError, "got LinearRegression"),
     ],

@@ -381,7 +381,7 @@ def test_class_that_the_mixture_does_not_know_is_an_error():
     moe = MixtureOfExpertsClassifier(n_experts=2, n_init=1, random_state=0, training="em").fit(*old)
     X, y = new_classes(50, 1)
     before = vars(moe).copy()
-    with pytest.raises(ValueError, match=r"y has the classes \['d'\], which fit did not see"):
+    with pytest.raises(ValueError, match=r"y has the classes \['d'\], which were not in fit"):
         moe.add_expert(X, np.where(y == "a", "d", y), replay=old)
     stranger = FrozenEstimator(LogisticRegression().fit(X, np.where(y == "a", "d", y)))
     with pytest.raises(ValueError, match=r"the classes \['d'\], which y does not hold"):

@@ -167,7 +167,7 @@ def test_what_has_no_regimes_is_refused():
     with pytest.raises(ValueError, match="Training by 'stack'.*training='em'"):
         stack.stability(X, y)
     moe = by_em().fit(X, y)
-    with pytest.raises(ValueError, match="n_resamples must be 2"):
+    with pytest.raises(ValueError, match="n_resamples must be at least 2"):
         moe.stability(X, y, n_resamples=1)
     with pytest.raises(ValueError, match="After partial_fit"):
         moe.partial_fit(X, y).stability(X, y)

@@ -1,4 +1,4 @@
-"""Bootstrap of mixtures, with the experts of all resamples in the same order."""
+"""Bootstrap of mixtures, with experts in the same order in all resamples."""
 
 import copy
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from .._validation import check_fitted
 from ._estimates import check_applies, parameter_names, raw_parameters
 from ._posterior import estimates_of
 
-DRAWS = 100  # until all classes are in a resample
+DRAWS = 100  # attempts until all classes are in a resample
 
 
 class EstimateTable:
@@ -33,8 +33,7 @@ class EstimateTable:
     value : str
         Name of the attribute that has the estimates.
     index : dict of str to str
-        Names of the attributes that have headings and rows below these, by the names that they
-        have in a DataFrame.
+        Names of the attributes with headings and rows, by their names in a DataFrame.
     has_tests : bool
         Whether there are tests.
     """
@@ -42,7 +41,7 @@ class EstimateTable:
     value, index, has_tests = "estimate", {"part": "parts", "term": "terms"}, True
 
     def _set(self, estimate, cov, *, tested, df=np.inf):
-        """Take estimates, whether each is tested, and the degrees of freedom of intervals."""
+        """Set estimates, whether each is tested, and the degrees of freedom of intervals."""
         self.cov, self.std_error = cov, np.sqrt(np.diag(cov))
         vars(self)[self.value] = estimate
         self.z = np.full(len(estimate), np.nan)
@@ -52,7 +51,7 @@ class EstimateTable:
         self.lower, self.upper = estimate - reach, estimate + reach
 
     def _labels(self):
-        """Headings, and rows below these, by the names of ``index``."""
+        """Headings and rows, by the names of ``index``."""
         return {name: vars(self)[attribute] for name, attribute in self.index.items()}
 
     def _columns(self):
@@ -65,7 +64,7 @@ class EstimateTable:
         Returns
         -------
         frame : pandas.DataFrame
-            Indexed by headings, and rows below these; else by numbers.
+            Indexed by headings and rows, or by numbers.
         """
         import pandas as pd
 
@@ -114,24 +113,24 @@ class BootstrapResult(EstimateTable):
     estimate : ndarray
         The statistic of the fitted mixture.
     distribution : ndarray of shape (..., n_resamples)
-        That of each resample.
+        The statistic of each resample.
     names : (list of str, list of str) or None
-        Part and term of each parameter, where the statistic is the parameters.
+        Part and term of each parameter, if the statistic is the parameters.
     confidence_level : float
-        Of the intervals.
+        Confidence level of the intervals.
 
     Attributes
     ----------
     bootstrap_distribution : ndarray of shape (..., n_resamples)
         The statistic of each resample.
     standard_error : ndarray
-        Standard deviation of these.
+        Standard deviation of the resamples.
     confidence_interval : (ndarray, ndarray)
-        Their percentiles.
+        Percentiles of the resamples.
 
     See Also
     --------
-    bootstrap : Makes it.
+    bootstrap : Computes it.
 
     Examples
     --------
@@ -198,29 +197,29 @@ def bootstrap(
     n_resamples : int, default=200
         Number of refits. Percentiles need more than standard errors: 1000 or more.
     confidence_level : float, default=0.95
-        Of the percentile intervals.
+        Confidence level of the percentile intervals.
     n_jobs : int, default=None
         Jobs for the refits. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
-        Draws the resamples.
+        Random number generator of the resamples.
     verbose : int, default=0
         1 prints how many refits are done, and the seconds to come.
 
     Returns
     -------
     result : BootstrapResult
-        With ``bootstrap_distribution``, ``standard_error`` and ``confidence_interval``, as
-        ``scipy.stats.bootstrap`` has them, and ``to_frame``.
+        With ``bootstrap_distribution``, ``standard_error`` and ``confidence_interval``, as in
+        ``scipy.stats.bootstrap``, and ``to_frame``.
 
     Raises
     ------
     ValueError
-        If an option is unknown, the mixture has no parameters and there is no statistic, or
-        subjects meet cross-fitted experts: copies of one would be on both sides of a fold.
+        If an option is unknown, a statistic is needed, or there are subjects with cross-fitted
+        experts: copies of a subject would be on both sides of a fold.
 
     See Also
     --------
-    skmoe.MixtureOfExpertsRegressor.summary : The same from derivatives, at no refit.
+    skmoe.MixtureOfExpertsRegressor.summary : Standard errors by derivatives, without refits.
 
     References
     ----------
@@ -271,7 +270,7 @@ def bootstrap(
 
 
 def bootstrap_covariance(mixture, X, y, sample_weight, metadata):
-    """Parameters as ``summary`` has them, and their covariance over resamples."""
+    """Parameters as in ``summary``, and their covariance over resamples."""
     result = bootstrap(
         mixture, X, y, sample_weight=sample_weight, **metadata._asdict(), n_jobs=mixture.n_jobs,
         random_state=mixture.random_state,
@@ -280,13 +279,13 @@ def bootstrap_covariance(mixture, X, y, sample_weight, metadata):
 
 
 def _parameters(mixture, recode, n_gate):
-    """Parameters of a mixture as ``summary`` has them, NaN for those that are not identified."""
+    """Parameters of a mixture as in ``summary``, NaN for those that are not identified."""
     return recode @ raw_parameters(mixture, n_gate)
 
 
 @dataclass
 class BootstrapRows:
-    """Rows of a fit, and what goes with each of them."""
+    """Rows of a fit, with their weights, subjects and other arguments."""
 
     X: object
     y: np.ndarray
@@ -296,7 +295,7 @@ class BootstrapRows:
     unit: np.ndarray  # (n_samples,): number of what is drawn: the row, its group or its subject
 
     def responsibilities(self, mixture):
-        """Of a fitted mixture for these rows, (n_samples, n_experts)."""
+        """Responsibilities of a fitted mixture for these rows, (n_samples, n_experts)."""
         given = self.metadata.given()
         if self.metadata.subject is not None:
             given["sample_weight"] = self.weight
@@ -353,7 +352,7 @@ def _check_options(estimator, statistic, n_resamples, confidence_level):
         raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
     check_fitted(estimator)
     if n_resamples < 2:
-        raise ValueError(f"n_resamples must be 2 at least; got {n_resamples!r}.")
+        raise ValueError(f"n_resamples must be at least 2; got {n_resamples!r}.")
     if not 0 < confidence_level < 1:
         raise ValueError(f"confidence_level must be between 0 and 1; got {confidence_level!r}.")
     if statistic is None:
@@ -375,8 +374,8 @@ def _resample(estimator, rows, known, statistic, seed):
         return rows.y[drawn], drawn, *others
 
     y, drawn, weight, subject = with_all_classes(estimator, draw)
-    # Where out-of-fold predictions are all that gate and scales learn from, there is nothing to go
-    # on from, and no order of experts that could change.
+    # If gate and scales are learned from out-of-fold predictions alone, there is nothing to
+    # continue from, and no order of experts that could change.
     goes_on = estimator._grows
     twin = twin_of(estimator, warm_start=goes_on)
     rows.fit(twin, drawn, y, weight, subject)
@@ -386,15 +385,15 @@ def _resample(estimator, rows, known, statistic, seed):
 
 
 def twin_of(mixture, **params):
-    """A quiet copy of a fitted mixture to refit, which knows the order of classes in one."""
+    """A quiet copy of a fitted mixture to refit, with its order of classes."""
     likelihood = mixture._likelihood()
-    if likelihood.is_ordered:  # an array of labels does not have it
+    if likelihood.is_ordered:  # which an array of labels does not have
         params["likelihood"] = likelihood
     return with_callbacks_of(mixture).set_params(verbose=0, **params)
 
 
 def with_all_classes(estimator, draw):
-    """What ``draw`` returns, the target first, once all classes are in it."""
+    """Result of ``draw``, the target first, repeated until it has all classes."""
     for _ in range(DRAWS):
         y, *others = draw()
         if not is_classifier(estimator) or len(np.unique(y)) == len(estimator.classes_):
@@ -405,10 +404,10 @@ def with_all_classes(estimator, draw):
 def match(mixture, shared):
     """Renumber the experts of a mixture like those of another one.
 
-    Experts of a list, and those whose order means something to the gate, stay.
+    Experts of a list do not move, nor do those whose order matters to the gate.
 
-    Attributes of the mixture are replaced. Entry (k, j) of ``shared`` is how much expert k of the
-    other one and expert j of this one have in common.
+    Attributes of the mixture are replaced. Entry (k, j) of ``shared`` is the overlap of expert k of
+    the other mixture and expert j of this one.
     """
     head, gate = split_last(mixture.gate_)
     if mixture._is_list or not gate.can_reorder:

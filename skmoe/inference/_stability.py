@@ -1,4 +1,4 @@
-"""Whether other seeds, and other rows, lead to the same regimes."""
+"""Stability of regimes over random seeds and subsamples."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ from .._reports.by_regime import regimes_of
 from .._validation import check_fitted
 from ._bootstrap import EstimateTable, check_bootstrap_rows, twin_of, with_all_classes
 
-SURE = 0.9  # share of refits, and adjusted Rand index, from which on they are said to agree
+SURE = 0.9  # share of refits, and adjusted Rand index, above which they count as equal
 SOURCES = ("seeds", "halves")
 OF_ALL_ROWS = ("stack", "specialists")
 
@@ -29,15 +29,15 @@ class Stability(EstimateTable):
     labels : ndarray of int of shape (n_samples,)
         Regime of each row in the fit.
     n_regimes : int
-        Of the fit.
+        Number of regimes of the fit.
     n_by : dict of str to ndarray of int of shape (n_resamples,)
         For "seeds" and "halves", the number of regimes of each refit.
     labels_by : dict of str to ndarray of int of shape (n_resamples, n_samples)
-        The regime of each row that was given, in each refit.
+        The regime of each row in each refit.
     random_states : dict of str to ndarray of int of shape (n_resamples,)
         ``random_state`` of each refit.
     counts : ndarray of bool of shape (n_samples,), default=None
-        Rows with positive weight, on which partitions are compared. None is all.
+        Rows with positive weight, on which partitions are compared. None: all.
     word : {"regime", "expert"}, default="regime"
         What is counted.
 
@@ -54,7 +54,7 @@ class Stability(EstimateTable):
 
     See Also
     --------
-    skmoe.MixtureOfExpertsRegressor.stability : Makes it.
+    skmoe.MixtureOfExpertsRegressor.stability : Computes it.
 
     References
     ----------
@@ -129,7 +129,7 @@ class Stability(EstimateTable):
         )
 
     def _found(self, source):
-        """Which numbers were found how often, the most frequent first."""
+        """Numbers of regimes and their frequencies, the most frequent first."""
         found = sorted(self.share[source].items(), key=lambda each: -each[1])
         (n, share), *others = found
         first = f"{share:.0%} of the {source} lead to {count(n, self.word)}"
@@ -141,14 +141,14 @@ class Stability(EstimateTable):
         Parameters
         ----------
         of : {"refits", "rows"}, default="refits"
-            What the rows of the DataFrame are.
+            Rows of the DataFrame.
 
         Returns
         -------
         frame : pandas.DataFrame
             For refits, indexed by "seeds" or "halves" and their number: ``random_state``, number of
             regimes and adjusted Rand index. For rows: their regime in the fit, and the share of
-            refits in which it is another, by seeds and by halves.
+            refits in which it differs, for seeds and for halves.
 
         Raises
         ------
@@ -206,7 +206,7 @@ def stability(
     """Stability of a fitted mixture; parameters are those of its method."""
     check_fitted(mixture)
     if n_resamples < 2:
-        raise ValueError(f"n_resamples must be 2 at least; got {n_resamples!r}.")
+        raise ValueError(f"n_resamples must be at least 2; got {n_resamples!r}.")
     if mixture._changed_by is not None:
         raise ValueError(
             f"After {mixture._changed_by} there is no fit that could be repeated: call fit, then "
@@ -234,7 +234,7 @@ def stability(
 
 
 def _refit(mixture, rows, source, seed):
-    """Number of regimes, and that of each row, of a refit."""
+    """Number of regimes of a refit, and the regime of each row."""
     twin = twin_of(mixture, random_state=seed, warm_start=False)
     y, drawn = rows.y, np.arange(len(rows.y))
     if source == "halves":
@@ -251,7 +251,7 @@ def _refit(mixture, rows, source, seed):
 
 
 def partition_of(mixture, rows):
-    """Number of regimes of a fitted mixture, and that of each row, (n_samples,)."""
+    """Number of regimes of a fitted mixture, and the regime of each row, (n_samples,)."""
     names = list(mixture.named_experts_)
     regimes = regimes_of(mixture) or [[name] for name in names]
     resp = rows.responsibilities(mixture)
@@ -260,9 +260,9 @@ def partition_of(mixture, rows):
 
 
 def changed(labels, others, counts):
-    """Which rows are in other regimes, after the best matching of these; bool (n_samples,).
+    """Whether rows change their regime, after the best matching of regimes; bool (n_samples,).
 
-    The matching goes by the rows of ``counts``.
+    The matching uses the rows of ``counts``.
     """
     shared = np.zeros((labels.max() + 1, others.max() + 1))
     np.add.at(shared, (labels[counts], others[counts]), 1)

@@ -1,4 +1,4 @@
-"""How many experts: evidence, information criteria and cross-validation."""
+"""Number of experts, by evidence, information criteria and cross-validation."""
 
 import warnings
 from collections.abc import Iterable
@@ -20,42 +20,42 @@ from .._tables.mixed import has_shape
 from ..exceptions import LongFitWarning
 
 CRITERIA = ("bic", "icl", "aic")
-FEW = 0.2  # parameters for a row, beyond which "auto" trusts no information criterion
+FEW = 0.2  # parameters per row, above which "auto" uses no information criterion
 
 
 class ExpertSelection:
-    """What :func:`select_n_experts` found; prints as a table and shows as HTML.
+    """Result of :func:`select_n_experts`; prints as a table and shows as HTML.
 
     Parameters
     ----------
     results : dict of str to ndarray
         The table.
     best : int
-        Number of its best row.
+        Index of its best row.
     estimator : mixture
-        The best one, fitted.
+        The best mixture, fitted.
     criterion : {"evidence", "bic", "icl", "aic", "cv"}
-        What chose it.
+        Criterion of the choice.
 
     Attributes
     ----------
     best_n_experts_ : int
         The chosen number of experts.
     best_estimator_ : mixture
-        With that many experts, fitted on all rows.
+        The mixture with that number, fitted on all rows.
     criterion_ : {"evidence", "bic", "icl", "aic", "cv"}
-        What chose it.
+        Criterion of the choice.
     results_ : dict of str to ndarray
         One value for each candidate. ``n_experts``; then, for "evidence", ``log_evidence``, the
         logarithm of the evidence of all rows; for information criteria ``log_likelihood``,
         ``n_parameters``, ``aic``, ``bic`` and ``icl``; for "cv"
-        ``log_score``, the mean log-density of rows that were left out, ``difference``, by how
-        much that is below the highest, and ``std_error`` of this paired difference.
+        ``log_score``, the mean log-density of held-out rows, ``difference``, its distance from
+        the highest, and ``std_error`` of this paired difference.
 
     See Also
     --------
-    select_n_experts : Makes it.
-    skmoe.inspection.ExpertSelectionDisplay : Draws it.
+    select_n_experts : Computes it.
+    skmoe.inspection.ExpertSelectionDisplay : Draws the criterion.
 
     Examples
     --------
@@ -81,12 +81,12 @@ class ExpertSelection:
 
     @property
     def disagreement(self):
-        """What it means that BIC and ICL choose unlike numbers of experts.
+        """Explanation, if BIC and ICL choose different numbers of experts.
 
         Returns
         -------
         sentence : str or None
-            Printed below the table. None where they agree, or something else has chosen.
+            Printed below the table. None if they agree, or for other criteria.
         """
         if self.criterion_ not in CRITERIA:
             return None
@@ -139,16 +139,16 @@ def select_n_experts(
 ):  # fmt: skip
     r"""Choose the number of experts of a mixture; one is always among the candidates.
 
-    The evidence of pooled experts, and information criteria of experts fitted by maximum
-    likelihood, take one fit for each candidate. Cross-validation repeats the whole EM
-    on each training part, starts included, and compares log-densities of rows that were left
-    out: the choice is the smallest number whose mean is within one standard error of the
-    highest, the error being that of the paired difference, row by row [1]_.
+    The evidence (pooled experts) and information criteria (maximum likelihood) take one fit for
+    each candidate. Cross-validation repeats the whole EM, including starts, on each training
+    part, and compares log-densities of held-out rows: the choice is the smallest number whose
+    mean is within one standard error of the highest. The standard error is that of the paired
+    difference between rows [1]_.
 
     Parameters
     ----------
     estimator : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
-        With one expert to clone, not a list. It stays as it is.
+        Mixture with a single estimator as experts, not a list. It is not changed.
     X : array-like or DataFrame of shape (n_samples, n_features)
         Rows.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -156,29 +156,26 @@ def select_n_experts(
     n_experts : iterable of int, default=range(1, 7)
         Candidates.
     criterion : {"auto", "evidence", "bic", "icl", "aic", "cv"}, default="auto"
-        "auto" is "evidence" where ``fit`` pools the experts, by default those of Gaussian, Poisson
-        and Gamma targets; otherwise "bic" where the mixture's parameters can be counted (linear
-        or logistic experts, predicted in-sample) and the largest candidate has five rows, or
-        subjects, for each of them, else "cv": with fewer, BIC finds experts that are not there.
-        "icl" asks for experts that share few rows. "aic" is quick to find experts that are not
-        there. With these three ``training="auto"`` is
-        maximum likelihood by EM.
+        "auto" is "evidence" if ``fit`` pools the experts. Otherwise it is "bic" if parameters can
+        be counted (linear or logistic experts, predicted in-sample) and the largest candidate has
+        at least five rows, or subjects, for each of them, and else "cv": with fewer, BIC finds
+        too many experts. "icl" prefers experts that share few rows; "aic" tends to find too many.
+        With these three ``training="auto"`` is maximum likelihood by EM.
     cv : int, splitter or iterable of (train, test), default=5
-        Folds of the outer cross-validation; a number means shuffled ones, stratified for
+        Folds of the outer cross-validation; a number means shuffled folds, stratified for
         classes. Every row has to be held out once.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights: a row of weight 2 counts as two rows.
     exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
-        As in ``fit``; each candidate needs all experts that are known. Criteria count subjects, and
-        folds and standard errors take them as a whole.
+        As in ``fit``. Criteria count subjects; folds keep them together, and standard errors are
+        those of subjects.
     groups : array-like of shape (n_samples,), default=None
-        Rows of one group stay in one fold, here and in ``fit``, which then predicts linear
-        experts out of fold too, unless ``cv=False`` says otherwise. Standard errors take groups
-        as a whole.
+        Rows of one group stay in one fold, here and in ``fit``, which then also predicts linear
+        experts out of fold, unless ``cv=False``. Standard errors are those of groups.
     n_jobs : int, default=None
         Jobs for candidates and folds. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
-        Draws the folds, and the seed of the mixture where it has none.
+        Random number generator of the folds, and of the mixture if it has none.
     verbose : int, default=0
         1 prints how many fits are done, and the seconds to come.
 
@@ -190,8 +187,8 @@ def select_n_experts(
     Raises
     ------
     ValueError
-        If the criterion is unknown, or needs parameters that cannot be counted, or pooling where
-        there is none, or there are no candidates.
+        If the criterion is unknown, needs parameters that cannot be counted, or needs pooling, or
+        if there are no candidates.
     TypeError
         If the estimator is no mixture, or its experts are a list.
 
@@ -257,14 +254,14 @@ def select_n_experts(
         results = _compare(log_density, weight, candidates, rows.get("groups"))
         best = int(np.argmax(results["difference"] <= results["std_error"]))
         fitted, caught = _fit_number(estimator, X, y, rows, candidates[best])
-    for warning in caught:  # those of the other candidates are no concern of the user's
+    for warning in caught:  # warnings of the other candidates do not concern the user
         if not isinstance(warning, LongFitWarning):
             warnings.warn(warning, stacklevel=2)
     return ExpertSelection(results, best, fitted, criterion)
 
 
 def _resolved(criterion, estimator, most_experts, X, y, rows):
-    """The criterion that "auto" stands for, or "evidence" where experts are pooled."""
+    """The criterion for "auto", or "evidence" if experts are pooled."""
     plan = clone(estimator).set_params(n_experts="auto").plan(X, y, **rows)
     if plan.training == "pooled":
         return "evidence"
@@ -288,7 +285,7 @@ def _check_candidates(estimator, n_experts):
 
 
 def _has_few_parameters(estimator, n_experts, X, y, rows):
-    """Whether the information criteria apply, asked of a mixture that is hardly trained."""
+    """Whether information criteria apply, by a mixture with little training."""
     probe = _in_sample(clone(estimator), rows).set_params(n_init=1, max_iter=1)
     try:
         mixture, _ = _fit_number(probe, X, y, rows, n_experts)
@@ -299,20 +296,20 @@ def _has_few_parameters(estimator, n_experts, X, y, rows):
 
 
 def _in_sample(estimator, rows):
-    """The mixture at the maximum of its likelihood, but where groups ask for folds."""
+    """The mixture at the maximum of its likelihood, unless groups need folds."""
     return estimator if "groups" in rows else in_sample(estimator)
 
 
 def _fits(function, estimator, X, y, rows, tasks, n_jobs, verbose):
-    """Results of tasks, the last first: more experts take longer."""
+    """Results of tasks, run in reverse order: more experts take longer."""
     shared = estimator, X, y, rows
     return refits(estimator, (X, y), function, shared, tasks[::-1], n_jobs, verbose)[::-1]
 
 
 def _fit_number(estimator, X, y, rows, n_experts):
-    """A fitted mixture of so many experts, and the warnings that it gave."""
+    """A fitted mixture with this number of experts, and its warnings."""
     mixture = with_callbacks_of(clone(estimator)).set_params(n_experts=n_experts)
-    if mixture.cv is False:  # without folds, groups have no place in fit
+    if mixture.cv is False:  # without folds, fit takes no groups
         rows = {name: values for name, values in rows.items() if name != "groups"}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -321,7 +318,7 @@ def _fit_number(estimator, X, y, rows, n_experts):
 
 
 def _scored_with(rows):
-    """Arguments about rows of criteria and densities."""
+    """Arguments of criteria and densities with an entry for each row."""
     return {"sample_weight": None, **{k: v for k, v in rows.items() if k != "groups"}}
 
 
@@ -357,7 +354,7 @@ def _information(fits, candidates, X, y, rows):
 
 
 def _held_out(estimator, X, y, rows, candidates, folds, n_jobs, verbose):
-    """Log-density of each row, or subject, under mixtures that did not see it, and their weights.
+    """Held-out log-density of each row, or subject, and their weights.
 
     The first is (n_units, n_candidates), the second (n_units,).
     """
@@ -384,7 +381,7 @@ def _score_fold(estimator, X, y, rows, n_experts, train, test):
 
 
 def _compare(log_density, weight, candidates, groups=None):
-    """Mean of each column, distance to the highest one, and standard error of that."""
+    """Mean of each column, difference from the highest, and its standard error."""
     share = weight / weight.sum()
     score = share @ log_density
     behind = log_density[:, [np.argmax(score)]] - log_density

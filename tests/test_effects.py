@@ -21,7 +21,6 @@ from skmoe._families.counts import BinomialFamily, NegativeBinomialFamily, Poiss
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.inference._error_terms import (
-    CorrelatedTerms,
     FamilyTerms,
     GaussianTerms,
     SoftmaxTerms,
@@ -62,7 +61,6 @@ def counts(likelihood, **settings):
 
 TERMS = {
     "gaussian": (GaussianTerms, 2),
-    "correlated": (CorrelatedTerms.of_outputs(2, shared=False), 2),
     "student_t": (StudentTTerms, 1),
     "log_normal": (LogNormal().terms(), 2),
     "censored": (LogNormal().censored_terms(), 1),

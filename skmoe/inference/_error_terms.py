@@ -3,7 +3,6 @@
 from functools import cache
 
 import numpy as np
-from scipy import linalg
 
 from .._numerics.multinomial import log_softmax
 from .._numerics.ordered import between, probabilities
@@ -131,70 +130,6 @@ class StudentTTerms(GaussianTerms):
     def at_bound(cls, logs, likelihood):
         has_light_tails = (np.exp(logs[:, :, 1:]) > LARGEST_DF).any(axis=(1, 2))
         return super().at_bound(logs, likelihood) | has_light_tails
-
-
-class CorrelatedTerms(PredictorTerms):
-    """Linear regressions of several outputs whose Gaussian errors are correlated.
-
-    Beside its scale, each output has its correlations with all others: each of these is the same
-    parameter twice, and has half the derivative in either place.
-    """
-
-    logs_of = ("scale_",)
-    standardises = are_joint = True
-    n_outputs = 2
-
-    @classmethod
-    def of_outputs(cls, n_outputs, *, shared):
-        """The terms of so many outputs; ``shared`` where all experts have one covariance."""
-        values = tuple(f"correlation_{i}" for i in range(1, n_outputs))
-        shared_logs = ("scale_", *values) if shared else ()
-        return variant(cls, n_outputs=n_outputs, values_of=values, shared_logs=shared_logs)
-
-    @classmethod
-    def other(cls, output, name):
-        """The output that a correlation of this name is with."""
-        return (output + int(name.removeprefix("correlation_"))) % cls.n_outputs
-
-    @classmethod
-    def place_of(cls, predictor, name):
-        if name in cls.logs_of:
-            return super().place_of(predictor, name)
-        return tuple(sorted((predictor, cls.other(predictor, name)))), "correlation"
-
-    @classmethod
-    def names_beside(cls, predictor):
-        others = [cls.other(predictor, name) for name in cls.values_of]
-        return ["log_scale", *(f"correlation with output {j}" for j in others)]
-
-    @classmethod
-    def of_fit(cls, expert, likelihood, k):
-        covariance = likelihood.covariance_[k]
-        scale = np.sqrt(np.diag(covariance))
-        correlation = covariance / np.outer(scale, scale)
-        intercept = np.reshape(expert.intercept_, (-1, 1))
-        outputs = np.arange(cls.n_outputs)
-        others = [correlation[outputs, (outputs + i) % cls.n_outputs] for i in outputs[1:]]
-        return np.column_stack([intercept, expert.coef_, np.log(scale), *others])
-
-    def _correlation(self):
-        outputs, correlation = np.arange(self.n_outputs), np.eye(self.n_outputs)
-        for i, values in enumerate(self.values, 1):
-            correlation[outputs, (outputs + i) % self.n_outputs] = values
-        return 0.5 * (correlation + correlation.T)
-
-    def log_densities(self):
-        correlation = self._correlation()
-        if linalg.eigvalsh(correlation)[0] <= 0:  # too long a step
-            return np.full((len(self.target), 1), -np.inf)
-        errors = (self.target - self.predictors) * np.exp(-self.logs[0])
-        squares = (errors @ np.linalg.inv(correlation) * errors).sum(axis=1, keepdims=True)
-        log_det = np.linalg.slogdet(correlation)[1] + 2 * self.logs[0].sum()
-        return -0.5 * (squares + log_det + self.n_outputs * np.log(2 * np.pi))
-
-    def widths(self):
-        narrowest = max(linalg.eigvalsh(self._correlation())[0], 0.0)  # next to a singular matrix
-        return [np.exp(self.logs[0]) * narrowest**0.5, 1.0] + [narrowest] * len(self.values)
 
 
 # Generalised linear models, of any family --------------------------------------------------------

@@ -108,7 +108,7 @@ class Estimates:
                     owners.append((k, predictor, j))
                 for name in terms.beside():
                     whose = "all" if name in terms.shared_logs else k
-                    owners.append((whose, *terms.place_of(predictor, name)))
+                    owners.append((whose, predictor, name))
         return owners
 
     def fitted(self):

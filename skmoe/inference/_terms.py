@@ -173,24 +173,6 @@ class ExpertTerms(ABC):
         return cls.logs_of + cls.values_of
 
     @classmethod
-    def place_of(cls, predictor, name):
-        """Identity of a parameter beside coefficients; those of one identity are one parameter.
-
-        Parameters
-        ----------
-        predictor : int
-            Number of the predictor.
-        name : str
-            One of ``beside()``.
-
-        Returns
-        -------
-        place : tuple
-            By default the predictor and the name.
-        """
-        return predictor, name
-
-    @classmethod
     def names_beside(cls, predictor):
         """What the parameters beside coefficients are called in reports.
 
@@ -369,12 +351,11 @@ class ExpertTerms(ABC):
 
 
 class PredictorTerms(ExpertTerms):
-    """Terms whose derivatives are central differences; outputs err independently by default.
+    """Terms whose derivatives are central differences; outputs err independently.
 
     A subclass implements ``log_densities`` by its ``predictors`` and ``target``, of shape
     (n_samples, n_outputs), and ``logs`` and ``values``, one row (n_outputs,) for each of
     ``logs_of`` and of ``values_of``, which are moved for differences: nothing may be kept of them.
-    Where outputs depend on each other, ``are_joint`` is True, and ``log_densities`` has one column.
 
     Parameters
     ----------
@@ -385,8 +366,6 @@ class PredictorTerms(ExpertTerms):
     target : ndarray of shape (n_samples, n_outputs)
         As the class method ``target_of`` has made it.
     """
-
-    are_joint = False
 
     @abstractmethod
     def log_densities(self):
@@ -414,17 +393,10 @@ class PredictorTerms(ExpertTerms):
 
     @cached_property
     def _derivatives(self):
-        """First and second derivatives of ``log_densities``, in the order of ``widths``.
-
-        Of joint outputs they are by what is moved of the first output, then of the second.
-        """
+        """First and second derivatives of ``log_densities``, in the order of ``widths``."""
         n_outputs, after_logs = self.predictors.shape[1], 1 + len(self.logs)
-        steps = STEP * np.array([np.broadcast_to(each, n_outputs) for each in self.widths()])
-        together = np.eye(n_outputs) if self.are_joint else np.ones((1, n_outputs))
-        moves = [
-            np.outer(place, which) * steps for which in together for place in np.eye(len(steps))
-        ]
-        lengths = [move.max() if self.are_joint else move.max(axis=0) for move in moves]
+        lengths = STEP * np.array([np.broadcast_to(each, n_outputs) for each in self.widths()])
+        moves = [place[:, None] * lengths for place in np.eye(len(lengths))]
 
         def moved(move, size):
             twin = copy.copy(self)
@@ -448,8 +420,7 @@ class PredictorTerms(ExpertTerms):
 
     def _columns(self):
         """What each derivative is multiplied by, (n_samples, n_columns) or ones."""
-        columns = [self.design] + [np.ones((len(self.design), 1))] * len(self.beside())
-        return columns * (self.predictors.shape[1] if self.are_joint else 1)
+        return [self.design] + [np.ones((len(self.design), 1))] * len(self.beside())
 
     def score(self):
         pairs = list(zip(self._derivatives[0], self._columns(), strict=True))

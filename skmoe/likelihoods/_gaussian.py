@@ -230,11 +230,8 @@ class Gaussian(ScaledErrors):
         return of_one if self.scale == "shared" else of_one * len(self.scale_)
 
     def terms(self):
-        if self.scale_model_ is not None:
+        if self.scale_model_ is not None or self.covariance_ is not None:
             return None
-        if self.covariance_ is not None:
-            n_outputs = self.covariance_.shape[1]
-            return error_terms().CorrelatedTerms.of_outputs(n_outputs, shared=self._is_shared)
         return error_terms().GaussianTerms.of(is_shared=self._is_shared)
 
     def censored_terms(self):

@@ -101,19 +101,6 @@ def student_t(rng):
     return Simulated(X, y, regime, lines_with(np.log(scale)), GATE, {}, {"likelihood": "student_t"})
 
 
-def correlated_outputs(rng):
-    X, regime, mean = regimes(rng)
-    root = np.array([[[0.5, 0.0], [0.3, 0.4]], [[0.4, 0.0], [-0.2, 0.5]]])
-    errors = np.einsum("nij,nj->ni", root[regime], rng.normal(size=(N_ROWS, 2)))
-    y = np.column_stack([mean, 1 - mean]) + errors
-    cov = root @ root.swapaxes(1, 2)
-    scale = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
-    beside = np.dstack([np.log(scale), np.tile(cov[:, [0], 1] / scale.prod(axis=1)[:, None], 2)])
-    truth = list(np.concatenate([np.stack([LINES, [1, 0, 0] - LINES], axis=1), beside], axis=2))
-    params = {"likelihood": Gaussian(covariance="full")}
-    return Simulated(X, y, regime, truth, GATE, {}, params)
-
-
 def shared_scale(rng):
     X, regime, mean = regimes(rng)
     y = mean + 0.5 * rng.normal(size=N_ROWS)
@@ -228,7 +215,6 @@ SIMULATIONS = [
     zero_inflated_poisson,
     censored_log_normal,
     student_t,
-    correlated_outputs,
     shared_scale,
     random_intercept,
     random_slopes,

@@ -25,7 +25,7 @@ from ._em.problem import WIDE_WORK, Settings
 from ._em.rows import FitRows
 from ._em.search import NumberThenEM, NumberTrainer
 from ._em.starts import STARTS
-from ._experts.fitting import draw_seeds, is_forest, split_last
+from ._experts.fitting import FORESTS, draw_seeds, split_last
 from ._experts.folds import Splitting
 from ._experts.solvers import has_experts
 from ._fitted import FittedMixture
@@ -297,7 +297,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             self.cv, rows.split_params, subjects, fold_seed, classifies, plan.n_rows
         )
         trainer = make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain)
-        are_forests = all(is_forest(split_last(each)[1]) for each in parts.templates)
+        are_forests = all(isinstance(split_last(each)[1], FORESTS) for each in parts.templates)
         most_fits = None if self._in_stack else plan.most_expert_fits
         with one_pool(self.n_jobs, "threads" if are_forests else None, most_fits):
             trained = trainer.train(rows.previous, tasks, partial(attributes_now, self))

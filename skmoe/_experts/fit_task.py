@@ -13,7 +13,7 @@ from sklearn.utils import _safe_indexing
 from .._doors import ready
 from ..exceptions import noted
 from .fitting import fit_again, fit_weighted, has_own_density, is_frozen, offers
-from .prediction import expert_prediction, own_distribution, own_log_proba, tells_density
+from .prediction import expert_prediction, own_distribution, tells_density
 
 MOST_SEEN_BY_ALL = 0.05  # of the weight of an expert's rows: in bag for all members of a forest
 
@@ -116,7 +116,8 @@ def _predict(name, model, X, y, y_shape, classes, target, floor):
             return distribution.mean(), _said(distribution.logpdf(y), distribution.cdf(y))
     prediction = expert_prediction(name, model, X, y_shape, classes)
     if has_own_density(model):
-        return prediction, _said(own_log_proba(prediction, np.searchsorted(classes, y)))
+        of_class = prediction[np.arange(len(y)), np.searchsorted(classes, y)]
+        return prediction, _said(np.log(np.maximum(of_class, np.finfo(float).tiny)))
     return prediction, None
 
 

@@ -179,6 +179,8 @@ def _set_requests(estimator, wanted):
 
 
 STACK = "stack"  # the expert that combines the others where all know all rows
+# Their trees grow without Python's lock, so that threads do, and are so large that they take long
+# from one process to another.
 FORESTS = (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -230,15 +232,6 @@ def leaves_every_row_out(estimator):
     """Whether it has so many members that each row is out of bag for some: one in 10,000 not."""
     enough = estimator.get_params(deep=False).get("n_estimators", 0) >= 20
     return has_oob_prediction(estimator) and enough
-
-
-def is_forest(estimator):
-    """Whether it is one of scikit-learn's forests.
-
-    Their trees grow without Python's lock, so that threads do, and are so large that they take long
-    from one process to another.
-    """
-    return isinstance(estimator, FORESTS)
 
 
 def offers(estimator, *names):

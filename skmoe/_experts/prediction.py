@@ -38,11 +38,6 @@ def in_shape(found, shape, what):
     return found.reshape(shape)
 
 
-def own_log_proba(proba, y):
-    """Log-probability of each row's class, (n,), from all of them, (n, n_classes)."""
-    return np.log(np.maximum(proba[np.arange(len(y)), y], np.finfo(float).tiny))
-
-
 def is_stack_of(estimator, experts):
     """Whether it combines what these very experts predict."""
     combined = estimator.estimators_ if offers(estimator, "estimators_") else None

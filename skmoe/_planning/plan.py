@@ -202,7 +202,15 @@ class Plan:
         training, notes = trainer.way, trainer.findings(n_rows)
         has_ties = trainer.regimes is not None and trainer.regimes.n_regimes < len(names)
         if self.n_experts is None and trainer.log_evidence is not None and not has_ties:
-            notes += bound_notes(trainer.log_evidence, n_rows)
+            *fewer, largest = sorted(trainer.log_evidence)
+            rise = trainer.log_evidence[largest] - max(
+                map(trainer.log_evidence.get, fewer or [largest])
+            )
+            if rise > DECISIVE / n_rows:
+                notes.append(
+                    f"The evidence still rises at {largest} experts, the largest number tried: "
+                    "n_experts says how many there may be."
+                )
         if training != self.training:
             reasons = reasons | {"training": trainer.reason}
         gate = self.gate
@@ -223,21 +231,6 @@ class Plan:
             about_rows=about_rows,
             request=None,
         )
-
-
-def bound_notes(log_evidence, n_rows):
-    """A sentence where the evidence is for the largest number of experts tried; a list.
-
-    ``log_evidence`` is per row, by the number of experts.
-    """
-    *fewer, largest = sorted(log_evidence)
-    rises = fewer and log_evidence[largest] - max(map(log_evidence.get, fewer)) > DECISIVE / n_rows
-    if not rises:
-        return []
-    return [
-        f"The evidence still rises at {largest} experts, the largest number tried: n_experts says "
-        "how many there may be."
-    ]
 
 
 # About how long linear experts take that are solved all at once ----------------------------------

@@ -142,7 +142,9 @@ class Clones:
             labels = shares = found.resp
         if trainer.densities.gate is not None or not self._pays(without, found):
             return found  # a second gate is no second chance
-        light = trainer.densities.gated(names, means, self._light_gate, PENALTIES, found.shares)
+        softmax = SoftmaxGate()
+        given = lambda: (softmax, data.Z, softmax.fit), PENALTIES, found.shares
+        light = trainer.densities.gated(names, means, *given)
         team.gate_gain = Specialisation.of(light.log_density, found.log_density, data.weight)
         takes_light = not team.gate_gain.kept and self._pays(without, light)
         return light if takes_light else found
@@ -150,7 +152,3 @@ class Clones:
     def _pays(self, without, found):
         weight = self.trainer.data.weight
         return Specialisation.of(without.log_density, found.log_density, weight).kept
-
-    def _light_gate(self):
-        gate = SoftmaxGate()
-        return gate, self.trainer.data.Z, gate.fit

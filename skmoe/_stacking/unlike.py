@@ -37,9 +37,6 @@ class UnlikeExperts:
             densities.begin(stacked)
             means = np.concatenate([predictions, stacked[:, None]], axis=1)
             densities.take_own(experts.own_log_density, experts.own_cdf, means)
-            chosen = densities.gated([*names, STACK], means, self._default_gate)
+            gate = SoftmaxGate()
+            chosen = densities.gated([*names, STACK], means, lambda: (gate, data.Z, gate.fit))
         return chosen, [*fitted, stack], experts
-
-    def _default_gate(self):
-        gate = SoftmaxGate()
-        return gate, self.trainer.data.Z, gate.fit

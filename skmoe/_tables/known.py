@@ -164,7 +164,9 @@ def check_numbers(name, values):
     if kind == "O":
         others = [value for value in values.ravel() if not is_number(value)]
         if others:
-            what = f"values of the types {types_of(others)}, such as {_short(others[0])}"
+            text = repr(others[0])
+            text = text if len(text) <= 50 else f"{text[:50]}..."
+            what = f"values of the types {types_of(others)}, such as {text}"
     if what is not None:
         raise ValueError(
             f"{name} holds {what}, and has to hold numbers: convert them, strings of numbers by "
@@ -215,8 +217,3 @@ def as_array(name, values):
         return np.asarray(values)
     except ValueError as error:  # lists of unlike lengths
         raise ValueError(f"{name} needs one value for each row and output: {error}") from error
-
-
-def _short(value):
-    text = repr(value)
-    return text if len(text) <= 50 else f"{text[:50]}..."

@@ -57,14 +57,6 @@ class GammaFamily(LogLink):
     def first_curvature(self, curvature):
         return np.ones_like(curvature)  # expected; that of small targets is next to none
 
-    def log_density(self, y, mean, scale=1.0, size=1.0):
-        is_possible = y > 0
-        y = np.where(is_possible, y, 1.0)
-        ratio = y / mean
-        constant = scale * np.log(scale) - special.gammaln(scale)
-        log_density = constant + scale * (np.log(ratio) - ratio) - np.log(y)
-        return np.where(is_possible, log_density, -np.inf)
-
     def components(self, mean, scale=1.0, size=1.0):
         return GammaComponents(mean, np.broadcast_to(scale, mean.shape))
 
@@ -98,9 +90,6 @@ class WeibullFamily(LogLink):
 
     def supports(self, y):
         return y > 0
-
-    def log_density(self, y, mean, scale=1.0, size=1.0):
-        return self.components(mean, scale).logpdf(y)
 
     def components(self, mean, scale=1.0, size=1.0):
         shape = np.broadcast_to(scale, mean.shape)

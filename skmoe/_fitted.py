@@ -364,27 +364,19 @@ class FittedMixture(AnyRows):
             why += ", as cv='auto' does where rows are fewer than ten a coefficient"
         return why, {"cv": False}
 
-    def _check_linear(self):
-        """Raise a ValueError unless experts and gate have parameters that can be counted."""
+    def _check_maximised(self):
+        """Raise a ValueError unless parameters are counted, at a maximum of the likelihood of y."""
         check_fitted(self)
         found = self._why_uncounted()
-        if found is None:
-            return
-        why, line = found
-        if self.likelihood_.averages_experts:
+        if found is not None:
+            why, line = found
+            instead = "by cross-validating the log-score"
+            if self.likelihood_.averages_experts:
+                instead = "by log_evidence_ (numbers of experts) and lower_bound_, its bound"
             raise ValueError(
-                "Information criteria need the maximum of the likelihood, and pooled coefficients "
-                "are shrunk. Compare numbers of experts by log_evidence_, such mixtures by "
-                f"lower_bound_, which bounds their evidence; or run {line}."
+                "The parameters of this mixture cannot be counted, which information criteria "
+                f"need: {why}. Run {line}, or compare mixtures {instead}."
             )
-        raise ValueError(
-            "The parameters of this mixture cannot be counted, which information criteria need: "
-            f"{why}. Run {line}, or compare mixtures by cross-validating the log-score."
-        )
-
-    def _check_maximised(self):
-        """Raise a ValueError unless they are at a maximum of the likelihood of y given X."""
-        self._check_linear()
         if self.class_weight is not None:
             raise ValueError(
                 "With class_weight a mixture is not at the maximum of the likelihood of the data, "

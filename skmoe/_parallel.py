@@ -44,7 +44,6 @@ from .exceptions import warn_if_long
 # quarter of a millisecond, as opening a team on a busy machine takes a multiple of that.
 WORK_OF_A_THREAD = 2**15
 ENOUGH_SECONDS = 2.0  # of fits, which tell how long others take
-ROWS_OF_A_SLICE = 2**15  # that a thread of ``over_rows`` takes at a time, however many there are
 DASK = "DaskDistributedBackend"  # name of joblib's backend
 
 _forked = False  # whether this process has been forked since this file was imported
@@ -82,28 +81,15 @@ def on_one_thread(config, function, *args):
         return function(*args)
 
 
-def over_rows(function, n_rows, work):
-    """``function(rows)`` for slices of rows, in a list, by threads where there is much to do.
-
-    What the function does has to be NumPy's: Python itself runs one thread at a time. ``work`` is
-    all in all, in numbers to take the exponential of.
-    """
-    starts = range(0, n_rows, ROWS_OF_A_SLICE)
-    slices = [slice(start, min(start + ROWS_OF_A_SLICE, n_rows)) for start in starts]
-    with thread_map(min(kernel_threads(work), len(slices))) as run:
-        return list(run(function, slices))
-
-
 @contextmanager
-def thread_map(n_threads=None):
-    """A ``map`` whose calls run side by side, in so many threads; None: as kernels have at most.
+def thread_map():
+    """A ``map`` whose calls run side by side, in as many threads as kernels have at most.
 
     For many short passes: threads of OpenMP go on spinning for milliseconds after each, which on a
     busy machine takes the time of the next one.
     """
-    if n_threads is None:
-        n_threads = 1 if _forked else n_openmp_threads()
-    if n_threads <= 1:
+    n_threads = 1 if _forked else n_openmp_threads()
+    if n_threads == 1:
         yield map
         return
     run = partial(on_one_thread, get_config())

@@ -226,34 +226,32 @@ class ExpertParameters(
     # Tags -----------------------------------------------------------------------------------
 
     def _parts(self):
-        """Experts and gate whose tags count, without those that ``None`` adapts to the table."""
+        """Experts, and the gate if there is one, whose tags count; two lists."""
         if self._is_list:
             experts = [e for _, e in self._given_experts() if offers(e, "fit")]
         else:
             experts = [self._default_expert() if self.experts is None else self.experts]
-        return experts, self.gate
+        return experts, [] if self.gate is None else [self.gate]
 
     def _strings_ok(self):
         """Whether experts and gate take arrays of strings."""
-        experts, gate = self._parts()
-        choosers = experts + ([] if gate is None else [gate])
-        return self.experts is not None and all(accepts(e, "string") for e in choosers)
+        return self.experts is not None and all(
+            accepts(e, "string") for e in sum(self._parts(), [])
+        )
 
     def _dense_parts(self):
         """Experts and gate that take no sparse matrix."""
         experts, gate = self._parts()
         parts = [] if self.experts is None else experts  # the default ones are solved here
-        parts = [*parts, self._default_gate() if gate is None else gate]
-        return [part for part in parts if not accepts(part, "sparse")]
+        return [e for e in parts + (gate or [self._default_gate()]) if not accepts(e, "sparse")]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         try:
             experts, gate = self._parts()
-            choosers = experts + ([] if gate is None else [gate])
             tags.input_tags.sparse = not self._dense_parts()
             imputes = self.experts is None or isinstance(self.experts, str)
-            given = choosers[len(experts) :] if imputes else choosers
+            given = gate if imputes else experts + gate
             tags.input_tags.allow_nan = all(accepts(e, "allow_nan") for e in given)
             adapts = isinstance(self.experts, str) and not self._classifies
             tags.target_tags.multi_output = adapts or all(

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import permutations
 from pathlib import Path
-from threading import get_ident
 
 import joblib
 import numpy as np
@@ -28,7 +27,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, _parallel
-from skmoe._parallel import ROWS_OF_A_SLICE, jobs, over_rows
+from skmoe._parallel import jobs
 from skmoe.likelihoods import Gaussian
 
 
@@ -303,23 +302,6 @@ def test_forests_grow_in_threads_where_nobody_chose_a_backend(data, behind):
     assert {process for process, _ in here} == {os.getpid()}
     assert os.getpid() not in {process for process, _ in elsewhere}
     assert_array_equal(moe.predict(data[0]), of_threads)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_checks_moments_and_reports_have_the_same_bits_for_any_number_of_threads(monkeypatch):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(3 * ROWS_OF_A_SLICE // 2, 2))
-    y = np.where(X[:, 0] > 0, X[:, 1], 2 - X[:, 1]) + 0.1 * rng.normal(size=len(X))
-    found, used = [], set()
-    for n_threads in (1, 2):
-        monkeypatch.setattr(_parallel, "kernel_threads", lambda work, n=n_threads: n)
-        moe = mixture("linear", n_init=1, max_iter=2).fit(X, y)
-        report = moe.expert_report()
-        found.append((report.columns["error"], report.columns["entropy"], moe.experts_[0].coef_))
-        used |= set(over_rows(lambda rows: get_ident(), len(X), work=0))
-    for one, two in zip(*found, strict=True):
-        assert_array_equal(one, two)
-    assert len(used) > 1  # this thread alone, then others
 
 
 FORKING = """

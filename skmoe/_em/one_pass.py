@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from .._data import ArrayRows, add_up
+from .._data import ArrayRows
 from .._kernels._linear_run import Acceleration
 from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT, log_softmax
-from .._parallel import over_rows
 from .._reports.expert_report import ReportSums
 from .block_sweeps import (
     SPARSE_NEWTON_LIMIT,
@@ -273,28 +272,19 @@ class Differences:
 def compare_densities(block, answers):
     """Differences of a block."""
     n_experts = answers.logits.shape[1]
-
-    def compare(rows):
-        total = Differences(np.zeros((n_experts, n_experts)))
-        for _, _, _, log_density, _ in answers.over(block.part(rows)):
-            total += Differences(largest_differences(log_density))
-        return total
-
-    return add_up(over_rows(compare, block.n_rows, block.n_rows * n_experts**2))
+    total = Differences(np.zeros((n_experts, n_experts)))
+    for _, _, _, log_density, _ in answers.over(block):
+        total += Differences(largest_differences(log_density))
+    return total
 
 
 def sum_for_report(block, parameters):
     """ReportSums of a block; ``parameters`` are answers, model and order of ``report_sums``."""
-    answers, model, order = parameters
-
-    def sum_up(rows):
-        total = None
-        for y, weight, logits, log_density, predictions in answers.over(block.part(rows)):
-            resp = posterior(logits, log_density)[0][:, order]
-            proba = posterior(logits, np.zeros_like(log_density))[0][:, order]
-            loss = model.losses(y, predictions[:, order])
-            sums = ReportSums.of(resp, proba, loss, weight, None)
-            total = sums if total is None else total + sums
-        return total
-
-    return add_up(over_rows(sum_up, block.n_rows, 10 * block.n_rows * len(order)))
+    (answers, model, order), total = parameters, None
+    for y, weight, logits, log_density, predictions in answers.over(block):
+        resp = posterior(logits, log_density)[0][:, order]
+        proba = posterior(logits, np.zeros_like(log_density))[0][:, order]
+        loss = model.losses(y, predictions[:, order])
+        sums = ReportSums.of(resp, proba, loss, weight, None)
+        total = sums if total is None else total + sums
+    return total

@@ -24,6 +24,7 @@ from .._experts.least_squares import monotone_columns
 from .._experts.prediction import has_oob_density
 from .._experts.solvers import are_solved_sparse, is_linear
 from ..gates._classifier import as_gate
+from ..likelihoods import BaseLikelihood
 
 AS_GOOD = "where its out-of-fold log-density is as high"
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
@@ -133,19 +134,13 @@ LACK_NO_WAY = "Set that."
 class Need(NamedTuple):
     """What a way of training needs: a noun phrase, and whether a request gives it."""
 
-    what: object  # str, or what makes one of a likelihood
+    what: str
     is_given: object
-
-    def said(self, likelihood):
-        """The noun phrase."""
-        return self.what if isinstance(self.what, str) else self.what(likelihood)
 
 
 _OUT_OF_FOLD = (
     Need(
-        lambda likelihood: (
-            f"likelihood='auto', {likelihood.names_where(lambda each: each.can_be_stacked)}"
-        ),
+        f"likelihood='auto', {BaseLikelihood.names_where(lambda each: each.can_be_stacked)}",
         lambda r: r.has_default_likelihood or r.likelihood.can_be_stacked,
     ),
     Need("one output", lambda r: r.rows.y.ndim == 1),
@@ -173,9 +168,7 @@ NEEDS = {
     "pooled": (
         Need("linear experts without a penalty, such as experts=None", lambda r: r.is_unpenalised),
         Need(
-            lambda likelihood: (
-                f"likelihood={likelihood.names_where(lambda each: each.can_be_pooled)}"
-            ),
+            f"likelihood={BaseLikelihood.names_where(lambda each: each.can_be_pooled)}",
             lambda r: r.likelihood.can_be_pooled,
         ),
         Need(POOLED_GATES, lambda r: r.gate is None or as_gate(r.gate).can_be_pooled),
@@ -216,8 +209,7 @@ NEEDS = {
 
 def lacking(way, request):
     """The first thing that a way of training needs and a request does not give, or None."""
-    lacks = (need for need in NEEDS[way] if not need.is_given(request))
-    return next((need.said(request.likelihood) for need in lacks), None)
+    return next((need.what for need in NEEDS[way] if not need.is_given(request)), None)
 
 
 def _preferred(request):

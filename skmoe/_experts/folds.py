@@ -135,15 +135,11 @@ def decide_folds(cv, estimators, X, y, split_params, *, n_rows=np.inf, subject=N
         return PREFIT, None, "the experts are fitted already"
     without_oob = [e for e in trained if not has_oob_prediction(e)]
     together = bool(split_params) or subject is not None
-    if cv == "oob" and together:
-        raise ValueError(
-            "cv='oob' leaves out single rows, not whole groups or subjects. Use cv='auto', an "
-            "integer or a splitter with groups."
-        )
-    if cv == "oob" and without_oob:
+    if cv == "oob" and (together or without_oob):
+        found = f"{without_oob[0]!r} is none" if without_oob else "whole groups are not left out"
         raise ValueError(
             "cv='oob' needs bagging estimators with bootstrap=True and an oob_score, such as "
-            f"random forests; {without_oob[0]!r} is none. Use cv='auto' or an integer."
+            f"random forests, without groups or subjects; {found}. Use cv='auto' or an integer."
         )
     if not isinstance(cv, str):
         n_folds = int(cv) if isinstance(cv, Integral) else None

@@ -120,20 +120,9 @@ class NegativeBinomial(_Counts):
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         mean = means_of(self, prediction)
-        if pooled_rows > 0:
-            mass = weights.sum(axis=0)
-            pooled = pooled_rows * weights / mass.sum()
         last = np.full(mean.shape[1], np.nan) if self.scales_ is None else self.shape_
-        shapes = []
-        for k in range(mean.shape[1]):
-            means, given = mean[:, k], weights[:, k]
-            counts = y
-            if pooled_rows > 0:
-                means = np.concatenate([means, mean.ravel(order="F")])
-                given = np.concatenate([given, pooled.ravel(order="F")])
-                counts = np.tile(y, 1 + mean.shape[1])
-            shapes.append(_better_shape(counts, means, given, last[k]))
-        self.shape_ = np.array(shapes)
+        each = zip(mean.T, weights.T, last, strict=True)
+        self.shape_ = np.array([_better_shape(y, *of_expert) for of_expert in each])
 
     def working_exposure(self, y, prediction):
         # Expected multipliers of the means, given the counts.

@@ -13,7 +13,7 @@ from .._em.starts import HALVINGS, halves
 from .._em.trainer import SURROGATE_PENALTY, Trainer
 from .._numerics.columns import SPARSE, StandardColumns, effects_of
 from .._numerics.multinomial import NEWTON_LIMIT
-from .._numerics.samples import MOST_COLUMNS, components_of_turned
+from .._numerics.samples import MOST_COLUMNS, principal_components
 from .._numerics.statistics import standardisation
 from .averaging import BEHIND, IN_FOLD, IN_STACK, WHOLE, averaging
 from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, merged, pooled_parts
@@ -83,7 +83,7 @@ class PooledTrainer(Trainer):
         basis = self.experts.columns.basis
         if self._see_the_same and basis is not None and len(basis) > MOST_COLUMNS:
             turned = self.experts.design[:, :-1]
-            vars(data)["columns"] = components_of_turned(turned, basis, data.weight)
+            vars(data)["columns"] = principal_components(turned, data.weight)
         columns = self.experts.columns
         if not (self._see_the_same and Z is design):
             block = parts.levels(parts.gate.encoder, Z) if Z.shape[1] else None

@@ -376,6 +376,11 @@ class ArrayRows(RowSource):
         """Sums over all rows: the kernel goes through them in blocks, and threads, of its own."""
         return kernel(self, parameters)
 
+    def part(self, rows):
+        """A slice of the rows."""
+        table = None if self.table is None else self.table.iloc[rows]
+        return ArrayRows(self.X[rows], self.y[rows], self.weight[rows], table)
+
     def memory(self, name, shape, dtype):
         """An array for a kernel to write to, kept for its next call."""
         array = self._memory.get((name, *shape))

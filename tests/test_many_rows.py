@@ -193,19 +193,6 @@ def test_penalised_logistic_experts():
     assert_same_mixtures(moe, other)
 
 
-@pytest.mark.parametrize("class_weight", ["balanced", {"yes": 3.0}], ids=str)
-def test_weights_of_classes(class_weight):
-    X, _, weight, labels = two_lines(unlike_units=True)
-    params = {"n_experts": 2, "random_state": 0, "tol": 1e-8, "n_init": 3}
-    moe = MixtureOfExpertsClassifier(**params, class_weight=class_weight, training="em")
-    files = in_parts(X, labels, weight, bounds=[700, 2000])
-    other = MixtureOfExpertsClassifier(**params, class_weight=class_weight).fit(files)
-    moe.fit(X, labels, weight)
-    assert other.n_samples_seen_ == pytest.approx(moe.n_samples_seen_)
-    assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-6)
-    assert_allclose(other.predict_proba(X), moe.predict_proba(X), atol=0.01)
-
-
 def test_single_precision_from_blocks_is_that_of_rows_in_memory():
     X, y, _, _ = two_lines(unlike_units=True)
     X = X.astype(np.float32)
@@ -606,6 +593,9 @@ def test_other_arguments_of_fit_are_refused():
             moe.fit(files, **{name: weight})
     with pytest.raises(ValueError, match="let the reader return"):
         moe.fit(Files([0], reader=lambda part: (X, y), target=0))
+    weighted = MixtureOfExpertsClassifier(class_weight="balanced")
+    with pytest.raises(ValueError, match="need class_weight=None"):
+        weighted.fit(in_parts(X, labels, bounds=[2000]))
     with pytest.raises(ValueError, match="y to be passed"):
         MixtureOfExpertsRegressor(n_experts=2).fit(X)
     for place in ("nowhere/*.npy", "s3://bucket/*.parquet"):

@@ -77,16 +77,6 @@ def test_one_expert_of_counts_is_poisson_regression_on_all_rows():
     assert_allclose(moe.predict(X), expected.predict((X - mean) / scale), rtol=1e-5)
 
 
-def test_weights_of_three_classes():
-    X, y, weight = rows_of_each_kind()
-    params = {"class_weight": {"a": 3.0}, "tol": 1e-8}
-    moe = mixture("classes", training="em", **params).fit(X, y["classes"], weight)
-    files = in_parts(X, y["classes"], weight, bounds=[700, 2000])
-    other = mixture("classes", **params).fit(files)  # from a sample drawn before the weights
-    assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-6)
-    assert_allclose(other.predict_proba(X), moe.predict_proba(X), atol=0.01)
-
-
 def test_scales_of_outputs_on_grids_have_the_floors_of_all_rows():
     X, y, _ = rows_of_each_kind()
     target = np.column_stack([np.round(y["outputs"][:, 0], 1), y["outputs"][:, 1]])

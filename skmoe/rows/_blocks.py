@@ -86,14 +86,10 @@ class Block:
         """The rows, strings and missing values included."""
         return self.X if self.table is None else self.table
 
-    def rows(self, classes, class_weights=None):
-        """The same with numbers for a target, those of labels among ``classes``: ArrayRows.
-
-        Weights are multiplied by ``class_weights`` (n_classes,), if given.
-        """
+    def rows(self, classes):
+        """The same with numbers for a target, those of labels among ``classes``: ArrayRows."""
         y = self.y if classes is None else self._numbers_of(classes)
-        weight = self.weight if class_weights is None else self.weight * class_weights[y]
-        return ArrayRows(self.X, y, weight, self.table)
+        return ArrayRows(self.X, y, self.weight, self.table)
 
     def _numbers_of(self, classes):
         numbers = np.searchsorted(classes, self.y)
@@ -176,7 +172,6 @@ class BlockTask:
     columns: object = None  # KnownColumns: of the rows
     encoder: object = None  # makes numbers of tables with strings or missing values
     form: object = None  # TableForm: of the same, where experts are to see them
-    class_weights: np.ndarray | None = None  # (n_classes,): factors of the weights
     kernel: object = None
     parameters: object = None
 
@@ -197,7 +192,7 @@ class BlockTask:
     def _sums(self, block, run):
         if not self.is_known:
             return self.kernel(block, self.parameters)
-        rows = block.rows(self.classes, self.class_weights)
+        rows = block.rows(self.classes)
         if run is None or rows.n_rows <= SLICE_ROWS:
             return self.kernel(rows, self.parameters)
         slices = map(rows.part, gen_batches(rows.n_rows, SLICE_ROWS))

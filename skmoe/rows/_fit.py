@@ -151,14 +151,11 @@ class ManyRows(FitRows):
         if not self.look.is_numeric:
             rows = self._encode(plan)
             encoded = self.form
-        class_weights = None
-        if mixture.class_weight is not None:
-            class_weights = mixture._class_weights(self.look.mass)
-            rows = self._weigh_classes(rows, class_weights)
-        found = {"encoder": self.encoder, "form": encoded, "class_weights": class_weights}
-        self.source.know(mixture._classes, columns=known, **found)
-        is_known = self.encoder is None and class_weights is None
-        columns = self.look.columns if is_known else self.source.reduce(_look.column_moments, None)
+        found = {"columns": known, "encoder": self.encoder, "form": encoded}
+        self.source.know(mixture._classes, **found)
+        columns = self.look.columns
+        if self.encoder is not None:
+            columns = self.source.reduce(_look.column_moments, None)
         target = self.look.target
         of_target = () if target is None else target.standardisation()
         self.adapted, self._units = rows, Units(*columns.standardisation(), *of_target)
@@ -179,14 +176,6 @@ class ManyRows(FitRows):
         for each in request.templates:
             check_accepts("expert", each, DescribedColumns(self._shown))
         return rows
-
-    def _weigh_classes(self, rows, class_weights):
-        """The sample with class weights, which all rows have from now on."""
-        mass = self.look.mass * class_weights
-        weight = rows.weight * class_weights[rows.y]
-        weight *= mass.sum() / weight.sum()
-        self.look = replace(self.look, mass=mass, weight=mass.sum())
-        return replace(rows, weight=weight)
 
     def training_data(self, parts):
         return replace(super().training_data(parts), X=self._shown, units=self._units)
@@ -313,6 +302,7 @@ def _wanted_by_all(mixture, others):
         "another likelihood than 'ordinal'": not mixture._likelihood().is_ordered,
         "a likelihood without subjects": not mixture._likelihood().takes_subjects,
         "a likelihood without a zero component": mixture._likelihood().zero_expert is None,
+        "class_weight=None (weigh the rows of a class instead)": mixture.class_weight is None,
         "top_k=None": mixture.top_k is None,
         "warm_start=False": not mixture.warm_start,
     }

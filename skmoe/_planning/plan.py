@@ -1,4 +1,4 @@
-"""The plan: what ``fit`` does, or has done, and why; how it is made, and what it makes of parts."""
+"""The plan: what ``fit`` does, or has done, and why; how it is made and carried out."""
 
 import textwrap
 from dataclasses import dataclass, field, replace
@@ -55,22 +55,21 @@ class Plan:
     training : {"em", "pooled", "stack", "specialists"}
         The way of training.
     n_experts : int or None
-        Number of experts: of clones that specialise, beside the generalist; None where it is
-        chosen, which ``fit`` does.
+        Number of experts, without the generalist; None if ``fit`` chooses it.
     most_experts : int
-        Number of experts that are tried at the most.
+        Largest number of experts that is tried.
     experts, gate, likelihood, predictions : str
-        What they are.
+        Descriptions of these.
     reasons : dict of str to str
-        Why each of these was chosen.
+        Reason for each of these.
     most_expert_fits : int or None
-        Fits of single estimators at the most; None where experts are solved all at once, in
+        Largest number of fits of single estimators; None if experts are solved together, in
         closed form or by Newton steps.
     n_regimes : int or None
         After ``fit`` of pooled experts: number of regression functions.
     findings : list of str
-        After ``fit``: what else was tried, and by how much it lost, and whatever else is to be
-        said of the mixture and its rows. Before: what else to expect.
+        After ``fit``: alternatives that were tried, and their distance, and notes on the mixture
+        and its rows. Before: what else to expect.
 
     Examples
     --------
@@ -157,8 +156,8 @@ class Plan:
 
     @cached_property
     def findings(self):
-        """What else is to be said, in sentences."""
-        about_rows, self.about_rows = self.about_rows, list  # which let go of the rows
+        """Notes, in sentences."""
+        about_rows, self.about_rows = self.about_rows, list  # which release the rows
         return [*about_rows(), *self.notes]
 
     def __getstate__(self):
@@ -166,7 +165,7 @@ class Plan:
 
     @property
     def sentence(self):
-        """The way of training and the number of experts, as reports quote them."""
+        """The way of training and the number of experts, for reports."""
         n_experts = count(self.n_experts)
         if self.n_regimes not in (None, self.n_experts):
             n_experts += f" of {count(self.n_regimes, 'regime')}"
@@ -175,12 +174,12 @@ class Plan:
 
     @property
     def goes_on(self):
-        """Whether ``warm_start`` can go on from what was fitted: from responsibilities."""
+        """Whether ``warm_start`` can continue from the fit, by responsibilities."""
         return self.training in ("em", "pooled")
 
     @property
     def encoding(self):
-        """Parts that see a mixed table behind an encoder, in words."""
+        """Parts that get an encoded table, in words."""
         request = self.request
         needs = [needs_encoding(each, request.rows.described) for each in request.templates]
         encodes = (request.encodes or any(needs)) and request.mixture.expert_columns is None
@@ -194,9 +193,9 @@ class Plan:
         return experts + [gate] * (len(request.names) > 1 and encodes_gate)
 
     def fitted(self, trainer, names, n_rows, about_rows):
-        """The plan of what was fitted in the end.
+        """The plan as it was carried out.
 
-        The names are of the experts, ``n_rows`` is the weight of all rows.
+        ``names`` are those of the experts, ``n_rows`` is the weight of all rows.
         """
         reasons, zero = self.reasons, self.request.likelihood.zero_expert
         training, notes = trainer.way, trainer.findings(n_rows)
@@ -236,14 +235,14 @@ class Plan:
 # About how long linear experts take that are solved all at once ----------------------------------
 
 
-SECONDS, PER_ENTRY = 0.05, 3e-6  # of an expert with ten starts, and for each entry of its columns
-FEW_STARTS = 5  # as many starts cost what does not depend on their number
-OF_STARTS, LATER = 5_000, 0.1  # rows on which starts are tried; of others, share of that work
-SEARCHED = 0.55  # of all experts that may be tried: a search ends two numbers behind the best
+SECONDS, PER_ENTRY = 0.05, 3e-6  # for an expert with ten starts, and for each entry of its columns
+FEW_STARTS = 5  # number of starts that costs as much as what does not depend on it
+OF_STARTS, LATER = 5_000, 0.1  # rows on which starts are tried, share of that work for others
+SEARCHED = 0.55  # share of the experts that are tried: a search ends two numbers after the best
 
 
 def seconds_of(plan):
-    """Seconds that a fit takes by a formula, measured on a core of 2024."""
+    """Seconds of a fit by a formula, from measurements on a core of 2024."""
     n_rows, n_columns = plan.shape
     n_rows = min(n_rows, OF_STARTS) + LATER * max(n_rows - OF_STARTS, 0)
     numbers = np.arange(1, plan.most_experts + 1)
@@ -256,7 +255,7 @@ def seconds_of(plan):
 
 
 def make_plan(mixture, given):
-    """The plan of a fit to the rows that were given: FitRows.
+    """The plan of a fit to these rows, a FitRows.
 
     Raises a ValueError if parameters and rows do not go together.
     """
@@ -320,11 +319,11 @@ def make_plan(mixture, given):
 
 
 def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
-    """Fits of single estimators at the most; None where experts are solved at once."""
+    """Largest number of fits of single estimators; None if experts are solved together."""
     if training == "pooled" or (request.is_solved and kind == IN_SAMPLE):
         return None
     n_trained = sum(not is_frozen(each) for each in request.templates[:most])
-    # Bags that all hold too many rows are given up for folds, unless they are asked for.
+    # Bags that hold too many rows are replaced by folds, unless cv="oob".
     in_folds = kind == IN_FOLDS or (kind == OUT_OF_BAG and not request.has_cv("oob"))
     once = n_trained * (n_folds if in_folds else 1)
     at_the_end = n_trained if in_folds else 0
@@ -345,7 +344,7 @@ def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
 
 
 def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
-    """Experts, gate and likelihood of a plan, adapted; ``plain`` ones without own gate."""
+    """Experts, gate and likelihood of a plan, adapted; ``plain`` ones without a given gate."""
     names, templates = plan.request.names, plan.request.templates
     is_default, encoding, columns = plan.request.encodes, plan.encoding, mixture.expert_columns
     shrinks, averages = plan.training == "pooled", plan.training == "stack"

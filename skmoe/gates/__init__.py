@@ -1,9 +1,8 @@
-"""Gates: which expert answers for a row, and how much each counts.
+"""Gates: the probability of each expert for each row.
 
 A gate is a classifier whose classes are the experts. It is trained on soft labels, the
-responsibilities of the experts for each row, and it answers with probabilities. Ours derive
-from :class:`BaseGate`; any other classifier becomes a gate through :class:`ClassifierGate`,
-which the mixtures wrap around it themselves.
+responsibilities of the experts for each row, and predicts probabilities. The gates of this package
+derive from :class:`BaseGate`; mixtures wrap any other classifier in a :class:`ClassifierGate`.
 """
 
 from ._base import BaseGate

@@ -1,4 +1,4 @@
-"""What all gates share."""
+"""Base class of gates."""
 
 from abc import ABCMeta, abstractmethod
 from numbers import Real
@@ -21,24 +21,24 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     """Base class of gates that take soft labels.
 
     A gate of your own derives from this class and implements ``fit`` and ``predict_log_proba``,
-    and ``reorder`` where clones are to be ordered by falling load, or experts removed. Arrays are
-    replaced, never written to, since EM keeps shallow copies. For ``partial_fit`` of a mixture
-    there is ``learn_batch``; what ``fit`` does not keep of its rows, ``begin_stream`` gathers.
-    Where it has parameters named ``warm_start`` and ``max_iter``, a mixture sets them on its
-    clone to ``True`` and 1: each EM iteration then makes one step from where the last one ended.
+    and ``reorder`` if experts are to be sorted by load, or removed. Arrays are replaced, never
+    written to, since EM keeps shallow copies. ``partial_fit`` of a mixture needs ``learn_batch``,
+    and ``begin_stream`` for what ``fit`` does not keep of its rows. If it has parameters named
+    ``warm_start`` and ``max_iter``, a mixture sets them to ``True`` and 1 on its clone: each EM
+    iteration then takes one step from the end of the last one.
 
     Attributes
     ----------
     objective : {"conditional", "joint"}
-        What EM raises with this gate: the likelihood of the target given the row, or, for a gate
-        with ``score_samples``, that of both.
+        Likelihood that EM maximises with this gate: that of the target given the row, or, for a
+        gate with ``score_samples``, the joint one of both.
     takes_load_prior : bool
-        Whether ``fit`` reads ``load_prior`` in closed form.
+        Whether ``fit`` uses ``load_prior``, in closed form.
     load_prior : ndarray of shape (n_experts,) or None
-        Prior counts of the experts, set by a mixture where ``takes_load_prior``.
+        Prior counts of the experts, set by a mixture if ``takes_load_prior``.
     load_balance, target_load, columns
-        Prior on the loads, and columns that the gate of a mixture sees, of gates that have these as
-        parameters; see :class:`SoftmaxGate`.
+        Prior on the loads, and columns of the gate, for gates with these parameters; see
+        :class:`SoftmaxGate`.
     can_be_pooled : bool
         Whether partial pooling can learn the gate: a softmax of linear functions or proportions.
     sees_rows : bool
@@ -46,22 +46,22 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     is_linear : bool
         Whether log-odds are linear, ``coef_`` and ``intercept_``, or constants, ``proportions_``.
     keeps_order : bool
-        Whether the place of an expert means something to the gate, so that clones must not be
-        ordered by falling load: by default, whether there is a ``target_load``.
+        Whether the order of experts matters to the gate, so that copies must not be sorted by
+        load: by default, whether there is a ``target_load``.
     is_costly : bool
-        Whether ``fit`` costs as much as that of an expert and begins anew each time. A mixture
-        then calls it once for each refit of its experts, not in every E-step between them.
+        Whether ``fit`` costs as much as that of an expert and starts anew each time. A mixture
+        then calls it once for each refit of its experts, not in every E-step.
     can_sample : bool
-        Whether ``sample(n_samples, random_state)`` generates rows, and the expert of each.
+        Whether ``sample(n_samples, random_state)`` generates rows, with the expert of each.
     has_sums : bool
-        Whether EM can train the gate, of such log-odds, from sums over the rows, also of rows that
-        are not in memory: there are ``begin_sums``, ``sum_logits``, ``set_logits``,
+        Whether EM can train the gate, with linear log-odds, from sums over the rows, also out of
+        memory. It then has ``begin_sums``, ``sum_logits``, ``set_logits``,
         ``learn_sums``, ``exact_sums``, ``wants_curvature``, ``forget_curvature`` and
         ``curvature_of_each``, as those of :class:`SoftmaxGate` or, without ``sees_rows``, of
         :class:`ConstantGate`.
     n_functions_ : int
-        How many linear functions of the columns are among its ``n_parameters_``: for ``bic``,
-        columns that depend on others add nothing to them.
+        Number of linear functions of the columns in ``n_parameters_``: for ``bic``, linearly
+        dependent columns do not count.
     """
 
     objective = "conditional"
@@ -73,7 +73,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     can_sample = False
     n_functions_, n_iter_ = 0, 1
     load_prior = None
-    alpha_of_runs = None  # L2 penalty in compiled EM; negative is none of a constant gate
+    alpha_of_runs = None  # L2 penalty in compiled EM; negative for a constant gate
     _parameter_constraints = {}
     _one_class_will_do = False
 
@@ -81,7 +81,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         super().__init_subclass__(**kwargs)
         for name in ("can_be_pooled", "has_sums"):
             if name not in vars(cls):
-                setattr(cls, name, False)  # known of a class alone: a subclass may learn otherwise
+                setattr(cls, name, False)  # for this class only: a subclass may learn otherwise
 
     @abstractmethod
     def fit(self, X, y, sample_weight=None):
@@ -94,7 +94,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         y : array-like of shape (n_samples, n_experts) or (n_samples,)
             Soft labels, or class labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; None is a weight of one for each row.
+            Weights; None: weights of one.
 
         Returns
         -------
@@ -114,11 +114,11 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_experts)
-            Natural logarithms; ``-inf`` where the gate rules an expert out.
+            Natural logarithms; ``-inf`` for experts that the gate excludes.
         """
 
     def predict_log_odds(self, X):
-        """Log-probability of each expert up to a constant of the row, which routing does without.
+        """Log-probability of each expert up to a constant of the row, sufficient for routing.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         return self.predict_log_proba(X)
 
     def log_proba_of_checked(self, X):
-        """``predict_log_proba`` of rows that a mixture has checked already.
+        """``predict_log_proba`` for rows that a mixture has already checked.
 
         Parameters
         ----------
@@ -163,7 +163,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         return np.exp(self.predict_log_proba(X))
 
     def predict(self, X):
-        """Most probable expert, or class where the gate was fitted on class labels.
+        """Most probable expert, or class if the gate was fitted on class labels.
 
         Parameters
         ----------
@@ -179,7 +179,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         return self.classes_[best]
 
     def log_prior(self):
-        """Log-prior of the fitted parameters, the penalty that ``fit`` takes into account.
+        """Log-prior of the fitted parameters, that is, minus the penalty in ``fit``.
 
         Returns
         -------
@@ -189,7 +189,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         return 0.0
 
     def begin_stream(self, X, y, sample_weight):
-        """Gather what ``learn_batch`` needs of the rows that the gate was fitted on.
+        """Collect what ``learn_batch`` needs from the rows that the gate was fitted on.
 
         Parameters
         ----------
@@ -203,11 +203,11 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
 
     @property
     def learns_batches(self):
-        """Whether there is ``learn_batch``, which ``partial_fit`` needs."""
+        """Whether there is a ``learn_batch``, which ``partial_fit`` needs."""
         return type(self).learn_batch is not BaseGate.learn_batch
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
-        """Go on with one more batch of rows.
+        """Learn from one more batch of rows.
 
         Parameters
         ----------
@@ -218,29 +218,29 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         sample_weight : array-like of shape (n_samples,)
             Weights.
         keep, gain : float
-            Factors of what was learned before, and of the rows of the batch.
+            Factors of the earlier statistics, and of the rows of the batch.
         """
         raise TypeError(f"{type(self).__name__} does not implement learn_batch.")
 
     @property
     def keeps_order(self):
-        """Whether the place of an expert means something to the gate."""
+        """Whether the order of experts matters to the gate."""
         return self.target_load is not None
 
     def prior_counts(self, n_experts, weight):
-        """Counts of the prior on the loads, that ``load_balance`` and ``target_load`` describe.
+        """Prior counts of the experts, from ``load_balance`` and ``target_load``.
 
         Parameters
         ----------
         n_experts : int
             Number of experts.
         weight : float
-            Of all rows.
+            Weight of all rows.
 
         Returns
         -------
         counts : ndarray of shape (n_experts,) or None
-            None where the loads are left to the data.
+            None without a prior.
 
         Raises
         ------
@@ -260,16 +260,16 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
 
     @property
     def n_parameters_(self):
-        """Number of free parameters, for ``bic``; None where they cannot be counted."""
+        """Number of free parameters, for ``bic``; None if they cannot be counted."""
         return None
 
     @property
     def can_memorise(self):
-        """Whether the gate can learn its rows by heart: by default, where it is costly."""
+        """Whether the gate can memorise its rows: by default, if it is costly."""
         return self.is_costly
 
     def for_number(self, n_experts):
-        """Drop settings, in place, that are for another number of experts.
+        """Remove settings, in place, that are for another number of experts.
 
         Parameters
         ----------
@@ -286,7 +286,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         return self
 
     def for_decision(self):
-        """A gate like this one that is to decide between an old mixture and a new expert.
+        """A gate like this one to decide between an old mixture and a new expert.
 
         Returns
         -------
@@ -296,7 +296,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         return clone(self)
 
     def simplified(self):
-        """The same gate without branches that have no experts left.
+        """The same gate without branches that have no experts.
 
         Returns
         -------
@@ -307,12 +307,12 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
 
     @property
     def has_countable_parameters(self):
-        """Whether there is ``n_parameters_`` after ``fit``."""
+        """Whether there is an ``n_parameters_`` after ``fit``."""
         return type(self).n_parameters_ is not BaseGate.n_parameters_
 
     @property
     def can_reorder(self):
-        """Whether experts can be renumbered, and their order means nothing."""
+        """Whether experts can be renumbered, and their order does not matter."""
         return type(self).reorder is not BaseGate.reorder and not self.keeps_order
 
     def reorder(self, order):
@@ -321,20 +321,20 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         Parameters
         ----------
         order : ndarray of shape (n_kept,)
-            A permutation, or a part of one: those left out are gone, and the others share as
-            they did before.
+            A permutation, or a part of one: the others are removed, and the relative
+            probabilities of the rest stay.
         """
         raise TypeError(f"{type(self).__name__} does not implement reorder(order).")
 
 
 def shares(mass):
-    """Proportions of masses (K,); equal ones where there is no mass at all."""
+    """Proportions of masses (K,); equal ones without any mass."""
     total = mass.sum()
     return mass / total if total > 0 else np.full(len(mass), 1 / len(mass))
 
 
 def take_experts(gate, order, *names):
-    """Renumber classes and fitted attributes, whose first axis are the experts, where there are."""
+    """Renumber classes and those fitted attributes that exist, along the first axis."""
     gate.classes_ = gate.classes_[: len(order)]
     for name in names:
         if vars(gate).get(name) is not None:
@@ -342,12 +342,12 @@ def take_experts(gate, order, *names):
 
 
 def linear_columns_of(gate):
-    """Columns that the gate of a mixture asks for, or None for all."""
+    """Columns that the gate of a mixture selects, or None for all."""
     return gate.columns if isinstance(gate, BaseGate) else None
 
 
 def check_sees_all(gate):
-    """Raise a ValueError if a gate that is not all of a mixture's gate selects columns."""
+    """Raise a ValueError if a gate that is only a part of a mixture's gate selects columns."""
     if gate.columns is not None:
         raise ValueError(
             f"columns={gate.columns!r} is for a {type(gate).__name__} that is the gate of a "
@@ -358,7 +358,7 @@ def check_sees_all(gate):
 def soft_labels(gate, X, y, sample_weight):
     """Check y and the weights; sets ``classes_``, returns (targets (n, K), weights (n,)).
 
-    The targets are not yet multiplied by the weights.
+    The targets are not multiplied by the weights.
     """
     if y is None:
         raise ValueError(

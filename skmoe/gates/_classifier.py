@@ -15,7 +15,7 @@ from ._base import LOAD_PRIOR, BaseGate, soft_labels, take_experts
 
 
 def as_gate(gate):
-    """A gate as it is, and any other classifier as a ClassifierGate."""
+    """A gate unchanged, and any other classifier as a ClassifierGate."""
     return gate if isinstance(gate, BaseGate) else ClassifierGate(gate)
 
 
@@ -24,7 +24,7 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
 
     If ``fit`` of the classifier takes ``sample_weight``, each row is repeated for every expert with
     its responsibility as weight. Otherwise one expert per row is drawn with these probabilities. An
-    expert that the classifier never saw has the probability of the smoothing.
+    expert that was never drawn has the probability of the smoothing.
 
     A mixture fits it once for each refit of the experts, and cross-fits it, in five folds of its
     own if experts have none, unless ``cv=False`` or the classifier is linear. The gate that
@@ -37,12 +37,12 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
     smoothing : float, default=1e-4
         Added to all probabilities, which are then renormalised, so that none is zero.
     random_state : int, RandomState instance or None, default=None
-        Draws the experts for classifiers without ``sample_weight``.
+        Random number generator of these draws.
     load_balance : float, default=0.0
         In EM of a mixture: strength of a Dirichlet prior on the mean probabilities of the experts,
         in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
     target_load : array-like of shape (n_experts,), default=None
-        Prior means of the loads. None is equal ones. If given, copies of one expert keep its order.
+        Prior means of the loads. None: equal. If given, copies are not sorted by load.
 
     Attributes
     ----------
@@ -72,10 +72,10 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
 
     @property
     def can_memorise(self):
-        """Whether the classifier can learn its rows by heart: unless it is a linear one."""
+        """Whether the classifier can memorise its rows: unless it is linear."""
         return not is_linear(self.classifier)
 
-    _minimum_share = 1e-3  # smaller shares are not worth a repeated row
+    _minimum_share = 1e-3  # smaller responsibilities get no row
 
     def __init__(
         self, classifier, *, smoothing=1e-4, random_state=None, load_balance=0.0, target_load=None
@@ -95,7 +95,7 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         )
         X_fit = _safe_indexing(X, rows)
         self.classifier_ = clone(self.classifier)
-        if (experts == experts[0]).all():  # one expert has it all: some classifiers refuse that
+        if (experts == experts[0]).all():  # a single expert, which some classifiers do not accept
             self.classifier_ = DummyClassifier(strategy="prior").fit(X_fit, experts)
         elif weights is None:
             self.classifier_.fit(X_fit, experts)
@@ -110,8 +110,7 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         return fitting.learns_batches(self.classifier)
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
-        # Without ``keep`` and ``gain``: how fast the classifier learns and forgets is its own
-        # affair.
+        # Without ``keep`` and ``gain``: the classifier learns and forgets at its own rate.
         targets, weight = soft_labels(self, X, y, sample_weight)
         rows, experts, weights = self._hard_labels(
             targets, weight, weighted=fitting.learns_weights(self.classifier)

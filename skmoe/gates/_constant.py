@@ -1,4 +1,4 @@
-"""The gate of a plain mixture: proportions."""
+"""The gate of a mixture model with constant proportions."""
 
 import numpy as np
 from scipy.special import softmax
@@ -17,7 +17,7 @@ class ConstantGate(BaseGate):
         In EM of a mixture: strength of a Dirichlet prior on the mean probabilities of the experts,
         in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
     target_load : array-like of shape (n_experts,), default=None
-        Prior means of the loads. None is equal ones. If given, copies of one expert keep its order.
+        Prior means of the loads. None: equal. If given, copies are not sorted by load.
 
     Attributes
     ----------
@@ -72,15 +72,15 @@ class ConstantGate(BaseGate):
         self.proportions_ = shares(mass + prior)
 
     wants_curvature = False
-    exact_sums = True  # learn_sums goes to the optimum
+    exact_sums = True  # learn_sums finds the optimum
 
     def begin_sums(self, X, n_experts, units):
-        """Take rows, to learn from sums over them with ``learn_sums``.
+        """Prepare for ``learn_sums``, which learns from sums over these rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows; only the number and names of the columns are looked at.
+            Rows, for the number and names of the columns.
         n_experts : int
             Number of experts.
         units : (ndarray, ndarray)
@@ -111,9 +111,9 @@ class ConstantGate(BaseGate):
         Parameters
         ----------
         sums : Sums
-            Of the last pass over the rows.
+            Sums of the last pass over the rows.
         size : float, default=1.0
-            Not looked at: the fit is exact.
+            Ignored: the fit is exact.
         """
         self.set_mass(sums.mass)
 
@@ -129,7 +129,7 @@ class ConstantGate(BaseGate):
 
     @property
     def alpha_of_runs(self):
-        """-1 where compiled EM trains the gate, None where it does not."""
+        """-1 if compiled EM can train the gate, else None."""
         return -1.0 if type(self) is ConstantGate and self.load_prior is None else None
 
     longest_drift = 0.0
@@ -140,17 +140,17 @@ class ConstantGate(BaseGate):
         Parameters
         ----------
         run : LinearRun
-            Written to.
+            Written to in place.
         """
         run.logits, run.mass = self.sum_logits(), np.array(self._mass, dtype=np.float64)
 
     def end_run(self, run):
-        """Take them from a LinearRun.
+        """Take the parameters from a LinearRun.
 
         Parameters
         ----------
         run : LinearRun
-            Where EM has come to.
+            Parameters that EM has reached.
         """
         self.set_mass(np.asarray(run.mass))
 
@@ -160,7 +160,7 @@ class ConstantGate(BaseGate):
         Returns
         -------
         curvature : ndarray of shape (n_experts, n_features + 1, n_features + 1)
-            Zero but for the intercept.
+            Zero except for the intercept.
         """
         p = self.n_features_in_ + 1
         curvature = np.zeros((len(self.proportions_), p, p))
@@ -179,7 +179,7 @@ class ConstantGate(BaseGate):
         return np.tile(log_proportions, (np.shape(X)[0], 1))
 
     def log_prior(self):
-        # A Dirichlet prior of the proportions, where the load is balanced.
+        # A Dirichlet prior of the proportions, with ``load_balance``.
         if self.load_prior is None:
             return 0.0
         return float(self.load_prior @ np.log(self.proportions_))

@@ -14,7 +14,7 @@ from .._numerics.trees import Trees
 from ._base import BaseGate, soft_labels
 from ._softmax import SoftmaxGate
 
-OFFSET = 0.03  # added to probabilities before their logarithms are taken
+OFFSET = 0.03  # added to probabilities before taking logarithms
 
 
 class ForestGate(BaseGate):
@@ -28,24 +28,23 @@ class ForestGate(BaseGate):
     Parameters
     ----------
     n_estimators : int, default=60
-        Trees of the forest.
+        Number of trees of the forest.
     min_samples_leaf : int, default=5
-        Fewest rows of a leaf.
+        Smallest number of rows in a leaf.
     max_features : float, default=0.5
-        Share of the columns that each split looks at.
+        Share of the columns considered in each split.
     max_samples : int or None, default=2000
-        Rows drawn for each tree at most. None is as many as there are; on 20,000 rows, log-scores
-        were no higher with more than 2,000.
+        Largest number of rows drawn for each tree. None: as many as there are. On 20,000 rows,
+        log-scores were not higher with more than 2,000.
     alpha : float, default=3.0
         Penalty of the softmax gate; see :class:`SoftmaxGate`.
     random_state : int, RandomState instance or None, default=None
-        Of the forest.
+        Random number generator of the forest.
 
     Attributes
     ----------
     trees_ : object
-        The trees of the fitted forest, in a few arrays; ``trees_.predict`` has a column for each of
-        the soft labels.
+        The trees of the fitted forest; ``trees_.predict`` has a column for each soft label.
     softmax_ : SoftmaxGate
         The fitted gate over the columns of X and the log-probabilities.
     classes_ : ndarray of shape (n_experts,)
@@ -107,12 +106,12 @@ class ForestGate(BaseGate):
         y : array-like of shape (n_samples, n_regimes) or (n_samples,)
             Soft labels, or class labels. There need not be as many regimes as experts.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; None is a weight of one for each row.
+            Weights; None: weights of one.
 
         Returns
         -------
         columns : ndarray of shape (n_samples, n_features + n_regimes)
-            What ``fit_softmax`` is to be given: X and out-of-bag log-probabilities.
+            Argument of ``fit_softmax``: X and out-of-bag log-probabilities.
         """
         X = validate_data(self, X, dtype=np.float64)
         targets, weight = soft_labels(self, X, y, sample_weight)
@@ -124,16 +123,16 @@ class ForestGate(BaseGate):
             min_samples_leaf=self.min_samples_leaf,
             max_features=self.max_features,
             max_samples=self.max_samples if has_more else None,
-            oob_score=mean_squared_error,  # R2, the default, warns of few rows
+            oob_score=mean_squared_error,  # the default, R², warns about few rows
             random_state=self.random_state,
         )
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Some inputs do not have OOB scores")
             forest.fit(X[used], targets[used], None if equal else weight[used])
-        # To three digits, which shares are hardly known to: the leaves are most of its file.
+        # Three digits are enough for shares, and the leaves are most of the file.
         self.trees_ = Trees.of_forest(forest, leaf_dtype=np.float16)
         out_of_bag = forest.oob_prediction_.reshape(targets[used].shape)
-        in_all_bags = out_of_bag.sum(axis=1) == 0  # heavy rows without an out-of-bag mean
+        in_all_bags = out_of_bag.sum(axis=1) == 0  # heavy rows, without a mean out of bag
         out_of_bag[in_all_bags] = np.average(targets[used], axis=0, weights=weight[used])
         proba = np.empty_like(targets)
         proba[used] = out_of_bag
@@ -142,16 +141,16 @@ class ForestGate(BaseGate):
         return _with_log_proba(X, proba)
 
     def fit_softmax(self, columns, y, sample_weight=None):
-        """Fit the softmax gate behind the fitted forest.
+        """Fit the softmax gate after the forest.
 
         Parameters
         ----------
         columns : ndarray of shape (n_samples, n_features + n_regimes)
-            From ``fit_forest``.
+            Result of ``fit_forest``.
         y : array-like of shape (n_samples, n_experts) or (n_samples,)
             Soft labels, or class labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; None is a weight of one for each row.
+            Weights; None: weights of one.
 
         Returns
         -------

@@ -11,7 +11,7 @@ from .._compat import Interval, StrOptions, fit_context
 from .._numerics.statistics import standardisation, weighted_grams
 from ._base import LOAD_PRIOR, BaseGate, shares, soft_labels, take_experts
 
-FARTHEST = 1e15  # standard deviations; beyond, squared distances differ by rounding errors
+FARTHEST = 1e15  # standard deviations; further away, squared distances are rounding errors
 LEAST_PRIOR = 1e-10  # fraction of the total weight that keeps covariances definite
 _LOG_2PI = np.log(2 * np.pi)
 
@@ -42,7 +42,7 @@ class GaussianGate(BaseGate):
         In EM of a mixture: strength of a Dirichlet prior on the mean probabilities of the experts,
         in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
     target_load : array-like of shape (n_experts,), default=None
-        Prior means of the loads. None is equal ones. If given, copies of one expert keep its order.
+        Prior means of the loads. None: equal. If given, copies are not sorted by load.
 
     Attributes
     ----------
@@ -153,7 +153,7 @@ class GaussianGate(BaseGate):
         return log_joint
 
     def _near(self, X):
-        """Standardised columns, of which very far rows are drawn in along their direction."""
+        """Standardised columns; very far rows are moved closer along their direction."""
         with np.errstate(over="ignore"):
             Z = np.nan_to_num((X - self._mean) / self._scale)
         size = np.abs(Z).max(axis=1, keepdims=True)
@@ -189,14 +189,14 @@ class GaussianGate(BaseGate):
         n_samples : int, default=1
             Number of rows.
         random_state : int, RandomState instance or None, default=None
-            Draws them.
+            Random number generator, or its seed.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
             Rows, in the units of X.
         experts : ndarray of shape (n_samples,)
-            Number of the expert from whose Gaussian each row is.
+            Number of the expert whose Gaussian generated each row.
         """
         check_is_fitted(self)
         random_state = check_random_state(random_state)
@@ -207,7 +207,7 @@ class GaussianGate(BaseGate):
         return Z * self._scale + self._mean, experts
 
     def log_prior(self):
-        # Of covariances and proportions, on standardised columns.
+        # Priors of covariances and proportions, on standardised columns.
         _, factors = self._standard
         if self.covariance_type == "tied":
             factors = factors[:1]

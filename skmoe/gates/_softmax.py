@@ -13,8 +13,8 @@ from .._numerics import multinomial as _multinomial
 from .._numerics.columns import sparse_standardisation, standardised, with_intercept
 from ._base import LOAD_PRIOR, BaseGate, check_sees_all, soft_labels, take_experts
 
-# Of the logits, over the root of the number of experts, until the curvature is taken anew: the
-# more experts, the more it costs beside the rest.
+# Change of the logits, divided by the root of the number of experts, after which the curvature is
+# recomputed: with more experts it is a larger part of the cost.
 LONGEST_DRIFT = 0.1
 
 
@@ -23,8 +23,8 @@ class SoftmaxGate(BaseGate):
 
     .. math:: \pi_k(x) = \exp(w_k^T x + b_k) / \sum_j \exp(w_j^T x + b_j)
 
-    The columns of X are standardised inside (weighted mean 0, variance 1; sparse ones are scaled
-    only), and in these units the fit maximises
+    The columns of X are standardised internally (weighted mean 0, variance 1; sparse columns are
+    only scaled), and in these units the fit maximises
 
     .. math:: \sum_{ik} y_{ik} \log \pi_k(x_i)
         - \alpha \sum_{kj} \bigl(\rho |w_{kj}| + \tfrac{1 - \rho}{2} w_{kj}^2\bigr)
@@ -40,24 +40,24 @@ class SoftmaxGate(BaseGate):
         Penalty of the standardised weights, added to the summed negative log-likelihood. It
         keeps the weights finite under perfect separation.
     l1_ratio : float, default=0.0
-        L1 share of the penalty, which selects columns: for gates with hundreds of columns.
+        L1 share of the penalty, which selects columns, for gates with hundreds of columns.
     load_balance : float, default=0.0
         In EM of a mixture: strength of a Dirichlet prior on the mean probabilities of the experts,
         in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
     target_load : array-like of shape (n_experts,), default=None
-        Prior means of the loads. None is equal ones. If given, copies of one expert keep its order.
+        Prior means of the loads. None: equal. If given, copies are not sorted by load.
     columns : list of int or str, default=None
-        In a mixture: columns of X that the gate sees, by number or name, as ``z`` in R's
-        ``y ~ x | z``; strings and missing values in them are encoded. The fitted gate is a Pipeline
-        of what selects them and a gate without ``columns``. None is all columns. See
-        ``expert_columns`` of the mixture for those of the experts.
+        In a mixture: columns of X for the gate, by number or name, as ``z`` in R's ``y ~ x | z``;
+        strings and missing values are encoded. The fitted gate is a Pipeline that selects them,
+        with a gate without ``columns``. None: all columns. For columns of the experts see
+        ``expert_columns`` of the mixture.
     max_iter : int, default=100
-        Newton steps at most.
+        Largest number of Newton steps.
     tol : float, default=1e-8
         Stop when the next step is expected to gain less than this per unit of weight.
     warm_start : bool, default=False
-        Start from the weights of the last ``fit`` where the shapes agree. No warning is then
-        given when ``max_iter`` is reached: the caller goes on.
+        Start from the weights of the last ``fit`` if the shapes agree, without a warning when
+        ``max_iter`` is reached, since the caller continues.
 
     Attributes
     ----------
@@ -100,8 +100,8 @@ class SoftmaxGate(BaseGate):
         "warm_start": ["boolean"],
     }
 
-    _bound = None  # curvature of the rows that were seen, for a stream
-    _standard = None, None  # coef_ that was set last, and the weights that it was made of
+    _bound = None  # curvature of the earlier rows, for a stream
+    _standard = None, None  # coef_ that was set last, and the weights that it was computed from
     exact_sums = False
     is_linear = True
     keeps_curvature = True  # for more than one step from sums
@@ -165,7 +165,7 @@ class SoftmaxGate(BaseGate):
 
     @property
     def learns_batches(self):
-        """Whether there is ``learn_batch``: where no part of the penalty is L1."""
+        """Whether there is a ``learn_batch``: without an L1 penalty."""
         return self.l1_ratio == 0 or self.alpha == 0
 
     has_sums = learns_batches  # whether EM can train it from sums
@@ -180,12 +180,12 @@ class SoftmaxGate(BaseGate):
         self._set_weights(coef)
 
     def begin_sums(self, X, n_experts, units, logits=None):
-        """Take finite dense rows, to learn from sums over them with ``learn_sums``.
+        """Prepare for ``learn_sums``, which learns from sums over these dense, finite rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows; only the number and names of the columns are looked at.
+            Rows, for the number and names of the columns.
         n_experts : int
             Number of experts.
         units : (ndarray, ndarray)
@@ -214,20 +214,20 @@ class SoftmaxGate(BaseGate):
 
     @property
     def wants_curvature(self):
-        """Whether the next step asks for the curvature where it begins, or does with an old one."""
+        """Whether the next step needs a new curvature, rather than an old one."""
         return self._factor is None or self._drift > self.longest_drift
 
     def forget_curvature(self):
-        """Take the curvature anew before the next step."""
+        """Recompute the curvature before the next step."""
         self._factor = None
 
     def learn_sums(self, sums, size=1.0):
-        """A Newton step from sums over the rows, taken at the weights as they are.
+        """A Newton step from sums over the rows at the current weights.
 
         Parameters
         ----------
         sums : Sums
-            Of the last pass over the rows.
+            Sums of the last pass over the rows.
         size : float, default=1.0
             Part of the step to take.
         """
@@ -261,21 +261,21 @@ class SoftmaxGate(BaseGate):
 
     @property
     def alpha_of_runs(self):
-        """L2 penalty of the weights in compiled EM; None where that is not for this gate."""
+        """L2 penalty of the weights in compiled EM; None if that cannot train this gate."""
         return self.alpha if type(self) is SoftmaxGate else None
 
     @property
     def longest_drift(self):
-        """How far logits go until their curvature is taken anew; negative for each step."""
+        """Change of logits after which their curvature is recomputed; negative for every step."""
         return LONGEST_DRIFT * sqrt(len(self.classes_)) if self.keeps_curvature else -1.0
 
     def begin_run(self, run):
-        """Give a LinearRun the weights, and what is known of their curvature.
+        """Give a LinearRun the weights, and their last curvature.
 
         Parameters
         ----------
         run : LinearRun
-            Written to.
+            Written to in place.
         """
         run.logits = np.array(self.sum_logits(), dtype=np.float64, order="C")
         run.has_factor = self._factor is not None
@@ -283,12 +283,12 @@ class SoftmaxGate(BaseGate):
             run.factor, run.bound, run.drift = self._factor.copy(), self._bound.copy(), self._drift
 
     def end_run(self, run):
-        """Take them from a LinearRun.
+        """Take the parameters from a LinearRun.
 
         Parameters
         ----------
         run : LinearRun
-            Where EM has come to.
+            Parameters that EM has reached.
         """
         self._factor = np.asarray(run.factor) if run.has_factor else None
         if run.has_factor:
@@ -302,7 +302,7 @@ class SoftmaxGate(BaseGate):
         Returns
         -------
         curvature : ndarray of shape (n_experts, n_features + 1, n_features + 1)
-            As of the last step from sums that asked for it.
+            From the last step from sums that computed it.
         """
         return 0.5 * self._bound + np.diag(self._penalty())
 
@@ -366,12 +366,12 @@ class SoftmaxGate(BaseGate):
 
     @property
     def n_functions_(self):
-        """Number of free linear functions of the columns: log-odds against one expert."""
+        """Number of free linear functions of the columns: log-odds against the first expert."""
         return len(self.coef_) - 1
 
     @property
     def n_parameters_(self):
-        """Number of free parameters, if no columns depend on each other."""
+        """Number of free parameters, without linearly dependent columns."""
         return self.n_functions_ * (self.coef_.shape[1] + 1)
 
     def reorder(self, order):

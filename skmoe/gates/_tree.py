@@ -1,4 +1,4 @@
-"""A gate of gates: first which group of experts, then which expert of the group."""
+"""A gate of two levels: groups of experts, and experts within groups."""
 
 import copy
 from numbers import Integral
@@ -26,20 +26,20 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
     decision to their sums over the branches, each branch to its own labels. In EM with softmax
     gates the likelihood never falls.
 
-    ``add_expert`` makes such a gate of the old one, as a branch, and the new expert.
+    ``add_expert`` creates such a gate, with the old gate as a branch and the new expert as another.
 
     Parameters
     ----------
     sizes : list of int, default=None
-        Experts of each branch; the first branch has the first experts. None makes about the
-        square root of n_experts branches, as even as can be.
+        Number of experts of each branch; the first branch has the first experts. None: about the
+        square root of n_experts branches of nearly equal size.
     gate : gate or classifier, default=None
         Cloned for the decision and for every branch of more than one expert. None is a
         :class:`SoftmaxGate`.
     max_iter : int, default=100
-        ``max_iter`` of these gates, where they have it.
+        ``max_iter`` of these gates, if they have it.
     warm_start : bool, default=False
-        ``warm_start`` of these gates, where they have it.
+        ``warm_start`` of these gates, if they have it.
     random_state : int, RandomState instance or None, default=None
         For classifiers that take no ``sample_weight``, as in :class:`ClassifierGate`.
 
@@ -115,7 +115,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
 
     @property
     def learns_batches(self):
-        """Whether the gates of both levels do, and no expert is gone."""
+        """Whether the gates of both levels have it, and no expert was removed."""
         if self._is_fitted:
             gates = self._gates()
             is_whole = len(self._columns) == sum(map(len, self._places()))
@@ -127,7 +127,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
             gate.begin_stream(X, labels, sample_weight)
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
-        # Copies: whoever holds the gates of this one, such as a copy of it, keeps them.
+        # Copies, so that shallow copies of this gate keep theirs.
         self.decision_ = copy.copy(self.decision_)
         self.branches_ = [copy.copy(branch) for branch in self.branches_]
         for gate, labels in self._levels(y):
@@ -181,7 +181,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return self._template().is_costly
 
     def _start(self, previous):
-        """A gate to fit: a new one, or a copy of the last to go on from."""
+        """A gate to fit: a new one, or a copy of the last one to continue from."""
         gate = clone(self._template()) if previous is None else copy.copy(previous)
         settings = {"max_iter": self.max_iter, "warm_start": self.warm_start}
         if settings.keys() <= gate.get_params(deep=False).keys():
@@ -209,12 +209,12 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
 
     @property
     def n_iter_(self):
-        """Iterations of the gate that took the most."""
+        """Largest number of iterations of a gate."""
         return max(gate.n_iter_ for gate in self._gates())
 
     @property
     def n_functions_(self):
-        """Number of free linear functions of the columns in all its gates."""
+        """Number of free linear functions of the columns in all gates."""
         return sum(gate.n_functions_ for gate in self._gates())
 
     @property
@@ -242,5 +242,5 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
 
 
 def _filled(labels):
-    """Soft labels of a branch: even ones, where no row is of it and nothing is to be learned."""
+    """Soft labels of a branch; equal ones for rows outside the branch."""
     return labels if labels.any() else np.ones_like(labels)

@@ -21,7 +21,7 @@ from ._summary import check_options, kind_of_errors
 
 STEP = 1e-5  # of a column of numbers, in standard deviations
 SMALLEST_STEP = 1e-10  # of the largest of its values
-JUMP = 1e3  # such steps: a column that is seen so differently is one of categories
+JUMP = 1e3  # such steps, above which a column counts as one of categories
 NOT_ESTIMABLE = 1e-6  # standard deviations
 MOST_LEVELS = 200
 LARGEST_MISMATCH = 1e-2  # of means, in standard deviations of the target given the columns
@@ -37,24 +37,24 @@ class MarginalEffects(EstimateTable):
     Parameters
     ----------
     quantities, columns : list of str
-        What changes, "mean" for example, and with which column of X; of a column of categories
-        with the two levels.
+        The quantity, such as "mean", and the column of X; for a column of categories, with the
+        two levels.
     effect : ndarray of shape (n_effects,)
-        Averages over rows. NaN, and n/a in print, where the rows do not identify an effect.
+        Averages over rows. NaN (n/a in print) for effects that the rows do not identify.
     cov : ndarray of shape (n_effects, n_effects)
         Covariance of the effects, by the delta method.
     kind : {"observed", "sandwich", "posterior", "bootstrap"}
-        What covariance of the parameters it was made of; see :class:`MixtureSummary`.
+        Covariance of the parameters; see :class:`MixtureSummary`.
     has_tests : bool
-        Whether there are tests: not with pooling.
+        Whether there are tests; with pooling there are none.
     level : float
-        Of the confidence intervals.
+        Level of the confidence intervals.
     n_rows : float
-        That were averaged over, by weight.
+        Weight of the rows in the averages.
     notes : sequence of str, default=()
         Which columns have no effects, and why.
     df : float, default=inf
-        Degrees of freedom of Student's t, by which the intervals are made.
+        Degrees of freedom of Student's t for the intervals.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class MarginalEffects(EstimateTable):
 
     See Also
     --------
-    skmoe.MixtureOfExpertsRegressor.marginal_effects : Makes it.
+    skmoe.MixtureOfExpertsRegressor.marginal_effects : Computes it.
 
     Examples
     --------
@@ -190,7 +190,7 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
 
 
 def _check_means(mixture, rows, used, means):
-    """ValueError where the terms do not know the mean that a mixture predicts."""
+    """Raise a ValueError if the terms do not have the mean that the mixture predicts."""
     model = mixture._model
     if is_classifier(mixture):
         predicted, scale = model.proba(rows.X), 1.0
@@ -207,9 +207,9 @@ def _check_means(mixture, rows, used, means):
 
 
 class Averages:
-    """Averages of the mean, of the experts' probabilities and of the means within them.
+    """Averages of the mean, of the probabilities of the experts, and of their means.
 
-    Experts of one regime are one.
+    Experts of a regime are combined.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ class Averages:
     def means(self, seen):
         """Mean of each row, (n_samples, n_outputs).
 
-        ``seen`` are columns of the rows as experts and gate see them, behind a column of ones.
+        ``seen`` are the columns of experts and gate, after a column of ones.
         """
         log_gate, means, _ = self._predict(seen)
         return np.einsum("nk,nkc->nc", np.exp(log_gate), means)
@@ -320,7 +320,7 @@ class Averages:
 
 
 class Changes:
-    """Changes of the columns of X, one or several to a column.
+    """Changes of the columns of X, one or several for each column.
 
     Parameters
     ----------
@@ -336,10 +336,10 @@ class Changes:
     Attributes
     ----------
     base : (ndarray, ndarray)
-        What experts and gate see of X, behind a column of ones.
+        Columns of experts and gate, after a column of ones.
     unseen, too_many : list of str
-        Names of columns without a change, once ``each`` is through: which experts and gate do not
-        see, or in steps; and those of more than ``MOST_LEVELS`` levels.
+        Names of columns without a change, after ``each``: columns that experts and gate do not
+        use, or only in steps; and those with more than ``MOST_LEVELS`` levels.
     """
 
     def __init__(self, mixture, estimates, X, weight):
@@ -351,7 +351,7 @@ class Changes:
         both = estimates.columns, estimates.gate_columns
         self.recode = [
             None if each.kept.all() else each.to_raw @ each.from_raw for each in both
-        ]  # what the rows identify of coefficients
+        ]  # identified coefficients
 
     def _seen(self, X):
         experts, gate = self.mixture.experts_[0], self.mixture.gate_
@@ -362,10 +362,9 @@ class Changes:
         return of_experts, np.hstack([ones, columns_seen(gate, X)])
 
     def each(self):
-        """Yield each change: name, what is seen after and before, and weights of the rows.
+        """Yield each change: name, columns after and before, and weights of the rows.
 
-        Names are those of columns, of categories with the levels; the sum of differences with these
-        weights is the effect.
+        Names of categories include the levels. The weighted sum of differences is the effect.
         """
         for j in range(self.columns.n_columns):
             axis = Axis(self.columns, j, 2)
@@ -383,7 +382,7 @@ class Changes:
         ends = axis.values + step, axis.values - step
         try:
             after, before = (self._put(axis, end) for end in ends)
-        except ValueError:  # of an encoder, which does not know such a number
+        except ValueError:  # of an encoder, without this number
             yield from self._of_levels(axis)
             return
         jumping = self._jumps(axis, (after, before), step, JUMP * step / (spread or 1.0))
@@ -396,7 +395,7 @@ class Changes:
             yield axis.name, after, before, weight / weight.sum() / gap
 
     def _jumps(self, axis, ends, step, limit):
-        """Share of the rows that are seen differently after half a step, but not by half."""
+        """Share of the rows that change after half a step, but not by half."""
         jumps = np.zeros(len(self.weight), dtype=bool)
         for sign, end in zip((1, -1), ends, strict=True):
             whole = self._change(end)
@@ -406,7 +405,7 @@ class Changes:
         return np.average(jumps, weights=self.weight)
 
     def _change(self, seen):
-        """By how many standard deviations each row is seen as another, at most."""
+        """Largest change of each row, in standard deviations."""
         parts = zip(seen, self.base, self.units, strict=True)
         return np.max([np.abs((part - base) / unit).max(axis=1) for part, base, unit in parts], 0)
 
@@ -434,7 +433,7 @@ class Changes:
         return self._seen(axis.put(self.columns.X.copy(), values))
 
     def is_estimable(self, after, before, weight):
-        """Whether coefficients that the rows identify say what the change is."""
+        """Whether the change depends only on identified coefficients."""
         used = weight > 0
         for a, b, unit, recode in zip(after, before, self.units, self.recode, strict=True):
             if recode is None:
@@ -446,11 +445,11 @@ class Changes:
         return True
 
     def notes(self):
-        """Which columns have no change, in lines."""
+        """Lines about the columns without a change."""
         notes = []
         if self.unseen:
             notes.append(
-                f"left out: {first_of(self.unseen)}, which experts and gate do not see, or in steps"
+                f"left out: {first_of(self.unseen)}, not used by experts and gate, or only in steps"
             )
         if self.too_many:
             notes.append(f"left out: {first_of(self.too_many)}, of more than {MOST_LEVELS} levels")

@@ -15,7 +15,7 @@ COMPLEX_STEP = 1e-30j
 LOGS = ("scale", "subject_scale", "shape", "concentration", "df", "share")
 UNTESTED = (*(f"log_{name}" for name in LOGS), "skew")  # never zero, or a saddle
 UNTESTED_OF = ("cut: ", "log_subject_scale: ")  # a class or a column follows
-FEW_UNITS = 30  # rows or subjects, of which a sandwich varies much itself
+FEW_UNITS = 30  # rows or subjects, below which a sandwich is itself uncertain
 KINDS = {
     "observed": "standard errors from the observed information",
     "sandwich": "standard errors from the sandwich",
@@ -31,36 +31,36 @@ class MixtureSummary(EstimateTable):
     Parameters
     ----------
     parts, terms : list of str
-        Where each parameter belongs, and what it is: of each expert the intercept, the
-        coefficients and ``log_scale``, the logarithm of its standard deviation, or ``log_shape``,
-        where it has one; of the gate the log-odds of each expert against the first. Classes are
-        log-odds against the first class, counts logarithms of their means. Where experts are of
-        one regime, what is one of them stands once, and their own levels and scales follow.
+        Part and name of each parameter: for each expert the intercept, the coefficients and
+        ``log_scale``, the logarithm of its standard deviation, or ``log_shape``; for the gate the
+        log-odds of each expert against the first. For classes they are log-odds against the first
+        class, for counts logarithms of means. Parameters that the experts of a regime share are
+        listed once, followed by their own levels and scales.
     estimate : ndarray of shape (n_terms,)
-        At the maximum of the likelihood, or as fitted with pooling and under "bootstrap", in the
-        units of X and y. NaN, and n/a in print, where the parameter is not identified: the
-        coefficient of a column that is constant or made of others, which have the meaning that
-        theirs have if it is 0, or one that the rows of an expert say next to nothing about.
+        At the maximum of the likelihood, or as fitted with pooling and "bootstrap", in the units
+        of X and y. NaN (n/a in print) for parameters that are not identified: the coefficient of
+        a constant or linearly dependent column, which is 0 in the meaning of the others, or one
+        that the rows of an expert do not determine.
     cov : ndarray of shape (n_terms, n_terms)
-        Covariance of the estimates, NaN of those that have none.
+        Covariance of the estimates, NaN if there is none.
     kind : {"observed", "sandwich", "posterior", "bootstrap"}
-        What it was made of. "posterior" is a mixture with pooling: a normal approximation of the
-        posterior, and Wald's intervals by it.
+        Kind of covariance. "posterior" is for pooling: a normal approximation of the posterior,
+        with Wald's intervals.
     level : float
-        Of the confidence intervals.
+        Level of the confidence intervals.
     log_likelihood : float
-        At the estimates; under a posterior the log-density of its predictive distributions.
+        At the estimates; for a posterior, the log-density of the predictive distributions.
     n_parameters : int or None
-        Free ones, None with pooling, which has no tests either; a coefficient that all experts
-        share is one, though it stands in the table under each of them.
+        Number of free parameters, None with pooling, which has no tests either. A coefficient
+        that all experts share counts once.
     n_samples : float
         Sum of the weights.
     n_subjects : int, default=None
-        Number of subjects, where rows of one share one expert.
+        Number of subjects, if rows of a subject share an expert.
     notes : sequence of str, default=()
-        Why which parameters are not identified.
+        Which parameters are not identified, and why.
     df : ndarray of shape (n_terms,) or float, default=inf
-        Degrees of freedom of Student's t, by which the intervals are made.
+        Degrees of freedom of Student's t for the intervals.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class MixtureSummary(EstimateTable):
 
     See Also
     --------
-    skmoe.MixtureOfExpertsRegressor.summary : Makes it.
+    skmoe.MixtureOfExpertsRegressor.summary : Computes it.
 
     Examples
     --------
@@ -129,7 +129,7 @@ class MixtureSummary(EstimateTable):
 
 
 def kind_of_errors(table):
-    """How the standard errors of a table were made."""
+    """Description of the standard errors of a table."""
     n_units = np.max(table.df) + 1
     if table.kind != "sandwich" or n_units >= FEW_UNITS:
         return KINDS[table.kind]
@@ -139,7 +139,7 @@ def kind_of_errors(table):
 
 
 def check_options(mixture, cov, level):
-    """ValueError where there is no such covariance or level."""
+    """Raise a ValueError if there is no such covariance or level."""
     if cov not in ("observed", "sandwich", "bootstrap"):
         raise ValueError(f"cov must be 'observed', 'sandwich' or 'bootstrap'; got {cov!r}.")
     if not 0 < level < 1:
@@ -187,10 +187,10 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by):
 
 
 def parameters_of_regimes(mixture, groups, raw):
-    """Parameters of regimes, from those of experts and gate: what experts share is told once.
+    """Parameters of regimes, from those of experts and gate, with shared ones listed once.
 
-    Returns where each belongs and what it is, two lists, their values, and the derivatives
-    (n_found, n_parameters) of these, by complex steps [1]_.
+    Returns their parts and names, two lists, their values, and the derivatives of these
+    (n_found, n_parameters), by complex steps [1]_.
 
     References
     ----------
@@ -203,7 +203,7 @@ def parameters_of_regimes(mixture, groups, raw):
     n_of_gate = sum(part.startswith("gate: ") for part in parts)
     of_each = dict.fromkeys(part.partition(":")[1:] for part in parts[: n_raw - n_of_gate])
     labels = ["".join(label) for label in of_each]
-    # Parameters along the first axis; along the last, each is moved once.
+    # Parameters are along the first axis; each is moved once along the last.
     moved = raw[:, None] + COMPLEX_STEP * np.eye(n_raw)
     of_experts = moved[: n_raw - n_of_gate].reshape(n_experts, len(labels), -1, n_raw)
     of_gate = moved[n_raw - n_of_gate :].reshape(n_experts - 1, -1, n_raw)
@@ -212,7 +212,7 @@ def parameters_of_regimes(mixture, groups, raw):
     of_log_odds, log_odds = terms[n_raw - len(of_gate[0]) :], of_gate[:, 0]
     n_levels = 1 + len(columns_of(expert, None).names)
     through_log = predicted(mixture.likelihood_, split_last(expert)[1]) == OF_LOGARITHM
-    # Whether experts of a regime are as probable, among each other, in all rows.
+    # Whether the relative probabilities of the experts of a regime are the same in all rows.
     has_offsets = mixture.likelihood_.offset_var_ is not None
     has_shares = has_offsets or not gate.sees_rows
     members = [np.flatnonzero(groups.of_expert == r) for r in range(len(groups.names))]
@@ -258,13 +258,13 @@ def parameters_of_regimes(mixture, groups, raw):
 
 
 def _log_sum(logs):
-    """Logarithm of a sum over the first axis; the largest is taken out."""
+    """Logarithm of a sum over the first axis, computed relative to the largest."""
     largest = logs.real.max(axis=0)
     return largest + np.log(np.exp(logs - largest).sum(axis=0))
 
 
 def delta_method(derivatives, cov):
-    """Covariance of functions of parameters, NaN where one of these is that matters."""
+    """Covariance of functions of parameters, NaN if one that matters is NaN."""
     unknown = np.isnan(np.diag(cov))
     found = derivatives @ np.where(np.isnan(cov), 0.0, cov) @ derivatives.T
     unknown = (derivatives[:, unknown] != 0).any(axis=1)

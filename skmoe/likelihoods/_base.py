@@ -1,4 +1,4 @@
-"""What a likelihood promises."""
+"""Base class of likelihoods."""
 
 from abc import ABCMeta, abstractmethod
 
@@ -10,7 +10,7 @@ from .._data import Subjects
 from ._learned import LearnedParameters
 from ._targets import outlier_bounds
 
-STATED = {  # methods, and the attributes that say so
+STATED = {  # methods, and the attributes that declare them
     "expert_target": "changes_target",
     "working_weights": "is_robust",
     "working_exposure": "is_reweighted",
@@ -34,71 +34,71 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
     Attributes
     ----------
     name : str or None
-        By which it can be asked for; None where it is no more than an object.
+        String that stands for it; None if it is only available as an object.
     family : Family or None
-        Errors around the linear predictors of its experts, where predictions are positive means or
+        Errors around the linear predictors of its experts, if predictions are positive means or
         rates.
     expert_family : Family or None
-        Of the generalised linear models that the default experts are; None where they are lines.
-        By default ``family``.
+        Family of the default experts, generalised linear models; None if they are linear. By
+        default ``family``.
     takes_exposure : bool
         Whether means may be multiplied by an exposure.
     takes_trials : bool
-        Whether rows may be of several trials. Predictions are then expected successes.
+        Whether rows may have several trials. Predictions are then expected successes.
     takes_upper : bool
-        Whether targets may be censored: there are ``expected_target`` and ``update_censored``.
+        Whether targets may be censored, which needs ``expected_target`` and ``update_censored``.
     takes_subjects : bool
-        Whether rows of a subject depend on each other given their expert.
+        Whether rows of a subject are dependent given their expert.
     taken_by_subjects : callable or None
         ``taken_by_subjects(subjects, design, targets, resp)`` -> LeastSquaresStatistics, what
         random effects take from the sums over rows.
     target_dtype : dtype
-        Of targets in training.
+        Dtype of targets in training.
     can_be_pooled, can_be_stacked, has_sums : bool
         Whether partial pooling can learn it, whether experts fitted on all rows are combined under
         it, out of fold, and whether linear experts under it are learned from sums over rows that
         are not in memory.
     independent_outputs : bool
-        Whether several outputs err independently of each other.
+        Whether the errors of several outputs are independent.
     regime_ : ndarray of int of shape (n_experts,) or None
-        Number of the regime of each expert; None where each is one.
+        Number of the regime of each expert; None if each is a regime.
     columns_ : StandardColumns or None
-        What pooled coefficients belong to; None where they are not pooled.
+        Columns of pooled coefficients; None without pooling.
     averages_experts : bool
         Whether predictions are averages over the posterior of the experts, which are then not at a
         maximum of the likelihood.
     scale_model_ : callable or None
-        ``scale_model_(X)`` -> factors (n, 1), or (n, 1, n_outputs), of the scales, where
-        these depend on the row.
+        ``scale_model_(X)`` -> factors (n, 1), or (n, 1, n_outputs), of the scales, if these
+        depend on the row.
     has_scale_free_mean : bool
         Whether the mean of a component does not depend on its scale.
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs), or None
-        What ``expert_report`` shows as the scale of each expert; None where there is none.
+        Scale of each expert in ``expert_report``; None without scales.
     own_density_ : ndarray of bool of shape (n_experts,) or None
-        Which experts have a density of their own, that this has no part in; None is those that are
+        Which experts have a density of their own, in place of this one; None: those that are
         mixtures.
     at_floor_ : sequence of bool
-        Whether the scale of each expert is the smallest allowed; none where there are no scales.
+        Whether the scale of each expert is the smallest allowed; empty without scales.
     per_expert : tuple of str
         Names of the fitted attributes whose first axis are the experts.
     learned_logs, learned_values : tuple of str
-        Names of the attributes that EM learns of each expert and that are positive, and of those of
-        any sign. They, or logarithms, are extrapolated where EM is slow, if they are all fitted
-        attributes of ``per_expert``.
+        Names of the attributes that EM learns for each expert, positive ones and those of any sign.
+        If these are all fitted attributes of ``per_expert``, they (or their logarithms) are
+        extrapolated when EM is slow.
     learns_batches : bool
         Whether there is ``learn_batch``, which ``partial_fit`` needs.
     changes_target : bool
-        Whether experts are fitted on, and predict, something else than y: ``expert_target``.
+        Whether experts are fitted on, and predict, ``expert_target`` in place of y.
     looks_at_target : bool
-        Whether ``start`` refuses targets that ``start_target`` cannot take.
+        Whether ``start`` raises for targets that ``start_target`` cannot take.
     is_robust, is_reweighted : bool
-        Whether there are ``working_weights``, and whether these, or working exposures or targets,
-        have a single expert iterate too.
+        Whether there are ``working_weights``, and whether a single expert iterates, too, because
+        of these or of working exposures or targets.
     is_ordered : bool
-        Whether the target are classes in an order.
+        Whether the target has ordered classes.
     zero_expert : str or None
         Name of an expert that always predicts zero, which the likelihood adds as the last one;
-        None where it adds none.
+        None if there is none.
     """
 
     name = family = None
@@ -122,7 +122,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         super().__init_subclass__(**kwargs)
         if vars(cls).get("name") is not None:
             cls.by_name[cls.name] = cls
-        # Known of a class alone: a subclass may have another density.
+        # For this class only: a subclass may have another density.
         for name in ("can_be_pooled", "can_be_stacked", "has_sums", "has_scale_free_mean"):
             if name not in vars(cls):
                 setattr(cls, name, False)
@@ -136,12 +136,12 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
 
     @classmethod
     def names_where(cls, does):
-        """Names of the likelihoods of which something is true, for messages.
+        """Names of the likelihoods with a property, for messages.
 
         Parameters
         ----------
         does : callable
-            ``does(likelihood)``, of one that has not been started.
+            ``does(likelihood)``, for an unstarted likelihood.
 
         Returns
         -------
@@ -171,7 +171,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         return self
 
     def subjects_of(self, X, subject, weight):
-        """Which rows belong to which subject.
+        """The rows of each subject.
 
         Parameters
         ----------
@@ -185,7 +185,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         Returns
         -------
         subjects : Subjects
-            With what else the likelihood needs to know of them.
+            With everything that the likelihood needs of them.
         """
         return Subjects(subject, weight)
 
@@ -197,7 +197,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         Parameters
         ----------
         in_sample : bool
-            Whether predictions are made for rows that the experts saw.
+            Whether predictions are for training rows of the experts.
         linear : bool
             Whether experts are solved by a linear family.
 
@@ -211,7 +211,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         return twin
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM; a ValueError if it is not of this kind.
+        """Examine the target once before EM; a ValueError if it is not of this kind.
 
         Parameters
         ----------
@@ -225,12 +225,12 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         Returns
         -------
         self : BaseLikelihood
-            This likelihood, with what it has seen, as ``floor_`` of the scales.
+            This likelihood, with what it has learned, such as ``floor_`` of the scales.
         """
         return self
 
     def start_target(self, y, weight):
-        """The target as starts of EM see it, on a scale on which its noise is much the same.
+        """The target for starts of EM, on a scale on which its noise is about constant.
 
         Square roots of counts, for instance, arcsines of those of rates, or logarithms of what is
         positive.
@@ -253,12 +253,12 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         return np.clip(target, *outlier_bounds(target, weight))
 
     def start_beside(self, resp, y):
-        """Responsibilities to start from, with a column for ``zero_expert`` where there is one.
+        """Initial responsibilities, with a column for ``zero_expert`` if there is one.
 
         Parameters
         ----------
         resp : ndarray of shape (n_samples, n_given)
-            Of the experts that the mixture is given.
+            Responsibilities of the given experts.
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Target.
 
@@ -272,7 +272,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
     # Within EM ------------------------------------------------------------------------------
 
     def row_arguments(self, row_scale=None, exposure=None, subjects=None, X=None):
-        """What ``update``, ``log_density`` and ``components`` are told of the rows by name.
+        """Keyword arguments of ``update``, ``log_density`` and ``components`` about the rows.
 
         Parameters
         ----------
@@ -299,30 +299,30 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
 
     @abstractmethod
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate the scales, or what else the likelihood learns.
+        """Re-estimate the scales, or other parameters of the likelihood.
 
-        The first call finds no scales. Every later one must not lower
-        ``(weights * log_density).sum() + log_prior(penalty)`` if EM is to rise. Of likelihoods
-        that take any, ``row_scale``, ``trials`` and ``subjects`` are what ``row_arguments`` names.
+        The first call finds no scales. For EM to rise, later ones must not lower
+        ``(weights * log_density).sum() + log_prior(penalty)``. ``row_scale``, ``trials`` and
+        ``subjects``, if the likelihood takes any, are those of ``row_arguments``.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Target.
         prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert; (..., n_classes) where the target are classes.
+            Prediction of each expert; (..., n_classes) for classes.
         weights : ndarray of shape (n_samples, n_experts)
             Responsibilities times weights of the rows.
         penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
             Penalty of the coefficients of each expert, as ``log_prior`` takes it.
         pooled_rows : float, default=0.0
-            How many rows each expert borrows from all, where the likelihood lends any, so that
-            one of few rows does not trust these alone; 0 but in sparse mixtures.
+            Number of rows that each expert borrows from all, if the likelihood supports it, so that
+            an expert with few rows does not rely on these alone; 0 except in sparse mixtures.
         """
 
     @abstractmethod
     def log_density(self, y, prediction, experts=None):
-        """Log-density of each row under each expert; of discrete targets, log-probability.
+        """Log-density of each row under each expert; for discrete targets, log-probability.
 
         Of likelihoods that take any, ``row_scale``, ``trials``, ``subjects`` and ``effects`` are
         what ``row_arguments`` names. With subjects, weighted sums over the rows of each make its
@@ -333,10 +333,9 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Target.
         prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert; (..., n_classes) where the target are classes.
+            Prediction of each expert; (..., n_classes) for classes.
         experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are, where each row has k of the experts; None is all of
-            them in order.
+            Numbers of the experts, if each row has k of them; None: all in order.
 
         Returns
         -------
@@ -356,7 +355,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
             Prediction of each expert.
         experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
+            Numbers of the experts; None: all in order.
 
         Returns
         -------
@@ -365,7 +364,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         """
 
     def expert_target(self, y):
-        """What experts are fitted on and predict.
+        """Target of the experts.
 
         Parameters
         ----------
@@ -382,8 +381,8 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
     def working_weights(self, y, prediction):
         """Factors of the responsibilities with which experts are fitted.
 
-        With them weighted least squares raises the likelihood, and the likelihood counts as
-        robust: EM starts from a target whose outliers are drawn in.
+        With them weighted least squares raises the likelihood, which counts as robust: EM starts
+        from a target with trimmed outliers.
 
         Parameters
         ----------
@@ -395,7 +394,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         Returns
         -------
         working : ndarray of shape (n_samples, n_experts) or None
-            None, the default, is factors of one.
+            None, the default: factors of one.
         """
         return None
 
@@ -412,7 +411,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         Returns
         -------
         working : ndarray of shape (n_samples, n_experts) or None
-            None, the default, is factors of one.
+            None, the default: factors of one.
         """
         return None
 
@@ -429,7 +428,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         Returns
         -------
         working : tuple of two ndarrays or None
-            As ``working_weights`` and ``working_exposure`` have them.
+            From ``working_weights`` and ``working_exposure``.
         """
         return self.working_weights(y, prediction), self.working_exposure(y, prediction)
 
@@ -440,11 +439,11 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
 
     @property
     def transform(self):
-        """What makes the targets of experts of y, a function; None where y is their target."""
+        """Function from y to the targets of the experts; None if y is their target."""
         return self.expert_target if self.changes_target else None
 
     def check_values(self, y):
-        """Raise a ValueError where values of the target are not of this kind; by default all are.
+        """Raise a ValueError for values that the likelihood does not support; by default none.
 
         Parameters
         ----------
@@ -454,7 +453,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
 
 
 def unfitted(likelihood):
-    """A likelihood to ``start``, from a name or from one with the same parameters.
+    """A likelihood to ``start``, from a name or from an object with the same parameters.
 
     A ValueError if there is none of that name, or it does not derive from ``BaseLikelihood``.
     """

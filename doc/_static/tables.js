@@ -5,7 +5,9 @@ document.addEventListener("DOMContentLoaded", () => {
     if (names.length < 2) continue;
     table.classList.add("rows-as-lists");
     for (const row of table.querySelectorAll("tbody tr")) {
-      [...row.children].forEach((cell, j) => cell.setAttribute("data-column", names[j] || ""));
+      [...row.children].forEach((cell, j) => {
+        if (cell.textContent.trim()) cell.setAttribute("data-column", names[j] || "");
+      });
     }
   }
 });

@@ -28,27 +28,27 @@ ROWS = {"accept_sparse": "csr", "ensure_all_finite": "allow-nan", "dtype": np.fl
 class DensityForestRegressor(RegressorMixin, BaseEstimator):
     r"""A random forest whose leaves give a distribution.
 
-    The targets of the training rows that share leaves with a row are weighed as quantile regression
-    forests weigh them [1]_, and each is smoothed by a kernel, Student's t:
+    The targets of the training rows that share leaves with a row are weighted as in quantile
+    regression forests [1]_, and each is smoothed by a kernel, Student's t:
 
     .. math:: p(y \mid x) = \frac1T \sum_t \sum_{i \in \mathrm{leaf}_t(x)}
         \frac{w_i}{\sum_{j \in \mathrm{leaf}_t(x)} w_j} \, t_5(y; y_i, h \sqrt{s(x) r})
 
-    with trees t, weights w of the rows, and the standard deviation s(x) of the weighed targets of
-    the row. There r is that of all targets, s, or 1 / f(y_i | x): by the square root of a density f
-    of kernels of .05 s, widths adapt to where a row's targets are dense [2]_. Which of both and the
-    width h maximise the out-of-bag log-density, to which rows of the same target do not contribute:
-    rounded and repeated targets do not make it narrow. For speed targets are put into 200 bins. In
-    a list of experts, the forest enters with its density.
+    with trees t, weights w of the rows, and the standard deviation s(x) of the weighted targets of
+    the row. The factor r is the standard deviation s of all targets, or 1 / f(y_i | x) with a
+    density f by kernels of width .05 s, so that kernels are narrower where the targets of a row are
+    dense [2]_. The choice between the two, and the width h, maximise the out-of-bag log-density,
+    without rows of the same target, so that rounded and repeated targets do not narrow it. For
+    speed, targets are put into 200 bins. In a list of experts, the forest keeps its density.
 
     Parameters
     ----------
     n_estimators : int, default=100
         Number of trees.
     min_samples_leaf : int or float, default=1
-        As of scikit-learn's ``RandomForestRegressor``.
+        As in scikit-learn's ``RandomForestRegressor``.
     max_features : {"sqrt", "log2"}, int, float or None, default=1.0
-        As of scikit-learn's ``RandomForestRegressor``.
+        As in scikit-learn's ``RandomForestRegressor``.
     n_jobs : int, default=None
         Number of threads.
     random_state : int, RandomState instance or None, default=None
@@ -57,7 +57,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     Attributes
     ----------
     forest_ : RandomForestRegressor
-        Fitted.
+        The fitted forest.
     width_ : float
         The width h.
     adaptive_ : bool
@@ -65,7 +65,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns, where all are strings.
+        Names of the columns, if all are strings.
 
     References
     ----------
@@ -112,11 +112,11 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows, in which values may be missing.
+            Rows; values may be missing.
         y : array-like of shape (n_samples,)
             Target.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights. None is a weight of one for each.
+            Weights. None: weights of one.
 
         Returns
         -------
@@ -160,7 +160,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         mean : ndarray of shape (n_samples,)
-            Of the distribution.
+            Mean of the distribution.
         """
         return self._weights(X) @ self._centres
 
@@ -175,7 +175,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         distribution : MixtureDistribution
-            Of the target, with a component for each bin that has a weight, as many for all rows.
+            Distribution of the target, with a component for each bin with positive weight.
         """
         weights = self._weights(X)
         scale = self._scales(self._spreads(weights, self.adaptive_), self.width_)

@@ -24,10 +24,10 @@ from .column_names import (
 LINEAR_MODULE = "sklearn.linear_model"
 SPREAD = "standard deviation of levels"
 OTHERWISE = "expert_profiles(X, y) describes experts of any kind."
-ROUNDING = 1e-12  # relative to the largest coefficient: printed as 0
+ROUNDING = 1e-12  # relative to the largest coefficient; smaller ones are printed as 0
 OF_LOGARITHM = "logarithm of the prediction"
 GATE_OF_ERRORS = (
-    "How large errors are depends on the row: the gate decides by its columns, see by='expert'."
+    "The size of errors depends on the row, by the columns of the gate: see by='expert'."
 )
 
 
@@ -39,12 +39,12 @@ class CoefficientTable:
     experts : list of str
         Names of the experts, or of the regimes, one column each.
     parts, terms : list of str
-        Of each row: what the coefficient adds to, such as the prediction, the log-odds of a class,
-        or the gate's log-odds against the first expert; and the column of X.
+        For each row the linear predictor, such as the prediction, the log-odds of a class, or the
+        gate's log-odds against the first expert; and the column of X.
     values : ndarray of shape (n_rows, n_experts)
-        In the units of X and y; NaN where an expert does not see the column.
+        In the units of X and y; NaN if the expert does not use the column.
     note : str
-        Below the table.
+        Text below the table.
     """
 
     def __init__(self, experts, parts, terms, values, note=""):
@@ -86,7 +86,7 @@ def _format(value, zero):
 
 
 def coefficient_table(mixture, by):
-    """Coefficients of a fitted mixture, by "regime" or by "expert": CoefficientTable.
+    """The CoefficientTable of a fitted mixture, by "regime" or by "expert".
 
     Raises a ValueError if an expert is not linear.
     """
@@ -116,10 +116,10 @@ def coefficient_table(mixture, by):
 
 
 def _order_levels(mixture, values, names):
-    """Put levels that are random effects in the order of their effects, in ``values``.
+    """Sort levels that are random effects by their effects, in ``values``.
 
-    Returns the standard deviation of the effects of each column of strings, by its name; under
-    three classes and more that of log-odds of two.
+    Returns the standard deviation of the effects of each column of strings, by its name; for
+    three classes or more, that of the log-odds of two.
     """
     load, spread = dict(zip(mixture.named_experts_, mixture.expert_load_, strict=True)), {}
     for levels, of_column in levels_and_spread(mixture, names):
@@ -137,7 +137,7 @@ def _order_levels(mixture, values, names):
 
 
 def levels_and_spread(mixture, names):
-    """Of each column of strings that is a random effect the levels and, by its name, the spread."""
+    """Levels, and standard deviation by name, of each column of strings that is a random effect."""
     likelihood = mixture.likelihood_
     if likelihood.columns_ is None or likelihood.columns_.block is None:
         return
@@ -176,7 +176,7 @@ def _table(names, values, note):
 
 
 def _table_of_regimes(mixture, groups, values, values_of_gate, spread):
-    """The same of regimes: slopes, mean level and size of the errors, and gate between them."""
+    """The same for regimes: slopes, mean level and size of the errors, and gate between them."""
     experts, likelihood = list(mixture.named_experts_), mixture.likelihood_
     load = mixture.expert_load_
     of_regimes, variances = {}, []
@@ -220,11 +220,11 @@ def _table_of_regimes(mixture, groups, values, values_of_gate, spread):
 
 
 def _mean(groups, values, load, through_log=False):
-    """Means (n_groups,) of values (n_experts,), by load; of logarithms that of what they are of."""
+    """Means (n_groups,) of values (n_experts,), by load; of logarithms, those of exponentials."""
     shares = groups.shares(load)
     if through_log:
         return special.logsumexp(values[:, None], axis=0, b=shares[:, None] * groups.members)
-    of_others = np.where(groups.sum(np.isnan(values)) > 0, np.nan, 0.0)  # who lack the column
+    of_others = np.where(groups.sum(np.isnan(values)) > 0, np.nan, 0.0)  # which lack the column
     return groups.sum(shares * np.nan_to_num(values)) + of_others
 
 
@@ -278,7 +278,7 @@ def _of_expert(mixture, name, expert):
 
 
 def _of_ordered(mixture, expert, last):
-    """The same of proportional odds: slopes, and the thresholds between the classes."""
+    """The same for proportional odds: slopes, and the thresholds between the classes."""
     low, *slopes = _in_raw_units(mixture, expert, last.coef_[None], -last.thresholds_).items()
     order = last.order_.tolist()
     cuts = [f"{one} | {other}" for one, other in zip(order[:-1], order[1:], strict=True)]
@@ -289,13 +289,13 @@ def _of_ordered(mixture, expert, last):
 
 
 def _is_linear_model(estimator):
-    """Whether it predicts from ``coef_`` and ``intercept_``, through a link at most."""
+    """Whether it predicts from ``coef_`` and ``intercept_``, possibly through a link."""
     known = any(kind.__module__.startswith(LINEAR_MODULE) for kind in type(estimator).mro())
     return known and offers(estimator, "coef_") and isinstance(estimator.coef_, np.ndarray)
 
 
 def predicted(likelihood, last):
-    """What the coefficients of a regressor add up to."""
+    """Name of the linear predictor of a regressor."""
     if likelihood.changes_target:
         return "logarithm of the target"
     log_links = isinstance(last, PoissonRegressor | GammaRegressor) or (

@@ -1,4 +1,4 @@
-"""What each expert does: rows, load, certainty of the gate, overlap, error, scale."""
+"""Report on experts: rows, load, certainty of the gate, overlap, error, scale."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from .._numerics.statistics import add_fields
 from .._routing import count_loads, evenness
 from .by_regime import REGIME, html_table, in_lines, text_table
 
-FAR_MORE = 20.0  # times as probable, from which on a row is on the wrong side
+FAR_MORE = 20.0  # ratio of probabilities above which a row is on the wrong side
 LEAST_MISPLACED = 0.1  # rows
 SAME_OPTIMUM = 1e-3  # per unit of weight
 OPTIMA = "objective", "share of starts", "fewest rows"
@@ -24,33 +24,32 @@ class ExpertReport:
     Attributes
     ----------
     columns : dict of str to list
-        One value for each expert, or regime. ``expert``: name. ``regime``: its name, of pooled
-        experts that share one, and the first column of a report of regimes. ``load``: mean gate
-        probability. ``rows``: sum of responsibilities, by weight. ``wins``: share of the rows that
-        it has the largest responsibility for. ``gate``: mean gate probability of its rows, 1 where
-        the gate is certain of them. ``entropy``: mean entropy of the gate on its rows, divided
-        by that of K equal shares. ``overlap``: the largest entry of its row in ``overlap``, and
-        ``with``, whose it is. ``error``: root mean squared error, or share of wrong classes, on
-        its rows. ``scale``: of the likelihood, NaN where it has none, as of counts; for classes
-        the temperature; for regimes the standard deviation of their errors over these rows, which
-        may be larger in some than in others. ``revived``: how often it was re-seeded.
+        One value for each expert, or regime. ``expert``: name. ``regime``: name of the regime, for
+        pooled experts of one regime, and in a report of regimes. ``load``: mean gate probability.
+        ``rows``: weighted sum of responsibilities. ``wins``: share of the rows for which it has the
+        largest responsibility. ``gate``: mean gate probability of its rows, 1 if the gate is
+        certain. ``entropy``: mean entropy of the gate on its rows, relative to K equal shares.
+        ``overlap``: the largest entry of its row in ``overlap``, and ``with``, the name of that
+        expert. ``error``: root mean squared error, or share of wrong classes, on its rows.
+        ``scale``: that of the likelihood, NaN if it has none, as for counts; for classes the
+        temperature; for regimes the standard deviation of the errors over these rows, on which it
+        may depend. ``revived``: number of re-seedings.
     overlap : ndarray of shape (n_experts, n_experts)
         Entry (k, j): the share of expert k's rows that expert j has, by responsibilities.
     optima : list of dict
-        Distinct optima of the starts, best first: ``objective``, ``share`` of the starts that
-        went there, and ``smallest``, the fewest effective rows of an expert there.
+        Distinct optima of the starts, best first: ``objective``, ``share`` of the starts that led
+        to it, and ``smallest``, the smallest number of effective rows of an expert.
     balance : dict
-        Measures of balance that sparse mixtures are known by. ``variation``: coefficient of
-        variation of the loads, their standard deviation over their mean. ``unused``: how many
-        experts no row is sent to. ``switch``: :math:`K \sum_k f_k P_k` of the Switch
-        Transformer [1]_, with f the share of routes that go to an expert (of first choices where
-        all experts answer) and P its load; 1 for equal ones.
+        Usual measures of balance of sparse mixtures. ``variation``: coefficient of variation of the
+        loads, their standard deviation divided by their mean. ``unused``: number of experts without
+        rows. ``switch``: :math:`K \sum_k f_k P_k` of the Switch Transformer [1]_, with the share f
+        of routes to an expert (of first choices without ``top_k``) and its load P; 1 if balanced.
     notes : list of str
         Other results of the training, in sentences.
     plan : str or None
         How the mixture was trained, in a sentence; see ``plan_`` of the mixture.
     is_sparse : bool
-        Whether rows are sent to some of the experts only; the balance is printed in full then.
+        Whether rows are routed to some of the experts only; the balance is then printed in full.
 
     References
     ----------
@@ -138,7 +137,7 @@ def _format_value(name, value):
 
 @dataclass
 class ReportSums:
-    """Sums over rows of what the experts do there; those of two blocks add up."""
+    """Sums over rows for a report; those of two blocks add up."""
 
     total: float  # weight of the rows
     # ``rows``, ``load``, ``sent``, ``wins``, ``certain``, ``entropy``, ``losses``: (n_experts,):
@@ -152,8 +151,8 @@ class ReportSums:
     certain: np.ndarray
     entropy: np.ndarray
     losses: np.ndarray
-    # ``sharper``, ``misplaced``: (n_experts,): what the log-likelihood would gain if the gate gave
-    # each row to the expert or to the others for sure, whichever it prefers; and weights of the
+    # ``sharper``, ``misplaced``: (n_experts,): gain of the log-likelihood if the gate gave each
+    # row with certainty to the expert or to the others, whichever it prefers; and weights of the
     # rows that are far more probable on the other side.
     sharper: np.ndarray
     misplaced: np.ndarray
@@ -205,11 +204,11 @@ class ReportSums:
 
 
 def _of_sharp_gate(resp, gate_proba):
-    """What a gate without doubt would change, of each row and expert, (n, K).
+    """Effect of a gate without uncertainty, for each row and expert, (n, K).
 
     Returns the gain of the log-density, and whether the row is far more probable on the side that
-    the gate does not prefer: by the ratio of the densities, that of the responsibilities over that
-    of the gate's probabilities.
+    the gate does not prefer, by the ratio of the densities: that of the responsibilities divided
+    by that of the gate probabilities.
     """
     own = gate_proba > 0.5
     chosen, gate = np.where(own, resp, 1 - resp), np.where(own, gate_proba, 1 - gate_proba)
@@ -218,7 +217,7 @@ def _of_sharp_gate(resp, gate_proba):
 
 
 def separation_notes(model, groups, sums):
-    """A sentence where a softmax gate separates experts perfectly; a list."""
+    """A sentence if a softmax gate separates experts perfectly, in a list."""
     gate = split_last(model.gate)[1]
     is_softmax = gate.is_linear and gate.sees_rows
     if not is_softmax or model.top_k is not None or len(groups.names) == 1:
@@ -292,13 +291,13 @@ def distinct_optima(ends):
 def report(model, groups, rows, trained):
     """An ExpertReport on some rows.
 
-    ``trained`` is that on the training rows, for what is only known in training.
+    ``trained`` is the report on the training rows, for results of training.
     """
     return report_of_sums(model, groups, report_sums(model, groups, rows), trained)
 
 
 def report_sums(model, groups, rows):
-    """What a report on some rows is made of: ReportSums."""
+    """ReportSums of a report on some rows."""
     resp, routes = model.responsibilities(rows), model.routes(rows.X)
     means = model.expert_predictions(rows.X)
     if rows.exposure is not None:
@@ -327,9 +326,9 @@ def _report(model, groups, sums, n_revived=None, optima=(), notes=(), plan=None)
 def report_training(problem, model, groups, order, ends, notes=(), plan=None):
     """An ExpertReport on the training rows.
 
-    Expert ``j`` of the model, made of the problem, is its expert ``order[j]``. ``ends`` are
-    objective, and fewest effective rows of an expert, where each start ended; ``notes`` is what
-    else training found, and ``plan`` how it was trained, in sentences.
+    Expert ``j`` of the model is expert ``order[j]`` of the problem. ``ends`` are objective, and
+    smallest number of effective rows, at the end of each start; ``notes`` are other results of
+    training, and ``plan`` the way of training, in sentences.
     """
     if groups.are_regimes:
         sums = problem.sums_of_regimes(model, groups, order)

@@ -1,4 +1,4 @@
-"""Who belongs to each expert: where its rows differ most from the others, and a typical one."""
+"""Profiles: columns in which the rows of an expert differ from others, and a typical row."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from .._tables.encoding import DescribedColumns
 from .._tables.mixed import check_table, is_missing, is_table
 from .by_regime import html_table, text_table
 
-LEAST_DIFFERENCE = 0.1  # in standard deviations: what is less is not printed
+LEAST_DIFFERENCE = 0.1  # in standard deviations; smaller ones are not printed
 MOST_LINES = 5  # lines printed for an expert
 MOST_CLASSES = 3
 HEADER = ["", "its rows", "other rows", "difference", "lift"]
@@ -27,19 +27,19 @@ class Profile:
     Attributes
     ----------
     expert : str
-        Name; of regimes that of the regime.
+        Name of the expert, or of the regime.
     share : float
-        Of all rows, by weight.
+        Share of all rows, by weight.
     rows : float
-        How many that is.
+        Number of these rows.
     prediction : ndarray of shape (n_outputs,) or (n_classes,)
-        Mean of what it predicts for its rows; of classifiers their probabilities.
+        Mean prediction for its rows; for classifiers, of the probabilities.
     target : ndarray of the same shape, or None
-        What its rows have.
+        Observed mean of its rows.
     typical : label
-        Index of the row of X that is most like the average of its rows.
+        Index of the row of X that is closest to the average of its rows.
     typical_values : dict of str to object
-        What that row has in each column.
+        Values of that row.
     features : dict of str to ndarray
         A value for each number and for each level of other columns, the largest difference first;
         see ``ExpertProfiles.to_frame``. ``column`` is the column to which each belongs.
@@ -57,7 +57,8 @@ class Profile:
     def shown(self):
         """Numbers of the features to print: those of the largest differences.
 
-        None that chance explains, for so many rows; one of two levels, two of more.
+        Without those that chance explains for this number of rows; one for a column of two levels,
+        two for a column of more.
         """
         others = self.rows / self.share - self.rows if self.share > 0 else 0.0
         if not others > 0:
@@ -74,7 +75,7 @@ class Profile:
 
 
 class ExpertProfiles:
-    """Who belongs to each expert; prints as a table and shows as HTML.
+    """Profiles of the rows of each expert; prints as a table and shows as HTML.
 
     Attributes
     ----------
@@ -85,7 +86,7 @@ class ExpertProfiles:
     of_classes : bool
         Whether predictions are probabilities.
     kind : {"expert", "regime"}
-        What has a profile.
+        Whether experts or regimes have profiles.
     """
 
     def __init__(self, profiles, outputs, of_classes, kind="expert"):
@@ -93,16 +94,16 @@ class ExpertProfiles:
         self.kind = kind
 
     def to_frame(self):
-        """All differences as a DataFrame, of which only the largest are printed.
+        """All differences as a DataFrame; only the largest ones are printed.
 
         Returns
         -------
         frame : pandas.DataFrame
             Indexed by expert or regime, and feature, as ``age``, ``kind=low`` or ``age missing``.
             ``inside`` and ``outside``: mean, or share of the level, among the rows of the expert
-            and among all others, weighted by how much they belong to it. ``difference``: of these
-            two, in standard deviations of all rows. ``lift``: share of the level among the rows of
-            the expert over that among all rows; NaN of numbers.
+            and among all others, weighted by responsibilities. ``difference``: their difference,
+            in standard deviations of all rows. ``lift``: share of the level among the rows of the
+            expert, divided by that among all rows; NaN for numbers.
         """
         import pandas as pd
 
@@ -122,7 +123,7 @@ class ExpertProfiles:
         return f"{text}, predicts {self._answer(profile)}"
 
     def _answer(self, profile):
-        """What an expert predicts for its rows, and in brackets what is observed."""
+        """Mean prediction of an expert for its rows, with the observed mean in brackets."""
         predicted, observed = profile.prediction, profile.target
         places = range(len(predicted))
         if self.of_classes:
@@ -154,13 +155,13 @@ class ExpertProfiles:
         return cells
 
     def _below(self, profile):
-        """What stands below the features of an expert."""
+        """Line below the features of an expert."""
         if not profile.share > 0:
             return []
         shown = [profile.features["column"][i] for i in profile.shown()]
         columns = list(dict.fromkeys([*shown, *profile.typical_values]))
         values = [f"{name} {_value(profile.typical_values[name])}" for name in columns[:MOST_LINES]]
-        alike = [] if shown or len(self.profiles) == 1 else ["no column tells its rows from others"]
+        alike = [] if shown or len(self.profiles) == 1 else ["no column distinguishes its rows"]
         return [*alike, f"typical row {profile.typical}: {', '.join(values)}"]
 
     def __str__(self):
@@ -206,7 +207,7 @@ def _value(value):
 
 
 def check_columns(table, X):
-    """A table or array to describe the rows of X by, checked."""
+    """A table or array that describes the rows of X, checked."""
     table = check_table(table, sparse_ok=True, strings_ok=lambda: True)
     check_consistent_length(X, table)
     return table
@@ -215,8 +216,8 @@ def check_columns(table, X):
 def profile_experts(mixture, rows, groups, membership, table):
     """Profiles of all experts, or regimes, on some rows: ExpertProfiles.
 
-    ``membership`` (n_samples, n_groups) is how much each row belongs to each of them; ``table`` is
-    what to describe them by. The target may be None.
+    ``membership`` (n_samples, n_groups) are the responsibilities; ``table`` has the columns of the
+    description. The target may be None.
     """
     if sparse.issparse(table):
         raise ValueError("expert_profiles needs dense columns: described_by=X.toarray().")
@@ -258,12 +259,12 @@ def profile_experts(mixture, rows, groups, membership, table):
 
 
 def _sorted_features(features, k):
-    """What holds for expert k, the largest difference first."""
+    """Features of expert k, the largest difference first."""
     of_expert = {
         name: values[:, k] if values.ndim == 2 else values for name, values in features.items()
     }
     difference = np.nan_to_num(of_expert["difference"])
-    order = np.lexsort((-difference, -np.abs(difference).round(9)))  # of equal ones the larger
+    order = np.lexsort((-difference, -np.abs(difference).round(9)))  # the larger of equal ones
     return {name: values[order] for name, values in of_expert.items()}
 
 
@@ -278,8 +279,8 @@ def _compare_group(X, mass, weight):
     """Means and shares of all columns among the rows of each expert and among the others.
 
     Returns a dict of ``feature`` and ``column`` (n_features,), and ``inside``, ``outside``,
-    ``difference`` and ``lift`` (n_features, n_experts); and the distance of each row from what is
-    typical of each expert, summed over the columns.
+    ``difference`` and ``lift`` (n_features, n_experts); and the distance of each row from the
+    average of each expert, summed over the columns.
     """
     described = DescribedColumns(X, weight)
     left_out = sum(described.of_no_use(), [])
@@ -307,8 +308,8 @@ def _compare_group(X, mass, weight):
 
 
 def _means(values, mass, weight):
-    """Mean of values (n_samples, n_values) by mass, by the rest of the weight, and by weight."""
-    with np.errstate(divide="ignore", invalid="ignore"):  # an expert of no rows, or of all
+    """Means of values (n_samples, n_values): by mass, by the rest of the weight, and by weight."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # an expert without rows, or with all
         total, everything = mass.sum(axis=0), weight.sum()
         sums, all_sums = values.T @ mass, values.T @ weight
         rest = everything - total

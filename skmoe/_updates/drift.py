@@ -1,4 +1,4 @@
-"""Whether rows that come later are as those that a mixture was judged by."""
+"""Sequential tests for drift of later rows."""
 
 from bisect import bisect_left, bisect_right, insort
 
@@ -8,57 +8,57 @@ from sklearn.utils import check_random_state, column_or_1d
 
 from .._reports.by_regime import html_table, text_table
 
-LARGEST = 1e100  # wealth beyond which no bet is followed
+LARGEST = 1e100  # wealth above which bets are not continued
 SLOPES = np.array([0.5, 0.95, -0.5, -0.95])  # bets on a shift
 CURVES = np.array([0.95, -0.9])  # on values at both ends, and in the middle
 POWER = 0.3  # on values at one end
 
 
 class DriftMonitor:
-    r"""Sequential tests of whether new rows are as rows held out were, batch by batch.
+    r"""Sequential tests, batch by batch, of whether new rows resemble held-out rows.
 
-    Four kinds of scores of a row are watched: the log-density of its target, the value of the
-    predictive distribution function at it (the probability integral transform), whether it lies in
-    the interval of the given level, and the gate's probability of each expert, which is known
-    without the target. Each is ranked among those of all rows before it. As long as rows are
-    exchangeable, whatever their distribution and however good the mixture, these ranks are
-    independent and uniform [1]_. Bets against that, which begin anew at every row, multiply a
-    wealth whose expectation stays one. By Ville's inequality the probability that one of them
-    *ever* reaches ``n_scores / false_alarm_rate`` is ``false_alarm_rate`` at most: batches may be
-    looked at as often as one likes.
+    Four kinds of scores are monitored: the log-density of the target, the predictive distribution
+    function at the target (the probability integral transform), whether the target is in the
+    interval of the given level, and the gate probability of each expert, which does not need the
+    target. Each score is ranked among those of all earlier rows. As long as rows are exchangeable,
+    whatever their distribution and the quality of the mixture, these ranks are independent and
+    uniform [1]_. Bets against this, which start anew at every row, multiply a wealth whose
+    expectation stays one. By Ville's inequality the probability that the wealth of a score *ever*
+    reaches ``n_scores / false_alarm_rate`` is at most ``false_alarm_rate``, however often batches
+    are tested.
 
     Parameters
     ----------
     estimator : mixture
-        Fitted; or a Pipeline that ends in a mixture, or a search over one. It must not change while
-        it is watched: give a deep copy of one that learns on by ``partial_fit``.
+        Fitted; or a Pipeline that ends in a mixture, or a search over one. It must not change
+        meanwhile: give a deep copy of a mixture that continues by ``partial_fit``.
     X : array-like or DataFrame of shape (n_samples, n_features)
-        Rows that ``fit`` has not seen, as they come as long as nothing drifts; some hundreds.
+        Some hundred rows that were not in ``fit``, without drift.
     y : array-like of shape (n_samples,)
         Their target.
     false_alarm_rate : float, default=0.01
-        Probability of an alarm, at any time, while rows stay as they were.
+        Probability of an alarm, at any time, without drift.
     level : float, default=0.9
-        Level of the intervals whose coverage is watched.
+        Level of the intervals whose coverage is monitored.
     random_state : int, RandomState instance or None, default=0
-        Breaks ties among equal scores.
+        Random number generator that breaks ties.
 
     Attributes
     ----------
     wealth_ : dict of str to float
-        Of the bets on each score.
+        Wealth of the bets on each score.
     threshold_ : float
         Wealth at which there is an alarm.
     alarms_ : dict of str to int
-        Scores that have reached it, and after how many rows.
+        Scores that have reached the threshold, and after how many rows.
     reports_ : list of DriftReport
-        Of each batch.
+        Report of each batch.
     n_rows_ : int
-        Rows of all batches so far.
+        Number of rows in all batches so far.
 
     See Also
     --------
-    CalibrationDisplay : Coverage and probability integral transform, drawn.
+    CalibrationDisplay : Draws coverage and the probability integral transform.
 
     References
     ----------
@@ -95,11 +95,11 @@ class DriftMonitor:
 
     @property
     def wealth_(self):
-        """Of the bets on each score."""
+        """Wealth of the bets on each score."""
         return {name: test.wealth for name, test in self._tests.items()}
 
     def update(self, X, y):
-        """Look at the next batch.
+        """Test the next batch.
 
         Parameters
         ----------
@@ -144,17 +144,17 @@ class DriftMonitor:
 
 
 class DriftReport:
-    """What a DriftMonitor says of a batch; prints as a table.
+    """Report of a DriftMonitor on a batch; prints as a table.
 
     Parameters
     ----------
     cells : list of (str, float, float, float)
-        Name of each score, its means in the rows to compare with and in the batch, and the wealth
-        of the bets against it.
+        Name of each score, its means in the reference rows and in the batch, and the wealth of
+        its bets.
     alarms : list of str
         Scores that have drifted, in this batch or before.
     n_rows : int
-        Rows of the batch.
+        Number of rows in the batch.
     threshold : float
         Wealth of an alarm.
 
@@ -187,12 +187,12 @@ class DriftReport:
 
 
 class RankTest:
-    """Bets against the exchangeability of numbers that come one by one.
+    """Bets against the exchangeability of a sequence of numbers.
 
     Parameters
     ----------
     values : ndarray of shape (n_samples,)
-        The first numbers, against which there are no bets.
+        The first numbers, without bets.
     random_state : RandomState
         Breaks ties.
     """
@@ -203,15 +203,15 @@ class RankTest:
 
     @property
     def wealth(self):
-        """Mean over all bets, those that are yet to begin included."""
+        """Mean over all bets, including those that have not started."""
         return float(self._started.mean() + 1 / (1 + self._n_bets))
 
     def update(self, values):
-        """Bet on each of the values (n,); the highest wealth on the way."""
+        """Bet on each of the values (n,); returns the highest wealth."""
         highest = 0.0
         for bets in _bets(self._ranks(values)):
             self._n_bets += 1
-            # Of all that is not yet at stake, as much as leaves 1 / (1 + n) for later.
+            # The share of the reserve that leaves 1 / (1 + n) of it for later.
             begins = 1 / (self._n_bets * (self._n_bets + 1))
             self._started = np.minimum((self._started + begins) * bets, LARGEST)
             highest = max(highest, self.wealth)
@@ -229,7 +229,7 @@ class RankTest:
 
 
 def _bets(ranks):
-    """By what each bet multiplies its stake, (n, n_bets): densities on the unit interval."""
+    """Factors of the stakes of each bet, (n, n_bets): densities on the unit interval."""
     u = np.clip(ranks, 1e-12, 1 - 1e-12)[:, None]
     linear = 1 + SLOPES * (2 * u - 1)
     curved = 1 + CURVES * (6 * u**2 - 6 * u + 1)

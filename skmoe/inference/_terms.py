@@ -1,8 +1,8 @@
-"""Derivatives of the log-density of one expert, which standard errors are made of.
+"""Derivatives of the log-density of an expert, for standard errors.
 
-A likelihood with standard errors names one of these classes in its ``terms``. What is public
-here suffices to write another: :class:`PredictorTerms` for outputs that err independently,
-:class:`ExpertTerms` for all else.
+A likelihood with standard errors returns one of these classes in its ``terms``. For a likelihood of
+your own, derive from :class:`PredictorTerms` if outputs have independent errors, and else from
+:class:`ExpertTerms`.
 """
 
 import copy
@@ -20,40 +20,39 @@ MEAN_STEP = 2e-4
 class ExpertTerms(ABC):
     """Log-density of rows under one expert that is linear in the columns, and its derivatives.
 
-    An expert has one or several linear predictors: of each output, or of each class but the
-    first. Its parameters are, for each predictor, the coefficients and then the logarithms of what
-    the likelihood has fitted beside them, such as scales.
+    An expert has one or several linear predictors: for each output, or for each class except the
+    first. Its parameters are, for each predictor, the coefficients and then the logarithms of other
+    parameters of the likelihood, such as scales.
 
     Parameters
     ----------
     theta : ndarray of shape (size,)
-        Parameters; of each predictor the coefficients, the intercept's last, then the logarithms.
+        Parameters; for each predictor the coefficients, the intercept last, then the logarithms.
     design : ndarray of shape (n_samples, n_columns)
         The last column is the intercept's.
     target : ndarray of shape (n_samples, n_outputs)
-        As the class method ``target_of`` has made it.
+        Result of the class method ``target_of``.
 
     Attributes
     ----------
     logs_of : tuple of str
         Names of the fitted attributes of the likelihood, positive and with an entry for each
-        expert, whose logarithms are parameters: ``("scale_",)`` is told as ``log_scale``.
+        expert, whose logarithms are parameters: ``("scale_",)`` is reported as ``log_scale``.
     values_of : tuple of str
-        Names of more such attributes, of any sign, which are parameters as they are: ``("skew_",)``
-        is told as ``skew``.
+        Names of more such attributes, of any sign, which are parameters themselves: ``("skew_",)``
+        is reported as ``skew``.
     shared_logs : tuple of str
-        Which of all these are the same for all experts.
+        Those of all these that are the same for all experts.
     standardises : bool
         Whether the target may be shifted and scaled: predictors are locations, and the first
         ``n_scales`` of the logarithms, if there are any, are those of scales.
     n_scales : int
         See ``standardises``.
     joins_rows : bool
-        Whether rows of a subject depend on each other given their expert. ``__init__`` is then
-        also given the ``Subjects``, and log-densities and scores are those of each subject.
+        Whether rows of a subject are dependent given their expert. ``__init__`` then also gets the
+        ``Subjects``, and log-densities and scores are those of each subject.
     at_bound_message : str
-        Why there are no standard errors for the experts of ``at_bound``, whose ``{names}`` it
-        holds.
+        Reason why the experts of ``at_bound`` have no standard errors, with their ``{names}``.
     """
 
     logs_of = ()
@@ -102,7 +101,7 @@ class ExpertTerms(ABC):
         Parameters
         ----------
         weights : ndarray of shape (n_samples,)
-            Of the rows.
+            Weights of the rows.
 
         Returns
         -------
@@ -113,17 +112,17 @@ class ExpertTerms(ABC):
     def undecided(self, weights):
         """Weighted sums of p (1 - p) of each class.
 
-        They are next to nothing where an expert separates classes, so that there is no maximum.
+        They are almost zero if an expert separates classes, so that there is no maximum.
 
         Parameters
         ----------
         weights : ndarray of shape (n_samples,)
-            Of the rows.
+            Weights of the rows.
 
         Returns
         -------
         undecided : ndarray of shape (n_classes,)
-            Empty, the default, where there are no classes.
+            Empty, the default, without classes.
         """
         return np.empty(0)
 
@@ -134,7 +133,7 @@ class ExpertTerms(ABC):
         Parameters
         ----------
         target : ndarray of shape (n_samples, n_outputs)
-            As ``target_of`` has made it.
+            Result of ``target_of``.
 
         Returns
         -------
@@ -152,7 +151,7 @@ class ExpertTerms(ABC):
         design : ndarray of shape (n_samples, n_columns)
             The last column is the intercept's.
         target : ndarray of shape (n_samples, n_outputs)
-            As ``target_of`` has made it.
+            Result of ``target_of``.
 
         Returns
         -------
@@ -163,7 +162,7 @@ class ExpertTerms(ABC):
 
     @classmethod
     def beside(cls):
-        """Names of the attributes that are parameters beside coefficients.
+        """Names of the attributes that are parameters in addition to coefficients.
 
         Returns
         -------
@@ -174,7 +173,7 @@ class ExpertTerms(ABC):
 
     @classmethod
     def names_beside(cls, predictor):
-        """What the parameters beside coefficients are called in reports.
+        """Names in reports of the parameters other than coefficients.
 
         Parameters
         ----------
@@ -191,7 +190,7 @@ class ExpertTerms(ABC):
 
     @classmethod
     def target_of(cls, likelihood, y, exposure):
-        """The target as ``__init__`` takes it.
+        """The target for ``__init__``.
 
         Parameters
         ----------
@@ -205,23 +204,23 @@ class ExpertTerms(ABC):
         Returns
         -------
         target : ndarray of shape (n_samples, n_outputs)
-            By default what experts are fitted on.
+            By default the target of the experts.
         """
         return likelihood.expert_target(y).reshape(len(y), -1)
 
     @classmethod
     def log_jacobian(cls, target):
-        """Log-density of y less that of the target.
+        """Log-density of y minus that of the target.
 
         Parameters
         ----------
         target : ndarray of shape (n_samples, n_outputs)
-            As ``target_of`` has made it.
+            Result of ``target_of``.
 
         Returns
         -------
         log_jacobian : ndarray of shape (n_samples,)
-            Zeros by default, where experts are fitted on y itself.
+            Zeros by default, for experts that are fitted on y itself.
         """
         return np.zeros(len(target))
 
@@ -232,7 +231,7 @@ class ExpertTerms(ABC):
         Parameters
         ----------
         target : ndarray of shape (n_samples, n_outputs)
-            As ``target_of`` has made it.
+            Result of ``target_of``.
 
         Returns
         -------
@@ -243,12 +242,12 @@ class ExpertTerms(ABC):
 
     @classmethod
     def has_density(cls, target):
-        """Which rows have a density, in units of y, and not a probability.
+        """Which rows have a density, in units of y, rather than a probability.
 
         Parameters
         ----------
         target : ndarray of shape (n_samples, n_outputs)
-            As ``target_of`` has made it.
+            Result of ``target_of``.
 
         Returns
         -------
@@ -295,7 +294,7 @@ class ExpertTerms(ABC):
         Returns
         -------
         mean : ndarray of shape (n_samples, n_outputs)
-            By default the predictors. Of counts for an exposure of one, of successes for one trial.
+            By default the predictors. For an exposure of one, or one trial.
         """
         return predictors
 
@@ -333,12 +332,12 @@ class ExpertTerms(ABC):
 
     @classmethod
     def at_bound(cls, logs, likelihood):
-        """Whether the likelihood of an expert still rises at the end of what is allowed.
+        """Whether the likelihood of an expert still rises at the bound of its parameters.
 
         Parameters
         ----------
         logs : ndarray of shape (n_experts, n_predictors, n_logs)
-            Logarithms of what ``logs_of`` names, in the units of y.
+            Logarithms of the attributes ``logs_of``, in the units of y.
         likelihood : BaseLikelihood
             Fitted.
 
@@ -360,11 +359,11 @@ class PredictorTerms(ExpertTerms):
     Parameters
     ----------
     theta : ndarray of shape (size,)
-        Parameters; of each predictor the coefficients, the intercept's last, then the logarithms.
+        Parameters; for each predictor the coefficients, the intercept last, then the logarithms.
     design : ndarray of shape (n_samples, n_columns)
         The last column is the intercept's.
     target : ndarray of shape (n_samples, n_outputs)
-        As the class method ``target_of`` has made it.
+        Result of the class method ``target_of``.
     """
 
     @abstractmethod
@@ -381,12 +380,12 @@ class PredictorTerms(ExpertTerms):
         return self.log_densities().sum(axis=1)
 
     def widths(self):
-        """Over which lengths the log-density bends: of a predictor, a logarithm or a value.
+        """Lengths over which the log-density changes, for predictors, logarithms and values.
 
         Returns
         -------
         widths : list of 1 + n_logs + n_values floats or ndarrays of shape (n_outputs,)
-            By default the scale for a predictor that is a location, and 1 for all else.
+            By default the scale for predictors that are locations, and 1 otherwise.
         """
         has_scale = self.standardises and len(self.logs) > 0
         return [np.exp(self.logs[0]) if has_scale else 1.0] + [1.0] * len(self.beside())

@@ -27,16 +27,16 @@ class Categorical(BaseLikelihood):
         What is learned out of fold: :math:`T_k`, with a Gaussian prior on log T of variance 0.1,
         :math:`\epsilon_k`, in [0.001, 0.9], or both ("auto"). None is neither.
     epsilon : float, default=0.001
-        Initial value of :math:`\epsilon_k`, and its value if it is not learned.
+        Initial value of :math:`\epsilon_k`, or its value if it is not learned.
     n_classes : int, default=0
-        Number of classes at least, where a target may lack the last ones.
+        Smallest number of classes, for targets that may lack the last ones.
 
     Attributes
     ----------
     temperature_ : ndarray of shape (n_experts,)
         Temperatures; above 1 for overconfident experts.
     epsilon_ : ndarray of shape (n_experts,)
-        Shares of the class shares.
+        Mixing weights of the class frequencies.
     class_share_ : ndarray of shape (n_classes,)
         Weighted shares of the classes in the training rows.
 
@@ -89,7 +89,7 @@ class Categorical(BaseLikelihood):
         return self.start_from_sums(counts, n_experts)
 
     def start_from_sums(self, counts, n_experts):
-        """Do as ``start`` for a target whose rows are not in memory.
+        """Like ``start``, for a target whose rows are not in memory.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class Categorical(BaseLikelihood):
                 self._set_epsilon(self._mass_from_prior(y, own, weights))
 
     def take_mass(self, mass):
-        """Take the weights of the experts' rows, where there is nothing to calibrate.
+        """Set the weights of the experts' rows, without calibration.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class Categorical(BaseLikelihood):
         self._mass = mass
 
     def point(self):
-        # Nothing is learned of experts whose probabilities are taken as they are.
+        # Nothing is learned for experts without calibration.
         is_as_it_is = self.calibration is None and self.epsilon == 0
         return np.empty(0) if is_as_it_is else None
 

@@ -8,12 +8,12 @@ from ..distributions._counts import log_negative_binomial
 from ._means import FamilyLikelihood, means_of
 from ._pooled import pooled_class
 
-SHAPE_RANGE = np.log([1e-3, 1e6])  # beyond the last, counts are Poisson's to six digits
+SHAPE_RANGE = np.log([1e-3, 1e6])  # above the last one, counts are Poisson to six digits
 MOST_CUTS = 5
 
 
 class _Counts(FamilyLikelihood):
-    """Counts, of events in an exposure if there is one."""
+    """Counts of events, possibly with an exposure."""
 
     takes_exposure = True
 
@@ -34,12 +34,12 @@ class Poisson(_Counts):
 
     .. math:: P(y \mid x, k) = e^{-m} m^y / y!, \quad m = E \, \mu_k(x)
 
-    E is the exposure of the row, by default 1: hours watched, years insured. Experts predict the
-    rate :math:`\mu_k`, events per unit of exposure. The default ones are log-linear, as
-    scikit-learn's ``PoissonRegressor``. The exposure is the exponential of an offset.
+    E is the exposure of the row, by default 1, such as hours of observation or years of insurance.
+    Experts predict the rate :math:`\mu_k`, events per unit of exposure. The default experts are
+    log-linear, like scikit-learn's ``PoissonRegressor``; an offset is the log of the exposure.
 
-    Means of other experts are at least :math:`1 / (2n)`, half an event in all n rows, so that no
-    event is impossible.
+    Means of other experts are at least :math:`1 / (2n)`, half an event in all n rows, so that
+    events are never impossible.
 
     Attributes
     ----------
@@ -80,16 +80,16 @@ class NegativeBinomial(_Counts):
         \Big(\frac{\theta_k}{\theta_k + m}\Big)^{\theta_k} \Big(\frac{m}{\theta_k + m}\Big)^y,
         \quad m = E \, \mu_k(x)
 
-    The variance is :math:`m + m^2 / \theta_k`. Such a count is Poisson's with a mean that a Gamma
-    variable of shape and rate :math:`\theta_k` multiplies. EM takes its expectation
-    :math:`(y + \theta_k) / (m + \theta_k)` for one more exposure of the row, so that experts are
-    fitted as those of :class:`Poisson` are, by estimators of any kind. The shapes are the maxima
+    The variance is :math:`m + m^2 / \theta_k`. Such a count is Poisson with a mean multiplied by
+    a Gamma variable of shape and rate :math:`\theta_k`. EM uses its expectation
+    :math:`(y + \theta_k) / (m + \theta_k)` as a further exposure of the row, so that experts are
+    fitted as for :class:`Poisson`, by estimators of any kind. The shapes are the maxima
     of the likelihood [1]_.
 
     Attributes
     ----------
     shape_ : ndarray of shape (n_experts,)
-        Shapes :math:`\theta`, between 0.001 and a million; small ones mean much overdispersion.
+        Shapes :math:`\theta`, between 0.001 and a million; small ones are strong overdispersion.
     floor_ : float
         The smallest mean allowed, as for :class:`Poisson`.
 
@@ -162,20 +162,20 @@ class Binomial(FamilyLikelihood):
 
     .. math:: P(y \mid x, k) = \binom{t}{y} \, p_k(x)^y (1 - p_k(x))^{t - y}
 
-    Give the successes as y and the trials t of each row as ``trials``, or both as the columns of
-    y: successes and failures. Without ``trials`` each row is one trial, and y zero or one. Experts
-    predict the rate :math:`p_k`: logistic regressions by default, or any classifiers, which learn
-    from each row twice, weighted by its successes and by its failures; or any regressors, which
-    learn the observed rates, weighted by the trials.
+    Pass the successes as y and the trials t of each row as ``trials``, or successes and failures as
+    the two columns of y. Without ``trials`` each row is one trial, and y is zero or one. Experts
+    predict the rate :math:`p_k`: logistic regressions by default, or any classifiers, fitted to
+    each row twice, weighted by its successes and by its failures; or any regressors, fitted to the
+    observed rates, weighted by the trials.
 
-    Rates of experts that are not solved by EM are not allowed so near to 0 or 1 that a row would
-    have less than :math:`1 / (2n)` expected successes or failures, half a one in all n rows, so
-    that a success where an expert expects none is unlikely and not impossible.
+    Rates of experts that are not solved by EM are kept so far from 0 and 1 that each row has at
+    least :math:`1 / (2n)` expected successes and failures, half of one in all n rows, so that no
+    outcome is impossible.
 
     Attributes
     ----------
     floor_ : float
-        The fewest successes, or failures, to expect in a row; 0 with logistic experts.
+        The smallest expected number of successes, or failures, of a row; 0 with logistic experts.
 
     See Also
     --------

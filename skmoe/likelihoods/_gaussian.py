@@ -18,7 +18,7 @@ class Gaussian(ScaledErrors):
 
     .. math:: y \mid x, k \sim N(\mu_k(x), \sigma_k^2)
 
-    Several outputs have a standard deviation each, and are independent within an expert unless
+    Each of several outputs has a standard deviation; they are independent within an expert unless
     ``covariance="full"``.
     :math:`\sigma_k^2` is the weighted mean squared residual, but at least
     :math:`\max(10^{-6} \operatorname{var}(y), \delta^2 / 12)`, where :math:`\delta` is the step
@@ -76,17 +76,17 @@ class Gaussian(ScaledErrors):
 
     @property
     def has_sums(self):
-        """Whether sums over rows tell all: where scales do not depend on the row."""
+        """Whether sums over rows are sufficient: if scales do not depend on the row."""
         return isinstance(self.scale, str) and self.scale in ("expert", "shared")
 
     @property
     def can_be_pooled(self):
-        """Whether partial pooling can learn it: constant scales, outputs that err alone."""
+        """Whether partial pooling can learn it: with constant scales and independent outputs."""
         return self.has_sums and self.covariance == "diag"
 
     @property
     def takes_upper(self):
-        """Whether targets may be censored: where scales do not depend on the row."""
+        """Whether targets may be censored: if scales do not depend on the row."""
         return self.scale_estimator() is None
 
     @property
@@ -105,15 +105,14 @@ class Gaussian(ScaledErrors):
         return super().start(y, weight, n_experts)
 
     def start_from_sums(self, variance, values, largest):
-        """Do as ``start`` for a target whose rows are not in memory.
+        """Like ``start``, for a target whose rows are not in memory.
 
         Parameters
         ----------
         variance : float or ndarray of shape (n_outputs,)
             Weighted variance of the target.
         values : ndarray or None, or list of these
-            Its distinct values, of several outputs of each; None where these are too many to lie
-            on a grid.
+            Its distinct values, a list for several outputs; None if there are too many for a grid.
         largest : float or ndarray of shape (n_outputs,)
             Its largest absolute value.
 
@@ -159,7 +158,7 @@ class Gaussian(ScaledErrors):
 
     @property
     def independent_outputs(self):
-        """Whether several outputs err independently of each other."""
+        """Whether the errors of several outputs are independent."""
         return self.covariance == "diag"
 
     learns_batches = has_sums

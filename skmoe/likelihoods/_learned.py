@@ -1,4 +1,4 @@
-"""What likelihoods learn of experts: how it is kept, extrapolated, carried over and asked for."""
+"""Parameters that likelihoods learn for each expert: stored, extrapolated and copied."""
 
 import copy
 
@@ -8,19 +8,19 @@ from .._doors import error_terms
 
 
 class LearnedParameters:
-    """Fitted attributes of which each has one value, or one array, for each expert."""
+    """Fitted attributes with one value, or one array, for each expert."""
 
     per_expert = learned_logs = learned_values = ()
     own_density_ = None
     learns_batches = False
 
     def point(self):
-        """What has been learned, as numbers of any sign, for EM to extrapolate.
+        """The learned parameters, as numbers of any sign, for EM to extrapolate.
 
         Returns
         -------
         point : ndarray of shape (n_numbers,) or None
-            None where that is not known.
+            None if there are none.
         """
         names = *self.learned_logs, *self.learned_values
         is_all = all(name in names for name in self.per_expert if name.endswith("_"))
@@ -31,7 +31,7 @@ class LearnedParameters:
         return np.concatenate([np.empty(0), *parts])
 
     def at(self, point):
-        """A likelihood that has learned something else.
+        """A likelihood with other learned parameters.
 
         Parameters
         ----------
@@ -41,7 +41,7 @@ class LearnedParameters:
         Returns
         -------
         likelihood : BaseLikelihood
-            A new one, within the bounds of what can be learned.
+            A new one, within the bounds of the parameters.
         """
         twin, end = copy.copy(self), 0
         for name in (*self.learned_logs, *self.learned_values):
@@ -55,15 +55,15 @@ class LearnedParameters:
         return twin
 
     def _keep_within_bounds(self):
-        """Move what ``at`` has set to the nearest that can be learned; by default it stays."""
+        """Move the parameters set by ``at`` into their bounds; by default there are none."""
 
     @property
     def n_parameters_(self):
-        """Number of free parameters, for ``bic``; None where they cannot be counted."""
+        """Number of free parameters, for ``bic``; None if they cannot be counted."""
         return sum(np.size(vars(self)[name]) for name in self.per_expert)
 
     def log_prior(self, penalty):
-        """What the penalty of the experts takes from the log-likelihood.
+        """Log-prior that corresponds to the penalty of the experts.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class LearnedParameters:
                 setattr(self, name, vars(self)[name][order])
 
     def extended(self, other, k):
-        """A likelihood with one expert more, the last.
+        """A likelihood with one more expert, the last.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class LearnedParameters:
         Returns
         -------
         likelihood : BaseLikelihood
-            A new one, with all else as it is here.
+            A new one, otherwise the same.
         """
         twin = copy.copy(self)
         for name in self.per_expert:
@@ -118,7 +118,7 @@ class LearnedParameters:
         return twin
 
     def of_expert(self, k):
-        """Whose parameters, and terms, are those of an expert.
+        """The likelihood, and expert, whose parameters and terms belong to an expert.
 
         Parameters
         ----------
@@ -128,19 +128,19 @@ class LearnedParameters:
         Returns
         -------
         likelihood : BaseLikelihood
-            By default this one; where likelihoods are made of others, one of these.
+            By default this one; for likelihoods made of others, one of these.
         k : int
             Number of the expert there.
         """
         return self, k
 
     def for_batches(self):
-        """The likelihood that ``partial_fit`` goes on with.
+        """The likelihood for ``partial_fit``.
 
         Returns
         -------
         likelihood : BaseLikelihood
-            This one, or, of pooled experts, its kin by maximum likelihood.
+            This one, or for pooled experts the one by maximum likelihood.
         """
         return self
 
@@ -158,12 +158,12 @@ class LearnedParameters:
         penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
             Penalty of the coefficients of each expert.
         keep, gain : float
-            Factors of what was seen before, and of the rows of the batch.
+            Factors of the earlier statistics, and of the rows of the batch.
         """
         raise TypeError(f"{type(self).__name__} does not implement learn_batch.")
 
     def pooled(self):
-        """The likelihood, unfitted, of partially pooled experts, where there is one.
+        """The likelihood, unfitted, for partially pooled experts, if there is one.
 
         Returns
         -------
@@ -178,7 +178,7 @@ class LearnedParameters:
         Returns
         -------
         estimator : estimator or None
-            None where scales are constant.
+            None if scales are constant.
         """
         return None
 
@@ -203,7 +203,7 @@ class LearnedParameters:
         """
         return None
 
-    # Where targets are censored -------------------------------------------------------------
+    # Censored targets -------------------------------------------------------------
 
     def log_probability(self, bounds, prediction):
         """Log-density of observed targets, and log-probability of the intervals of censored ones.
@@ -211,7 +211,7 @@ class LearnedParameters:
         Parameters
         ----------
         bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
+            With ``lower`` and ``upper`` (n_samples,), equal if the target was observed.
         prediction : ndarray of shape (n_samples, n_experts)
             Prediction of each expert.
 
@@ -224,12 +224,12 @@ class LearnedParameters:
         return components.log_between(bounds.lower[:, None], bounds.upper[:, None])
 
     def expected_target(self, bounds, prediction):
-        """What experts are fitted on where targets are censored, and with which weights.
+        """Targets and weights of the experts for censored targets.
 
         Parameters
         ----------
         bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
+            With ``lower`` and ``upper`` (n_samples,), equal if the target was observed.
         prediction : ndarray of shape (n_samples, n_experts)
             Prediction of each expert.
 
@@ -243,12 +243,12 @@ class LearnedParameters:
         raise TypeError(f"{type(self).__name__} does not implement expected_target.")
 
     def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """``update`` where targets are censored.
+        """``update`` for censored targets.
 
         Parameters
         ----------
         bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
+            With ``lower`` and ``upper`` (n_samples,), equal if the target was observed.
         prediction : ndarray of shape (n_samples, n_experts)
             Prediction of each expert.
         weights : ndarray of shape (n_samples, n_experts)

@@ -72,15 +72,15 @@ class Gamma(SearchedShapes):
     .. math:: f_k(y \mid x) = \frac{1}{\Gamma(\nu_k) y}
         \Big(\frac{\nu_k y}{\mu_k(x)}\Big)^{\nu_k} \exp\Big(-\frac{\nu_k y}{\mu_k(x)}\Big)
 
-    The standard deviation is :math:`\mu_k / \sqrt{\nu_k}`: sizes of claims, waiting times, prices.
-    The default experts are log-linear, as scikit-learn's ``GammaRegressor`` is. The shapes solve
+    The standard deviation is :math:`\mu_k / \sqrt{\nu_k}`, as for claims, waiting times and prices.
+    The default experts are log-linear, like scikit-learn's ``GammaRegressor``. The shapes solve
     :math:`\log \nu - \psi(\nu) = \bar d`, with the weighted mean of
     :math:`y / \mu - 1 - \log(y / \mu)` on the right, half the mean deviance [1]_.
 
     Attributes
     ----------
     shape_ : ndarray of shape (n_experts,)
-        Shapes :math:`\nu`, a million at most.
+        Shapes :math:`\nu`, at most a million.
     floor_ : float
         The smallest mean allowed, a millionth of the mean target; 0 with log-linear experts.
 
@@ -141,7 +141,7 @@ class Weibull(SearchedShapes):
     Attributes
     ----------
     shape_ : ndarray of shape (n_experts,)
-        Shapes :math:`\nu`, a million at most.
+        Shapes :math:`\nu`, at most a million.
     floor_ : float
         The smallest mean allowed, a millionth of the mean target; 0 with log-linear experts.
 
@@ -213,9 +213,9 @@ class Beta(FamilyLikelihood):
     Attributes
     ----------
     concentration_ : ndarray of shape (n_experts,)
-        Concentrations :math:`\phi`, a million at most; R's betareg calls them precisions.
+        Concentrations :math:`\phi`, at most a million; called precisions in R's betareg.
     floor_ : float
-        How near to 0 or 1 means may be; 0 with experts that EM solves.
+        Smallest distance of means from 0 and 1; 0 with experts that EM solves.
 
     References
     ----------

@@ -36,14 +36,14 @@ class StudentT(ScaledErrors):
     Parameters
     ----------
     df : float or "estimate", default=4.0
-        Degrees of freedom :math:`\nu`, above 2 so that there is a variance. "estimate" learns them
-        for each expert, between 2.1 and 200, which needs some hundred rows for each.
+        Degrees of freedom :math:`\nu`, above 2 so that the variance exists. "estimate" learns them
+        for each expert, between 2.1 and 200, which needs some hundred rows per expert.
 
     Attributes
     ----------
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
         Scales :math:`\sigma`, in the units of y. The standard deviation is
-        :math:`\sigma \sqrt{\nu / (\nu - 2)}`. NaN where an expert of a stack has a density of its
+        :math:`\sigma \sqrt{\nu / (\nu - 2)}`. NaN for experts of a stack with a density of their
         own.
     df_ : ndarray of shape (n_experts,)
         Degrees of freedom.

@@ -13,25 +13,24 @@ FIRST_SHARE = 0.5  # of the zeros, that the point mass starts with where experts
 
 
 class ZeroInflated(BaseLikelihood):
-    r"""Another likelihood, and a component that is always zero.
+    r"""Another likelihood, with a component that is always zero.
 
     .. math:: p(y \mid x) = \pi_0(x) \, [y = 0] + \sum_k \pi_k(x) \, f_k(y \mid x)
 
-    The component is one more expert behind the gate, called "zero" and the last of
-    ``named_experts_``, so that its share :math:`\pi_0` depends on the row. With one expert this is
-    the zero-inflated regression of [1]_, whose logistic part is the default gate. Amounts under
-    "gamma" are positive, so that all zeros are of that component, as in two-part and hurdle
-    models.
+    The component is one more expert, called "zero" and the last of ``named_experts_``, whose share
+    :math:`\pi_0` depends on the row through the gate. With one expert this is the zero-inflated
+    regression of [1]_, whose logistic part is the default gate. With "gamma", amounts are positive,
+    so that all zeros belong to that component, as in two-part and hurdle models.
 
     Parameters
     ----------
     likelihood : str or likelihood, default="poisson"
-        Of the experts: "poisson", "negative_binomial", "gamma" or an object.
+        Likelihood of the experts: "poisson", "negative_binomial", "gamma" or an object.
 
     Attributes
     ----------
     likelihood_ : likelihood
-        Of the experts, fitted.
+        The fitted likelihood of the experts.
 
     References
     ----------

@@ -232,7 +232,7 @@ class Plan:
         )
 
 
-# About how long linear experts take that are solved all at once ----------------------------------
+# Approximate time of linear experts that are solved together ----------------------------------
 
 
 SECONDS, PER_ENTRY = 0.05, 3e-6  # for an expert with ten starts, and for each entry of its columns

@@ -37,11 +37,13 @@ OF_NUMBERS = (
 )  # fmt: skip
 OF_CLASSES = (likelihoods.Categorical, PooledCategorical)
 GATES = (ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate)
-# Written by skmoe, or made of others.
-WRITTEN = (
-    LinearRegression, LogisticRegression, Ridge, RidgeCV, DensityForestRegressor, SmoothRegressor,
-    Pipeline, FrozenEstimator,
-)  # fmt: skip
+# Operators of experts that skmoe writes; others are made of these.
+OPERATORS = {
+    **dict.fromkeys((LinearRegression, LogisticRegression, Ridge, RidgeCV), "SkmoeLinear"),
+    DensityForestRegressor: "SkmoeDensityForest",
+    SmoothRegressor: "SkmoeSmooth",
+}
+MADE_OF_OTHERS = Pipeline, FrozenEstimator
 
 
 def check_likelihood(likelihood, *, classifies):
@@ -102,7 +104,7 @@ def check_estimators(role, estimators):
         if isinstance(estimator, TransformedTargetRegressor):
             if type(estimator.transformer_) is not StandardScaler:
                 why = f"of {kind.__name__} the transformer has to be a StandardScaler"
-        elif kind not in WRITTEN and kind not in sklearn_operator_name_map:
+        elif kind not in {*OPERATORS, *MADE_OF_OTHERS, *sklearn_operator_name_map}:
             why = f"skl2onnx has no converter of {kind.__name__}"
         if why is not None:
             raise NotImplementedError(f"{role} cannot be converted to ONNX: {why}.")
@@ -224,18 +226,10 @@ class Parser:
         if isinstance(estimator, TransformedTargetRegressor):
             inside = self._prediction(estimator.regressor_, variables)
             return self._exact("SkmoeRescaled", estimator.transformer_, [inside])
-        return self._of_last(estimator, variables)
-
-    def _of_last(self, estimator, variables):
-        """``prediction`` of an estimator that is not made of others."""
-        is_logistic = type(estimator) is LogisticRegression and is_multinomial(estimator)
-        if is_logistic or type(estimator) in (LinearRegression, Ridge, RidgeCV):
-            return self._exact("SkmoeLinear", estimator, [self.matrix(variables)])
-        if type(estimator) is DensityForestRegressor:
-            return self._exact("SkmoeDensityForest", estimator, [self.matrix(variables)])
-        if type(estimator) is SmoothRegressor:
-            return self._exact("SkmoeSmooth", estimator, [self.matrix(variables)])
         classifies = is_classifier(estimator)
+        if type(estimator) in OPERATORS and (not classifies or is_multinomial(estimator)):
+            operator = OPERATORS[type(estimator)]
+            return self._exact(operator, estimator, [self.matrix(variables)])
         if classifies:
             self.scope.add_options(id(estimator), {"zipmap": False})
         if not has_experts(estimator):

@@ -169,11 +169,7 @@ class Files(IteratedRows):
             yield X, *(None if place is None else block[:, place] for place in places)
 
     def _read_parquet(self, path):
-        try:
-            from pyarrow.parquet import ParquetFile
-        except ImportError as error:
-            raise ImportError("Parquet files need pyarrow and pandas: pip install both.") from error
-        with ParquetFile(path) as file:
+        with _pyarrow().parquet.ParquetFile(path) as file:
             yield from map(self._split_batch, file.iter_batches(batch_size=self.block_rows))
 
     def _split_batch(self, batch):
@@ -318,7 +314,9 @@ def batches_of(source, n_rows):
 
 def _pyarrow():
     try:
-        import pyarrow
+        import pyarrow.parquet
     except ImportError as error:
-        raise ImportError("Arrow streams need pyarrow and pandas: pip install both.") from error
+        raise ImportError(
+            "Parquet files and Arrow streams need pyarrow and pandas: pip install both."
+        ) from error
     return pyarrow

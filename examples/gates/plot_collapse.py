@@ -3,9 +3,9 @@ Collapsed experts and local optima
 ==================================
 
 EM converges to a local optimum, which may be a poor one. Here it is started with one expert that
-owns 98 % of the rows. The example shows how the report of the experts tells, how EM re-seeds
-experts without rows, and what ``load_balance`` of the gate does where there are more experts than
-regimes. The rows are drawn from three lines, so that it is known which optimum is right.
+has 98 % of the rows. The example shows how to recognise this in the report, how EM re-seeds experts
+without rows, and the effect of ``load_balance`` if there are more experts than regimes. The rows
+are simulated from three lines, so that the right optimum is known.
 """
 
 import textwrap
@@ -40,9 +40,9 @@ def lopsided(X, y, n_experts, random_state):
 X, X_test, y, y_test = three_lines(seed=1)
 
 # %%
-# After one iteration the three experts are the same line: ``overlap`` says that 90 % of the rows
-# of the light ones belong to ``expert0`` too, ``wins`` that they win no row, and ``gate`` that the
-# gate does not know their rows from others. A mixture that ends like this warns.
+# After one iteration the three experts are the same line: by ``overlap``, 90 % of the rows of the
+# small ones also belong to ``expert0``; by ``wins``, they win no row; by ``gate``, the gate does
+# not distinguish their rows. A mixture that ends like this gives a warning.
 
 stuck = MixtureOfExpertsRegressor(
     n_experts=3,
@@ -61,9 +61,9 @@ for warning in caught:
         print(textwrap.fill(str(warning.message), 79))
 
 # %%
-# Left to run, EM hands such an expert the rows around a place that the mixture explains badly
-# (``revived`` counts it) and goes on from there. The objective falls for one iteration, and then
-# climbs to the three lines.
+# With more iterations, EM gives such an expert the rows around a place that the mixture explains
+# badly (``revived`` counts this), and continues. The objective falls for one iteration, and then
+# rises to that of the three lines.
 
 rescued = MixtureOfExpertsRegressor(
     n_experts=3,
@@ -91,9 +91,8 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# It does not always end so well: a re-seeded expert is no longer idle, but the optimum that it
-# ends in is the one next to it. Unlike starts are the better help, and the default tries ten of
-# them. On five tables drawn alike:
+# This does not always end so well: a re-seeded expert has rows again, but leads to the nearest
+# optimum. Different starts are better, and the default tries ten of them. On five similar tables:
 
 found = {"lopsided start": 0, "default": 0}
 for seed in range(5):
@@ -116,9 +115,9 @@ for name, count in found.items():
     print(f"{name}: the better optimum in {count} of 5")
 
 # %%
-# The end of a report lists what the starts found, and ``start_lower_bounds_`` has how they went.
-# Here most came to the same optimum, which is a good sign; a best one that a single start has found
-# says to raise ``n_init``.
+# The end of a report lists the optima of the starts, and ``start_lower_bounds_`` has their paths.
+# Here most led to the same optimum, which is a good sign; if a single start found the best one,
+# raise ``n_init``.
 
 print(default.expert_report())
 figure, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
@@ -128,9 +127,9 @@ ax.set(xlabel="EM iteration", ylabel="objective of each start (nats per row)")
 plt.show()
 
 # %%
-# Six experts for three regimes: three of them get little. ``load_balance`` divides the regimes
-# among all six, so that none is idle, but three experts are still better than six of equal load;
-# and where a regime is rare in truth it does harm. Ask for fewer experts first.
+# Six experts for three regimes: three of them get few rows. ``load_balance`` divides the regimes
+# among all six, so that none is empty, but three experts are still better than six of equal load,
+# and it is harmful if a regime is rare. Reduce the number of experts first.
 
 print(f"{'load_balance':14}{'loads':44}{'log-score':>10}")
 for strength in (0.0, 0.01, 0.1):

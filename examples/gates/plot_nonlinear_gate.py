@@ -5,7 +5,7 @@ Gates for regions that are not convex
 Two linear regimes alternate like the colours of a chessboard: one holds where both features have
 the same sign, the other where the signs differ. A softmax gate separates two experts by one
 straight line, which is not enough here. A Gaussian gate, a classifier as gate, or a softmax gate
-on products of the features is. The rows are drawn, so that the true regions are known.
+on products of the features is. The rows are simulated, so that the true regions are known.
 """
 
 import matplotlib.pyplot as plt
@@ -28,8 +28,8 @@ y = np.where(same, 1 + 2 * X[:, 0], -1 + 2 * X[:, 1]) + 0.2 * rng.normal(
 train, test = slice(0, 800), slice(800, None)
 
 # %%
-# The gate is a parameter: one of ours, any classifier with ``predict_proba``, or a Pipeline that
-# ends in one of these.
+# The gate is a parameter: a gate of skmoe, any classifier with ``predict_proba``, or a Pipeline
+# that ends in one of these.
 
 gates = {
     "softmax": SoftmaxGate(),
@@ -51,9 +51,9 @@ for name, moe in moes.items():
     print(f"{name:20} held-out R² {r2:5.2f}   log-score {score:5.2f}")
 
 # %%
-# The regions in which each expert is the more probable one, pale where the gate is in doubt. The
-# marks are held-out rows, by the expert that most likely made them, and the number is the
-# log-score. The Gaussian gate has round borders, the forest sharp ones along the axes.
+# The regions in which each expert is the more probable one, pale where the gate is uncertain. The
+# marks are held-out rows, by the expert of largest responsibility, and the number is the log-score.
+# The Gaussian gate has round borders, the forest sharp ones along the axes.
 
 figure, axes = plt.subplots(
     2, 2, figsize=(7, 6.6), sharex=True, sharey=True, layout="constrained"
@@ -75,8 +75,8 @@ figure.legend(
 plt.show()
 
 # %%
-# The other way out is more experts: four of them behind a softmax gate, which divides the plane
-# into four sectors. Each line is then learned twice.
+# The alternative is more experts: four of them with a softmax gate, which divides the plane into
+# four sectors. Each line is then learned twice.
 
 four = MixtureOfExpertsRegressor(n_experts=4, random_state=0).fit(
     X[train], y[train]

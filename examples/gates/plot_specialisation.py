@@ -1,12 +1,12 @@
 """
-Specialised trees beside one tree on all rows
-=============================================
+Specialised trees added to one tree on all rows
+===============================================
 
-A tree splits one column at a time, and no first split of a chessboard helps: it comes to the fields
-late, with few rows left for each. Clones of it can share the board, each with the fields of one
-colour. On rows without regimes the same clones would only learn from fewer rows each. So one tree,
-the generalist, learns from all rows, and specialists are kept beside it where the out-of-fold
-log-density says that they pay. The rows are drawn: one target has regimes, the other has none.
+A tree splits one column at a time, and no first split of a chessboard helps: it reaches the fields
+late, with few rows left for each. Copies of it can share the board, each with the fields of one
+colour. Without regimes the same copies would only learn from fewer rows each. Therefore one tree,
+the generalist, learns from all rows, and specialists are added if they raise the out-of-fold
+log-density. The rows are simulated: one target has regimes, the other has none.
 """
 
 import matplotlib.pyplot as plt
@@ -26,7 +26,7 @@ targets = {
 train, test = slice(0, 600), slice(600, None)
 
 # %%
-# The same estimator for both targets: trees of leaves of ten rows, and two specialists of them.
+# The same estimator for both targets: trees with leaves of ten rows or more, and two specialists.
 
 tree = DecisionTreeRegressor(min_samples_leaf=10, random_state=0)
 moes = {}
@@ -40,11 +40,10 @@ for name, y in targets.items():
     moes[name] = moe
 
 # %%
-# Above, each held-out row in the colour of the expert to which the gate gives most. On the left the
-# gate has found the fields of the chessboard, though no straight line divides them. On the right,
-# where the target is one function, the generalist answers for all rows. Below, what specialists add
-# to the out-of-fold log-density, with its standard error: they are kept where the bar ends above
-# zero.
+# Above, each held-out row in the colour of its most probable expert. On the left the gate has found
+# the fields of the chessboard, though no straight line divides them. On the right, where the target
+# is one function, the generalist predicts all rows. Below, the gain in out-of-fold log-density by
+# specialists, with its standard error: they are kept if the bar ends above zero.
 
 names = ["generalist", "expert0", "expert1"]
 colours = dict(zip(names, ["0.6", "tab:blue", "tab:orange"], strict=True))
@@ -87,6 +86,6 @@ figure.legend(
 plt.show()
 
 # %%
-# The report of the experts says it too.
+# The report of the experts has the same result.
 
 print(moes["a chessboard"].expert_report())

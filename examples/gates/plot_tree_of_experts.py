@@ -8,7 +8,7 @@ by their own density, so that the whole is one model fitted by one EM (a hierarc
 experts, Jordan and Jacobs, 1994).
 
 Here a tree is grown level by level, until the log-score of held-out rows no longer rises.
-The rows are drawn from known regions, so that it can be seen whether the borders are found.
+The rows are simulated from known regions, to show whether the borders are found.
 """
 
 # %%
@@ -46,8 +46,8 @@ X, y = draw(500, seed=0)
 X_new, y_new = draw(2000, seed=1)
 
 # %%
-# Each level takes the last tree as its expert. ``n_init`` starts are tried at the root; below it
-# each mixture goes on from where it was in the last iteration.
+# Each level has the last tree as its expert. ``n_init`` starts are tried at the root; below it each
+# mixture continues from the last iteration.
 
 
 def tree(depth):
@@ -101,4 +101,4 @@ axes[1, 1].set(
 plt.show()
 
 # %%
-# Two levels are enough. The third has leaves to spare, and the held-out score does not gain.
+# Two levels are enough. The third has surplus leaves, and the held-out score does not rise.

@@ -34,7 +34,7 @@ experts = {
 # %%
 # Two trees, then two forests. The forests are not refitted for each fold: a bagging ensemble has
 # out-of-bag predictions, and the default uses them. In-sample, the scales of the trees end at their
-# floor, of which a ``ScaleFloorWarning`` would tell.
+# floor, with a ``ScaleFloorWarning``.
 
 figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
 print(

@@ -22,10 +22,10 @@ X = people[["education", "experience"]].astype(float)  # years
 wage = people["wage"]  # dollars
 
 # %%
-# All three likelihoods give densities of the wage itself, so that their scores compare: here over
-# five folds. Gaussian errors put some of the probability below zero, and have one width for low
-# and high wages of a regime. A second regime mends much of that, but one line with the right errors
-# is better than two with the wrong ones; there a second regime adds 0.02 to 0.04.
+# All three likelihoods have densities of the wage itself, so that their scores can be compared:
+# here over five folds. Gaussian errors have some probability below zero, and the same width for low
+# and high wages of a regime. A second regime reduces that, but one line with the right errors is
+# better than two with the wrong ones, and a second regime then adds 0.02 to 0.04.
 
 print(f"{'':14}{'log-score':>10}{'90 % covers':>13}{'below zero':>12}")
 for n_experts in (1, 2):

@@ -28,8 +28,8 @@ X, y, bad = draw(400, share=1 / 12)
 X_test, y_test, _ = draw(2000, share=0.0)
 
 # %%
-# Held-out rows without outliers say how well the regimes were found: by the error of the mean, and
-# by the log-score of their distribution.
+# Held-out rows without outliers show how well the regimes were found: by the error of the mean, and
+# by the log-score.
 
 likelihoods = {
     "Gaussian": "gaussian",

@@ -2,10 +2,10 @@
 Experts with densities of their own
 ===================================
 
-The pressure in a tank follows one of two valves, and nothing that was recorded says which. Its mean
-lies where it never is, and a scale with tails around the mean is a poor density. A mixture of lines
-has the right shape; boosting predicts what bends the lines. In a list each expert has the density
-that explains more out of fold: its own, or learned scales and tails around what it predicts.
+The pressure in a tank follows one of two valves, and no column shows which. Its mean lies between
+the two, where the pressure never is, so that a density around the mean is poor. A mixture of lines
+has the right shape; boosting predicts the curvature of the lines. In a list each expert has the
+density that is better out of fold: its own, or learned scales and tails around its prediction.
 """
 
 import matplotlib.pyplot as plt
@@ -22,8 +22,8 @@ y = branch * (2 + X[:, 0]) + 0.2 * rng.normal(size=len(X))
 train, test = slice(0, 500), slice(500, None)
 
 # %%
-# The same list with the mixture and without it. Scales are those that were learned, and NaN where
-# an expert kept its own density.
+# The same list with the mixture and without it. Scales are learned, and NaN for experts with their
+# own density.
 
 others = [
     ("boosting", HistGradientBoostingRegressor(max_iter=50)),

@@ -4,7 +4,7 @@ Prediction intervals compared with quantile boosting
 
 The usual way to intervals is one gradient boosting per quantile, here scikit-learn's with
 ``loss="quantile"``; LightGBM's works alike. A mixture around the same boosting predicts the whole
-distribution with one fit. Both predict how far diabetes has progressed in 442 patients a year on.
+distribution with one fit. The target is the progression of diabetes in 442 patients after a year.
 """
 
 import matplotlib.pyplot as plt
@@ -37,7 +37,7 @@ def mixture(X, y, X_new):
 
 
 # %%
-# Predictions for patients that were held out, in five folds. The interval score is the width plus
+# Predictions for held-out patients, in five folds. The interval score is the width plus
 # a penalty for each value outside; lower is better. Quantile boosting fits the quantiles of its
 # training rows, and its intervals are too narrow for new ones.
 

@@ -2,9 +2,9 @@
 Censored times: two regimes of survival
 =======================================
 
-909 patients were followed after an operation for cancer of the colon, until it came back, and half
-of them for years without that: their times are censored (R's table ``colon``; Moertel et al.,
-1995). A third got the drugs levamisole and fluorouracil. Do they delay relapses, or prevent them?
+909 patients were followed after an operation for colon cancer until a relapse. Half of them had
+none for years: their times are censored (R's table ``colon``; Moertel et al., 1995). A third got
+the drugs levamisole and fluorouracil. Do these delay relapses, or prevent them?
 """
 
 import matplotlib.pyplot as plt
@@ -28,9 +28,9 @@ upper = np.where(patients["status"] == 1, y, np.inf)
 print(f"{np.isinf(upper).mean():.0%} of the times are censored")
 
 # %%
-# ``upper`` is infinite where no relapse was seen. Under ``likelihood="log_normal"`` experts are
-# accelerated failure times: a coefficient of 0.5 makes times longer by the factor exp(0.5). BIC
-# prefers two experts to one.
+# ``upper`` is infinite for patients without a relapse. With ``likelihood="log_normal"`` experts are
+# accelerated failure time models: a coefficient of 0.5 multiplies times by exp(0.5). BIC prefers
+# two experts to one.
 
 fits = {}
 for n_experts in (1, 2):
@@ -47,16 +47,16 @@ moe = fits[2]
 print(f"concordance {concordance_index(moe, X, y, upper=upper):.3f}")
 
 # %%
-# One regime relapses within a few years, earlier the more lymph nodes had cancer in them, and the
-# drugs delay that by little: 0.19, which is 1.5 standard errors. The times of the other are so long
-# that they stand for "not in this study". What the drugs do is in the gate: with them the regime of
-# early relapses is less likely.
+# One regime relapses within a few years, earlier with more affected lymph nodes, and the drugs
+# delay this only slightly: 0.19, which is 1.5 standard errors. The times of the other are so long
+# that they mean "not in this study". The effect of the drugs is in the gate: with them the regime
+# of early relapses is less probable.
 
 print(moe.summary(X, y, upper=upper))
 
 # %%
-# Without ``upper`` last visits are taken for relapses. One of the regimes is then the last visits,
-# about 78 months after the operation, as exp(4.352) says, whatever the drugs.
+# Without ``upper`` last visits would count as relapses. One of the regimes is then that of the last
+# visits, about 78 months (exp(4.352)) after the operation, whatever the drugs.
 
 as_seen = MixtureOfExpertsRegressor(
     n_experts=2, likelihood="log_normal", training="em", random_state=0

@@ -2,10 +2,9 @@
 Mixing models of different kinds
 ================================
 
-Four models of different kinds predict how far diabetes has progressed in 442 patients after a
-year, and a gate weighs them and a stack of them. Here the gate sees two measurements only, so that
-a map shows all that it has learned. (``examples/unlike_experts.py`` compares the mixture with a
-stack alone.)
+Four models of different kinds predict the progression of diabetes in 442 patients after a year, and
+a gate weights them and their stack. Here the gate has only two measurements, so that a map shows
+all that it has learned. (``examples/unlike_experts.py`` compares the mixture with a stack alone.)
 """
 
 import matplotlib.pyplot as plt
@@ -37,7 +36,7 @@ experts = [
 ]
 
 # %%
-# The gate sees two columns, the experts all ten.
+# The gate has two columns, the experts all ten.
 
 gate = SoftmaxGate(columns=["bmi", "s5"])
 mixture = MixtureOfExpertsRegressor(

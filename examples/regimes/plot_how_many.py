@@ -29,8 +29,8 @@ X = pd.DataFrame(
 )
 
 # %%
-# One expert is always among the candidates. Lower BIC is better; two experts are enough. ICL asks
-# for experts that are told apart as groups, too, and comes to the same number.
+# One expert is always among the candidates. Lower BIC is better; two experts are enough. ICL also
+# requires that experts are well-separated groups, and chooses the same number.
 
 moe = MixtureOfExpertsRegressor(n_init=5, training="em", random_state=0)
 selection = select_n_experts(moe, X, y, range(1, 5))
@@ -45,10 +45,10 @@ summary = best.summary(X, y)
 print(summary)
 
 # %%
-# Above the criteria, below the coefficients of both experts with their intervals of
-# 95 %. In one group countries with longer lives and larger incomes stayed ahead. In the other
-# neither column tells what came, and the errors are larger, by the difference of ``log_scale``. The
-# gate says that countries with short lives in 1977 were likely to be of the second.
+# Above the criteria, below the coefficients of both experts with 95 % intervals. In one group
+# countries with longer lives and larger incomes stayed ahead. In the other neither column predicts
+# the outcome, and the errors are larger, by the difference of ``log_scale``. By the gate, countries
+# with short lives in 1977 were likely to belong to the second.
 
 frame = summary.to_frame()
 figure, (above, below) = plt.subplots(
@@ -86,8 +86,8 @@ below.legend(loc="upper left")
 plt.show()
 
 # %%
-# The countries of the second group, of those that are sure to be in it. AIDS or wars cost lives in
-# many of them in these years, which neither column knows.
+# The countries that are almost certainly in the second group. AIDS or wars cost lives in many of
+# them in these years, which neither column shows.
 
 resp = best.responsibilities(X, y)[:, 1]
 print(textwrap.fill("; ".join(X.index[resp > 0.99]), 79))

@@ -60,17 +60,16 @@ ResponsibilityDisplay.from_estimator(moe, X, y)
 plt.show()
 
 # %%
-# Gate
-# ----
-# Before the target is known, patients are more ambiguous. The four measurements with the largest
-# effect on the gate are triglycerides, body mass, blood pressure and HDL cholesterol; each curve is
-# a mean over the patients (partial dependence). No curve reaches 0 or 1: the gate is seldom sure.
+# Gate ---- Before the target is known, patients are more ambiguous. The four measurements with the
+# largest effect on the gate are triglycerides, body mass, blood pressure and HDL cholesterol; each
+# curve is a mean over the patients (partial dependence). No curve reaches 0 or 1: the gate is
+# rarely certain.
 
 GateDisplay.from_estimator(moe, X, random_state=0)
 plt.show()
 
 # %%
-# Two measurements at a time: the regions of the experts, pale where the gate is unsure. Patients
+# Two measurements at a time: the regions of the experts, pale where the gate is uncertain. Patients
 # are marked by the expert with the largest responsibility, hollow where it is ambiguous. On either
 # side of the border there are many patients of the other expert.
 
@@ -89,8 +88,8 @@ plt.show()
 # %%
 # Predictive distributions
 # ------------------------
-# Central intervals for a patient who is typical in all but body mass: wide where either expert may
-# be right.
+# Central intervals over body mass for an otherwise typical patient: wide where both experts are
+# probable.
 
 PredictiveDisplay.from_estimator(moe, X, y, "bmi")
 plt.show()
@@ -99,16 +98,16 @@ plt.show()
 # Calibration
 # -----------
 # On held-out patients the predicted probability of a value below the observed one (PIT) should be
-# uniform, for the mixture and for each expert. The band contains each bar in 19 of 20 cases, so
-# that one of ten may well leave it.
+# uniform, for the mixture and for each expert. The band contains each bar with probability 95 %, so
+# that one of ten may well be outside.
 
 CalibrationDisplay.from_estimator(moe, X_test, y_test)
 CalibrationDisplay.from_estimator(moe, X_test, y_test, kind="experts")
 plt.show()
 
 # %%
-# Central intervals cover about what they should. Those of one line do so too: calibration is not
-# all. The gain of the mixture is in the log-score, because its distributions are sharper.
+# Central intervals have about their nominal coverage, as have those of one line. The gain of the
+# mixture is in the log-score, because its distributions are sharper.
 
 display = CalibrationDisplay.from_estimator(
     line, X_test, y_test, kind="coverage", name="one line"

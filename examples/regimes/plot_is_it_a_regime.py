@@ -37,7 +37,7 @@ for name, moe in mixtures.items():
     print(f"{name}: n_regimes_={moe.n_regimes_}, {len(moe.experts_)} experts")
 
 # %%
-# What the report says of each. The two lines get no note: nothing else explains them.
+# The notes of each report. The two lines have no note: nothing else explains them.
 
 for name, moe in mixtures.items():
     notes = [
@@ -51,8 +51,8 @@ for name, moe in mixtures.items():
 
 # %%
 # Points have the colour of the regime that is most responsible for them. The experts of heavy tails
-# and of uneven spread share one line. The lines of the curve join where one hands over to the next,
-# and the spline (dashed) has more evidence. Those of the true pair hold at the same ``x``.
+# and of uneven spread share one line. The lines of the curve follow one another along ``x``, and
+# the spline (dashed) has more evidence. Those of the true pair hold at the same ``x``.
 
 figure, axes = plt.subplots(2, 2, figsize=(5.6, 6), layout="constrained")
 colors = plt.rcParams["axes.prop_cycle"].by_key()["color"]

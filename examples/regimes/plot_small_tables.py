@@ -33,10 +33,10 @@ mixtures = {
 }
 
 # %%
-# ``log_evidence_`` says how numbers of experts compare, per row. In the first table every expert
-# but one makes it worse; in the second the second one gains a nat, and a third loses a tenth. By
-# maximum likelihood the scales of some experts shrink to nothing, and a ``ScaleFloorWarning`` says
-# so; here it is the point.
+# ``log_evidence_`` compares numbers of experts, per row. In the first table more than one expert is
+# worse; in the second table the second expert gains a nat, and a third loses a tenth. By maximum
+# likelihood the scales of some experts shrink to zero, with a ``ScaleFloorWarning``, which is
+# silenced here.
 
 warnings.simplefilter("ignore", ScaleFloorWarning)
 fitted, densities = {}, {}
@@ -53,9 +53,9 @@ for table, y in tables.items():
 # %%
 # Bands are to hold 90 % of new targets where the second column is 1.5 (dark) or -1.5 (light), lines
 # are the means. Circles are rows above zero in that column, crosses those below it. The log-density
-# is the mean over 2000 new rows; higher is better. Experts for which there are no regimes cost more
-# than half a nat a row: some have few rows, which happen to lie close to a line, and become far too
-# sure of it.
+# is the mean over 2000 new rows; higher is better. Experts without regimes lose more than half a
+# nat per row: some have few rows that happen to lie close to a line, and scales that are far too
+# small.
 
 grid = np.linspace(-3, 3, 121)
 figure, axes = plt.subplots(

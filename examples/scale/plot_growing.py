@@ -2,9 +2,9 @@
 Adding an expert for a new regime
 =================================
 
-A fitted mixture meets rows in a region where it has never seen any. ``add_expert`` trains a new
-expert for them, with the help of ten old rows, and leaves the old experts unchanged.
-The rows are drawn, so that nothing but the new regime differs.
+A fitted mixture gets rows in a region without training rows. ``add_expert`` trains a new expert for
+them, with the help of ten old rows, and leaves the old experts unchanged. The rows are simulated,
+so that only the new regime differs.
 """
 
 import copy
@@ -37,7 +37,7 @@ moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
 
 # %%
 # Sixty new rows, and 2 % of the old ones, which represent the others and teach the gate where the
-# new expert must not answer.
+# new expert should not be used.
 
 X_new, y_new = unknown_rows(60)
 few = rng.choice(500, size=10, replace=False)
@@ -50,8 +50,8 @@ print(f"hard: y = {line.intercept_:.1f} {line.coef_[0]:+.2f} load")
 print("noise:", grown.likelihood_.scale_.round(2))
 
 # %%
-# Before, the mixture extrapolates, and is confident and wrong in the new region. Afterwards it
-# follows the new rows. Below load 6 nothing has changed: the old gate is drawn in grey.
+# Before, the mixture extrapolates, and is overconfident and wrong in the new region. Afterwards it
+# follows the new rows. Below a load of 6 nothing has changed: the old gate is drawn in grey.
 
 at = np.linspace(-0.5, 10.5, 441)[:, None]
 figure, axes = plt.subplots(

@@ -3,9 +3,9 @@ Learning from a stream of two million rows
 ==========================================
 
 ``partial_fit`` learns from rows that arrive in chunks: it fits the first ones from several
-starts, then learns from each chunk once and forgets it. The log-score and the memory are compared
-with EM on as many rows as fit into memory. The rows are drawn, so that there are enough of them,
-and that it is known when they change.
+starts, then learns from each chunk once, without keeping it. The log-score and the memory are
+compared with EM on as many rows as fit into memory. The rows are simulated, so that there are
+enough of them, with a change at a known time.
 """
 
 import tracemalloc
@@ -32,8 +32,8 @@ def read_chunk(number):
 X_test, y_test = read_chunk(12_345)
 
 # %%
-# The first call gets 1,000 rows, enough to choose a start; then the chunks follow. Python's own
-# count of memory says what is held at the most while a chunk is learned, the chunk included.
+# The first call gets 1,000 rows, enough to choose a start; then the chunks follow. Memory is the
+# peak that Python allocates while a chunk is learned, including the chunk.
 
 stream = MixtureOfExpertsRegressor(n_experts=3, training="em", random_state=0)
 X, y = read_chunk(0)
@@ -94,8 +94,8 @@ plt.show()
 
 # %%
 # ``forget_factor`` is for streams that change. Here the target rises by 2 after 50,000 rows, and
-# 50,000 more follow. A memory of 2,000 rows, a factor of 1 - 1/2000, has forgotten the
-# old level by then; what it costs beside EM on 20,000 rows of one kind, above, is little.
+# 50,000 more follow. With a memory of 2,000 rows, a factor of 1 - 1/2000, it has forgotten the old
+# level by then; compared with EM on 20,000 rows without a change (above), it loses little.
 
 for factor in (1.0, 1 - 1 / 2000):
     moe = MixtureOfExpertsRegressor(

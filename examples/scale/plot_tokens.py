@@ -76,10 +76,9 @@ X_test = embedding[before_test].reshape(len(before_test), -1)
 # All three models see each token once, in batches, through ``partial_fit``. The size of Adam's
 # steps is the best of three or four that were tried for each, from 1 to 12 thousandths.
 #
-# The gate sees the last character only. A mixture begins with a ``fit`` to the first rows, where
-# k-means tells who starts with which; that the nets have not converged on these is as it should be.
-# (It sees these 6,000 twice.) From then on a token teaches the two experts that made it most
-# probable.
+# The gate has only the last character. A mixture begins with a ``fit`` to the first rows, in which
+# k-means initialises the experts; the nets need not converge on these. (It uses these 6,000 rows
+# twice.) From then on each token trains the two experts under which it is most probable.
 
 
 def net(n_hidden, step):
@@ -119,8 +118,8 @@ for name, model in models.items():
     training[name] = time.process_time() - start
 
 # %%
-# What they have learned, and what it costs. Losses are in nats, times in µs of one processor for a
-# token: to learn from it, and to answer. Two experts use an eighth of the weights.
+# Losses (in nats) and times (in µs of one processor per token, for training and prediction). Two
+# experts use an eighth of the weights.
 
 
 def n_weights(net):
@@ -164,8 +163,8 @@ for name, model in models.items():
     )
 
 # %%
-# ``top_k`` can be set on the fitted mixture: from one expert a token to all. The second expert is
-# worth little here, and all others nothing: the gate is sure of its first choice.
+# ``top_k`` can be set on the fitted mixture: from one expert per token to all. Here the second
+# expert adds little, and all others nothing: the gate is certain of its first choice.
 
 curve = []
 for k in (1, 2, 4, 16):
@@ -202,21 +201,20 @@ ax.set(
 plt.show()
 
 # %%
-# Two of sixteen experts know more than the dense net of their size, for about twice its time: what
-# is above it is finding the rows of each expert and putting the answers together. They know more
-# than the dense net of all their weights, too, in about a third of its time. That is no law; it
-# holds here because the last character says so well which continuations belong together. (A gate
-# that saw the last two had a loss higher by 0.03.) It is not for want of passes alone: after three,
-# each with the steps that suited it best, the losses were 1.78 (256), 1.60 (mixture) and 1.67
-# (2048).
+# Two of sixteen experts have a lower loss than the dense net of their size, in about twice its
+# time, the rest of which is routing. Their loss is also lower than that of the dense net with all
+# their weights, in about a third of its time. This is no general rule: here the last character
+# predicts well which continuations belong together. (A gate on the last two had a loss higher by
+# 0.03.) More passes do not change it: after three, each with its best step size, the losses were
+# 1.78 (256), 1.60 (mixture) and 1.67 (2048).
 #
-# Learning is where sparse is dear in skmoe: to find out who made a token most probable, all sixteen
-# are asked about every batch.
+# Training of sparse mixtures is expensive in skmoe: all sixteen experts predict every batch, to
+# find the most probable ones.
 
 # %%
-# Which experts the tokens of the held-out topics go to. ``route`` gives two for each, with what
-# they count; the first has nearly all the weight. Nothing evens out the loads, and nothing has to:
-# characters are not equally frequent, and no expert is idle.
+# The experts of the tokens of the held-out topics. ``route`` has two for each, with their weights;
+# the first has nearly all the weight. Loads are not balanced, and need not be: characters are not
+# equally frequent, and no expert is unused.
 
 experts, weights = moe.route(X_test)
 print(
@@ -250,10 +248,10 @@ figure.legend(loc="outside upper center", ncols=3)
 plt.show()
 
 # %%
-# And which tokens these are. An expert has a few characters that it goes on from, and learns what
-# follows them in their context. Black is the first choice, grey the second. The space and a few
-# frequent letters have an expert to themselves; vowels that are followed alike share one, and so do
-# the marks that end a word.
+# The tokens of each expert. An expert has a few last characters, and learns what follows them in
+# their context. Black is the first choice, grey the second. The space and a few frequent letters
+# have an expert of their own; vowels with similar successors share one, and so do the marks that
+# end a word.
 
 last = before_test[:, -1]
 choice = np.zeros((16, len(alphabet)))

@@ -2,10 +2,10 @@
 The classical mixture of experts, by EM
 =======================================
 
-Experts behind a softmax gate, both trained by EM: ``training="em"``. Each iteration computes, for
-every row, how probable it is that each expert made it, the responsibilities (E-step), and fits
-each expert with its responsibilities as weights, and the gate with all of them as soft labels
-(M-step). The likelihood never falls.
+Experts and a softmax gate, trained together by EM: ``training="em"``. Each iteration computes the
+probability that a row belongs to each expert, the responsibilities (E-step). It then fits each
+expert with its responsibilities as weights, and the gate with all of them as soft labels (M-step).
+The likelihood never falls.
 
 Ozone in New York, on 116 days from May to September of 1973 (R's table ``airquality``): in one
 regime it is high and falls with the wind, in the other it is low, and more wind changes nothing.
@@ -25,8 +25,8 @@ X = days[["Wind"]].rename(columns={"Wind": "wind"})
 ozone = days["Ozone"]
 
 # %%
-# Any regressor can be the expert, any gate or classifier the gate. Here both are as in the textbook
-# and their number is left to BIC. ``plan`` says what will be fitted.
+# Any regressor can be the expert, and any classifier the gate. Here both are those of the textbook,
+# and BIC chooses the number of experts. ``plan`` shows what will be fitted.
 
 moe = MixtureOfExpertsRegressor(
     LinearRegression(), gate=SoftmaxGate(), training="em", random_state=0
@@ -40,9 +40,9 @@ print(moe.plan_.findings[0])
 print(moe.coefficients())
 
 # %%
-# A mile per hour more takes 6.5 parts per billion away in one regime, and nothing that can be told
-# from zero in the other. Coefficients are those of maximum likelihood, up to the small penalty of
-# the gate's weights. Standard errors account for uncertainty about which regime a row is of.
+# One more mile per hour lowers ozone by 6.5 parts per billion in one regime, and not significantly
+# in the other. Coefficients are those of maximum likelihood, up to the small penalty of the gate's
+# weights. Standard errors account for uncertainty about the regime of a row.
 
 print(moe.summary(X, ozone))
 
@@ -50,7 +50,7 @@ print(moe.summary(X, ozone))
 # Above, the lines of the experts, and rows by their responsibilities: from 7 to 12 miles per hour
 # there are days of both regimes. Below, the objective of EM from one start, halves of the rows: it
 # rises in every iteration, until it changes by less than ``tol``. ``fit`` tries ten starts by
-# default, and goes on from the best.
+# default, and continues from the best.
 
 one_start = MixtureOfExpertsRegressor(
     LinearRegression(),
@@ -80,15 +80,15 @@ below.set(xlabel="iteration", ylabel="objective, per row")
 plt.show()
 
 # %%
-# The regime of much ozone is that of the hot days: 86 degrees Fahrenheit on average, 73 in the
-# other. The mixture was not told.
+# The regime with much ozone is that of the hot days: 86 degrees Fahrenheit on average, and 73 in
+# the other. The mixture did not see the temperature.
 
 owner = responsibilities.argmax(axis=1)
 print(days["Temp"].groupby(owner).mean().round(1).to_dict())
 
 # %%
-# The same with trees as experts: they could learn their rows by heart, so that in the E-step each
-# row is predicted by trees that did not see it.
+# The same with trees as experts: they could memorise their rows, so that in the E-step each row is
+# predicted by trees that were fitted without it.
 
 from sklearn.tree import DecisionTreeRegressor
 

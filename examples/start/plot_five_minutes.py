@@ -6,14 +6,14 @@ The table holds the sepals of 150 irises, their length and their width. Over all
 sepals are a little narrower, which is strange. We fit a mixture of experts, look at the regimes
 that it finds, ask how sure they are, and predict intervals.
 
-The flowers are of three species (Fisher, 1936), which the mixture is not told.
+The flowers belong to three species (Fisher, 1936), which the mixture does not see.
 """
 
 # %%
 # Fit
 # ---
-# The number of experts is chosen by the evidence. ``plan_`` says what was chosen, why, and by how
-# much what else was tried has lost: here no number is a close call.
+# The number of experts is chosen by the evidence. ``plan_`` has the choice, the reason, and the
+# distance of the alternatives: here no number is a close call.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,8 +32,8 @@ print(moe.plan_)
 # %%
 # Read the regimes
 # ----------------
-# There are two, and in both, longer sepals are wider. Short ones are of the first, most probably,
-# as the gate says; so the line through all flowers falls, which is Simpson's paradox.
+# There are two, and in both, longer sepals are wider. By the gate, short sepals most probably
+# belong to the first; the line through all flowers therefore falls, which is Simpson's paradox.
 
 print(moe.coefficients())
 
@@ -43,8 +43,8 @@ print(moe.coefficients())
 print(moe.summary(X, y))
 
 # %%
-# Which flowers are they? ``responsibilities`` says how probable it is that a row belongs to each
-# regime, and the species are told apart, of which the mixture knows nothing: setosa is a regime of
+# Which flowers are they? ``responsibilities`` has the probability that a row belongs to each
+# regime. The regimes separate the species, which the mixture does not see: setosa is a regime of
 # its own, and the other two share one line.
 
 regime = moe.responsibilities(X, y).argmax(axis=1)
@@ -56,12 +56,12 @@ for k in range(moe.n_regimes_):
     )
 
 # %%
-# Are they sure? ``stability`` fits again, with other seeds and to halves of the rows.
+# Are they reproducible? ``stability`` fits again, with other seeds and to halves of the rows.
 
 print(moe.stability(X, y, n_resamples=5, random_state=0))
 
 # %%
-# In a picture: rows are marked by their regime, and the dotted line is the one through all.
+# In a picture: rows are marked by their regime, and the dotted line is that through all rows.
 
 length, width = X.columns[0], y.name
 grid = X.iloc[[0] * 80].assign(**{length: np.linspace(4.2, 8.0, 80)})
@@ -114,8 +114,8 @@ plt.show()
 # %%
 # Check on held-out rows
 # ----------------------
-# Five folds, beside one line with Gaussian errors. The log-score is the mean log-density of what
-# happened, and higher is better. The mixture explains more, and its intervals are narrower.
+# Five folds, compared with one line with Gaussian errors. The log-score is the mean log-density of
+# the observed values; higher is better. The mixture explains more, and its intervals are narrower.
 
 line = MixtureOfExpertsRegressor(n_experts=1)
 print(f"{'':9}{'log-score':>10}{'R²':>6}{'90 % covers':>13}{'width':>7}")

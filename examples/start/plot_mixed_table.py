@@ -2,10 +2,10 @@
 Strings, missing values and a grid search
 =========================================
 
-A table of 398 cars of the years 1970 to 1982 has a column of strings, their origin, and a number
-that is missing for some, their power. How far they went on a gallon depends on both, on the weight
-and on the year. Default experts encode such a table by themselves. With other experts the encoding
-is a step of a Pipeline, and a grid search reaches every parameter.
+A table of 398 cars of the years 1970 to 1982 has a column of strings, the origin, and a column with
+missing numbers, the power. Miles per gallon depend on both, on the weight and on the year. Default
+experts encode such a table themselves. With other experts the encoding is a step of a Pipeline, and
+a grid search reaches every parameter.
 """
 
 import matplotlib.pyplot as plt
@@ -36,8 +36,8 @@ X = pd.DataFrame(
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 
 # %%
-# The default needs no preparation. Coefficients have names, of levels too. Profiles say which cars
-# are of one kind: light ones, where each year brought almost a mile, and heavy ones of the USA.
+# The default needs no preparation. Coefficients have names, including levels. Profiles describe the
+# cars of each regime: light cars, with almost one more mile each year, and heavy ones of the USA.
 
 moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
 moe.fit(X_train, y_train)
@@ -53,10 +53,10 @@ ax.set(xlabel="weight (1000 pounds)", ylabel="miles per gallon")
 plt.show()
 
 # %%
-# Experts of one's own encode as the first step of a Pipeline, and so does the gate; the two may
-# see different columns. (An expert may get no car of some origin, which the encoder ignores.) The
-# grid goes through the number of experts, their penalty and that of the gate, and cross-validates
-# the whole mixture by its log-score.
+# For experts of your own, and for the gate, encoding is the first step of a Pipeline; the two may
+# have different columns. (An expert may get no car of some origin, which the encoder ignores.) The
+# grid has the number of experts, their penalty and that of the gate, and the whole mixture is
+# cross-validated by its log-score.
 
 encode = make_column_transformer(
     (OneHotEncoder(handle_unknown="ignore"), ["origin"]),
@@ -79,8 +79,8 @@ print(search.best_params_)
 print(f"held-out log-score {search.score(X_test, y_test):.3f}")
 
 # %%
-# Two experts are better than one; three gain little more, less than the folds differ. (At the best
-# penalties for each number; the bars are one standard deviation over the folds.)
+# Two experts are better than one; three gain less than the differences between folds. (With the
+# best penalties for each number; the bars are one standard deviation over the folds.)
 
 results = pd.DataFrame(search.cv_results_).sort_values("rank_test_score")
 best = results.drop_duplicates("param_n_experts").sort_values(

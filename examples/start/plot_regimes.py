@@ -24,7 +24,7 @@ y = countries["lifeExp"].rename("life expectancy")
 # %%
 # The experts are lines, the gate is a softmax. The noise of each regime is estimated along with
 # the lines and the border. Ten times the income goes with ten more years in one regime, and with
-# three in the other, where countries of the same income differ far more.
+# three in the other, in which countries of the same income differ far more.
 
 moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
 
@@ -32,8 +32,8 @@ print(moe.coefficients())
 print("noise:", moe.likelihood_.scale_.round(2))
 
 # %%
-# Which countries are they? The second regime is Africa south of the Sahara, for the most part. The
-# mixture was not told the continents.
+# Which countries are they? The second regime is mostly Africa south of the Sahara. The mixture did
+# not see the continents.
 
 regime = moe.responsibilities(X, y).argmax(axis=1)
 print(pd.crosstab(regime, countries["continent"], rownames=["regime"]))
@@ -43,8 +43,8 @@ print(textwrap.fill(", ".join(countries.index[africa & (regime == 0)]), 79))
 
 # %%
 # Would another seed, or half of the rows, lead to the same two? ``stability`` refits to find out.
-# One half in five leads to three regimes; the rows of the two are much the same in all. Those that
-# change sides most are countries of incomes at which both regimes are found.
+# One half in five leads to three regimes; the rows of the two are nearly the same in all. The
+# countries that change sides most have incomes at which both regimes occur.
 
 stability = moe.stability(X, y, n_resamples=5, random_state=0)
 print(stability)

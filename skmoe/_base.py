@@ -287,7 +287,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         rows.adapt(plan)
         parts = make_parts(self, plan, rows.adapted, gate_seed)
         data, plain = rows.training_data(parts), None
-        if plan.is_number_of_plain:  # behind the default gate, which sees rows of its own
+        if plan.is_number_of_plain:  # with the default gate, which has rows of its own
             of_plain = rows.adapted.dense() if plan.number_by == EVIDENCE else rows.adapted
             plain_parts = make_parts(self, plan, of_plain, gate_seed, plain=True)
             plain = plain_parts.training_data(of_plain), plain_parts

@@ -178,7 +178,7 @@ def show_versions():
     from . import __version__
 
     print(f"\nskmoe: {__version__}, its kernels on {n_openmp_threads()} threads")
-    print("\nWhat some use beside it:")
+    print("\nOptional packages:")
     for name in OPTIONAL:
         print(f"{name:>13}: {_version(name)}")
     sklearn.show_versions()

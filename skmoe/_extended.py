@@ -293,7 +293,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
             Covariance of the estimates. For pooled experts "observed" is that of the posterior.
         level : float, default=0.95
-            Of the confidence intervals.
+            Level of the confidence intervals.
         by : {"regime", "expert"}, default="regime"
             "regime" lists what the experts of a regime share once: slopes, the intercept at the
             mean of the errors, and the gate between regimes; levels and scales of experts follow.
@@ -375,7 +375,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
             Covariance of the estimates, as in ``summary``.
         level : float, default=0.95
-            Of the confidence intervals.
+            Level of the confidence intervals.
 
         Returns
         -------

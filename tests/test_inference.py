@@ -340,7 +340,7 @@ def separated():
 REFUSED = [
     (DecisionTreeRegressor(max_depth=2), {}, "linear or logistic experts"),
     ([("a", LinearRegression()), ("b", Ridge())], {}, "one estimator to clone"),
-    (None, {"gate": GaussianGate()}, "not behind GaussianGate"),
+    (None, {"gate": GaussianGate()}, "not for GaussianGate"),
     (None, {"gate": SoftmaxGate(0.1, l1_ratio=0.5)}, "L1 penalty"),
     (None, {"top_k": 1}, "with top_k"),
     (Ridge(alpha=1000), {}, "a penalty pulls"),

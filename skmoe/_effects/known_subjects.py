@@ -75,7 +75,7 @@ class SubjectEffects:
         Returns
         -------
         distribution : MixtureDistribution
-            Of y, given the rows that are known of the subject.
+            Distribution of y, given the known rows of the subject.
         """
         X = check_X(self.mixture, X)
         model, number = self.mixture._model, {label: i for i, label in enumerate(self.labels)}

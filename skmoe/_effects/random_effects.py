@@ -229,8 +229,8 @@ class RandomEffects(ScaledErrors):
         if same.any():
             raise ValueError(
                 f"RandomEffects({list(self.columns)!r}): column "
-                f"{self.effect_names_[int(np.argmax(same))]!r} is constant, and has no slope "
-                "beside the intercept, which each subject has anyway: leave it out."
+                f"{self.effect_names_[int(np.argmax(same))]!r} is constant, so that its "
+                "slope is an intercept, which each subject has anyway: leave it out."
             )
         resp = subjects.total(weights) / subjects.sizes[:, None]
         self.effect_units_ = subjects.effect_units(centred=self.covariance == "full")

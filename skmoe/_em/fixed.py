@@ -11,7 +11,7 @@ class FixedExperts(Experts):
     Parameters
     ----------
     log_density : ndarray of shape (n_samples, n_experts)
-        Of each row under each expert.
+        Log-density of each row under each expert.
     """
 
     def __init__(self, log_density):

@@ -86,7 +86,7 @@ class GateParts:
 
     @property
     def can_memorise(self):
-        """Whether the gate can learn its rows by heart."""
+        """Whether the gate can memorise its rows."""
         return self.trained.can_memorise
 
     def fit_encoder(self, X, y, weight):

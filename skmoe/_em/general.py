@@ -358,7 +358,7 @@ class GeneralProblem(Problem):
     # What is known of it --------------------------------------------------------------------
 
     def squared_errors(self):
-        """Of each row (n,), in units of the scales of the experts that it belongs to."""
+        """Squared error of each row (n,), in units of the scales of its experts."""
         squares = ((self.y[:, None] - self.means) / self.likelihood.scale_) ** 2
         squares = squares.mean(axis=2) if squares.ndim == 3 else squares
         squares = (self.resp * squares).sum(axis=1)

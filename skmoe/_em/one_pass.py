@@ -47,7 +47,7 @@ class OnePassProblem(Problem):
     given : ndarray of shape (n_samples, n_experts) or None
         Responsibilities to start from.
     sums : Sums
-        Of the last pass.
+        Sums of the last pass.
     small : OnePassProblem or None
         The problem on a sample of the rows, from which this one took its parameters.
 

@@ -149,7 +149,7 @@ class Parts:
         return source, check_array(source, dtype=[np.float64, np.float32], input_name=name)
 
     def levels(self, encoder, design):
-        """Of which column of strings the columns of the encoded design are levels, or None.
+        """Number of the column of strings of each column of the encoded design, or None.
 
         See ``blocks_of_levels``. Where columns outnumber the rows by far, all are alike, since
         they are turned then.

@@ -325,9 +325,9 @@ class FamilyErrors:
     Attributes
     ----------
     family : Family
-        Of size one.
+        Family, of size one.
     scale : ndarray of shape (n_experts,) or None
-        Of each expert; None where the family has none.
+        Scale of each expert; None if the family has none.
     """
 
     family: object

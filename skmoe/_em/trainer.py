@@ -55,11 +55,11 @@ class Trainer:
     settings : Settings
         Parameters of the mixture.
     folds : None, "oob", "prefit" or list of (train, test)
-        Of the experts.
+        Folds of the experts.
     splitting : Splitting
         Makes folds for the scale model.
     seed : int
-        Of the starts.
+        Seed of the starts.
 
     Attributes
     ----------

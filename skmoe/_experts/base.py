@@ -39,7 +39,7 @@ class Experts(ABC):
     n_functions : int or None
         Linear functions of the columns in each expert; None where parameters cannot be counted.
     precision : float or ndarray
-        Of the likelihood of each expert, for families with a scale.
+        Precision of the likelihood of each expert, for families with a scale.
     taken_by_subjects : callable or None
         That of the likelihood, given the subjects.
     """
@@ -118,7 +118,7 @@ class _DesignRows:
         return with_intercept(standardised(self.X, self.mean, self.scale))
 
     def products(self, penalty):
-        """Of the rows, in the metric of the one penalty that all copies have."""
+        """Products of the rows, in the metric of the common penalty of all copies."""
         if self._products is None:
             self._products = row_products(self.design[:, :-1], penalty)
         return self._products
@@ -145,7 +145,7 @@ class LinearExperts(Experts):
     exposure : ndarray of shape (n_samples,), default=None
         Exposures or trials of the rows, where predictions are means or rates.
     units : Units, default=None
-        Of columns and target, where they are known.
+        Units of columns and target, if known.
 
     Attributes
     ----------

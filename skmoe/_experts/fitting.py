@@ -111,7 +111,7 @@ def _forget_best(last):
 def learns_batches(estimator):
     """Whether ``partial_fit`` can go on with an estimator; one that is frozen need not learn.
 
-    Of a Pipeline, the last step counts: its transformers stay as they were fitted.
+    For a Pipeline, the last step counts: its transformers are not refitted.
     """
     last = _last_step(estimator)
     return isinstance(last, FrozenEstimator) or offers(last, "partial_fit")
@@ -188,7 +188,7 @@ FORESTS = (
     RandomForestRegressor,
 )
 COPIES = ("copy", "copy_X")  # parameters of scikit-learn's: whether rows are copied
-GENERALIST = "generalist"  # the expert that all rows teach, beside clones that specialise
+GENERALIST = "generalist"  # the expert that is fitted on all rows, with copies that specialise
 LINES = "lines"  # the default mixture among "diverse" experts, which stacks alone have a use for
 PROCESS_ROWS = 1_000  # of fewer there is a Gaussian process of classes among these
 

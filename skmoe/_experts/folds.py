@@ -12,7 +12,7 @@ from .solvers import count_coefficients, is_linear
 
 DEFAULT_FOLDS = 5
 IN_SAMPLE, PREFIT, OUT_OF_BAG, IN_FOLDS = "in-sample", "prefit", "out of bag", "out of fold"
-ROWS_PER_COEFFICIENT = 10  # by weight; linear experts of fewer come near learning rows by heart
+ROWS_PER_COEFFICIENT = 10  # by weight; with fewer, linear experts nearly memorise their rows
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def decide_folds(cv, estimators, X, y, split_params, *, n_rows=np.inf, subject=N
         few = "groups are given" if split_params else f"fewer than {ROWS_PER_COEFFICIENT} rows"
         reason = few if split_params else f"linear experts with {few} a coefficient"
     else:
-        reason = "the experts can learn their rows by heart"
+        reason = "the experts can memorise their rows"
     return IN_FOLDS, n_folds, reason
 
 

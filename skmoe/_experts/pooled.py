@@ -112,16 +112,16 @@ class PooledExperts(Pooled, LeastSquaresExperts):
     shared_scale : bool
         Whether all experts have one error variance.
     block : ndarray of int of shape (n_features,), default=None
-        Of which column of strings they are levels; see ``StandardColumns``.
+        Number of the column of strings that each is a level of; see ``StandardColumns``.
 
     Attributes
     ----------
     posteriors : list of (Coefficients, Precisions)
-        Of each output.
+        Posteriors for each output.
     tau, rho : ndarray of shape (n_outputs, q)
         Prior variances.
     sums : LeastSquaresStatistics
-        Of the last fit.
+        Statistics of the last fit.
     """
 
     def __init__(self, X, y, weight, *, floor, shared_scale, block=None):

@@ -22,7 +22,7 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
     X, y, weight, exposure, family
         As ``GeneralizedLinearExperts`` takes them.
     block : ndarray of int of shape (n_features,), default=None
-        Of which column of strings they are levels; see ``StandardColumns``.
+        Number of the column of strings that each is a level of; see ``StandardColumns``.
 
     Attributes
     ----------

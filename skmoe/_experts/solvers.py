@@ -28,7 +28,7 @@ from .logistic import LogisticExperts
 from .ordered_logistic import OrderedLogisticExperts, OrderedLogisticRegression
 from .rates import RateRegressor
 
-# A coefficient for each column is too few to learn rows by heart.
+# A coefficient for each column is too few to memorise rows.
 IN_SAMPLE = (
     LinearRegression,
     Ridge,
@@ -208,7 +208,7 @@ def count_coefficients(estimator, X, y):
 def is_linear(estimator):
     """Whether in-sample predictions are honest enough: linear, logistic and log-linear models.
 
-    Of a Pipeline, the last step counts; of a mixture, its experts.
+    For a Pipeline, the last step counts; for a mixture, its experts.
     """
     if has_experts(estimator):
         in_sample = estimator.cv is False or estimator.cv == "auto"

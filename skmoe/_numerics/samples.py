@@ -89,7 +89,7 @@ class RowSample:
     size : int
         Rows to keep, ``SPARE`` times those that are asked for.
     hashes : ndarray of uint64 of shape (n_rows,)
-        Of the content of rows.
+        Hashes of the content of rows.
     mass : ndarray of shape (n_rows,)
         Their weights.
     copies : ndarray of ints of shape (n_rows,)

@@ -18,7 +18,7 @@ class Trees:
         Column, threshold, first and second child, and value (n_outputs,) of each node of a tree;
         children are below zero in leaves.
     weight : float
-        Of each tree in the mean.
+        Weight of each tree in the mean.
     baseline : float
         Added to it.
     """

@@ -77,7 +77,7 @@ class Request:
         is_list, is_default = mixture._is_list, experts is None
         # What experts are: the default ones, clones of one estimator, or a list of several.
         self.kind = "list" if is_list else "default" if is_default else "clones"
-        # Default and "diverse" experts meet a mixed table behind an encoder.
+        # Default and "diverse" experts get a mixed table from an encoder.
         self.encodes = is_default or isinstance(experts, str)
         # The default experts have a penalty where X is wide.
         self.is_wide = mixture._wide_expert is not None
@@ -258,7 +258,7 @@ def choose_training(training, request):
 # How many experts, or what will choose their number ----------------------------------------------
 
 
-NUMBERS_OF_SPECIALISTS = (4, 8)  # that are tried beside a generalist
+NUMBERS_OF_SPECIALISTS = (4, 8)  # that are tried in addition to a generalist
 EVIDENCE, BIC, OUT_OF_FOLD = "the evidence", "BIC", "the out-of-fold log-density"
 
 
@@ -279,16 +279,16 @@ def choose_number(training, request, previous):
         return n_before, "as many as in the last fit, since warm_start=True"
     if training == "specialists":
         return None, (
-            "chosen by the out-of-fold log-density: 4 beside one of all rows if they raise it by "
+            "chosen by the out-of-fold log-density: 4 added to one of all rows if they raise it by "
             "more than its standard error, 8 if these raise it again"
         )
     if is_frozen(request.templates[0]):
-        return 1, "copies of what is frozen would be alike"
+        return 1, "copies of a frozen model would be equal"
     if request.many and training == "em" and not _can_count(request):
-        return NUMBERS_OF_SPECIALISTS[0], "of rows that are not in memory it is not chosen"
+        return NUMBERS_OF_SPECIALISTS[0], "it is not chosen for rows that are not in memory"
     way = chosen_by(training, request)
     is_other_gate = way != OUT_OF_FOLD and not has_plain_gate(request)
-    behind = ", behind a softmax gate where all experts answer" if is_other_gate else ""
+    behind = ", with a softmax gate and all experts" if is_other_gate else ""
     return None, f"chosen by {way}{behind}"
 
 

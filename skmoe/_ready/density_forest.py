@@ -258,7 +258,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         return norm.pdf(self._centres, self._centres[:, None], width)
 
     def _scales(self, spreads, width):
-        """Of the kernels, (n_samples, n_bins); a bin is as wide as its targets differ."""
+        """Scales of the kernels, (n_samples, n_bins); a bin is as wide as its targets differ."""
         return np.sqrt((width * spreads) ** 2 + self._variances)
 
 

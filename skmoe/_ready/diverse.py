@@ -168,7 +168,7 @@ def _begin_on_all_rows(experts, resp, numbers, prepare=None):
 
 
 def _best_log_density(experts, tasks, done):
-    """Of experts of numbers, out of fold, with errors of one normal distribution."""
+    """Best out-of-fold log-density of regressors, with errors of one normal distribution."""
     y, weight = experts.y, experts.weight
     if experts.classes is not None or y.ndim > 1 or experts.target is not None:
         return -np.inf
@@ -205,12 +205,12 @@ def _is_blind(step):
 
 
 def is_density_forest(estimator):
-    """Whether it is a forest with a density, behind whatever steps."""
+    """Whether it is a forest with a density, after any steps."""
     return isinstance(split_last(estimator)[1], DensityForestRegressor)
 
 
 def is_mixture(estimator):
-    """Whether it is a mixture, behind whatever steps."""
+    """Whether it is a mixture, after any steps."""
     return has_experts(split_last(estimator)[1])
 
 

@@ -197,7 +197,7 @@ def _between(quantiles, floor):
 
 
 def _of_scipy(estimator, X, _):
-    """Of a frozen distribution of SciPy, or of NGBoost, which keeps one as ``dist``."""
+    """Distribution from a frozen one of SciPy, or from NGBoost, which has one as ``dist``."""
     distribution = estimator.pred_dist(X)
     if not isinstance(distribution, rv_frozen):
         distribution = distribution.dist

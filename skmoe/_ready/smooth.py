@@ -6,7 +6,7 @@ The kernel is Matérn's with smoothness 5/2,
 
 and its length scales :math:`l` and the noise maximise the marginal likelihood of a sample of the
 rows, in which the variance of the process has its best value [1]_. Columns of few values may be
-numbers of kinds, or have steps: beside them stand indicators of these values, where the marginal
+numbers of kinds, or have steps: indicators of these values are added if the marginal
 likelihood gains more than Schwarz's criterion asks of so many parameters. The mean is that of all
 rows; of many, it is a combination of kernels around some rows (the subset of regressors of [2]_).
 
@@ -59,7 +59,7 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
     length_scales_ : ndarray of shape (n_features + n_indicators,)
         One for each column and indicator.
     indicators_ : tuple of ndarray of shape (n_indicators,)
-        Numbers of columns, and the value that is told of each.
+        Numbers of columns, and the value of each.
     noise_ : float
         Variance of the noise, in those of the process.
     """

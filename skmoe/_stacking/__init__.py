@@ -1,1 +1,1 @@
-"""Experts fitted on all rows: stacks of unlike ones, and specialists beside a generalist."""
+"""Experts fitted on all rows: stacks of different models, and a generalist with specialists."""

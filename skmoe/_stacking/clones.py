@@ -2,7 +2,7 @@
 
 Clones of a flexible estimator often predict worse than one of them, since each has learned from a
 part of the rows. Here one clone, the generalist, is fitted on all rows, specialists of regimes are
-components beside it, and the out-of-fold log-density decides whether they stay.
+further components, and the out-of-fold log-density decides whether they are kept.
 """
 
 from contextlib import ExitStack

@@ -50,7 +50,7 @@ class Densities(ABC):
     Parameters
     ----------
     parts : Parts
-        Of the mixture.
+        Parts of the mixture.
     data : TrainingData
         The rows.
     folds : list of (train, test)

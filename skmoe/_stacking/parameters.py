@@ -83,7 +83,7 @@ class StackedRows:
 
     @cached_property
     def squared_errors(self):
-        """Of the components, (n_components, n_samples)."""
+        """Squared errors of the components, (n_components, n_samples)."""
         return (self.y - self.means.T) ** 2
 
     def take(self, rows):

@@ -87,12 +87,12 @@ class StackedTrainer(Trainer):
     Parameters
     ----------
     expert_seed : int
-        Of experts that draw.
+        Seed of experts that use random numbers.
     gate : GateParts, default=None
         A gate that was asked for; None is the default, of the best strength: a SoftmaxGate, or a
         ForestGate beside a generalist.
     numbers : list of int, default=None
-        Of specialists beside a generalist, of which 1 is none; None where the experts are a list.
+        Numbers of specialists to try, where 1 is none; None for a list of experts.
     instead : callable, default=None
         ``instead()`` -> Trainer by EM, to be tried where linear regimes explain the target better
         than this does. None tries nothing.

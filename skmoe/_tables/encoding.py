@@ -167,7 +167,7 @@ def selector(places, output="default"):
 
 
 def blocks_of_levels(encoder):
-    """Of which column of strings the columns of an encoded table are levels.
+    """Number of the column of strings of each column of an encoded table.
 
     Numbers (n_columns,) from 1; 0 is a column of numbers. None where there are no strings.
     """

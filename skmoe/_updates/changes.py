@@ -345,7 +345,7 @@ def _gate_now(mixture, rows):
 
 
 def _new_gate(mixture, rows, n_experts):
-    """An unfitted gate behind the fitted transformers."""
+    """An unfitted gate after the fitted transformers."""
     if n_experts == 1:
         return GateParts(ConstantGate(), ConstantGate())
     parts = _adapted_gate(mixture, rows, n_experts)
@@ -405,8 +405,8 @@ def _check_has_experts_to_change(mixture):
     check_fitted(mixture)
     if mixture.likelihood_.zero_expert is not None:
         raise ValueError(
-            "Experts beside a zero component cannot be added, removed or replaced: fit again "
-            "with other experts."
+            "With a zero component experts cannot be added, removed or replaced: fit again with "
+            "other experts."
         )
 
 

@@ -61,7 +61,7 @@ def joined(new, old):
 def grow(
     model, rows, old, parts, splitting, settings, seed, *, report_weights, beside=None
 ):  # fmt: skip
-    """Add an expert for new rows, behind one new decision between it and the old model.
+    """Add an expert for new rows, with a new decision between it and the old model.
 
     ``old`` are rows that stand for those the model was trained on, or None. ``parts`` has the old
     mixture, frozen, and the new expert, the last; its gate is the old one. ``report_weights`` asks
@@ -111,7 +111,7 @@ def grow(
 
 
 def _grown(model, parts, name, fitted, decision, likelihood):
-    """A model behind a decision between it and a new expert, the second of the likelihood."""
+    """A model with a decision between it and a new expert, the second of the likelihood."""
     within = None if len(model.experts) == 1 else split_last(model.gate)[1]
     return replace(
         model,
@@ -206,7 +206,7 @@ def exchange(model, k, rows, parts, splitting, settings, seed, *, report_weights
     """Put another expert in the place of one, and train a new gate around all.
 
     ``rows`` are of all regimes; ``parts`` has all experts, frozen but for the new one, and an
-    unfitted gate behind fitted transformers. All else is as for ``grow``.
+    unfitted gate after fitted transformers. Everything else is as for ``grow``.
     """
     log_gate, log_density = log_densities_of(model, rows.X, rows.y)
     resp, _ = posterior(log_gate, keep_best(log_gate, log_density, model.top_k))

@@ -93,7 +93,7 @@ class BaseComponents(metaclass=ABCMeta):
         Returns
         -------
         quantiles : ndarray, shaped like ``mean``
-            Of each output alone; for discrete components, the smallest whole number whose
+            For each output separately; for discrete components, the smallest whole number whose
             distribution function is at least q, and -1 for q = 0.
         """
 

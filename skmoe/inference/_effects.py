@@ -216,7 +216,7 @@ class Averages:
     mixture : mixture
         Fitted.
     estimates : Estimates
-        Of it.
+        Its estimates.
     raw : ndarray of shape (n_parameters,)
         Parameters in the units of X and y, in the order of ``raw_parameters``.
     exposure : ndarray of shape (n_samples,) or None
@@ -225,7 +225,7 @@ class Averages:
     Attributes
     ----------
     names : list of str
-        Of the averages.
+        Names of the averages.
     """
 
     def __init__(self, mixture, estimates, raw, exposure=None):
@@ -297,7 +297,7 @@ class Averages:
         return np.array(sums), np.array(gradients)
 
     def _each(self, log_gate, means):
-        """Of each average its output, values of the rows (n,) and their derivatives (n, K).
+        """Output, values of the rows (n,) and their derivatives (n, K), for each average.
 
         By the logarithm of each expert's probability, and by its mean.
         """
@@ -327,7 +327,7 @@ class Changes:
     mixture : mixture
         Fitted.
     estimates : Estimates
-        Of it.
+        Its estimates.
     X : DataFrame or ndarray of n_samples rows
         Checked, of positive weight.
     weight : ndarray of shape (n_samples,)

@@ -326,8 +326,7 @@ def check_applies(mixture):
     _, gate = split_last(mixture.gate_)
     if type(gate) not in (SoftmaxGate, ConstantGate):
         raise ValueError(
-            f"Standard errors are known behind SoftmaxGate and ConstantGate, not behind {gate}. "
-            + OTHERWISE
+            f"Standard errors are for SoftmaxGate and ConstantGate, not for {gate}. " + OTHERWISE
         )
     if type(gate) is SoftmaxGate and gate.l1_ratio > 0 and gate.alpha > 0:
         raise ValueError(

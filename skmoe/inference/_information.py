@@ -37,11 +37,11 @@ class MixtureLikelihood:
     terms : list of type
         Derived from ExpertTerms: kind of each expert.
     design : ndarray of shape (n_samples, n_columns)
-        Of the experts; the last column is the intercept's.
+        Design of the experts; the last column is the intercept's.
     targets : list of ndarray of shape (n_samples, n_outputs)
         As the terms of each expert take it.
     gate_design : ndarray of shape (n_samples, n_gate_columns)
-        Of the gate; a single column of ones for proportions.
+        Design of the gate; a single column of ones for proportions.
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
     subjects : Subjects, default=None

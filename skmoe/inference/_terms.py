@@ -156,7 +156,7 @@ class ExpertTerms(ABC):
         Returns
         -------
         size : int
-            Of one expert.
+            Number of parameters of one expert.
         """
         return cls.n_predictors(target) * (design.shape[1] + len(cls.beside()))
 

@@ -161,7 +161,7 @@ class Parser:
     Parameters
     ----------
     scope : Scope
-        Of skl2onnx.
+        Scope of skl2onnx.
     inputs : list of Variable
         Columns of X, or matrices of some.
     """

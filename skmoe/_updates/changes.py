@@ -166,9 +166,8 @@ def _collect(mixture, X, y, sample_weight, classes):
         return
     with warnings.catch_warnings():
         if not complete:  # the next batch may put it right
-            warnings.simplefilter("ignore", ExpertCollapseWarning)
-            warnings.simplefilter("ignore", ScaleFloorWarning)
-            warnings.simplefilter("ignore", ConvergenceWarning)
+            for category in (ExpertCollapseWarning, ScaleFloorWarning, ConvergenceWarning):
+                warnings.simplefilter("ignore", category)
         tasks = FitTasks(mixture, buffer.X, buffer.y, buffer.weight)
         given = buffer.X, buffer.y, buffer.weight, NO_METADATA, {}
         rows = FitRows.of(mixture, *given)

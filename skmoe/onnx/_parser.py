@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from skl2onnx._parse import _parse_sklearn
@@ -186,11 +187,16 @@ class Parser:
             if isinstance(transformer, FrozenEstimator):  # in experts that were added
                 variables = self.head(steps_of(transformer.estimator), variables)
                 continue
-            key = (id(transformer), *(each.full_name for each in variables))
-            if key not in self._seen:
-                self._seen[key] = self._transformed(transformer, variables)
-            variables = self._seen[key]
+            make = partial(self._transformed, transformer, variables)
+            variables = self._once(id(transformer), variables, make)
         return variables
+
+    def _once(self, what, variables, make):
+        """What ``make`` declares of variables, and once for the same ones."""
+        key = (what, *(each.full_name for each in variables))
+        if key not in self._seen:
+            self._seen[key] = make()
+        return self._seen[key]
 
     def _transformed(self, transformer, variables):
         if isinstance(transformer, str) or transformer is None:  # "passthrough"
@@ -203,10 +209,8 @@ class Parser:
         """Several columns of numbers as one matrix."""
         if len(variables) == 1:
             return variables[0]
-        key = ("merged", *(each.full_name for each in variables))
-        if key not in self._seen:
-            self._seen[key] = self.declare("SklearnConcat", None, variables, "columns")
-        return self._seen[key]
+        make = partial(self.declare, "SklearnConcat", None, variables, "columns")
+        return self._once("merged", variables, make)
 
     def columns(self, transformers):
         """A matrix of what ``head`` makes."""
@@ -235,15 +239,9 @@ class Parser:
         if not has_experts(estimator):
             variables = [self.matrix(variables)]
         if rounds_rows(estimator) and float_type(variables) is DoubleTensorType:
-            variables = [self._rounded(variables[0])]
+            make = partial(self.declare, "SkmoeRounded", None, variables, "rounded")
+            variables = [self._once("rounded", variables, make)]
         return _parse_sklearn(self.scope, estimator, variables)[1 if classifies else 0]
-
-    def _rounded(self, matrix):
-        """A matrix whose numbers are those of single precision."""
-        key = ("rounded", matrix.full_name)
-        if key not in self._seen:
-            self._seen[key] = self.declare("SkmoeRounded", None, [matrix], "rounded")
-        return self._seen[key]
 
     def gate(self, gate):
         """Logarithms of gate probabilities (n, K), up to a constant of the row."""

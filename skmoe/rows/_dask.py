@@ -63,7 +63,7 @@ def aligned_blocks(X, others):
             f"The columns of X are split into {X.numblocks[1]} chunks, and a row has to be in one: "
             "pass X.rechunk({1: -1})."
         )
-    parts, rows = [_parts(X)], _block_rows(X)
+    parts = [_parts(X)]
     for name, other in others.items():
         if other is None:
             parts.append([None] * len(parts[0]))
@@ -79,12 +79,6 @@ def aligned_blocks(X, others):
                 f"X has {len(parts[0])} blocks of rows, {name} has {len(parts[-1])}: give them the "
                 f"same, by {name}.rechunk of arrays or repartition of DataFrames."
             )
-        of_other = _block_rows(other)
-        if any(n != m for n, m in zip(rows, of_other, strict=True) if n == n and m == m):
-            raise ValueError(
-                f"The blocks of X have {rows} rows, those of {name} have {of_other}: rechunk one "
-                "of them."
-            )
     return list(zip(*parts, strict=True))
 
 
@@ -96,10 +90,3 @@ def _parts(collection):
 def _is_collection(values):
     """Whether this is a Dask array, DataFrame or Series."""
     return dask.is_dask_collection(values) and has_shape(values)
-
-
-def _block_rows(collection):
-    """Number of rows in each block, NaN if unknown."""
-    if isinstance(collection, dask.array.Array):
-        return collection.chunks[0]
-    return (np.nan,) * collection.npartitions

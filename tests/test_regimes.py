@@ -281,11 +281,26 @@ def test_valleys_are_where_errors_are_few():
     rng = np.random.default_rng(0)
     centre, sd, share = np.array([-2.0, 2.0]), np.array([1.0, 1.0]), np.array([0.5, 0.5])
     errors = rng.choice(centre, size=400) + rng.normal(size=400)
-    (valley,) = regimes._valleys(errors, np.ones(400), centre, sd, share)
+    nats, (valley,) = regimes._valleys(errors, np.ones(400), centre, sd, share)
+    assert nats > 10
     assert abs(valley) < 0.2  # a step of the grid
     # Where errors are uniform, the same pair of components has a valley that they do not have.
     flat = rng.uniform(-3.9, 3.9, size=400)
-    assert regimes._valleys(flat, np.ones(400), centre, sd, share) == []
+    nats, valleys = regimes._valleys(flat, np.ones(400), centre, sd, share)
+    assert nats < -CLOSE
+    assert valleys == []
+
+
+def test_parallel_lines_that_few_rows_do_not_tell_are_named():
+    rng = np.random.default_rng([5001, 7])
+    X = rng.normal(size=(300, 3))
+    y = X @ [1.0, -0.7, 0.4] + 3 * (rng.uniform(size=300) < 0.5) + rng.normal(size=300)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    assert moe.n_regimes_ == 1
+    (note,) = [each for each in moe.plan_.findings if "close call" in each]
+    levels = [float(each.split(" (")[0]) for each in note.split("peaks at ")[1].split(" and ")[:2]]
+    np.testing.assert_allclose(np.sort(levels), [-1.5, 1.5], atol=0.4)  # four standard errors
+    assert "(48%)" in note
 
 
 def test_a_copy_of_an_expert_is_no_close_call():

@@ -50,21 +50,24 @@ for name, moe in mixtures.items():
         print(textwrap.indent(textwrap.fill(note, 77), "  "))
 
 # %%
-# Points have the colour of the regime that is most responsible for them. The experts of heavy tails
-# and of uneven spread share one line. The lines of the curve follow one another along ``x``, and
-# the spline (dashed) has more evidence. Those of the true pair hold at the same ``x``.
+# Points and lines have the colour of their regime, and there is a line for each expert. The experts
+# of heavy tails and of uneven spread share theirs. Those of the curve are pieces of one function
+# (dashed: a spline) that has more evidence, and thus one regime. The lines of the true pair
+# hold at the same ``x``.
 
 figure, axes = plt.subplots(2, 2, figsize=(5.6, 6), layout="constrained")
 colors = plt.rcParams["axes.prop_cycle"].by_key()["color"]
 grid = np.linspace(-2, 2, 101)[:, None]
 for ax, (name, moe) in zip(axes.flat, mixtures.items(), strict=True):
     y = tables[name]
-    regime_of_row = moe.responsibilities(X, y).argmax(axis=1)
+    resp = moe.responsibilities(X, y, by="expert")
+    expert_of_row = np.array(list(moe.named_experts_))[resp.argmax(axis=1)]
     for r, regime in enumerate(moe.regimes_):
-        rows = regime_of_row == r
+        rows = np.isin(expert_of_row, regime)
         ax.scatter(x[rows], y[rows], s=8, alpha=0.5, color=colors[r])
-        line = moe.named_experts_[regime[0]].predict(grid)
-        ax.plot(grid[:, 0], line, color=colors[r])
+        for expert in regime:
+            line = moe.named_experts_[expert].predict(grid)
+            ax.plot(grid[:, 0], line, color=colors[r])
     n_experts, n_regimes = len(moe.experts_), moe.n_regimes_
     regimes = "1 regime" if n_regimes == 1 else f"{n_regimes} regimes"
     ax.set(title=f"{name}:\n{n_experts} experts, {regimes}", xlabel="x")

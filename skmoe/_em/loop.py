@@ -231,7 +231,7 @@ def compared(criterion, values, chosen=None, what="expert"):
     if not lead:
         return f"{said}, and no other number was tried."
     if ahead:
-        said += f", ahead {', '.join(ahead)} (nats over all rows)"
+        said += f", ahead {', '.join(ahead)} (nats over all rows; 3 are odds of 20)"
     if behind:
         said += f"; {', '.join(behind)}, which is too little for one more"
     return f"{said}."

@@ -62,6 +62,5 @@ def _loss(theta, design, labels, weight):
     gradient = design.T @ (weight[:, None] * by_linear) - SLOPE_PENALTY * slopes
     loss = 0.5 * SLOPE_PENALTY * (slopes**2).sum() - weight @ value
     # The share of a class among guesses and the rest is a softmax of log-odds.
-    is_guess = (weight * (1 - is_meant)) @ labels
-    of_odds = is_guess - weight.sum() * guessed
+    of_odds = (weight * (1 - is_meant)) @ labels - weight.sum() * guessed
     return loss, -np.append(gradient.ravel(), of_odds)

@@ -76,30 +76,34 @@ def errors_of(problem):
     if ties is None:
         return np.arange(len(load)), []
     kind = (SHAPE if ties.has_offsets else SPREAD) if experts.can_be_wider else None
+    shape = ERRORS[kind]
     if kind == SHAPE and ties.n_regimes == 1 and experts.y_scale.size == 1:
         levels, sd = experts.coef[:, -1, 0], experts.posteriors[0][1].mean ** -0.5
         errors = (experts.targets - experts.design[:, :-1] @ experts.coef[0, :-1])[:, 0]
-        peaks = np.searchsorted(_valleys(errors, problem.weight, levels, sd, load), levels)
-        peaks = np.unique(peaks, return_inverse=True)[1]
+        nats, valleys = _valleys(errors, problem.weight, levels, sd, load)
+        peaks = np.unique(np.searchsorted(valleys, levels), return_inverse=True)[1]
         share, levels = np.bincount(peaks, load), experts.y_scale[0] * (levels - load @ levels)
         if len(share) > 1 and share.min() > FEW:
             found = zip(np.bincount(peaks, load * levels) / share, share, strict=True)
             found = " and ".join(f"{level:.3g} ({part:.0%})" for level, part in found)
-            return peaks, [
-                f"{peaks.max() + 1} regimes have their slopes in common and differ in level alone: "
-                f"errors have peaks at {found}, and no column tells which row is at which."
-            ]
+            found = f"peaks at {found}, and no column tells which row is at which"
+            if nats > TOLD:
+                return peaks, [
+                    f"{peaks.max() + 1} regimes have their slopes in common and differ in level "
+                    f"alone: errors have {found}."
+                ]
+            shape = f"may have {found}: a close call"
     return ties.regime, [
         f"{len(load)} experts are {count(ties.n_regimes, 'regime')}: experts of one regime are one "
-        f"regression function, whose errors {ERRORS[kind]}."
+        f"regression function, whose errors {shape}."
     ]
 
 
 def _valleys(errors, weight, centre, sd, share):
-    """Where a mixture of normal errors has valleys between its peaks, a list.
+    """Where a mixture of normal errors has valleys between its peaks, and what speaks for these.
 
-    None where the errors, were the valleys filled, are no less likely, but for what BIC takes for
-    components that a pair of peaks does not need.
+    It is by how many nats the errors, were the valleys filled, are less likely, but for what BIC
+    takes for components that a pair of peaks does not need. Far behind, there are no valleys.
     """
     grid = np.unique(centre + sd * np.linspace(-3, 3, 31)[:, None])
     density, width = stats.norm.pdf(grid[:, None], centre, sd) @ share, np.gradient(grid)
@@ -111,10 +115,10 @@ def _valleys(errors, weight, centre, sd, share):
         )
         found.append((weight @ np.log(np.interp(errors, grid, density / filled)), top, filled))
     gain, _, filled = min(found)
-    if gain <= TOLD + (len(centre) - 2) * np.log(weight.sum()):
-        return []
-    edges = np.flatnonzero(np.diff(np.pad(density < VALLEY * filled, 1))).reshape(-1, 2)
-    return [grid[i + density[i:j].argmin()] for i, j in edges]
+    gain -= (len(centre) - 2) * np.log(weight.sum())
+    is_low = (density < VALLEY * filled) & (gain > -rivals.CLOSE)
+    edges = np.flatnonzero(np.diff(np.pad(is_low, 1)))
+    return gain, [grid[i + density[i:j].argmin()] for i, j in edges.reshape(-1, 2)]
 
 
 class RegimeSearch:
@@ -138,8 +142,7 @@ class RegimeSearch:
         n_rows, n_experts, others = self.n_rows, best.experts.n_experts, self.trainer.rivals
         support = {k: n_rows * each for k, each in self.trainer.log_evidence.items()}
         support = others.without_copies(support, n_experts)
-        chosen, rows = best, best.effective_rows()
-        can_be_tied = best.experts.can_be_tied
+        chosen, rows, can_be_tied = best, best.effective_rows(), best.experts.can_be_tied
         to_try = [
             regime
             for regime in (partitions(best) if can_be_tied and n_experts > 1 else [])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
-from scipy import optimize, special
+from scipy import optimize, sparse, special
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import GammaRegressor
 from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
@@ -63,10 +63,9 @@ class Rivals:
     def _compared(self, chosen, problem):
         """Nats behind, and Rand index, if that is close and not the same; else None."""
         nats = self.weight.sum() * (chosen.evidence - problem.evidence)
-        n_regimes, labels = partition(chosen)
-        if nats >= CLOSE or n_regimes != count_regimes(problem):
+        if nats >= CLOSE or count_regimes(chosen) != count_regimes(problem):
             return None
-        rand = rand_index(labels, partition(problem)[1], self.weight)
+        rand = rand_index(partition(chosen), partition(problem), self.weight)
         return (nats, rand) if rand < ALIKE else None
 
     def notes(self, chosen, word="regime"):
@@ -111,10 +110,10 @@ def count_regimes(problem):
 
 
 def partition(problem):
-    """Number of regimes of a pooled mixture, and that of each row, (n_samples,)."""
+    """Number of the regime of each row, (n_samples,)."""
     ties, n_regimes = problem.experts.ties, count_regimes(problem)
     members = np.eye(n_regimes)[range(n_regimes) if ties is None else ties.regime]
-    return n_regimes, np.argmax(problem.resp @ members, axis=1)
+    return np.argmax(problem.resp @ members, axis=1)
 
 
 def rand_index(labels, others, weight):
@@ -122,8 +121,7 @@ def rand_index(labels, others, weight):
 
     For many rows it is that of pairs of different rows, and a weight of 2 is a row given twice.
     """
-    shared = np.zeros((labels.max() + 1, others.max() + 1))
-    np.add.at(shared, (labels, others), weight / weight.sum())
+    shared = sparse.coo_array((weight / weight.sum(), (labels, others))).toarray()
     both = np.square(shared).sum()
     one, other = (np.square(shared.sum(axis=axis)).sum() for axis in (0, 1))
     by_chance, most = one * other, 0.5 * (one + other)

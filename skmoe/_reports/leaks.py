@@ -149,7 +149,7 @@ def _share_decided(column, y, classifies, has_strings):
 
 MOST_COMPARED = 100_000  # that are looked at
 LEAST_SHARE = 0.1  # of the rows, for a word about them
-SAME_ROW = 0.01  # interquartile ranges of columns and target between rows that repeat each other
+SAME_ROW, SAME_TARGET = 0.01, 0.15  # interquartile ranges between rows that repeat each other
 LESS = 0.1, 0.01, 1e-10  # of that, where as many rows would be as near by chance
 N_NEXT = 8  # rows in the order of a projection that a row is compared with
 LEAST_NEAR = 0.9  # share of the pairs of such columns whose targets have to be near
@@ -224,7 +224,7 @@ def _groups_of_near_rows(scaled, target, width):
         one, other = order[:-step], order[step:]
         is_alike = (np.abs(scaled[one] - scaled[other]) <= width).all(axis=1)
         one, other = one[is_alike], other[is_alike]
-        is_near = (np.abs(target[one] - target[other]) <= SAME_ROW).all(axis=1)
+        is_near = (np.abs(target[one] - target[other]) <= SAME_TARGET).all(axis=1)
         n_alike += len(one)
         links.append((one[is_near], other[is_near]))
     ends = np.concatenate(links, axis=1)

@@ -193,6 +193,20 @@ def pooled_sandwich(rng):
     return pooled(rng, cov="sandwich")
 
 
+def number_chosen(rng, n_rows=150, slope=1.0):
+    X = rng.normal(size=(n_rows, 3))
+    regime = (rng.uniform(size=n_rows) < 0.5).astype(int)
+    truth = np.array([[0.0, slope, 0.5, 0.0, 0.0], [0.0, -slope, 0.5, 0.0, 0.0]])  # log sd last
+    y = np.einsum("ij,ij->i", X, truth[regime, 1:4]) + rng.normal(size=n_rows)
+    params = {"training": "auto", "n_experts": "auto", "init": "auto"}
+    params |= {"gate": ConstantGate(), "n_init": 10}
+    return Simulated(X, y, regime, list(truth), np.zeros(1), {}, params)
+
+
+def number_chosen_many_rows(rng):
+    return number_chosen(rng, n_rows=400)
+
+
 def few_subjects(rng):
     n_subjects = 15
     subject, X = np.repeat(np.arange(n_subjects), 4), rng.normal(size=(4 * n_subjects, 2))
@@ -207,6 +221,8 @@ SIMULATIONS = [
     pooled,
     pooled_with_levels,
     pooled_sandwich,
+    number_chosen,
+    number_chosen_many_rows,
     few_subjects,
     weibull,
     beta,

@@ -23,7 +23,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
     @fit_context(prefer_skip_nested_validation=False)
     @wherever
     def partial_fit(self, X, y, sample_weight=None):
-        """Learn from one more batch of rows, as EM on a stream does.
+        """Learn from one more batch of rows, by stepwise EM.
 
         The first rows are collected until several starts of EM are sensible: a weight of 500
         or of 20 for each parameter of the experts, whichever is more. Until then the

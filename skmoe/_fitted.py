@@ -22,7 +22,7 @@ class FittedMixture(AnyRows):
     _changed_by = None  # the method that has changed it since the last fit
 
     def gate_proba(self, X):
-        """Gate probabilities: of each expert for each row, before the target is known.
+        """Gate probability of each expert for each row, before the target is known.
 
         Parameters
         ----------

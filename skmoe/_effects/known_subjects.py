@@ -1,4 +1,4 @@
-"""What is known of subjects from some of their rows, and predictions for others of these."""
+"""Regimes and effects of subjects from some of their rows, and predictions for others."""
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -9,7 +9,7 @@ from ..distributions import MixtureDistribution
 
 
 class SubjectEffects:
-    """Regimes and random effects of subjects, given their rows; :func:`subject_effects` makes it.
+    """Regimes and random effects of subjects, given their rows: see :func:`subject_effects`.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class SubjectEffects:
         Expected effects under each expert: of the intercept, then of the columns that the
         likelihood names. None where it has no random effects.
     covariance : ndarray of shape (n_subjects, n_experts, n_effects, n_effects) or None
-        How uncertain they are.
+        Covariance of the effects.
 
     Examples
     --------
@@ -52,18 +52,18 @@ class SubjectEffects:
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
         subject : array-like of shape (n_samples,)
-            Subject of each row. One of ``labels`` has its own probabilities of the experts, and its
-            own effects; any other is a new one, predicted as ``predict`` of the mixture does.
+            Subject of each row. Those in ``labels`` have their own probabilities of the experts and
+            effects; others are new, and predicted as by ``predict`` of the mixture.
 
         Returns
         -------
         mean : ndarray of shape (n_samples,)
-            Over experts and effects; of counts for an exposure of one, or the rate.
+            Mean over experts and effects; for counts with an exposure of one, or the rate.
         """
         return self.predict_dist(X, subject).mean()
 
     def predict_dist(self, X, subject):
-        """Predictive distributions for rows of subjects, each row on its own.
+        """Predictive distributions for rows of subjects, separately for each row.
 
         Parameters
         ----------
@@ -113,17 +113,17 @@ class SubjectEffects:
 def subject_effects(
     mixture, X, y, sample_weight=None, *, subject, exposure=None, trials=None, upper=None,
 ):  # fmt: skip
-    """What some rows tell of their subjects: which regime they are of, and their random effects.
+    """Estimate regimes and random effects of subjects from some of their rows.
 
-    The subjects need not be those of ``fit``: one visit of a new patient is enough to predict the
-    next one better than without.
+    The subjects need not be those of ``fit``: a single visit of a new patient already improves the
+    prediction of the next one.
 
     Parameters
     ----------
     mixture : MixtureOfExpertsRegressor
         Fitted; random effects are those of :class:`~skmoe.likelihoods.RandomEffects`.
     X : array-like or DataFrame of shape (n_samples, n_features)
-        Rows that are known.
+        Rows with known target.
     y : array-like of shape (n_samples,)
         Their target.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -131,8 +131,7 @@ def subject_effects(
     subject : array-like of shape (n_samples,)
         Subject of each row.
     exposure, trials, upper : array-like of shape (n_samples,), default=None
-        As in ``fit``: exposures of counts, or trials of binomial ones; upper bounds of censored
-        targets.
+        As in ``fit``: exposures of counts, trials of successes, upper bounds of censored targets.
 
     Returns
     -------
@@ -143,7 +142,7 @@ def subject_effects(
     Raises
     ------
     ValueError
-        If the mixture is a classifier or has ``top_k``, or the gate tells rows of a subject apart.
+        If the mixture is a classifier or has ``top_k``, or the gate varies within a subject.
 
     Examples
     --------

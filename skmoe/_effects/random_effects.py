@@ -1,4 +1,4 @@
-"""Gaussian errors around an expert whose coefficients each subject shifts."""
+"""Gaussian errors around an expert with random effects of subjects."""
 
 from functools import cached_property
 
@@ -79,26 +79,26 @@ class EffectSubjects(Subjects):
 
 
 class RandomEffects(ScaledErrors):
-    r"""Gaussian errors around an expert, with an intercept and slopes of each subject's own.
+    r"""Gaussian errors around an expert, with random intercepts and slopes of subjects.
 
     .. math:: y_{si} \mid x_{si}, k \sim N(\mu_k(x_{si}) + z_{si}^T b_s, \sigma_k^2), \quad
         b_s \sim N(0, \Psi_k), \quad z = (1, \text{columns})
 
     All rows of subject s share the expert and the effects :math:`b_s`, which are integrated out
     [1]_: given the expert the rows of a subject are jointly normal, with covariance
-    :math:`\sigma_k^2 I + Z_s \Psi_k Z_s^T`. A row alone, or of a subject that is not known, has the
-    variance :math:`\sigma_k^2 + z^T \Psi_k z`. ``fit`` takes the ``subject`` of each row; experts
-    are linear. Predictions are those for new subjects;
-    :func:`~skmoe.inference.subject_effects` has those for subjects of whom something is known.
+    :math:`\sigma_k^2 I + Z_s \Psi_k Z_s^T`. A single row, or one of a new subject, has the variance
+    :math:`\sigma_k^2 + z^T \Psi_k z`. ``fit`` takes the ``subject`` of each row; experts are
+    linear. Predictions are for new subjects; for others see
+    :func:`~skmoe.inference.subject_effects`.
 
     Parameters
     ----------
     columns : list of str or int, default=()
-        Names or numbers of the columns of X, all of them numbers, that have a slope of each
-        subject's own. None of them is an intercept alone.
+        Names or numbers of the columns of X, which are numeric, with random slopes. An empty list
+        is a random intercept only.
     covariance : {"full", "diag"}, default="full"
-        Whether the effects of a subject are correlated. "full" does not depend on where a column
-        has its zero; "diag" does.
+        Whether the effects of a subject are correlated. "full" does not depend on the origin of a
+        column; "diag" does.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class RandomEffects(ScaledErrors):
     relative_factor_ : ndarray of shape (n_experts, n_effects, n_effects)
         Factors :math:`\Lambda` of :math:`\Psi = \sigma^2 \Lambda \Lambda^T`.
     floor_ : float
-        The smallest of the first that is allowed.
+        The smallest ``scale_`` allowed.
 
     References
     ----------
@@ -177,7 +177,7 @@ class RandomEffects(ScaledErrors):
         return arguments if X is None else arguments | {"effects": self.effects_of(X)}
 
     def effects_of(self, X):
-        """What subjects have random coefficients of.
+        """Columns of the random effects.
 
         Parameters
         ----------
@@ -256,7 +256,7 @@ class RandomEffects(ScaledErrors):
         Parameters
         ----------
         subjects : EffectSubjects
-            Which rows belong to which subject.
+            The rows of each subject.
         design : ndarray of shape (n_samples, n_columns)
             Standardised columns.
         targets : ndarray of shape (n_samples, 1)
@@ -308,14 +308,14 @@ class RandomEffects(ScaledErrors):
         prediction : ndarray of shape (n_samples, n_experts)
             Prediction of each expert.
         subjects : Subjects
-            Which rows belong to which subject.
+            The rows of each subject.
 
         Returns
         -------
         mean : ndarray of shape (n_subjects, n_experts, n_effects)
             Best linear unbiased predictions.
         covariance : ndarray of shape (n_subjects, n_experts, n_effects, n_effects)
-            How uncertain they are.
+            Covariance of the effects.
         """
         products, means, covariances = subjects.products(y[:, None] - prediction), [], []
         for k, factor in enumerate(self.relative_factor_):
@@ -326,14 +326,14 @@ class RandomEffects(ScaledErrors):
         return np.stack(means, axis=1), np.stack(covariances, axis=1)
 
     def components_given(self, prediction, effects, mean, covariance):
-        """Distributions around the predictions where something is known of the subjects.
+        """Distributions around the predictions, given estimates of the subjects.
 
         Parameters
         ----------
         prediction : ndarray of shape (n_samples, n_experts)
             Prediction of each expert.
         effects : ndarray of shape (n_samples, n_effects)
-            What subjects have random coefficients of.
+            Columns of the random effects.
         mean : ndarray of shape (n_samples, n_experts, n_effects)
             Of the coefficients of the row's subject under each expert.
         covariance : ndarray of shape (n_samples, n_experts, n_effects, n_effects)

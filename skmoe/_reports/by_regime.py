@@ -1,4 +1,4 @@
-"""What tables and displays have a line for: regimes, where fewer than experts were found."""
+"""Groups of experts in tables and displays: regimes, if there are fewer than experts."""
 
 import html
 import textwrap
@@ -9,14 +9,14 @@ REGIME, EXPERT = "regime", "expert"
 
 
 class Groups:
-    """Groups of experts in reports: those of each regime, or each on its own.
+    """Groups of experts in reports: those of each regime, or single experts.
 
     Parameters
     ----------
     names : list of str
         Of the groups.
     of_expert : array-like of int of shape (n_experts,) or None
-        Number of the group of each expert; None where each is on its own, and all stays as it is.
+        Number of the group of each expert; None for single experts.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Groups:
     def mean(self, values, proba):
         """Means (n, n_groups, ...) of values (n, n_experts, ...), by probabilities (n, n_experts).
 
-        That is what a group predicts before the target is known.
+        This is the prediction of a group before the target is known.
         """
         if not self.are_regimes:
             return values
@@ -62,7 +62,7 @@ class Groups:
 
 
 def regimes_of(mixture):
-    """Names of the experts of each regime of a fitted mixture; none where they were not found."""
+    """Names of the experts of each regime of a fitted mixture; empty without regimes."""
     return vars(mixture).get("regimes_", [])
 
 

@@ -1,4 +1,4 @@
-"""What a fitted mixture has learned, in tables for people."""
+"""Reports on a fitted mixture, as tables."""
 
 from functools import cached_property
 from operator import attrgetter
@@ -27,7 +27,7 @@ from .profiles import check_columns, profile_experts
 
 
 class Trained(NamedTuple):
-    """What is left of a training, for those who ask for reports or go on from it."""
+    """What is kept of a training, for reports and for continuing from it."""
 
     problem: object  # at its best iterate
     model: object  # Model: made of the problem
@@ -38,7 +38,7 @@ class Trained(NamedTuple):
 
 
 def finish_later(mixture):
-    """Make all that is made later, and let go of the training and its rows."""
+    """Make what is made later, and release the training and its rows."""
     if mixture._trained is not None:
         attrgetter(*MADE_LATER)(mixture)
         mixture._trained = None
@@ -51,7 +51,7 @@ class DescribedMixture(AnyRows):
 
     @cached_property
     def _training_reports(self):
-        """ExpertReport on the training rows, by what has a line."""
+        """ExpertReports on the training rows, by kind of line."""
         if self._trained is None:
             return {}
         problem, model, order, ends, *_ = self._trained
@@ -69,13 +69,13 @@ class DescribedMixture(AnyRows):
 
     @cached_property
     def _stream(self):
-        """What ``partial_fit`` goes on from after the last fit; None where there is none."""
+        """What ``partial_fit`` continues from after the last fit; None if there is nothing."""
         leaf = None if self._trained is None else updates()
         return None if leaf is None else leaf.Stream.begin(self._trained, self.n_features_in_)
 
     @property
     def _notes(self):
-        """What is to be said of the last fit, for tables; nothing once that was changed."""
+        """Notes on the last fit, for tables; nothing once the mixture was changed."""
         return self.plan_.findings if self._changed_by is None else []
 
     def __getstate__(self):
@@ -91,23 +91,23 @@ class DescribedMixture(AnyRows):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or Files, default=None
-            Rows; collections of Dask's, too. None is the training rows, out of fold where experts
-            are cross-fitted.
+            Rows, also as Dask collections. None: the training rows, out of fold if experts are
+            cross-fitted.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their target; Files hold it.
+            Their target; not for Files, which have it.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
         exposure, trials, subject, upper : array-like of shape (n_samples,)
             As in ``fit``.
         by : {"regime", "expert"}, default="regime"
-            What has a line: where fewer regimes than experts were found, regime0 is the experts
-            of ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
+            Lines for each regime (regime0 is the experts of ``regimes_[0]`` together) or for each
+            expert. The two differ only if there are fewer regimes than experts.
 
         Returns
         -------
         report : ExpertReport
             Prints as a table, shows as HTML, and turns into a DataFrame with ``to_frame``. Its
-            docstring says what each column is.
+            docstring describes each column.
 
         Raises
         ------
@@ -138,31 +138,30 @@ class DescribedMixture(AnyRows):
     def coefficients(self, *, by="regime"):
         """Coefficients of experts and gate, in one table by the names of the columns.
 
-        Adding up the coefficients of an expert, times what a row has in each column, gives its
-        prediction, or that prediction's logarithm or log-odds. The gate's add up to the log-odds
-        of each expert against the first. Columns of strings have a coefficient for each level,
+        The sum of the coefficients of an expert, times the values of a row, is its prediction, or
+        the logarithm or log-odds of its prediction. Those of the gate sum to the log-odds of each
+        expert against the first. Columns of strings have a coefficient for each level,
         ``kind=low``, the difference from the most frequent one, "kind=high (reference)", whose
-        own is 0; ``age missing`` counts where age is missing. Under ``pooling`` they are means of
-        the posterior; levels that are random effects, ten or more, are differences from their mean,
-        sorted, and their standard deviation stands in the table. ``summary`` has the same numbers.
+        own is 0; ``age missing`` is added if age is missing. Under pooling they are means of the
+        posterior; levels that are random effects, ten or more, are differences from their mean,
+        sorted, with their standard deviation in the table. ``summary`` has the same numbers.
 
-        Of a regime of several experts, the intercept is that of the mean of its errors, whose
-        standard deviation stands in the table, too. The gate's coefficients are those between
-        regimes.
+        For a regime of several experts, the intercept is at the mean of its errors, whose standard
+        deviation is in the table, too. The coefficients of the gate are those between regimes.
 
         Parameters
         ----------
         by : {"regime", "expert"}, default="regime"
-            What has a column: where fewer regimes than experts were found, regime0 is the experts
-            of ``regimes_[0]``, and so on; else, and by "expert", each expert.
+            Columns for each regime (regime0 is the experts of ``regimes_[0]``) or for each expert.
+            The two differ only if there are fewer regimes than experts.
 
         Returns
         -------
         table : CoefficientTable
             Prints as a table with a column for each regime or expert, shows as HTML, and turns
             into a DataFrame with ``to_frame``. In the units of X and y: scalers in a Pipeline are
-            undone. What other transformers make, such as powers, is in the units of what they
-            make. A gate other than :class:`~skmoe.gates.SoftmaxGate` or
+            undone. Results of other transformers, such as powers, are in their own units. A gate
+            other than :class:`~skmoe.gates.SoftmaxGate` or
             :class:`~skmoe.gates.ConstantGate` is left out.
 
         Raises
@@ -184,12 +183,12 @@ class DescribedMixture(AnyRows):
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
         upper=None, responsibilities=None, described_by=None, by="regime",
     ):  # fmt: skip
-        """Who belongs to each regime or expert: its share, prediction, and how its rows differ.
+        """Profile of each regime or expert: its share, prediction, and how its rows differ.
 
         For each of them the columns and levels in which its rows differ most from all others, in
-        standard deviations, and the row that is most like the average of its rows. Rows belong to
-        them by ``responsibilities``, or without y by ``gate_proba``. Of columns of identifiers,
-        free text or dates as strings nothing is said.
+        standard deviations, and the row closest to the average of its rows. Rows belong to them by
+        ``responsibilities``, or without y by ``gate_proba``. Columns of identifiers, free text or
+        dates as strings are left out.
 
         Parameters
         ----------
@@ -202,15 +201,14 @@ class DescribedMixture(AnyRows):
         exposure, trials, subject, upper : array-like of shape (n_samples,)
             As in ``fit``. From the third on only with y.
         responsibilities : array-like of shape (n_samples, n_experts), default=None
-            How much the rows belong to each expert, or regime, in place of those from y; those of
-            ``responsibilities`` with the same ``by``. For the training rows
-            of cross-fitted experts these are ``oof_responsibilities_``.
+            Used in place of those from y, as returned by ``responsibilities`` with the same ``by``.
+            For the training rows of cross-fitted experts give ``oof_responsibilities_``.
         described_by : array-like or DataFrame of n_samples rows, default=None
-            Columns to describe the rows by. None is X; in a Pipeline, whose mixture sees other
-            columns, give the table before it.
+            Columns for the description. None: X. For a mixture in a Pipeline, give the table before
+            the transformers.
         by : {"regime", "expert"}, default="regime"
-            What has a profile: where fewer regimes than experts were found, regime0 is the experts
-            of ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
+            Profiles of each regime (regime0 is the experts of ``regimes_[0]`` together) or of each
+            expert. The two differ only if there are fewer regimes than experts.
 
         Returns
         -------
@@ -247,14 +245,14 @@ class DescribedMixture(AnyRows):
 
     @property
     def feature_importances_(self):
-        """Importance of each column, the mean of the experts' weighted by their loads.
+        """Importance of each column: the mean over the experts, weighted by their loads.
 
-        Only where all experts have ``feature_importances_``, as trees, forests and boosting have.
+        Only if all experts have ``feature_importances_``, such as trees, forests and boosting.
 
         Returns
         -------
         importances : ndarray of shape (n_features,)
-            Sum to one where those of each expert do.
+            Sum to one if those of each expert do.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Conformal intervals: between quantiles by which enough of other rows are inside."""
+"""Conformal intervals: between quantiles that contain enough calibration rows."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def conformal_intervals(mixture, X, level, conformal, by, exposure, trials):
         distribution = mixture._predictive.distribution(take_rows(X, rows))
         for j, each in enumerate(levels):
             tail = tail_of(tails[known], weight[known], each)
-            if distribution.discrete:  # rounding must not take values from the ends
+            if distribution.discrete:  # rounding must not exclude values at the ends
                 tail *= 1 - 1e-9
             # At zero quantiles are those of single components, which may be bounded.
             intervals[rows, 0, j] = distribution.ppf(tail) if tail > 0 else -np.inf
@@ -40,15 +40,15 @@ def conformal_intervals(mixture, X, level, conformal, by, exposure, trials):
 
 
 def most_probable(model, X):
-    """Number of the expert that the gate gives most, (n,)."""
+    """Number of the most probable expert, (n,)."""
     routes = model.routes(X)
     return routes.dense(routes.weights).argmax(axis=1)
 
 
 def _calibration(mixture, conformal):
-    """What known rows say: probabilities of their tails, their experts, and weights, (n,) each.
+    """Calibration rows: probabilities of their tails, their experts, and weights, (n,) each.
 
-    The rows are those that are given, or those of ``fit``, by out-of-fold predictions.
+    The rows are given, or those of ``fit``, by out-of-fold predictions.
     """
     if isinstance(conformal, str) and conformal == OUT_OF_FOLD:
         if "oof_pit_" not in vars(mixture):
@@ -82,7 +82,7 @@ def _calibration(mixture, conformal):
 
 
 def tail_of(tails, weight, level):
-    """Probability of each tail, so that intervals between hold a new row with the level.
+    """Probability of each tail, so that intervals contain a new row with probability ``level``.
 
     ``tails`` are those of known rows: of their distributions beyond the target, in the tail in
     which it lies. That of a new row is below the r-th smallest of n with probability r / (n + 1) at

@@ -12,15 +12,15 @@ class Ordinal(Categorical):
 
     .. math:: P_k(y \le c \mid x) = \frac{1}{1 + \exp(-(\theta_{kc} - x^T \beta_k))}
 
-    A line and a threshold between each class and the next for each expert [1]_: an
+    Each expert has slopes, and a threshold between each class and the next [1]_: an
     :class:`~skmoe.OrderedLogisticRegression`. With one expert it is R's ``polr``.
     Experts are fitted by EM, without pooling.
 
     Parameters
     ----------
     order : list, default=None
-        Labels from the lowest to the highest. None is the order of the categories of y where it is
-        an ordered ``Categorical`` of pandas, else the sorted order of numbers.
+        Labels from the lowest to the highest. None: the order of the categories if y is an ordered
+        ``Categorical`` of pandas, else that of numbers.
     calibration : {"auto", "temperature", "smoothing"} or None, default="auto"
         As for :class:`Categorical`; nothing is calibrated in-sample.
     epsilon : float, default=0.001

@@ -3,6 +3,7 @@
 from hashlib import blake2b
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
@@ -56,9 +57,16 @@ def seeded(seed):
     NumPy first gathers entropy for a state that the seed then overwrites, which takes as long as an
     EM iteration over a few thousand rows.
     """
-    random_state = np.random.RandomState(np.random.MT19937(0))
+    random_state = np.random.RandomState(np.random.MT19937(_NoEntropy()))
     random_state.seed(seed)
     return random_state
+
+
+class _NoEntropy(ISeedSequence):
+    """Ones in place of entropy."""
+
+    def generate_state(self, n_words, dtype=np.uint32):
+        return np.ones(n_words, dtype)
 
 
 # Few rows that stand for many: drawn by a hash of what is in them --------------------------------

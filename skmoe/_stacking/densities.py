@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .._em.fixed import gate_problem
+from .._em.loop import run_em
+from .._em.problem import CROSS_FITTED_ITERATIONS, CROSS_FITTED_PATIENCE
 from .._numerics.statistics import standardisation
 from .._parallel import few_threads
 from ..gates import ConstantGate
 from .gate import GATE_PENALTIES
-from .given_gate import gate_around
 
 
 @dataclass
@@ -127,11 +129,14 @@ class Densities(ABC):
         with few_threads(means.size):
             density = self._out_of_fold(means, shares)
         start = np.full(density.shape, 1 / len(names)) if shares is None else shares
-        gate, resp, log_norm = gate_around(
-            self.gate, self.data, self.folds, density, start, self.tol
-        )
-        no_columns, log_density = np.empty((len(means), 0)), log_norm - self.log_unit
-        return Candidate(names, means, no_columns, None, resp, log_density, gate, shares=shares)
+        density = np.ascontiguousarray(density)
+        # Its responsibilities and log-densities are under gates that did not see the row.
+        problem = gate_problem(density, self.gate.trained, self.data, gate_folds=self.folds)
+        limits = {"max_iter": CROSS_FITTED_ITERATIONS, "patience": CROSS_FITTED_PATIENCE}
+        run_em(problem.start(start), tol=self.tol, **limits)
+        gate, log_density = problem.finished_gate(self.gate.given), problem.log_norm - self.log_unit
+        given = names, means, np.empty((len(means), 0)), None
+        return Candidate(*given, problem.resp, log_density, gate, shares=shares)
 
     def _behind(self, names, means, columns, penalties, shares, gate=None, fit=None):
         with few_threads(means.size):

@@ -1,15 +1,16 @@
 """Densities of regressors: how unlike ones are combined, scales by row and Student's t tails."""
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import nnls
 from sklearn.ensemble import StackingRegressor
 from sklearn.linear_model import RidgeCV
 
 from .._experts.fitting import inside_offering
+from .._tables.encoding import DescribedColumns, default_encoder, dense_encoder, fit_columns
 from ..likelihoods import StudentT
 from .densities import Densities
 from .gate import cross_fitted
-from .given_gate import size_columns
 from .parameters import (
     ErrorSizes,
     StackedRows,
@@ -100,6 +101,24 @@ class RegressionDensities(Densities):
     def _rows(self, means, Z, shares):
         own = self.own, self.own_cdf
         return StackedRows(self.y, means, Z, self.log_size, self.data.weight, *own, shares)
+
+
+def size_columns(gate, data, encoder):
+    """Numbers that the sizes of errors are learned from, and the encoder that makes them.
+
+    ``gate`` is one that was asked for, and may see other columns, or None; ``encoder`` is that of
+    the default gate, None of a single expert. Columns are without missing values, and their encoder
+    is None where they are the rows themselves.
+    """
+    if gate is None and encoder is not None:
+        return np.asarray(data.Z, dtype=np.float64), encoder
+    is_sparse = sparse.issparse(data.X)
+    described = DescribedColumns(data.X, data.weight)
+    if not is_sparse and not described.is_mixed:
+        return np.asarray(data.X, dtype=np.float64), None
+    encoder = dense_encoder(data.X) if is_sparse else default_encoder(described)
+    encoder, columns = fit_columns(encoder, data.X, data.y, data.weight)
+    return np.asarray(columns, dtype=np.float64), encoder
 
 
 def fit_combination(predictions, y, weight):

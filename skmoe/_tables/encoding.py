@@ -20,6 +20,7 @@ from .levels import Levels, check_uniform
 from .mixed import (
     accepts,
     as_pandas,
+    becomes_numbers,
     column_numbers,
     describe_columns,
     is_categorical,
@@ -321,7 +322,7 @@ def warn_of_numbers(described):
     for label, levels in described.levels.items():
         values = None if is_categorical(described.X, label) else levels.values
         texts = [] if values is None else [text for text in values if isinstance(text, str)]
-        others = [text for text in texts if not _is_number(text)]
+        others = [text for text in texts if not becomes_numbers(np.asarray(text))]
         are_numbers = len(texts) >= FEWEST_NUMBERS and len(others) <= MOST_OTHERS * len(texts)
         if are_numbers and (others or any("." in text for text in texts)):
             cells = f", but for {', '.join(map(repr, others[:MOST_NAMED]))}" if others else ""
@@ -330,14 +331,6 @@ def warn_of_numbers(described):
                 "Give pd.to_numeric(column, errors='coerce'), or the dtype 'category'.",
                 NumbersAsStringsWarning,
             )
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def numeric_matrix(X):

@@ -189,7 +189,8 @@ def describe_columns(X):
     return strings, [j for j in numeric if np.isnan(X[:, j].astype(np.float64)).any()]
 
 
-def _becomes_numbers(column):
+def becomes_numbers(column):
+    """Whether an array of strings or objects is one of numbers."""
     try:
         column.astype(np.float64)
     except (TypeError, ValueError):
@@ -332,7 +333,7 @@ def _checked_array(X, sparse_ok, strings_ok):
         ) from error
     except ValueError as error:
         columns = np.asarray(X).T if mixed and np.ndim(X) == 2 else []
-        strings = [j for j, column in enumerate(columns) if not _becomes_numbers(column)]
+        strings = [j for j, column in enumerate(columns) if not becomes_numbers(column)]
         if strings:
             raise ValueError(
                 f"{error}, in the columns {strings}. Give a DataFrame, whose strings are encoded, "

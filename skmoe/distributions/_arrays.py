@@ -3,7 +3,6 @@
 from numbers import Integral
 
 import numpy as np
-from scipy import special
 
 
 def diagonal(var):
@@ -30,11 +29,6 @@ def draw_places(weights, size, random_state):
     cumulative = np.cumsum(weights, axis=1)
     levels = random_state.uniform(size=(len(weights), size)) * cumulative[:, -1:]
     return (levels[:, :, None] >= cumulative[:, None, :]).sum(axis=2)
-
-
-def log_beyond(distribution, y):
-    """Log-probability (n,) under a mixture of one output of a value above y (n, 1)."""
-    return special.logsumexp(distribution.components.logsf(y), b=distribution.weights, axis=1)
 
 
 def take(values, places):

@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
 from . import _quadrature
-from ._arrays import check_n_draws, check_probabilities, draw_places, log_beyond
+from ._arrays import check_n_draws, check_probabilities, draw_places
 
 
 class MixtureDistribution:
@@ -274,7 +274,8 @@ class MixtureDistribution:
         """
         self._check_outputs("hazard", several=False)
         self._check_density("hazard")
-        beyond = log_beyond(self, self._expand(y))
+        log_tails = self.components.logsf(self._expand(y))
+        beyond = special.logsumexp(log_tails, b=self.weights, axis=1)
         return (special.expit if self.discrete else np.exp)(self.logpdf(y) - beyond)
 
     def ppf(self, q):

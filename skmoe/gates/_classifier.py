@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import HasMethods, Interval, VisualBlock, fit_context
 from .._experts import fitting
 from .._experts.solvers import is_linear
+from ..distributions._arrays import draw_places
 from ._base import LOAD_PRIOR, BaseGate, soft_labels, take_experts
 
 
@@ -127,9 +128,7 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
             least = self._minimum_share * min(1.0, shares.shape[1] * shares.max())
             rows, experts = np.nonzero(shares > least)
             return rows, experts, shares[rows, experts] * weight[rows]
-        cumulative = np.cumsum(targets, axis=1)
-        drawn = check_random_state(self.random_state).random_sample(len(targets))
-        experts = (drawn[:, None] * cumulative[:, -1:] > cumulative).sum(axis=1)
+        experts = draw_places(targets, 1, check_random_state(self.random_state))[:, 0]
         rows = np.flatnonzero(weight > 0)
         return rows, experts[rows], None
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -131,75 +130,69 @@ MOST_POOLED_ROWS = 10_000  # by "auto": beyond, pooling costs more than it tells
 LACK_NO_WAY = "Set that."
 
 
-class Need(NamedTuple):
-    """What a way of training needs: a noun phrase, and whether a request gives it."""
-
-    what: str
-    is_given: object
-
-
+# Of each way what it needs, a noun phrase, and whether a request gives it.
 _OUT_OF_FOLD = (
-    Need(
+    (
         f"likelihood='auto', {BaseLikelihood.names_where(lambda each: each.can_be_stacked)}",
         lambda r: r.has_default_likelihood or r.likelihood.can_be_stacked,
     ),
-    Need("one output", lambda r: r.rows.y.ndim == 1),
-    Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
-    Need("rows that are independent, so no subject", lambda r: r.rows.subject is None),
-    Need("out-of-fold predictions, so no cv=False", lambda r: r.mixture.cv is not False),
-    Need(
+    ("one output", lambda r: r.rows.y.ndim == 1),
+    ("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
+    ("rows that are independent, so no subject", lambda r: r.rows.subject is None),
+    ("out-of-fold predictions, so no cv=False", lambda r: r.mixture.cv is not False),
+    (
         "experts that are yet to be fitted, so no cv='prefit'",
         lambda r: not r.has_cv("prefit"),
     ),
-    Need(
+    (
         "experts with out-of-bag predictions for cv='oob'",
         lambda r: not r.has_cv("oob") or all(map(has_oob_density, r.templates)),
     ),
-    Need("top_k=None", lambda r: r.top_k is None),
-    Need(
+    ("top_k=None", lambda r: r.top_k is None),
+    (
         "a gate without load_balance",
         lambda r: r.gate is None or not as_gate(r.gate).load_balance > 0,
     ),
-    Need("warm_start=False", lambda r: not r.mixture.warm_start),
-    Need("all rows at once, and no stream", lambda r: not r.is_stream),
-    Need("rows in memory", lambda r: not r.many),
+    ("warm_start=False", lambda r: not r.mixture.warm_start),
+    ("all rows at once, and no stream", lambda r: not r.is_stream),
+    ("rows in memory", lambda r: not r.many),
 )
 NEEDS = {
     "pooled": (
-        Need("linear experts without a penalty, such as experts=None", lambda r: r.is_unpenalised),
-        Need(
+        ("linear experts without a penalty, such as experts=None", lambda r: r.is_unpenalised),
+        (
             f"likelihood={BaseLikelihood.names_where(lambda each: each.can_be_pooled)}",
             lambda r: r.likelihood.can_be_pooled,
         ),
-        Need(POOLED_GATES, lambda r: r.gate is None or as_gate(r.gate).can_be_pooled),
-        Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
-        Need("cv other than 'oob' and 'prefit'", lambda r: not r.has_cv("oob", "prefit")),
-        Need(
+        (POOLED_GATES, lambda r: r.gate is None or as_gate(r.gate).can_be_pooled),
+        ("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
+        ("cv other than 'oob' and 'prefit'", lambda r: not r.has_cv("oob", "prefit")),
+        (
             "top_k=None, or a number of experts that is to be chosen",
             lambda r: r.top_k is None or r.n_experts is None,
         ),
-        Need("all rows at once, and no stream", lambda r: not r.is_stream),
+        ("all rows at once, and no stream", lambda r: not r.is_stream),
     ),
     "stack": (
-        Need("a list of two named experts", lambda r: r.kind == "list" and len(r.names) > 1),
-        Need(f"another name than {STACK!r} for its experts", lambda r: STACK not in r.names),
+        ("a list of two named experts", lambda r: r.kind == "list" and len(r.names) > 1),
+        (f"another name than {STACK!r} for its experts", lambda r: STACK not in r.names),
         *_OUT_OF_FOLD,
     ),
     "specialists": (
-        Need("one estimator, no list", lambda r: r.kind != "list"),
-        Need("an expert that is no mixture", lambda r: not has_own_density(r.templates[0])),
+        ("one estimator, no list", lambda r: r.kind != "list"),
+        ("an expert that is no mixture", lambda r: not has_own_density(r.templates[0])),
         *_OUT_OF_FOLD,
     ),
     "em": (
-        Need(
+        (
             "the subject of each row, by subject=, under this likelihood",
             lambda r: not r.likelihood.takes_subjects or r.rows.subject is not None,
         ),
-        Need(
+        (
             "top_k=None under a likelihood of subjects",
             lambda r: not r.likelihood.takes_subjects or r.top_k is None,
         ),
-        Need(
+        (
             "experts that predict a number where there is upper, so no mixtures",
             lambda r: r.rows.bounds is None or not any(map(has_own_density, r.templates)),
         ),
@@ -209,7 +202,7 @@ NEEDS = {
 
 def lacking(way, request):
     """The first thing that a way of training needs and a request does not give, or None."""
-    return next((need.what for need in NEEDS[way] if not need.is_given(request)), None)
+    return next((what for what, is_given in NEEDS[way] if not is_given(request)), None)
 
 
 def _preferred(request):

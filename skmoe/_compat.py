@@ -134,17 +134,6 @@ except ImportError:  # scikit-learn < 1.9
             return False
 
 
-class ShowsBelow:
-    """An estimator that shows more in HTML, below its diagram."""
-
-    def _html_repr(self):
-        return super()._html_repr() + self._html_below()
-
-    def _html_below(self):
-        """What is shown below, as HTML."""
-        return ""
-
-
 def has_callbacks(estimator):
     """Whether an estimator with CallbackSupportMixin has callbacks, of its own or passed on."""
     return bool(vars(estimator).get("_skl_callbacks"))

@@ -19,7 +19,6 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from ._compat import (
     BaseComposition,
     QuickParameters,
-    ShowsBelow,
     VisualBlock,
     name_estimators,
 )
@@ -34,9 +33,7 @@ from .gates._base import linear_columns_of
 STACKS = (StackingClassifier, StackingRegressor)
 
 
-class ExpertParameters(
-    ShowsBelow, MetaEstimatorMixin, QuickParameters, BaseComposition, BaseEstimator
-):
+class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, BaseEstimator):
     """``get_params`` and ``set_params`` for ``experts``, an estimator or a list of several.
 
     "diverse" stands for a list, of which the parameters cannot be set.
@@ -287,10 +284,9 @@ class ExpertParameters(
             )
         )
 
-    def _html_below(self):
-        """The plan of the last fit, below the diagram."""
-        plan = vars(self).get("plan_")
-        return "" if plan is None else plan._repr_html_()
+    def _html_repr(self):
+        plan = vars(self).get("plan_")  # of the last fit, below the diagram
+        return super()._html_repr() + ("" if plan is None else plan._repr_html_())
 
     def _sk_visual_block_(self):
         fitted = self.__sklearn_is_fitted__()  # what None stood for, encoders included, is known

@@ -91,21 +91,15 @@ def fit_again(model, X, y, weights):
     """
 
     def train(last, X):
-        _forget_best(last)
+        # Forget what a net's stopping rule compares with: losses and scores under other weights.
+        # Nothing may ever be as good as these again. The net would stop at once, or, with early
+        # stopping, go back to what it was.
+        for name, worst in (("best_loss_", np.inf), ("best_validation_score_", -np.inf)):
+            if vars(last).get(name) is not None:
+                setattr(last, name, worst)
         return last.fit(X, y) if weights is None else fit_weighted(last, X, y, weights)
 
     return _train_last_step(model, X, train)
-
-
-def _forget_best(last):
-    """Forget what a net's stopping rule compares with: losses and scores under other weights.
-
-    Nothing may ever be as good as these again. The net would stop at once, or, with early
-    stopping, go back to what it was.
-    """
-    for name, worst in (("best_loss_", np.inf), ("best_validation_score_", -np.inf)):
-        if vars(last).get(name) is not None:
-            setattr(last, name, worst)
 
 
 def learns_batches(estimator):

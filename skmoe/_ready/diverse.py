@@ -144,7 +144,8 @@ def fit_of_list(experts, resp, by_row):
     done += experts.run(of_last)
     experts.take(plan._replace(tasks=tasks + of_last), done)
     for model in experts.of_all_rows.values():
-        as_alone(model)
+        # Fitted again, a mixture seeks as one of its own.
+        vars(split_last(model)[1]).pop("_in_stack", None)
 
 
 def _out_of_bag(experts, k):
@@ -217,11 +218,6 @@ def is_mixture(estimator):
 def as_one_of_several(model, to_beat):
     """Have the next fit of a mixture seek no regimes, nor long where others are far ahead."""
     split_last(model)[1]._in_stack = {"finds_regimes": False, "to_beat": to_beat}
-
-
-def as_alone(model):
-    """Have a mixture, which was one of several, seek as one of its own when it is fitted again."""
-    vars(split_last(model)[1]).pop("_in_stack", None)
 
 
 def forgets_rows(model, n_rows):

@@ -75,7 +75,14 @@ class RegressionDensities(Densities):
         combination.intercept_ = middle + unit * combination.intercept_
         combination.intercept_ -= middle * combination.coef_.sum()
         stacked = cross_fit_combination(predictions, self.y, weight, self.folds)
-        return stacked, stack_of(self.parts.names, fitted, combination)
+        stack = StackingRegressor(
+            list(zip(self.parts.names, fitted, strict=True)),
+            final_estimator=combination,
+            cv="prefit",
+        )
+        stack.estimators_, stack.final_estimator_ = fitted, combination
+        stack.stack_method_ = ["predict"] * len(fitted)
+        return stacked, stack
 
     def _refit(self, means, Z, penalty, shares):
         rows, floor = self._rows(means, Z, shares), self.units.floor
@@ -159,13 +166,3 @@ def cross_fit_combination(predictions, y, weight, folds):
         return combination.predict(predictions[rows])
 
     return cross_fitted(weight, folds, fit, predict)
-
-
-def stack_of(names, fitted, combination):
-    """A StackingRegressor of fitted estimators and a fitted regressor of their predictions."""
-    stack = StackingRegressor(
-        list(zip(names, fitted, strict=True)), final_estimator=combination, cv="prefit"
-    )
-    stack.estimators_, stack.final_estimator_ = fitted, combination
-    stack.stack_method_ = ["predict"] * len(fitted)
-    return stack

@@ -73,7 +73,12 @@ def grow(
     is_new = np.arange(len(rows.y)) < n_new
     encoder, last = parts.gate.encoder, parts.gate.given
     data = TrainingData.of(rows, rows.X if encoder is None else encoder.transform(rows.X))
-    gate = _decision(last, data.Z)
+    # Between the old mixture and the new expert decides a gate like the last one, if it can be; a
+    # softmax gate wherever Z are numbers, and one of proportions where none was seen.
+    last = last.for_decision() if isinstance(last, BaseGate) else last
+    gate = last if isinstance(last, BaseGate) else ClassifierGate(clone(last))
+    if not gate.is_linear and not any(describe_columns(data.Z)):
+        gate = SoftmaxGate()
     folds = splitting.folds(parts.templates, rows)
     of_new_rows = replace(data, weight=rows.weight * is_new)
     experts = _experts_beside(parts, of_new_rows, folds, settings, seed, report_weights)
@@ -143,16 +148,6 @@ class Addition(GeneralProblem):
         log_density = log_density.copy()
         log_density[~self.is_new, 1] = -np.inf
         return super().posterior(log_gate, log_density, *args)
-
-
-def _decision(last, Z):
-    """An unfitted gate between the old mixture and a new expert, like the last one if it can be.
-
-    It is a softmax gate wherever Z are numbers, and one of proportions where none was seen.
-    """
-    last = last.for_decision() if isinstance(last, BaseGate) else last
-    gate = last if isinstance(last, BaseGate) else ClassifierGate(clone(last))
-    return gate if gate.is_linear or any(describe_columns(Z)) else SoftmaxGate()
 
 
 # Removing and replacing ---------------------------------------------------------------------

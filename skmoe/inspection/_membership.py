@@ -12,6 +12,7 @@ from . import _axes
 
 SMALLEST = 1e-4  # smaller responsibilities count as none, and are not drawn in a rootogram
 MOST_PANELS = 4  # if features are not given
+NAME_BOX = {"boxstyle": "round,pad=0.2", "facecolor": "w", "alpha": 0.8, "edgecolor": "none"}
 
 
 class GateDisplay:
@@ -199,24 +200,19 @@ class GateDisplay:
             if across.ordered and up.ordered and lead.min() < 0 < lead.max():
                 panel.contour(across.places, up.places, lead, [0], colors="k", linewidths=1.2)
             if (owner == k).any():
-                self._name_region(panel, axes, owner == k, self.names[k])
+                # The name stands where the region is widest, near the middle of such places.
+                depth = ndimage.distance_transform_edt(np.pad(owner == k, 1))[1:-1, 1:-1]
+                widest = np.argwhere(depth == depth.max())
+                middle = np.median(widest, axis=0)
+                i, j = widest[((widest - middle) ** 2).sum(axis=1).argmin()]
+                at = across.places[j], up.places[i]
+                panel.text(*at, self.names[k], ha="center", va="center", bbox=NAME_BOX)
         for axis, its in ((panel.xaxis, across), (panel.yaxis, up)):
             its.dress(axis)
         if self.responsibilities is not None:
             places = across.scattered(), up.scattered()
             return mesh, _axes.scatter_rows(panel, *places, self.responsibilities, self.names)
         return mesh, []
-
-    @staticmethod
-    def _name_region(panel, axes, mask, name):
-        """Write the name where the region is widest, near the middle of such places."""
-        depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-        widest = np.argwhere(depth == depth.max())
-        middle = np.median(widest, axis=0)
-        i, j = widest[((widest - middle) ** 2).sum(axis=1).argmin()]
-        at = axes[0].places[j], axes[1].places[i]
-        box = {"boxstyle": "round,pad=0.2", "facecolor": "w", "alpha": 0.8, "edgecolor": "none"}
-        panel.text(*at, name, ha="center", va="center", bbox=box)
 
 
 def _gate_panels(estimator, groups, columns, features, rows, resolution):

@@ -212,7 +212,14 @@ def select_n_experts(
     >>> select_n_experts(moe, X, y, [2], **by_cv).best_n_experts_
     2
     """
-    candidates = _check_candidates(estimator, n_experts)
+    if not isinstance(estimator, ExpertParameters):
+        raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
+    if estimator._is_list:
+        raise TypeError("The number of experts in a list is given; give one expert to clone.")
+    candidates = list(n_experts) if isinstance(n_experts, Iterable) else [n_experts]
+    if not candidates or min(candidates) < 1:
+        raise ValueError(f"n_experts must be positive numbers, one at least; got {n_experts!r}.")
+    candidates = sorted({1, *map(int, candidates)})
     if criterion not in ("auto", "evidence", "cv", *CRITERIA):
         raise ValueError(
             f"criterion must be 'auto', 'evidence', 'cv', 'bic', 'icl' or 'aic'; got {criterion!r}."
@@ -271,17 +278,6 @@ def _resolved(criterion, estimator, most_experts, X, y, rows):
             f"{plan.training!r}: {plan.reasons['training']}."
         )
     return "bic" if _has_few_parameters(estimator, most_experts, X, y, rows) else "cv"
-
-
-def _check_candidates(estimator, n_experts):
-    if not isinstance(estimator, ExpertParameters):
-        raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
-    if estimator._is_list:
-        raise TypeError("The number of experts in a list is given; give one expert to clone.")
-    candidates = list(n_experts) if isinstance(n_experts, Iterable) else [n_experts]
-    if not candidates or min(candidates) < 1:
-        raise ValueError(f"n_experts must be positive numbers, one at least; got {n_experts!r}.")
-    return sorted({1, *map(int, candidates)})
 
 
 def _has_few_parameters(estimator, n_experts, X, y, rows):

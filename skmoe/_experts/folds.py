@@ -136,9 +136,7 @@ def decide_folds(cv, estimators, X, y, split_params, *, n_rows=np.inf, subject=N
     without_oob = [e for e in trained if not has_oob_prediction(e)]
     together = bool(split_params) or subject is not None
     if cv == "oob" and (together or without_oob):
-        found = (
-            f"{without_oob[0]!r} is none" if without_oob else "it goes by rows, not whole groups"
-        )
+        found = f"{without_oob[0]!r} is none" if without_oob else "it omits rows, not whole groups"
         raise ValueError(
             "cv='oob' needs bagging estimators with bootstrap=True and an oob_score, such as "
             f"random forests, without groups or subjects; {found}. Use cv='auto' or an integer."

@@ -335,15 +335,6 @@ class RowSource(ABC):
         """
 
 
-def add_up(sums):
-    """Sums of blocks, in their order, of which those that are None have no rows."""
-    total = None
-    for each in sums:
-        if each is not None:
-            total = each if total is None else total + each
-    return total
-
-
 class ArrayRows(RowSource):
     """Rows in arrays, or in memory maps: one block.
 

@@ -185,6 +185,23 @@ def test_two_regimes_have_levels_that_their_gate_does_not_see():
     assert not np.allclose(moe.predict(X), moe.predict(X.assign(state="other")), atol=0.5)
 
 
+def test_levels_that_do_not_matter_are_printed_as_one_line():
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame(
+        {"x": rng.normal(size=400), "state": rng.integers(20, size=400).astype(str)}
+    )
+    noise = rng.normal(size=400)
+    noise -= [noise[table["state"] == level].mean() for level in table["state"]]  # all are alike
+    y = 2 * table["x"].to_numpy() + noise
+    moe = MixtureOfExpertsRegressor(**ONE).fit(table, y)
+    for printed in (moe.coefficients(), moe.summary(table, y)):
+        assert str(printed).count("state: 20 levels, none matters, sd ") == 1
+        assert "state=" not in str(printed)
+        assert "state=" not in printed._repr_html_()
+        terms = printed.to_frame().index.get_level_values("term")
+        assert np.char.startswith(terms.to_numpy(str), "state=").sum() == 20
+
+
 def test_coefficients_have_levels_in_order_and_their_spread():
     fit, _, effects = table_of_levels(20, 30, 2.0)
     moe = MixtureOfExpertsRegressor(**ONE).fit(*fit)

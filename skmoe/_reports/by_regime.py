@@ -125,17 +125,20 @@ def text_table(header, cells):
     return "\n".join(lines)
 
 
-def under_headings(headings, names, cells):
+def under_headings(headings, names, cells, nought):
     """Rows of a table under headings, one where a heading differs from the last.
 
     ``headings`` and ``names`` are those of each row, and names are indented; ``cells`` are rows
-    without their first column. Returns rows with it, and headings as rows of their own.
+    without their first column. Returns rows with it, and headings as rows of their own. Names that
+    are ``nought`` have the sentence there in place of all their rows, but under a gate's headings.
     """
     rows, last = [], None
     for heading, name, row in zip(headings, names, cells, strict=True):
         if heading != last:
             rows.append([heading] + [""] * len(row))
-        rows.append([f"  {name}", *row])
+        if name in nought and not heading.startswith("gate: "):
+            name, row = nought[name], [""] * len(row)
+        rows += [[f"  {name}", *row]] * (f"  {name}" != rows[-1][0])
         last = heading
     return rows
 

@@ -24,6 +24,7 @@ from .column_names import (
 LINEAR_MODULE = "sklearn.linear_model"
 SPREAD = "standard deviation of levels"
 OTHERWISE = "expert_profiles(X, y) describes experts of any kind."
+NOUGHT = 0.02  # of the errors, or of log-odds: a spread of levels that thousands of rows show
 ROUNDING = 1e-12  # relative to the largest coefficient; smaller ones are printed as 0
 OF_LOGARITHM = "logarithm of the prediction"
 GATE_OF_ERRORS = (
@@ -49,7 +50,7 @@ class CoefficientTable:
 
     def __init__(self, experts, parts, terms, values, note=""):
         self.experts, self.parts, self.terms, self.values = experts, parts, terms, values
-        self.note = note
+        self.note, self.nought = note, {}  # what is printed in place of levels that do not matter
 
     def to_frame(self):
         """The table as a DataFrame.
@@ -67,7 +68,7 @@ class CoefficientTable:
     def _table(self):
         zero = ROUNDING * np.nanmax(np.abs(self.values), initial=0.0)
         cells = [[_format(value, zero) for value in row] for row in self.values]
-        return ["", *self.experts], under_headings(self.parts, self.terms, cells)
+        return ["", *self.experts], under_headings(self.parts, self.terms, cells, self.nought)
 
     def __str__(self):
         text = text_table(*self._table())
@@ -109,10 +110,9 @@ def coefficient_table(mixture, by):
     groups = groups_of(mixture, by)
     if groups.are_regimes:
         return _table_of_regimes(mixture, groups, values, values_of_gate, spread)
-    values |= {SPREAD: _for_all(spread, experts)} if spread else {}
     if values_of_gate:
         values[f"gate: log-odds against {experts[0]}"] = values_of_gate
-    return _table(experts, values, note)
+    return _table(experts, values, spread, note)
 
 
 def _order_levels(mixture, values, names):
@@ -124,10 +124,10 @@ def _order_levels(mixture, values, names):
     load, spread = dict(zip(mixture.named_experts_, mixture.expert_load_, strict=True)), {}
     for levels, of_column in levels_and_spread(mixture, names):
         for part, terms in values.items():
-            of_levels = {name: terms[name] for name in levels if name in terms}
             effects = {
-                name: sum(load[expert] * value for expert, value in row.items())
-                for name, row in of_levels.items()
+                name: sum(load[expert] * value for expert, value in terms[name].items())
+                for name in levels
+                if name in terms
             }
             ordered = iter(sorted(effects, key=effects.get))
             in_order = [next(ordered) if term in effects else term for term in terms]
@@ -156,13 +156,21 @@ def levels_and_spread(mixture, names):
         yield levels, spread
 
 
-def _for_all(spread, names):
-    """The same for each of these experts, or regimes."""
-    return {label: dict.fromkeys(names, value) for label, value in spread.items()}
+def levels_of_nought(mixture):
+    """Of each level that is a random effect of next to no size a line for all of its column."""
+    scale = mixture.likelihood_.scale_
+    least = NOUGHT * (1.0 if scale is None else np.min(scale))
+    return {
+        level: f"{next(iter(spread))}: {len(levels)} levels, none matters, sd {sd:.1g}"
+        for levels, spread in levels_and_spread(mixture, column_names(mixture))
+        if (sd := max(spread.values())) < least
+        for level in levels
+    }
 
 
-def _table(names, values, note):
+def _table(names, values, spread, note):
     """A table of values of each part and term, by the names of its columns."""
+    values |= {SPREAD: {of: dict.fromkeys(names, sd) for of, sd in spread.items()}}
     rows = [(part, term, row) for part, terms in values.items() for term, row in terms.items()]
     notes = [FROM_REFERENCE] * any(term.endswith(IS_REFERENCE) for _, term, _ in rows)
     notes += [FROM_MEAN.format(column) for column in values.get(SPREAD, ())]
@@ -199,9 +207,8 @@ def _table_of_regimes(mixture, groups, values, values_of_gate, spread):
             variances.append(groups.error_variance(levels, load[None], scale)[0])
     for j, variance in enumerate(variances):
         of_output = f", output {j}" if len(variances) > 1 else ""
-        errors = {f"standard deviation{of_output}": by_name(np.sqrt(variance))}
-        of_regimes["errors"] = of_regimes.get("errors", {}) | errors
-    of_regimes |= {SPREAD: _for_all(spread, groups.names)} if spread else {}
+        errors = of_regimes.setdefault("errors", {})
+        errors[f"standard deviation{of_output}"] = by_name(np.sqrt(variance))
     note = [composition(groups, experts)]
     gate = split_last(mixture.gate_)[1]
     if likelihood.offset_var_ is None and gate.sees_rows:
@@ -216,7 +223,7 @@ def _table_of_regimes(mixture, groups, values, values_of_gate, spread):
                 row = _mean(groups, row, load)
             of_gate[term] = by_name(row - row[0])
         of_regimes[f"gate: log-odds against {groups.names[0]}"] = of_gate
-    return _table(groups.names, of_regimes, "\n".join(note))
+    return _table(groups.names, of_regimes, spread, "\n".join(note))
 
 
 def _mean(groups, values, load, through_log=False):
@@ -260,7 +267,8 @@ def _of_expert(mixture, name, expert):
     last = last.classifier_ if of_rates else last
     if isinstance(last, OrderedLogisticRegression):
         return _of_ordered(mixture, expert, last)
-    if not _is_linear_model(last):
+    known = any(kind.__module__.startswith(LINEAR_MODULE) for kind in type(last).mro())
+    if not (known and offers(last, "coef_") and isinstance(last.coef_, np.ndarray)):
         raise ValueError(
             f"The expert {name!r} has no coefficients: {type(last).__name__} is no linear model of "
             f"scikit-learn. {OTHERWISE}"
@@ -286,12 +294,6 @@ def _of_ordered(mixture, expert, last):
         "log-odds of a higher class": {name: value[0] for name, value in slopes},
         "thresholds": dict(zip(cuts, -low[1], strict=True)),
     }
-
-
-def _is_linear_model(estimator):
-    """Whether it predicts from ``coef_`` and ``intercept_``, possibly through a link."""
-    known = any(kind.__module__.startswith(LINEAR_MODULE) for kind in type(estimator).mro())
-    return known and offers(estimator, "coef_") and isinstance(estimator.coef_, np.ndarray)
 
 
 def predicted(likelihood, last):

@@ -99,7 +99,7 @@ def _behind_transformers(transformer, columns):
         encoder.feature_name_combiner = _name_of_level
         levels = Columns.raw(encoder.get_feature_names_out(columns.names))
         if transformer.drop is None:
-            encoder.feature_name_combiner = _name_alone
+            encoder.feature_name_combiner = lambda name, _: str(name)
             levels.category = list(encoder.get_feature_names_out(columns.names))
         return levels
     if kind is SimpleImputer or kind is MissingIndicator:
@@ -111,10 +111,6 @@ def _behind_transformers(transformer, columns):
 
 def _name_of_level(name, level):
     return f"{name} missing" if is_missing(level) else f"{name}={level}"
-
-
-def _name_alone(name, level):
-    return str(name)
 
 
 def _behind_parts(transformer, columns):

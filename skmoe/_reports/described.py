@@ -20,7 +20,7 @@ from .._validation import (
     check_X,
 )
 from .by_regime import EXPERT, REGIME, groups_of, in_lines
-from .coefficients import coefficient_table
+from .coefficients import coefficient_table, levels_of_nought
 from .column_names import shares_of_levels
 from .expert_report import report, report_training
 from .profiles import check_columns, profile_experts
@@ -176,6 +176,7 @@ class DescribedMixture(AnyRows):
         """
         check_fitted(self)
         table = coefficient_table(self, by)
+        table.nought = levels_of_nought(self)
         table.note = "\n".join(filter(None, [table.note, *map(in_lines, self._notes)]))
         return table
 

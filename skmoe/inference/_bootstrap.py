@@ -39,6 +39,7 @@ class EstimateTable:
     """
 
     value, index, has_tests = "estimate", {"part": "parts", "term": "terms"}, True
+    nought = {}  # as of a table of coefficients
 
     def _set(self, estimate, cov, *, tested, df=np.inf):
         """Set estimates, whether each is tested, and the degrees of freedom of intervals."""
@@ -94,7 +95,7 @@ class EstimateTable:
             cells.append([*row, f"{lower:.4g}", f"{upper:.4g}"])
         if not labels:
             return [[str(i), *row] for i, row in enumerate(cells)]
-        return under_headings(*labels.values(), cells)
+        return under_headings(*labels.values(), cells, self.nought)
 
     def __str__(self):
         return "\n".join([text_table(self._header(), self._cells()), "", *self._lines()])
@@ -356,13 +357,7 @@ def _check_options(estimator, statistic, n_resamples, confidence_level):
     if not 0 < confidence_level < 1:
         raise ValueError(f"confidence_level must be between 0 and 1; got {confidence_level!r}.")
     if statistic is None:
-        try:
-            check_applies(estimator)
-        except ValueError as error:
-            raise ValueError(
-                "Only linear and logistic mixtures with a softmax or constant gate have "
-                "parameters: give a statistic, such as lambda mixture: mixture.predict(X_new)."
-            ) from error
+        check_applies(estimator)
 
 
 def _resample(estimator, rows, known, statistic, seed):

@@ -16,7 +16,7 @@ from ..gates import SoftmaxGate
 from ..inspection._axes import Axis, PlottedColumns
 from ._bootstrap import EstimateTable, bootstrap_covariance
 from ._estimates import OTHERWISE, raw_parameters
-from ._posterior import estimates_of
+from ._posterior import NOT_NORMAL, estimates_of
 from ._summary import check_options, kind_of_errors
 
 STEP = 1e-5  # of a column of numbers, in standard deviations
@@ -25,10 +25,6 @@ JUMP = 1e3  # such steps, above which a column counts as one of categories
 NOT_ESTIMABLE = 1e-6  # standard deviations
 MOST_LEVELS = 200
 LARGEST_MISMATCH = 1e-2  # of means, in standard deviations of the target given the columns
-NOT_NORMAL = (
-    "std_error n/a: in a direction that matters to these the posterior rises away from the fit,\n"
-    "and is not normal; cov='bootstrap' has one for each"
-)
 
 
 class MarginalEffects(EstimateTable):
@@ -167,7 +163,7 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
     known = slopes.any(axis=1) if cov == "bootstrap" else are_known(slopes)
     unknown, notes = ~known, changes.notes()
     if is_pooled and unknown.any():
-        notes.append(NOT_NORMAL)
+        notes.append(NOT_NORMAL.format("").strip())
     elif not is_pooled:
         effect[unknown] = np.nan
     if np.isnan(effect).any():

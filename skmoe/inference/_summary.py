@@ -4,7 +4,7 @@ import numpy as np
 
 from .._experts.fitting import split_last
 from .._reports.by_regime import composition, groups_of, in_lines
-from .._reports.coefficients import OF_LOGARITHM, predicted
+from .._reports.coefficients import OF_LOGARITHM, levels_of_nought, predicted
 from .._reports.column_names import columns_of
 from .._validation import check_fitted
 from ._bootstrap import EstimateTable, bootstrap_covariance
@@ -179,11 +179,13 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by):
         notes = [*notes, composition(groups, list(mixture.named_experts_))]
     notes = [*notes, *map(in_lines, mixture._notes)]
     subjects, n_samples = likelihood.subjects, float(likelihood.weight.sum())
-    return MixtureSummary(
+    table = MixtureSummary(
         parts, terms, raw, covariance, kind=cov, level=level, log_likelihood=value,
         n_parameters=n_parameters, n_samples=n_samples,
         n_subjects=None if subjects is None else int(subjects.counts.sum()), notes=notes, df=df,
     )  # fmt: skip
+    table.nought = levels_of_nought(mixture)
+    return table
 
 
 def parameters_of_regimes(mixture, groups, raw):

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from .._data import ArrayRows, IteratedRows, RowSource, add_up
+from .._data import ArrayRows, IteratedRows, RowSource
 from .._numerics.statistics import add_fields
 from .._parallel import thread_map
 from .._tables.known import check_labels, check_numbers
@@ -18,6 +18,15 @@ from ._look import encode, split_table
 CHANGED = "blocks, and what readers return, must be the same in each pass over the rows."
 SAME_WEIGHT = 1e-9  # relative difference of the total weight in two passes: rounding
 SLICE_ROWS = 2**15  # for a thread: independent of the number of threads, so that sums are the same
+
+
+def add_up(sums):
+    """Sums of blocks, in their order, of which those that are None have no rows."""
+    total = None
+    for each in sums:
+        if each is not None:
+            total = each if total is None else total + each
+    return total
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ import dask.array
 import numpy as np
 from sklearn import get_config
 
-from .._data import add_up
 from .._parallel import on_one_thread
 from .._tables.mixed import has_shape
-from ._blocks import BlockRows
+from ._blocks import BlockRows, add_up
 
 FEW_BLOCKS = 8  # whose sums are added at once
 

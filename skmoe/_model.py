@@ -126,7 +126,12 @@ class Model(ABC):
         """
         own = self.own_density
         if (routes is None or routes.experts is None) and not (instead and any(own)):
-            predictions = self._all_at_once(X)
+            # Linear experts answer in one product, also behind transformers that they share.
+            experts, seen = self.experts, X
+            if have_common_transformers(experts):
+                _, seen = self._behind(0, X)
+                experts = [split_last(expert)[1] for expert in experts]
+            predictions = predict_linear(experts, seen, self.classes)
             if predictions is not None:
                 return predictions
         if routes is None:
@@ -151,14 +156,6 @@ class Model(ABC):
             )
 
         return routes.fill(predictions, predict)
-
-    def _all_at_once(self, X):
-        """Predictions of linear experts, or None where each has to be asked."""
-        experts = self.experts
-        if have_common_transformers(experts):
-            _, X = self._behind(0, X)
-            experts = [split_last(expert)[1] for expert in experts]
-        return predict_linear(experts, X, self.classes)
 
     def _behind(self, k, X):
         """The last step of an expert, and what it sees of X."""

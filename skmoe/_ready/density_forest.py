@@ -249,13 +249,10 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         own = np.maximum(np.sqrt(square), LEAST_SPREAD * self._spread)[:, None]
         if not adaptive:
             return np.sqrt(own * self._spread)
-        density = weights @ self._pilot()
+        # Gaussian densities (n_bins, n_bins) around the bins, at the bins.
+        pilot = norm.pdf(self._centres, self._centres[:, None], PILOT_WIDTH * self._spread)
+        density = weights @ pilot
         return np.sqrt(own / np.maximum(density, LEAST_DENSITY / self._spread))
-
-    def _pilot(self):
-        """Gaussian densities (n_bins, n_bins) around the bins, at the bins."""
-        width = PILOT_WIDTH * self._spread
-        return norm.pdf(self._centres, self._centres[:, None], width)
 
     def _scales(self, spreads, width):
         """Scales of the kernels, (n_samples, n_bins); a bin is as wide as its targets differ."""

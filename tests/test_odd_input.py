@@ -371,7 +371,7 @@ def test_files_that_change_between_passes_are_refused(moe, kind):
     later, words = LATER[kind]
     with pytest.raises(ValueError, match=words) as caught:
         moe.fit(changing((X, Y), later))
-    of_all_rows = "have changed while" in str(caught.value)
+    of_all_rows = "have changed during" in str(caught.value)
     assert of_all_rows or "In block 0 of the rows." in caught.value.__notes__
 
 

@@ -186,6 +186,30 @@ def test_linear_gate_without_sums_over_rows_is_fitted_row_by_row(experts):
     assert_allclose(moe.gate_proba(X), plain.gate_proba(X), atol=0.005)
 
 
+def test_standard_errors_of_a_density_with_a_kink_are_refused():
+    class LaplaceTerms(GumbelTerms):
+        def log_densities(self):
+            return stats.laplace.logpdf(self.target, self.predictors, np.exp(self.logs[0]))
+
+    class Laplace(Gumbel):
+        def working_weights(self, y, prediction):
+            return 1 / np.maximum(np.abs(y[:, None] - prediction), 1e-6)
+
+        def update(self, y, prediction, weights, *_):
+            self.scale_ = np.average(np.abs(y[:, None] - prediction), 0, weights)
+
+        def components(self, prediction, experts=None):
+            return ScipyComponents(stats.laplace(prediction, self.scale_))
+
+        def terms(self):
+            return LaplaceTerms
+
+    X, y, _ = rows_of_two_regimes(5, 100)
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=Laplace()).fit(X, y)
+    with pytest.raises(ValueError, match="LaplaceTerms: the log-density has a kink"):
+        moe.summary(X, y)
+
+
 @pytest.mark.parametrize("base", [Gumbel, Gaussian])
 def test_terms_of_another_density_are_refused(base):
     class Logistic(base):

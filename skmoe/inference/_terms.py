@@ -15,6 +15,10 @@ from scipy import linalg
 
 STEP = 1e-3  # of differences, in widths: relative errors of some 1e-10, by bend and by rounding
 MEAN_STEP = 2e-4
+NO_CURVATURE = (
+    "{}: the log-density has a kink at some rows, and no second derivative, of which standard "
+    "errors are made. Return None in terms() of the likelihood, and ask inference.bootstrap."
+)
 
 
 class ExpertTerms(ABC):
@@ -355,6 +359,7 @@ class PredictorTerms(ExpertTerms):
     A subclass implements ``log_densities`` by its ``predictors`` and ``target``, of shape
     (n_samples, n_outputs), and ``logs`` and ``values``, one row (n_outputs,) for each of
     ``logs_of`` and of ``values_of``, which are moved for differences: nothing may be kept of them.
+    A ValueError where the log-density has kinks, as Laplace's, and no second derivatives.
 
     Parameters
     ----------
@@ -405,7 +410,10 @@ class PredictorTerms(ExpertTerms):
             return twin.log_densities()
 
         def curvature(move):
-            return _curvature(partial(moved, move), here)
+            near, far = ((moved(move, k) - 2 * here + moved(move, -k)) / k**2 for k in (1, 2))
+            if (np.abs(near - far) > 0.1 * np.maximum(np.abs(near), STEP)).any():
+                raise ValueError(NO_CURVATURE.format(type(self).__name__))
+            return (4 * near - far) / 3
 
         here, n = self.log_densities(), len(moves)
         pairs = zip(moves, lengths, strict=True)
@@ -437,26 +445,17 @@ class PredictorTerms(ExpertTerms):
         return self._derivatives[1]
 
     def hessian(self, weights):
-        second, columns, blocks = self.second(), self._columns(), []
-        for j in range(second[0][0].shape[1]):
-            rows = [
-                [
-                    a.T @ (b * (weights * part[:, j])[:, None])
-                    for b, part in zip(columns, row, strict=True)
-                ]
-                for a, row in zip(columns, second, strict=True)
-            ]
-            blocks.append(np.block(rows))
-        return linalg.block_diag(*blocks)
+        second, columns = self.second(), self._columns()
+
+        def product(a, b, j):
+            return columns[a].T @ (columns[b] * (weights * second[a][b][:, j])[:, None])
+
+        places, outputs = range(len(columns)), range(second[0][0].shape[1])
+        rows = [[[product(a, b, j) for b in places] for a in places] for j in outputs]
+        return linalg.block_diag(*map(np.block, rows))
 
 
 def _slope(value, step):
     """Derivative at 0 of a function of a length: central differences, by Richardson's rule."""
     near, far = ((value(size * step) - value(-size * step)) / (2 * size * step) for size in (1, 2))
-    return (4 * near - far) / 3
-
-
-def _curvature(value, here):
-    """Second derivative at 0, likewise, of a function of a number of steps, which is there."""
-    near, far = ((value(size) - 2 * here + value(-size)) / size**2 for size in (1, 2))
     return (4 * near - far) / 3

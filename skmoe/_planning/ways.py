@@ -130,10 +130,12 @@ MOST_POOLED_ROWS = 10_000  # by "auto": beyond, pooling costs more than it tells
 LACK_NO_WAY = "Set that."
 
 
-# Of each way what it needs, a noun phrase, and whether a request gives it.
+# Of each way what it needs, a noun phrase, and whether a request gives it. Phrases that name
+# likelihoods are made when they are asked for: there may be one more by then.
+_named = BaseLikelihood.names_where
 _OUT_OF_FOLD = (
     (
-        f"likelihood='auto', {BaseLikelihood.names_where(lambda each: each.can_be_stacked)}",
+        lambda: f"likelihood='auto', {_named(lambda each: each.can_be_stacked)}",
         lambda r: r.has_default_likelihood or r.likelihood.can_be_stacked,
     ),
     ("one output", lambda r: r.rows.y.ndim == 1),
@@ -161,7 +163,7 @@ NEEDS = {
     "pooled": (
         ("linear experts without a penalty, such as experts=None", lambda r: r.is_unpenalised),
         (
-            f"likelihood={BaseLikelihood.names_where(lambda each: each.can_be_pooled)}",
+            lambda: f"likelihood={_named(lambda each: each.can_be_pooled)}",
             lambda r: r.likelihood.can_be_pooled,
         ),
         (POOLED_GATES, lambda r: r.gate is None or as_gate(r.gate).can_be_pooled),
@@ -202,7 +204,8 @@ NEEDS = {
 
 def lacking(way, request):
     """The first thing that a way of training needs and a request does not give, or None."""
-    return next((what for what, is_given in NEEDS[way] if not is_given(request)), None)
+    what = next((what for what, is_given in NEEDS[way] if not is_given(request)), None)
+    return what() if callable(what) else what
 
 
 def _preferred(request):
@@ -340,19 +343,17 @@ def choose_gate(mixture, training, request):
 
 def choose_likelihood(training, request):
     """The likelihood in words, and the reason."""
-    if request.likelihood.is_ordered:
-        return _in_words(request.likelihood), "as asked for"
-    if request.mixture._classifies:
-        calibrated = "calibrated out of fold" if request.has_default_likelihood else "as asked for"
-        return _in_words(request.likelihood), "the only one of classes" if training in (
-            "pooled",
-            "em",
-        ) else calibrated
-    if training in ("stack", "specialists"):
+    in_words, is_stacked = _in_words(request.likelihood), training in ("stack", "specialists")
+    classifies, is_default = request.mixture._classifies, request.has_default_likelihood
+    if is_stacked and not classifies:
         return "StudentT", "tails, and scales by row, are learned from out-of-fold errors"
-    if request.has_default_likelihood:
-        return _in_words(request.likelihood), "the default where experts have their own rows"
-    return _in_words(request.likelihood), "as asked for"
+    if classifies and not (is_stacked or request.likelihood.is_ordered):
+        return in_words, "the only one of classes"
+    if is_default and classifies:
+        return in_words, "calibrated out of fold"
+    if is_default:
+        return in_words, "the default where experts have their own rows"
+    return in_words, "as asked for"
 
 
 def rows_that_count(training, request, n_experts):

@@ -3,9 +3,9 @@ Unlike experts, mixed
 =====================
 
 Four unlike models predict how far diabetes has progressed in 442 patients a year on. Each is tried
-alone, then all four stacked, the stack with a scale for each patient and Student's t tails, and
-mixed. All are judged by the error of their mean and by their density: its logarithm at what really
-happened, its CRPS, and how often and how wide its 90 % intervals hold.
+alone, then a stack of all four, the stack with a scale for each patient and Student's t tails, and a
+mixture of experts. All are judged by the error of their mean and by their density: its logarithm at
+the observed value, its CRPS, and the coverage and width of its 90 % intervals.
 """
 
 import numpy as np
@@ -79,7 +79,7 @@ def distributions(X, y, X_new):
         )
         yield "NGBoost", norm(boosted.loc, boosted.scale)
     mixture = MixtureOfExpertsRegressor(experts, random_state=0).fit(X, y)
-    yield "mixed", mixture.predict_dist(X_new)
+    yield "mixture of experts", mixture.predict_dist(X_new)
 
 
 def judge(distribution, y):
@@ -113,7 +113,7 @@ for train, test in KFold(5, shuffle=True, random_state=1).split(X):
 print("Diabetes progression, 442 patients, 5-fold cross-validation\n")
 print(
     f"{'':31}{'RMSE':>6}{'log-score':>11}{'CRPS':>7}"
-    f"{'90 % hold':>11}{'width':>7}"
+    f"{'coverage':>11}{'width':>7}"
 )
 for name, scores in results.items():
     error, log_score, crps, inside, width = np.mean(scores, axis=0)
@@ -123,7 +123,7 @@ for name, scores in results.items():
     )
 
 # %%
-# Whom a mixture listens to, and what it knows of their errors:
+# The weights of the experts, and their errors:
 
 mixture = MixtureOfExpertsRegressor(experts, random_state=0).fit(X, y)
 print(f"\n{mixture.expert_report()}")

@@ -80,8 +80,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         of ``fit``. With 1, rows that the gate sends to the wrong expert have low densities.
     n_init : int, default=10
         Number of starts. Each gets ten EM iterations with linear experts, the best five get fifty
-        more, and EM continues from the best of these. If fewer than three led to it, as many
-        starts near it are tried, up to three times (once under pooling).
+        more, and EM continues from the best of these. If fewer than three starts reached it, as
+        many starts near it are tried, up to three times (once under pooling).
     max_iter : int, default=500
         Largest number of EM iterations, each with a refit of the experts; 10 if cross-fitted.
     tol : float, default=1e-5

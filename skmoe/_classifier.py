@@ -65,8 +65,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
     log_evidence_ : dict of int to float
         Only for pooled experts: for each number of experts that was tried, the highest
         ``lower_bound_`` with the weights of the gate integrated out, by Laplace's approximation.
-        The mixture with the largest is kept. Excluded are mixtures without slopes of no more
-        experts than classes, which are equivalent to the logistic regression of their gate.
+        The mixture with the largest is kept. Mixtures without slopes and with no more experts than
+        classes are excluded: they are equivalent to the logistic regression of their gate.
 
     See Also
     --------

@@ -52,8 +52,8 @@ class LeftOutColumnsWarning(UserWarning):
 class LongFitWarning(UserWarning):
     """Issued where a fit, or a number of refits, will take more than about ten seconds.
 
-    It says about how long, and what would take less: a given number of experts, fewer starts, a
-    sample of the rows. ``warnings.simplefilter("ignore", LongFitWarning)`` turns it off.
+    It gives the approximate time, and ways to shorten the fit: a given number of experts, fewer
+    starts, a sample of the rows. ``warnings.simplefilter("ignore", LongFitWarning)`` turns it off.
     """
 
 
@@ -83,7 +83,7 @@ class ScaleFloorWarning(UserWarning):
 
 
 class SmallWeightsWarning(UserWarning):
-    """Issued when ``sample_weight`` is far below one for each row, such as weights of sum one.
+    """Issued when ``sample_weight`` is far below one for each row, such as weights that sum to one.
 
     A row of weight 2 counts as two rows, and rows whose weights sum to one count as one row:
     penalties and priors then outweigh the data. Divide weights that only compare rows by their

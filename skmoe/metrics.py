@@ -239,7 +239,7 @@ def crps_score(estimator, X, y, sample_weight=None, *, exposure=None, trials=Non
 
     See Also
     --------
-    pinball_score : Of single quantiles; twice its mean over all of them is this score.
+    pinball_score : For single quantiles; twice its mean over all of them is this score.
 
     References
     ----------

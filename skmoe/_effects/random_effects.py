@@ -88,7 +88,7 @@ class RandomEffects(ScaledErrors):
     [1]_: given the expert the rows of a subject are jointly normal, with covariance
     :math:`\sigma_k^2 I + Z_s \Psi_k Z_s^T`. A single row, or one of a new subject, has the variance
     :math:`\sigma_k^2 + z^T \Psi_k z`. ``fit`` takes the ``subject`` of each row; experts are
-    linear. Predictions are for new subjects; for others see
+    linear. Predictions are for new subjects; for those of ``fit`` see
     :func:`~skmoe.inference.subject_effects`.
 
     Parameters

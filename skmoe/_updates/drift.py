@@ -22,10 +22,10 @@ class DriftMonitor:
     interval of the given level, and the gate probability of each expert, which does not need the
     target. Each score is ranked among those of all earlier rows. As long as rows are exchangeable,
     whatever their distribution and the quality of the mixture, these ranks are independent and
-    uniform [1]_. Bets against this, which start anew at every row, multiply a wealth whose
-    expectation stays one. By Ville's inequality the probability that the wealth of a score *ever*
-    reaches ``n_scores / false_alarm_rate`` is at most ``false_alarm_rate``, however often batches
-    are tested.
+    uniform [1]_. Bets against this, with new ones from every row on, multiply a wealth whose
+    expectation then stays one. By Ville's inequality the probability that the wealth of a score
+    *ever* reaches ``n_scores / false_alarm_rate`` is at most ``false_alarm_rate``, however often
+    batches are tested.
 
     Parameters
     ----------

@@ -54,8 +54,8 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     can_sample : bool
         Whether ``sample(n_samples, random_state)`` generates rows, with the expert of each.
     has_sums : bool
-        Whether EM can train the gate, with linear log-odds, from sums over the rows, also out of
-        memory. It then has ``begin_sums``, ``sum_logits``, ``set_logits``,
+        Whether EM can train the gate, with linear log-odds, from sufficient statistics of the rows,
+        also out of memory. It then has ``begin_sums``, ``sum_logits``, ``set_logits``,
         ``learn_sums``, ``exact_sums``, ``wants_curvature``, ``forget_curvature`` and
         ``curvature_of_each``, as those of :class:`SoftmaxGate` or, without ``sees_rows``, of
         :class:`ConstantGate`.

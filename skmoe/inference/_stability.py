@@ -117,7 +117,7 @@ class Stability(EstimateTable):
             )
         if same["halves"] < SURE:
             may_lack_rows = max(self.share["halves"]) <= self.n_regimes
-            what = "takes all the rows, or is open" if may_lack_rows else "is open"
+            what = "needs all rows, or is uncertain" if may_lack_rows else "is uncertain"
             return f"The number {what}: {self._found('halves')}."
         if rand["halves"] < SURE:
             return (

@@ -46,7 +46,7 @@ class ExpertTerms(ABC):
         Names of more such attributes, of any sign, which are parameters themselves: ``("skew_",)``
         is reported as ``skew``.
     shared_logs : tuple of str
-        Those of all these that are the same for all experts.
+        Names among both that are the same for all experts.
     standardises : bool
         Whether the target may be shifted and scaled: predictors are locations, and the first
         ``n_scales`` of the logarithms, if there are any, are those of scales.
@@ -354,11 +354,11 @@ class ExpertTerms(ABC):
 
 
 class PredictorTerms(ExpertTerms):
-    """Terms whose derivatives are central differences; outputs err independently.
+    """Terms whose derivatives are central differences; errors of outputs are independent.
 
     A subclass implements ``log_densities`` by its ``predictors`` and ``target``, of shape
     (n_samples, n_outputs), and ``logs`` and ``values``, one row (n_outputs,) for each of
-    ``logs_of`` and of ``values_of``, which are moved for differences: nothing may be kept of them.
+    ``logs_of`` and of ``values_of``, which change to compute differences: cache nothing of them.
     A ValueError where the log-density has kinks, as Laplace's, and no second derivatives.
 
     Parameters

@@ -274,9 +274,9 @@ class ResponsibilityDisplay:
     """Responsibilities of experts, or of regimes, as rootograms.
 
     A rootogram is a histogram with the square roots of counts as heights, so that small counts are
-    visible [1]_. Bars at both ends with a gap in between: the expert is well separated from the
-    others. Without a bar at 1 it has no rows of its own. Responsibilities below 1e-4 are left
-    out, as they would dwarf the rest.
+    visible [1]_. Bars at both ends with a gap in between mean that the expert is well separated
+    from the others. Without a bar at 1 it has no rows of its own. Responsibilities below 1e-4 are
+    left out, as they would dwarf the rest.
 
     Parameters
     ----------

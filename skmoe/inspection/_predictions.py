@@ -51,7 +51,7 @@ class ExpertDisplay:
     preferred_lines_ : list of Line2D
         The same, but NaN where the gate prefers another expert.
     scatters_ : list of PathCollection
-        For each expert, the rows of which it has the largest responsibility; hollow if uncertain.
+        For each expert, the rows for which it has the largest responsibility; hollow if uncertain.
     axes_ : ndarray of Axes
         The axes, an array of one.
     ax_ : Axes

@@ -50,8 +50,8 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
     takes_subjects : bool
         Whether rows of a subject are dependent given their expert.
     taken_by_subjects : callable or None
-        ``taken_by_subjects(subjects, design, targets, resp)`` -> LeastSquaresStatistics, what
-        random effects take from the sums over rows.
+        ``taken_by_subjects(subjects, design, targets, resp)`` -> LeastSquaresStatistics, the
+        sufficient statistics of random effects.
     target_dtype : dtype
         Dtype of targets in training.
     can_be_pooled, can_be_stacked, has_sums : bool

@@ -89,7 +89,7 @@ class NegativeBinomial(_Counts):
     Attributes
     ----------
     shape_ : ndarray of shape (n_experts,)
-        Shapes :math:`\theta`, between 0.001 and a million; small ones are strong overdispersion.
+        Shapes :math:`\theta`, between 0.001 and a million; small ones mean strong overdispersion.
     floor_ : float
         The smallest mean allowed, as for :class:`Poisson`.
 
@@ -168,9 +168,9 @@ class Binomial(FamilyLikelihood):
     each row twice, weighted by its successes and by its failures; or any regressors, fitted to the
     observed rates, weighted by the trials.
 
-    Rates of experts that are not solved by EM are kept so far from 0 and 1 that each row has at
-    least :math:`1 / (2n)` expected successes and failures, half of one in all n rows, so that no
-    outcome is impossible.
+    Rates of experts that are not solved by EM are kept away from 0 and 1, so that no outcome is
+    impossible: each row has at least :math:`1 / (2n)` expected successes and failures, half of one
+    in all n rows.
 
     Attributes
     ----------

@@ -19,10 +19,9 @@ class Gaussian(ScaledErrors):
     .. math:: y \mid x, k \sim N(\mu_k(x), \sigma_k^2)
 
     Each of several outputs has a standard deviation; they are independent within an expert unless
-    ``covariance="full"``.
-    :math:`\sigma_k^2` is the weighted mean squared residual, but at least
-    :math:`\max(10^{-6} \operatorname{var}(y), \delta^2 / 12)`, where :math:`\delta` is the step
-    of the grid on which y lies, if it lies on one: the variance of the rounding error.
+    ``covariance="full"``. :math:`\sigma_k^2` is the weighted mean squared residual, but at least
+    :math:`\max(10^{-6} \operatorname{var}(y), \delta^2 / 12)`, where :math:`\delta` is the rounding
+    unit of y, or 0 if y is not rounded: the second is the variance of the rounding error.
 
     Parameters
     ----------
@@ -36,7 +35,7 @@ class Gaussian(ScaledErrors):
 
     covariance : {"diag", "full"}, default="diag"
         Covariance of several outputs within an expert. "full" has m (m + 1) / 2 parameters for m
-        outputs; no direction, in units of the smallest standard deviations, is narrower than one.
+        outputs; in units of the smallest standard deviations, all its eigenvalues are at least one.
 
     Attributes
     ----------

@@ -132,11 +132,11 @@ class Weibull(SearchedShapes):
 
     The rate rises with time where the shape :math:`\nu_k` is above 1, falls where it is below, and
     is constant at 1, the exponential distribution. Experts predict the means :math:`\mu_k`; the
-    default ones are log-linear, an accelerated failure time model that has proportional hazards
-    too [1]_. Where an expert has the intercept :math:`b_k`, that of :math:`\log \mu_k`, R's
-    ``survreg`` has :math:`b_k - \log \Gamma(1 + 1 / \nu_k)`, that of :math:`\log \lambda_k`, beside
-    the same slopes and the scale :math:`1 / \nu_k`. Targets may be censored, by ``upper`` of
-    ``fit``; experts are then fitted on expected powers :math:`y^{\nu_k}`.
+    default ones are log-linear, an accelerated failure time model that has proportional hazards too
+    [1]_. Where an expert has the intercept :math:`b_k`, that of :math:`\log \mu_k`, R's ``survreg``
+    has :math:`b_k - \log \Gamma(1 + 1 / \nu_k)`, that of :math:`\log \lambda_k`, with the same
+    slopes and the scale :math:`1 / \nu_k`. Targets may be censored, by ``upper`` of ``fit``;
+    experts are then fitted on expected powers :math:`y^{\nu_k}`.
 
     Attributes
     ----------
@@ -204,9 +204,9 @@ class Beta(FamilyLikelihood):
     .. math:: f_k(y \mid x) = \frac{\Gamma(\phi_k)}{\Gamma(\mu \phi_k) \Gamma((1 - \mu) \phi_k)} \,
         y^{\mu \phi_k - 1} (1 - y)^{(1 - \mu) \phi_k - 1}, \quad \mu = \mu_k(x)
 
-    Beta regression [1]_: shares of income, of ground that is covered, of a test that was solved.
-    The variance is :math:`\mu (1 - \mu) / (1 + \phi_k)`. Experts predict the mean: the default ones
-    have linear log-odds, and any classifiers or regressors are as under
+    Beta regression [1]_: for shares such as those of income, ground cover or correct answers. The
+    variance is :math:`\mu (1 - \mu) / (1 + \phi_k)`. Experts predict the mean: the default ones
+    have linear log-odds, and other classifiers and regressors are used as under
     :class:`~skmoe.likelihoods.Binomial`. Means of experts that are not solved by EM are not
     allowed nearer to 0 or 1 than :math:`1 / (2n)` on n rows.
 

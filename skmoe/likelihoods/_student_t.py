@@ -29,7 +29,7 @@ class StudentT(ScaledErrors):
 
     when expert k is fitted by least squares and :math:`\sigma_{kj}^2` is the mean of
     :math:`u_{ik} (y_{ij} - \mu_{kj}(x_i))^2` [1]_. The m outputs are one multivariate t variable
-    with a scale each: uncorrelated, but far from the prediction together. Degrees of freedom are
+    with a scale each: uncorrelated, but with outliers in the same rows. Degrees of freedom are
     estimated by maximising the likelihood itself (the ECME algorithm of [2]_), so that the
     likelihood rises with linear experts as it does with :class:`Gaussian`.
 

@@ -13,7 +13,7 @@ FIRST_SHARE = 0.5  # of the zeros, that the point mass starts with where experts
 
 
 class ZeroInflated(BaseLikelihood):
-    r"""Another likelihood, with a component that is always zero.
+    r"""A likelihood with an additional component that is always zero.
 
     .. math:: p(y \mid x) = \pi_0(x) \, [y = 0] + \sum_k \pi_k(x) \, f_k(y \mid x)
 

@@ -3,9 +3,9 @@ Unlike experts, mixed
 =====================
 
 Four unlike models predict how far diabetes has progressed in 442 patients a year on. Each is tried
-alone, then a stack of all four, the stack with a scale for each patient and Student's t tails, and a
-mixture of experts. All are judged by the error of their mean and by their density: its logarithm at
-the observed value, its CRPS, and the coverage and width of its 90 % intervals.
+alone, then a stack of all four, the stack with a scale for each patient and Student's t tails, and
+a mixture of experts. All are judged by the error of their mean and by their density: its logarithm
+at the observed value, its CRPS, and the coverage and width of its 90 % intervals.
 """
 
 import numpy as np

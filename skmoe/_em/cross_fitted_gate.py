@@ -12,7 +12,7 @@ from .._numerics.statistics import standardisation
 from .problem import shallow_copy
 from .sums import PassParameters, Sums, run_pass
 
-SMALLEST_STEP = 1e-3  # fraction of a Newton step; below, a gate stays as it is
+SMALLEST_STEP = 1e-3  # fraction of a Newton step; below this, a gate is not changed
 ROUNDING = 1e-13  # relative rounding error of an objective
 
 

@@ -93,7 +93,7 @@ class GateParts:
         """What the gate sees of X; fits the transformers."""
         if self.encoder is None:
             return X
-        weight = weight if self.has_default_encoder else None  # others may refuse what is unseen
+        weight = weight if self.has_default_encoder else None  # others may reject new levels
         self.encoder, columns = fit_columns(self.encoder, X, y, weight)
         return columns
 

@@ -15,7 +15,7 @@ from .problem import Problem, shallow_copy
 
 ROUTING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions
 ROUTING_POOLED_ROWS = 1.0
-CENSORED_FIRST_ROUNDS = 5  # then expected targets of linear experts are off their bounds
+CENSORED_FIRST_ROUNDS = 5  # until expected targets of linear experts are off bounds
 STATE = (
     "resp",
     "log_norm",
@@ -355,7 +355,7 @@ class GeneralProblem(Problem):
         self.gate_proba = np.exp(log_gate)
         self._set_load()
 
-    # What is known of it --------------------------------------------------------------------
+    # Attributes of the problem --------------------------------------------------------------
 
     def squared_errors(self):
         """Squared error of each row (n,), in units of the scales of its experts."""

@@ -17,7 +17,7 @@ from .._kernels._linear_run import left_to_gain
 from .._parallel import jobs
 
 ROUNDING = 1e-9  # relative rounding error of an objective summed over rows after Newton steps
-N_GAINS = 5  # gains compared: a single one after an acceleration predicts the next badly
+N_GAINS = 5  # gains compared, as one gain after an acceleration is a poor predictor of the next
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Run:
     objectives: list = field(default_factory=list)
     # Whether the iterations after the best one changed the objective by ``tol`` at most.
     converged: bool = False
-    fell: bool = False  # whether the run ended because the objective fell, and did not come back
+    fell: bool = False  # whether the run ended because the objective fell and did not recover
     interrupted: bool = False  # whether ``after`` ended the run
 
 
@@ -125,7 +125,7 @@ class FitTasks:
         if self._has_begun:
             return
         self._has_begun = True
-        self._context.max_subtasks = max_iter  # known only once the data were looked at
+        self._context.max_subtasks = max_iter  # known only after the data have been checked
         self._context.call_on_fit_task_begin(**self._given)
 
     def begin_iteration(self):
@@ -223,7 +223,7 @@ def compared(criterion, values, chosen=None, what="expert"):
     number that is better than the chosen one was so by no more than chance.
     """
     best = max(values, key=values.get) if chosen is None else chosen
-    finite = [k for k in values if k != best and np.isfinite(values[k])]  # others have no maximum
+    finite = [k for k in values if k != best and np.isfinite(values[k])]  # others: unbounded
     lead = {k: values[best] - values[k] for k in sorted(finite, key=values.get, reverse=True)}
     ahead = [f"of {k} by {nats:.1f}" for k, nats in lead.items() if nats >= 0]
     behind = [f"{-nats:.1f} behind {k}" for k, nats in lead.items() if nats < 0]
@@ -237,11 +237,11 @@ def compared(criterion, values, chosen=None, what="expert"):
     return f"{said}."
 
 
-# Dead experts: which ones they are, and the rows they are handed ---------------------------------
+# Dead experts, and the rows that they are re-seeded with -----------------------------------------
 
 
 N_CANDIDATES = 16  # rows of high loss, around which a dead expert may begin anew
-SAME_DENSITY = 1e-6  # in log-density, for every row: two experts that no data will part
+SAME_DENSITY = 1e-6  # in log-density, for every row: two experts that data cannot distinguish
 
 
 def dead_experts(problem):
@@ -251,7 +251,7 @@ def dead_experts(problem):
     few = problem.effective_rows() < enough
     dead = few | (load < 0.01 / n_experts) | problem.copies()
     if problem.likelihood.zero_expert is not None:
-        dead[-1] = False  # it is made of the zeros, and rows around a place have others
+        dead[-1] = False  # it is for the zeros, and rows around a place have other targets
     return np.flatnonzero(dead)
 
 

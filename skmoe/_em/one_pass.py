@@ -27,7 +27,7 @@ from .problem import Problem, shallow_copy
 from .sweeps import LeastSquaresSweep, LogisticSweep
 
 REPORT_ROWS = 4096
-FIRST_ROWS = 32  # that tell most experts apart
+FIRST_ROWS = 32  # enough to distinguish most experts
 SWEEPS = (
     LeastSquaresSweep,
     LogisticSweep,
@@ -156,7 +156,7 @@ class OnePassProblem(Problem):
 
     def advance(self, *wanted):
         objectives = self.sweep.run(self, *wanted)
-        if not objectives:  # rows, gate or an M-step that are not for a compiled run
+        if not objectives:  # rows, gate or M-step do not allow a compiled run
             return [self.step()]
         self._arrays, self.objective = None, objectives[-1]
         self.load_from_sums()
@@ -183,7 +183,7 @@ class OnePassProblem(Problem):
         self.likelihood = shallow_copy(state["likelihood"])
         self.sums, self.objective, self.load = state["sums"]
 
-    # Arrays that somebody asks for ----------------------------------------------------------
+    # Arrays that are computed on request ----------------------------------------------------
 
     @property
     def resp(self):
@@ -202,7 +202,7 @@ class OnePassProblem(Problem):
             self._arrays = posterior(log_softmax(logits), log_density)
         return self._arrays
 
-    # What is known of it --------------------------------------------------------------------
+    # Attributes of the problem --------------------------------------------------------------
 
     def effective_rows(self):
         return self.sums.mass

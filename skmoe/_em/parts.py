@@ -34,7 +34,7 @@ from ..gates import ConstantGate
 from .gate_parts import GateParts
 from .problem import shallow_copy
 
-MOST_TURNED = 300  # columns, as many as rows and more, that levels of strings have variances among
+MOST_TURNED = 300  # columns, as many as rows or more, if levels have prior variances of their own
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Parts:
     model_class: type  # RegressionModel or ClassificationModel
     names: list  # list of str: names of the experts
     templates: list  # list of estimators: unfitted experts, each able to read the rows
-    solver: object  # LinearSolver: what can solve linear experts of this target
+    solver: object  # LinearSolver: solves linear experts for this target
     # ``is_default``, ``is_list``: whether the mixture has chosen the experts; whether they are a
     # list of named ones.
     is_default: bool
@@ -55,8 +55,8 @@ class Parts:
     feature_names: np.ndarray | None = None  # (n_features,): names of the columns of X
     # Whether the default experts of a table see other columns than its default gate.
     has_own_columns: bool = False
-    encodes: bool = False  # whether transformers before experts are not all the user's
-    transformer: Pipeline | None = None  # fitted ones before experts that are solved
+    encodes: bool = False  # whether some transformers before experts are not the user's
+    transformer: Pipeline | None = None  # fitted transformers before experts that EM solves
 
     def labels(self, y):
         """Target as experts that are estimators are fitted on it."""
@@ -250,7 +250,7 @@ class Parts:
             fitted = problem.experts.finish(problem.resp, *problem.working_data)
             return fitted if self.transformer is None else self._behind_transformer(fitted)
         templates, zero = self.templates[: self.n_solved], self.templates[self.n_solved :]
-        last = clone(split_last(templates[0])[1])  # that all have in common
+        last = clone(split_last(templates[0])[1])  # common to all experts
         # A transformer before it may give names, or take them away.
         learn_columns(last, problem.experts.source)
         fitted = problem.experts.finish([shallow_copy(last) for _ in templates])

@@ -72,7 +72,7 @@ class Problem(ABC):
         """What experts are fitted with beside responsibilities: weights, exposures and targets."""
         return self.working, self.working_exposure, self.working_target
 
-    # Where it begins ------------------------------------------------------------------------
+    # Initial state --------------------------------------------------------------------------
 
     def start(self, resp):
         """Take responsibilities (n, K) to start from; the problem."""
@@ -143,7 +143,7 @@ class Problem(ABC):
         """Go on from responsibilities in which dead experts have rows again."""
         self.start(resp)
 
-    # What is known of it --------------------------------------------------------------------
+    # Attributes of the problem --------------------------------------------------------------
 
     def log_prior(self):
         """Log-prior of gate and experts, what penalties take from the log-likelihood."""
@@ -238,7 +238,7 @@ class Settings:
     tol: float
     n_jobs: int | None
     verbose: int
-    # Whether it is one of several fits to folds, that a fit to all rows has done the search for.
+    # Whether this is a fit to one of several folds, after the search on all rows.
     in_fold: bool = False
     finds_regimes: bool = True  # where the evidence does
     to_beat: float = -np.inf  # mean log-density of the best other expert of the same stack
@@ -256,7 +256,7 @@ class Settings:
         """EM iterations at most."""
         if folds in (None, "prefit"):
             return self.max_iter
-        # A single cross-fitted expert has nothing to iterate for but working weights and targets.
+        # A single cross-fitted expert only iterates for working weights and targets.
         once = n_experts == 1 and not likelihood.is_reweighted and not is_censored
         return min(self.max_iter, 1 if once else CROSS_FITTED_ITERATIONS)
 
@@ -268,7 +268,7 @@ class Settings:
     def not_converged(self, run, folds):
         """Message of a ConvergenceWarning after a run, or None."""
         ended = run.converged or run.fell or run.interrupted
-        ended |= len(run.objectives) < self.max_iter  # for want of work, as a stream begins
+        ended |= len(run.objectives) < self.max_iter  # work is limited as a stream begins
         if ended or folds not in (None, "prefit"):
             return None
         return (

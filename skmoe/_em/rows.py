@@ -16,9 +16,9 @@ class FitRows:
     """The rows of a fit, in memory unless a subclass says otherwise."""
 
     checked: Rows  # as they were given, or a sample of them: what choices are based on
-    # (n_samples, n_experts): responsibilities that ``warm_start`` goes on from.
+    # (n_samples, n_experts): responsibilities that ``warm_start`` continues from.
     previous: np.ndarray | None = None
-    fitted_gate: object = None  # to go on from, or None
+    fitted_gate: object = None  # to continue from, or None
     most_work: float = np.inf  # see ``Settings``
     split_params: dict = field(default_factory=dict)  # what a splitter is given
     adapted: Rows | None = None  # as the parts of the mixture are adapted to them

@@ -6,8 +6,8 @@ import numpy as np
 
 from .loop import Progress, count
 
-PATIENCE = 2  # numbers in succession that are no better, after which the search ends
-STRONG = 3.0  # nats that one more has to gain in half of BIC: strong evidence (Kass and Raftery)
+PATIENCE = 2  # the search ends after this many successive numbers that are no better
+STRONG = 3.0  # nats by which one more expert must lower BIC / 2: strong evidence (Kass and Raftery)
 
 
 @dataclass(frozen=True)

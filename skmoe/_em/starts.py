@@ -20,9 +20,9 @@ from .._numerics.samples import seeded
 from .._parallel import few_threads, jobs, kernel_threads
 from .loop import run_em
 
-K_MEANS_STEPS = 20  # EM goes on from there anyway
+K_MEANS_STEPS = 20  # EM continues from there anyway
 HARD_SHARE = 0.9  # weight of a hard label; the rest is spread so that empty experts can grow
-FEWEST_ROWS = 5000  # that starts are tried on, where there are more than twice as many
+FEWEST_ROWS = 5000  # rows on which starts are tried, if there are over twice as many
 ROWS_PER_COEFFICIENT = 20
 COVARIANCE_RIDGE = 1e-2  # in the Gaussian start, on standardised columns
 
@@ -48,7 +48,7 @@ def draw_rows(points, mass, n_rows, random_state):
             from_row = ((points - points[row]) ** 2).sum(axis=1)
             nearest = from_row if distance is None else np.minimum(distance, from_row)
             left = mass @ nearest
-            if left < best_left * (1 - 1e-9):  # rounding does not choose
+            if left < best_left * (1 - 1e-9):  # rounding errors do not decide
                 best_left, best_row, best_nearest = left, row, nearest
         drawn.append(points[best_row])
         distance = best_nearest
@@ -57,7 +57,7 @@ def draw_rows(points, mass, n_rows, random_state):
 
 def _k_means(points, weight, n_experts, random_state):
     centres = draw_rows(points, weight, n_experts, random_state)
-    from sklearn.cluster import KMeans  # where it is needed: it takes long
+    from sklearn.cluster import KMeans  # here, since the import takes long
 
     k_means = KMeans(n_experts, init=centres, n_init=1, tol=0.0, max_iter=K_MEANS_STEPS)
     work = len(points) * n_experts
@@ -85,7 +85,7 @@ def k_means_y(X, y, weight, n_experts, random_state):
 
 def functions(X, y, weight, n_experts, random_state):
     """Nearest of K random linear functions of X; of classes, how well each of them explains y."""
-    if y.ndim == 1:  # in an order in which the names of the classes have no part
+    if y.ndim == 1:  # in an order that does not depend on the names of the classes
         along = 1 + X @ random_state.standard_normal(X.shape[1])
         y = np.argsort(np.argsort(np.bincount(y, weight * along), kind="stable"))[y]
     n_outputs = y.max() + 1 if y.ndim == 1 else y.shape[1]
@@ -262,15 +262,15 @@ def moved(data, resp, log_norm, n_moves, random_state):
     return starts
 
 
-# Short EM runs from many starts, of which the best goes on ---------------------------------------
+# Short EM runs from many starts; the best one continues ------------------------------------------
 
 
-SHORT_RUN = 10  # EM iterations to tell a good start from a bad one
-FIRST_LOOK = 4  # iterations, after which the hopeless ones end
-SLOW_RATE = 0.95  # by which gains shrink at the fastest, for all that is known so early
-FINALISTS = 5  # starts that go on
-LONGER_RUN = 50  # for so many iterations more, to tell the best of them
-SAME = 1e-6  # per unit of weight; starts closer than this have most likely met
+SHORT_RUN = 10  # EM iterations that distinguish good starts from bad ones
+FIRST_LOOK = 4  # iterations, after which hopeless starts are stopped
+SLOW_RATE = 0.95  # least factor by which gains are assumed to shrink, early in a run
+FINALISTS = 5  # starts that continue
+LONGER_RUN = 50  # further iterations, which decide between the finalists
+SAME = 1e-6  # per unit of weight; closer starts are probably at the same optimum
 TIE = 1e-9  # per unit of weight; the first of equal starts wins
 
 
@@ -284,9 +284,9 @@ def best_start(problem, starts, n_jobs, most=np.inf):
     ones, its objective and fewest effective rows of an expert; and paths, the objectives of each
     run, longer ones of those that went on.
     """
-    # BLAS and kernels have one thread where rows are few: of many short passes each would open a
-    # team of threads, and wait for the last of them, which on a busy machine takes a multiple of
-    # the pass.
+    # BLAS and kernels have one thread where rows are few: otherwise each of many short passes would
+    # start a team of threads and wait for the last of them, which takes longer than the pass on a
+    # busy machine.
     n_rows = len(problem.y)
     limit = few_threads(n_rows) if kernel_threads(n_rows) == 1 else nullcontext()
     with limit, jobs(n_jobs, shared=(problem,)) as run:
@@ -295,7 +295,7 @@ def best_start(problem, starts, n_jobs, most=np.inf):
         runs = _race(contestants, SHORT_RUN, run)
         paths = [contestant.objectives for contestant in runs]
         ends = [(contestant.objective, contestant.fewest_rows) for contestant in runs]
-        # Finalists are the best that are not the same, and may yet reach the first of them.
+        # Finalists are the best distinct runs that can still reach the first of them.
         finalists = []
         while runs and len(finalists) < FINALISTS:
             best = _best(runs)
@@ -328,7 +328,7 @@ class _Contestant:
             return not self.objective < objective
         before, gain = np.diff(self.objectives[-3:])
         rate = gain / before if before > 0 else 1.0
-        if not rate < 1:  # it gathers speed
+        if not rate < 1:  # it is accelerating
             return True
         rate = max(rate, SLOW_RATE)
         return not self.objectives[-1] + gain * rate / (1 - rate) < objective
@@ -369,7 +369,7 @@ def _race_on(problem, contestant, max_iter):
         None,
         problem.state(),
         objectives,
-        np.fmax.reduce(objectives),  # NaN is none
+        np.fmax.reduce(objectives),  # ignores NaN
         ran.converged,
         problem.effective_rows().min(),
     )

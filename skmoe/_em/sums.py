@@ -157,7 +157,7 @@ class BlockParameters:
     gate_coef: np.ndarray
     # (n_experts, p, n_functions): linear functions of the experts in standardised columns.
     expert_coef: np.ndarray
-    # GaussianErrors, ClassErrors or FamilyErrors: how the target lies around these functions.
+    # GaussianErrors, ClassErrors or FamilyErrors: errors of the target around these functions.
     errors: object
     # (n_samples, n_experts): responsibilities in place of those of an E-step.
     resp: np.ndarray | None = None
@@ -263,7 +263,7 @@ def _softmax_of_block(logits):
     return proba, largest + np.log(total)
 
 
-# How targets lie around linear functions ----------------------------------------------------------
+# Errors of targets around linear functions --------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from ..likelihoods import Categorical, Gaussian
 from .problem import shallow_copy
 from .sums import LOG_ROOT_2_PI, PassParameters, Sums, pass_memory, run_pass
 
-SMALLEST_STEP = 1e-3  # below, parameters stay where they are
+SMALLEST_STEP = 1e-3  # below this, parameters are not changed
 ROUNDING = 1e-13  # relative rounding error of an objective
-FIRST_GAIN = 1e-10  # per unit of weight; by less, given responsibilities have been learned
+FIRST_GAIN = 1e-10  # per unit of weight; smaller gains mean that given responsibilities are learned
 
 
 class Sweep(ABC):
@@ -120,7 +120,7 @@ class LeastSquaresSweep(Sweep):
             "shared": likelihood.scale == "shared", "least_pivot": LEAST_PIVOT,
         }  # fmt: skip
         run = begin_run(problem, experts.standard_coef[:, :, 0], experts.alpha, None, settings)
-        if experts.alpha.any() and not experts.prior:  # the objective may fall, and come back
+        if experts.alpha.any() and not experts.prior:  # the objective may fall, and rise again
             wanted = 1, *wanted[1:]
         if run is not None and problem.given is None:
             run.errors = np.array(likelihood.scale_)

@@ -32,13 +32,13 @@ TOL_OF_CENSORED = 1e-6  # of the log-likelihood of all rows
 REVIVALS = 3  # rounds of re-seeding in one run
 LEAST_LOG_DENSITY = -1e6  # least log-density of a row, in sums that choose a start
 STEP_WORK = 2e6  # multiplications that take as long as an EM iteration of no rows
-FEWEST_STEPS = 50  # EM iterations that starts need; there are as many rows as allow for them
+FEWEST_STEPS = 50  # EM iterations that starts need; the number of rows is limited accordingly
 FULL_SEARCH = 300  # EM iterations for which starts need no help
-OFTEN = 3  # starts that led to the best, after which there is no need for more
-SAME_OPTIMUM = 1e-3  # per unit of weight; starts that are closer have met, or soon will
+OFTEN = 3  # starts that reached the best optimum, so that no more are needed
+SAME_OPTIMUM = 1e-3  # per unit of weight; closer starts are at the same optimum
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
 SURROGATE_ITERATIONS = 200  # EM iterations with linear experts, at most
-FEWEST_ITERATIONS = 20  # of these, however little work there is to be
+FEWEST_ITERATIONS = 20  # at least, whatever the limit on the work
 
 
 class Trainer:
@@ -190,7 +190,7 @@ class Trainer:
             run = self.run(tasks, attributes_now)
             return self, run, *self.parts.model(self.problem, self.settings)
 
-    default_gate = None  # name of the one that was kept of several, and why
+    default_gate = None  # name of the gate that was kept among several, and why
 
     def findings(self, n_rows):
         """All that is to be said of it: what else was tried, by how much it lost, and ``notes``."""
@@ -262,7 +262,7 @@ class Trainer:
             before, best = problem.objective, problem.state()
             left = self.affordable(len(data.y)) - sum(map(len, paths))
             if sum(max(path) > before - SAME_OPTIMUM for path in paths) >= OFTEN:
-                break  # as many starts came as far
+                break  # enough starts reached this optimum
             self.is_cut = left < SHORT_RUN
             if self.is_cut:
                 break
@@ -275,7 +275,7 @@ class Trainer:
                 starts = [start_beside(each, data.y) for each in moved(data, *near)]
             if not starts:
                 break
-            if self._is_short:  # others each time, and few: it takes long until they are better
+            if self._is_short:  # a few, different each time: they need long to become better
                 few = max(int(left / (2 * SHORT_RUN)), 1)
                 starts = [starts[i] for i in random_state.permutation(len(starts))[:few]]
             state, *more = best_start(problem, starts, settings.n_jobs, left)
@@ -333,12 +333,12 @@ class Trainer:
             problem.start(start_beside(hardness, self.data.y)).update_around_experts()
         equal, equal_value = problem.state(), problem.objective
         gain = (resp * problem.weight[:, None]).T @ log_density
-        gain = gain[:n_alike, :n_alike]  # what is always zero stays with its zeros
+        gain = gain[:n_alike, :n_alike]  # the expert that is always zero keeps its zeros
         regimes, experts = optimize.linear_sum_assignment(gain, maximize=True)
         matched = resp.copy()
         matched[:, experts] = resp[:, regimes]
         objective = problem.start(matched).step()
-        if objective < equal_value - TIE:  # rounding does not choose
+        if objective < equal_value - TIE:  # rounding errors do not decide
             problem.restore(equal)
 
     # Iterations -----------------------------------------------------------------------------
@@ -352,7 +352,7 @@ class Trainer:
 
         problem, tol = self.problem, self.settings.tol
         patience = self.settings.patience(self.folds, problem.gate)
-        # Experts then go to a limit, which the last gains foretell.
+        # Experts then approach a limit, which the last gains predict.
         is_smooth = problem.accelerates and problem.experts.in_sample
         if is_smooth and problem.experts.is_solved:
             # A single expert goes to its maximum. So do several of censored targets, whose EM is
@@ -444,6 +444,6 @@ def surrogate(data, parts, top_k=None):
     if parts.classes is not None:
         return GeneralProblem(experts, gate, likelihood, columns, **settings)
     problem = make_problem(experts, gate, likelihood, columns, in_sample=True, **settings)
-    # What others start from is where EM itself leads, step by step, and not as near as may be.
+    # Other trainers start from where plain EM leads, not from an accelerated optimum.
     problem.accelerates = gate.keeps_curvature = False
     return problem

@@ -252,7 +252,7 @@ class LinearExperts(Experts):
 #
 # with the regime r(k) of expert k, the coefficients beta_r of a regime, of which those in
 # ``pooled`` speak, and e one for the intercept and zero for all slopes. The offsets of a regime
-# stand behind its coefficients, so that the posterior of all of them together is exact.
+# follow its coefficients, so that the posterior of all of them together is exact.
 
 
 class Ties:
@@ -314,7 +314,7 @@ class Ties:
         return replace(coefficients, mean=parted_mean, cov=parted)
 
 
-# An expert that always predicts zero, beside linear experts that are solved together -------------
+# An expert that always predicts zero, added to linear experts that are solved together -----------
 
 
 def with_zero(name, names, estimators):

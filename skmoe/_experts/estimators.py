@@ -28,7 +28,7 @@ from .folds import OutOfBag
 
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
 SAME_SHARE = 1e-9  # responsibilities that differ by less are equal
-BARELY_CHANGED = 0.001  # sum of absolute changes of weights, of their sum: not worth a refit
+BARELY_CHANGED = 0.001  # relative sum of absolute changes of weights that needs no refit
 
 
 class EstimatorExperts(Experts):
@@ -211,7 +211,7 @@ class EstimatorExperts(Experts):
             warnings.filterwarnings("ignore", "The argument 'eval_set' is deprecated")
             # The logarithm of the rate of an expert all of whose counts are zero.
             warnings.filterwarnings("ignore", "divide by zero encountered in log", RuntimeWarning)
-            if self.quiet or all_continue:  # what is not reached now, the next refit reaches
+            if self.quiet or all_continue:  # the next refit continues
                 warnings.simplefilter("ignore", ConvergenceWarning)
             return self._jobs.of_experts(fit_and_predict, arguments)
 
@@ -279,7 +279,7 @@ class EstimatorExperts(Experts):
             ranking = np.argsort(-share, kind="stable")
             enough = np.searchsorted(np.cumsum(mass[ranking]), ENOUGH_ROWS)
             least = share[ranking[min(enough, len(ranking) - 1)]]
-            keep = usable & (share >= least)  # by value, so that a row brings its copies along
+            keep = usable & (share >= least)  # by value: a row and its copies stay together
             share = np.maximum(share, 1e-6)
         rows = train[keep]
         weights = share[keep] * mass[keep] if self.weighted[k] else None

@@ -172,9 +172,9 @@ def _set_requests(estimator, wanted):
 # Questions about one estimator -------------------------------------------------------------------
 
 
-STACK = "stack"  # the expert that combines the others where all know all rows
-# Their trees grow without Python's lock, so that threads do, and are so large that they take long
-# from one process to another.
+STACK = "stack"  # the expert that combines the others, all fitted on all rows
+# Their trees grow without Python's lock, so that threads suffice, and are so large that sending
+# them to another process takes long.
 FORESTS = (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -183,7 +183,7 @@ FORESTS = (
 )
 COPIES = ("copy", "copy_X")  # parameters of scikit-learn's: whether rows are copied
 GENERALIST = "generalist"  # the expert that is fitted on all rows, with copies that specialise
-LINES = "lines"  # the default mixture among "diverse" experts, which stacks alone have a use for
+LINES = "lines"  # the default mixture among "diverse" experts, only for stacks
 PROCESS_ROWS = 1_000  # of fewer there is a Gaussian process of classes among these
 
 

@@ -78,7 +78,7 @@ class Pooled(ABC):
         return np.tile(tau, (n_functions, 1)), np.tile(rho, (n_functions, 1))
 
     def _set_penalty(self):
-        self.penalty = 0.0  # the evidence has it all
+        self.penalty = 0.0  # priors are part of the evidence
 
     def resized(self, n_experts):
         """As many untrained experts on the same rows."""

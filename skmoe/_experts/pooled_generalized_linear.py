@@ -63,7 +63,7 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         super().begin(resp)
 
     def _first_weights(self, resp):
-        # A row that an expert of boundless means knows nothing of might have any mean there.
+        # Where an expert of unbounded means has no information, a row could have any mean.
         return resp if self.family.is_rate else np.full_like(resp, 1 / self.n_experts)
 
     def _first(self):

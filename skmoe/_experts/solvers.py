@@ -39,7 +39,7 @@ IN_SAMPLE = (
     TweedieRegressor,
 )
 
-MOST_SPARSE_COLUMNS = 500  # of so many and more, experts fit themselves: no Gram matrices
+MOST_SPARSE_COLUMNS = 500  # from this many on, experts fit themselves, without Gram matrices
 
 
 def are_solved_sparse(shape):
@@ -61,7 +61,7 @@ class LinearSolver:
     """A kind of linear experts, and the estimators for which it stands."""
 
     kind: type  # of LinearExperts
-    settings: dict  # that these take besides those of all
+    settings: dict  # settings in addition to the common ones
     default_expert: object  # the unfitted estimator that ``experts=None`` stands for
     default_penalty: float  # L2 of that, on standardised columns
     # L2 penalty of an estimator with an intercept; None of one that has to fit itself. Only the

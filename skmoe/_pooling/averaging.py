@@ -24,8 +24,8 @@ from .._em.loop import count
 from .._em.problem import FEW_ROWS
 
 TEMPER = 0.25  # part of the log-evidence that counts
-PRIOR = 3.0  # nats that more experts than one have to be ahead
-OF_VARIANCE = 1.0  # nats by which the variance of most evidence is ahead, as it was chosen
+PRIOR = 3.0  # nats by which several experts have to be better than one
+OF_VARIANCE = 1.0  # nats by which the variance of most evidence is favoured by its choice
 UNIT = "unit variance"  # of slopes, on standardised columns
 LEAST = 0.01  # weight of the other mixture, below which it is left out
 
@@ -73,7 +73,7 @@ def averaging(best, one_line, n_rows):
     return Averaging(other, weight, n_experts) if n_experts > 1 or weight > 0 else None
 
 
-# How hard mixtures of pooled experts are looked for ----------------------------------------------
+# Effort of the search for mixtures of pooled experts ---------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -91,4 +91,4 @@ class Effort:
 WHOLE = Effort()
 IN_FOLD = Effort(tol=1e-5, stretches=(10, 10, 20))  # from what was found on all rows
 IN_STACK = Effort(6, 0, False, 1e-5, WHOLE.stretches[:5])  # of one expert among others
-BEHIND = 0.2  # nats a row behind the best of the others, who then has little use for more
+BEHIND = 0.2  # nats a row below the best other expert: more experts then help little

@@ -19,7 +19,7 @@ from scipy import optimize, special
 
 SLOPE_PENALTY = 0.1  # of slopes: they are finite where the columns separate classes
 FIRST_SHARE = 0.05  # of rows of each class that do not depend on the columns
-LEAST_LOG_SHARE = -20.0  # beside 0 of the rows that do
+LEAST_LOG_SHARE = -20.0  # relative to 0 of the rows that do
 
 
 def gain_of_calibration(design, y, weight, n_classes):

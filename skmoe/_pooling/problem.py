@@ -36,7 +36,7 @@ from .._tables.encoding import numeric_matrix
 from ..likelihoods._pooled import PooledCategorical, PooledGaussian
 
 INTERCEPT_PENALTY = 0.1  # prior precision of the gate's intercepts
-FIRST_ALPHA = 1.0  # and largest, for the responsibilities of a start: else none could be sharp
+FIRST_ALPHA = 1.0  # and largest, for responsibilities of a start, so that these can be sharp
 SMALLEST_ALPHA, LARGEST_ALPHA = 1e-3, 1e6
 ALPHA_STEPS = 4
 ROUNDING = 1e-12  # of a curvature, relative
@@ -108,7 +108,7 @@ class PooledGate:
     def _factored(self):
         """Factor of H + P, P the prior precisions, and ``-1/2 log|I + H / P|``."""
         n_columns, n_experts = self.coef.shape
-        if self._pairs is None:  # those of these weights are kept for once more
+        if self._pairs is None:  # kept, since they are needed once more with these weights
             self._pairs = _multinomial.pair_grams(self.design, self._at[0], self.weight)
         hessian = _multinomial.hessian_of_free(self._pairs, n_experts)
         prior = np.tile(self._penalty(), n_experts - 1)
@@ -223,7 +223,7 @@ class PooledProblem(Problem):
         self.gate = shallow_copy(gate)
         vars(self).update(arrays)
 
-    # What is known of it --------------------------------------------------------------------
+    # Attributes of the problem --------------------------------------------------------------
 
     def log_prior(self):
         """Log-prior of the gate, less the KL divergence of the experts from their prior."""
@@ -292,7 +292,7 @@ def gate_columns(gate, Z):
     return numeric_matrix(Z) if gate.sees_rows else np.empty((Z.shape[0], 0))
 
 
-# Which two experts of a mixture are least missed when they become one ----------------------------
+# The two experts of a mixture that can be merged at the least loss -------------------------------
 
 
 def cheapest_merger(experts, resp, log_gate, weight):
@@ -323,7 +323,7 @@ def merged(resp, pair):
     return np.delete(together, other, axis=1)
 
 
-# A gate before regimes: experts of one regime are as probable, among these, in all rows ----------
+# A gate over regimes: within a regime, shares of the experts are the same in all rows ------------
 
 
 PRIOR_COUNT = 1.0  # of each expert, among those of its regime

@@ -24,7 +24,7 @@ from .problem import PooledProblem, RegimeGate
 
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
-SAME = 0.05  # nats over all rows by which a partition is not ahead
+SAME = 0.05  # nats over all rows; partitions that are closer are equal
 SHAPE, SPREAD = "shape", "spread"
 ERRORS = {
     SHAPE: "have other tails than the likelihood's, are skewed, or differ in level",
@@ -32,7 +32,7 @@ ERRORS = {
     None: "vary more than the likelihood's",
 }
 VALLEY = 0.9  # density between two peaks, in units of what fills it
-TOLD = 0.5  # nats by which errors tell a valley
+TOLD = 0.5  # nats of evidence for a valley
 FEW = 0.05  # part of the rows that are outliers
 
 
@@ -42,11 +42,11 @@ class Regimes:
 
     # (n_experts,): number of the regime of each expert.
     regime: np.ndarray
-    n_functions: int  # regression functions, that is other slopes, or levels that columns tell
+    n_functions: int  # regression functions: different slopes, or levels that columns predict
     # The highest log-evidence, over all rows, of each number of functions that was looked at; with
     # ``MARGIN`` more where experts are tied.
     support: dict
-    notes: list  # what is to be said of the choice, in sentences
+    notes: list  # comments on the choice, as sentences
 
     n_regimes = property(lambda self: int(self.regime.max()) + 1)
 
@@ -159,12 +159,12 @@ class RegimeSearch:
                 other, tied = self._one_line(best, tied)
                 value = max(value, other)
             if value <= plain:
-                continue  # so many experts do without ties
+                continue  # that many experts need no ties
             support[n_regimes] = value + MARGIN
             if value >= to_beat:
                 chosen = tied
                 break
-        # One that was given up may be ahead once it has converged.
+        # An abandoned mixture may be better after it has converged.
         for other in others.close_to(chosen):
             chosen = other if n_rows * (other.evidence - chosen.evidence) > SAME else chosen
         n_functions = rivals.count_regimes(chosen)
@@ -208,7 +208,7 @@ class RegimeSearch:
         experts = trainer.experts.tied(regime, kind == SHAPE)
         gate, likelihood = shallow_copy(trainer.gate), shallow_copy(trainer.likelihood)
         gate = RegimeGate(gate, regime) if kind == SHAPE else gate
-        # What sees no row stands before nothing, and knows columns as they come.
+        # A gate that does not depend on the row has no encoder, and takes X as it is.
         Z = trainer.data.Z if gate.sees_rows else trainer.data.X
         return PooledProblem(experts, gate, likelihood, trainer.data, Z=Z)
 

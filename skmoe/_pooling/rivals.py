@@ -22,9 +22,9 @@ from .calibrated import SLOPE_PENALTY, gain_of_calibration
 from .problem import cheapest_merger, pooled_parts
 
 CLOSE = 3.0  # nats over all rows: a factor of 20
-ALIKE = 0.9  # adjusted Rand index of partitions that are told as one
-MANY = 5  # experts, of which another seed may well find others
-MOST_TRIED = 3  # rivals that are given the time to converge
+ALIKE = 0.9  # adjusted Rand index from which two partitions are reported as one
+MANY = 5  # experts, of which another seed often finds different ones
+MOST_TRIED = 3  # rivals that are iterated to convergence
 
 
 @dataclass
@@ -131,11 +131,11 @@ def rand_index(labels, others, weight):
 # One regression function in place of several planes, by the same evidence -----------------------
 
 # Planes imitate a surface, each in a part of the rows, and its errors where these are skewed or
-# grow with the mean. Compared are, each as one expert: the plane with squares, products and bends
-# of the columns and a curve of its own prediction [3]_, of which few are chosen forwards by BIC
-# [1]_, [2]_; a plane of the target's logarithm; and a log-linear model of counts. Errors of the
-# first two may have heavy tails, or a variance that depends on the row, and then any shape. A
-# product with a level of strings is no candidate: what differs by level is a regime.
+# grow with the mean. They are compared with single experts: the plane with squares, products and
+# bends of the columns and a curve of its own prediction [3]_, of which few are chosen by forward
+# selection with BIC [1]_, [2]_; a plane of the target's logarithm; and a log-linear model of
+# counts. Errors of the first two may have heavy tails, or a variance that depends on the row, and
+# then any shape. Interactions with levels of strings are no candidates, but regimes.
 #
 # References
 # ----------
@@ -208,7 +208,7 @@ def _chosen(trainer, one):
     """
     X, weight, block = one.design[:, :-1], trainer.data.weight, one.columns.block
     numbers = np.arange(X.shape[1]) if block is None else np.flatnonzero(block == 0)
-    # Of many columns those of the largest slopes.
+    # Only columns with the largest slopes, if there are many.
     slopes = np.abs(one.coef[0, :-1]).reshape(X.shape[1], -1).max(axis=1)[numbers]
     numbers = numbers[np.argsort(-slopes)[: int(np.sqrt(2 * MOST_ENTRIES / len(X)))]]
     parts = trainer.parts
@@ -305,10 +305,10 @@ def _gain_of_shape(errors, design, sd, weight):
 
 SMALLEST = 1e-3  # squared error, in units of their mean: as rounding has it
 SPREAD_PENALTY = 1e-3  # of the regression, per row
-LEVELS = 3  # of spread: wide errors at both ends of a column, and narrow ones between
-FAR = 4.0  # standard deviations of a column, beyond which it does not change the spread
+LEVELS = 3  # of the variance: wide errors at both ends of a column, narrow ones between
+FAR = 4.0  # standard deviations of a column, beyond which it does not change the variance
 HEAVY, N_STEPS = 4.0, 4  # degrees of freedom of heavy tails, and steps of EM to them
-FEWEST_SPREAD_VALUES = 4  # of a column that a spread can be a curve of
+FEWEST_SPREAD_VALUES = 4  # distinct values of a column of which the variance can be a curve
 
 
 def uneven_line(one):
@@ -364,13 +364,13 @@ def _uneven(basis, squares, weight, n_outputs, df):
 
 def _variance(basis, squares, weight):
     regression = GammaRegressor(alpha=SPREAD_PENALTY, solver="newton-cholesky")
-    # What it has reached can be had; steps that are too long overflow, and shorter ones follow.
+    # Too long steps may overflow; shorter ones follow, and the best result is kept.
     quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
     with few_threads(basis.size), quiet, np.errstate(over="ignore", invalid="ignore"):
         return regression.fit(basis, squares, weight).predict(basis)
 
 
-# One regression behind counts and successes that vary more than their likelihood allows for ------
+# One regression for overdispersed counts and successes -------------------------------------------
 
 # Experts of one regime have offsets that are as probable in all rows, so that counts are any
 # mixture of ``Poisson(c_k mu)``, and successes one of rates whose log-odds are shifted. Rates
@@ -386,7 +386,7 @@ def _variance(basis, squares, weight):
 #    reproduction and teratogenicity", Biometrics 31 (1975) 949-952.
 
 
-LARGEST_LINEAR, LARGEST_LOG_SIZE = 30.0, 15.0  # so far, nothing is different from infinity
+LARGEST_LINEAR, LARGEST_LOG_SIZE = 30.0, 15.0  # numerically the same as infinity
 
 
 def overdispersed_evidence(problem, family):

@@ -20,16 +20,16 @@ from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, m
 from .regimes import RegimeSearch
 from .rivals import MANY, Rivals
 
-SHORT_RUN = 5  # iterations that tell good halves from bad ones, and whom to merge
-SAME_ALPHA = 0.1  # change of its logarithm that is none
-SLOW_RATE = 0.9  # by which gains shrink at the fastest, for all that is known
+SHORT_RUN = 5  # iterations that show which halves are good, and which experts to merge
+SAME_ALPHA = 0.1  # change of its logarithm that is negligible
+SLOW_RATE = 0.9  # least factor by which gains are assumed to shrink
 # Loss by a merger, in units of what BIC pays for the parameters that it saves:
 MERGED_BELOW = 1.0  # merged without asking the evidence
 TRIED_BELOW = 2.0  # merged if the evidence rises
 SAME_EVIDENCE = 1e-5  # per unit of weight
 FIRST_BOUND = 4  # of the number of experts; more are tried where as many are found
 MANY_LEVELS = 64  # that are random effects
-MANY_ROWS = 1500  # which leave little to chance, and to splits
+MANY_ROWS = 1500  # rows, with which starts are reliable and splits rarely help
 
 
 class PooledTrainer(Trainer):
@@ -98,7 +98,7 @@ class PooledTrainer(Trainer):
         self.rivals = Rivals(self.data.weight, self.converge)
         if previous is None:
             best = self._found()
-            for other in self.rivals.close_to(best):  # given up while they were close behind
+            for other in self.rivals.close_to(best):  # abandoned while they were little worse
                 self._note(other)
                 if evidence_of(other) > best.evidence + SAME_EVIDENCE:
                     best = other
@@ -141,7 +141,7 @@ class PooledTrainer(Trainer):
     # Mixtures -------------------------------------------------------------------------------
 
     def _new_problem(self, n_experts):
-        if n_experts == 1:  # nothing stands before its gate
+        if n_experts == 1:  # its gate has no encoder
             Z, gate = self.data.X, PooledGate(np.empty((len(self.data.y), 0)), self.gate.weight)
         else:
             Z, gate = self.data.Z, shallow_copy(self.gate)
@@ -202,7 +202,7 @@ class PooledTrainer(Trainer):
         found = self._new_problem(n_experts).start(problem.resp)
         if trainer.runner_up is None:
             return found
-        # What is likelier without pooling need not be what has more evidence with it.
+        # A higher likelihood without pooling need not mean more evidence with it.
         other = self._new_problem(n_experts).start(trainer.runner_up)
         for each in (found, other):
             self.rivals.add(self.converge(each, to_beat))
@@ -242,7 +242,7 @@ class PooledTrainer(Trainer):
                 if effects[levels].any():
                     kept[levels] = False
                     columns.append(line.design[:, levels] @ coef[levels])
-                else:  # the others tell the commonest
+                else:  # the other columns determine the most frequent level
                     kept[levels[n_rows[levels].argmax()]] = False
             X = np.hstack([self.columns[:, kept], *columns])
             if np.count_nonzero(X) <= SPARSE * X.size and X.shape[1] * FIRST_BOUND > NEWTON_LIMIT:
@@ -362,7 +362,7 @@ class PooledTrainer(Trainer):
     def _cheapest_merger(self, problem):
         """Two experts to merge, and the loss in units of BIC's price of what that saves."""
         experts = problem.experts
-        if experts.n_experts == 2:  # one line has been looked at
+        if experts.n_experts == 2:  # one line has been tried
             return np.inf, None
         weight, gate = self.data.weight, problem.gate
         loss, pair = cheapest_merger(experts, problem.resp, gate.log_proba, gate.weight)

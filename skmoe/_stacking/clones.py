@@ -29,7 +29,7 @@ class Team:
     names: list  # names of the specialists
     experts: object  # EstimatorExperts
     shares: np.ndarray  # (n_samples, n_experts)
-    # Of a forest gate in place of a softmax gate; None behind a gate that was asked for.
+    # Gain of a forest gate over a softmax gate; None with a gate that was given.
     gate_gain: Specialisation | None = None
 
 
@@ -141,7 +141,7 @@ class Clones:
             found = trainer.densities.gated(names, means, default_gate, penalties, shares)
             labels = shares = found.resp
         if trainer.densities.gate is not None or not self._pays(without, found):
-            return found  # a second gate is no second chance
+            return found  # a second gate does not get a second attempt
         softmax = SoftmaxGate()
         given = lambda: (softmax, data.Z, softmax.fit), PENALTIES, found.shares
         light = trainer.densities.gated(names, means, *given)

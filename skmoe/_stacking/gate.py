@@ -100,7 +100,7 @@ def choose_penalty(weight, folds, fit, posterior, *, penalties=GATE_PENALTIES, s
     said = {penalty: [] for penalty in penalties}
     for train, test in folds:
         fitted, seen = None, train[weight[train] > 0]
-        for penalty in penalties:  # each from the one before, none from what saw the fold
+        for penalty in penalties:  # each from the one before, on the same rows
             fitted = fit(seen, penalty, fitted)
             said[penalty].append(posterior(fitted, test))
     order = np.argsort(np.concatenate([test for _, test in folds]))

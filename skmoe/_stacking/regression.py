@@ -31,7 +31,7 @@ class RegressionDensities(Densities):
     See ``Densities`` for the parameters.
     """
 
-    process = None  # the expert that says where scales are wider
+    process = None  # the expert whose standard deviation widens the scales
 
     def __init__(self, *given):
         super().__init__(*given)

@@ -99,7 +99,7 @@ class StackedTrainer(Trainer):
     """
 
     grows = False
-    gate_gain = None  # Specialisation: of a forest gate beside specialists, or None
+    gate_gain = None  # Specialisation: of a forest gate for the specialists, or None
 
     def __init__(
         self, data, parts, settings, *, folds, splitting, seed, expert_seed, gate=None,
@@ -122,7 +122,7 @@ class StackedTrainer(Trainer):
             once=True, density_floor=self.densities.floor if parts.is_list else None,
         )  # fmt: skip
         if not of_regimes and (weight[weight > 0] == 1).all():
-            experts.weighted = [False] * len(parts.names)  # many a fit takes longer with weights
+            experts.weighted = [False] * len(parts.names)  # many estimators are slower with weights
         return experts
 
     def train(self, previous, tasks, attributes_now):
@@ -166,7 +166,7 @@ class StackedTrainer(Trainer):
         if self.parts.classes is not None and needed >= 0:  # probabilities are at most 1
             return False
         train_surrogate(self, linear)
-        self.ends, self.paths = [], []  # nothing goes on from there
+        self.ends, self.paths = [], []  # nothing continues from there
         return linear.objective - per_parameter * linear.likelihood.n_parameters_ > needed
 
     def _finish(self, chosen, fitted, experts):
@@ -177,7 +177,7 @@ class StackedTrainer(Trainer):
         gate = chosen.fitted_gate(data.Z, labels, weight)
         gate_proba = gate.predict_proba(data.Z)
         order = np.arange(len(chosen.names))
-        if gate.can_reorder and not parts.is_list:  # clones, behind the generalist
+        if gate.can_reorder and not parts.is_list:  # clones, after the generalist
             order = np.append(0, 1 + np.argsort(-(weight @ gate_proba)[1:], kind="stable"))
             gate.reorder(order)
         likelihood.reorder(order)

@@ -307,7 +307,7 @@ class TrainingData:
 class IteratedRows:
     """Rows that give ``(X, y, weight)`` of each block when iterated over, the same each time.
 
-    A base class by which files, which only the leaf ``rows`` knows, are told from arrays.
+    y and weight may be None. By this class what the leaf ``rows`` reads is told from arrays.
     """
 
     max_expert_rows = 100_000  # that an expert is fitted on at most, where sums do not tell all

@@ -195,9 +195,6 @@ def test_standard_errors_of_a_density_with_a_kink_are_refused():
         def working_weights(self, y, prediction):
             return 1 / np.maximum(np.abs(y[:, None] - prediction), 1e-6)
 
-        def update(self, y, prediction, weights, *_):
-            self.scale_ = np.average(np.abs(y[:, None] - prediction), 0, weights)
-
         def components(self, prediction, experts=None):
             return ScipyComponents(stats.laplace(prediction, self.scale_))
 

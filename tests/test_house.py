@@ -132,6 +132,24 @@ def test_files_stand_as_low_as_their_imports_let_them():
     assert floor == lowest
 
 
+def test_files_that_contributing_names_are_there_with_what_is_said_to_be_in_them():
+    def homes(name):
+        return [found for top in (PAGE.parent, PACKAGE) for found in top.glob(name)] or [
+            *PACKAGE.rglob(name)
+        ]
+
+    text = PAGE.read_text(encoding="utf-8").partition("## A release")[0]
+    files = re.findall(r"`(\w[\w/]*(?:/|\.\w{2,4}))`", text)
+    assert [name for name in files if not homes(name)] == []
+    pairs = re.findall(r"`(\w+)`,?\s(?:in|of)\s`([\w/]+\.py)`", text)
+    assert len(pairs) > 10
+    lost = [
+        pair for pair in pairs
+        if not any(re.search(rf"\b{pair[0]}\b", path.read_text("utf-8")) for path in homes(pair[1]))
+    ]  # fmt: skip
+    assert lost == []
+
+
 # Leaves ---------------------------------------------------------------------------------------
 
 

@@ -400,7 +400,7 @@ class Kept(BaseGate):
 
     has_sums = True
     sees_rows = wants_curvature = False
-    exact_sums = _one_class_will_do = True
+    exact_sums = True
     prior = 500.0
 
     def _set(self, mass):

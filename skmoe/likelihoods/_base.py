@@ -301,7 +301,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         """Re-estimate the scales, or other parameters of the likelihood.
 
-        The first call finds no scales. For EM to rise, later ones must not lower
+        The first call finds what ``start`` has set. For EM to rise, later ones must not lower
         ``(weights * log_density).sum() + log_prior(penalty)``. ``row_scale``, ``trials`` and
         ``subjects``, if the likelihood takes any, are those of ``row_arguments``.
 

@@ -150,7 +150,7 @@ class BlockRows(RowSource):
 
     @abstractmethod
     def _add_blocks(self, task):
-        """Sum of the results of a task for all blocks; None if there are no rows.
+        """Sum of the results of a task for all blocks, by ``add_up``; None if there are no rows.
 
         ``task(number, X, y, weight)`` gets an unchanged block, and its number from 0.
         """

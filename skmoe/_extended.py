@@ -311,11 +311,11 @@ class ExtendedMixture(BaseMixtureOfExperts):
         ValueError
             If the mixture has no such standard errors: experts that are not linear or logistic (or
             log-linear, for counts and positive targets), another gate than
-            :class:`~skmoe.gates.SoftmaxGate` or :class:`~skmoe.gates.ConstantGate`, a scale at
-            its floor, a gate that separates the experts without an error, or an information that
-            is nearly singular. With ``pooling``, if no parameter is near a maximum of the
-            posterior. Of these, cov="bootstrap" needs the experts and the gate alone, and
-            :func:`~skmoe.inference.bootstrap` of a statistic nothing.
+            :class:`~skmoe.gates.SoftmaxGate` or :class:`~skmoe.gates.ConstantGate`, a scale at its
+            floor, a gate that separates the experts perfectly, or a nearly singular information
+            matrix. With ``pooling``, if no parameter is near a maximum of the posterior. Only the
+            first two conditions apply to cov="bootstrap", none to
+            :func:`~skmoe.inference.bootstrap` of a statistic.
 
         References
         ----------
@@ -438,7 +438,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         random_state : int, RandomState instance or None, default=None
             Draws the seeds and the halves.
         verbose : int, default=0
-            1 prints how many refits are done, and the seconds to come.
+            1 prints how many refits are done, and about how many seconds remain.
 
         Returns
         -------

@@ -158,8 +158,8 @@ class DescribedMixture(AnyRows):
         Returns
         -------
         table : CoefficientTable
-            Prints as a table with a column for each regime or expert, shows as HTML, and turns
-            into a DataFrame with ``to_frame``. In the units of X and y: scalers in a Pipeline are
+            Prints as a table with a column for each regime or expert, shows as HTML, and turns into
+            a DataFrame with ``to_frame``. In the units of X and y: the scaling in a Pipeline is
             undone. Results of other transformers, such as powers, are in their own units. A gate
             other than :class:`~skmoe.gates.SoftmaxGate` or
             :class:`~skmoe.gates.ConstantGate` is left out.

@@ -204,7 +204,7 @@ def bootstrap(
     random_state : int, RandomState instance or None, default=None
         Random number generator of the resamples.
     verbose : int, default=0
-        1 prints how many refits are done, and the seconds to come.
+        1 prints how many refits are done, and about how many seconds remain.
 
     Returns
     -------

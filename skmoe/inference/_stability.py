@@ -21,8 +21,8 @@ class Stability(EstimateTable):
     """Stability of regimes over random seeds and subsamples, the result of ``stability``.
 
     It prints as a table with a verdict, and shows as HTML. "seeds" are refits to the same rows with
-    another ``random_state``, which vary what the search finds; "halves" are refits to half of the
-    rows, drawn without replacement, which vary as a new sample would.
+    another ``random_state``, with other starts of the search; "halves" are refits to half of the
+    rows, drawn without replacement, which vary like new samples.
 
     Parameters
     ----------

@@ -37,10 +37,10 @@ class MixtureSummary(EstimateTable):
         class, for counts logarithms of means. Parameters that the experts of a regime share are
         listed once, followed by their own levels and scales.
     estimate : ndarray of shape (n_terms,)
-        At the maximum of the likelihood, or as fitted with pooling and "bootstrap", in the units
-        of X and y. NaN (n/a in print) for parameters that are not identified: the coefficient of
-        a constant or linearly dependent column, which is 0 in the meaning of the others, or one
-        that the rows of an expert do not determine.
+        At the maximum of the likelihood, or as fitted with pooling and "bootstrap", in the units of
+        X and y. NaN (n/a in print) for parameters that are not identified: the coefficient of a
+        constant or linearly dependent column, which counts as 0 for the others, or one that the
+        rows of an expert do not determine.
     cov : ndarray of shape (n_terms, n_terms)
         Covariance of the estimates, NaN if there is none.
     kind : {"observed", "sandwich", "posterior", "bootstrap"}

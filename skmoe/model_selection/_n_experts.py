@@ -137,7 +137,7 @@ def select_n_experts(
     exposure=None, trials=None, subject=None, upper=None, groups=None,
     n_jobs=None, random_state=None, verbose=0,
 ):  # fmt: skip
-    r"""Choose the number of experts of a mixture; one is always among the candidates.
+    r"""Choose the number of experts of a mixture; 1 is always among the candidates.
 
     The evidence (pooled experts) and information criteria (maximum likelihood) take one fit for
     each candidate. Cross-validation repeats the whole EM, including starts, on each training
@@ -177,7 +177,7 @@ def select_n_experts(
     random_state : int, RandomState instance or None, default=None
         Random number generator of the folds, and of the mixture if it has none.
     verbose : int, default=0
-        1 prints how many fits are done, and the seconds to come.
+        1 prints how many fits are done, and about how many seconds remain.
 
     Returns
     -------

@@ -4,7 +4,7 @@ Five minutes from a table to regimes and intervals
 
 The table holds the sepals of 150 irises, their length and their width. Over all of them, longer
 sepals are a little narrower, which is strange. We fit a mixture of experts, look at the regimes
-that it finds, ask how sure they are, and predict intervals.
+that it finds, check how certain they are, and predict intervals.
 
 The flowers belong to three species (Fisher, 1936), which the mixture does not see.
 """
@@ -12,8 +12,8 @@ The flowers belong to three species (Fisher, 1936), which the mixture does not s
 # %%
 # Fit
 # ---
-# The number of experts is chosen by the evidence. ``plan_`` has the choice, the reason, and the
-# distance of the alternatives: here no number is a close call.
+# The number of experts is chosen by the evidence. ``plan_`` shows the choice, the reason, and
+# how much less evidence there is for other numbers: here none is a close call.
 
 import matplotlib.pyplot as plt
 import numpy as np

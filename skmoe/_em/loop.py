@@ -200,8 +200,8 @@ class Progress:
         now = time.monotonic()
         if self.verbose >= level or (self.verbose > 0 and now - self._spoken > SILENCE):
             value = "" if objective is None else f"\t lower bound {objective:.6f}"
-            start = f"{self._before}{now - self._began:7.1f} s  "
-            print(f"{start}{what}{value}{more}", end=end, flush=True)
+            what = f"{now - self._began:7.1f} s  {what}".replace("\n", " ")
+            print(f"{self._before}{what}{value}{more}", end=end, flush=True)
             self._spoken, self._before = now, "" if end else "\n"
 
     def trying(self, n_experts):

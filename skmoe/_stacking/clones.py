@@ -67,6 +67,7 @@ class Clones:
             if teams:
                 chosen, team = self._best_team(teams, chosen)
             if team is not None:
+                trainer.progress.say("Refitting the specialists on all rows")
                 with team.experts.side_by_side(n_jobs):
                     fitted += team.experts.finish(team.shares)
         # Fits of all teams count.
@@ -131,8 +132,7 @@ class Clones:
 
         for penalties in ((FIRST_PENALTY,), PENALTIES):
             if labels is not team.shares:  # the first specialists are fitted with these
-                what = f"Fitting {count(len(team.names), 'specialist')} and their gate"
-                trainer.progress.say(what)
+                trainer.progress.say("Fitting new specialists and their gate")
                 own = labels[:, 1:]
                 team.shares = own / np.maximum(own.sum(axis=1, keepdims=True), 1e-300)
                 team.experts.fit(team.shares)

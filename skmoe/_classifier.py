@@ -52,9 +52,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         those of a population with these weights.
     init : str or callable, default="auto"
         Initialisation of EM. "auto" tries "functions" (random logistic regressions, with rows
-        assigned by how well these explain y), "kmeans_x" and "gaussians" (of X alone); a name
-        selects one of them. A callable ``(X, y, n_experts, random_state)`` returns
-        responsibilities (n_samples, n_experts).
+        assigned by how well these explain y), "kmeans_x", "scattered" (random partitions of X) and
+        "layers_of_x"; a name selects one of them. A callable ``(X, y, n_experts, random_state)``
+        returns responsibilities (n_samples, n_experts).
 
     Attributes
     ----------

@@ -48,9 +48,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         "log_normal", or an object of :mod:`skmoe.likelihoods`. "auto" is "gaussian" for
         ``training`` "em" and "pooled", and "student_t" for "stack" and "specialists".
     init : str or callable, default="auto"
-        Initialisation of EM. "auto" tries "kmeans_y", "gaussians", "kmeans_xy", "functions",
-        "kmeans_x" and "residuals"; a name selects one of them. A callable
-        ``(X, y, n_experts, random_state)`` returns responsibilities (n_samples, n_experts).
+        Initialisation of EM. "auto" tries "kmeans_y", "functions", "kmeans_x", "residuals" and
+        "scattered" (random partitions); a name, also "kmeans_xy" or "layers_of_x", selects one. A
+        callable ``(X, y, n_experts, random_state)`` returns responsibilities
+        (n_samples, n_experts).
 
     Attributes
     ----------

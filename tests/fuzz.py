@@ -268,7 +268,7 @@ class Case:
             "tol": self.pick(0.0, 1e-2),
             "warm_start": True,
             "forget_factor": self.pick(0.9, 1e-3),
-            "init": self.pick("kmeans_x", "gaussians", "functions", "residuals", _halves),
+            "init": self.pick("kmeans_x", "scattered", "functions", "residuals", _halves),
         }
         if self.is_classifier:
             some["likelihood"] = Categorical(

@@ -167,5 +167,5 @@ def test_hazards_of_counts_are_probabilities_and_of_one_output():
     expected = dist.pmf(3) / (1 - dist.cdf(2))
     assert_allclose(dist.hazard(3), expected)
     two = MixtureOfExpertsRegressor(n_experts=1).fit(X, rng.normal(size=(300, 2)))
-    with pytest.raises(ValueError, match="hazard takes one output"):
+    with pytest.raises(ValueError, match="hazard is for one output"):
         two.predict_dist(X[:2]).hazard(0.5)

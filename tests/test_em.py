@@ -69,14 +69,15 @@ def test_starts_rise_to_where_em_goes_on_from():
     )
     paths = moe.start_lower_bounds_
     lengths = sorted(map(len, paths))
-    assert len(paths) == 6
+    assert len(paths) > 6  # moves follow
     assert min(np.diff(path).min() for path in paths) > -1e-9
-    # Each start had ten iterations at most, the five best of them up to fifty more.
-    assert lengths[0] <= 10 < lengths[-1] <= 60
+    # Each start and move had a hundred iterations at most, the two best of them more.
+    assert lengths[-3] <= 115
+    assert lengths[-1] <= 415
     assert_allclose(max(map(max, paths)), moe.lower_bounds_[0], atol=1e-3)
     assert max(map(max, paths)) <= moe.lower_bounds_[0] + 1e-9
     optima = moe.expert_report().optima
-    assert_allclose(max(path[9] for path in paths if len(path) > 9), optima[0]["objective"])
+    assert_allclose(max(map(max, paths)), optima[0]["objective"])
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -436,12 +437,14 @@ def test_more_experts_than_the_rows_can_feed_are_reported():
 @pytest.mark.parametrize("training", ["em", "pooled"])
 @pytest.mark.parametrize("kind", ["regression", "classification"])
 def test_float32_gives_the_result_of_float64(kind, training):
+    # From one start: rounding can choose among the moves of a search.
+    settings = {"n_experts": 2, "n_init": 1, "random_state": 0, "training": training}
     if kind == "regression":
         X, y = rows_of_lines(0)
-        moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, training=training)
+        moe = MixtureOfExpertsRegressor(**settings)
     else:
         X, y = rows_of_classes(0)
-        moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0, training=training)
+        moe = MixtureOfExpertsClassifier(**settings)
     expected = moe.fit(X, y).log_density(X, y)
     X32 = X.astype(np.float32)
     # Columns rounded to 6e-8 of themselves, and a fit that stops within tol=1e-5.

@@ -12,6 +12,7 @@ from skmoe._kernels._estep import e_step
 from skmoe._kernels._exp import exp, log
 from skmoe._kernels._grams import add_grams, add_sparse_grams, workspace_size
 from skmoe._kernels._linear_pass import linear_pass, sizes
+from skmoe._routing import keep_best
 
 DTYPES = [np.float32, np.float64]
 
@@ -26,7 +27,10 @@ def test_sizes_of_the_pass_are_exact_beyond_every_integer(
     n_experts, n_columns, with_curvature, integer
 ):
     pairs = sum(divmod(n_columns * (n_columns + 1), 2))  # triangular numbers have no remainder
-    curvatures = n_experts * (n_experts - 1) // 2 if with_curvature else 0
+    curvatures = n_experts
+    if n_experts * n_columns <= 500:
+        curvatures = n_experts * (n_experts - 1) // 2
+    curvatures *= with_curvature
     expected = 1 + n_experts + 2 * n_experts * n_columns + pairs * (n_experts + curvatures)
     n_sums, n_workspace = sizes(integer(n_experts), integer(n_columns), with_curvature)
     assert n_sums == expected
@@ -45,6 +49,7 @@ def test_pass_over_too_many_columns_for_32_bits_asks_for_all_the_memory(n_featur
             resp=None,
             with_grams=True,
             with_curvature=False,
+            n_kept=1,
             chunk_rows=512,
             workspace=np.empty((1, n_workspace)),
             partial=np.empty((1, 1000)),
@@ -291,8 +296,9 @@ def draw_pass(n_samples, n_features, n_experts, seed=0, logistic=False):
 
 
 def run_pass(
-    arguments, resp=None, with_grams=True, with_curvature=True, n_threads=1, chunk_rows=512
-):
+    arguments, resp=None, with_grams=True, with_curvature=True, n_threads=1, chunk_rows=512,
+    n_kept=1000,
+):  # fmt: skip
     X = arguments["X"]
     n_sums, n_workspace = sizes(len(arguments["precision"]), X.shape[1] + 1, with_curvature)
     sums = np.full(n_sums, 99.0)
@@ -301,6 +307,7 @@ def run_pass(
         resp=resp,
         with_grams=with_grams,
         with_curvature=with_curvature,
+        n_kept=n_kept,
         chunk_rows=chunk_rows,
         workspace=np.full((n_threads, n_workspace), np.nan, dtype=X.dtype),
         partial=np.full((-(-len(X) // chunk_rows), n_sums), np.nan),
@@ -311,7 +318,7 @@ def run_pass(
 
 def reference_pass(
     X, y, sample_weight, mean, scale, y_mean, y_scale, coef, precision, log_scale, logistic,
-    resp=None,
+    resp=None, n_kept=1000,
 ):  # fmt: skip
     """The sums by their definitions."""
     n_experts = len(precision)
@@ -324,6 +331,7 @@ def reference_pass(
     else:
         residuals = ((y - y_mean) / y_scale)[:, None] - fitted
         log_density = -0.5 * (residuals * precision) ** 2 - log_scale
+        log_density = keep_best(log_gate, log_density, n_kept)
     if resp is None:
         resp = softmax(log_gate + log_density, axis=1)
         value = sample_weight @ logsumexp(log_gate + log_density, axis=1)
@@ -337,6 +345,8 @@ def reference_pass(
     lack = mass - sample_weight[:, None] * proba
     second, first = np.tril_indices(n_experts, -1)
     products = sample_weight[:, None] * proba[:, first] * proba[:, second]
+    if coef[:n_experts].size > 500:
+        products = sample_weight[:, None] * np.minimum(proba, 2 * proba * (1 - proba))
     return [
         np.array([value]),
         mass.sum(axis=0) if logistic else (mass * residuals**2).sum(axis=0),
@@ -351,6 +361,7 @@ def flat(parts):
 
 
 SHAPES = [(1, 1, 1), (15, 2, 2), (511, 3, 3), (513, 4, 5), (1500, 20, 8), (600, 1, 9)]
+SHAPES.append((40, 7, 70))  # more weights of the gate than its pairs of experts are summed for
 
 
 @pytest.mark.parametrize("logistic", [False, True])
@@ -362,14 +373,27 @@ def test_pass_leaves_the_sums_of_their_definitions(shape, given, logistic):
     resp = None
     if given:
         resp = np.random.default_rng(1).dirichlet(np.ones(n_experts), size=n_samples)
-    parts = reference_pass(**arguments, resp=resp)
+    _compare_pass(arguments, resp=resp)
+
+
+@pytest.mark.parametrize("n_kept", [1, 2, 4])
+def test_rows_are_shared_by_the_largest_and_of_equal_ones_by_the_first(n_kept):
+    arguments = draw_pass(513, 4, 5)
+    for name in ("precision", "log_scale"):  # experts 1 and 3 are the same
+        arguments[name][3] = arguments[name][1]
+    arguments["coef"][[3, 8]] = arguments["coef"][[1, 6]]
+    _compare_pass(arguments, n_kept=n_kept)
+
+
+def _compare_pass(arguments, **settings):
+    parts = reference_pass(**arguments, **settings)
     # Each is a sum of n terms of mixed signs; its rounding is that of the largest.
     for dtype, rtol in [(np.float64, 1e-13), (np.float32, 2e-5)]:
         converted = {
             name: value.astype(dtype) if name in ("X", "coef", "precision", "log_scale") else value
             for name, value in arguments.items()
         }
-        sums = run_pass(converted, resp)
+        sums = run_pass(converted, **settings)
         for part, result in zip(
             parts, np.split(sums, np.cumsum([part.size for part in parts])[:-1]), strict=True
         ):

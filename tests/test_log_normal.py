@@ -46,7 +46,7 @@ mixture = partial(
         (DecisionTreeRegressor(max_depth=3, random_state=0), {"cv": 3}),
         (RandomForestRegressor(20, min_samples_leaf=20, random_state=0), {"max_iter": 2}),
         ([("line", LinearRegression()), ("mean", DummyRegressor())], {"cv": False}),
-        (None, {"n_experts": 3, "top_k": 2}),
+        (None, {"n_experts": 3, "top_k": 2, "n_init": 1}),
     ],
 )
 def test_it_is_the_gaussian_mixture_of_the_logarithm(experts, settings, n_outputs):

@@ -471,7 +471,7 @@ def test_listed_experts_keep_their_order():
 
 
 @pytest.mark.parametrize(
-    "init", ["kmeans_y", "kmeans_xy", "kmeans_x", "functions", "residuals", "gaussians"]
+    "init", ["kmeans_y", "kmeans_xy", "kmeans_x", "functions", "residuals", "scattered"]
 )
 def test_each_start_leads_to_a_fit_that_beats_one_expert(init):
     moe = regressor(init=init, n_init=2).fit(X, Y)

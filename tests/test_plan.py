@@ -125,7 +125,7 @@ def test_one_regime_is_one_expert_in_rows_of_any_kind():
         "one censored row": regressor().fit(X, Y, upper=censored),
         "two outputs": regressor().fit(X, two),
         "two outputs by EM": regressor(training="em").fit(X, two),
-        "weights": regressor(training="em").fit(X, Y, rng.integers(1, 3, 120)),
+        "weights": regressor(training="em").fit(X, Y, rng.uniform(0.5, 1.5, 120)),
         "groups": regressor(training="em").fit(X, Y, groups=patient),
         "subjects": regressor(gate=ConstantGate()).fit(X, Y, subject=patient),
         "intercepts of subjects": regressor(likelihood=RandomEffects(), gate=ConstantGate()).fit(

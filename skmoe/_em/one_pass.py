@@ -16,15 +16,17 @@ from .._kernels._linear_run import Acceleration
 from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT, log_softmax
 from .._reports.expert_report import ReportSums
+from .._routing import keep_best
 from .block_sweeps import (
     SPARSE_NEWTON_LIMIT,
     GeneralizedLinearSweep,
     MultinomialSweep,
     OutputsSweep,
 )
+from .general import GeneralProblem
 from .loop import largest_differences, same_as_heavier
 from .problem import Problem, shallow_copy
-from .sweeps import LeastSquaresSweep, LogisticSweep
+from .sweeps import LeastSquaresSweep, LogisticSweep, Sweep
 
 REPORT_ROWS = 4096
 FIRST_ROWS = 32  # enough to distinguish most experts
@@ -59,6 +61,7 @@ class OnePassProblem(Problem):
     """
 
     given = sums = small = _arrays = _copies = None
+    routed = None  # with ``top_k``, the mixture that predicts, a GeneralProblem
     accelerates = True
     objective = -np.inf
 
@@ -74,7 +77,9 @@ class OnePassProblem(Problem):
         """Whether these parts can be trained here; see ``Problem``."""
         if not any(sweep.covers(experts, likelihood) for sweep in SWEEPS):
             return False
-        if top_k is not None or data.subjects is not None:
+        is_compiled = any(kind.covers(experts, likelihood) for kind in SWEEPS[:2])
+        takes_top_k = LeastSquaresSweep.covers(experts, likelihood)
+        if data.subjects is not None or (top_k is not None and not takes_top_k):
             return False
         if data.Z is not experts.source or data.bounds is not None or data.exposure is not None:
             return False
@@ -85,7 +90,7 @@ class OnePassProblem(Problem):
             return gate.has_sums
         n_weights = experts.n_experts * n_columns
         most = SPARSE_NEWTON_LIMIT if sparse.issparse(experts.rows.X) else NEWTON_LIMIT
-        return load_prior is None and n_weights <= most
+        return load_prior is None and (is_compiled or n_weights <= most)
 
     # EM -------------------------------------------------------------------------------------
 
@@ -162,6 +167,10 @@ class OnePassProblem(Problem):
         self.load_from_sums()
         return objectives
 
+    @property
+    def is_compiled(self):
+        return type(self.sweep).run is not Sweep.run
+
     def load_from_sums(self):
         """Set the load from the sums of the last pass, where it is what the gate has."""
         of_gate = np.maximum(self.sums.mass - self.sums.excess[-1], 0.0)
@@ -199,7 +208,8 @@ class OnePassProblem(Problem):
         """Responsibilities and log-densities of the rows, of an E-step."""
         if self._arrays is None:
             logits, log_density, _ = self._answers(self._columns, self.y)
-            self._arrays = posterior(log_softmax(logits), log_density)
+            log_gate = log_softmax(logits)
+            self._arrays = posterior(log_gate, keep_best(log_gate, log_density, self.top_k))
         return self._arrays
 
     # Attributes of the problem --------------------------------------------------------------
@@ -225,10 +235,21 @@ class OnePassProblem(Problem):
         return Answers(self.experts.without_rows(), self.gate.sum_logits(), self.likelihood)
 
     def report_sums(self, model, order):
+        if self.routed is not None:
+            return self.routed.report_sums(model, order)
         return self.rows.reduce(sum_for_report, (self._answers, model, order))
 
     def streaming_experts(self, order, estimators):
         return self.experts.streaming_from_sums(order)
+
+    def fit_to_routing(self):
+        if self.top_k is not None:
+            parts = self.experts, self.gate, self.likelihood, self.data
+            self.routed = GeneralProblem(*parts, top_k=self.top_k).start(self.resp)
+            self.routed.e_step()
+            self.routed.fit_to_routing()
+            self.likelihood, self.load = self.routed.likelihood, self.routed.load
+            self._arrays = self.routed.resp, self.routed.log_norm
 
 
 # Kernels for ``RowSource.reduce``, besides ``run_pass`` -------------------------------------------

@@ -48,12 +48,14 @@ class Problem(ABC):
         How often each expert was re-seeded; None for never.
     accelerates : bool
         Whether slow iterations are accelerated.
+    is_compiled : bool
+        Whether many iterations are made at once.
     has_arrays : bool
         Whether ``resp`` and ``log_norm`` are those of all rows.
     """
 
     has_arrays = True
-    accelerates = False
+    accelerates = is_compiled = False
     n_revived = None
     working = working_exposure = working_target = None  # see ``GeneralProblem``
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .loop import Progress, count
+from .starts import small_sample_excess
 
 PATIENCE = 2  # the search ends after this many successive numbers that are no better
 STRONG = 3.0  # nats by which one more expert must lower BIC / 2: strong evidence (Kass and Raftery)
@@ -33,9 +34,9 @@ class Score:
 class NumberTrainer:
     """Trains one expert, two and more, by EM, and keeps the number that scores best.
 
-    Experts that are at the maximum of their likelihood are compared by BIC [1]_, of which half has
-    to fall by 3, strong evidence [2]_; others by out-of-fold log-densities: one more has to raise
-    these by more than a standard error.
+    Experts that are at the maximum of their likelihood are compared by BIC [1]_, with what experts
+    of few rows overfit; half of it has to fall by 3, strong evidence [2]_. Others are compared by
+    out-of-fold log-densities: one more has to raise these by more than a standard error.
 
     Parameters
     ----------
@@ -93,6 +94,7 @@ class NumberTrainer:
             return Score(total, log_density, weight)
         n_parameters = model.n_parameters(data.X, weight, problem.experts.n_functions)
         penalty = 0.5 * n_parameters * np.log(max(data.unit_weight.sum(), 1.0))
+        penalty += small_sample_excess(problem)
         return Score(total - penalty, None, weight)
 
 

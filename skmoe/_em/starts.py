@@ -10,7 +10,6 @@ given twice.
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from itertools import combinations
 
 import numpy as np
 from scipy import special
@@ -18,13 +17,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._numerics.samples import seeded
 from .._parallel import few_threads, jobs, kernel_threads
-from .loop import run_em
+from .loop import enough_effective_rows, run_em
 
 K_MEANS_STEPS = 20  # EM continues from there anyway
 HARD_SHARE = 0.9  # weight of a hard label; the rest is spread so that empty experts can grow
 FEWEST_ROWS = 5000  # rows on which starts are tried, if there are over twice as many
 ROWS_PER_COEFFICIENT = 20
-COVARIANCE_RIDGE = 1e-2  # in the Gaussian start, on standardised columns
+SCATTER = 1000.0  # slopes of a function whose digits behind the point are as good as random
 
 
 def enough_rows(n_experts, data):
@@ -110,6 +109,19 @@ def layers(values, weight, n_layers):
     return labels
 
 
+def layers_of_x(X, y, weight, n_experts, random_state):
+    """Layers of X in a random direction."""
+    return layers(X @ random_state.standard_normal(X.shape[1]), weight, n_experts)
+
+
+def scattered(X, y, weight, n_experts, random_state):
+    """A random partition, the same for equal rows, by digits of a random function of X and y."""
+    # Numbers of classes have no meaning.
+    points = X if y.ndim == 1 else np.column_stack([X, y])
+    along = points @ (SCATTER * random_state.standard_normal(points.shape[1]))
+    return np.minimum(np.floor(n_experts * (along - np.floor(along))), n_experts - 1).astype(int)
+
+
 def residuals(X, y, weight, n_experts, random_state):
     """Layers of the residuals of one linear fit, in a random direction of the outputs."""
     design = np.column_stack([X, np.ones(len(X))])
@@ -119,35 +131,20 @@ def residuals(X, y, weight, n_experts, random_state):
     return layers(residual, weight, n_experts)
 
 
-def gaussians(X, y, weight, n_experts, random_state):
-    """One EM iteration of a Gaussian mixture on X, and y but for classes, from k-means."""
-    points = X if y.ndim == 1 else np.column_stack([X, y])
-    labels = _k_means(points, weight, n_experts, random_state)
-    log_joint = np.empty((len(points), n_experts))
-    for k in range(n_experts):
-        share = weight * (labels == k) + 1e-3 * weight / n_experts
-        centred = points - share @ points / share.sum()
-        covariance = (centred.T * share) @ centred / share.sum()
-        factor = np.linalg.cholesky(covariance + COVARIANCE_RIDGE * np.eye(points.shape[1]))
-        whitened = np.linalg.solve(factor, centred.T)
-        log_det = np.log(np.diag(factor)).sum()
-        log_joint[:, k] = np.log(share.sum()) - log_det - 0.5 * (whitened**2).sum(axis=0)
-    return special.softmax(log_joint, axis=1)
-
-
 STARTS = {
     "kmeans_y": k_means_y,
-    "gaussians": gaussians,
     "kmeans_xy": k_means_xy,
     "functions": functions,
     "kmeans_x": k_means_x,
     "residuals": residuals,
+    "scattered": scattered,
+    "layers_of_x": layers_of_x,
 }
 OF_NUMBERS = ("kmeans_y", "kmeans_xy", "residuals")  # not of class numbers
 # What "auto" goes through, in the order of what each adds to those before it; the first ones come
 # twice among ten. Another name here, or another order, changes fits with default parameters.
-AUTO = ("kmeans_y", "gaussians", "kmeans_xy", "functions", "kmeans_x", "residuals")
-AUTO_OF_CLASSES = ("functions", "kmeans_x", "gaussians")
+AUTO = ("kmeans_y", "functions", "kmeans_x", "residuals", "scattered")
+AUTO_OF_CLASSES = ("functions", "kmeans_x", "scattered", "layers_of_x")
 
 
 def soften(labels, n_experts):
@@ -206,10 +203,10 @@ def draw_starts(init, n_init, data, n_experts, seed, labels):
     ]
 
 
-# Starts next to a mixture: two of its experts are merged, and another is halved ------------------
+# Starts next to a mixture: one of its experts is dissolved, and another is halved ----------------
 
 
-HALVINGS = ("functions", "kmeans_x")  # ways to halve the rows of an expert
+HALVINGS = ("residuals", "functions", "scattered", "layers_of_x")  # ways to halve the rows of one
 
 
 def halves(data, resp, k, name, random_state):
@@ -222,154 +219,160 @@ def halves(data, resp, k, name, random_state):
     return resp[:, [k]] * soften(labels, 2)
 
 
-def moved(data, resp, log_norm, n_moves, random_state):
-    """Responsibilities of neighbours of a mixture, the most promising first [1]_.
+def moved(data, resp, n_moves, random_state):
+    """Responsibilities next to some (n, K), in a list.
 
-    Merged are experts that share rows, halved those whose rows are explained worst.
+    In each, an expert of few rows is dissolved among the others, and one of many is halved.
+    """
+    n_experts, mass, found = resp.shape[1], data.weight @ resp, []
+    names = [name for name in HALVINGS if data.target is not None or name not in OF_NUMBERS]
+    for number in range(n_moves):
+        light = _drawn_number(1 / (mass + 1), random_state)
+        others = np.where(np.arange(n_experts) == light, 0.0, mass + 1e-9)
+        heavy = _drawn_number(others, random_state)
+        rest = np.delete(resp, light, axis=1)
+        total = rest.sum(axis=1, keepdims=True)
+        rest = np.where(total > 1e-8, rest / np.maximum(total, 1e-300), 1 / (n_experts - 1))
+        near = np.insert(rest, light, 0.0, axis=1)
+        name = names[(number + random_state.randint(len(names))) % len(names)]
+        near[:, [heavy, light]] = halves(data, near, heavy, name, random_state)
+        found.append(near)
+    return found
 
-    ``resp`` (n, K) is of three experts or more, ``log_norm`` (n,) the log-density of each row.
-    Returns at most ``n_moves``, in a list.
+
+def _drawn_number(shares, random_state):
+    """A number, drawn with probabilities of these shares, which rounding does not change."""
+    cumulative = np.cumsum(shares)
+    at = random_state.uniform() * cumulative[-1]
+    return int(min(np.searchsorted(cumulative, at, side="right"), len(shares) - 1))
+
+
+# Runs of EM from many starts, and from neighbours of the best -------------------------------------
+
+
+SHORTEST_RUN, LONGEST_RUN = 10, 100  # EM iterations from a start
+AT_REST = 1e-4  # gain of an iteration, per unit of weight, at which such a run ends
+N_BEST = 3  # ends from whose neighbours others start
+N_MOVES = 2  # neighbours at a time, of which the better one goes on
+MOVE_RUN = 15  # iterations that tell which
+FINALISTS, LAST_RUN, LAST_GAIN = 2, 300, 1e-6  # of the best, at the end
+SAME_OPTIMUM = 1e-3  # per unit of weight; ends that are closer are one
+TIE = 1e-9  # per unit of weight; the first of equal starts wins
+
+
+@dataclass
+class _Climber:
+    """A start on its way."""
+
+    resp: np.ndarray | None  # to begin with; None goes on from the state
+    number: int
+    state: object = None  # of the problem; with responsibilities, the gate to begin with
+    objectives: list = field(default_factory=list)
+    gain: float = np.inf  # of the last iteration, if it was small enough to end the run
+    fewest_rows: float = np.nan
+    is_whole: bool = True  # whether all experts have rows enough: a few make any likelihood high
+    excess: float = 0.0  # of the objective, as experts of few rows are fitted to them
+
+    @property
+    def objective(self):
+        """The best so far."""
+        return np.fmax.reduce(self.objectives)  # NaN is none
+
+    @property
+    def rank(self):
+        """What to be chosen by, higher is better."""
+        return self.is_whole, np.nan_to_num(self.objective, nan=-np.inf) - self.excess
+
+
+def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0):
+    """Run EM from each start, and from neighbours of the best; the state at the best optimum found.
+
+    Runs end where they gain little. Neighbours of the best are tried until so many were
+    ``in_vain``, or there were about ``most`` iterations; then the best two go on. Such moves find
+    better optima than more starts do [1]_: how a run ranks after few iterations says little.
+
+    The problem is left alone; ``neighbours_of(problem)`` lists responsibilities next to its own.
+    Returns the state, for ``problem.restore``; objective and fewest effective rows of an expert at
+    the end of each run; and paths, the objectives of each run.
 
     References
     ----------
     .. [1] N. Ueda, R. Nakano, Z. Ghahramani and G. E. Hinton, "SMEM algorithm for mixture models",
        Neural Computation 12 (2000) 2109-2128.
     """
-    weighted = resp * data.weight[:, None]
-    shared = resp.T @ weighted
-    size = np.sqrt(np.maximum(shared.diagonal(), 1e-300))
-    alike = sorted(
-        combinations(range(len(size)), 2),
-        key=lambda pair: -shared[pair] / (size[pair[0]] * size[pair[1]]),
-    )
-    mass = weighted.sum(axis=0)
-    badly = np.argsort(log_norm @ weighted / np.maximum(mass, 1e-300), kind="stable")
-    badly = [k for k in badly if mass[k] >= 2]
-    ranked = sorted(
-        (i + j, i, j, pair, k)
-        for i, pair in enumerate(alike)
-        for j, k in enumerate(k for k in badly if k not in pair)
-    )
-    starts = []
-    for number, (*_, pair, k) in enumerate(ranked * len(HALVINGS)):
-        if len(starts) == n_moves:
-            break
-        merged = resp.copy()
-        merged[:, pair[0]] += merged[:, pair[1]]
-        name = HALVINGS[(number + number // len(ranked)) % len(HALVINGS)]
-        merged[:, [k, pair[1]]] = halves(data, resp, k, name, random_state)
-        starts.append(merged)
-    return starts
-
-
-# Short EM runs from many starts; the best one continues ------------------------------------------
-
-
-SHORT_RUN = 10  # EM iterations that distinguish good starts from bad ones
-FIRST_LOOK = 4  # iterations, after which hopeless starts are stopped
-SLOW_RATE = 0.95  # least factor by which gains are assumed to shrink, early in a run
-FINALISTS = 5  # starts that continue
-LONGER_RUN = 50  # further iterations, which decide between the finalists
-SAME = 1e-6  # per unit of weight; closer starts are probably at the same optimum
-TIE = 1e-9  # per unit of weight; the first of equal starts wins
-
-
-def best_start(problem, starts, n_jobs, most=np.inf):
-    """Run EM briefly from each start, longer from the best; the state after the best run.
-
-    The problem, of experts that are quick to fit, is left alone. ``most`` are the iterations of all
-    runs together, about.
-
-    Returns the state, for ``problem.restore``; where each run ended that tells good starts from bad
-    ones, its objective and fewest effective rows of an expert; and paths, the objectives of each
-    run, longer ones of those that went on.
-    """
-    # BLAS and kernels have one thread where rows are few: otherwise each of many short passes would
-    # start a team of threads and wait for the last of them, which takes longer than the pass on a
-    # busy machine.
+    # BLAS and kernels have one thread where rows are few: of many short passes each would open a
+    # team of threads, and wait for the last of them, which on a busy machine takes a multiple of
+    # the pass.
     n_rows = len(problem.y)
     limit = few_threads(n_rows) if kernel_threads(n_rows) == 1 else nullcontext()
     with limit, jobs(n_jobs, shared=(problem,)) as run:
-        starts = starts[: max(int(min(most / FIRST_LOOK, len(starts))), 1)]
-        contestants = [_Contestant(i, resp) for i, resp in enumerate(starts)]
-        runs = _race(contestants, SHORT_RUN, run)
-        paths = [contestant.objectives for contestant in runs]
-        ends = [(contestant.objective, contestant.fewest_rows) for contestant in runs]
-        # Finalists are the best distinct runs that can still reach the first of them.
-        finalists = []
-        while runs and len(finalists) < FINALISTS:
-            best = _best(runs)
-            finalists.append(best)
-            runs = [other for other in runs if abs(other.objective - best.objective) > SAME]
-            runs = [other for other in runs if other.may_reach(finalists[0].objective)]
-        left = (most - sum(map(len, paths))) / len(finalists)
-        if (len(finalists) > 1 or most < np.inf) and left >= SHORT_RUN:
-            finalists = _race(finalists, int(min(left, LONGER_RUN)), run)
+
+        def climb(climbers, max_iter, gain):
+            return run(_climb, ((each, max_iter, gain) for each in climbers))
+
+        def left():
+            return most - sum(len(each.objectives) for each in runs)
+
+        starts = starts[: int(np.clip(most / SHORTEST_RUN, 1, len(starts)))]
+        length = int(np.clip(most / (2 * len(starts)), SHORTEST_RUN, LONGEST_RUN))
+        runs = climb([_Climber(resp, i) for i, resp in enumerate(starts)], length, AT_REST)
+        best, twin = _best_ends(runs)[:N_BEST], problem.fork()
+        tried = [0] * len(best)
+        while min(tried) < in_vain and left() > N_MOVES * MOVE_RUN:
+            i = tried.index(min(tried))
+            twin.restore(best[i].state)
+            near = enumerate(neighbours_of(twin), len(runs))
+            moves = [_Climber(resp, number, best[i].state) for number, resp in near]
+            runs += climb(moves, MOVE_RUN, AT_REST)
+            number = _best_ends(runs[-len(moves) :])[0].number
+            runs[number] = climb([runs[number]], int(np.clip(left(), 1, LONGEST_RUN)), AT_REST)[0]
+            tried[i] += len(moves)
+            if runs[number].rank > (best[i].rank[0], best[i].rank[1] + AT_REST):
+                best[i], tried[i] = runs[number], 0
+        finalists = _best_ends(best)[:FINALISTS]
+        length = int(min(LAST_RUN, left() / len(finalists)))
+        if length > 0:
+            finalists = climb(finalists, length, LAST_GAIN)
     for finalist in finalists:
-        paths[finalist.number] = finalist.objectives
-    return _best(finalists).state, ends, paths
+        runs[finalist.number] = finalist
+    ends = [(each.objective, each.fewest_rows) for each in runs]
+    return _best_ends(finalists)[0].state, ends, [each.objectives for each in runs]
 
 
-@dataclass
-class _Contestant:
-    """A start on its way: responsibilities, then what EM made of them."""
-
-    number: int
-    resp: np.ndarray | None
-    state: object = None
-    objectives: list = field(default_factory=list)
-    objective: float = np.nan  # the best so far
-    converged: bool = False
-    fewest_rows: float = np.nan
-
-    def may_reach(self, objective):
-        """Whether gains that go on to shrink as the last one did, or slowly, lead so far."""
-        if self.converged or len(self.objectives) < 3:
-            return not self.objective < objective
-        before, gain = np.diff(self.objectives[-3:])
-        rate = gain / before if before > 0 else 1.0
-        if not rate < 1:  # it is accelerating
-            return True
-        rate = max(rate, SLOW_RATE)
-        return not self.objectives[-1] + gain * rate / (1 - rate) < objective
+def _best_ends(climbers):
+    """The best first, without those that came as far as another; of equal ones the first."""
+    found = []
+    for each in sorted(climbers, key=lambda each: each.rank, reverse=True):
+        if all(abs(each.objective - other.objective) > SAME_OPTIMUM for other in found):
+            found.append(each)
+    level = found[0].rank[0], found[0].rank[1] - TIE
+    return [next((each for each in climbers if each.rank >= level), found[0]), *found[1:]]
 
 
-def _race(contestants, max_iter, run):
-    """So many iterations of each, but for those that are hopelessly behind after the first few.
-
-    The limit that they head for is projected from the last gains by Aitken's method.
-    """
-    first = run(_race_on, ((contestant, FIRST_LOOK) for contestant in contestants))
-    best = _best(first).objective
-    going = [not c.converged and c.may_reach(best) for c in first]
-    left = [c for c, go in zip(first, going, strict=True) if go]
-    rest = iter(run(_race_on, ((c, max_iter - FIRST_LOOK) for c in left)))
-    return [next(rest) if go else c for c, go in zip(first, going, strict=True)]
-
-
-def _best(runs):
-    """The contestant of the highest objective; of equal ones the first."""
-    best = runs[0]
-    for other in runs[1:]:
-        if other.objective > best.objective + TIE or np.isnan(best.objective):
-            best = other
-    return best
-
-
-def _race_on(problem, contestant, max_iter):
+def _climb(problem, climber, max_iter, gain):
+    if climber.gain <= gain:
+        return climber
     problem = problem.fork()
-    if contestant.state is None:
-        problem.start(contestant.resp)
-    else:
-        problem.restore(contestant.state)
-    ran = run_em(problem, max_iter=max_iter, tol=1e-6, patience=1)
-    objectives = contestant.objectives + ran.objectives
-    return _Contestant(
-        contestant.number,
-        None,
-        problem.state(),
-        objectives,
-        np.fmax.reduce(objectives),  # ignores NaN
-        ran.converged,
-        problem.effective_rows().min(),
-    )
+    if climber.state is not None:
+        problem.restore(climber.state)
+    if climber.resp is not None:
+        problem.start(climber.resp)
+    ran = run_em(problem, max_iter=max_iter, tol=gain, patience=1)
+    objectives = climber.objectives + ran.objectives
+    fewest, at_rest = problem.effective_rows().min(), gain if ran.converged else np.inf
+    ends = at_rest, fewest, fewest >= enough_effective_rows(problem)
+    excess = small_sample_excess(problem) / problem.weight.sum()
+    return _Climber(None, climber.number, problem.state(), objectives, *ends, excess)
+
+
+def small_sample_excess(problem):
+    """What log-likelihoods of a mixture's lines overfit by, beyond their number of parameters [1]_.
+
+    References
+    ----------
+    .. [1] C. M. Hurvich and C.-L. Tsai, "Regression and time series model selection in small
+       samples", Biometrika 76 (1989) 297-307.
+    """
+    n_parameters, n_outputs = problem.experts.minimum_rows, problem.y.size / len(problem.y)
+    room = np.maximum(problem.effective_rows() - n_parameters - 1, 1.0)
+    return n_outputs * (n_parameters * (n_parameters + 1) / room).sum()

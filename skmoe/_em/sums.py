@@ -7,6 +7,7 @@ from scipy import sparse
 
 from .._experts.generalized_linear import LARGEST_PREDICTOR
 from .._kernels._linear_pass import linear_pass, sizes
+from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.statistics import GramSums, add_fields, unpack, weighted_grams
 from .._parallel import kernel_threads
 
@@ -37,6 +38,7 @@ class PassParameters:
     logistic: bool = False  # whether experts are logistic, of two classes
     with_grams: bool = True  # whether to sum Gram matrices of the experts, or their curvature
     with_curvature: bool = False  # whether to sum the curvature of the gate
+    top_k: int | None = None  # experts that share a row, if not all
 
 
 @dataclass
@@ -59,12 +61,13 @@ class Sums:
     # (p, n_experts): columns times what responsibilities exceed the gate by: the slope of the gate.
     excess: np.ndarray
     # (n_experts * (n_experts - 1) / 2, p, p): Gram matrices weighted by products of two gate
-    # probabilities.
+    # probabilities; or (n_experts, p, p), bounds on the gate's curvature that ``is_separate``.
     pairs: np.ndarray | None
     mass: np.ndarray  # (n_experts,): weights of the experts' rows
     rows_gram: np.ndarray | None = None  # (p, p): Gram matrix of all rows, where it is known
     flat: np.ndarray | None = None  # (n_sums,): the same as the compiled pass has them
     has_grams: bool = True
+    is_separate: bool = False
 
     __add__ = add_fields
 
@@ -72,12 +75,11 @@ class Sums:
     def from_kernel(cls, flat, n_experts, p, with_curvature):
         """Take the kernel's numbers apart, as those of linear experts."""
         n_pairs = p * (p + 1) // 2
-        n_curvatures = n_experts * (n_experts - 1) // 2
         at_slopes = 1 + n_experts
         at_grams = at_slopes + 2 * n_experts * p
         at_pairs = at_grams + n_pairs * n_experts
         slopes = flat[at_slopes:at_grams].reshape(p, 2 * n_experts)
-        pairs = flat[at_pairs:].reshape(n_pairs, n_curvatures) if with_curvature else None
+        pairs = flat[at_pairs:].reshape(n_pairs, -1) if with_curvature else None
         gram = unpack(flat[at_grams:at_pairs].reshape(n_pairs, n_experts), p)
         return cls(
             float(flat[0]),
@@ -89,6 +91,7 @@ class Sums:
             gram[:, -1, -1],
             gram.sum(axis=0),
             flat,
+            is_separate=n_experts * p > NEWTON_LIMIT,
         )
 
 
@@ -116,6 +119,7 @@ def run_pass(rows, parameters):
         parameters.logistic,
         parameters.with_grams,
         parameters.with_curvature,
+        parameters.top_k or n_experts,
         chunk_rows,
         workspace,
         partial,
@@ -163,6 +167,7 @@ class BlockParameters:
     resp: np.ndarray | None = None
     with_grams: bool = True  # whether to sum Gram matrices of the experts, or their curvature
     with_curvature: bool = False  # whether to sum the curvature of the gate
+    top_k: int | None = None  # experts that share a row, if not all
 
 
 def block_pass(rows, parameters):

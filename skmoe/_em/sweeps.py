@@ -68,7 +68,7 @@ class Sweep(ABC):
         The problem is at the parameters of EM's next step, with the sums of the last pass;
         ``point`` and ``value`` are the parameters and the penalised log-likelihood of that pass.
         """
-        if not (problem.accelerates and problem.acceleration.is_late):
+        if problem.top_k or not (problem.accelerates and problem.acceleration.is_late):
             return False
         now = self.point(problem)
         blocks = self.metric(problem)
@@ -390,11 +390,14 @@ def begin_run(problem, coef, penalty, rows_gram, settings):
     experts, gate, rows = problem.experts, problem.gate, problem.rows
     if gate.alpha_of_runs is None or type(rows) is not ArrayRows:
         return None
-    acceleration = problem.acceleration if problem.accelerates else None
+    # Where experts change rows, what goes farther along the last steps ends in worse optima.
+    accelerates = problem.accelerates and problem.top_k is None
+    acceleration = problem.acceleration if accelerates else None
     run = LinearRun(
         experts.n_experts, rows.y, rows.weight, experts.mean, experts.scale, penalty,
         rows_gram, acceleration, alpha=gate.alpha_of_runs, longest_drift=gate.longest_drift,
-        rounding=max(ROUNDING, np.finfo(rows.X.dtype).eps), **settings,
+        rounding=max(ROUNDING, np.finfo(rows.X.dtype).eps),
+        n_kept=problem.top_k or experts.n_experts, **settings,
     )  # fmt: skip
     run.coef = np.array(coef, dtype=np.float64)
     gate.begin_run(run)
@@ -433,7 +436,7 @@ def run_compiled(problem, coef, error_scale, resp, with_gate, **settings):
     with_curvature = with_gate and gate.wants_curvature
     parameters = PassParameters(
         experts.mean, experts.scale, gate.sum_logits(), coef, error_scale, resp=resp,
-        with_curvature=with_curvature, **settings,
+        with_curvature=with_curvature, top_k=problem.top_k, **settings,
     )  # fmt: skip
     flat = problem.rows.reduce(run_pass, parameters)
     return Sums.from_kernel(flat, *coef.shape, with_curvature)

@@ -16,26 +16,20 @@ from . import make_problem
 from .general import GeneralProblem
 from .loop import Progress, compared, count, run_em
 from .scale_model import learn_scale_model
-from .starts import (
-    SHORT_RUN,
-    TIE,
-    best_start,
-    draw_starts,
-    enough_rows,
-    layers,
-    moved,
-    soften,
-)
+from .starts import N_MOVES, TIE, climb_from, draw_starts, enough_rows, layers, moved, soften
 
 TOL_OF_ONE = 1e-12  # per unit of weight, of a single expert that is solved: a regression
 TOL_OF_CENSORED = 1e-6  # of the log-likelihood of all rows
 REVIVALS = 3  # rounds of re-seeding in one run
 LEAST_LOG_DENSITY = -1e6  # least log-density of a row, in sums that choose a start
 STEP_WORK = 2e6  # multiplications that take as long as an EM iteration of no rows
+COMPILED_WORK = 2e4  # the same of a compiled one
 FEWEST_STEPS = 50  # EM iterations that starts need; the number of rows is limited accordingly
 FULL_SEARCH = 300  # EM iterations for which starts need no help
-OFTEN = 3  # starts that reached the best optimum, so that no more are needed
-SAME_OPTIMUM = 1e-3  # per unit of weight; closer starts are at the same optimum
+ITERATIONS = 150  # of all runs, for each start
+LEAST_ITERATIONS = 20  # the same, for a search that need not go on with the next rows
+OFTEN = 3  # starts that led to the best, for it to be no chance
+NEARLY_SAME = 5e-3  # per unit of weight; ends of runs that are closer are of one optimum
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
 SURROGATE_ITERATIONS = 200  # EM iterations with linear experts, at most
 FEWEST_ITERATIONS = 20  # at least, whatever the limit on the work
@@ -84,12 +78,10 @@ class Trainer:
         One expert that predictions average over, too.
     notes : list of str
         Other results of the training, in sentences; see ``findings``.
-    runner_up : ndarray of shape (n_samples, n_experts) or None
-        Responsibilities of the best of the first starts, where others were better.
     few_met : str
         That few starts led to the best, where that is so, the beginning of a sentence.
-    searches : int
-        Rounds of more starts, at most.
+    moves_in_vain : int
+        For each start, moves that lead to nothing better, after which the search ends.
     grows : bool
         Whether experts can be added to what it trains.
     is_cut : bool
@@ -101,10 +93,10 @@ class Trainer:
     reason = "EM raises the out-of-fold log-density by more than its standard error"
 
     way = "em"
-    log_evidence = number_scores = specialisation = regimes = averaging = runner_up = None
+    log_evidence = number_scores = specialisation = regimes = averaging = None
     notes = ()
     few_met = ""
-    searches = 3
+    moves_in_vain = 4
     grows = True
     is_cut = is_searched = False
 
@@ -141,7 +133,8 @@ class Trainer:
         sample = data if whole else data.sample(few)
         chosen = problem if is_quick else surrogate(data, self.parts, problem.top_k)
         small = chosen if sample is data else chosen.on_rows(sample)
-        self.ends, self.paths = self._race(small, sample, previous)
+        in_vain = self.moves_in_vain if is_quick else 0
+        self.ends, self.paths = self._race(small, sample, previous, in_vain)
         if small is not chosen:
             chosen.adopt(small)
         if not is_quick:
@@ -169,7 +162,8 @@ class Trainer:
         of_experts = n_experts * p * n_classes * (n_classes - 1) / 2
         newton = n_experts * p <= NEWTON_LIMIT
         of_gate = n_experts * (n_experts * p / 4 if newton else 20)
-        once = STEP_WORK + newton * (n_experts * p) ** 3
+        is_compiled = self.problem is not None and self.problem.is_compiled
+        once = (COMPILED_WORK if is_compiled else STEP_WORK) + newton * (n_experts * p) ** 3
         return self.settings.most_work / (once + n_rows * p * (of_experts + of_gate))
 
     def train(self, previous, tasks, attributes_now):
@@ -226,66 +220,29 @@ class Trainer:
 
     # Starts ---------------------------------------------------------------------------------
 
-    def _race(self, problem, data, previous=None):
+    def _race(self, problem, data, previous, in_vain):
         """Leave a problem on these rows at the best that starts lead to; ends and paths.
 
-        With responsibilities of an earlier fit, these starts are next to that.
+        With responsibilities of an earlier fit, these are the only start.
         """
-        settings, most = self.settings, self.affordable(len(data.y))
-        if previous is not None:
-            problem.start(previous if data is self.data else previous[data.rows]).step()
-            ends = [(problem.objective, problem.effective_rows().min())]
-            paths = [[problem.objective]]
-        else:
-            starts = self._draw(data)
-            state, ends, paths = best_start(problem, starts, settings.n_jobs, most)
-            problem.restore(state)
-        before, resp = problem.objective, problem.resp
-        self._search_on(problem, data, ends, paths)
-        if data is self.data and problem.objective > before + SAME_OPTIMUM:
-            self.runner_up = resp
-        for number, path in enumerate(paths, 1):
-            n_iter = count(len(path), "iteration")
-            self.progress.say(f"  Start {number}", max(path), f"\t {n_iter}", level=2)
-        return ends, paths
-
-    def _search_on(self, problem, data, ends, paths):
-        """Try other starts as long as few led to the best, and these are better.
-
-        Two regimes are looked for anew; of more, two are merged, and another is halved. ``ends``
-        and ``paths`` are added to.
-        """
-        settings, random_state = self.settings, seeded(self.seed)
-        if self._is_short:
-            random_state = seeded(self.seed + len(self.data.y))
-        for _ in range(0 if callable(settings.init) else self.searches):
-            before, best = problem.objective, problem.state()
-            left = self.affordable(len(data.y)) - sum(map(len, paths))
-            if sum(max(path) > before - SAME_OPTIMUM for path in paths) >= OFTEN:
-                break  # enough starts reached this optimum
-            self.is_cut = left < SHORT_RUN
-            if self.is_cut:
-                break
-            n_drawn = self.parts.n_solved
-            if n_drawn == 2:
-                starts = self._draw(data, seed=random_state.randint(np.iinfo(np.int32).max))
-            else:
-                near = problem.resp[:, :n_drawn], problem.log_norm, settings.n_init, random_state
-                start_beside = problem.likelihood.start_beside
-                starts = [start_beside(each, data.y) for each in moved(data, *near)]
-            if not starts:
-                break
-            if self._is_short:  # a few, different each time: they need long to become better
-                few = max(int(left / (2 * SHORT_RUN)), 1)
-                starts = [starts[i] for i in random_state.permutation(len(starts))[:few]]
-            state, *more = best_start(problem, starts, settings.n_jobs, left)
-            ends += more[0]
-            paths += more[1]
-            problem.restore(state)
-            if not problem.objective > before + SAME_OPTIMUM:
-                problem.restore(best)
-                break
-        n_met = sum(max(path) > problem.objective - SAME_OPTIMUM for path in paths)
+        settings = self.settings
+        random_state = seeded(self.seed + self._is_short * len(self.data.y))  # others each time
+        starts = self._draw(data) if previous is None else [previous]
+        if previous is not None and data is not self.data:
+            starts = [previous[data.rows]]
+        # A power of two, so that rows given twice, and weights of two, mostly afford the same.
+        affordable = np.exp2(np.floor(np.log2(max(self.affordable(len(data.y)), 1.0))))
+        state, ends, paths = climb_from(
+            problem,
+            starts,
+            partial(self._neighbours, data, random_state),
+            n_jobs=settings.n_jobs,
+            most=min(ITERATIONS * settings.n_init, affordable),
+            in_vain=0 if callable(settings.init) else in_vain * settings.n_init,
+        )
+        problem.restore(state)
+        self.is_cut = affordable < LEAST_ITERATIONS * settings.n_init
+        n_met = sum(max(path) > problem.objective - NEARLY_SAME for path in paths)
         if n_met < min(OFTEN, len(paths)):
             self.few_met = (
                 f"Of {len(paths)} starts with {count(self.n_experts)}, {n_met} led to the best "
@@ -293,8 +250,18 @@ class Trainer:
             )
             others = "there may be better ones. Raise n_init to look for them."
             self.notes = [*self.notes, self.few_met + others]
+        for number, path in enumerate(paths, 1):
+            said = f"\t {count(len(path), 'iteration')}"
+            self.progress.say(f"  Start {number}", max(path), said, level=2)
+        return ends, paths
 
-    def _draw(self, data, seed=None):
+    def _neighbours(self, data, random_state, problem):
+        """Starts next to where a problem is."""
+        resp = problem.resp[:, : self.parts.n_solved]
+        found = moved(data, resp, N_MOVES, random_state)
+        return [problem.likelihood.start_beside(each, data.y) for each in found]
+
+    def _draw(self, data):
         settings, n_drawn = self.settings, self.parts.n_solved
         if n_drawn == 1:
             starts = [np.ones((len(data.y), 1))]
@@ -304,7 +271,7 @@ class Trainer:
                 settings.n_init,
                 data,
                 n_drawn,
-                self.seed if seed is None else seed,
+                self.seed,
                 self.parts.labels,
             )
         # With a column for all experts, from those of the experts given.
@@ -411,6 +378,7 @@ def train_surrogate(trainer, linear, parts=None):
     parts = trainer.parts if parts is None else parts
     given = {"folds": None, "splitting": trainer.splitting, "seed": trainer.seed}
     start = Trainer(linear, data, parts, settings, **given)
+    start.moves_in_vain = 0
     start.start(None)
     trainer.ends, trainer.paths = start.ends, start.paths
     most = min(SURROGATE_ITERATIONS, max(start.affordable(len(data.y)), FEWEST_ITERATIONS))

@@ -52,7 +52,38 @@ SKMOE_INLINE double NAME(rows_log_likelihood)(
     return NAME(sum_of_rows)(of_row, weight, rows);
 }
 
-/* E-step of Gaussian experts: log-likelihood of the rows. */
+/* Keep the largest of each row, of equal ones the first; the others become too small to count. */
+SKMOE_INLINE void NAME(keep_largest)(
+    REAL *joint, /* IN OUT: (n, B) */
+    ptrdiff_t n_kept, ptrdiff_t n, ptrdiff_t rows) {
+    REAL bound[SKMOE_BLOCK], best[SKMOE_BLOCK];
+    REAL last[SKMOE_BLOCK], place[SKMOE_BLOCK]; /* of the last one that is kept */
+    ptrdiff_t i, k, kept;
+    for (i = 0; i < rows; i++) bound[i] = (REAL)INFINITY, last[i] = -1;
+    for (kept = 0; kept < n_kept; kept++) {
+        for (i = 0; i < rows; i++) best[i] = (REAL)-INFINITY, place[i] = (REAL)n;
+        for (k = 0; k < n; k++) {
+            const REAL *value = joint + k * SKMOE_BLOCK;
+            REAL here = (REAL)k;
+            for (i = 0; i < rows; i++) {
+                int is_left = value[i] < bound[i] || (value[i] == bound[i] && here > last[i]);
+                int is_best = is_left && value[i] > best[i];
+                best[i] = is_best ? value[i] : best[i];
+                place[i] = is_best ? here : place[i];
+            }
+        }
+        for (i = 0; i < rows; i++) bound[i] = best[i], last[i] = place[i];
+    }
+    for (k = 0; k < n; k++) {
+        REAL *value = joint + k * SKMOE_BLOCK, here = (REAL)k;
+        for (i = 0; i < rows; i++) {
+            int is_kept = value[i] > bound[i] || (value[i] == bound[i] && here <= last[i]);
+            value[i] = is_kept ? value[i] : (REAL)-INFINITY;
+        }
+    }
+}
+
+/* E-step of Gaussian experts: log-likelihood of the rows, each of which `n_kept` experts share. */
 SKMOE_CLONES
 static double NAME(gaussian_e_step)(
     REAL *gate,            /* IN OUT: (n, B) logits, probabilities on return */
@@ -62,10 +93,11 @@ static double NAME(gaussian_e_step)(
     const REAL *precision, /* IN: (n,) */
     const REAL *log_scale, /* IN: (n,) */
     REAL *resp,            /* OUT: (n, B) */
-    ptrdiff_t n, ptrdiff_t rows) {
+    ptrdiff_t n_kept, ptrdiff_t n, ptrdiff_t rows) {
     REAL largest_gate[SKMOE_BLOCK], total_gate[SKMOE_BLOCK];
     REAL largest[SKMOE_BLOCK], total[SKMOE_BLOCK];
     NAME(gaussian_joint)(gate, means, y, precision, log_scale, resp, n, rows);
+    if (n_kept < n) NAME(keep_largest)(resp, n_kept, n, rows);
     NAME(softmax)(gate, NULL, largest_gate, total_gate, n, rows);
     NAME(softmax)(resp, NULL, largest, total, n, rows);
     return NAME(rows_log_likelihood)(largest, total, largest_gate, total_gate, weight, rows);
@@ -256,6 +288,22 @@ static void NAME(curvature_weights)(
                 REAL product = proba[k * SKMOE_BLOCK + i] * proba[l * SKMOE_BLOCK + i];
                 products[i] = product > (REAL)1e-26 ? weight[i] * product : 0; /* see _exp.h */
             }
+}
+
+/* What bounds the gate's curvature expert by expert: weight * proba, or twice its variance. */
+SKMOE_CLONES
+static void NAME(separate_weights)(
+    const REAL *proba,  /* IN: (n, B) */
+    const REAL *weight, /* IN: (B,) */
+    REAL *products,     /* OUT: (n, B) */
+    ptrdiff_t n, ptrdiff_t rows) {
+    ptrdiff_t i, k;
+    for (k = 0; k < n; k++)
+        for (i = 0; i < rows; i++) {
+            REAL share = proba[k * SKMOE_BLOCK + i], left = 2 * (1 - share);
+            share = left < 1 ? share * left : share;
+            products[k * SKMOE_BLOCK + i] = share > (REAL)1e-26 ? weight[i] * share : 0;
+        }
 }
 
 /* Linear functions and sums over rows, for vectors of each width; see _moments_template.h. */

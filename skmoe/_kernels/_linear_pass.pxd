@@ -3,11 +3,16 @@
 from cython cimport floating
 
 
+cdef enum:
+    MOST_PAIRED = 500  # weights of a gate; above, its curvature is bounded expert by expert
+
+
 cdef struct Problem:
     Py_ssize_t n_experts     # K
     Py_ssize_t n_columns     # p, the intercept included
     Py_ssize_t n_pairs       # p (p + 1) / 2
-    Py_ssize_t n_curvatures  # K (K - 1) / 2, or 0 where the gate's curvature is not asked for
+    Py_ssize_t n_curvatures  # K (K - 1) / 2, or K; 0 where the gate's is not asked for
+    Py_ssize_t n_kept        # experts that share a row at most
     Py_ssize_t n_sums
     bint logistic
     bint with_grams

@@ -21,6 +21,7 @@ def linear_pass(
     logistic: bool,
     with_grams: bool,
     with_curvature: bool,
+    n_kept: int,
     chunk_rows: int,
     workspace: NDArray[Floating],
     partial: NDArray[np.float64],

@@ -15,7 +15,7 @@ cdef extern from "_block.h" nogil:
         STRIDE "SKMOE_BLOCK"
     double gaussian_e_step_f64(
         double*, double*, const double*, const double*, const double*, const double*, double*,
-        Py_ssize_t, Py_ssize_t) noexcept
+        Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     double logistic_e_step_f64(
         double*, double*, const double*, const double*, double*, double*,
         Py_ssize_t, Py_ssize_t) noexcept
@@ -33,7 +33,7 @@ cdef extern from "_block.h" nogil:
         double*, Py_ssize_t, Py_ssize_t) noexcept
     double gaussian_e_step_f32(
         float*, float*, const float*, const float*, const float*, const float*, float*,
-        Py_ssize_t, Py_ssize_t) noexcept
+        Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     double logistic_e_step_f32(
         float*, float*, const float*, const float*, float*, float*, Py_ssize_t, Py_ssize_t) noexcept
     double given_gaussian_f32(
@@ -50,6 +50,9 @@ cdef extern from "_block.h" nogil:
     void curvature_weights_f64(
         const double*, const double*, double*, Py_ssize_t, Py_ssize_t) noexcept
     void curvature_weights_f32(const float*, const float*, float*, Py_ssize_t, Py_ssize_t) noexcept
+    void separate_weights_f64(
+        const double*, const double*, double*, Py_ssize_t, Py_ssize_t) noexcept
+    void separate_weights_f32(const float*, const float*, float*, Py_ssize_t, Py_ssize_t) noexcept
     void predict_f64(
         const double*, const double*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     void predict_f32(
@@ -89,9 +92,11 @@ def sizes(n_experts, n_columns, with_curvature):
 
 
 def _counts(n_experts, n_columns, with_curvature):
-    """Pairs of columns, and of experts where the curvature is asked for."""
-    pairs = n_experts * (n_experts - 1) // 2 if with_curvature else 0
-    return n_columns * (n_columns + 1) // 2, pairs
+    """Pairs of columns, and weights of the gate's curvature where it is asked for."""
+    n_curvatures = n_experts
+    if n_experts * n_columns <= MOST_PAIRED:
+        n_curvatures = n_experts * (n_experts - 1) // 2
+    return n_columns * (n_columns + 1) // 2, n_curvatures if with_curvature else 0
 
 
 def linear_pass(
@@ -109,6 +114,7 @@ def linear_pass(
     bint logistic,                       # IN
     bint with_grams,                     # IN
     bint with_curvature,                 # IN
+    Py_ssize_t n_kept,                   # IN
     Py_ssize_t chunk_rows,               # IN: a multiple of 512
     floating[:, ::1] workspace,          # OUT: (n_threads, n_workspace)
     double[:, ::1] partial,              # OUT: (n_chunks, n_sums)
@@ -137,6 +143,8 @@ def linear_pass(
         Whether the experts are logistic, and not linear.
     with_grams : bool
         Whether the experts' Gram matrices are asked for; else they are zeros.
+    n_kept : int
+        Linear experts that share a row, those of largest gate probability times density.
     with_curvature, chunk_rows
         See `sizes`; rows are summed in chunks of so many.
     workspace, partial
@@ -146,7 +154,8 @@ def linear_pass(
         residuals; (p, 2 K) weighted sums of the columns times the residuals, and times what
         responsibilities exceed the gate by; Gram matrices (p (p + 1) / 2, K), upper
         triangles by columns; with_curvature the same (p (p + 1) / 2, K (K - 1) / 2) with weights
-        of products of two probabilities, (k, l) with k < l, l slowest. The same bits for any
+        of products of two probabilities, (k, l) with k < l, l slowest, and above 500 weights of the
+        gate (p (p + 1) / 2, K), a bound on its curvature expert by expert. The same bits for any
         number of threads. Of logistic experts: with `resp` their log-likelihood is in the first
         number too; their masses stand in place of the squares; Gram matrices are weighted with
         mass times p (1 - p), the curvature.
@@ -165,6 +174,7 @@ def linear_pass(
     problem.n_sums = n_sums
     problem.y_mean, problem.y_scale = y_mean, y_scale
     problem.logistic, problem.with_grams = logistic, with_grams
+    problem.n_kept = n_kept
     if chunk_rows < 1 or chunk_rows % BLOCK_ROWS:
         raise ValueError(f"chunk_rows must be a multiple of {BLOCK_ROWS}, got {chunk_rows}")
     cdef Py_ssize_t n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
@@ -298,7 +308,8 @@ cdef void _pass_chunk(
             else:
                 if resp is None:
                     sums[0] += gaussian_e_step_f64(
-                        gate, means, target, weight, &precision[0], &log_scale[0], shares, K, rows)
+                        gate, means, target, weight, &precision[0], &log_scale[0], shares,
+                        problem.n_kept, K, rows)
                 else:
                     sums[0] += given_gaussian_f64(gate, means, target, weight, shares, K, rows)
                 gaussian_weights_f64(
@@ -307,7 +318,10 @@ cdef void _pass_chunk(
             if problem.with_grams:
                 add_grams_f64(design, mass, grams, p, K, rows)
             if problem.n_curvatures:
-                curvature_weights_f64(gate, weight, curvatures, K, rows)
+                if K * p > MOST_PAIRED:
+                    separate_weights_f64(gate, weight, curvatures, K, rows)
+                else:
+                    curvature_weights_f64(gate, weight, curvatures, K, rows)
                 add_grams_f64(design, curvatures, gate_grams, p, problem.n_curvatures, rows)
         else:
             predict_f32(design, &coef[0, 0], gate, p, 2 * K, rows)
@@ -323,7 +337,8 @@ cdef void _pass_chunk(
             else:
                 if resp is None:
                     sums[0] += gaussian_e_step_f32(
-                        gate, means, target, weight, &precision[0], &log_scale[0], shares, K, rows)
+                        gate, means, target, weight, &precision[0], &log_scale[0], shares,
+                        problem.n_kept, K, rows)
                 else:
                     sums[0] += given_gaussian_f32(gate, means, target, weight, shares, K, rows)
                 gaussian_weights_f32(
@@ -332,7 +347,10 @@ cdef void _pass_chunk(
             if problem.with_grams:
                 add_grams_f32(design, mass, grams, p, K, rows)
             if problem.n_curvatures:
-                curvature_weights_f32(gate, weight, curvatures, K, rows)
+                if K * p > MOST_PAIRED:
+                    separate_weights_f32(gate, weight, curvatures, K, rows)
+                else:
+                    curvature_weights_f32(gate, weight, curvatures, K, rows)
                 add_grams_f32(design, curvatures, gate_grams, p, problem.n_curvatures, rows)
 
 

@@ -53,6 +53,7 @@ class LinearRun:
         floor: float = 0.0,
         variance: float = 1.0,
         shared: bool = False,
+        n_kept: int = 2**31,
         longest_drift: float = 0.1,
         longest_expert_drift: float = 0.1,
         least_pivot: float = 1e-6,

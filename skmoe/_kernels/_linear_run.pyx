@@ -13,7 +13,7 @@ from libc.math cimport INFINITY, exp, fabs, fmax, fmin, isnan, log, sqrt
 from libc.string cimport memcpy, memmove
 from scipy.linalg.cython_lapack cimport dsyev
 
-from ._linear_pass cimport Problem, sum_rows
+from ._linear_pass cimport MOST_PAIRED, Problem, sum_rows
 
 cdef extern from "_cholesky.h" nogil:
     double skmoe_cholesky(double*, Py_ssize_t) noexcept
@@ -59,6 +59,7 @@ cdef void _pass(
     problem.n_curvatures = run.n_curvatures if with_pairs else 0
     problem.n_sums = 1 + K * (1 + 2 * run.p) + run.n_pairs * (K + problem.n_curvatures)
     problem.logistic, problem.with_grams = run.logistic, with_grams
+    problem.n_kept = run.n_kept
     problem.y_mean, problem.y_scale = run.y_mean, run.y_scale
     for k in range(K):
         for j in range(run.p):

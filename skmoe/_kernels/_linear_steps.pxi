@@ -9,7 +9,7 @@ cdef class LinearRun:
     the intercept last, ``coef`` (K, p) of the experts, and ``errors`` (K,), their scales; ``sums``
     of a pass with these, with ``has_grams`` and ``has_pairs``, the curvatures of experts and gate
     that it has summed; of the gate ``mass`` (K,), and ``factor`` (K p, K p), ``bound`` (K, p, p)
-    and ``drift`` of a curvature, if it ``has_factor``; of logistic experts ``curvature`` (K, p, p)
+    and ``drift`` of a curvature, if it ``has_factor``, above 500 weights factors (K p, p); of logistic experts ``curvature`` (K, p, p)
     and ``expert_drift``, if it ``has_curvature``; ``value``, the penalised log-likelihood. Of the
     last M-step of linear experts, ``row_masses`` and ``squares`` (K,) of the residuals,
     and, of the iterate before it, ``other_sums`` and ``old_coef``.
@@ -38,13 +38,15 @@ cdef class LinearRun:
         The smallest scale of errors, and the variance of an expert without rows.
     shared : bool
         Whether all experts have one scale.
+    n_kept : int
+        Linear experts that share a row.
     longest_drift, longest_expert_drift : float
         Of logits and functions until their curvature is taken anew; negative for each step.
     least_pivot : float
         Smallest pivot of a Cholesky factor over its largest; below, slopes are of least norm.
     """
 
-    cdef Py_ssize_t K, p, n_pairs, n_curvatures
+    cdef Py_ssize_t K, p, n_pairs, n_curvatures, n_kept
     cdef bint logistic, is_constant, is_prior, shared
     cdef double y_mean, y_scale, alpha, floor, variance, longest_drift, longest_expert_drift
     cdef double least_pivot, total_weight, bound_mass, entropy, rounding
@@ -72,12 +74,14 @@ cdef class LinearRun:
 
     def __init__(
         self, n_experts, y, weight, mean, scale, penalty, rows_gram, acceleration, *,
-        y_mean=0.0, y_scale=1.0, is_prior=True, alpha=-1.0, floor=0.0, variance=1.0, shared=False,
+        y_mean=0.0, y_scale=1.0, is_prior=True, alpha=-1.0, floor=0.0, variance=1.0, shared=False, n_kept=2**31,
         longest_drift=0.1, longest_expert_drift=0.1, least_pivot=1e-6, rounding=1e-13,
     ):
         self.y, self.weight, self.mean, self.scale, self.penalty = y, weight, mean, scale, penalty
         K, p = n_experts, len(mean) + 1
-        self.K, self.p, self.n_pairs, self.n_curvatures = K, p, p * (p + 1) // 2, K * (K - 1) // 2
+        is_paired = K * p <= MOST_PAIRED
+        self.K, self.p, self.n_pairs, self.n_kept = K, p, p * (p + 1) // 2, min(n_kept, K)
+        self.n_curvatures = K * (K - 1) // 2 if is_paired else K
         self.rows_gram, self.logistic = rows_gram, rows_gram is not None
         self.acceleration, self.is_constant = acceleration, alpha < 0
         self.y_mean, self.y_scale, self.is_prior, self.alpha = y_mean, y_scale, is_prior, alpha
@@ -93,7 +97,8 @@ cdef class LinearRun:
         self.squares, self.decrements = np.ones((2, K))
         self.mass, self.old_mass, self.em_mass, self.row_masses = np.ones((4, K))
         if not self.is_constant:
-            self.factor, self.bound = np.zeros((K * p, K * p)), np.zeros((K, p, p))
+            self.factor = np.zeros((K * p, K * p if is_paired else p))
+            self.bound = np.zeros((K, p, p))
         if self.logistic:
             self.curvature, self.factors = np.zeros((2, K, p, p))
         self.resp = self.no_resp = None
@@ -177,6 +182,9 @@ cdef class LinearRun:
         cdef Py_ssize_t n = K * p
         if not self.has_pairs:
             return self.has_factor
+        self.drift = 0.0
+        if n > MOST_PAIRED:
+            return self.take_separate_curvatures()
         for i in range(n * n):
             H[i] = 0.0
         for other in range(K):
@@ -212,7 +220,30 @@ cdef class LinearRun:
                 H[(k * p + j) * n + k * p + j] += FLOOR * largest
                 H[(k * p + j) * n + k * p + j] += self.alpha if j < p - 1 else 0.0
         self.has_factor = skmoe_cholesky(H, n) > 0
-        self.drift = 0.0
+        return self.has_factor
+
+    cdef bint take_separate_curvatures(self) noexcept nogil:
+        """The same for a bound on the curvature expert by expert."""
+        cdef Py_ssize_t K = self.K
+        cdef Py_ssize_t p = self.p
+        cdef Py_ssize_t start = 1 + K * (1 + 2 * p) + self.n_pairs * K
+        cdef Py_ssize_t i, j, k
+        cdef double entry
+        cdef double largest = 1e-300
+        self.has_factor = True
+        for k in range(K):
+            for j in range(p):
+                for i in range(j + 1):
+                    entry = self.sums[start + (j * (j + 1) // 2 + i) * K + k]
+                    self.bound[k, i, j] = self.bound[k, j, i] = entry
+                    self.factor[k * p + i, j] = entry
+                largest = fmax(largest, entry)
+        self.find_bound_mass()
+        for k in range(K):
+            for j in range(p):
+                self.factor[k * p + j, j] += FLOOR * largest
+                self.factor[k * p + j, j] += self.alpha if j < p - 1 else 0.0
+            self.has_factor = skmoe_cholesky(&self.factor[k * p, 0], p) > 0 and self.has_factor
         return self.has_factor
 
     cdef void find_bound_mass(self) noexcept nogil:
@@ -238,7 +269,9 @@ cdef class LinearRun:
             for j in range(p):
                 slope = self.alpha * self.logits[j, k] if j < p - 1 else 0.0
                 solution[k * p + j] = self.excess_of(k, j) - slope
-        skmoe_solve_factored(&self.factor[0, 0], solution, K * p)
+        i = self.factor.shape[1]
+        for k in range(K * p // i):
+            skmoe_solve_factored(&self.factor[k * i, 0], solution + k * i, i)
         self.gate_decrement = 0.0
         for j in range(p):
             mean = 0.0

@@ -9,7 +9,7 @@ from .._data import Units
 from .._em import make_problem
 from .._em.loop import count, run_em
 from .._em.problem import shallow_copy
-from .._em.starts import HALVINGS, halves
+from .._em.starts import halves
 from .._em.trainer import SURROGATE_PENALTY, Trainer
 from .._numerics.columns import SPARSE, StandardColumns, effects_of
 from .._numerics.multinomial import NEWTON_LIMIT
@@ -30,6 +30,7 @@ SAME_EVIDENCE = 1e-5  # per unit of weight
 FIRST_BOUND = 4  # of the number of experts; more are tried where as many are found
 MANY_LEVELS = 64  # that are random effects
 MANY_ROWS = 1500  # rows, with which starts are reliable and splits rarely help
+SPLITS = "functions", "kmeans_x"  # starts that halve an expert
 
 
 class PooledTrainer(Trainer):
@@ -81,7 +82,8 @@ class PooledTrainer(Trainer):
         Z = gate_columns(parts.gate.trained, data.Z)
         self._see_the_same = data.Z is design and data.subjects is None
         basis = self.experts.columns.basis
-        if self._see_the_same and basis is not None and len(basis) > MOST_COLUMNS:
+        is_wide = basis is not None and len(basis) > MOST_COLUMNS and basis.size > 0
+        if self._see_the_same and is_wide:
             turned = self.experts.design[:, :-1]
             vars(data)["columns"] = principal_components(turned, data.weight)
         columns = self.experts.columns
@@ -164,11 +166,8 @@ class PooledTrainer(Trainer):
         self.lines[learns_variances], self.experts = best
         return best[0]
 
-    def _regimes(self, n_experts, to_beat=-np.inf):
-        """The mixture that starts from one without pooling, the best of several.
-
-        Where two of these are likely, both are iterated as long as they may beat ``to_beat``.
-        """
+    def _regimes(self, n_experts):
+        """The mixture that starts from one without pooling, the best of several."""
         parts, data, columns = self.parts.first(n_experts), self.data, self.columns
         is_turned = self._see_the_same and self.experts.columns.basis is not None
         block, is_wide = self.experts.columns.block, self._is_wide(n_experts)
@@ -194,20 +193,12 @@ class PooledTrainer(Trainer):
             problem, data, parts, replace(self.settings, n_init=most),
             folds=None, splitting=self.splitting, seed=self.seed,
         )  # fmt: skip
-        trainer.searches = self.effort.searches
+        trainer.moves_in_vain = 0.2  # for each start: those of pooled experts follow
         self.progress.trying(n_experts)
         self.progress.say(f"Starts of {count(n_experts)} without pooling", level=2)
         trainer.start(None)
         self._begun_with[n_experts] = trainer.few_met
-        found = self._new_problem(n_experts).start(problem.resp)
-        if trainer.runner_up is None:
-            return found
-        # A higher likelihood without pooling need not mean more evidence with it.
-        other = self._new_problem(n_experts).start(trainer.runner_up)
-        for each in (found, other):
-            self.rivals.add(self.converge(each, to_beat))
-            to_beat = max(to_beat, each.evidence)
-        return max(found, other, key=evidence_of)
+        return self._new_problem(n_experts).start(problem.resp)
 
     def _in_row_space(self):
         """The rows in directions of their space: the same to penalties that all slopes share."""
@@ -258,7 +249,7 @@ class PooledTrainer(Trainer):
         for k in range(resp.shape[1]):
             if data.weight @ resp[:, k] < 2:
                 continue
-            for name in HALVINGS:
+            for name in SPLITS:
                 own, other = halves(data, resp, k, name, random_state).T
                 split = np.column_stack([resp, other])
                 split[:, k] = own
@@ -287,7 +278,7 @@ class PooledTrainer(Trainer):
                 if best.experts.n_experts < bound:
                     break
             if best.experts.n_experts > 2 and 2 not in self._begun_with:
-                two = self.converge(self._regimes(2, best.evidence), best.evidence)
+                two = self.converge(self._regimes(2), best.evidence)
                 self._note(two)
                 best = max(best, two, key=evidence_of)
             if np.count_nonzero(self.data.weight) < MANY_ROWS:
@@ -308,7 +299,7 @@ class PooledTrainer(Trainer):
 
     def _descend(self, best, n_experts):
         """Merge two experts at a time, from so many; the best mixture."""
-        last = self._regimes(n_experts, best.evidence)
+        last = self._regimes(n_experts)
         while True:
             self._climb(last, SHORT_RUN)
             loss, pair = self._cheapest_merger(last)
@@ -342,12 +333,12 @@ class PooledTrainer(Trainer):
         n_experts = problem.experts.n_experts
         anew = self.effort.starts_anew
         if anew and n_experts > 1 and n_experts not in self._begun_with:
-            yield self._regimes(n_experts, problem.evidence)
+            yield self._regimes(n_experts)
         if n_experts < self.n_experts:
             yield from self._best_split(problem, random_state)
         for k in (n_experts + 1, n_experts - 1):
             if anew and 2 <= k <= self.n_experts and k not in self._begun_with:
-                yield self._regimes(k, problem.evidence)
+                yield self._regimes(k)
         if n_experts > 2:
             smaller = self._merge(problem, self._cheapest_merger(problem)[1])
             yield from self._best_split(smaller, random_state)

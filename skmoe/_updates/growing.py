@@ -213,14 +213,16 @@ def exchange(model, k, rows, parts, splitting, settings, seed, *, report_weights
     likelihood = likelihood.start(rows.y, rows.weight, len(parts.names))
     arguments, working = likelihood.row_arguments(_common_row_scale(model, rows.X)), ()
     with experts.side_by_side(settings.n_jobs):
-        for _ in range(REFITS if likelihood.is_reweighted else 1):
+        # Whatever the old expert was, from the second time on the new one has rows of its own.
+        for _ in range(REFITS):
             experts.fit(resp, *working)
             weights = resp * rows.weight[:, None]
             likelihood.update(rows.y, experts.predictions, weights, **arguments)
             working = likelihood.working_data(rows.y, experts.predictions)
+            of_new = likelihood.log_density(rows.y, experts.predictions, **arguments)
+            log_density[:, k] = experts.with_own(of_new)[:, k]
+            resp, _ = posterior(log_gate, keep_best(log_gate, log_density, model.top_k))
         fitted = experts.finish(resp, *working)[k]
-    of_new = likelihood.log_density(rows.y, experts.predictions, **arguments)
-    log_density[:, k] = experts.with_own(of_new)[:, k]
     order = np.arange(len(parts.names))
     order[k] = len(parts.names)
     extended = model.likelihood.extended(likelihood, k)

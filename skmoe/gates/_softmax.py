@@ -233,10 +233,16 @@ class SoftmaxGate(BaseGate):
         """
         penalty, coef = self._penalty(), self.sum_logits()
         if sums.pairs is not None:
-            hessian = _multinomial.hessian_of_pairs(sums.pairs, len(self.classes_))
-            self._bound = 2 * np.einsum("kikj->kij", hessian)  # see _multinomial.curvature
+            if sums.is_separate:
+                self._bound = sums.pairs
+                each = [_multinomial.factor_definite(b + np.diag(penalty)) for b in self._bound]
+                self._factor = np.concatenate(each)
+            else:
+                hessian = _multinomial.hessian_of_pairs(sums.pairs, len(self.classes_))
+                self._bound = 2 * np.einsum("kikj->kij", hessian)  # see _multinomial.curvature
+                self._factor = _multinomial.factor_hessian(hessian, penalty)
             self._bound_mass = max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
-            self._factor, self._drift = _multinomial.factor_hessian(hessian, penalty), 0.0
+            self._drift = 0.0
         step, decrement = _multinomial.newton_direction(
             self._factor, sums.excess - penalty[:, None] * coef
         )

@@ -60,7 +60,7 @@ class FromSample(Trainer):
             _run_sample(trainer)
             self.ends, self.paths = trainer.ends, trainer.paths
         elif self.n_experts > 1:  # only far enough to distinguish good starts from bad ones
-            self.ends, self.paths = self._race(small, self.data)
+            self.ends, self.paths = self._race(small, self.data, None, self.moves_in_vain)
         else:
             small.start(np.ones((len(self.data.weight), 1))).step()
         self.problem.adopt(small)

@@ -345,6 +345,7 @@ class Gathered:
     # (n_experts,) of RowSample: rows drawn by the responsibility of each expert: X, target,
     # predictions, responsibilities.
     own: np.ndarray
+    is_separate = False
 
     @property
     def gate_mass(self):

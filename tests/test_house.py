@@ -22,8 +22,8 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
     "lines of code": 23_477,
-    "lines of the core": 16_512,  # without leaves
-    "lines of docstrings": 11_470,
+    "lines of the core": 16_510,  # without leaves
+    "lines of docstrings": 11_469,
     "files": 178,
     "names that stand for two things": 0,  # functions and classes at the top of a file
     "classes": 276,

@@ -75,11 +75,10 @@ class OnePassProblem(Problem):
     @staticmethod
     def covers(experts, gate, likelihood, data, *, load_prior, top_k):
         """Whether these parts can be trained here; see ``Problem``."""
-        if not any(sweep.covers(experts, likelihood) for sweep in SWEEPS):
+        kind = next((sweep for sweep in SWEEPS if sweep.covers(experts, likelihood)), None)
+        if kind is None or data.subjects is not None:
             return False
-        is_compiled = any(kind.covers(experts, likelihood) for kind in SWEEPS[:2])
-        takes_top_k = LeastSquaresSweep.covers(experts, likelihood)
-        if data.subjects is not None or (top_k is not None and not takes_top_k):
+        if top_k is not None and kind is not LeastSquaresSweep:
             return False
         if data.Z is not experts.source or data.bounds is not None or data.exposure is not None:
             return False
@@ -90,7 +89,7 @@ class OnePassProblem(Problem):
             return gate.has_sums
         n_weights = experts.n_experts * n_columns
         most = SPARSE_NEWTON_LIMIT if sparse.issparse(experts.rows.X) else NEWTON_LIMIT
-        return load_prior is None and (is_compiled or n_weights <= most)
+        return load_prior is None and (kind in SWEEPS[:2] or n_weights <= most)
 
     # EM -------------------------------------------------------------------------------------
 
@@ -167,9 +166,7 @@ class OnePassProblem(Problem):
         self.load_from_sums()
         return objectives
 
-    @property
-    def is_compiled(self):
-        return type(self.sweep).run is not Sweep.run
+    is_compiled = property(lambda self: type(self.sweep).run is not Sweep.run)
 
     def load_from_sums(self):
         """Set the load from the sums of the last pass, where it is what the gate has."""

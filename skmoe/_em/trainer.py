@@ -27,7 +27,8 @@ COMPILED_WORK = 2e4  # the same of a compiled one
 FEWEST_STEPS = 50  # EM iterations that starts need; the number of rows is limited accordingly
 FULL_SEARCH = 300  # EM iterations for which starts need no help
 ITERATIONS = 150  # of all runs, for each start
-LEAST_ITERATIONS = 20  # the same, for a search that need not go on with the next rows
+SEARCH_WORK = 2e10  # multiplications of a search, or those of the least iterations
+LEAST_ITERATIONS = 20  # the same, of a search that need not go on with the next rows
 OFTEN = 3  # starts that led to the best, for it to be no chance
 NEARLY_SAME = 5e-3  # per unit of weight; ends of runs that are closer are of one optimum
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
@@ -153,9 +154,10 @@ class Trainer:
         """Whether work is too little for all starts at once."""
         return self.affordable(len(self.data.y)) < FULL_SEARCH
 
-    def affordable(self, n_rows):
-        """EM iterations on so many rows, with linear experts, that ``most_work`` is enough for."""
-        if self.settings.most_work == np.inf:
+    def affordable(self, n_rows, work=None):
+        """EM iterations on so many rows that ``work`` is enough for, by default ``most_work``."""
+        work = self.settings.most_work if work is None else work
+        if work == np.inf:
             return np.inf
         n_experts, p = self.n_experts, self.data.columns.shape[1] + 1
         n_classes = 2 if self.parts.classes is None else len(self.parts.classes)
@@ -164,7 +166,7 @@ class Trainer:
         of_gate = n_experts * (n_experts * p / 4 if newton else 20)
         is_compiled = self.problem is not None and self.problem.is_compiled
         once = (COMPILED_WORK if is_compiled else STEP_WORK) + newton * (n_experts * p) ** 3
-        return self.settings.most_work / (once + n_rows * p * (of_experts + of_gate))
+        return work / (once + n_rows * p * (of_experts + of_gate))
 
     def train(self, previous, tasks, attributes_now):
         """From where EM starts to the fitted model.
@@ -227,21 +229,22 @@ class Trainer:
         """
         settings = self.settings
         random_state = seeded(self.seed + self._is_short * len(self.data.y))  # others each time
-        starts = self._draw(data) if previous is None else [previous]
-        if previous is not None and data is not self.data:
-            starts = [previous[data.rows]]
+        rows = slice(None) if data is self.data else data.rows
+        starts = self._draw(data) if previous is None else [previous[rows]]
         # A power of two, so that rows given twice, and weights of two, mostly afford the same.
         affordable = np.exp2(np.floor(np.log2(max(self.affordable(len(data.y)), 1.0))))
+        least = LEAST_ITERATIONS * settings.n_init
+        most = max(self.affordable(len(data.y), SEARCH_WORK), least)
         state, ends, paths = climb_from(
             problem,
             starts,
             partial(self._neighbours, data, random_state),
             n_jobs=settings.n_jobs,
-            most=min(ITERATIONS * settings.n_init, affordable),
+            most=min(ITERATIONS * settings.n_init, affordable, most),
             in_vain=0 if callable(settings.init) else in_vain * settings.n_init,
         )
         problem.restore(state)
-        self.is_cut = affordable < LEAST_ITERATIONS * settings.n_init
+        self.is_cut = affordable < least
         n_met = sum(max(path) > problem.objective - NEARLY_SAME for path in paths)
         if n_met < min(OFTEN, len(paths)):
             self.few_met = (

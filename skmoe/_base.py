@@ -86,9 +86,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Largest number of EM iterations, each with a refit of the experts; 10 if cross-fitted.
     tol : float, default=1e-5
         EM stops when the remaining gain of the objective per unit of weight, extrapolated from
-        the last gains, is less than this; with cross-fitted experts, when two iterations in a row
-        gained less. A single linear expert, and linear experts for censored targets, are always
-        fitted to the maximum.
+        the last gains, is less than this; with ``top_k``, when an iteration gained less, and with
+        cross-fitted experts two in a row. A single linear expert, and linear experts for censored
+        targets, are always fitted to the maximum.
     warm_start : bool, default=False
         Whether ``fit`` continues from the last solution, with the same number of experts, in
         place of new starts. It has no effect on stacks and specialists.

@@ -322,8 +322,8 @@ class Trainer:
 
         problem, tol = self.problem, self.settings.tol
         patience = self.settings.patience(self.folds, problem.gate)
-        # Experts then approach a limit, which the last gains predict.
-        is_smooth = problem.accelerates and problem.experts.in_sample
+        # Experts then approach a limit, which the last gains predict, unless they exchange rows.
+        is_smooth = problem.accelerates and problem.experts.in_sample and problem.top_k is None
         if is_smooth and problem.experts.is_solved:
             # A single expert goes to its maximum. So do several of censored targets, whose EM is
             # slow: its gains are small far from there.

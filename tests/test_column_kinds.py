@@ -24,7 +24,7 @@ WHEN = [FIRST + datetime.timedelta(hours=41 * k) for k in range(N)]
 WHOLE = np.arange(N) * 5 % 12
 FLAG = WHOLE > 5
 WORDS = np.array(["u", "v", "w"], dtype=object)[np.arange(N) % 3]
-NUMBERS = "numbers, in objects and nullable columns of pandas, polars and pyarrow too"
+NUMBERS = "numbers, also in object and nullable columns of pandas, polars and pyarrow"
 BOOLEANS = "booleans, in these too"
 LEVELS = "strings, categories"
 DATES = "dates, times, periods, categories of them"

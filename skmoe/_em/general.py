@@ -184,7 +184,7 @@ class GeneralProblem(Problem):
         """Scales, gate and E-step around the experts as they are; the objective."""
         for inner_step in range(self.n_inner):
             self._update_likelihood(self.resp * self.weight[:, None])
-            if inner_step == 0 or not self.gate.is_costly:
+            if inner_step == 0 or not (self.gate.is_costly or np.isnan(self.objective)):
                 labels = self._labels_in_step(inner_step)
                 self.gate.fit(self.Z, labels, sample_weight=self.gate_weight)
             self.e_step()

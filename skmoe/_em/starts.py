@@ -357,12 +357,13 @@ def _climb(problem, climber, max_iter, gain):
         problem.restore(climber.state)
     if climber.resp is not None:
         problem.start(climber.resp)
-    ran = run_em(problem, max_iter=max_iter, tol=gain, patience=1)
+    # It ends in NaN where no expert can explain a row.
+    ran = run_em(problem, max_iter=max_iter, tol=gain, patience=1, after=lambda o: np.isnan(o[-1]))
     objectives = climber.objectives + ran.objectives
-    fewest, at_rest = problem.effective_rows().min(), gain if ran.converged else np.inf
-    ends = at_rest, fewest, fewest >= enough_effective_rows(problem)
-    excess = small_sample_excess(problem) / problem.weight.sum()
-    return _Climber(None, climber.number, problem.state(), objectives, *ends, excess)
+    at_rest = 0.0 if ran.interrupted else gain if ran.converged else np.inf
+    fewest, excess = problem.effective_rows().min(), small_sample_excess(problem)
+    ends = at_rest, fewest, fewest >= enough_effective_rows(problem), excess / problem.weight.sum()
+    return _Climber(None, climber.number, problem.state(), objectives, *ends)
 
 
 def small_sample_excess(problem):

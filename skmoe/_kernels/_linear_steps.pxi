@@ -9,10 +9,11 @@ cdef class LinearRun:
     the intercept last, ``coef`` (K, p) of the experts, and ``errors`` (K,), their scales; ``sums``
     of a pass with these, with ``has_grams`` and ``has_pairs``, the curvatures of experts and gate
     that it has summed; of the gate ``mass`` (K,), and ``factor`` (K p, K p), ``bound`` (K, p, p)
-    and ``drift`` of a curvature, if it ``has_factor``, above 500 weights factors (K p, p); of logistic experts ``curvature`` (K, p, p)
-    and ``expert_drift``, if it ``has_curvature``; ``value``, the penalised log-likelihood. Of the
-    last M-step of linear experts, ``row_masses`` and ``squares`` (K,) of the residuals,
-    and, of the iterate before it, ``other_sums`` and ``old_coef``.
+    and ``drift`` of a curvature, if it ``has_factor``, above 500 weights factors (K p, p); of
+    logistic experts ``curvature`` (K, p, p) and ``expert_drift``, if it ``has_curvature``;
+    ``value``, the penalised log-likelihood. Of the last M-step of linear experts, ``row_masses``
+    and ``squares`` (K,) of the residuals, and, of the iterate before it, ``other_sums`` and
+    ``old_coef``.
 
     Parameters
     ----------
@@ -74,8 +75,9 @@ cdef class LinearRun:
 
     def __init__(
         self, n_experts, y, weight, mean, scale, penalty, rows_gram, acceleration, *,
-        y_mean=0.0, y_scale=1.0, is_prior=True, alpha=-1.0, floor=0.0, variance=1.0, shared=False, n_kept=2**31,
-        longest_drift=0.1, longest_expert_drift=0.1, least_pivot=1e-6, rounding=1e-13,
+        y_mean=0.0, y_scale=1.0, is_prior=True, alpha=-1.0, floor=0.0, variance=1.0, shared=False,
+        n_kept=2**31, longest_drift=0.1, longest_expert_drift=0.1, least_pivot=1e-6,
+        rounding=1e-13,
     ):
         self.y, self.weight, self.mean, self.scale, self.penalty = y, weight, mean, scale, penalty
         K, p = n_experts, len(mean) + 1

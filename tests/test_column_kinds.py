@@ -25,7 +25,7 @@ WHOLE = np.arange(N) * 5 % 12
 FLAG = WHOLE > 5
 WORDS = np.array(["u", "v", "w"], dtype=object)[np.arange(N) % 3]
 NUMBERS = "numbers, also in object and nullable columns of pandas, polars and pyarrow"
-BOOLEANS = "booleans, in these too"
+BOOLEANS = "booleans, also in such columns"
 LEVELS = "strings, categories"
 DATES = "dates, times, periods, categories of them"
 DURATIONS = "durations, times of day"

@@ -1,5 +1,7 @@
 """Sparse mixtures: the top k experts of each row, in training and in prediction."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -10,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._em.sweeps import LeastSquaresSweep, Sweep
 from skmoe._kernels._routing import top_k
 from skmoe.gates import SoftmaxGate
 
@@ -249,3 +252,19 @@ def test_bad_top_k_is_refused_before_anything_is_asked(data, mixture, k):
         mixture.set_params(top_k=k).predict(data[0])
     with pytest.raises(ValueError, match="top_k"):
         MixtureOfExpertsRegressor(n_experts=2, top_k=k).fit(*data)
+
+
+@pytest.mark.parametrize("top_k", [None, 2])
+def test_more_weights_than_are_paired_take_the_same_steps_compiled_or_not(top_k, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 8))
+    y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 2]) + 0.1 * rng.normal(size=400)
+    settings = {"n_experts": 60, "top_k": top_k, "n_init": 1, "max_iter": 4, "random_state": 0}
+    moe = MixtureOfExpertsRegressor(Ridge(), training="em", cv=False, tol=0, **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # few iterations of many experts
+        compiled = moe.fit(X, y).lower_bounds_
+        monkeypatch.setattr(LeastSquaresSweep, "run", Sweep.run)
+        by_steps = moe.fit(X, y).lower_bounds_
+    assert_allclose(compiled, by_steps, rtol=1e-8)
+    assert compiled[-1] > compiled[0]

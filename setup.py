@@ -58,6 +58,10 @@ def openmp_flags(compiler):
 
 
 class BuildKernels(build_ext):
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or True  # as many compilers as cores
+
     def build_extensions(self):
         compile_args, link_args = openmp_flags(self.compiler)
         if self.compiler.compiler_type != "msvc":

@@ -71,8 +71,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Predictions for the E-step. "auto": in-sample for linear models with at least ten rows per
         coefficient, out of bag for bagging ensembles, five folds for all others. "oob": out of
         bag. False: in-sample, which is useless for flexible experts. "prefit": experts are not
-        fitted, only gate and scales. Otherwise as in scikit-learn: a number of folds, a splitter
-        or an iterable.
+        fitted, only gate and scales. Otherwise as in scikit-learn: a number of folds, in which
+        copies of a row stay together, a splitter or an iterable.
     top_k : int, default=None
         Number of experts that predict a row: the most probable ones, renormalised. In training a
         row counts for the k experts of largest responsibility. None is all experts.

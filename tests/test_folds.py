@@ -1,6 +1,7 @@
 """When "auto" makes folds, and what happens where out-of-bag predictions or scales give out."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Rows
-from skmoe._experts.folds import Splitting
+from skmoe._experts.folds import OutOfBag, Splitting
 from skmoe.exceptions import ScaleFloorWarning
 from skmoe.gates import ConstantGate
 
@@ -35,6 +36,34 @@ def test_one_of_what_folds_are_made_of_is_an_error_that_says_so(unit):
     moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(), 1)
     with pytest.raises(ValueError, match=f"need two {unit}s or more; found 1"):
         moe.fit(X, y, **facts)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1e-6])
+@pytest.mark.parametrize("classifies", [False, True])
+def test_folds_are_those_of_the_rows_before_they_were_copied(classifies, jitter):
+    X, y = line(60, 2, 0)
+    y = (y > 1).astype(int) if classifies else y
+    often = np.random.default_rng(0).permutation(np.repeat(np.arange(60), 3))
+    order = often[np.sort(np.unique(often, return_index=True)[1])]  # of first appearance
+    rng, splitting = np.random.default_rng(1), Splitting(5, {}, None, 0, classifies)
+    one = splitting.folds([], Rows(X[order], y[order], np.ones(60)))
+    near = X[often] + jitter * rng.normal(size=(180, 2))
+    many = splitting.folds([], Rows(near, y[often], np.full(180, 1 / 3)))
+    for (train, test), (train_of_many, test_of_many) in zip(one, many, strict=True):
+        assert set(order[train]) == set(often[train_of_many])
+        assert set(order[test]) == set(often[test_of_many])
+        assert len(test_of_many) == 3 * len(test)
+
+
+def test_forests_are_not_predicted_out_of_bags_that_hold_copies():
+    X, y = line(60, 2, 0)
+    forest, often = RandomForestRegressor(20), np.repeat(np.arange(60), 2)
+    splitting = Splitting("auto", {}, None, 0, False)
+    alone, copied = Rows(X, y, np.ones(60)), Rows(X[often], y[often], np.ones(120))
+    assert isinstance(splitting.folds([forest], alone), OutOfBag)
+    assert isinstance(splitting.folds([forest], copied), list)
+    with pytest.raises(ValueError, match=r"70 folds were asked for, more than the 60 .* rows"):
+        replace(splitting, cv=70).folds([forest], copied)
 
 
 # Rows a coefficient -----------------------------------------------------------------------------

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
-from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, check_cv
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
 from .._data import check_ids, number_ids
+from .._numerics.samples import first_copies
 from .fitting import has_oob_prediction, is_frozen, leaves_every_row_out
 from .solvers import count_coefficients, is_linear
 
@@ -38,11 +39,10 @@ class Splitting:
     # in-sample; None is the weight of the rows.
     n_rows: float | None = None
 
-    @property
-    def is_by_row(self):
+    def is_by_row(self, rows):
         """Whether any row may be left out alone."""
-        is_drawn = isinstance(self.cv, (int, str)) and not self.params
-        return is_drawn and self.cv is not False and self.subject is None
+        is_drawn = isinstance(self.cv, (int, str)) and not self.params and self.cv is not False
+        return is_drawn and count_units(rows, self.subject) == len(rows.y)
 
     def folds(self, estimators, rows):
         """Folds (train, test) for cross-fitting; None, OutOfBag or "prefit" where there are none.
@@ -56,25 +56,21 @@ class Splitting:
             params = params | {"groups": number_ids(groups)[2]}
         n_rows = rows.weight.sum() if self.n_rows is None else self.n_rows
         kind, n_folds, _ = decide_folds(
-            self.cv, estimators, rows.X, rows.y, params, n_rows=n_rows, subject=self.subject
+            self.cv, estimators, rows, params, n_rows=n_rows, subject=self.subject
         )
-        if kind == IN_SAMPLE:
-            return None
-        if kind == PREFIT:
-            return "prefit"
+        if kind in (IN_SAMPLE, PREFIT):
+            return None if kind == IN_SAMPLE else PREFIT
         drawn = self._draw(self.cv if n_folds is None else n_folds, rows, params)
         return OutOfBag(drawn, required=self.cv == "oob") if kind == OUT_OF_BAG else drawn
 
     def _draw(self, cv, rows, params):
         """A list of (train, test), checked."""
         if isinstance(cv, Integral):
-            if self.subject is not None:
-                params = {"groups": self.subject} | params
-            cv = shuffled(int(cv), rows.y, params, self.stratify, self.seed)
-        folds = [
-            (np.asarray(train), np.asarray(test))
-            for train, test in check_cv(cv).split(rows.X, rows.y, **params)
-        ]
+            units = params.get("groups", self.subject)
+            folds = shuffled_folds(int(cv), rows, units, self.stratify, self.seed)
+        else:
+            folds = check_cv(cv).split(rows.X, rows.y, **params)
+        folds = [(np.asarray(train), np.asarray(test)) for train, test in folds]
         check_folds(folds, cv, rows, self.subject)
         return folds
 
@@ -96,20 +92,19 @@ class Splitting:
         Those of the experts are the gate's too if there are any; ``can_memorise`` says whether it
         needs folds of its own where there are none.
         """
-        if isinstance(folds, OutOfBag):
-            return folds.folds
+        folds = folds.folds if isinstance(folds, OutOfBag) else folds
         if isinstance(folds, list):
             return folds
         if self.cv is False or not can_memorise:
             return None
-        units = len(rows.y) if self.subject is None else len(np.unique(self.subject))
-        if units < 2:
+        n_folds = min(DEFAULT_FOLDS, count_units(rows, self.subject))
+        if n_folds < 2:
             return None
-        own = replace(self, cv=min(DEFAULT_FOLDS, units), params={}, stratify=False)
+        own = replace(self, cv=n_folds, params={}, stratify=False)
         return own.folds([], rows)
 
 
-def decide_folds(cv, estimators, X, y, split_params, *, n_rows=np.inf, subject=None):
+def decide_folds(cv, estimators, rows, split_params, *, n_rows=np.inf, subject=None):
     """How a Splitting has rows predicted, before it draws any folds.
 
     Returns ``IN_SAMPLE``, ``PREFIT``, ``OUT_OF_BAG`` or ``IN_FOLDS``, the number of folds, or None
@@ -134,8 +129,8 @@ def decide_folds(cv, estimators, X, y, split_params, *, n_rows=np.inf, subject=N
     if cv == "prefit" or (is_auto and not trained):
         return PREFIT, None, "the experts are fitted already"
     without_oob = [e for e in trained if not has_oob_prediction(e)]
-    together = bool(split_params) or subject is not None
-    if cv == "oob" and (together or without_oob):
+    units = split_params.get("groups", subject)
+    if cv == "oob" and (units is not None or without_oob):
         found = f"{without_oob[0]!r} is none" if without_oob else "it omits rows, not whole groups"
         raise ValueError(
             "cv='oob' needs bagging estimators with bootstrap=True and an oob_score, such as "
@@ -144,25 +139,22 @@ def decide_folds(cv, estimators, X, y, split_params, *, n_rows=np.inf, subject=N
     if not isinstance(cv, str):
         n_folds = int(cv) if isinstance(cv, Integral) else None
         return IN_FOLDS, n_folds, "as asked for by cv"
-    units = split_params.get("groups", subject)
-    n_units = X.shape[0] if units is None else len(number_ids(units)[0])
-    n_folds = min(DEFAULT_FOLDS, n_units)
-    if cv == "oob" or (not together and all(leaves_every_row_out(e) for e in trained)):
-        return OUT_OF_BAG, n_folds, "members of a bagging ensemble leave rows out"
-    if not split_params and _are_small(trained, X, y, n_rows):
+    if cv != "oob" and not split_params and _are_small(trained, rows.X, rows.y, n_rows):
         reason = f"linear experts with {ROWS_PER_COEFFICIENT} rows a coefficient or more"
         return IN_SAMPLE, None, reason if np.isfinite(n_rows) else "what is fitted is a likelihood"
+    n_units = count_units(rows, units)
+    n_folds, are_rows = min(DEFAULT_FOLDS, n_units), units is None and n_units == len(rows.y)
+    if cv == "oob" or (are_rows and all(leaves_every_row_out(e) for e in trained)):
+        return OUT_OF_BAG, n_folds, "members of a bagging ensemble leave rows out"
     if n_folds < 2:
         unit = "group" if "groups" in split_params else "subject"
         otherwise = "leave groups out" if unit == "group" else "ask for in-sample ones by cv=False"
         raise ValueError(
             f"Out-of-fold predictions need two {unit}s or more; found 1. Give more, or {otherwise}."
         )
-    if all(map(is_linear, trained)):
-        few = "groups are given" if split_params else f"fewer than {ROWS_PER_COEFFICIENT} rows"
-        reason = few if split_params else f"linear experts with {few} a coefficient"
-    else:
-        reason = "the experts can memorise their rows"
+    few = f"linear experts with fewer than {ROWS_PER_COEFFICIENT} rows a coefficient"
+    few = "groups are given" if split_params else few
+    reason = few if all(map(is_linear, trained)) else "the experts can memorise their rows"
     return IN_FOLDS, n_folds, reason
 
 
@@ -178,13 +170,12 @@ def _are_small(estimators, X, y, n_rows):
 
 def check_folds(folds, cv, rows, subject):
     """Raise a ValueError where folds that a ``cv`` made are of no use."""
-    for number, (train, _) in enumerate(folds):
+    for number, (train, test) in enumerate(folds):
         if not len(train) or not rows.weight[train].any():
             raise ValueError(
                 f"Fold {number} of cv has no row to train on, or none of positive weight. "
                 "Give more rows, or larger training parts."
             )
-    for number, (train, test) in enumerate(folds):
         both = np.intersect1d(train, test)
         if len(both):
             raise ValueError(
@@ -219,10 +210,21 @@ def in_sample(estimator):
     return estimator
 
 
-def shuffled(n_splits, y, split_params, stratify, seed):
-    """Splitter for an integer: by groups where given, stratified where every class is in each."""
-    if "groups" in split_params:
-        return GroupKFold(n_splits, shuffle=True, random_state=seed)
-    if stratify and np.unique(y, return_counts=True)[1].min() >= n_splits:
-        return StratifiedKFold(n_splits, shuffle=True, random_state=seed)
-    return KFold(n_splits, shuffle=True, random_state=seed)
+def count_units(rows, units):
+    """Number of groups or subjects, of which each row has one; without any, of rows less copies."""
+    return len(number_ids(first_copies(rows) if units is None else units)[0])
+
+
+def shuffled_folds(n_folds, rows, units, stratify, seed):
+    """Folds (train, test), by groups or subjects, or by rows with their copies, stratified."""
+    _, first, of_row = number_ids(first_copies(rows) if units is None else units)
+    if n_folds > len(first):
+        raise ValueError(
+            f"{n_folds} folds were asked for, more than the {len(first)} groups, subjects or "
+            "different rows. Ask for fewer."
+        )
+    y, kind = rows.y[first], KFold
+    if stratify and units is None and np.unique(y, return_counts=True)[1].min() >= n_folds:
+        kind = StratifiedKFold
+    folds = kind(n_folds, shuffle=True, random_state=seed).split(y, y)
+    return [[np.flatnonzero(np.isin(of_row, each)) for each in fold] for fold in folds]

@@ -7,8 +7,9 @@ from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import _safe_indexing
 
+from .._data import Rows
 from .fitting import fit_weighted, split_last
-from .folds import shuffled
+from .folds import count_units, shuffled_folds
 from .prediction import aligned_proba
 
 PENALTIES = 10.0 ** np.arange(5, -5.5, -0.5)  # L2, from the strongest on
@@ -25,7 +26,8 @@ def with_best_penalty(estimator, X, y, weight, seed, groups=None):
     used = np.flatnonzero(weight > 0)
     X, y, weight = _safe_indexing(X, used), y[used], weight[used]
     classifies = is_classifier(estimator)
-    folds = _splits_for_penalty(classifies, y, seed, None if groups is None else groups[used])
+    groups = None if groups is None else groups[used]
+    folds = _splits_for_penalty(classifies, Rows(X, y, weight), seed, groups)
     models = [clone(estimator) for _ in folds]
     for model in models if classifies else []:
         split_last(model)[1].set_params(warm_start=True)
@@ -48,14 +50,13 @@ def with_best_penalty(estimator, X, y, weight, seed, groups=None):
     return best_one
 
 
-def _splits_for_penalty(classifies, y, seed, groups):
+def _splits_for_penalty(classifies, rows, seed, groups):
     """Folds, (train, test) in a list; those with two classes in training."""
-    n_folds = min(N_FOLDS, len(y) if groups is None else len(np.unique(groups)))
+    n_folds = min(N_FOLDS, count_units(rows, groups))
     if n_folds < 2:
         return []
-    given = {} if groups is None else {"groups": groups}
-    folds = shuffled(n_folds, y, given, classifies, seed).split(y, y, **given)
-    return [fold for fold in folds if not classifies or len(np.unique(y[fold[0]])) > 1]
+    folds = shuffled_folds(n_folds, rows, groups, classifies, seed)
+    return [fold for fold in folds if not classifies or len(np.unique(rows.y[fold[0]])) > 1]
 
 
 def _losses(model, X, y):

@@ -1,10 +1,11 @@
-"""Few columns that stand for many."""
+"""Few columns, or few rows, that stand for many; and rows that repeat others."""
 
 from hashlib import blake2b
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 from sklearn.utils.extmath import randomized_svd
 
 from .._tables.encoding import numeric_matrix
@@ -251,3 +252,83 @@ def _mixed(bits):
     bits *= np.uint64(0x94D049BB133111EB)
     bits ^= bits >> np.uint64(31)
     return bits
+
+
+# Rows that repeat others: with columns and a target that are the same or nearly so ---------------
+
+
+MOST_COMPARED = 100_000  # rows, the first ones, that are looked at
+LEAST_COPIED = 0.1  # of the rows; fewer copies change little
+SAME_ROW, SAME_TARGET = 0.01, 0.15  # interquartile ranges between rows that repeat each other
+LESS = 0.1, 0.01, 1e-10  # of that, where as many rows would be as near by chance
+N_NEXT = 8  # rows in the order of a projection that a row is compared with
+LEAST_NEAR = 0.9  # share of the pairs of such columns whose targets have to be near
+REPEATED_BY_CHANCE = 0.05  # rows of such columns for each row, if columns are independent
+
+
+def first_copies(rows):
+    """The first row that each repeats, or itself, (n_samples,); where copies are few none does."""
+    X, used, first = rows.X, np.flatnonzero(rows.weight > 0)[:MOST_COMPARED], np.arange(len(rows.y))
+    if sparse.issparse(X) or len(used) < 2:
+        return first
+    take = X.iloc[used].items() if is_table(X) else enumerate(X[used].T)
+    scaled = np.column_stack([_in_interquartile_ranges(np.asarray(each)) for _, each in take])
+    for width in SAME_ROW * np.array([1.0, *LESS]):
+        by_chance = np.log(len(used)) + sum(_log_share_within(each, width) for each in scaled.T)
+        if by_chance <= np.log(REPEATED_BY_CHANCE):
+            break
+    else:
+        return first
+    y = rows.y.reshape(len(rows.y), -1)[used]
+    target = np.column_stack([_in_interquartile_ranges(each) for each in y.T])
+    group = _groups_of_near_rows(scaled, target, width)
+    _, place, group = np.unique(group, return_index=True, return_inverse=True)
+    if len(place) <= (1 - LEAST_COPIED) * len(used):
+        first[used] = used[place[group]]
+    return first
+
+
+def _in_interquartile_ranges(column):
+    """A column in units in which equal levels, and missing values, are 0 apart, and others far."""
+    values = np.asarray(column, dtype=object if column.dtype.kind not in "fiub" else float)
+    if values.dtype == object:
+        numbers = {}
+        try:
+            return np.array([numbers.setdefault(v, len(numbers)) for v in values], dtype=float)
+        except TypeError:  # lists and the like are not compared: none equals another
+            return np.arange(len(values), dtype=float)
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return np.zeros(len(values))
+    spread = np.subtract(*np.percentile(known, [75, 25])) or known.std() or 1.0
+    scaled = (values - known.min()) / spread
+    return np.where(np.isfinite(values), scaled, -1.0)
+
+
+def _log_share_within(values, width):
+    """Logarithm of the share of pairs of rows whose values are no farther apart than that."""
+    ordered = np.sort(values)
+    ends = np.searchsorted(ordered, [ordered - width, ordered + width], side="right")
+    return np.log(max(np.mean(ends[1] - ends[0] - 1), 1 / len(values)) / (len(values) - 1))
+
+
+def _groups_of_near_rows(scaled, target, width):
+    """Number of the group of each row, linked by rows near in columns and target; from one sort.
+
+    Near rows are near in any projection, so that each is compared with the next few in its order.
+    Rows whose columns are near and whose targets are not are measured again: no groups.
+    """
+    order = np.argsort(scaled @ np.random.default_rng(0).normal(size=scaled.shape[1]))
+    n_alike, links = 0, []
+    for step in range(1, min(N_NEXT, len(order) - 1) + 1):
+        one, other = order[:-step], order[step:]
+        is_alike = (np.abs(scaled[one] - scaled[other]) <= width).all(axis=1)
+        one, other = one[is_alike], other[is_alike]
+        is_near = (np.abs(target[one] - target[other]) <= SAME_TARGET).all(axis=1)
+        n_alike += len(one)
+        links.append((one[is_near], other[is_near]))
+    ends = np.concatenate(links, axis=1)
+    if ends.shape[1] < LEAST_NEAR * n_alike:
+        return np.arange(len(scaled))
+    graph = sparse.coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(len(scaled),) * 2)
+    return connected_components(graph, directed=False)[1]

@@ -379,8 +379,7 @@ def choose_folds(training, request, n_rows):
         adapt_experts(
             request.templates, rows.described, is_default=request.encodes, columns=columns
         ),
-        rows.X,
-        rows.y,
+        rows,
         {} if request.groups is None else {"groups": request.groups},
         n_rows=n_rows,
         subject=rows.subject,

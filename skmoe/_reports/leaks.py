@@ -2,8 +2,8 @@
 
 import numpy as np
 from scipy import sparse, stats
-from scipy.sparse.csgraph import connected_components
 
+from .._numerics.samples import LEAST_COPIED, MOST_COMPARED, first_copies
 from .._numerics.statistics import standardisation
 from .._tables.mixed import is_table
 from .by_regime import first_of
@@ -26,17 +26,7 @@ def notes_on_rows(rows, names, *, classifies):
 
 
 def leak_notes(rows, names, *, classifies):
-    """Sentences on columns from which the target follows; a list.
-
-    Parameters
-    ----------
-    rows : Rows
-        Of ``fit``.
-    names : list of str or None
-        Of the columns.
-    classifies : bool
-        Whether the target are class numbers.
-    """
+    """Sentences on columns, of these names, from which the target follows; a list."""
     X = rows.X
     if sparse.issparse(X) or rows.y.ndim > 1:
         return []
@@ -53,10 +43,8 @@ def leak_notes(rows, names, *, classifies):
     whole = [label for label in labels if label not in {*strings, *missing}]
     numbers = np.array([columns[label] for label in whole], dtype=float)
     numbers = numbers.reshape(len(whole), len(used)).T
-    if is_table(X) or names is None:
-        named = dict(zip(labels, labels if is_table(X) else [f"x{j}" for j in labels], strict=True))
-    else:
-        named = dict(zip(labels, names, strict=True))
+    names = [f"x{j}" for j in labels] if names is None else names
+    named = dict(zip(labels, labels if is_table(X) else names, strict=True))
     if not classifies:
         exact = _linear(numbers, y)
         if exact:
@@ -144,16 +132,9 @@ def _share_decided(column, y, classifies, has_strings):
     return 0.0 if is_usual or decided.mean() < LEAST_DECIDED else float(decided.mean())
 
 
-# Rows that repeat others: with columns and a target that are the same or nearly so ---------------
+# Rows that repeat others -------------------------------------------------------------------------
 
 
-MOST_COMPARED = 100_000  # that are looked at
-LEAST_SHARE = 0.1  # of the rows, for a word about them
-SAME_ROW, SAME_TARGET = 0.01, 0.15  # interquartile ranges between rows that repeat each other
-LESS = 0.1, 0.01, 1e-10  # of that, where as many rows would be as near by chance
-N_NEXT = 8  # rows in the order of a projection that a row is compared with
-LEAST_NEAR = 0.9  # share of the pairs of such columns whose targets have to be near
-REPEATED_BY_CHANCE = 0.05  # rows of such columns for each row, if columns are independent
 SAID = (
     "{:,} of {:,} rows repeat others: their columns and targets are equal, or nearly. "
     "Each counts as an observation of its own, so that repeats may look like regimes where there "
@@ -163,72 +144,10 @@ SAID = (
 
 def repeated_rows(rows):
     """Which rows of ``fit`` repeat none before them, (n_samples,), and a sentence; a list."""
-    X, used = rows.X, np.flatnonzero(rows.weight > 0)[:MOST_COMPARED]
-    is_first = np.ones(len(rows.y), bool)
-    nothing = is_first, []
-    if sparse.issparse(X) or len(used) < 2:
-        return nothing
-    take = X.iloc[used].items() if is_table(X) else enumerate(X[used].T)
-    scaled = np.column_stack([_in_interquartile_ranges(np.asarray(each)) for _, each in take])
-    for width in SAME_ROW * np.array([1.0, *LESS]):
-        by_chance = np.log(len(used)) + sum(_log_share_within(each, width) for each in scaled.T)
-        if by_chance <= np.log(REPEATED_BY_CHANCE):
-            break
-    else:
-        return nothing
-    y = np.asarray(rows.y, dtype=float).reshape(len(rows.y), -1)[used]
-    group = _groups_of_near_rows(scaled, np.apply_along_axis(_in_interquartile_ranges, 0, y), width)
-    _, first, mass = np.unique(group, return_index=True, return_counts=True)
-    is_repeated = (mass > 1) & (np.bincount(group, rows.weight[used]) > 1 + 1e-9)
-    n_repeats = (mass - 1) @ is_repeated
-    if n_repeats < LEAST_SHARE * len(used):
-        return nothing
-    is_first[used] = ~is_repeated[group]
-    is_first[used[first]] = True
-    return is_first, [SAID.format(n_repeats, len(used))]
-
-
-def _in_interquartile_ranges(column):
-    """A column in units in which equal levels, and missing values, are 0 apart, and others far."""
-    values = np.asarray(column, dtype=object if column.dtype.kind not in "fiub" else float)
-    if values.dtype == object:
-        numbers = {}
-        try:
-            return np.array([numbers.setdefault(v, len(numbers)) for v in values], dtype=float)
-        except TypeError:  # lists and the like are not compared: none equals another
-            return np.arange(len(values), dtype=float)
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return np.zeros(len(values))
-    spread = np.subtract(*np.percentile(known, [75, 25])) or known.std() or 1.0
-    scaled = (values - known.min()) / spread
-    return np.where(np.isfinite(values), scaled, -1.0)
-
-
-def _log_share_within(values, width):
-    """Logarithm of the share of pairs of rows whose values are no farther apart than that."""
-    ordered = np.sort(values)
-    ends = np.searchsorted(ordered, [ordered - width, ordered + width], side="right")
-    return np.log(max(np.mean(ends[1] - ends[0] - 1), 1 / len(values)) / (len(values) - 1))
-
-
-def _groups_of_near_rows(scaled, target, width):
-    """Number of the group of each row, linked by rows near in columns and target; from one sort.
-
-    Near rows are near in any projection, so that each is compared with the next few in its order.
-    Rows whose columns are near and whose targets are not are measured again: no groups.
-    """
-    order = np.argsort(scaled @ np.random.default_rng(0).normal(size=scaled.shape[1]))
-    n_alike, links = 0, []
-    for step in range(1, min(N_NEXT, len(order) - 1) + 1):
-        one, other = order[:-step], order[step:]
-        is_alike = (np.abs(scaled[one] - scaled[other]) <= width).all(axis=1)
-        one, other = one[is_alike], other[is_alike]
-        is_near = (np.abs(target[one] - target[other]) <= SAME_TARGET).all(axis=1)
-        n_alike += len(one)
-        links.append((one[is_near], other[is_near]))
-    ends = np.concatenate(links, axis=1)
-    if ends.shape[1] < LEAST_NEAR * n_alike:
-        return np.arange(len(scaled))
-    graph = sparse.coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(len(scaled),) * 2)
-    return connected_components(graph, directed=False)[1]
+    first = first_copies(rows)
+    counts_once = np.bincount(first, rows.weight)[first] <= 1 + 1e-9
+    is_first = (first == np.arange(len(first))) | counts_once
+    n_repeats, n_used = np.count_nonzero(~is_first), np.count_nonzero(rows.weight)
+    if n_repeats < LEAST_COPIED * min(n_used, MOST_COMPARED):
+        return np.ones(len(first), bool), []
+    return is_first, [SAID.format(n_repeats, min(n_used, MOST_COMPARED))]

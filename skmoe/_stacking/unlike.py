@@ -27,7 +27,7 @@ class UnlikeExperts:
             if leaf is None:
                 experts.fit(everything)
             else:
-                leaf.diverse.fit_of_list(experts, everything, trainer.splitting.is_by_row)
+                leaf.diverse.fit_of_list(experts, everything, trainer.splitting.is_by_row(data))
             say(f"Refitting {of_experts} on all rows")
             fitted = experts.finish(everything)
         say("Learning gate, tails and scales")

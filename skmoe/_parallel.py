@@ -105,6 +105,7 @@ class Jobs:
     _shared: tuple  # the first arguments of every task
     # Of BLAS and OpenMP for each task at most; None leaves them as they are.
     _n_threads: int | None
+    _in_turn: bool = False  # whether tasks run one after the other, here
 
     def in_batches(self, function, arguments, what, most=None):
         """As a call, in batches of a second or more; warns of a long wait as soon as it is known.
@@ -137,6 +138,8 @@ class Jobs:
         if self._n_threads is None:
             with ExitStack() as stack:
                 stack.callback(_pool.reset, _pool.set(None))  # a task in this thread has its own
+                if self._in_turn:  # joblib takes as long as a short task
+                    return [function(*self._shared, *each) for each in arguments]
                 done = self._pool.parallel(
                     delayed(_run_and_catch)(os.getpid(), function, self._shared, tuple(each))
                     for each in arguments
@@ -198,10 +201,11 @@ def jobs(n_jobs, shared):
         n_threads = None
         if isinstance(backend, ThreadingBackend) and n_effective > 1:
             n_threads = max(1, cpu_count() // n_effective)
-        if type(backend).__name__ == DASK:  # it then sends a reference for ``shared``
+        is_dask = type(backend).__name__ == DASK
+        if is_dask:  # it then sends a reference for ``shared``
             backend.data_futures[id(shared)] = _submit(backend.client, shared)
             stack.callback(backend.data_futures.pop, id(shared))
-        yield Jobs(pool, shared, n_threads)
+        yield Jobs(pool, shared, n_threads, n_effective == 1 and not is_dask)
 
 
 def _run_and_catch(caller, function, shared, arguments):

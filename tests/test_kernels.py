@@ -7,7 +7,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import expit, log_expit, logsumexp, softmax
+from sklearn.linear_model import GammaRegressor
 
+from skmoe._kernels._errors import learn_variance, likelihood_of_shape
 from skmoe._kernels._estep import e_step
 from skmoe._kernels._exp import exp, log
 from skmoe._kernels._grams import add_grams, add_sparse_grams, workspace_size
@@ -497,3 +499,32 @@ def test_grams_of_sparse_rows_without_room_are_refused(n_rows, n_sums):
     places = np.array([0, 1, 1]), np.array([0, 1, 2, 3])
     with pytest.raises(ValueError, match="do not fit together|no room for column 1"):
         add_sparse_grams(np.ones(3), *places, np.ones((n_rows, 1)), np.zeros((n_sums, 1)))
+
+
+# Errors of one regression -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n_samples", "n_columns"), [(40, 2), (1300, 5)])
+def test_variance_and_shape_of_errors_are_those_of_their_definitions(n_samples, n_columns):
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(n_samples, n_columns)), rng.integers(0, 3, n_samples) * 1.0
+    squares, found = np.exp(X[:, 0]) * rng.normal(size=n_samples) ** 2 + 1e-3, np.empty(n_samples)
+    learn_variance(X, squares, weight, 0.1, found)
+    regression = GammaRegressor(alpha=0.1, solver="newton-cholesky", tol=1e-9)
+    assert_allclose(np.exp(found), regression.fit(X, squares, weight).predict(X), rtol=1e-6)
+    design, sd = np.column_stack([X, np.ones(n_samples)]), np.exp(0.3 * X[:, 1])
+    target, around = rng.standard_t(3, size=n_samples) / sd, 0.0
+    centre, variance, share = np.array([-1.0, 0.0, 1.0]), np.ones(3), np.ones(3) / 3
+    for _ in range(9):
+        z = (target - around)[:, None]
+        log_each = np.log(share / np.sqrt(variance)) - 0.5 * (z - centre) ** 2 / variance
+        resp = weight[:, None] * softmax(log_each, axis=1)
+        mass = resp.sum(axis=0)
+        centre, share = (resp * z).sum(axis=0) / mass, mass / weight.sum()
+        variance = (resp * (z - centre) ** 2).sum(axis=0) / mass + 1e-3
+        root, pull = np.sqrt((resp / variance).sum(axis=1)), (resp / variance) @ centre
+        free = root * target - pull / np.maximum(root, 1e-300)
+        scaled = design / sd[:, None]
+        around = scaled @ np.linalg.lstsq(root[:, None] * scaled, free)[0]
+    value = likelihood_of_shape(design, target * sd, sd, weight, 9, 1e-3)
+    assert_allclose(value, weight @ logsumexp(log_each, axis=1), rtol=1e-9)

@@ -1,21 +1,17 @@
 """Other numbers of regimes, and other partitions into as many, of nearly as much evidence."""
 
 import copy
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
 from scipy import optimize, sparse, special
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import GammaRegressor
-from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 from sklearn.tree import DecisionTreeRegressor
 
 from .._em.loop import count
 from .._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
-from .._parallel import few_threads
+from .._kernels._errors import learn_variance, likelihood_of_shape
 from .._reports.column_names import columns_behind
 from ..likelihoods._targets import kind_of_target
 from .calibrated import SLOPE_PENALTY, gain_of_calibration
@@ -268,21 +264,9 @@ def _gain_of_shape(errors, design, sd, weight):
     Their scales are in proportion to ``sd``. The mixture is fitted by EM, with the coefficients
     that errors are around; costs are those of BIC.
     """
-    scaled, around, target = design / sd[:, None], 0.0, errors / sd
-    centre, variance, share = np.array([-1.0, 0.0, 1.0]), np.ones(3), np.ones(3) / 3
-    for _ in range(SHAPE_STEPS):
-        z = (target - around)[:, None]
-        log_each = np.log(share / np.sqrt(variance)) - 0.5 * (z - centre) ** 2 / variance
-        resp = weight[:, None] * special.softmax(log_each, axis=1)
-        mass = resp.sum(axis=0)
-        centre, share = (resp * z).sum(axis=0) / mass, mass / weight.sum()
-        variance = (resp * (z - centre) ** 2).sum(axis=0) / mass + SMALLEST
-        precision = (resp / variance).sum(axis=1)
-        root = np.sqrt(precision)
-        free = root * target - (resp / variance) @ centre / np.maximum(root, TINY)
-        around = scaled @ np.linalg.lstsq(root[:, None] * scaled, free)[0]
-    gain = special.logsumexp(log_each, axis=1) - np.log(sd) + 0.5 * errors**2
-    return weight @ gain - 4 * np.log(weight.sum())  # eight parameters
+    gain = likelihood_of_shape(design, errors, sd, weight, SHAPE_STEPS, SMALLEST)
+    gain += weight @ (0.5 * errors**2 - np.log(sd))
+    return gain - 4 * np.log(weight.sum())  # eight parameters
 
 
 # One regression whose errors are larger in some rows than in others, against a mixture of lines
@@ -308,6 +292,7 @@ SPREAD_PENALTY = 1e-3  # of the regression, per row
 LEVELS = 3  # of the variance: wide errors at both ends of a column, narrow ones between
 FAR = 4.0  # standard deviations of a column, beyond which it does not change the variance
 HEAVY, N_STEPS = 4.0, 4  # degrees of freedom of heavy tails, and steps of EM to them
+PARTS = np.arange(5) / 4  # quantiles of a column between which the logarithm is linear
 FEWEST_SPREAD_VALUES = 4  # distinct values of a column of which the variance can be a curve
 
 
@@ -320,13 +305,12 @@ def uneven_line(one):
     columns (n_samples, q) that this is of.
     """
     X, weight = np.clip(one.experts.design[:, :-1], -FAR, FAR), one.weight
-    bases, spline = [X], SplineTransformer(degree=1, knots="quantile")
-    for column in X.T[:, :, None]:
+    bases = [X]
+    for column in X.T:
         if len(np.unique(column)) >= FEWEST_SPREAD_VALUES:
-            bases += [
-                PolynomialFeatures(include_bias=False).fit_transform(column),
-                spline.fit_transform(column, sample_weight=weight),
-            ]
+            knots = np.unique(np.quantile(column, PARTS, weights=weight, method="inverted_cdf"))
+            hats = [np.interp(column, knots, height) for height in np.eye(len(knots))]
+            bases += [np.column_stack([column, column**2]), np.column_stack(hats)]
     squares = one.experts.squared_errors().ravel()
     squares = np.maximum(squares / np.average(squares, weights=weight), SMALLEST)
     given = squares, weight, len(one.experts.posteriors)
@@ -347,27 +331,20 @@ def _uneven(basis, squares, weight, n_outputs, df):
     They are of Student's t of ``df`` degrees of freedom, fitted by EM, or normal.
     """
     is_normal, of_row = np.isinf(df), np.ones(len(squares))
+    log_variance = np.empty(len(squares))
     for _ in range(1 if is_normal else N_STEPS):
-        variance = _variance(basis, of_row * squares, weight)
-        z = n_outputs * squares / variance
+        learn_variance(basis, of_row * squares, weight, SPREAD_PENALTY, log_variance)
+        z = n_outputs * squares * np.exp(-log_variance)
         of_row = 1.0 if is_normal else (df + n_outputs) / (df + z)
     log_density = -0.5 * z
     if not is_normal:
         half = 0.5 * (df + n_outputs)
         log_density = special.gammaln(half) - special.gammaln(0.5 * df) - half * np.log1p(z / df)
         log_density -= 0.5 * n_outputs * np.log(0.5 * df)
-    gain = weight @ (log_density + 0.5 * n_outputs * (squares - np.log(variance)))
+    gain = weight @ (log_density + 0.5 * n_outputs * (squares - log_variance))
     centred = basis - np.average(basis, axis=0, weights=weight)
     cost = 0.5 * np.linalg.matrix_rank(centred[weight > 0]) * np.log(weight.sum())
-    return gain - cost, variance
-
-
-def _variance(basis, squares, weight):
-    regression = GammaRegressor(alpha=SPREAD_PENALTY, solver="newton-cholesky")
-    # Too long steps may overflow; shorter ones follow, and the best result is kept.
-    quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
-    with few_threads(basis.size), quiet, np.errstate(over="ignore", invalid="ignore"):
-        return regression.fit(basis, squares, weight).predict(basis)
+    return gain - cost, np.exp(log_variance)
 
 
 # One regression for overdispersed counts and successes -------------------------------------------

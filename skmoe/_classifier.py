@@ -296,7 +296,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         return compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)
 
     def predict_proba(self, X):
-        """Predict class probabilities, the gate's average of the experts' calibrated ones.
+        """Predict class probabilities: those of the experts, calibrated, weighted by the gate.
 
         Parameters
         ----------

@@ -186,8 +186,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
         exposure, trials : array-like of shape (n_samples,), default=None
-            As in ``fit``. The score is for rates, weighted by these, or by the trials of a
-            target of successes and failures.
+            As in ``fit``. The score is that of the rates, with these as weights, or with the
+            trials of a target of successes and failures.
 
         Returns
         -------

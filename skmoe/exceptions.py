@@ -86,16 +86,15 @@ class SmallWeightsWarning(UserWarning):
     """Issued when ``sample_weight`` is far below one for each row, such as weights that sum to one.
 
     A row of weight 2 counts as two rows, and rows whose weights sum to one count as one row:
-    penalties and priors then outweigh the data. Divide weights that only compare rows by their
-    mean.
+    XX
     """
 
 
 class ThinnedRowsWarning(UserWarning):
-    """Issued when experts have more rows of their own than they are fitted on.
+    """Issued when experts are fitted on a sample of their rows.
 
-    If rows are not in memory, experts are fitted on at most ``max_expert_rows``, drawn by a hash of
-    their content. Gate, scales and loads are learned from all rows.
+    If rows are not in memory, each expert is fitted on at most ``max_expert_rows``, drawn by a hash
+    of their content. Gate, scales and loads are learned from all rows.
     """
 
 

@@ -143,8 +143,8 @@ class DescribedMixture(AnyRows):
         expert against the first. Columns of strings have a coefficient for each level,
         ``kind=low``, the difference from the most frequent one, "kind=high (reference)", whose
         own is 0; ``age missing`` is added if age is missing. Under pooling they are means of the
-        posterior; levels that are random effects, ten or more, are differences from their mean,
-        sorted, with their standard deviation in the table. ``summary`` has the same numbers.
+        posterior, and ten or more levels of a column are random effects: differences from their
+        mean, sorted, with their standard deviation. ``summary`` has the same numbers.
 
         For a regime of several experts, the intercept is at the mean of its errors, whose standard
         deviation is in the table, too. The coefficients of the gate are those between regimes.
@@ -186,8 +186,8 @@ class DescribedMixture(AnyRows):
     ):  # fmt: skip
         """Profile of each regime or expert: its share, prediction, and how its rows differ.
 
-        For each of them the columns and levels in which its rows differ most from all others, in
-        standard deviations, and the row closest to the average of its rows. Rows belong to them by
+        The table has the columns and levels in which its rows differ most from all others, in
+        standard deviations, and the row closest to the average of its rows. Rows are weighted by
         ``responsibilities``, or without y by ``gate_proba``. Columns of identifiers, free text or
         dates as strings are left out.
 
@@ -200,7 +200,7 @@ class DescribedMixture(AnyRows):
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
         exposure, trials, subject, upper : array-like of shape (n_samples,)
-            As in ``fit``. From the third on only with y.
+            As in ``fit``. ``subject`` and ``upper`` only with y.
         responsibilities : array-like of shape (n_samples, n_experts), default=None
             Used in place of those from y, as returned by ``responsibilities`` with the same ``by``.
             For the training rows of cross-fitted experts give ``oof_responsibilities_``.

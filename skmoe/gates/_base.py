@@ -321,8 +321,8 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         Parameters
         ----------
         order : ndarray of shape (n_kept,)
-            A permutation, or a part of one: the others are removed, and the relative
-            probabilities of the rest stay.
+            A permutation, or a part of one: the other experts are removed, without changing
+            the relative probabilities of those that stay.
         """
         raise TypeError(f"{type(self).__name__} does not implement reorder(order).")
 

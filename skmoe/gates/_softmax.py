@@ -276,7 +276,7 @@ class SoftmaxGate(BaseGate):
         return LONGEST_DRIFT * sqrt(len(self.classes_)) if self.keeps_curvature else -1.0
 
     def begin_run(self, run):
-        """Give a LinearRun the weights, and their last curvature.
+        """Copy the coefficients and their last curvature into a LinearRun.
 
         Parameters
         ----------

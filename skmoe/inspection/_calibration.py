@@ -123,7 +123,7 @@ class CalibrationDisplay:
         estimator : mixture
             Fitted regressor; or a Pipeline that ends in one, or a search over one.
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows. The PIT of training rows is too optimistic.
+            Rows. On training rows calibration looks better than it is.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their target.
         kind : {"pit", "experts", "coverage"}, default="pit"
@@ -140,7 +140,7 @@ class CalibrationDisplay:
             Name in the legend of the coverage. None: the name of the estimator.
         by : {"regime", "expert"}, default="regime"
             Histograms with kind="experts": one for each regime, where regime0 is the experts of
-            ``regimes_[0]`` together, or for each expert. They differ with fewer regimes only.
+            ``regimes_[0]`` together, or for each expert. They differ if a regime has several.
         ax : Axes or array-like of Axes, default=None
             Axes to draw on. None creates a figure.
 

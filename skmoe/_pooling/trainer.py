@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy import sparse
 
 from .._data import Units
 from .._em import make_problem
@@ -11,9 +10,9 @@ from .._em.loop import count, run_em
 from .._em.problem import shallow_copy
 from .._em.starts import halves
 from .._em.trainer import SURROGATE_PENALTY, Trainer
-from .._numerics.columns import SPARSE, StandardColumns, effects_of
+from .._numerics.columns import StandardColumns, effects_of
 from .._numerics.multinomial import NEWTON_LIMIT
-from .._numerics.samples import MOST_COLUMNS, principal_components
+from .._numerics.samples import MOST_COLUMNS, principal_components, start_columns
 from .._numerics.statistics import standardisation
 from .averaging import BEHIND, IN_FOLD, IN_STACK, WHOLE, averaging
 from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, merged, pooled_parts
@@ -169,15 +168,9 @@ class PooledTrainer(Trainer):
     def _regimes(self, n_experts):
         """The mixture that starts from one without pooling, the best of several."""
         parts, data, columns = self.parts.first(n_experts), self.data, self.columns
-        is_turned = self._see_the_same and self.experts.columns.basis is not None
-        block, is_wide = self.experts.columns.block, self._is_wide(n_experts)
-        # Starts are sought in the space of the rows, where columns outnumber them; and where they
-        # take far longer in all columns, in one for each column of strings.
-        if is_turned and self.experts.design.shape[1] * n_experts <= NEWTON_LIMIT:
-            data = self._in_row_space()
-            columns = data.X
-        elif is_wide or (self._has_levels and np.count_nonzero(effects_of(block)) > MANY_LEVELS):
-            data = self._with_levels_as_numbers()
+        # Where there are many columns, starts are sought in few that stand for these.
+        if self.columns.shape[1] > MOST_COLUMNS or self._has_many_levels:
+            data = self._in_few_columns()
             columns = data.X
         experts = parts.solver.experts(
             columns, data.y, data.weight, n_experts,
@@ -200,18 +193,6 @@ class PooledTrainer(Trainer):
         self._begun_with[n_experts] = trainer.few_met
         return self._new_problem(n_experts).start(problem.resp)
 
-    def _in_row_space(self):
-        """The rows in directions of their space: the same to penalties that all slopes share."""
-        if self._turned is None:
-            X = np.ascontiguousarray(self.experts.design[:, :-1])
-            of_target = ()
-            if self.data.target is not None:
-                of_target = standardisation(self.data.y.reshape(len(X), -1), self.data.weight)
-            units = Units(np.zeros(X.shape[1]), np.ones(X.shape[1]), *of_target)
-            self._turned = replace(self.data, X=X, Z=X, units=units)
-            vars(self._turned)["columns"] = self.data.columns  # their largest directions
-        return self._turned
-
     def _is_wide(self, n_experts):
         """Whether there are levels, and so many columns that all steps take long."""
         return self._has_levels and self.experts.design.shape[1] * n_experts > NEWTON_LIMIT
@@ -220,24 +201,35 @@ class PooledTrainer(Trainer):
     def _has_levels(self):
         return self.experts.columns.block is not None and self.data.subjects is None
 
-    def _with_levels_as_numbers(self):
-        """The rows with the effect in one line in place of many levels, and sparse if yet wide."""
+    @property
+    def _has_many_levels(self):
+        effects = effects_of(self.experts.columns.block) if self._has_levels else 0
+        return np.count_nonzero(effects) > MANY_LEVELS
+
+    def _in_few_columns(self):
+        """The rows in principal components, with what one line predicts of them.
+
+        The effects in that line take the place of many levels.
+        """
         if self._turned is None:
             line, block = self.one_line().experts, self.experts.columns.block
-            effects, kept, columns = effects_of(block), np.ones(len(block), dtype=bool), []
             first = 0 if self.parts.classes is None else 1  # whose function others tell
-            coef = line.coef[0].reshape(len(block) + 1, -1)[:, first:]
-            n_rows = self.columns.sum(axis=0)
-            for number in range(1, block.max() + 1):
-                levels = np.flatnonzero(block == number)
-                if effects[levels].any():
-                    kept[levels] = False
-                    columns.append(line.design[:, levels] @ coef[levels])
-                else:  # the other columns determine the most frequent level
-                    kept[levels[n_rows[levels].argmax()]] = False
-            X = np.hstack([self.columns[:, kept], *columns])
-            if np.count_nonzero(X) <= SPARSE * X.size and X.shape[1] * FIRST_BOUND > NEWTON_LIMIT:
-                X = sparse.csr_array(X)
+            coef = line.coef[0].reshape(line.design.shape[1], -1)[:, first:]
+            X = self.data.columns
+            if self._has_many_levels:
+                effects, kept, columns = effects_of(block), np.ones(len(block), dtype=bool), []
+                n_rows = self.columns.sum(axis=0)
+                for number in range(1, block.max() + 1):
+                    levels = np.flatnonzero(block == number)
+                    if effects[levels].any():
+                        kept[levels] = False
+                        columns.append(line.design[:, levels] @ coef[levels])
+                    else:  # the other columns determine the most frequent level
+                        kept[levels[n_rows[levels].argmax()]] = False
+                X = np.hstack([self.columns[:, kept], *columns])
+                X = X if X.shape[1] <= MOST_COLUMNS else start_columns(X, self.data.weight)
+            if X.shape[1] == MOST_COLUMNS:
+                X = np.hstack([X, line.design @ coef])
             Z = X if self._see_the_same else self.data.Z
             self._turned = replace(self.data, X=X, Z=Z)
             vars(self._turned)["columns"] = self.data.columns
@@ -385,14 +377,18 @@ class PooledTrainer(Trainer):
     def converge(self, problem, to_beat=-np.inf, tol=None):
         """Iterate, and learn the gate's precision by turns, while ``to_beat`` is in reach."""
         best, best_state = problem.evidence, problem.state()
+        # The precision of a gate of many weights takes one step at a time, and the evidence
+        # hardly changes while all else converges in between.
+        is_slow = problem.gate.coef.size > NEWTON_LIMIT
         for number, n_steps in enumerate(self.effort.stretches, 1):
-            run = self._climb(problem, n_steps, tol or self.effort.tol)
+            run = self._climb(problem, SHORT_RUN if is_slow else n_steps, tol or self.effort.tol)
             is_settled = problem.learn_alpha() < SAME_ALPHA
             evidence = problem.evidence
+            ends = evidence < best + SAME_EVIDENCE if is_slow else run.converged and is_settled
             if evidence > best:
                 best, best_state = evidence, problem.state()
             to_come = _gain_to_come(run.objectives, sum(self.effort.stretches[number:]))
-            if run.converged and is_settled or evidence + to_come < to_beat:
+            if ends or evidence + to_come < to_beat:
                 break
         problem.restore(best_state)
         return problem  # at its best

@@ -83,8 +83,7 @@ class PooledTrainer(Trainer):
         basis = self.experts.columns.basis
         is_wide = basis is not None and len(basis) > MOST_COLUMNS and basis.size > 0
         if self._see_the_same and is_wide:
-            turned = self.experts.design[:, :-1]
-            vars(data)["columns"] = principal_components(turned, data.weight)
+            vars(data)["columns"] = principal_components(self.experts.design[:, :-1], data.weight)
         columns = self.experts.columns
         if not (self._see_the_same and Z is design):
             block = parts.levels(parts.gate.encoder, Z) if Z.shape[1] else None
@@ -167,13 +166,16 @@ class PooledTrainer(Trainer):
 
     def _regimes(self, n_experts):
         """The mixture that starts from one without pooling, the best of several."""
-        parts, data, columns = self.parts.first(n_experts), self.data, self.columns
-        # Where there are many columns, starts are sought in few that stand for these.
-        if self.columns.shape[1] > MOST_COLUMNS or self._has_many_levels:
-            data = self._in_few_columns()
-            columns = data.X
+        parts, data = self.parts.first(n_experts), self.data
+        # Starts are sought in the space of the rows, where columns outnumber them; and where there
+        # are many columns, in few that stand for these.
+        if self.experts.columns.basis is None:
+            if self.columns.shape[1] > MOST_COLUMNS or self._has_many_levels:
+                data = self._in_few_columns()
+        elif self._see_the_same and self.experts.design.shape[1] * n_experts <= NEWTON_LIMIT:
+            data = self._in_row_space()
         experts = parts.solver.experts(
-            columns, data.y, data.weight, n_experts,
+            self.columns if data is self.data else data.X, data.y, data.weight, n_experts,
             penalty=SURROGATE_PENALTY, prior=True, exposure=data.exposure, units=data.units,
         )  # fmt: skip
         experts.source = data.X if data is not self.data else self.source
@@ -193,9 +195,17 @@ class PooledTrainer(Trainer):
         self._begun_with[n_experts] = trainer.few_met
         return self._new_problem(n_experts).start(problem.resp)
 
-    def _is_wide(self, n_experts):
-        """Whether there are levels, and so many columns that all steps take long."""
-        return self._has_levels and self.experts.design.shape[1] * n_experts > NEWTON_LIMIT
+    def _in_row_space(self):
+        """The rows in directions of their space: the same to penalties that all slopes share."""
+        if self._turned is None:
+            X = np.ascontiguousarray(self.experts.design[:, :-1])
+            of_target = ()
+            if self.data.target is not None:
+                of_target = standardisation(self.data.y.reshape(len(X), -1), self.data.weight)
+            units = Units(np.zeros(X.shape[1]), np.ones(X.shape[1]), *of_target)
+            self._turned = replace(self.data, X=X, Z=X, units=units)
+            vars(self._turned)["columns"] = self.data.columns  # their largest directions
+        return self._turned
 
     @property
     def _has_levels(self):
@@ -207,31 +217,26 @@ class PooledTrainer(Trainer):
         return np.count_nonzero(effects) > MANY_LEVELS
 
     def _in_few_columns(self):
-        """The rows in principal components, with what one line predicts of them.
-
-        The effects in that line take the place of many levels.
-        """
+        """Rows in principal components, one line's effects for levels, and its predictions."""
         if self._turned is None:
-            line, block = self.one_line().experts, self.experts.columns.block
+            line, X = self.one_line().experts, self.data.columns
             first = 0 if self.parts.classes is None else 1  # whose function others tell
             coef = line.coef[0].reshape(line.design.shape[1], -1)[:, first:]
-            X = self.data.columns
             if self._has_many_levels:
-                effects, kept, columns = effects_of(block), np.ones(len(block), dtype=bool), []
-                n_rows = self.columns.sum(axis=0)
-                for number in range(1, block.max() + 1):
+                block, n_rows = self.experts.columns.block, self.columns.sum(axis=0)
+                effects = effects_of(block)
+                kept = effects == 0
+                for number in np.unique(block[kept & (block > 0)]):
                     levels = np.flatnonzero(block == number)
-                    if effects[levels].any():
-                        kept[levels] = False
-                        columns.append(line.design[:, levels] @ coef[levels])
-                    else:  # the other columns determine the most frequent level
-                        kept[levels[n_rows[levels].argmax()]] = False
-                X = np.hstack([self.columns[:, kept], *columns])
-                X = X if X.shape[1] <= MOST_COLUMNS else start_columns(X, self.data.weight)
+                    kept[levels[n_rows[levels].argmax()]] = False  # which others determine
+                columns = [
+                    line.design @ (coef * np.append(effects == number, False)[:, None])
+                    for number in np.unique(effects[effects > 0])
+                ]
+                X = start_columns(np.hstack([self.columns[:, kept], *columns]), self.data.weight)
             if X.shape[1] == MOST_COLUMNS:
                 X = np.hstack([X, line.design @ coef])
-            Z = X if self._see_the_same else self.data.Z
-            self._turned = replace(self.data, X=X, Z=Z)
+            self._turned = replace(self.data, X=X, Z=X if self._see_the_same else self.data.Z)
             vars(self._turned)["columns"] = self.data.columns
         return self._turned
 
@@ -261,8 +266,8 @@ class PooledTrainer(Trainer):
         if self.n_experts > 1:
             # Numbers of experts to begin with, each where the one before it was kept. Of wide
             # tables of levels, two come first: more take long, and seldom pay alone.
-            few = [2] if self._is_wide(FIRST_BOUND) else []
-            few = [k for k in (*few, FIRST_BOUND) if k < self.n_experts]
+            is_long = self._has_levels and self.experts.design.shape[1] * FIRST_BOUND > NEWTON_LIMIT
+            few = [k for k in (*is_long * [2], FIRST_BOUND) if k < self.n_experts]
             for bound in (*few, self.n_experts):
                 best = self._descend(best, bound)
                 if best.evidence < self.settings.to_beat - BEHIND:
@@ -344,13 +349,12 @@ class PooledTrainer(Trainer):
 
     def _cheapest_merger(self, problem):
         """Two experts to merge, and the loss in units of BIC's price of what that saves."""
-        experts = problem.experts
+        experts, gate = problem.experts, problem.gate
         if experts.n_experts == 2:  # one line has been tried
             return np.inf, None
-        weight, gate = self.data.weight, problem.gate
         loss, pair = cheapest_merger(experts, problem.resp, gate.log_proba, gate.weight)
         n_saved = experts.design.shape[1] + gate.design.shape[1]
-        return 2 * loss / (n_saved * np.log1p(weight.sum())), pair
+        return 2 * loss / (n_saved * np.log1p(self.data.weight.sum())), pair
 
     def _merge(self, problem, pair):
         resp = merged(problem.resp, pair)

@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 IN_ALL = {
     "lines of code": 23_458,
     "lines of the core": 16_492,  # without leaves
-    "lines of docstrings": 11_458,
+    "lines of docstrings": 11_457,
     "files": 178,
     "names that stand for two things": 0,  # functions and classes at the top of a file
     "classes": 276,

@@ -236,7 +236,7 @@ def test_any_number_of_trials_has_quantiles_and_draws(trials, rate):
 
 
 def test_scores_do_not_compare_successes_with_rates():
-    X, y, trials = logistic_regimes()
+    X, y, trials = logistic_regimes(100)
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="binomial").fit(X, y, trials=trials)
     scores = crps_score, interval_score, pinball_score, lambda moe, *given: moe.score(*given)
     for score in scores:

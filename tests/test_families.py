@@ -57,6 +57,7 @@ def test_beta_family_has_standard_errors_at_the_maximum(by_sums):
     assert (gap < 4 * table["std_error"].to_numpy()[[3, 7]].max()).all()
 
 
+@pytest.mark.slow
 def test_beta_family_is_pooled_and_finds_its_regimes(by_sums):
     X, y = rates()
     moe = mixture().fit(X, y)

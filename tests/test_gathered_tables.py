@@ -54,6 +54,7 @@ def test_pipelines_end_where_rows_in_memory_do(gate):
     assert_allclose(np.asarray(moe.predict(in_parts(X, bounds=[900, 2000]))), moe.predict(X))
 
 
+@pytest.mark.slow
 def test_classes_from_pipelines():
     X, _, labels = table_with_a_rare_kind()
     moe = MixtureOfExpertsClassifier(one_hot(LogisticRegression()), tol=1e-3, **PARAMS)
@@ -62,6 +63,7 @@ def test_classes_from_pipelines():
     assert moe.predict_proba(X).shape == (2000, 2)
 
 
+@pytest.mark.slow
 def test_trees_behind_encoders_predict_new_rows_as_well_as_from_memory():
     X, y, _ = table_with_a_rare_kind()
     X_new, y_new, _ = table_with_a_rare_kind(seed=1)

@@ -234,7 +234,9 @@ else:
 """
 
 
-@pytest.mark.parametrize("leaves", ["all", *LEAVES])
+@pytest.mark.parametrize(
+    "leaves", ["all", *(pytest.param(each, marks=pytest.mark.slow) for each in LEAVES)]
+)
 def test_the_core_fits_without_leaves(leaves, tmp_path):
     gone = LEAVES if leaves == "all" else (leaves,)
     shutil.copytree(PACKAGE, tmp_path / "skmoe", ignore=lambda folder, names: [

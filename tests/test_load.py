@@ -88,10 +88,10 @@ def test_stronger_prior_pulls_the_loads_nearer_to_the_target(gate):
     X = rng.normal(size=(600, 1))
     y = np.where(X[:, 0] > 1.2, 5 - 2 * X[:, 0], X[:, 0]) + 0.2 * rng.normal(size=600)
     distances = []
-    for load_balance in (0.0, 0.1, 1.0, 10.0):
+    for load_balance in (0.0, 0.3, 10.0):
         balanced = clone(gate).set_params(load_balance=load_balance)
         moe = MixtureOfExpertsRegressor(
-            n_experts=2, gate=balanced, training="em", random_state=0, max_iter=500
+            n_experts=2, gate=balanced, training="em", random_state=0, n_init=2, max_iter=500
         ).fit(X, y)
         distances.append(abs(moe.expert_load_[0] - 0.5))
     assert distances[0] > 0.2

@@ -117,6 +117,7 @@ def test_targets_that_are_not_positive_are_refused():
         moe.fit(np.zeros((4, 1)), [1.0, 2.0, 0.0, 3.0])
 
 
+@pytest.mark.slow
 def test_a_precise_regime_beside_a_far_one_is_fitted_under_censoring():
     rng = np.random.default_rng(0)
     X, k = rng.normal(size=(300, 1)), np.arange(300) % 2

@@ -44,7 +44,10 @@ mixture = partial(
     [
         (None, {}),
         (DecisionTreeRegressor(max_depth=3, random_state=0), {"cv": 3}),
-        (RandomForestRegressor(20, min_samples_leaf=20, random_state=0), {"max_iter": 2}),
+        (
+            RandomForestRegressor(20, min_samples_leaf=20, random_state=0),
+            {"max_iter": 2, "n_init": 1},
+        ),
         ([("line", LinearRegression()), ("mean", DummyRegressor())], {"cv": False}),
         (None, {"n_experts": 3, "top_k": 2, "n_init": 1}),
     ],

@@ -41,6 +41,7 @@ def test_strings_from_blocks_are_those_of_rows_in_memory(bounds):
     assert_allclose(np.asarray(other.predict(in_parts(X, bounds=bounds))), other.predict(X), **SAME)
 
 
+@pytest.mark.slow
 def test_missing_values_become_means_and_columns_of_their_own():
     X, y, _ = mixed_table()
     moe = MixtureOfExpertsRegressor(**PARAMS, training="em", tol=1e-7).fit(X, y)
@@ -82,6 +83,7 @@ def test_blocks_in_which_a_column_is_empty():
     assert moe.lower_bound_ == pytest.approx(expected.lower_bound_, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_two_classes_of_mixed_rows_and_rows_given_twice():
     X, _, labels = mixed_table()
     X["a"], weight = X["a"].round(1), np.random.default_rng(0).integers(1, 3, len(X))
@@ -110,6 +112,7 @@ def test_parquet_files_with_strings(tmp_path):
     assert np.asarray(moe.predict(files)).shape == (2000,)
 
 
+@pytest.mark.slow
 def test_directories_datasets_and_tables_of_pyarrow(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     dataset = pytest.importorskip("pyarrow.dataset")

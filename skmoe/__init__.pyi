@@ -183,9 +183,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
     ) -> float: ...
-    def coefficients(
-        self, *, by: Literal["regime", "expert"] = "regime", max_rows: int | None = 60
-    ) -> CoefficientTable: ...
+    def coefficients(self, *, by: Literal["regime", "expert"] = "regime") -> CoefficientTable: ...
     def expert_profiles(
         self,
         X: Any,
@@ -353,7 +351,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
         by: Literal["regime", "expert"] = "regime",
-        max_rows: int | None = 60,
     ) -> MixtureSummary: ...
 
 class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
@@ -458,9 +455,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
     ) -> float: ...
-    def coefficients(
-        self, *, by: Literal["regime", "expert"] = "regime", max_rows: int | None = 60
-    ) -> CoefficientTable: ...
+    def coefficients(self, *, by: Literal["regime", "expert"] = "regime") -> CoefficientTable: ...
     def expert_profiles(
         self,
         X: Any,
@@ -672,5 +667,4 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
         by: Literal["regime", "expert"] = "regime",
-        max_rows: int | None = 60,
     ) -> MixtureSummary: ...

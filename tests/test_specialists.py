@@ -10,9 +10,12 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe._experts.fitting import with_fewer_trees
 from skmoe.gates import ConstantGate, ForestGate, SoftmaxGate
 
 
@@ -118,6 +121,22 @@ def test_where_a_few_do_not_pay_no_more_are_tried():
     assert not moe.specialisation_.kept
     assert moe.plan_.n_experts == 1
     assert moe.n_expert_fits_ == 5 * (1 + 2 * 4) + 1
+
+
+def test_no_more_are_tried_where_columns_do_not_tell_errors():
+    tree = DecisionTreeRegressor(min_samples_leaf=5)
+    moe = clones(tree, n_experts="auto", cv=3).fit(*chessboard(400, seed=0))
+    assert moe.plan_.n_experts == 4
+    assert moe.n_expert_fits_ == 3 * (1 + 2 * 4) + 5 < moe.plan_.most_expert_fits
+
+
+def test_first_specialists_have_a_quarter_of_the_boosted_trees_and_the_others_all():
+    boosting = HistGradientBoostingRegressor(max_iter=8, min_samples_leaf=5)
+    assert with_fewer_trees(make_pipeline(boosting))[-1].max_iter == 3
+    moe = clones(boosting, cv=2).fit(*chessboard(200, seed=0))
+    assert [each.n_iter_ for each in moe.experts_] == [8, 8, 8]
+    for other in (MLPRegressor(), RandomForestRegressor(), KNeighborsRegressor()):
+        assert with_fewer_trees(other) is other
 
 
 def test_one_function_is_left_to_the_generalist_unless_others_predict_it_better():

@@ -381,6 +381,7 @@ def train_surrogate(trainer, linear, parts=None):
     parts = trainer.parts if parts is None else parts
     given = {"folds": None, "splitting": trainer.splitting, "seed": trainer.seed}
     start = Trainer(linear, data, parts, settings, **given)
+    start.moves_in_vain = 1  # it is where others start, and no optimum
     start.start(None)
     trainer.ends, trainer.paths = start.ends, start.paths
     most = min(SURROGATE_ITERATIONS, max(start.affordable(len(data.y)), FEWEST_ITERATIONS))

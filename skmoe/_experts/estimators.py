@@ -4,7 +4,6 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -199,9 +198,7 @@ class EstimatorExperts(Experts):
 
     def run(self, tasks, estimators=None):
         """What ``fit_and_predict`` returns for each task, of these experts or of others."""
-        return self._run(self._arguments(tasks, estimators or self.estimators))
-
-    def _run(self, arguments):
+        arguments = self._arguments(tasks, estimators or self.estimators)
         all_continue = all(supports_warm_start(e) for e in self.estimators if not is_frozen(e))
         with warnings.catch_warnings():  # here: tasks get the filters, threads would share them
             warnings.simplefilter("ignore", SmallWeightsWarning)  # of responsibilities
@@ -340,27 +337,6 @@ class EstimatorExperts(Experts):
             tasks.append(FitTask(k, 0, rows, None, everything[:0], prepare))
         self.n_fits += len(tasks)
         return [model for model, *_ in self.run(tasks, estimators)]
-
-
-def fit_at_once(*fits):
-    """First fits of several ``EstimatorExperts`` of one estimator and rows, in one batch of tasks.
-
-    Each of ``fits`` is a pair: experts, and responsibilities to fit them with.
-    """
-    plans = [experts.plan(resp) for experts, resp in fits]
-    arguments = (
-        experts._arguments(plan.tasks, experts.estimators)
-        for (experts, _), plan in zip(fits, plans, strict=True)
-    )
-    try:
-        done = iter(fits[0][0]._run(chain.from_iterable(arguments)))
-    except FewOutOfBag:
-        for experts, resp in fits:
-            experts.n_fits = 0
-            experts.fit(resp)
-        return
-    for (experts, _), plan in zip(fits, plans, strict=True):
-        experts.take(plan, [next(done) for _ in plan.tasks])
 
 
 class _Plan(NamedTuple):

@@ -263,3 +263,15 @@ def inside_offering(name, estimator, X=None):
 def is_frozen(estimator):
     """Whether it is fitted already, and stays as it is."""
     return isinstance(estimator, FrozenEstimator)
+
+
+def with_fewer_trees(estimator):
+    """An unfitted copy with a quarter of the boosted trees, where that many are asked for."""
+    last = split_last(estimator)[1]
+    params = last.get_params(deep=False)
+    if isinstance(params.get("learning_rate"), float):
+        for name in ("n_estimators", "max_iter"):
+            if isinstance(params.get(name), Integral):
+                fewer = {name: params[name] // 4 + 1}
+                return join_last(estimator, clone(last).set_params(**fewer))
+    return estimator

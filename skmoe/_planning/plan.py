@@ -331,10 +331,8 @@ def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
     if training == "stack":
         return once + at_the_end
     if training == "specialists":
-        per_expert = n_folds if in_folds else 1
+        per_expert = n_folds + (kind == OUT_OF_BAG) if in_folds else 1
         n_tried = sum(specialists_to_try(n_experts, most))
-        given_up = n_tried * (kind == OUT_OF_BAG and in_folds)
-        of_penalty += given_up
         return (1 + 2 * n_tried) * per_expert + of_penalty + (1 + most) * in_folds
     steps = mixture.max_iter if kind in (IN_SAMPLE, PREFIT) else min(mixture.max_iter, 10)
     return (steps + 2) * once + at_the_end + of_penalty

@@ -276,7 +276,7 @@ def choose_number(training, request, previous):
     if training == "specialists":
         return None, (
             "chosen by the out-of-fold log-density: 4 added to one of all rows if they raise it by "
-            "more than its standard error, 8 if these raise it again"
+            "more than its standard error, 8 if columns still tell errors and these raise it again"
         )
     if is_frozen(request.templates[0]):
         return 1, "copies of a frozen model would be equal"

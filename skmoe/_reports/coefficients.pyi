@@ -14,6 +14,7 @@ class CoefficientTable:
     terms: list[str]
     values: np.ndarray
     note: str
+    nought: Any
     def __init__(
         self,
         experts: list[str],

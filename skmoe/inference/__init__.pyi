@@ -76,6 +76,7 @@ class BootstrapResult:
     confidence_level: float
     has_tests: bool
     index: Any
+    nought: Any
     value: str
     def __init__(
         self, estimate: np.ndarray, distribution: np.ndarray, names: Any, confidence_level: float
@@ -97,6 +98,7 @@ class MarginalEffects:
     n_rows: float
     df: float
     index: Any
+    nought: Any
     value: str
     def __init__(
         self,
@@ -132,6 +134,7 @@ class MixtureSummary:
     n_samples: float
     n_subjects: int | None
     index: Any
+    nought: Any
     value: str
     def __init__(
         self,
@@ -164,6 +167,7 @@ class Stability:
     random_states: dict[Any, Any]
     has_tests: bool
     index: Any
+    nought: Any
     value: str
     def __init__(
         self,

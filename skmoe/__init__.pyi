@@ -183,7 +183,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
     ) -> float: ...
-    def coefficients(self, *, by: Literal["regime", "expert"] = "regime") -> CoefficientTable: ...
+    def coefficients(
+        self, *, by: Literal["regime", "expert"] = "regime", max_rows: int | None = 60
+    ) -> CoefficientTable: ...
     def expert_profiles(
         self,
         X: Any,
@@ -351,6 +353,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
         by: Literal["regime", "expert"] = "regime",
+        max_rows: int | None = 60,
     ) -> MixtureSummary: ...
 
 class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
@@ -455,7 +458,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
     ) -> float: ...
-    def coefficients(self, *, by: Literal["regime", "expert"] = "regime") -> CoefficientTable: ...
+    def coefficients(
+        self, *, by: Literal["regime", "expert"] = "regime", max_rows: int | None = 60
+    ) -> CoefficientTable: ...
     def expert_profiles(
         self,
         X: Any,
@@ -667,4 +672,5 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
         by: Literal["regime", "expert"] = "regime",
+        max_rows: int | None = 60,
     ) -> MixtureSummary: ...

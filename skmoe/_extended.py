@@ -242,7 +242,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
 
     def summary(
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
-        cov="observed", level=0.95, by="regime",
+        cov="observed", level=0.95, by="regime", max_rows=60,
     ):  # fmt: skip
         r"""Coefficients with standard errors, tests and confidence intervals.
 
@@ -298,6 +298,8 @@ class ExtendedMixture(BaseMixtureOfExperts):
             "regime" lists what the experts of a regime share once: slopes, the intercept at the
             mean of the errors, and the gate between regimes; levels and scales of experts follow.
             "expert", or as many regimes as experts: all parameters of each expert.
+        max_rows : int or None, default=60
+            Rows that are printed under each heading at most, the first and the last. None is all.
 
         Returns
         -------
@@ -335,7 +337,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         """
         metadata = RowMetadata(exposure, trials, subject, upper)
         return inference("summary")._summary.summary(
-            self, X, y, sample_weight, metadata, cov, level, by
+            self, X, y, sample_weight, metadata, cov, level, by, max_rows
         )
 
     def marginal_effects(

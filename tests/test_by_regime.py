@@ -135,6 +135,7 @@ def test_responsibilities_are_posterior_probabilities_of_regimes(tied):
 def test_profiles_of_regimes_are_of_their_rows_and_lines(tied):
     moe, X, y = tied
     profiles = moe.expert_profiles(X, y)
+    assert " ".join(str(profiles).split()).endswith(" ".join(moe.plan_.findings))
     resp = moe.responsibilities(X, y)
     terms = moe.coefficients().to_frame().loc["prediction"]
     lines = X @ terms.loc[["x0", "x1", "x2"]].to_numpy() + terms.loc["intercept"].to_numpy()

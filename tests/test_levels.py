@@ -1,5 +1,7 @@
 """Levels of strings under pooling: effects that are shrunk, by a variance of each column."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -200,6 +202,24 @@ def test_levels_that_do_not_matter_are_printed_as_one_line():
         assert "state=" not in printed._repr_html_()
         terms = printed.to_frame().index.get_level_values("term")
         assert np.char.startswith(terms.to_numpy(str), "state=").sum() == 20
+
+
+def test_levels_that_do_not_matter_to_the_gate_are_one_line_and_others_at_most_max_rows():
+    rng = np.random.default_rng(0)
+    x, up = np.repeat(rng.normal(size=(2, 20)), 20, axis=1)  # the same in all states
+    table = pd.DataFrame({"x": x, "state": np.tile(np.arange(20), 20).astype(str)})
+    y = np.tile(np.linspace(-1, 1, 20), 20) + 3 * np.sign(x + up) * x + 0.3 * rng.normal(size=400)
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(table, y)
+    for ask, n_tables in ((moe.coefficients, 1), (partial(moe.summary, table, y), 2)):
+        everything, _, of_gate = str(ask(max_rows=None)).partition("gate: ")
+        assert "state: 20 levels, none matters, sd 0.0" in of_gate
+        assert "state=" not in of_gate
+        assert everything.count("state=") == 20 * n_tables
+        short = str(ask(max_rows=6)).partition("gate: ")[0]
+        assert short.count(" more\n") == n_tables
+        assert len(short.splitlines()) == 1 + 8 * n_tables
+    with pytest.raises(ValueError, match="max_rows == 0, must be >= 1"):
+        moe.coefficients(max_rows=0)
 
 
 def test_coefficients_have_levels_in_order_and_their_spread():

@@ -190,8 +190,8 @@ def test_bound_never_falls_at_a_fixed_prior_of_the_gate(n, p, n_outputs, n_exper
     labels = STARTS["functions"](
         data.columns, data.target, weight, n_experts, np.random.RandomState(0)
     )
-    training.start(soften(labels, n_experts))
-    bounds = np.array([training.step() for _ in range(60)])
+    first = training.start(soften(labels, n_experts)).objective
+    bounds = np.array([first, *(training.step() for _ in range(60))])
     # Rounding of sums over rows, of numbers of about the size of the bound.
     assert (np.diff(bounds) >= -1e-9 * np.maximum(1, np.abs(bounds[1:]))).all()
     assert bounds[-1] > bounds[0]
@@ -333,6 +333,14 @@ def test_two_regimes_are_found_without_being_told(seed):
     assert len(moe.experts_) == 2
     gain = moe.log_density(X_test, y_test).mean() - told.log_density(X_test, y_test).mean()
     assert gain > -0.02
+
+
+def test_two_regimes_of_many_columns_are_found_from_starts_in_few():
+    X, y, X_test, y_test = two_regimes(300, 70, 0)
+    moe = pooled().fit(X, y)
+    assert len(moe.experts_) == 2
+    gain = moe.log_density(X_test, y_test).mean() - density_of_line(X, y, X_test, y_test)
+    assert gain > 1.5
 
 
 @pytest.mark.slow

@@ -182,20 +182,17 @@ def check_folds(folds, cv, rows, subject):
                 f"Fold {number} of cv trains on {len(both)} rows that it holds out, such as row "
                 f"{both[0]}: leave them out, or set cv=False for in-sample predictions."
             )
+        if subject is not None and np.isin(subject, subject[test]).sum() > len(test):
+            raise ValueError(
+                "The folds tear subjects apart. Use an integer for cv, or groups in which each "
+                "subject is whole."
+            )
     tested = np.concatenate([[], *(test for _, test in folds)])
     if not np.array_equal(np.sort(tested), np.arange(len(rows.weight))):
         raise ValueError(
             "cv must hold out every row exactly once, as KFold does: every row needs one "
             f"out-of-fold prediction. {cv!r} does not."
         )
-    if subject is not None:
-        for _, test in folds:
-            inside = np.isin(subject, subject[test])
-            if np.count_nonzero(inside) > len(test):
-                raise ValueError(
-                    "The folds tear subjects apart. Use an integer for cv, or groups in which each "
-                    "subject is whole."
-                )
 
 
 def in_sample(estimator):

@@ -40,6 +40,7 @@ SMALLEST_FLOOR = 1e-12  # of a variance, for a target that is constant
 FEWEST_DF = 2.1  # of a predictive distribution, which then has a variance
 SMALL_PENALTY = 1e-6  # of slopes that nothing else holds
 FIRST_ROUNDS = 3  # of coefficients and variances for the responsibilities of a start
+ROUNDS_OF_ONE = 8  # the same in a step of one expert
 
 
 def without_intercept(gram, cross):
@@ -148,7 +149,8 @@ class PooledExperts(Pooled, LeastSquaresExperts):
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """All but the responsibilities at their best, given the rest; see ``Experts``."""
-        self._learn(self.sum_rows(resp))
+        # The rows of one expert are all the same ones whatever it learns.
+        self._learn(self.sum_rows(resp), ROUNDS_OF_ONE if self.n_experts == 1 else 1)
 
     def sum_rows(self, resp):
         """Sums over the rows: LeastSquaresStatistics; see ``Pooled``."""

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy import sparse
 
 from .._data import Units
 from .._em import make_problem
@@ -11,9 +10,9 @@ from .._em.loop import count, run_em
 from .._em.problem import shallow_copy
 from .._em.starts import halves
 from .._em.trainer import SURROGATE_PENALTY, Trainer
-from .._numerics.columns import SPARSE, StandardColumns, effects_of
+from .._numerics.columns import StandardColumns, effects_of
 from .._numerics.multinomial import NEWTON_LIMIT
-from .._numerics.samples import MOST_COLUMNS, principal_components
+from .._numerics.samples import MOST_COLUMNS, principal_components, start_columns
 from .._numerics.statistics import standardisation
 from .averaging import BEHIND, IN_FOLD, IN_STACK, WHOLE, averaging
 from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, merged, pooled_parts
@@ -84,8 +83,7 @@ class PooledTrainer(Trainer):
         basis = self.experts.columns.basis
         is_wide = basis is not None and len(basis) > MOST_COLUMNS and basis.size > 0
         if self._see_the_same and is_wide:
-            turned = self.experts.design[:, :-1]
-            vars(data)["columns"] = principal_components(turned, data.weight)
+            vars(data)["columns"] = principal_components(self.experts.design[:, :-1], data.weight)
         columns = self.experts.columns
         if not (self._see_the_same and Z is design):
             block = parts.levels(parts.gate.encoder, Z) if Z.shape[1] else None
@@ -168,19 +166,16 @@ class PooledTrainer(Trainer):
 
     def _regimes(self, n_experts):
         """The mixture that starts from one without pooling, the best of several."""
-        parts, data, columns = self.parts.first(n_experts), self.data, self.columns
-        is_turned = self._see_the_same and self.experts.columns.basis is not None
-        block, is_wide = self.experts.columns.block, self._is_wide(n_experts)
-        # Starts are sought in the space of the rows, where columns outnumber them; and where they
-        # take far longer in all columns, in one for each column of strings.
-        if is_turned and self.experts.design.shape[1] * n_experts <= NEWTON_LIMIT:
+        parts, data = self.parts.first(n_experts), self.data
+        # Starts are sought in the space of the rows, where columns outnumber them; and where there
+        # are many columns, in few that stand for these.
+        if self.experts.columns.basis is None:
+            if self.columns.shape[1] > MOST_COLUMNS or self._has_many_levels:
+                data = self._in_few_columns()
+        elif self._see_the_same and self.experts.design.shape[1] * n_experts <= NEWTON_LIMIT:
             data = self._in_row_space()
-            columns = data.X
-        elif is_wide or (self._has_levels and np.count_nonzero(effects_of(block)) > MANY_LEVELS):
-            data = self._with_levels_as_numbers()
-            columns = data.X
         experts = parts.solver.experts(
-            columns, data.y, data.weight, n_experts,
+            self.columns if data is self.data else data.X, data.y, data.weight, n_experts,
             penalty=SURROGATE_PENALTY, prior=True, exposure=data.exposure, units=data.units,
         )  # fmt: skip
         experts.source = data.X if data is not self.data else self.source
@@ -212,34 +207,36 @@ class PooledTrainer(Trainer):
             vars(self._turned)["columns"] = self.data.columns  # their largest directions
         return self._turned
 
-    def _is_wide(self, n_experts):
-        """Whether there are levels, and so many columns that all steps take long."""
-        return self._has_levels and self.experts.design.shape[1] * n_experts > NEWTON_LIMIT
-
     @property
     def _has_levels(self):
         return self.experts.columns.block is not None and self.data.subjects is None
 
-    def _with_levels_as_numbers(self):
-        """The rows with the effect in one line in place of many levels, and sparse if yet wide."""
+    @property
+    def _has_many_levels(self):
+        effects = effects_of(self.experts.columns.block) if self._has_levels else 0
+        return np.count_nonzero(effects) > MANY_LEVELS
+
+    def _in_few_columns(self):
+        """Rows in principal components, one line's effects for levels, and its predictions."""
         if self._turned is None:
-            line, block = self.one_line().experts, self.experts.columns.block
-            effects, kept, columns = effects_of(block), np.ones(len(block), dtype=bool), []
+            line, X = self.one_line().experts, self.data.columns
             first = 0 if self.parts.classes is None else 1  # whose function others tell
-            coef = line.coef[0].reshape(len(block) + 1, -1)[:, first:]
-            n_rows = self.columns.sum(axis=0)
-            for number in range(1, block.max() + 1):
-                levels = np.flatnonzero(block == number)
-                if effects[levels].any():
-                    kept[levels] = False
-                    columns.append(line.design[:, levels] @ coef[levels])
-                else:  # the other columns determine the most frequent level
-                    kept[levels[n_rows[levels].argmax()]] = False
-            X = np.hstack([self.columns[:, kept], *columns])
-            if np.count_nonzero(X) <= SPARSE * X.size and X.shape[1] * FIRST_BOUND > NEWTON_LIMIT:
-                X = sparse.csr_array(X)
-            Z = X if self._see_the_same else self.data.Z
-            self._turned = replace(self.data, X=X, Z=Z)
+            coef = line.coef[0].reshape(line.design.shape[1], -1)[:, first:]
+            if self._has_many_levels:
+                block, n_rows = self.experts.columns.block, self.columns.sum(axis=0)
+                effects = effects_of(block)
+                kept = effects == 0
+                for number in np.unique(block[kept & (block > 0)]):
+                    levels = np.flatnonzero(block == number)
+                    kept[levels[n_rows[levels].argmax()]] = False  # which others determine
+                columns = [
+                    line.design @ (coef * np.append(effects == number, False)[:, None])
+                    for number in np.unique(effects[effects > 0])
+                ]
+                X = start_columns(np.hstack([self.columns[:, kept], *columns]), self.data.weight)
+            if X.shape[1] == MOST_COLUMNS:
+                X = np.hstack([X, line.design @ coef])
+            self._turned = replace(self.data, X=X, Z=X if self._see_the_same else self.data.Z)
             vars(self._turned)["columns"] = self.data.columns
         return self._turned
 
@@ -269,8 +266,8 @@ class PooledTrainer(Trainer):
         if self.n_experts > 1:
             # Numbers of experts to begin with, each where the one before it was kept. Of wide
             # tables of levels, two come first: more take long, and seldom pay alone.
-            few = [2] if self._is_wide(FIRST_BOUND) else []
-            few = [k for k in (*few, FIRST_BOUND) if k < self.n_experts]
+            is_long = self._has_levels and self.experts.design.shape[1] * FIRST_BOUND > NEWTON_LIMIT
+            few = [k for k in (*is_long * [2], FIRST_BOUND) if k < self.n_experts]
             for bound in (*few, self.n_experts):
                 best = self._descend(best, bound)
                 if best.evidence < self.settings.to_beat - BEHIND:
@@ -352,13 +349,12 @@ class PooledTrainer(Trainer):
 
     def _cheapest_merger(self, problem):
         """Two experts to merge, and the loss in units of BIC's price of what that saves."""
-        experts = problem.experts
+        experts, gate = problem.experts, problem.gate
         if experts.n_experts == 2:  # one line has been tried
             return np.inf, None
-        weight, gate = self.data.weight, problem.gate
         loss, pair = cheapest_merger(experts, problem.resp, gate.log_proba, gate.weight)
         n_saved = experts.design.shape[1] + gate.design.shape[1]
-        return 2 * loss / (n_saved * np.log1p(weight.sum())), pair
+        return 2 * loss / (n_saved * np.log1p(self.data.weight.sum())), pair
 
     def _merge(self, problem, pair):
         resp = merged(problem.resp, pair)
@@ -385,14 +381,18 @@ class PooledTrainer(Trainer):
     def converge(self, problem, to_beat=-np.inf, tol=None):
         """Iterate, and learn the gate's precision by turns, while ``to_beat`` is in reach."""
         best, best_state = problem.evidence, problem.state()
+        # The precision of a gate of many weights takes one step at a time, and the evidence
+        # hardly changes while all else converges in between.
+        is_slow = problem.gate.coef.size > NEWTON_LIMIT
         for number, n_steps in enumerate(self.effort.stretches, 1):
-            run = self._climb(problem, n_steps, tol or self.effort.tol)
+            run = self._climb(problem, SHORT_RUN if is_slow else n_steps, tol or self.effort.tol)
             is_settled = problem.learn_alpha() < SAME_ALPHA
             evidence = problem.evidence
+            ends = evidence < best + SAME_EVIDENCE if is_slow else run.converged and is_settled
             if evidence > best:
                 best, best_state = evidence, problem.state()
             to_come = _gain_to_come(run.objectives, sum(self.effort.stretches[number:]))
-            if run.converged and is_settled or evidence + to_come < to_beat:
+            if ends or evidence + to_come < to_beat:
                 break
         problem.restore(best_state)
         return problem  # at its best

@@ -2,6 +2,8 @@
 
 import html
 import textwrap
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -125,21 +127,23 @@ def text_table(header, cells):
     return "\n".join(lines)
 
 
-def under_headings(headings, names, cells, nought):
-    """Rows of a table under headings, one where a heading differs from the last.
+def under_headings(headings, names, cells, nought=(), max_rows=None):
+    """Rows of a table under headings: one for each heading, and those of its indented names.
 
-    ``headings`` and ``names`` are those of each row, and names are indented; ``cells`` are rows
-    without their first column. Returns rows with it, and headings as rows of their own. Names that
-    are ``nought`` have the sentence there in place of all their rows, but under a gate's headings.
+    ``cells`` lack the first column. ``nought`` has a sentence in place of some rows, by whether
+    they are a gate's, and name. Of more than ``max_rows`` the first and the last are shown.
     """
-    rows, last = [], None
-    for heading, name, row in zip(headings, names, cells, strict=True):
-        if heading != last:
-            rows.append([heading] + [""] * len(row))
-        if name in nought and not heading.startswith("gate: "):
-            name, row = nought[name], [""] * len(row)
-        rows += [[f"  {name}", *row]] * (f"  {name}" != rows[-1][0])
-        last = heading
+    rows = []
+    for heading, under in groupby(zip(headings, names, cells, strict=True), itemgetter(0)):
+        lines, blank = [], [""] * len(cells[0])
+        for _, name, row in under:
+            key = heading.startswith("gate: "), name
+            line = [f"  {nought[key]}", *blank] if key in nought else [f"  {name}", *row]
+            lines += [line] * (line not in lines[-1:])
+        if max_rows is not None and len(lines) > max_rows:
+            first, left = max_rows // 2, len(lines) - max_rows
+            lines[first : first + left] = [[f"  ... {left} more", *blank]]
+        rows += [[heading, *blank], *lines]
     return rows
 
 

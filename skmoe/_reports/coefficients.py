@@ -1,10 +1,14 @@
 """Coefficients of linear experts and of a softmax gate, by the names of the columns."""
 
+from functools import partial
+from numbers import Integral
+
 import numpy as np
 from scipy import special
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
+from sklearn.utils import check_scalar
 
 from .._experts.fitting import column_names, offers, split_last
 from .._experts.ordered_logistic import OrderedLogisticRegression
@@ -50,7 +54,7 @@ class CoefficientTable:
 
     def __init__(self, experts, parts, terms, values, note=""):
         self.experts, self.parts, self.terms, self.values = experts, parts, terms, values
-        self.note, self.nought = note, {}  # what is printed in place of levels that do not matter
+        self.note, self._under = note, under_headings
 
     def to_frame(self):
         """The table as a DataFrame.
@@ -68,7 +72,7 @@ class CoefficientTable:
     def _table(self):
         zero = ROUNDING * np.nanmax(np.abs(self.values), initial=0.0)
         cells = [[_format(value, zero) for value in row] for row in self.values]
-        return ["", *self.experts], under_headings(self.parts, self.terms, cells, self.nought)
+        return ["", *self.experts], self._under(self.parts, self.terms, cells)
 
     def __str__(self):
         text = text_table(*self._table())
@@ -87,11 +91,7 @@ def _format(value, zero):
 
 
 def coefficient_table(mixture, by):
-    """The CoefficientTable of a fitted mixture, by "regime" or by "expert".
-
-    Raises a ValueError if an expert is not linear.
-    """
-    names = column_names(mixture)
+    """The CoefficientTable of a fitted mixture; a ValueError if an expert is not linear."""
     experts = list(mixture.named_experts_)
     values = {}  # by part, term and expert
     for name, expert in mixture.named_experts_.items():
@@ -100,9 +100,8 @@ def coefficient_table(mixture, by):
         for part, terms in _of_expert(mixture, name, expert).items():
             for term, value in terms.items():
                 values.setdefault(part, {}).setdefault(term, {})[name] = value
-    spread = _order_levels(mixture, values, names)
-    gate, note = split_last(mixture.gate_)[1], ""
-    values_of_gate = {}
+    spread = _order_levels(mixture, values, column_names(mixture))
+    gate, note, values_of_gate = split_last(mixture.gate_)[1], "", {}
     if len(experts) > 1 and gate.is_linear:
         values_of_gate = _of_gate(mixture, gate)
     elif len(experts) > 1:
@@ -116,11 +115,7 @@ def coefficient_table(mixture, by):
 
 
 def _order_levels(mixture, values, names):
-    """Sort levels that are random effects by their effects, in ``values``.
-
-    Returns the standard deviation of the effects of each column of strings, by its name; for
-    three classes or more, that of the log-odds of two.
-    """
+    """Sort levels that are random effects, in ``values``; standard deviations by column."""
     load, spread = dict(zip(mixture.named_experts_, mixture.expert_load_, strict=True)), {}
     for levels, of_column in levels_and_spread(mixture, names):
         for part, terms in values.items():
@@ -152,20 +147,33 @@ def levels_and_spread(mixture, names):
         label = levels[0].split("=")[0]
         for m, square in enumerate(variance[:1] if n_classes else variance):
             name = f"{label}, output {m}" if len(variance) > 1 and not n_classes else label
-            spread[name] = np.sqrt(square * (2 if n_classes > 2 else 1))
+            spread[name] = np.sqrt(square * (2 if n_classes > 2 else 1))  # of log-odds of two
         yield levels, spread
 
 
-def levels_of_nought(mixture):
-    """Of each level that is a random effect of next to no size a line for all of its column."""
-    scale = mixture.likelihood_.scale_
-    least = NOUGHT * (1.0 if scale is None else np.min(scale))
-    return {
-        level: f"{next(iter(spread))}: {len(levels)} levels, none matters, sd {sd:.1g}"
-        for levels, spread in levels_and_spread(mixture, column_names(mixture))
-        if (sd := max(spread.values())) < least
-        for level in levels
-    }
+def shortened(table, mixture, max_rows):
+    """The table, which prints so many rows, and one for levels of a column that do not matter."""
+    if max_rows is not None:
+        check_scalar(max_rows, "max_rows", Integral, min_val=1)
+    scale, names, gate, nought = (
+        mixture.likelihood_.scale_,
+        column_names(mixture),
+        mixture.gate_,
+        {},
+    )
+    unit, of_experts = 1.0 if scale is None else np.min(scale), levels_and_spread(mixture, names)
+    found = [(False, levels, max(spread.values()), unit) for levels, spread in of_experts]
+    if mixture.likelihood_.averages_experts and split_last(gate)[1].sees_rows:
+        terms, precision = names_of_terms(mixture, gate), split_last(gate)[1].prior_precision()
+        sd = columns_of(gate, names).slope * np.sqrt(2 / precision)  # of log-odds of two experts
+        for levels, _ in coding_of_levels(mixture, gate).values():
+            found.append((True, [terms[j] for j in levels], sd[levels].max(), 1.0))
+    for of_gate, levels, sd, unit in found:
+        if sd < NOUGHT * unit and len(levels) >= FEWEST_EFFECTS:
+            line = f"{levels[0].split('=')[0]}: {len(levels)} levels, none matters, sd {sd:.1g}"
+            nought |= dict.fromkeys([(of_gate, level) for level in levels], line)
+    table._under = partial(under_headings, nought=nought, max_rows=max_rows)
+    return table
 
 
 def _table(names, values, spread, note):
@@ -260,8 +268,7 @@ def _of_gate(mixture, gate):
 
 def _of_expert(mixture, name, expert):
     """Value of each term of an expert, by part."""
-    if isinstance(expert, FrozenEstimator):
-        expert = expert.estimator
+    expert = expert.estimator if isinstance(expert, FrozenEstimator) else expert
     last = split_last(expert)[1]
     of_rates = isinstance(last, RateRegressor)
     last = last.classifier_ if of_rates else last

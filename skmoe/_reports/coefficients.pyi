@@ -14,7 +14,6 @@ class CoefficientTable:
     terms: list[str]
     values: np.ndarray
     note: str
-    nought: Any
     def __init__(
         self,
         experts: list[str],

@@ -20,7 +20,7 @@ from .._validation import (
     check_X,
 )
 from .by_regime import EXPERT, REGIME, groups_of, in_lines
-from .coefficients import coefficient_table, levels_of_nought
+from .coefficients import coefficient_table, shortened
 from .column_names import shares_of_levels
 from .expert_report import report, report_training
 from .profiles import check_columns, profile_experts
@@ -135,7 +135,7 @@ class DescribedMixture(AnyRows):
         rows = check_known_rows(self, X, y, sample_weight, metadata)
         return report(self._model, groups, rows, trained)
 
-    def coefficients(self, *, by="regime"):
+    def coefficients(self, *, by="regime", max_rows=60):
         """Coefficients of experts and gate, in one table by the names of the columns.
 
         The sum of the coefficients of an expert, times the values of a row, is its prediction, or
@@ -154,6 +154,8 @@ class DescribedMixture(AnyRows):
         by : {"regime", "expert"}, default="regime"
             Columns for each regime (regime0 is the experts of ``regimes_[0]``) or for each expert.
             The two differ only if there are fewer regimes than experts.
+        max_rows : int or None, default=60
+            Rows that are printed under each heading at most, the first and the last. None is all.
 
         Returns
         -------
@@ -175,8 +177,7 @@ class DescribedMixture(AnyRows):
         ['expert0', 'expert1']
         """
         check_fitted(self)
-        table = coefficient_table(self, by)
-        table.nought = levels_of_nought(self)
+        table = shortened(coefficient_table(self, by), self, max_rows)
         table.note = "\n".join(filter(None, [table.note, *map(in_lines, self._notes)]))
         return table
 

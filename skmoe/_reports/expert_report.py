@@ -76,10 +76,9 @@ class ExpertReport:
         return pd.DataFrame(self.columns).set_index(next(iter(self.columns)))
 
     def _cells(self):
-        rows = zip(*self.columns.values(), strict=True)
         return [
             [_format_value(name, value) for name, value in zip(self.columns, row, strict=True)]
-            for row in rows
+            for row in zip(*self.columns.values(), strict=True)
         ]
 
     def __str__(self):
@@ -87,9 +86,7 @@ class ExpertReport:
         lines += map(in_lines, self._sentences())
         if self.optima:
             lines += ["", f"optima found by the starts ({', '.join(OPTIMA)})"]
-            lines += [
-                f"{one:>12}{share:>8}{rows:>10}" for one, share, rows in self._cells_of_optima()
-            ]
+            lines += ["{:>12}{:>8}{:>10}".format(*each) for each in self._cells_of_optima()]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -110,8 +107,7 @@ class ExpertReport:
         below = self._balance_line(), *self._sentences()
         text = html_table(list(self.columns), self._cells(), below=below)
         if self.optima:
-            header, caption = OPTIMA, "Optima found by the starts"
-            text += html_table(header, self._cells_of_optima(), caption)
+            text += html_table(OPTIMA, self._cells_of_optima(), "Optima found by the starts")
         return text
 
     def _cells_of_optima(self):
@@ -122,12 +118,10 @@ class ExpertReport:
 
 
 def _format_value(name, value):
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str) or name == "revived":
+        return str(value)
     if name in ("load", "wins", "overlap"):
         return f"{value:.1%}"
-    if name == "revived":
-        return str(value)
     if np.ndim(value):
         return " ".join(_format_value(name, v) for v in value)
     if np.isnan(value):
@@ -242,8 +236,7 @@ def describe_experts(model, groups, sums, n_revived):
         scale = np.sqrt(sums.variances.T / np.maximum(sums.load, np.finfo(float).tiny)).T
     safe = np.where(sums.rows > 0, sums.rows, 1.0)
     overlap = sums.overlap / safe[:, None]
-    others = overlap - np.diag(np.full(n_experts, np.inf))
-    nearest = others.argmax(axis=1)
+    nearest = (overlap - np.diag(np.full(n_experts, np.inf))).argmax(axis=1)
     regime = None if groups.are_regimes else likelihood.regime_
     n_revived = np.zeros(n_experts) if n_revived is None else n_revived
     columns = {
@@ -278,14 +271,11 @@ def distinct_optima(ends):
     optima = []
     for value, smallest in sorted(ends, reverse=True):
         if optima and optima[-1]["objective"] - value <= SAME_OPTIMUM:
-            optima[-1]["count"] += 1
+            optima[-1]["share"] += 1
             optima[-1]["smallest"] = min(optima[-1]["smallest"], smallest)
         else:
-            optima.append({"objective": float(value), "count": 1, "smallest": float(smallest)})
-    return [
-        {"objective": o["objective"], "share": o["count"] / len(ends), "smallest": o["smallest"]}
-        for o in optima
-    ]
+            optima.append({"objective": float(value), "share": 1, "smallest": float(smallest)})
+    return [each | {"share": each["share"] / len(ends)} for each in optima]
 
 
 def report(model, groups, rows, trained):

@@ -32,17 +32,14 @@ def leak_notes(rows, names, *, classifies):
         return []
     is_first, _ = repeated_rows(rows)
     used = np.flatnonzero((rows.weight > 0) & is_first)[:MOST_ROWS]
-    if len(used) < FEWEST_ROWS:
-        return []
     y = np.asarray(rows.y, dtype=float)[used]
-    if X.shape[1] > MOST_COLUMNS or y.min() == y.max():
+    if len(used) < FEWEST_ROWS or X.shape[1] > MOST_COLUMNS or y.min() == y.max():
         return []
     strings, missing, labels = rows.described.strings, rows.described.missing, rows.described.labels
     columns = {label: X[label].to_numpy() if is_table(X) else X[:, label] for label in labels}
     columns = {label: column[used] for label, column in columns.items()}
     whole = [label for label in labels if label not in {*strings, *missing}]
-    numbers = np.array([columns[label] for label in whole], dtype=float)
-    numbers = numbers.reshape(len(whole), len(used)).T
+    numbers = np.array([columns[j] for j in whole], dtype=float).reshape(len(whole), len(used)).T
     names = [f"x{j}" for j in labels] if names is None else names
     named = dict(zip(labels, labels if is_table(X) else names, strict=True))
     if not classifies:

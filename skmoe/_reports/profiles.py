@@ -1,5 +1,6 @@
 """Profiles: columns in which the rows of an expert differ from others, and a typical row."""
 
+import html
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from .._tables.encoding import DescribedColumns
 from .._tables.mixed import check_table, is_missing, is_table
-from .by_regime import html_table, text_table
+from .by_regime import html_table, in_lines, text_table
 
 LEAST_DIFFERENCE = 0.1  # in standard deviations; smaller ones are not printed
 MOST_LINES = 5  # lines printed for an expert
@@ -87,11 +88,13 @@ class ExpertProfiles:
         Whether predictions are probabilities.
     kind : {"expert", "regime"}
         Whether experts or regimes have profiles.
+    notes : list of str
+        Notes on the fit, in sentences.
     """
 
-    def __init__(self, profiles, outputs, of_classes, kind="expert"):
+    def __init__(self, profiles, outputs, of_classes, kind="expert", notes=()):
         self.profiles, self.outputs, self.of_classes = profiles, outputs, of_classes
-        self.kind = kind
+        self.kind, self.notes = kind, list(notes)
 
     def to_frame(self):
         """All differences as a DataFrame; only the largest ones are printed.
@@ -117,10 +120,9 @@ class ExpertProfiles:
         return pd.concat(frames, names=[self.kind, "feature"])
 
     def _headline(self, profile):
-        text = f"{profile.expert}: {_percent(profile.share)} of the rows ({profile.rows:.0f})"
-        if not profile.share > 0:
-            return text
-        return f"{text}, predicts {self._answer(profile)}"
+        predicts = f", predicts {self._answer(profile)}" if profile.share > 0 else ""
+        share = f"{_percent(profile.share)} of the rows ({profile.rows:.0f})"
+        return f"{profile.expert}: {share}{predicts}"
 
     def _answer(self, profile):
         """Mean prediction of an expert for its rows, with the observed mean in brackets."""
@@ -131,8 +133,7 @@ class ExpertProfiles:
         show = _percent if self.of_classes else _number
         names = [f"{name} " for name in self.outputs] if len(predicted) > 1 else [""]
         text = ", ".join(names[j] + show(predicted[j]) for j in places)
-        if not self.of_classes:
-            text += " on average"
+        text += " on average" * (not self.of_classes)
         if observed is None:
             return text
         return f"{text} (observed {', '.join(show(observed[j]) for j in places)})"
@@ -172,16 +173,17 @@ class ExpertProfiles:
             text += [self._headline(profile), *table[: len(of_expert)]]
             text += [f"  {line}" for line in self._below(profile)]
             del table[: len(of_expert)]
-        return "\n".join([*text, "", NOTE] if any(cells) else text)
+        text += ["", NOTE] * any(cells) + [""] * bool(self.notes)
+        return "\n".join([*text, *map(in_lines, self.notes)])
 
     __repr__ = __str__
 
     def _repr_html_(self):
-        tables = (
+        tables = [
             html_table(HEADER, self._cells(each), self._headline(each), self._below(each))
             for each in self.profiles
-        )
-        return f"{''.join(tables)}<p>{NOTE}</p>"
+        ]
+        return "".join([*tables, *(f"<p>{html.escape(each)}</p>" for each in [NOTE, *self.notes])])
 
 
 def _percent(share):
@@ -199,8 +201,7 @@ def _lift(value):
 def _value(value):
     if is_missing(value):
         return "missing"
-    is_number = isinstance(value, float | np.floating) and not isinstance(value, bool)
-    return _number(value) if is_number else str(value)
+    return _number(value) if isinstance(value, float | np.floating) else str(value)
 
 
 # Where rows differ --------------------------------------------------------------------------------
@@ -255,7 +256,7 @@ def profile_experts(mixture, rows, groups, membership, table):
             )
         )
     profiles.sort(key=lambda profile: -profile.share)
-    return ExpertProfiles(profiles, outputs, of_classes, groups.kind)
+    return ExpertProfiles(profiles, outputs, of_classes, groups.kind, mixture._notes)
 
 
 def _sorted_features(features, k):
@@ -288,10 +289,9 @@ def _compare_group(X, mass, weight):
     for label, (name, column) in zip(described.labels, _columns(X), strict=True):
         if label in left_out:
             continue
-        if label in described.strings or column.dtype == bool:
-            parts.append(_compare_levels(name, column, mass, weight, distance))
-        else:
-            parts.append(_compare_numbers(name, column, mass, weight, distance))
+        has_levels = label in described.strings or column.dtype == bool
+        compare = _compare_levels if has_levels else _compare_numbers
+        parts.append(compare(name, column, mass, weight, distance))
     names, columns, inside, outside, scale, overall = (
         np.concatenate(of_all) for of_all in zip(*parts, strict=True)
     )
@@ -323,8 +323,7 @@ def _compare_numbers(name, column, mass, weight, distance):
     missing = np.isnan(values)
     seen = ~missing
     inside, outside, mean = _means(values[seen, None], mass[seen], weight[seen])
-    variance = weight[seen] @ (values[seen] - mean) ** 2 / max(weight[seen].sum(), 1e-300)
-    scale = np.sqrt(variance)
+    scale = np.sqrt(weight[seen] @ (values[seen] - mean) ** 2 / max(weight[seen].sum(), 1e-300))
     if scale > 0:
         distance[seen] += np.nan_to_num((values[seen, None] - inside) / scale) ** 2
     part = [[name], [name], inside, outside, [scale], [np.nan]]

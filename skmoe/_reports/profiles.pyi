@@ -12,11 +12,13 @@ class ExpertProfiles:
     outputs: list[str]
     of_classes: bool
     kind: Literal["expert", "regime"]
+    notes: list[str]
     def __init__(
         self,
         profiles: list[Any],
         outputs: list[str],
         of_classes: bool,
         kind: Literal["expert", "regime"] = "expert",
+        notes: list[str] = ...,
     ) -> None: ...
     def to_frame(self) -> Any: ...

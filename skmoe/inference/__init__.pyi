@@ -76,7 +76,6 @@ class BootstrapResult:
     confidence_level: float
     has_tests: bool
     index: Any
-    nought: Any
     value: str
     def __init__(
         self, estimate: np.ndarray, distribution: np.ndarray, names: Any, confidence_level: float
@@ -98,7 +97,6 @@ class MarginalEffects:
     n_rows: float
     df: float
     index: Any
-    nought: Any
     value: str
     def __init__(
         self,
@@ -134,7 +132,6 @@ class MixtureSummary:
     n_samples: float
     n_subjects: int | None
     index: Any
-    nought: Any
     value: str
     def __init__(
         self,
@@ -167,7 +164,6 @@ class Stability:
     random_states: dict[Any, Any]
     has_tests: bool
     index: Any
-    nought: Any
     value: str
     def __init__(
         self,

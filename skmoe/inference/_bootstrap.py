@@ -39,7 +39,7 @@ class EstimateTable:
     """
 
     value, index, has_tests = "estimate", {"part": "parts", "term": "terms"}, True
-    nought = {}  # as of a table of coefficients
+    _under = staticmethod(under_headings)
 
     def _set(self, estimate, cov, *, tested, df=np.inf):
         """Set estimates, whether each is tested, and the degrees of freedom of intervals."""
@@ -95,7 +95,7 @@ class EstimateTable:
             cells.append([*row, f"{lower:.4g}", f"{upper:.4g}"])
         if not labels:
             return [[str(i), *row] for i, row in enumerate(cells)]
-        return under_headings(*labels.values(), cells, self.nought)
+        return self._under(*labels.values(), cells)
 
     def __str__(self):
         return "\n".join([text_table(self._header(), self._cells()), "", *self._lines()])

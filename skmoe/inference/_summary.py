@@ -4,7 +4,7 @@ import numpy as np
 
 from .._experts.fitting import split_last
 from .._reports.by_regime import composition, groups_of, in_lines
-from .._reports.coefficients import OF_LOGARITHM, levels_of_nought, predicted
+from .._reports.coefficients import OF_LOGARITHM, predicted, shortened
 from .._reports.column_names import columns_of
 from .._validation import check_fitted
 from ._bootstrap import EstimateTable, bootstrap_covariance
@@ -151,7 +151,7 @@ def check_options(mixture, cov, level):
         )
 
 
-def summary(mixture, X, y, sample_weight, metadata, cov, level, by):
+def summary(mixture, X, y, sample_weight, metadata, cov, level, by, max_rows):
     """Summary of a fitted mixture; parameters are those of its method."""
     check_fitted(mixture)
     check_options(mixture, cov, level)
@@ -184,8 +184,7 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by):
         n_parameters=n_parameters, n_samples=n_samples,
         n_subjects=None if subjects is None else int(subjects.counts.sum()), notes=notes, df=df,
     )  # fmt: skip
-    table.nought = levels_of_nought(mixture)
-    return table
+    return shortened(table, mixture, max_rows)
 
 
 def parameters_of_regimes(mixture, groups, raw):

@@ -26,34 +26,16 @@ GATE = np.array([-0.3, 0.6, 0.8])  # log-odds of the second regime
 
 @dataclass
 class Simulated:
-    """Rows with known parameters.
-
-    Attributes
-    ----------
-    X, y : ndarray of n_samples rows
-        As ``fit`` takes them.
-    regime : ndarray of shape (n_samples,)
-        Number of the expert that made each row.
-    truth : list of array-like
-        Parameters of each expert that has any, as its part of the summary has them.
-    gate : ndarray
-        Log-odds of the second regime.
-    facts : dict, default={}
-        What ``fit`` is told of the rows.
-    params : dict, default={}
-        Of the mixture.
-    cov : str, default="observed"
-        Of the summary.
-    """
+    """Rows with known parameters."""
 
     X: np.ndarray
     y: np.ndarray
-    regime: np.ndarray
-    truth: list
-    gate: np.ndarray
-    facts: dict = field(default_factory=dict)
-    params: dict = field(default_factory=dict)
-    cov: str = "observed"
+    regime: np.ndarray  # (n_samples,): number of the expert that made each row
+    truth: list  # parameters of each expert that has any, as its part of the summary has them
+    gate: np.ndarray  # log-odds of the second regime
+    facts: dict = field(default_factory=dict)  # what else ``fit`` is told of the rows
+    params: dict = field(default_factory=dict)  # of the mixture
+    cov: str = "observed"  # of the summary
 
 
 def regimes(rng, n_rows=N_ROWS):

@@ -7,12 +7,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import expit, log_expit, logsumexp, softmax
+from sklearn.cluster import KMeans
 from sklearn.linear_model import GammaRegressor
 
 from skmoe._kernels._errors import learn_variance, likelihood_of_shape
 from skmoe._kernels._estep import e_step
 from skmoe._kernels._exp import exp, log
 from skmoe._kernels._grams import add_grams, add_sparse_grams, workspace_size
+from skmoe._kernels._k_means import k_means
 from skmoe._kernels._linear_pass import linear_pass, sizes
 from skmoe._routing import keep_best
 
@@ -528,3 +530,12 @@ def test_variance_and_shape_of_errors_are_those_of_their_definitions(n_samples, 
         around = scaled @ np.linalg.lstsq(root[:, None] * scaled, free)[0]
     value = likelihood_of_shape(design, target * sd, sd, weight, 9, 1e-3)
     assert_allclose(value, weight @ logsumexp(log_each, axis=1), rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_clusters", [1, 2, 5])
+def test_k_means_is_that_of_scikit_learn(n_clusters):
+    points, weight = np.random.default_rng(0).normal(size=(300, 3)), np.arange(300.0) % 3
+    labels, centres = np.empty(300, dtype=np.intp), points[:n_clusters].copy()
+    reference = KMeans(n_clusters, init=centres, n_init=1, tol=0.0, max_iter=20)
+    k_means(points, weight, centres, 20, labels)
+    assert_array_equal(labels, reference.fit_predict(points, sample_weight=weight))

@@ -7,14 +7,13 @@ parameters (quantiles, directions, functions) and never rows, so that a row of w
 given twice.
 """
 
-import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import special
-from sklearn.exceptions import ConvergenceWarning
 
+from .._kernels._k_means import k_means
 from .._numerics.samples import seeded
 from .._parallel import few_threads, jobs, kernel_threads
 from .loop import enough_effective_rows, run_em
@@ -56,14 +55,9 @@ def draw_rows(points, mass, n_rows, random_state):
 
 def _k_means(points, weight, n_experts, random_state):
     centres = draw_rows(points, weight, n_experts, random_state)
-    from sklearn.cluster import KMeans  # here, since the import takes long
-
-    k_means = KMeans(n_experts, init=centres, n_init=1, tol=0.0, max_iter=K_MEANS_STEPS)
-    work = len(points) * n_experts
-    with few_threads(work), warnings.catch_warnings():
-        # Fewer distinct rows than experts is nothing to warn of.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return k_means.fit_predict(points, sample_weight=weight)
+    points, labels = np.ascontiguousarray(points, np.float64), np.empty(len(points), np.intp)
+    k_means(points, weight, centres, K_MEANS_STEPS, labels)
+    return labels
 
 
 def k_means_x(X, y, weight, n_experts, random_state):

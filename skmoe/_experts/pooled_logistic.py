@@ -19,21 +19,12 @@ References
 """
 
 import numpy as np
-from scipy import special
 
+from .._kernels._logistic_normal import logistic_normal
 from .logistic import LogisticExperts
 from .pooled_steps import Expected, PooledInSteps, ignores_rows
 
 N_TILTS, N_FIRST_TILTS = 4, 8  # steps to the best tilt of a row, from one near it or from none
-# ``sum_j SHARES_j Phi(SLOPES_j f)`` is the logistic function of f.
-SHARES = np.array([
-    0.003246343272134, 0.051517477033972, 0.195077912673858, 0.315569823632818,
-    0.274149576158423, 0.131076880695470, 0.027912418727972, 0.001449567805354,
-])  # fmt: skip
-SLOPES = np.array([
-    1.365340806296348, 1.059523971016916, 0.830791313765644, 0.650732166639391,
-    0.508135425366489, 0.396313345166341, 0.308904252267995, 0.238212616409306,
-])  # fmt: skip
 
 
 # Expected log-probabilities -------------------------------------------------------------------
@@ -66,12 +57,10 @@ class TwoClasses(_Classes):
 
         Where functions were not far away before, ``near`` is what was returned for these rows then.
         """
-        slope = SLOPES / np.sqrt(1 + variance[..., None] * SLOPES**2)  # (n, K, 1, n_normal)
-        a = slope * mean[..., None]
-        below, density = special.ndtr(a), np.exp(-0.5 * a**2) / np.sqrt(2 * np.pi)
-        proba, curvature = below @ SHARES, (density * slope) @ SHARES
-        value = (labels[:, None] - proba) * mean - (density / slope) @ SHARES
-        working = labels[:, None] - proba + curvature * mean
+        of_rows = np.repeat(labels[:, 0], mean.shape[1]).astype(np.float64)
+        found = np.empty((3, mean.size))
+        logistic_normal(mean.ravel(), variance.ravel(), of_rows, found)
+        value, curvature, working = found.reshape(3, *mean.shape)
         return Expected(value[:, :, 0], curvature, working)
 
 

@@ -24,6 +24,7 @@ EXTENSIONS = {
     "skmoe._kernels._linear_run": ["skmoe/_kernels/_linear_run.pyx"],
     "skmoe._kernels._logistic_normal": ["skmoe/_kernels/_logistic_normal.pyx"],
     "skmoe._kernels._pooled": ["skmoe/_kernels/_pooled.pyx"],
+    "skmoe._kernels._pooled_run": ["skmoe/_kernels/_pooled_run.pyx"],
     "skmoe._kernels._routing": ["skmoe/_kernels/_routing.pyx"],
     "skmoe._kernels._softmax_steps": ["skmoe/_kernels/_softmax_steps.pyx"],
     "skmoe._kernels._systems": ["skmoe/_kernels/_systems.pyx"],

@@ -195,6 +195,13 @@ def test_bound_never_falls_at_a_fixed_prior_of_the_gate(n, p, n_outputs, n_exper
     # Rounding of sums over rows, of numbers of about the size of the bound.
     assert (np.diff(bounds) >= -1e-9 * np.maximum(1, np.abs(bounds[1:]))).all()
     assert bounds[-1] > bounds[0]
+    compiled = problem(X, y, weight, n_experts, shared_scale)[0].start(soften(labels, n_experts))
+    assert compiled.is_compiled == (n_outputs == 1)
+    run = compiled.advance(60, -np.inf, False, [], -np.inf)
+    np.testing.assert_allclose(run, bounds[: len(run)], rtol=1e-8)
+    if len(run) == 60:
+        np.testing.assert_allclose(compiled.evidence, training.evidence, rtol=1e-8)
+        np.testing.assert_allclose(compiled.experts.coef, training.experts.coef, atol=1e-6)
 
 
 def test_bound_never_falls_with_subjects():

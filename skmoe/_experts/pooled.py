@@ -25,11 +25,12 @@ import numpy as np
 from scipy import special
 
 from .._kernels._pooled import learn_precisions
+from .._kernels._pooled_run import PooledRun
 from .._numerics.columns import quadratic_forms
 from .._numerics.statistics import LeastSquaresStatistics
 from .least_squares import LeastSquaresExperts
 from .pooled_base import Pooled
-from .pooled_posteriors import learn_variances
+from .pooled_posteriors import Coefficients, learn_variances
 
 # Smallest scales in that of the bulk; of these, one that errors made; what may be rounding, of the
 # largest target.
@@ -173,6 +174,22 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self.n_fits += self.n_experts
         self.sums = sums
         self.restore((posteriors, tau, rho))
+
+    def run_with(self, gate, resp):
+        """A PooledRun from where they are, behind a ``PooledGate``."""
+        precisions = self.posteriors[0][1]
+        return PooledRun(
+            self.design, self.targets[:, 0], self.weight, gate.design, gate.penalty, self._groups,
+            self.nu, self.floor[0], resp, self.tau[0], self.rho[0],
+            np.stack([precisions.shape, precisions.rate]), gate.coef,
+        )  # fmt: skip
+
+    def take_run(self, run, n_rounds):
+        """Take what a PooledRun has found."""
+        posterior = Coefficients(*run.of_coefficients()), Precisions(*run.of_precisions())
+        self.sums = LeastSquaresStatistics(*run.of_sums())
+        self.n_fits += n_rounds * self.n_experts
+        self.restore(([posterior], *run.of_variances()))
 
     def state(self):
         return self.posteriors, self.tau, self.rho

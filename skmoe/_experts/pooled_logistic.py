@@ -30,26 +30,11 @@ N_TILTS, N_FIRST_TILTS = 4, 8  # steps to the best tilt of a row, from one near 
 # Expected log-probabilities -------------------------------------------------------------------
 
 
-class _Classes:
-    """Bounds whose steps begin at zero."""
-
-    first_size = largest_size = 1.0
-
-    def first(self, labels, n_experts):
-        """``Expected`` of rows whose functions are zero."""
-        nothing = np.zeros((len(labels), n_experts, self.n_functions))
-        return self.expected(labels, nothing, nothing)
-
-
-class TwoClasses(_Classes):
-    """Expectations under a normal scale mixture that is the logistic function but for 2e-9.
-
-    With the standard normal distribution function Phi and density phi, and ``a_j = s_j mean /
-    sqrt(1 + s_j^2 variance)``, ``E s(f) = sum_j p_j Phi(a_j)``, of which the expectations of
-    ``log(1 + exp f)`` and of ``s'(f)`` are the integral and the derivative.
-    """
+class TwoClasses:
+    """Expectations under a normal scale mixture that is the logistic function but for 2e-9."""
 
     n_functions = 1
+    first_size = largest_size = 1.0
 
     @staticmethod
     def expected(labels, mean, variance, near=None):
@@ -64,7 +49,7 @@ class TwoClasses(_Classes):
         return Expected(value[:, :, 0], curvature, working)
 
 
-class ManyClasses(_Classes):
+class ManyClasses:
     """Knowles' and Minka's tilted bound.
 
     For any tilts a, ``E log sum exp f <= log sum_c exp(m_c + (1 - 2 a_c) v_c / 2) + sum a_c^2 v_c /
@@ -137,7 +122,8 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         self.targets = self.labels[:, -self.n_pooled :]
 
     def _first(self):
-        return self.bound.first(self.targets, self.n_experts)
+        nothing = np.zeros((len(self.targets), self.n_experts, self.n_pooled))
+        return self.bound.expected(self.targets, nothing, nothing)
 
     def _expected(self, mean, variance, near=None):
         return self.bound.expected(self.targets, mean, variance, near)

@@ -17,24 +17,6 @@ cdef double LARGEST_VARIANCE = 1e4
 cdef double LONGEST_STEP = 30.0  # factor by which MacKay's step changes a variance at most
 
 
-cdef struct Problem:
-    int K
-    int q
-    double* gram             # (K, q, q), only read, as is cross
-    double* cross            # (K, q)
-
-
-cdef struct Posterior:
-    double evidence
-    double divergence
-    double* mean             # (K, q) of the experts' coefficients
-    double* cov              # (K, q, q)
-    double* own_mean         # (K, q) of deviations
-    double* own_var          # (K, q)
-    double* shared_mean      # (q,)
-    double* shared_var       # (q,)
-
-
 def learn_posterior(
     const double[:, :, ::1] gram,  # IN: (K, q, q)
     const double[:, ::1] cross,    # IN: (K, q)
@@ -75,8 +57,6 @@ def learn_posterior(
     """
     cdef Problem problem
     cdef Posterior found
-    cdef double before
-    cdef int j, step
     n_experts, q = cross.shape[0], cross.shape[1]
     _check_shape("gram", (gram.shape[0], gram.shape[1], gram.shape[2]), (n_experts, q, q))
     _check_shape("tau", (tau.shape[0],), (q,))
@@ -90,34 +70,51 @@ def learn_posterior(
     found.mean, found.cov = &mean[0, 0], &cov[0, 0, 0]
     found.own_mean, found.own_var = &own[0, 0, 0], &own[1, 0, 0]
     found.shared_mean, found.shared_var = &shared[0, 0], &shared[1, 0]
-    cdef double[::1] work = np.empty(4 * q * q + 8 * q)
-    cdef double[:, :, ::1] steps
-    if groups is None:
-        _solve(&problem, &tau[0], &rho[0], True, &work[0], &found)
-        return found.evidence, found.divergence
-    _check_shape("groups", (groups.shape[0], groups.shape[1]), (2, q))
-    steps = np.empty((2, 2, q))  # by MacKay's step and by EM's; of tau and rho
+    cdef double[::1] work = np.empty(4 * q * q + 12 * q)
+    cdef const int* learned = NULL
+    if groups is not None:
+        _check_shape("groups", (groups.shape[0], groups.shape[1]), (2, q))
+        learned = &groups[0, 0]
     with nogil:
-        _solve(&problem, &tau[0], &rho[0], False, &work[0], &found)
-        before = found.evidence
-        for step in range(2):
-            for j in range(problem.q):
-                steps[step, 0, j] = tau[j]
-                steps[step, 1, j] = rho[j]
-        _step(&groups[0, 0], found.own_mean, found.own_var, problem.K, problem.q,
-              &steps[0, 0, 0], &steps[1, 0, 0], &work[0])
-        _step(&groups[1, 0], found.shared_mean, found.shared_var, 1, problem.q,
-              &steps[0, 1, 0], &steps[1, 1, 0], &work[0])
-        for step in range(2):
-            _solve(&problem, &steps[step, 0, 0], &steps[step, 1, 0], True, &work[0], &found)
-            if found.evidence >= before:
-                for j in range(problem.q):
-                    tau[j] = steps[step, 0, j]
-                    rho[j] = steps[step, 1, j]
-                break
-        else:
-            _solve(&problem, &tau[0], &rho[0], True, &work[0], &found)
+        learn(&problem, &tau[0], &rho[0], learned, &work[0], &found)
     return found.evidence, found.divergence
+
+
+cdef void learn(
+    const Problem* problem,  # IN
+    double* tau,             # IN OUT: (q,)
+    double* rho,             # IN OUT: (q,)
+    const int* groups,       # IN: (2, q) or NULL
+    double* work,            # OUT: (4 q + 12, q) memory
+    Posterior* found,        # OUT
+) noexcept nogil:
+    """What ``learn_posterior`` does."""
+    cdef Py_ssize_t q = problem.q, j
+    cdef double* steps = work + q * (4 * q + 8)  # by MacKay's step and by EM's; of tau and rho
+    cdef double before
+    cdef int step
+    if groups == NULL:
+        _solve(problem, tau, rho, True, work, found)
+        return
+    _solve(problem, tau, rho, False, work, found)
+    before = found.evidence
+    for step in range(2):
+        for j in range(q):
+            steps[2 * step * q + j] = tau[j]
+            steps[(2 * step + 1) * q + j] = rho[j]
+    _step(groups, found.own_mean, found.own_var, problem.K, problem.q,
+          steps, steps + 2 * q, work)
+    _step(groups + q, found.shared_mean, found.shared_var, 1, problem.q,
+          steps + q, steps + 3 * q, work)
+    for step in range(2):
+        _solve(problem, steps + 2 * step * q, steps + (2 * step + 1) * q, True, work, found)
+        if found.evidence >= before:
+            for j in range(q):
+                tau[j] = steps[2 * step * q + j]
+                rho[j] = steps[(2 * step + 1) * q + j]
+            break
+    else:
+        _solve(problem, tau, rho, True, work, found)
 
 
 def variance_steps(
@@ -385,40 +382,56 @@ def learn_precisions(
     ValueError
         If shapes disagree.
     """
-    cdef int K = mass.shape[0]
-    cdef int g, k, _
+    cdef double[2] prior
+    n_experts = mass.shape[0]
+    _check_shape("squares", (squares.shape[0],), (n_experts,))
+    _check_shape("found", (found.shape[0], found.shape[1]), (2, n_experts))
+    with nogil:
+        find_precisions(mass.shape[0], &mass[0], &squares[0], nu.shape[0], &nu[0], &found[0, 0],
+                        prior)
+    return prior[0], prior[1]
+
+
+cdef void find_precisions(
+    Py_ssize_t K,           # IN
+    const double* mass,     # IN: (K,)
+    const double* squares,  # IN: (K,)
+    Py_ssize_t n_grid,      # IN
+    const double* nu,       # IN: (n_grid,)
+    double* found,          # OUT: (2, K)
+    double* of_prior,       # OUT: (2,) nu and centre
+) noexcept nogil:
+    """What ``learn_precisions`` does."""
+    cdef Py_ssize_t g, k, _
     cdef double total_mass = 0.0, total = 0.0, best = -INFINITY, best_nu = nu[0], best_centre = 0.0
     cdef double centre, prior, share, slope, curvature, step, shape, value
-    _check_shape("squares", (squares.shape[0],), (K,))
-    _check_shape("found", (found.shape[0], found.shape[1]), (2, K))
-    with nogil:
-        for k in range(K):
-            total_mass += mass[k]
-            total += squares[k]
-        for g in range(nu.shape[0]):
-            centre = log(total / total_mass)
-            for _ in range(30):
-                prior = nu[g] * exp(centre)
-                slope, curvature = 0.5 * K * nu[g], 0.0
-                for k in range(K):
-                    share = prior / (prior + squares[k])
-                    slope -= 0.5 * (nu[g] + mass[k]) * share
-                    curvature += 0.5 * (nu[g] + mass[k]) * share * (1 - share)
-                step = fmin(fmax(slope / fmax(curvature, 1e-300), -2.0), 2.0)
-                centre += step
-                if fabs(step) < 1e-10:
-                    break
-            prior = 0.5 * nu[g]
-            value = K * (prior * (log(prior) + centre) - lgamma(prior))
+    for k in range(K):
+        total_mass += mass[k]
+        total += squares[k]
+    for g in range(n_grid):
+        centre = log(total / total_mass)
+        for _ in range(30):
+            prior = nu[g] * exp(centre)
+            slope, curvature = 0.5 * K * nu[g], 0.0
             for k in range(K):
-                shape = prior + 0.5 * mass[k]
-                value += lgamma(shape) - shape * log(prior * exp(centre) + 0.5 * squares[k])
-            if value > best or g == 0:
-                best, best_nu, best_centre = value, nu[g], exp(centre)
+                share = prior / (prior + squares[k])
+                slope -= 0.5 * (nu[g] + mass[k]) * share
+                curvature += 0.5 * (nu[g] + mass[k]) * share * (1 - share)
+            step = fmin(fmax(slope / fmax(curvature, 1e-300), -2.0), 2.0)
+            centre += step
+            if fabs(step) < 1e-10:
+                break
+        prior = 0.5 * nu[g]
+        value = K * (prior * (log(prior) + centre) - lgamma(prior))
         for k in range(K):
-            found[0, k] = 0.5 * (best_nu + mass[k])
-            found[1, k] = 0.5 * (best_nu * best_centre + squares[k])
-    return best_nu, best_centre
+            shape = prior + 0.5 * mass[k]
+            value += lgamma(shape) - shape * log(prior * exp(centre) + 0.5 * squares[k])
+        if value > best or g == 0:
+            best, best_nu, best_centre = value, nu[g], exp(centre)
+    for k in range(K):
+        found[k] = 0.5 * (best_nu + mass[k])
+        found[K + k] = 0.5 * (best_nu * best_centre + squares[k])
+    of_prior[0], of_prior[1] = best_nu, best_centre
 
 
 def _check_shape(name, shape, expected):

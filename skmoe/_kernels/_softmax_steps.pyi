@@ -11,3 +11,8 @@ def softmax_newton(
     proba: NDArray[np.float64],
     log_proba: NDArray[np.float64],
 ) -> tuple[int, bool]: ...
+def softmax_volume(
+    pairs: NDArray[np.float64],
+    penalty: NDArray[np.float64],
+    variance: NDArray[np.float64] | None,
+) -> float: ...

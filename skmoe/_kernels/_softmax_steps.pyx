@@ -1,9 +1,9 @@
 """Penalised multinomial logistic regression by Newton's method, on dense rows."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport fabs, fmax, fmin, isfinite, sqrt
+from libc.math cimport fabs, fmax, fmin, isfinite, log, sqrt
 from libc.stdint cimport uintptr_t
-from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
+from scipy.linalg.cython_lapack cimport dpotrf, dpotri, dpotrs
 
 import numpy as np
 
@@ -33,22 +33,6 @@ cdef double LONGEST_STEP = 30.0  # change of a logit: without curvature, Newton 
 cdef double SHORTEST = 1e-8  # part of a step
 cdef double FLOOR = 1e-12  # of a curvature, over the largest
 cdef double ROUNDING = 1e-14  # of the objective, relative: smaller gains it cannot tell
-
-
-cdef struct Problem:
-    Py_ssize_t n, p, K       # the last column is the intercept
-    Py_ssize_t n_pairs       # K (K - 1) / 2
-    int n_free               # (K - 1) p: coefficients sum to zero over the classes
-    double* rows             # of each block: (size_of_block,)
-    Py_ssize_t size_of_block
-    const double* penalty    # (p,)
-    double total             # mass of all rows
-    double* gradient         # (p, K)
-    double* grams            # (p (p + 1) / 2, n_pairs)
-    double* hessian          # (n_free, n_free)
-    double* solution         # (2, n_free)
-    double* basis            # (K, K - 1): orthonormal, summing to zero
-    double* by_class         # (K + 1, p): coefficients, one class after the other
 
 
 def softmax_newton(
@@ -83,112 +67,244 @@ def softmax_newton(
         If shapes disagree.
     """
     cdef Problem problem
-    cdef Py_ssize_t n = design.shape[0], p = design.shape[1], K = targets.shape[1]
-    cdef Py_ssize_t n_blocks = (n + BLOCK_ROWS - 1) // BLOCK_ROWS, n_iter = 0, j, k, number
-    cdef double value, new_value, decrement, size, largest
-    cdef bint converged = False, is_last
+    cdef Py_ssize_t n = design.shape[0], p = design.shape[1], K = targets.shape[1], n_iter = 0
+    cdef Py_ssize_t n_blocks = (n + BLOCK_ROWS - 1) // BLOCK_ROWS, number
+    cdef bint converged
     _check_shape("targets", (targets.shape[0],), (n,))
     _check_shape("coef", (coef.shape[0], coef.shape[1]), (p, K))
     _check_shape("penalty", (penalty.shape[0],), (p,))
     _check_shape("proba", (proba.shape[0], proba.shape[1]), (n, K))
     _check_shape("log_proba", (log_proba.shape[0], log_proba.shape[1]), (n, K))
+    cdef double[::1] memory = begin(&problem, n, p, K, penalty)
+    with nogil:
+        for number in range(n_blocks):
+            take_design(&problem, design, number)
+            _take(&problem, targets, number)
+        converged = newton(&problem, &coef[0, 0], max_iter, tol, &n_iter)
+        for number in range(n_blocks):
+            give(&problem, number, proba, log_proba)
+    return n_iter, converged
+
+
+def softmax_volume(
+    const double[:, :, ::1] pairs,  # IN: (K (K - 1) / 2, p, p)
+    const double[::1] penalty,      # IN: (p,)
+    double[::1] variance,           # OUT: (p,) or None
+) -> float:
+    """Volume of the posterior of a softmax's weights relative to its prior, by Laplace's method.
+
+    It is ``-1/2 log|I + H / P|`` of curvature H and prior precisions P, of functions that sum to
+    zero.
+
+    Parameters
+    ----------
+    pairs : float64 array of shape (K (K - 1) / 2, p, p)
+        From ``skmoe._numerics.multinomial.pair_grams``.
+    penalty : float64 array of shape (p,)
+        Prior precisions of the columns, positive.
+    variance : float64 array of shape (p,) or None
+        Written to: of each column, the sum of the posterior variances of K - 1 orthonormal
+        functions.
+
+    Returns
+    -------
+    log_volume : float
+        Its logarithm.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    cdef Py_ssize_t n_pairs = pairs.shape[0], p = penalty.shape[0], a, b, i, j, k, other, pair = 0
+    cdef Py_ssize_t K = <Py_ssize_t> (0.5 + sqrt(0.25 + 2.0 * n_pairs) + 1e-9)
+    cdef int size = <int> ((K - 1) * p), failed = 1
+    cdef double part, largest = 0.0, trace = 0.0, jitter = 0.0, volume = 0.0
+    n_columns, n_entries = penalty.shape[0], (K - 1) * p
+    _check_shape("pairs", (pairs.shape[1], pairs.shape[2]), (n_columns, n_columns))
+    cdef double[::1] memory = np.zeros(n_entries * (n_entries + 1) + K * (K - 1))
+    if variance is not None:
+        _check_shape("variance", (variance.shape[0],), (n_columns,))
+        variance[:] = 0.0
+    if size == 0:
+        return 0.0
+    cdef double* hessian = &memory[0]
+    cdef double* diagonal = hessian + size * size
+    cdef double* basis = diagonal + size
+    with nogil:
+        _helmert(basis, K)
+        for other in range(1, K):
+            for k in range(other):
+                for a in range(max(k - 1, 0), other):  # for others the two are the same
+                    for b in range(max(k - 1, 0), other):
+                        part = basis[k * (K - 1) + a] - basis[other * (K - 1) + a]
+                        part *= basis[k * (K - 1) + b] - basis[other * (K - 1) + b]
+                        for i in range(p):
+                            for j in range(p):
+                                hessian[(a * p + i) * size + b * p + j] += part * pairs[pair, i, j]
+                pair += 1
+        for j in range(size):
+            largest = fmax(largest, hessian[j * size + j])
+        for j in range(size):
+            diagonal[j] = hessian[j * size + j] + penalty[j % p] + FLOOR * largest
+            trace += diagonal[j]
+        while failed and jitter < 1e10 and isfinite(trace):  # rounding may have made it indefinite
+            for j in range(size):
+                hessian[j * size + j] = diagonal[j] + jitter * trace / size
+                for i in range(j):
+                    hessian[i * size + j] = hessian[j * size + i]
+            dpotrf("L", &size, hessian, &size, &failed)
+            jitter = fmax(10 * jitter, FLOOR)
+        for j in range(size):
+            volume += 0.5 * log(penalty[j % p]) - log(hessian[j * size + j])
+        if variance is not None:
+            dpotri("L", &size, hessian, &size, &failed)
+            for j in range(size):
+                variance[j % p] += hessian[j * size + j]
+    return volume
+
+
+cdef double[::1] begin(
+    Problem* problem,           # OUT
+    Py_ssize_t n,               # IN
+    Py_ssize_t p,               # IN
+    Py_ssize_t K,               # IN
+    const double[::1] penalty,  # IN: (p,)
+):
+    """Memory of a problem, to be kept as long as it is used."""
+    cdef Py_ssize_t j, k, n_blocks = (n + BLOCK_ROWS - 1) // BLOCK_ROWS
     problem.n, problem.p, problem.K = n, p, K
     problem.n_pairs, problem.n_free = K * (K - 1) // 2, (K - 1) * p
     # Design, targets, logits, direction, probabilities, logarithms, lack, curvatures and mass.
     problem.size_of_block = STRIDE * (p + 6 * (K + 1) + problem.n_pairs + 1)
-    cdef double[::1] rows = np.empty(n_blocks * problem.size_of_block + LINE)
     cdef Py_ssize_t n_packed = p * (p + 1) // 2 * problem.n_pairs
-    cdef double[::1] sums = np.zeros(
-        p * K + n_packed + problem.n_free * (problem.n_free + 2) + K * (K - 1) + (K + 1) * p)
-    cdef double[:, ::1] step = np.empty((p, K))
-    problem.rows = <double*> ((<uintptr_t> &rows[0] + LINE - 1) // LINE * LINE)
+    cdef Py_ssize_t n_rows = n_blocks * problem.size_of_block
+    cdef double[::1] memory = np.empty(
+        n_rows + LINE + n_packed + problem.n_free * (problem.n_free + 2) + K * (K - 1)
+        + (3 * K + 1) * p)
+    problem.rows = <double*> ((<uintptr_t> &memory[0] + LINE - 1) // LINE * LINE)
     problem.penalty = &penalty[0]
-    problem.gradient = &sums[0]
+    problem.gradient = problem.rows + n_rows
     problem.grams = problem.gradient + p * K
     problem.hessian = problem.grams + n_packed
     problem.solution = problem.hessian + problem.n_free * problem.n_free
     problem.basis = problem.solution + 2 * problem.n_free
-    problem.by_class = problem.basis + K * (K - 1)
-    with nogil:
-        for k in range(K - 1):
-            for j in range(k + 2):
-                problem.basis[j * (K - 1) + k] = (
-                    (1.0 if j <= k else -(k + 1.0)) / sqrt((k + 1.0) * (k + 2.0)))
-        problem.total = 0.0
-        for number in range(n_blocks):
-            _take(&problem, design, targets, number)
-        _predict(&problem, &coef[0, 0], 0)
-        value = _value(&problem, &coef[0, 0], NULL, 0.0)
-        while n_iter < max_iter and not converged:
-            n_iter += 1
-            with gil:
-                PyErr_CheckSignals()  # of Ctrl-C
-            _sum(&problem, &coef[0, 0])
-            decrement = _solve(&problem, &step[0, 0])
-            largest = _predict(&problem, &step[0, 0], 1)
-            if decrement <= ROUNDING * fabs(value):
-                _value(&problem, &coef[0, 0], &step[0, 0], 1.0)
-                size, converged = 1.0, True
-            else:
-                is_last = not decrement > tol * problem.total
-                size = fmin(1.0, LONGEST_STEP / fmax(largest, 1e-300))
-                while True:
-                    new_value = _value(&problem, &coef[0, 0], &step[0, 0], size)
-                    if new_value >= value + 1e-4 * size * decrement:
-                        value = new_value
-                        break
-                    size /= 2
-                    if not size > SHORTEST:  # no ascent to working precision
-                        size, is_last = 0.0, True
-                        _value(&problem, &coef[0, 0], &step[0, 0], size)
-                        break
-                converged = is_last
-            _move(&problem, &coef[0, 0], &step[0, 0], size)
-        for number in range(n_blocks):
-            _give(&problem, number, proba, log_proba)
-    return n_iter, converged
+    problem.step = problem.basis + K * (K - 1)
+    problem.by_class = problem.step + p * K
+    for j in range((K + 1) * p):
+        problem.by_class[j] = 0.0
+    _helmert(problem.basis, K)
+    return memory
 
 
-cdef double* _block(const Problem* problem, Py_ssize_t number, Py_ssize_t part) noexcept nogil:
+cdef void _helmert(double* basis, Py_ssize_t K) noexcept nogil:
+    """An orthonormal basis (K, K - 1) of what sums to zero."""
+    cdef Py_ssize_t j, k
+    for k in range(K - 1):
+        for j in range(K):
+            basis[j * (K - 1) + k] = 0.0
+        for j in range(k + 2):
+            basis[j * (K - 1) + k] = (
+                (1.0 if j <= k else -(k + 1.0)) / sqrt((k + 1.0) * (k + 2.0)))
+
+
+cdef int newton(
+    Problem* problem,     # IN OUT
+    double* coef,         # IN OUT: (p, K)
+    Py_ssize_t max_iter,  # IN
+    double tol,           # IN
+    Py_ssize_t* n_iter,   # IN OUT: steps so far
+) except -1 nogil:
+    """Newton's steps for the targets in the blocks; whether ``tol`` was met."""
+    cdef Py_ssize_t number, i
+    cdef double value, new_value, decrement, size, largest
+    cdef double* step = problem.step
+    cdef double* mass
+    cdef bint converged = False, is_last
+    problem.total = 0.0
+    for number in range((problem.n + BLOCK_ROWS - 1) // BLOCK_ROWS):
+        mass = block(problem, number, 6)
+        for i in range(rows_of(problem, number)):
+            problem.total += mass[i]
+    _predict(problem, coef, 0)
+    value = _value(problem, coef, NULL, 0.0)
+    while n_iter[0] < max_iter and not converged:
+        n_iter[0] += 1
+        with gil:
+            PyErr_CheckSignals()  # of Ctrl-C
+        _sum(problem, coef)
+        decrement = _solve(problem, step)
+        largest = _predict(problem, step, 1)
+        if decrement <= ROUNDING * fabs(value):
+            _value(problem, coef, step, 1.0)
+            size, converged = 1.0, True
+        else:
+            is_last = not decrement > tol * problem.total
+            size = fmin(1.0, LONGEST_STEP / fmax(largest, 1e-300))
+            while True:
+                new_value = _value(problem, coef, step, size)
+                if new_value >= value + 1e-4 * size * decrement:
+                    value = new_value
+                    break
+                size /= 2
+                if not size > SHORTEST:  # no ascent to working precision
+                    size, is_last = 0.0, True
+                    _value(problem, coef, step, size)
+                    break
+            converged = is_last
+        _move(problem, coef, step, size)
+    return converged
+
+
+cdef double* block(const Problem* problem, Py_ssize_t number, Py_ssize_t part) noexcept nogil:
     """A part of a block of rows; -1 is the design.
 
     0 are logits, 1 the direction, 2 probabilities, 3 their logarithms, 4 targets, 5 what these
     exceed probabilities by, and 6 the mass, with curvatures behind it.
     """
-    cdef double* block = problem.rows + number * problem.size_of_block
+    cdef double* first = problem.rows + number * problem.size_of_block
     if part < 0:
-        return block
-    return block + (problem.p + part * (problem.K + 1)) * STRIDE
+        return first
+    return first + (problem.p + part * (problem.K + 1)) * STRIDE
 
 
-cdef Py_ssize_t _rows(const Problem* problem, Py_ssize_t number) noexcept nogil:
+cdef Py_ssize_t rows_of(const Problem* problem, Py_ssize_t number) noexcept nogil:
     """How many rows a block has, with those that fill the last line, of mass 0."""
     return (min(<Py_ssize_t> BLOCK_ROWS, problem.n - number * BLOCK_ROWS) + 15) // 16 * 16
 
 
+cdef void take_design(
+    Problem* problem,           # IN OUT
+    const double[:, :] design,  # IN
+    Py_ssize_t number,          # IN: of the block
+) noexcept nogil:
+    """Copy rows, column after column."""
+    cdef Py_ssize_t start = number * BLOCK_ROWS, i, j
+    cdef Py_ssize_t n_rows = min(<Py_ssize_t> BLOCK_ROWS, problem.n - start)
+    cdef double* columns = block(problem, number, -1)
+    for j in range(problem.p):
+        for i in range(rows_of(problem, number)):
+            columns[j * STRIDE + i] = design[start + i, j] if i < n_rows else 0.0
+
+
 cdef void _take(
     Problem* problem,            # IN OUT
-    const double[:, :] design,   # IN
     const double[:, :] targets,  # IN
     Py_ssize_t number,           # IN: of the block
 ) noexcept nogil:
-    """Copy rows, column after column."""
-    cdef Py_ssize_t start = number * BLOCK_ROWS, rows = _rows(problem, number), i, j
+    """Copy targets, and sum them."""
+    cdef Py_ssize_t start = number * BLOCK_ROWS, i, j
     cdef Py_ssize_t n_rows = min(<Py_ssize_t> BLOCK_ROWS, problem.n - start)
-    cdef double* columns = _block(problem, number, -1)
-    cdef double* labels = _block(problem, number, 4)
-    cdef double* mass = _block(problem, number, 6)
-    for i in range(rows):
+    cdef double* labels = block(problem, number, 4)
+    cdef double* mass = block(problem, number, 6)
+    for i in range(rows_of(problem, number)):
         mass[i] = 0.0
-        for j in range(problem.p):
-            columns[j * STRIDE + i] = design[start + i, j] if i < n_rows else 0.0
         for j in range(problem.K):
             labels[j * STRIDE + i] = targets[start + i, j] if i < n_rows else 0.0
             mass[i] += labels[j * STRIDE + i]
-        problem.total += mass[i]
 
 
-cdef void _give(
+cdef void give(
     Problem* problem,            # IN
     Py_ssize_t number,           # IN: of the block
     double[:, ::1] proba,        # OUT
@@ -196,8 +312,8 @@ cdef void _give(
 ) noexcept nogil:
     """Copy probabilities and their logarithms, row after row."""
     cdef Py_ssize_t start = number * BLOCK_ROWS, i, k
-    cdef double* found = _block(problem, number, 2)
-    cdef double* logarithms = _block(problem, number, 3)
+    cdef double* found = block(problem, number, 2)
+    cdef double* logarithms = block(problem, number, 3)
     for i in range(min(<Py_ssize_t> BLOCK_ROWS, problem.n - start)):
         for k in range(problem.K):
             proba[start + i, k] = found[k * STRIDE + i]
@@ -216,11 +332,11 @@ cdef double _predict(
         for j in range(problem.p):
             problem.by_class[k * problem.p + j] = coef[j * problem.K + k]
     for number in range((problem.n + BLOCK_ROWS - 1) // BLOCK_ROWS):
-        rows = _rows(problem, number)
+        rows = rows_of(problem, number)
         predict_f64(
-            _block(problem, number, -1), problem.by_class, _block(problem, number, part),
+            block(problem, number, -1), problem.by_class, block(problem, number, part),
             problem.p, (problem.K + 1) // 2 * 2, rows)
-        largest = fmax(largest, skmoe_largest(_block(problem, number, part), problem.K, rows))
+        largest = fmax(largest, skmoe_largest(block(problem, number, part), problem.K, rows))
     return largest
 
 
@@ -235,9 +351,9 @@ cdef double _value(
     cdef double value = 0.0, entry
     for number in range((problem.n + BLOCK_ROWS - 1) // BLOCK_ROWS):
         value += skmoe_softmax_value(
-            _block(problem, number, 0), _block(problem, number, 0 if step == NULL else 1), size,
-            _block(problem, number, 4), _block(problem, number, 2), _block(problem, number, 3),
-            problem.K, _rows(problem, number))
+            block(problem, number, 0), block(problem, number, 0 if step == NULL else 1), size,
+            block(problem, number, 4), block(problem, number, 2), block(problem, number, 3),
+            problem.K, rows_of(problem, number))
     for j in range(problem.p):
         for k in range(problem.K):
             entry = coef[j * problem.K + k]
@@ -260,9 +376,9 @@ cdef void _move(
     for j in range(problem.p * problem.K):
         coef[j] += size * step[j]
     for number in range((problem.n + BLOCK_ROWS - 1) // BLOCK_ROWS):
-        logits, direction = _block(problem, number, 0), _block(problem, number, 1)
+        logits, direction = block(problem, number, 0), block(problem, number, 1)
         for j in range(problem.K):
-            for i in range(j * STRIDE, j * STRIDE + _rows(problem, number)):
+            for i in range(j * STRIDE, j * STRIDE + rows_of(problem, number)):
                 logits[i] += size * direction[i]
 
 
@@ -277,17 +393,17 @@ cdef void _sum(
     for j in range(p * (p + 1) // 2 * problem.n_pairs):
         problem.grams[j] = 0.0
     for number in range((problem.n + BLOCK_ROWS - 1) // BLOCK_ROWS):
-        rows = _rows(problem, number)
+        rows = rows_of(problem, number)
         skmoe_softmax_lack(
-            _block(problem, number, 4), _block(problem, number, 2), _block(problem, number, 6),
-            _block(problem, number, 5), K, rows)
+            block(problem, number, 4), block(problem, number, 2), block(problem, number, 6),
+            block(problem, number, 5), K, rows)
         add_sums_f64(
-            _block(problem, number, -1), _block(problem, number, 5), problem.gradient, p, K, rows)
+            block(problem, number, -1), block(problem, number, 5), problem.gradient, p, K, rows)
         curvature_weights_f64(
-            _block(problem, number, 2), _block(problem, number, 6),
-            _block(problem, number, 6) + STRIDE, K, rows)
+            block(problem, number, 2), block(problem, number, 6),
+            block(problem, number, 6) + STRIDE, K, rows)
         add_grams_f64(
-            _block(problem, number, -1), _block(problem, number, 6) + STRIDE, problem.grams, p,
+            block(problem, number, -1), block(problem, number, 6) + STRIDE, problem.grams, p,
             problem.n_pairs, rows)
     for j in range(p):
         for k in range(K):

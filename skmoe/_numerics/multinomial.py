@@ -231,15 +231,6 @@ def hessian_of_pairs(grams, n_classes):
     return hessian
 
 
-def hessian_of_free(grams, n_classes):
-    """The same for functions that sum to zero, in K - 1 orthonormal coordinates of these."""
-    basis, (second, first) = linalg.helmert(n_classes).T, np.tril_indices(n_classes, -1)
-    apart, p, n_free = basis[first] - basis[second], grams.shape[1], n_classes - 1
-    of_pairs = np.einsum("ra,rb->abr", apart, apart).reshape(n_free**2, len(apart))
-    blocks = (of_pairs @ grams.reshape(len(apart), p * p)).reshape(n_free, n_free, p, p)
-    return blocks.transpose(0, 2, 1, 3).reshape(n_free * p, n_free * p)
-
-
 def factor_hessian(hessian, penalty):
     """Cholesky factor of the negative Hessian of the objective.
 

@@ -18,7 +18,7 @@ References
 from itertools import combinations
 
 import numpy as np
-from scipy import linalg, special
+from scipy import special
 from sklearn.base import clone
 
 from .._em.loop import copies_of_heavier
@@ -28,6 +28,7 @@ from .._experts.pooled import PooledExperts
 from .._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
 from .._experts.pooled_logistic import PooledLogisticExperts
 from .._kernels._estep import e_step
+from .._kernels._softmax_steps import softmax_volume
 from .._numerics import multinomial as _multinomial
 from .._numerics.columns import StandardColumns, Surroundings, groups_of_slopes, sparse_rows
 from .._parallel import kernel_threads
@@ -39,7 +40,6 @@ INTERCEPT_PENALTY = 0.1  # prior precision of the gate's intercepts
 FIRST_ALPHA = 1.0  # and largest, for responsibilities of a start, so that these can be sharp
 SMALLEST_ALPHA, LARGEST_ALPHA = 1e-3, 1e6
 ALPHA_STEPS = 4
-ROUNDING = 1e-12  # of a curvature, relative
 FIRST_STEPS = 5  # of Newton, for the responsibilities of a start
 
 
@@ -86,37 +86,31 @@ class PooledGate:
 
     def log_prior(self):
         """Log-prior of the weights, but for its constant."""
-        return -0.5 * float(self._penalty() @ (self.coef**2).sum(axis=1))
+        return -0.5 * float(self.penalty @ (self.coef**2).sum(axis=1))
 
-    def log_volume(self):
-        """Logarithm of the volume of the posterior relative to that of the prior."""
-        return self._factored()[1]
+    def log_volume(self, variance=None):
+        """Logarithm of the volume of the posterior relative to that of the prior.
+
+        ``variance`` is as in ``softmax_volume``.
+        """
+        if self._pairs is None:  # kept, since they are needed once more with these weights
+            self._pairs = _multinomial.pair_grams(self.design, self._at[0], self.weight)
+        return softmax_volume(self._pairs, self.penalty, variance)
 
     def _best_alpha(self, largest):
         """MacKay's step for ``alpha``, where the weights are at their optimum."""
-        if not self.alpha.size:
-            return self.alpha
         alpha, n_free = self.alpha.copy(), self.coef.shape[1] - 1
-        inverse, _ = linalg.lapack.dtrtri(self._factored()[0], lower=True)
-        variance = (inverse**2).sum(axis=0).reshape(n_free, -1).sum(axis=0)
+        variance = np.empty(len(self.coef))
+        self.log_volume(variance)
         determined = n_free - alpha * variance[:-1]  # slopes of each column that H fixes
         for group in groups_of_slopes(np.full(len(alpha), True), self.columns.block):
             squares = max(np.sum(self.coef[:-1][group] ** 2), 1e-300)
             alpha[group] = np.clip(determined[group].sum() / squares, SMALLEST_ALPHA, largest)
         return alpha
 
-    def _factored(self):
-        """Factor of H + P, P the prior precisions, and ``-1/2 log|I + H / P|``."""
-        n_columns, n_experts = self.coef.shape
-        if self._pairs is None:  # kept, since they are needed once more with these weights
-            self._pairs = _multinomial.pair_grams(self.design, self._at[0], self.weight)
-        hessian = _multinomial.hessian_of_free(self._pairs, n_experts)
-        prior = np.tile(self._penalty(), n_experts - 1)
-        hessian[np.diag_indices(len(prior))] += prior + ROUNDING * hessian.diagonal().max(initial=0)
-        factor = _multinomial.definite_factors(hessian)
-        return factor, 0.5 * np.log(prior).sum() - np.log(np.diag(factor)).sum()
-
-    def _penalty(self):
+    @property
+    def penalty(self):
+        """Precisions of the prior of each row of weights, (p,)."""
         return np.append(self.alpha, INTERCEPT_PENALTY)
 
     def begin(self, resp, alpha=None, n_functions=None):
@@ -124,7 +118,7 @@ class PooledGate:
 
         ``n_functions``, by default as many as experts, are those that there is a softmax of.
         """
-        self._set(np.zeros((self.design.shape[1], n_functions or resp.shape[1])))
+        self.set_coef(np.zeros((self.design.shape[1], n_functions or resp.shape[1])))
         if alpha is None:
             self.alpha = np.full(len(self.coef) - 1, FIRST_ALPHA)
             self.learn_alpha(resp, largest=FIRST_ALPHA)
@@ -134,11 +128,9 @@ class PooledGate:
 
     def fit(self, resp, max_iter=1, tol=0.0):
         """Newton steps that raise F at these responsibilities."""
-        targets = resp * self.weight[:, None]
-        coef, *_, at = _multinomial.fit(
-            self.design, targets, self.coef, self._penalty(), max_iter=max_iter, tol=tol
-        )
-        self._set(coef, at)
+        given = self.design, resp * self.weight[:, None], self.coef, self.penalty
+        coef, *_, at = _multinomial.fit(*given, max_iter=max_iter, tol=tol)
+        self.set_coef(coef, at)
 
     def learn_alpha(self, resp, largest=LARGEST_ALPHA):
         """MacKay's steps for ``alpha``, with the weights at their optimum before each."""
@@ -146,7 +138,8 @@ class PooledGate:
             self.fit(resp, max_iter=3, tol=1e-4)
             self.alpha = self._best_alpha(largest)
 
-    def _set(self, coef, at=None):
+    def set_coef(self, coef, at=None):
+        """Take weights, and the ``softmax`` of the rows if it is known."""
         self.coef, self._pairs = coef, None
         self._at = _multinomial.softmax(self.design @ coef) if at is None else at
         self.proba, self.log_proba = self._at
@@ -158,7 +151,7 @@ class PooledProblem(Problem):
     ``experts`` are ``Pooled``, ``gate`` is a ``PooledGate``, ``likelihood`` has ``take``.
     """
 
-    of_state = ("resp", "log_norm", "log_density", "load", "objective", "_evidence")  # and parts
+    of_state = ("resp", "log_norm", "log_density", "objective", "_evidence")  # and parts
 
     def start(self, resp, alpha=None):
         resp = resp if self.data.subjects is None else self.data.subjects.average(resp)
@@ -166,6 +159,26 @@ class PooledProblem(Problem):
         self.experts.begin(resp)
         self._e_step()
         return self
+
+    @property
+    def is_compiled(self):
+        experts, gate = self.experts, self.gate
+        is_plain = type(experts) is PooledExperts and type(gate) is PooledGate
+        has_levels = experts.levels is not None or gate.columns.levels is not None
+        is_small = experts.y_scale.size == 1 and gate.coef.size <= _multinomial.NEWTON_LIMIT
+        is_plain &= experts.ties is None and self.data.subjects is None
+        return is_plain and is_small and not has_levels and self.weight.all()
+
+    def advance(self, n_iter, tol, foresees, gains, reference):
+        if not self.is_compiled:
+            return [self.step()]
+        run = self.experts.run_with(self.gate, self.resp)
+        objectives = run.advance(n_iter, tol, reference, self._log_unit)
+        self.experts.take_run(run, len(objectives))
+        self.gate.set_coef(*run.of_gate())
+        vars(self).update(run.of_rows())
+        self.objective, self._evidence = objectives[-1], None
+        return objectives
 
     def step(self):
         """One round over all factors; the objective."""
@@ -176,7 +189,6 @@ class PooledProblem(Problem):
     def _e_step(self):
         self.log_density = self.experts.expected_log_density()
         log_gate, subjects = np.ascontiguousarray(self.gate.log_proba), self.data.subjects
-        self.load = self.gate.weight @ self.gate.proba / self.gate.weight.sum()
         log_density, weight = self.log_density, self.weight
         if subjects is not None:
             log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
@@ -192,6 +204,11 @@ class PooledProblem(Problem):
         self.objective = float(bound / self.weight.sum() - self._log_unit)
         self._evidence = None
         return self.objective
+
+    @property
+    def load(self):
+        """Mean probabilities of the gate, (K,)."""
+        return self.gate.weight @ self.gate.proba / self.gate.weight.sum()
 
     @property
     def _log_unit(self):
@@ -368,7 +385,7 @@ class RegimeGate(PooledGate):
         if self._members.shape[1] == 1:
             self.alpha = np.full(len(self.coef) - 1, LARGEST_ALPHA)
             self._learn_shares(resp)
-            self._set(self.coef)
+            self.set_coef(self.coef)
         else:
             super().learn_alpha(resp, largest)
 
@@ -386,8 +403,8 @@ class RegimeGate(PooledGate):
         total = (self._counts @ self._members)[self.regime]
         self._log_share = special.digamma(self._counts) - special.digamma(total)
 
-    def _set(self, coef, at=None):
-        super()._set(coef, at)
+    def set_coef(self, coef, at=None):
+        super().set_coef(coef, at)
         total = (self._counts @ self._members)[self.regime]
         self.proba = self._at[0][:, self.regime] * (self._counts / total)  # with mean shares
         self.log_proba = self._at[1][:, self.regime] + self._log_share

@@ -1,0 +1,25 @@
+"""Posteriors of pooled experts, for kernels that need them again and again."""
+
+
+cdef struct Problem:
+    int K
+    int q
+    double* gram             # (K, q, q), only read, as is cross
+    double* cross            # (K, q)
+
+
+cdef struct Posterior:
+    double evidence
+    double divergence
+    double* mean             # (K, q) of the experts' coefficients
+    double* cov              # (K, q, q)
+    double* own_mean         # (K, q) of deviations
+    double* own_var          # (K, q)
+    double* shared_mean      # (q,)
+    double* shared_var       # (q,)
+
+
+cdef void learn(const Problem*, double*, double*, const int*, double*, Posterior*) noexcept nogil
+cdef void find_precisions(
+    Py_ssize_t, const double*, const double*, Py_ssize_t, const double*, double*, double*
+) noexcept nogil

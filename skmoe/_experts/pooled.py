@@ -181,7 +181,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         return PooledRun(
             self.design, self.targets[:, 0], self.weight, gate.design, gate.penalty, self._groups,
             self.nu, self.floor[0], resp, self.tau[0], self.rho[0],
-            np.stack([precisions.shape, precisions.rate]), gate.coef,
+            np.stack([precisions.shape, precisions.rate]), gate.coef, ROUNDS_OF_ONE,
         )  # fmt: skip
 
     def take_run(self, run, n_rounds):

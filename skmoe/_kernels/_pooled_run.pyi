@@ -19,6 +19,7 @@ class PooledRun:
         rho: Doubles,
         precisions: Doubles,
         coef: Doubles,
+        rounds_of_one: int,
     ) -> None: ...
     def advance(
         self, n_iter: int, tol: float, reference: float, log_unit: float

@@ -65,6 +65,8 @@ cdef class PooledRun:
         Shapes and rates of the posterior of precisions.
     coef : float64 array of shape (p, K)
         Weights of the gate.
+    rounds_of_one : int
+        M-steps of a single line in a round: its rows are the same ones whatever it learns.
     """
 
     cdef Py_ssize_t n, q, K, size, n_blocks
@@ -72,6 +74,7 @@ cdef class PooledRun:
     cdef const double[::1] y, weight, gate_penalty, nu
     cdef const int[:, ::1] groups
     cdef double floor, total
+    cdef Py_ssize_t n_learned
     cdef double[::1] tau, rho, squares, log_norm, prior
     cdef double[:, ::1] precisions, mean, shared, cross, coef, proba, log_proba, resp, log_density
     cdef double[:, :, ::1] cov, own, gram
@@ -87,7 +90,7 @@ cdef class PooledRun:
 
     def __init__(
         self, design, y, weight, gate_design, gate_penalty, groups, nu, floor, resp, tau, rho,
-        precisions, coef,
+        precisions, coef, rounds_of_one,
     ):
         n, K = resp.shape
         q, p = design.shape[1], len(gate_penalty)
@@ -97,6 +100,7 @@ cdef class PooledRun:
             raise ValueError(f"Shapes disagree with responsibilities of shape {resp.shape}")
         self.design, self.gate_design, self.y, self.weight = design, gate_design, y, weight
         self.gate_penalty, self.groups, self.nu, self.floor = gate_penalty, groups, nu, floor
+        self.n_learned = rounds_of_one if K == 1 else 1
         self.n, self.q, self.K, self.total = n, q, K, np.sum(weight)
         self.n_blocks = (n + BLOCK_ROWS - 1) // BLOCK_ROWS
         # The design, 0 targets, 1 weights, 2 log-norms, then K each of responsibilities, of weights
@@ -294,7 +298,8 @@ cdef class PooledRun:
             PyErr_CheckSignals()
             with nogil:
                 self.sum_rows()
-                self.learn_lines()
+                for number in range(self.n_learned):
+                    self.learn_lines()
                 if self.K > 1:
                     self.learn_gate(&gate)
                 value = (self.e_step(&gate) + self.log_prior()) / self.total - log_unit

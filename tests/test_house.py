@@ -23,10 +23,10 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 IN_ALL = {
     "lines of code": 23_458,
     "lines of the core": 16_492,  # without leaves
-    "lines of docstrings": 11_457,
+    "lines of docstrings": 11_456,
     "files": 178,
     "names that stand for two things": 0,  # functions and classes at the top of a file
-    "classes": 276,
+    "classes": 275,
     "classes of problems": 5,  # ways to train by EM
     "classes of trainers": 4,
     "types of gates and likelihoods asked for": 12,  # where they are neither written nor analysed

@@ -342,6 +342,15 @@ def test_two_regimes_are_found_without_being_told(seed):
     assert gain > -0.02
 
 
+def test_starts_on_some_of_the_rows_lead_to_the_same_mixture(few_rows_for_starts, monkeypatch):
+    X, y, *_ = two_regimes(400, 3, 0)
+    on_some = pooled().fit(X, y)
+    monkeypatch.setattr("skmoe._pooling.trainer.PART_OF_ROWS", 10.0)
+    on_all = pooled().fit(X, y)
+    assert len(on_some.experts_) == len(on_all.experts_) == 2
+    assert on_some.log_evidence_[2] == pytest.approx(on_all.log_evidence_[2], abs=1e-3)
+
+
 def test_two_regimes_of_many_columns_are_found_from_starts_in_few():
     X, y, X_test, y_test = two_regimes(300, 70, 0)
     moe = pooled().fit(X, y)

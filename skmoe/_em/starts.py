@@ -25,9 +25,9 @@ ROWS_PER_COEFFICIENT = 20
 SCATTER = 1000.0  # slopes of a function whose digits behind the point are as good as random
 
 
-def enough_rows(n_experts, data):
-    """How many rows tell good starts from bad ones."""
-    return max(FEWEST_ROWS, ROWS_PER_COEFFICIENT * n_experts * (data.Z.shape[1] + 1))
+def enough_rows(n_experts, data, part):
+    """How many rows tell good starts from bad ones, or a part of these."""
+    return int(part * max(FEWEST_ROWS, ROWS_PER_COEFFICIENT * n_experts * (data.Z.shape[1] + 1)))
 
 
 def draw_rows(points, mass, n_rows, random_state):

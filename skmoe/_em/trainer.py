@@ -98,6 +98,7 @@ class Trainer:
     notes = ()
     few_met = ""
     moves_in_vain = 4
+    part_of_rows = 1.0  # of ``enough_rows``: what starts are tried on
     grows = True
     is_cut = is_searched = False
 
@@ -125,7 +126,7 @@ class Trainer:
         if 1 in (self.settings.n_init, self.parts.n_solved):  # each iteration counts for max_iter
             problem.start(self._draw(data)[0])
             return
-        few = enough_rows(n_experts, data)
+        few = enough_rows(n_experts, data, self.part_of_rows)
         if self.affordable(len(data.y)) < FEWEST_STEPS:
             share = self.affordable(len(data.y)) / FEWEST_STEPS
             few = int(max(share * len(data.y), 3 * n_experts * (data.columns.shape[1] + 1)))

@@ -181,13 +181,8 @@ def fit_elastic_net(X, targets, start, alpha, l1_ratio, *, max_iter, tol):
             used = np.flatnonzero(curvature > 0)
             slope = targets[used, k] - mass[used] * proba[used]
             response = logits[used, k] + slope / curvature[used]
-            net = ElasticNet(
-                alpha / curvature.sum(),
-                l1_ratio=l1_ratio,
-                tol=1e-7,
-                max_iter=10_000,
-                warm_start=True,
-            )
+            settings = {"l1_ratio": l1_ratio, "tol": 1e-7, "max_iter": 10_000, "warm_start": True}
+            net = ElasticNet(alpha / curvature.sum(), **settings)
             net.coef_ = coef[:, k].copy()
             net.fit(X[used], response, sample_weight=curvature[used])
             step, shift = net.coef_ - coef[:, k], net.intercept_ - intercept[k]
@@ -307,10 +302,8 @@ def _line_search(design, targets, coef, penalty, step, decrement, value, at):
 
 def _lbfgs(design, targets, coef, penalty, max_iter, tol):
     """Raise the objective by L-BFGS over functions that sum to zero, of which there are K - 1."""
-    mass, basis = (
-        targets.sum(axis=1),
-        linalg.helmert(targets.shape[1]).T,
-    )  # whose columns sum to zero
+    mass = targets.sum(axis=1)
+    basis = linalg.helmert(targets.shape[1]).T  # whose columns sum to zero
     total, shape = max(mass.sum(), 1e-300), (len(coef), basis.shape[1])
     logits, proba = np.empty(targets.shape), np.empty(targets.shape)
     log_norm, nothing, ones = np.empty(len(mass)), np.zeros(targets.shape), np.ones(len(mass))

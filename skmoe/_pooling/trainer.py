@@ -29,6 +29,7 @@ SAME_EVIDENCE = 1e-5  # per unit of weight
 FIRST_BOUND = 4  # of the number of experts; more are tried where as many are found
 MANY_LEVELS = 64  # that are random effects
 MANY_ROWS = 1500  # rows, with which starts are reliable and splits rarely help
+PART_OF_ROWS = 0.4  # of those for starts of EM, as the evidence compares what becomes of these
 SPLITS = "functions", "kmeans_x"  # starts that halve an expert
 
 
@@ -189,6 +190,7 @@ class PooledTrainer(Trainer):
             folds=None, splitting=self.splitting, seed=self.seed,
         )  # fmt: skip
         trainer.moves_in_vain = 0.2  # for each start: those of pooled experts follow
+        trainer.part_of_rows = PART_OF_ROWS
         self.progress.trying(n_experts)
         self.progress.say(f"Starts of {count(n_experts)} without pooling", level=2)
         trainer.start(None)

@@ -383,14 +383,15 @@ class PooledTrainer(Trainer):
     def converge(self, problem, to_beat=-np.inf, tol=None):
         """Iterate, and learn the gate's precision by turns, while ``to_beat`` is in reach."""
         best, best_state = problem.evidence, problem.state()
-        # The precision of a gate of many weights takes one step at a time, and the evidence
-        # hardly changes while all else converges in between.
-        is_slow = problem.gate.coef.size > NEWTON_LIMIT
+        # Steps of many columns take long, and the evidence hardly changes while all else converges
+        # between two steps of the precision.
+        is_slow = problem.experts.design.shape[1] > MOST_COLUMNS
         for number, n_steps in enumerate(self.effort.stretches, 1):
             run = self._climb(problem, SHORT_RUN if is_slow else n_steps, tol or self.effort.tol)
             is_settled = problem.learn_alpha() < SAME_ALPHA
             evidence = problem.evidence
-            ends = evidence < best + SAME_EVIDENCE if is_slow else run.converged and is_settled
+            is_settled |= evidence < best + SAME_EVIDENCE
+            ends = is_settled and (run.converged or is_slow)
             if evidence > best:
                 best, best_state = evidence, problem.state()
             to_come = _gain_to_come(run.objectives, sum(self.effort.stretches[number:]))

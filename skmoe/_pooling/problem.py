@@ -99,6 +99,8 @@ class PooledGate:
 
     def _best_alpha(self, largest):
         """MacKay's step for ``alpha``, where the weights are at their optimum."""
+        if self.coef.shape[1] == 1:
+            return self.alpha
         alpha, n_free = self.alpha.copy(), self.coef.shape[1] - 1
         variance = np.empty(len(self.coef))
         self.log_volume(variance)
@@ -119,15 +121,16 @@ class PooledGate:
         ``n_functions``, by default as many as experts, are those that there is a softmax of.
         """
         self.set_coef(np.zeros((self.design.shape[1], n_functions or resp.shape[1])))
+        self.alpha = np.full(len(self.coef) - 1, FIRST_ALPHA) if alpha is None else alpha
         if alpha is None:
-            self.alpha = np.full(len(self.coef) - 1, FIRST_ALPHA)
             self.learn_alpha(resp, largest=FIRST_ALPHA)
         else:
-            self.alpha = alpha
             self.fit(resp, max_iter=FIRST_STEPS)
 
     def fit(self, resp, max_iter=1, tol=0.0):
         """Newton steps that raise F at these responsibilities."""
+        if self.coef.shape[1] == 1:  # there is nothing to learn
+            return self.set_coef(self.coef, self._at)
         given = self.design, resp * self.weight[:, None], self.coef, self.penalty
         coef, *_, at = _multinomial.fit(*given, max_iter=max_iter, tol=tol)
         self.set_coef(coef, at)
@@ -219,8 +222,7 @@ class PooledProblem(Problem):
     def evidence(self):
         """The objective with the gate integrated out, by Laplace's method; per unit of weight."""
         if self._evidence is None:
-            volume = self.gate.log_volume() / self.weight.sum()
-            self._evidence = float(self.objective + volume)
+            self._evidence = float(self.objective + self.gate.log_volume() / self.weight.sum())
         return self._evidence
 
     def learn_alpha(self):
@@ -380,14 +382,6 @@ class RegimeGate(PooledGate):
     def fit(self, resp, max_iter=1, tol=0.0):
         self._learn_shares(resp)
         super().fit(resp @ self._members, max_iter, tol)
-
-    def learn_alpha(self, resp, largest=LARGEST_ALPHA):
-        if self._members.shape[1] == 1:
-            self.alpha = np.full(len(self.coef) - 1, LARGEST_ALPHA)
-            self._learn_shares(resp)
-            self.set_coef(self.coef)
-        else:
-            super().learn_alpha(resp, largest)
 
     def log_prior(self):
         """Log-prior of the weights, less the KL divergence of the shares from their prior."""

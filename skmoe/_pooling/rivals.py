@@ -330,8 +330,7 @@ def _uneven(basis, squares, weight, n_outputs, df):
 
     They are of Student's t of ``df`` degrees of freedom, fitted by EM, or normal.
     """
-    is_normal, of_row = np.isinf(df), np.ones(len(squares))
-    log_variance = np.empty(len(squares))
+    is_normal, (of_row, log_variance) = np.isinf(df), np.ones((2, len(squares)))
     for _ in range(1 if is_normal else N_STEPS):
         learn_variance(basis, of_row * squares, weight, SPREAD_PENALTY, log_variance)
         z = n_outputs * squares * np.exp(-log_variance)

@@ -14,6 +14,7 @@ from .._numerics.columns import StandardColumns, effects_of
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import MOST_COLUMNS, principal_components, start_columns
 from .._numerics.statistics import standardisation
+from .._parallel import few_threads
 from .averaging import BEHIND, IN_FOLD, IN_STACK, WHOLE, averaging
 from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, merged, pooled_parts
 from .regimes import RegimeSearch
@@ -128,13 +129,15 @@ class PooledTrainer(Trainer):
     def optima(self, problem):
         """That other seeds may lead to another optimum than this one, a sentence; a list."""
         n_experts = problem.experts.n_experts
-        few_met = self._begun_with.get(n_experts)
-        if not few_met:
-            if n_experts < MANY:
-                return []
-            few_met = f"Mixtures of {n_experts} experts have many optima: "
+        many = f"Mixtures of {n_experts} experts have many optima: " if n_experts >= MANY else ""
+        few_met = self._begun_with.get(n_experts) or many
         others = "another random_state, or a larger n_init, may find other regimes; see stability."
-        return [few_met + others]
+        return [few_met + others] if few_met else []
+
+    def train(self, *given):
+        # Of many small systems, BLAS would open a team of threads for each.
+        with few_threads(self.experts.design.size):
+            return super().train(*given)
 
     def run(self, tasks, attributes_now):
         return self._run(self.settings.max_iter, tasks, attributes_now)

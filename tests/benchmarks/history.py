@@ -1,7 +1,7 @@
 """Ratios of processor time, by commit, and whether they have become worse.
 
-Each ratio is of the shortest time of skmoe and the shortest of a reference in NumPy or scikit-learn
-that takes turns with it, so that a slow or busy machine changes both::
+Each ratio is of the shortest time of skmoe and the shortest of a reference in NumPy, scikit-learn
+or LightGBM that takes turns with it, so that a slow or busy machine changes both::
 
     OMP_NUM_THREADS=1 python tests/benchmarks/history.py [--append | --check]
 
@@ -23,7 +23,7 @@ import numpy as np
 from fits import WORDS, by_default, planted, skmoe, textbook
 from sklearn.linear_model import Ridge
 
-from skmoe import MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
 HISTORY = Path(__file__).with_name("history.jsonl")
 LIMIT = 1.5  # times the usual ratio
@@ -43,6 +43,15 @@ def work():
         found[name] = partial(skmoe, *data, kind), partial(textbook, *data, kind)
         if n == 2_000:
             found[f"{name}, default"] = partial(by_default, *data, kind), found[name][1]
+    from lightgbm import LGBMClassifier, LGBMRegressor  # here: it is not always installed
+
+    trees = {"n_jobs": 1, "verbose": -1}
+    for n, d in (150, 4), (500, 3), (2_000, 5), (8_000, 10):
+        X, y, _ = planted(n, d, 2, "softmax")
+        models = MixtureOfExpertsRegressor(random_state=0), LGBMRegressor(**trees)
+        found[f"{n:,} x {d}, default over LightGBM"] = [partial(m.fit, X, y) for m in models]
+        models = MixtureOfExpertsClassifier(random_state=0), LGBMClassifier(**trees)
+        found[f"{n:,} x {d}, classes over LightGBM"] = [partial(m.fit, X, y > 0) for m in models]
     X, y, _ = planted(2_000, 10, 4, "softmax")
     moe = MixtureOfExpertsRegressor(Ridge(), n_experts=4, random_state=0).fit(X, y)
     ridge = Ridge().fit(X, y)

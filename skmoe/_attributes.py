@@ -98,12 +98,13 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
     mixture._grows = trainer.grows
     mixture._changed_by = None
     begin_later(mixture, Trained(problem, model, order, trainer.ends, trainer.parts, rows))
+    leaks, notes = partial(leak_notes, rows, **given), mixture.plan_.notes
+    _warn_of_training(trainer, run, model, dead, load, leaks, notes)
     if plan.request.many or not rows.are_kept or not problem.experts.is_solved:
         finish_later(mixture)
-    _warn_of_training(trainer, run, model, dead, load, partial(leak_notes, rows, **given))
 
 
-def _warn_of_training(trainer, run, model, dead, load, leaks):
+def _warn_of_training(trainer, run, model, dead, load, leaks, notes):
     """Warn of experts without rows, of scales at their floor, and of EM that has not converged."""
     problem, folds = trainer.problem, trainer.folds
     if len(dead):
@@ -116,17 +117,14 @@ def _warn_of_training(trainer, run, model, dead, load, leaks):
         )
     floored = np.setdiff1d(np.flatnonzero(model.likelihood.at_floor_), dead)
     if folds is None and len(floored):
-        warn_user(
-            f"The scales of the experts {first_of([model.names[k] for k in floored])} ended at "
-            "their floor. "
-            + (
-                " ".join(leaks())
-                or kind_of_target(problem.y, problem.weight)
-                or "Unless the target has no noise, they memorised their rows, and intervals are "
-                "too narrow: use cv=5 (with training='em'), fewer experts or more rows."
-            ),
-            ScaleFloorWarning,
+        names, said = first_of([model.names[k] for k in floored]), "ended at their floor."
+        memorised = (
+            "Unless the target has no noise, they memorised their rows, and intervals are too "
+            "narrow: use cv=5 (with training='em'), fewer experts or more rows."
         )
+        why = " ".join(leaks()) or kind_of_target(problem.y, problem.weight) or memorised
+        warn_user(f"The scales of the experts {names} {said} {why}", ScaleFloorWarning)
+        notes.append(f"The scales of {names} {said} {memorised * (why == memorised)}".strip())
     message = trainer.settings.not_converged(run, folds)
     if message is not None:
         warn_user(message, ConvergenceWarning)

@@ -32,7 +32,6 @@ for likelihood in ("poisson", "negative_binomial"):
         n_experts=2,
         training="em",
         likelihood=likelihood,
-        max_iter=3000,
         random_state=0,
     )
     fits[likelihood] = moe.fit(X, cases, exposure=exposure)
@@ -43,9 +42,9 @@ print(moe.coefficients())
 print("shapes:", moe.likelihood_.shape_.round(2))
 
 # %%
-# Until the vaccine the rate hardly changes, 1.5 % a year. In the other regime it falls by a fifth
-# every year, as exp(-0.216) = 0.81 says. The gate passes from one to the other in 1965, two years
-# after the vaccine came.
+# Until the vaccine the rate falls by 2 % a year. In the other regime it falls
+# by a fifth every year, as exp(-0.200) = 0.82 says. The gate passes from one to
+# the other in 1965, two years after the vaccine came.
 
 years = pd.DataFrame({"year": np.arange(1928.0, 2001.0)})
 falls = np.argmin([expert.coef_[0] for expert in moe.experts_])

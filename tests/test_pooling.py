@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy import special, stats
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, Ridge, RidgeCV
@@ -132,6 +133,15 @@ def test_volume_of_the_gate_is_that_of_its_whole_curvature():
     whole = np.einsum("nkl,ni,nj->kilj", kernel, gate.design, gate.design).reshape(9, 9)
     expected = -0.5 * np.linalg.slogdet(np.eye(9) + whole / prior)[1]
     assert gate.log_volume() == pytest.approx(expected, rel=1e-10)
+
+
+def test_quadratic_forms_of_many_columns_are_those_of_few():
+    rng = np.random.default_rng(0)
+    design, half = rng.normal(size=(30, 60)), rng.normal(size=(2, 60, 90))
+    cov = half @ half.swapaxes(1, 2)
+    cov[1, :5] = cov[1, :, :5] = 0.0  # known coefficients: it is singular
+    found = quadratic_forms(design, cov)
+    assert_allclose(found, np.einsum("ni,kij,nj->nk", design, cov, design), rtol=1e-8)
 
 
 def test_space_of_the_rows_stands_for_all_columns():

@@ -135,12 +135,8 @@ def stream_step(design, targets, coef, penalty, bound, *, keep, gain):
         steep = bound.T + penalty[:, None]
         step = slope / np.where(steep > 0, steep, 1.0)  # no curvature: a column of zeros
     else:
-        step = np.column_stack(
-            [
-                solve_factored(factor_definite(b + np.diag(penalty)), s)
-                for b, s in zip(bound, slope.T, strict=True)
-            ]
-        )
+        factors = (factor_definite(each + np.diag(penalty)) for each in bound)
+        step = np.column_stack([*map(solve_factored, factors, slope.T)])
     step -= step.mean(axis=1, keepdims=True)
     longest = np.abs(design @ step).max()
     return coef + min(1.0, LONGEST_STREAM_STEP / max(longest, 1e-300)) * step, bound
@@ -321,16 +317,8 @@ def _lbfgs(design, targets, coef, penalty, max_iter, tol):
         return -value / total, -gradient.ravel() / total
 
     n_steps = LBFGS_STEPS * max_iter
-    result = optimize.minimize(
-        negative,
-        (coef @ basis).ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        options={
-            "maxiter": n_steps,
-            "maxcor": min(n_steps, 10),  # pairs of vectors of which there is memory
-            "gtol": min(1e-5, tol),
-            "ftol": tol / 10,
-        },
-    )
+    memory = min(n_steps, 10)  # pairs of vectors
+    options = {"maxiter": n_steps, "maxcor": memory, "gtol": min(1e-5, tol), "ftol": tol / 10}
+    start = (coef @ basis).ravel()
+    result = optimize.minimize(negative, start, jac=True, method="L-BFGS-B", options=options)
     return result.x.reshape(shape) @ basis.T, result.nit, bool(result.success)

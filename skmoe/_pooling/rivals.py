@@ -170,7 +170,7 @@ def best_surface(search, problem):
         value = _evidence(search, data, np.hstack([X, terms])) + log_prior
         found[f"one line with {' and '.join(dict.fromkeys(names))}", call] = value
     if experts.can_be_wider and y.ndim == 1:
-        value = _evidence(search, data, X)
+        value = _evidence(search, data)
         found["one line with skewed errors of uneven spread", "sklearn's QuantileRegressor"] = value
         if y.min() > 0:
             log = np.log(np.maximum(data.y, y.min()))
@@ -234,16 +234,17 @@ def _chosen(trainer, one):
     return [names[j] for j in chosen], terms[:, chosen], len(chosen) * log_prior
 
 
-def _evidence(search, data, design):
+def _evidence(search, data, design=None):
     """Log-evidence over all rows of one regression function on these columns, whatever its errors.
 
-    Columns of the design behind the experts' are no levels.
+    Columns of the design behind the experts' are no levels; None are those of the one line.
     """
     trainer = copy.copy(search.trainer)
-    block = trainer.experts.columns.block
-    block = None if block is None else np.pad(block, (0, design.shape[1] - len(block)))
-    trainer.data, trainer.lines = data, {}
-    trainer.experts, _ = pooled_parts(trainer.parts, design, data, block)
+    if design is not None:
+        block = trainer.experts.columns.block
+        block = None if block is None else np.pad(block, (0, design.shape[1] - len(block)))
+        trainer.data, trainer.lines = data, {}
+        trainer.experts, _ = pooled_parts(trainer.parts, design, data, block)
     one = trainer.one_line()
     value = search.n_rows * one.evidence
     if not one.experts.can_be_wider or data.y.ndim > 1:

@@ -388,7 +388,7 @@ class PooledTrainer(Trainer):
         best, best_state = problem.evidence, problem.state()
         # Steps of many columns take long, and the evidence hardly changes while all else converges
         # between two steps of the precision.
-        is_slow = problem.experts.design.shape[1] > MOST_COLUMNS
+        is_slow = problem.gate.design.shape[1] > MOST_COLUMNS
         for number, n_steps in enumerate(self.effort.stretches, 1):
             run = self._climb(problem, SHORT_RUN if is_slow else n_steps, tol or self.effort.tol)
             is_settled = problem.learn_alpha() < SAME_ALPHA

@@ -238,6 +238,17 @@ def test_scales_are_wider_in_a_gap():
     assert np.median(std[left]) < 0.1
 
 
+def test_lines_of_a_list_are_sought_as_those_that_stand_alone(shared_data):
+    X, y, *_ = shared_data("cps1985")
+    rows = np.random.default_rng(2).permutation(len(y))[:450]
+    X, y = pd.get_dummies(X).to_numpy(dtype=float)[rows], y[rows]
+    alone, inside = (MixtureOfExpertsRegressor(random_state=0) for _ in range(2))
+    as_one_of_several(inside, to_beat=-np.inf)
+    best, best_inside = (max(moe.fit(X, y).log_evidence_.values()) for moe in (alone, inside))
+    # Searches end at other tolerances; one expert fewer is .02 behind.
+    assert best_inside > best - 0.002
+
+
 def test_lines_far_behind_the_other_experts_are_not_searched_on():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(300, 1))

@@ -81,7 +81,6 @@ class Effort:
     """Limits of a search; the defaults are those of a mixture that stands alone."""
 
     n_init: float = float("inf")  # starts without pooling at most
-    starts_anew: bool = True  # whether other numbers of experts are started anew, not only split
     tol: float = 1e-6  # per unit of weight; the mixtures to compare differ by little
     # Iterations between changes of the gate's precision.
     stretches: tuple = (10, 10, 20, 40, 80, 160, 160)
@@ -89,5 +88,5 @@ class Effort:
 
 WHOLE = Effort()
 IN_FOLD = Effort(tol=1e-5, stretches=(10, 10, 20))  # from what was found on all rows
-IN_STACK = Effort(6, False, 1e-5, WHOLE.stretches[:5])  # of one expert among others
+IN_STACK = Effort(6, 1e-5, WHOLE.stretches[:5])  # of one expert among others
 BEHIND = 0.2  # nats a row below the best other expert: more experts then help little

@@ -333,13 +333,12 @@ class PooledTrainer(Trainer):
     def _moves(self, problem, random_state):
         """Mixtures to try in place of one."""
         n_experts = problem.experts.n_experts
-        anew = self.effort.starts_anew
-        if anew and n_experts > 1 and n_experts not in self._begun_with:
+        if n_experts > 1 and n_experts not in self._begun_with:
             yield self._regimes(n_experts)
         if n_experts < self.n_experts:
             yield from self._best_split(problem, random_state)
         for k in (n_experts + 1, n_experts - 1):
-            if anew and 2 <= k <= self.n_experts and k not in self._begun_with:
+            if 2 <= k <= self.n_experts and k not in self._begun_with:
                 yield self._regimes(k)
         if n_experts > 2:
             smaller = self._merge(problem, self._cheapest_merger(problem)[1])

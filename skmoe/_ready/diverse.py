@@ -27,7 +27,7 @@ from .density_forest import DensityForestRegressor, out_of_bag
 from .smooth import SmoothRegressor
 
 RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
-MANY_ROWS = 2_000  # of fewer, nets have smaller batches
+MANY_ROWS = 2_000  # of fewer, nets have smaller batches, and boosted trees fewer leaves
 EM_ROWS, ROWS_PER_COEFFICIENT = 10_000, 100  # from which on EM is not begun anew in each fold
 FEW_ROWS = 500  # of fewer, a tenth is too few to stop a net by
 NET_OF_CLASSES = {"alpha": 1.0, "max_iter": 2000}  # a penalty keeps it from fitting their noise
@@ -83,7 +83,7 @@ def diverse_experts(classifies, y=None, sample_weight=None, lines=None):
 
 
 def _regressors(n_rows, several_outputs):
-    boosting = HistGradientBoostingRegressor()
+    boosting = HistGradientBoostingRegressor(max_leaf_nodes=15 if n_rows < MANY_ROWS else 31)
     forest = RandomForestRegressor if several_outputs else DensityForestRegressor
     net = MLPRegressor(**NET_OF_FEW)
     if n_rows >= FEW_ROWS:

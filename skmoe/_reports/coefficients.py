@@ -163,7 +163,7 @@ def shortened(table, mixture, max_rows):
     )
     unit, of_experts = 1.0 if scale is None else np.min(scale), levels_and_spread(mixture, names)
     found = [(False, levels, max(spread.values()), unit) for levels, spread in of_experts]
-    if mixture.likelihood_.averages_experts and split_last(gate)[1].sees_rows:
+    if mixture.likelihood_.averages_experts and offers(split_last(gate)[1], "prior_precision"):
         terms, precision = names_of_terms(mixture, gate), split_last(gate)[1].prior_precision()
         sd = columns_of(gate, names).slope * np.sqrt(2 / precision)  # of log-odds of two experts
         for levels, _ in coding_of_levels(mixture, gate).values():

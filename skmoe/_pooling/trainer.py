@@ -392,8 +392,7 @@ class PooledTrainer(Trainer):
             run = self._climb(problem, SHORT_RUN if is_slow else n_steps, tol or self.effort.tol)
             is_settled = problem.learn_alpha() < SAME_ALPHA
             evidence = problem.evidence
-            is_settled |= evidence < best + SAME_EVIDENCE
-            ends = is_settled and (run.converged or is_slow)
+            ends = evidence < best + SAME_EVIDENCE if is_slow else run.converged and is_settled
             if evidence > best:
                 best, best_state = evidence, problem.state()
             to_come = _gain_to_come(run.objectives, sum(self.effort.stretches[number:]))

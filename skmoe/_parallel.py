@@ -43,7 +43,7 @@ from .exceptions import warn_if_long
 # Numbers to take the exponential of, or as much other work, that one more thread must get: about a
 # quarter of a millisecond, as opening a team on a busy machine takes a multiple of that.
 WORK_OF_A_THREAD = 2**15
-ENOUGH_SECONDS = 2.0  # of fits, which tell how long others take
+ENOUGH_SECONDS = 2.0  # of fits, to estimate how long others take
 DASK = "DaskDistributedBackend"  # name of joblib's backend
 
 _forked = False  # whether this process has been forked since this file was imported
@@ -108,31 +108,32 @@ class Jobs:
     _in_turn: bool = False  # whether tasks run one after the other, here
 
     def in_batches(self, function, arguments, what, most=None):
-        """As a call, in batches of a second or more; warns of a long wait as soon as it is known.
+        """As a call, in batches of a second or more; warns of a long wait.
 
         Yields the results so far, the seconds that they took and those that ``most`` tasks may
         take, by default all; ``what`` they are is for the warning.
         """
         arguments, done, was_long = list(arguments), [], False
         size = at_once = effective_n_jobs(self._pool.n_jobs)
-        began = time.monotonic()
+        began, before, pace = time.monotonic(), 0.0, float("inf")
         while len(done) < len(arguments):
-            done = done + self(function, arguments[len(done) :][:size])
-            seconds = time.monotonic() - began
-            total = seconds / len(done) * (most or len(arguments))
-            if seconds > ENOUGH_SECONDS and not was_long:
+            now = self(function, arguments[len(done) :][:size])
+            done, seconds = done + now, time.monotonic() - began
+            # The fastest batch: the first one starts processes and imports packages, too.
+            pace, before = min(pace, (seconds - before) / len(now)), seconds
+            total = seconds + pace * ((most or len(arguments)) - len(done))
+            if seconds > ENOUGH_SECONDS * (1 if len(done) > at_once else 5) and not was_long:
                 was_long = warn_if_long(what, total, "fewer of them, n_jobs=-1, fewer rows")
             yield done, seconds, total
-            size = at_once * max(1, int(len(done) / at_once / max(seconds, 1e-3)))
+            size = at_once * max(1, int(1 / at_once / max(pace, 1e-3)))
 
     def of_experts(self, function, arguments):
-        """As a call, for fits of experts; the first ones of a fit tell how long it may take."""
+        """As a call, for fits of experts; the first ones of a fit show how long it may take."""
         most, self._pool.most_fits = self._pool.most_fits, None
-        arguments = list(arguments)
         if most is None or not arguments:
             return self(function, arguments)
-        batches = self.in_batches(function, arguments, f"{most} fits of experts", most)
-        return [done for done, *_ in batches][-1]
+        what = f"Up to {most} fits of experts"
+        return [*self.in_batches(function, arguments, what, most)][-1][0]
 
     def __call__(self, function, arguments):
         if self._n_threads is None:

@@ -86,7 +86,7 @@ class SmallWeightsWarning(UserWarning):
     """Issued when ``sample_weight`` is far below one for each row, such as weights that sum to one.
 
     A row of weight 2 counts as two rows, and rows whose weights sum to one count as one row:
-    XX
+    penalties and priors then outweigh the data. If only ratios matter, divide by their mean.
     """
 
 

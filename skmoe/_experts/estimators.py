@@ -210,7 +210,7 @@ class EstimatorExperts(Experts):
             warnings.filterwarnings("ignore", "divide by zero encountered in log", RuntimeWarning)
             if self.quiet or all_continue:  # the next refit continues
                 warnings.simplefilter("ignore", ConvergenceWarning)
-            return self._jobs.of_experts(fit_and_predict, arguments)
+            return self._jobs.of_experts(fit_and_predict, list(arguments))
 
     def _arguments(self, tasks, estimators):
         """What ``fit_and_predict`` is given for each task, besides X and y."""

@@ -37,8 +37,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     with trees t, weights w of the rows, and the standard deviation s(x) of the weighted targets of
     the row. The factor r is the standard deviation s of all targets, or 1 / f(y_i | x) with a
     density f by kernels of width .05 s, so that kernels are narrower where the targets of a row are
-    dense [2]_. The choice between the two, and the width h, maximise the out-of-bag log-density,
-    without rows of the same target, so that rounded and repeated targets do not narrow it. For
+    dense [2]_. The choice between the two, and the width h, maximise the out-of-bag log-density. It
+    leaves out rows with the same target, so that rounded targets do not make h too small. For
     speed, targets are put into 200 bins. In a list of experts, the forest keeps its density.
 
     Parameters

@@ -53,8 +53,7 @@ class Clones:
         one = replace(parts, names=[GENERALIST], templates=parts.templates[:1])
         generalist = trainer.make_experts(one, report_weights=False)
         everything, teams = np.ones((n_rows, 1)), []
-        who = "" if self.numbers == [1] else f"{count(self.numbers[0])} and "
-        trainer.progress.say(f"Fitting {who}a generalist on {count(n_rows, 'row')}")
+        trainer.progress.say(f"Fitting a generalist on {count(n_rows, 'row')}")
         with generalist.side_by_side(n_jobs):
             generalist.fit(everything)
             fitted = generalist.finish(everything)
@@ -74,6 +73,7 @@ class Clones:
     def _team(self, number):
         """So many specialists, to be fitted on the regimes of a mixture of linear experts."""
         trainer, parts = self.trainer, self.trainer.parts.first(number)
+        trainer.progress.say(f"Finding {number} regimes by linear experts")
         quick = replace(parts, templates=list(map(with_fewer_trees, parts.templates)))
         both = (trainer.make_experts(each, of_regimes=True) for each in (quick, parts))
         resp = train_surrogate(trainer, surrogate(trainer.data, parts), parts).resp
@@ -88,12 +88,11 @@ class Clones:
         n_jobs, say = trainer.settings.n_jobs, trainer.progress.say
         best, kept, scores = without, None, {}
         for number in self.numbers:
-            if teams:
-                if not self._has_structure(best):
-                    break
-                say(f"Fitting {count(number, 'specialist')}")
+            if teams and not self._has_structure(best):
+                break
             team = self._team(number)
             teams.append(team)
+            say(f"Fitting {count(number, 'specialist')}")
             with team.first.side_by_side(n_jobs), team.experts.side_by_side(n_jobs):
                 team.first.fit(team.shares)
                 found = self._specialise(without, team)
@@ -127,10 +126,11 @@ class Clones:
         rounds = (team.first, (FIRST_PENALTY,)), (team.experts, GATE_PENALTIES)
         for experts, penalties in rounds:
             if experts is team.experts:
-                trainer.progress.say("Fitting new specialists and their gate")
+                trainer.progress.say("Fitting new specialists")
                 own = labels[:, 1:]
                 team.shares = own / np.maximum(own.sum(axis=1, keepdims=True), 1e-300)
                 experts.fit(team.shares)
+            trainer.progress.say("Learning gate and densities")
             own = trainer.densities.standardise(experts.predictions)
             means = np.concatenate([without.means, own], axis=1)
             found = trainer.densities.gated(names, means, default_gate, penalties, shares)

@@ -279,7 +279,7 @@ class MixtureDistribution:
         return (special.expit if self.discrete else np.exp)(self.logpdf(y) - beyond)
 
     def ppf(self, q):
-        """Quantiles, by a search between the smallest and the largest of the components.
+        """Quantiles, by a search between the smallest and largest quantile of the components.
 
         For discrete components it is the smallest y with ``cdf(y) >= q``.
 

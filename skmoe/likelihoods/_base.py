@@ -211,7 +211,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         return twin
 
     def start(self, y, weight, n_experts):
-        """Examine the target once before EM; a ValueError if it is not of this kind.
+        """Examine the target once before EM; raise a ValueError if it is not suitable.
 
         Parameters
         ----------

@@ -188,13 +188,13 @@ class LearnedParameters:
         Returns
         -------
         terms : type or None
-            Derived from :class:`ExpertTerms`, and of the density that ``log_density`` has; by
-            default those of ``family``, and None without one: no standard errors.
+            Derived from :class:`ExpertTerms`, for the density in ``log_density``; by default
+            that of ``family``. Without a family None: no standard errors.
         """
         return None if self.family is None else error_terms().FamilyTerms.of(self.family)
 
     def censored_terms(self):
-        """The same for censored targets, or None.
+        """Class of these derivatives for censored targets, or None.
 
         Returns
         -------

@@ -200,7 +200,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
         upper=None, **params,
     ):  # fmt: skip
-        """Fit experts and gate by EM.
+        """Fit experts, gate and likelihood.
 
         Parameters
         ----------

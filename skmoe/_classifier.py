@@ -413,9 +413,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or Files
-            Rows; collections of Dask's, too.
+            Rows, also as Dask collections.
         y : array-like of shape (n_samples,), default=None
-            Their target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
+            Their target. None if X is a :class:`~skmoe.rows.Files`, which has the target.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
 

@@ -56,7 +56,7 @@ NO_METADATA = RowMetadata()
 class Bounds:
     """Lower and upper bound of each target, equal where it was observed."""
 
-    # ``lower``, ``upper``: (n_samples,): infinite where a target is known from one side alone.
+    # ``lower``, ``upper``: (n_samples,): infinite where a target has one bound only.
     lower: np.ndarray
     upper: np.ndarray
 
@@ -81,7 +81,7 @@ class Rows:
     weight: np.ndarray  # (n_samples,): weights
     exposure: np.ndarray | None = None  # (n_samples,): factors of the predictions
     subject: np.ndarray | None = None  # (n_samples,): rows of one subject share one expert
-    # Of targets some of which are censored; y then holds ``bounds.points``.
+    # Bounds if some targets are censored; y then holds ``bounds.points``.
     bounds: Bounds | None = None
 
     @cached_property
@@ -237,7 +237,7 @@ class TrainingData:
     X: object  # array-like or DataFrame of n_samples rows: for the experts
     y: np.ndarray  # (n_samples,) or (n_samples, n_outputs): target, or class numbers
     weight: np.ndarray  # (n_samples,): weights
-    Z: object  # array-like of n_samples rows: for the gate: X behind the gate's transformers
+    Z: object  # array-like of n_samples rows: for the gate: X after the gate's transformers
     # (n_samples,) or (n_samples, n_outputs): the target as starts see it, for robust likelihoods
     # with its outliers drawn in; None for classifiers.
     start_target: np.ndarray | None = None
@@ -246,7 +246,7 @@ class TrainingData:
     # Ints: numbers of the rows in the data that these are a sample of.
     rows: np.ndarray | None = None
     classes: np.ndarray | None = None  # (n_classes,): labels, where y holds class numbers
-    # Of the rows that these stand for; None where they stand for themselves.
+    # Units of the rows that these stand for; None where they stand for themselves.
     units: Units | None = None
     bounds: Bounds | None = None  # bounds of censored targets
 
@@ -307,7 +307,7 @@ class TrainingData:
 class IteratedRows:
     """Rows that give ``(X, y, weight)`` of each block when iterated over, the same each time.
 
-    y and weight may be None. By this class what the leaf ``rows`` reads is told from arrays.
+    y and weight may be None. This class distinguishes what the leaf ``rows`` reads from arrays.
     """
 
     max_expert_rows = 100_000  # that an expert is fitted on at most, where sums do not tell all

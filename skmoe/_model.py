@@ -73,7 +73,7 @@ class Model(ABC):
 
     @cached_property
     def _last_transformed(self):
-        return [], None, None  # steps, the last rows before them, and behind them
+        return [], None, None  # steps, the last rows before them, and after them
 
     def behind(self, estimator, X):
         """The last step of a Pipeline, or what is none itself, and what it sees of X.
@@ -126,7 +126,7 @@ class Model(ABC):
         """
         own = self.own_density
         if (routes is None or routes.experts is None) and not (instead and any(own)):
-            # Linear experts answer in one product, also behind transformers that they share.
+            # Linear experts predict in one product, also after transformers that they share.
             experts, seen = self.experts, X
             if have_common_transformers(experts):
                 _, seen = self._behind(0, X)
@@ -352,7 +352,7 @@ class Average:
     surroundings: Surroundings | None = None  # far from which it has more, up to ELSEWHERE
 
     def weights(self, X):
-        """Of both models in each row, (n, 1)."""
+        """Weights of both models in each row, (n, 1)."""
         weight = np.full((X.shape[0], 1), self.weight)
         if self.surroundings is not None:
             gate, seen = self.models[0].behind(self.models[0].gate, X)

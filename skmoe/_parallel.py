@@ -73,7 +73,7 @@ def _loaded_libraries():
 
 
 def on_one_thread(config, function, *args):
-    """``function(*args)`` with one thread of OpenMP, where others run beside it in a pool.
+    """``function(*args)`` with one thread of OpenMP, for tasks in a pool.
 
     ``config`` is scikit-learn's, which every thread has of its own.
     """
@@ -103,7 +103,7 @@ class Jobs:
 
     _pool: object  # Pool: runs the tasks
     _shared: tuple  # the first arguments of every task
-    # Of BLAS and OpenMP for each task at most; None leaves them as they are.
+    # Most threads of BLAS and OpenMP for each task; None leaves them as they are.
     _n_threads: int | None
     _in_turn: bool = False  # whether tasks run one after the other, here
 
@@ -170,7 +170,7 @@ class Pool:
     n_jobs: int | None  # as everywhere in scikit-learn
     stack: ExitStack  # ends it
     prefer: str | None = None  # "threads" is the backend of joblib if none was chosen
-    most_fits: int | None = None  # of experts, of which a long wait is foretold once
+    most_fits: int | None = None  # of experts; a long wait for them is announced once
 
     @cached_property
     def parallel(self):

@@ -48,8 +48,8 @@ class EffectSubjects(Subjects):
     def inner_roots(self, factor):
         r"""Roots R of the inverse of :math:`M = I + \Lambda^T G \Lambda`, and log-determinants.
 
-        Of each subject; G are ``grams``, and :math:`\Lambda` is the factor of the covariance of the
-        effects over the variance within subjects.
+        For each subject; G are ``grams``, and :math:`\Lambda` is the factor of the covariance of
+        the effects over the variance within subjects.
         """
         inner = np.eye(len(factor)) + factor.T @ self.grams @ factor
         lower = definite_factors(inner)
@@ -267,7 +267,7 @@ class RandomEffects(ScaledErrors):
         Returns
         -------
         taken : LeastSquaresStatistics
-            Of each expert.
+            Sums for each expert.
         """
         products = subjects.products(np.column_stack([design, targets]))
         resp, between = subjects.of_first_rows(resp), []
@@ -335,7 +335,7 @@ class RandomEffects(ScaledErrors):
         effects : ndarray of shape (n_samples, n_effects)
             Columns of the random effects.
         mean : ndarray of shape (n_samples, n_experts, n_effects)
-            Of the coefficients of the row's subject under each expert.
+            Means of the coefficients of the row's subject under each expert.
         covariance : ndarray of shape (n_samples, n_experts, n_effects, n_effects)
             The same.
 
@@ -403,8 +403,8 @@ def _profile(factor, resp, products, squares, penalty, floor, subjects):
 def _best_factor(given, last, places, units):
     """Standard deviation within subjects, and the relative factor, not worse than the last one.
 
-    ``given`` are arguments of ``_profile``. Of the factor times ``units`` entries at ``places`` may
-    differ from zero.
+    ``given`` are arguments of ``_profile``. Only the entries at ``places`` of the factor times
+    ``units`` may differ from zero.
     """
     start = np.linalg.solve(units, last)
     diagonal = np.diag_indices(len(last))

@@ -49,7 +49,7 @@ class CrossFittedGate:
     def fit(self, X, y, sample_weight):
         """Fit the copies, or go on with them.
 
-        Of the rows that the folds are of; y has soft labels (n, K) for all copies, or for each.
+        Rows are those that the folds split; y has soft labels (n, K) for all copies, or for each.
         """
         labels = repeat(y, len(self.folds)) if isinstance(y, np.ndarray) else y
         self.models = [

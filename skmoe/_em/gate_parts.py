@@ -117,7 +117,7 @@ class GateParts:
         return copy.copy(last).set_params(**settings)
 
     def behind(self, gate):
-        """A fitted gate behind the transformers, if there are any."""
+        """A fitted gate after the transformers, if there are any."""
         if self.encoder is None:
             return gate
         return Pipeline([*self.encoder.steps, (self.last_name, gate)])

@@ -115,7 +115,7 @@ class FitTasks:
         self._given = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
 
     def silent(self):
-        """A twin that tells callbacks nothing, for a fit within the fit."""
+        """A twin that does not call callbacks, for a fit within the fit."""
         twin = copy.copy(self)
         twin.has_callbacks, twin._has_begun = False, True
         return twin
@@ -151,7 +151,7 @@ class FitTasks:
 
 
 def refits(mixture, rows, function, shared, tasks, n_jobs, verbose=0):
-    """Results of tasks that refit a mixture, in order; the first tell how long all will take.
+    """Results of tasks that refit a mixture, in order; warns of a long wait after the first.
 
     ``rows`` are X and y, for progress bars of the mixture, in which each refit is a task.
     """

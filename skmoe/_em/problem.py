@@ -71,7 +71,7 @@ class Problem(ABC):
 
     @property
     def working_data(self):
-        """What experts are fitted with beside responsibilities: weights, exposures and targets."""
+        """Weights, exposures and targets that experts are fitted with, besides responsibilities."""
         return self.working, self.working_exposure, self.working_target
 
     # Initial state --------------------------------------------------------------------------

@@ -104,13 +104,13 @@ class NumberThenEM:
     Parameters
     ----------
     search : PooledTrainer or NumberTrainer
-        Chooses the number, where every expert answers, behind a gate that it can be chosen with.
+        Chooses the number with all experts in each row, and a gate that allows for the choice.
     make : callable
         ``make(n_experts)`` -> Trainer.
     keeps : bool, default=True
         Whether what chose the number is kept where ``top_k`` leaves no expert out.
     on_sample : bool, default=False
-        Whether it is chosen on a sample of the rows, of which callbacks are told nothing.
+        Whether it is chosen on a sample of the rows, without calls of callbacks.
     """
 
     def __init__(self, search, make, *, keeps=True, on_sample=False):
@@ -119,8 +119,8 @@ class NumberThenEM:
     def train(self, previous, tasks, attributes_now):
         """Train them in turn; see ``Trainer``."""
         tasks.begin(None)
-        told = tasks.silent() if self.on_sample else tasks
-        found = self.search.train(previous, told, attributes_now)
+        reported = tasks.silent() if self.on_sample else tasks
+        found = self.search.train(previous, reported, attributes_now)
         chooser = found[0]
         n_experts, settings = chooser.parts.n_solved, chooser.settings
         if self.keeps and settings.active_top_k(n_experts) is None:

@@ -22,7 +22,7 @@ K_MEANS_STEPS = 20  # EM continues from there anyway
 HARD_SHARE = 0.9  # weight of a hard label; the rest is spread so that empty experts can grow
 FEWEST_ROWS = 5000  # rows on which starts are tried, if there are over twice as many
 ROWS_PER_COEFFICIENT = 20
-SCATTER = 1000.0  # slopes of a function whose digits behind the point are as good as random
+SCATTER = 1000.0  # slopes of a function whose fractional part is as good as random
 
 
 def enough_rows(n_experts, data, part):

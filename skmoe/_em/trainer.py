@@ -393,7 +393,7 @@ def train_surrogate(trainer, linear, parts=None):
 def surrogate(data, parts, top_k=None):
     """The same data under linear experts, quick to fit: to choose a start for others.
 
-    Behind a classifier as gate, proportions take its place: a softmax could not draw the regions
+    If the gate is a classifier, proportions replace it: a softmax could not draw the regions
     that the classifier can.
     """
     is_softmax = parts.gate.trained.is_linear and parts.gate.trained.sees_rows

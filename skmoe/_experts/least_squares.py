@@ -130,7 +130,7 @@ CONSTRAINTS = ("monotonic_cst", "monotone_constraints")
 def monotone_columns(estimators, columns):
     """Numbers of the columns in which all estimators are monotone, in the same direction.
 
-    ``columns`` are names, or numbers. Constraints behind transformers are of other columns, and do
+    ``columns`` are names, or numbers. Constraints after transformers are of other columns, and do
     not count.
     """
     directions = np.stack([_directions(each, columns) for each in estimators])

@@ -63,7 +63,7 @@ class LogisticExperts(LinearExperts):
         self.set_coef(coef)
 
     def begin_run(self, run):
-        """Give a LinearRun what is known of the curvature of two classes."""
+        """Copy the curvature of two classes into a LinearRun, if there is one."""
         run.has_curvature = self._curvature is not None
         if run.has_curvature:
             curvature = self._curvature[:, 1, :, 1].copy()

@@ -110,7 +110,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
     X, y, weight
         As ``LinearExperts`` takes them.
     floor : float or ndarray of shape (n_outputs,)
-        Standard deviation of what is not known of y, such as its rounding.
+        Standard deviation of the uncertainty of y, such as its rounding.
     shared_scale : bool
         Whether all experts have one error variance.
     block : ndarray of int of shape (n_features,), default=None
@@ -230,7 +230,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
     def loss_as_one(self, k, other):
         """Log-likelihood that two experts lose with one line and variance, at least squares.
 
-        Of the sums of the last fit, at its responsibilities.
+        From the sums of the last fit, at its responsibilities.
         """
         own = [each[[k, other]] for each in (self.sums.gram, self.sums.cross, self.sums.squares)]
         sums = LeastSquaresStatistics(
@@ -244,7 +244,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         return float(sum(alone) - as_one)
 
     def degrees_of_freedom(self, sums):
-        """Of the predictive distributions, (n_experts, n_outputs), from sums over the rows.
+        """Those of the predictive distributions, (n_experts, n_outputs), from sums over rows.
 
         ``2 shape_k``, which is what lambda_k is known to, but at most what all rows together leave
         for the scale: s_0 is learned from them, and a point.

@@ -14,7 +14,7 @@ OFFSET_VARIANCE = 0.1  # of offsets, to begin with
 
 
 class Pooled(ABC):
-    """Linear experts with posteriors, beside the ``LinearExperts`` of their kind.
+    """Linear experts with posteriors, a mixin for the ``LinearExperts`` of their kind.
 
     A ``PooledProblem`` asks for what is here, for ``fit``, ``state`` and ``restore``, and for
     nothing else; ``fit`` must not lower the sum of ``expected_log_density`` over rows and experts,

@@ -27,7 +27,7 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
     Attributes
     ----------
     scales : ndarray of shape (n_experts,) or float
-        Of the family; one where it has none.
+        Scales of the family; one where it has none.
     """
 
     scales, _mass, _values = 1.0, None, None

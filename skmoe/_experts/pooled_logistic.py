@@ -5,9 +5,9 @@ more, and
 
     P(y_i = c | z_i = k)  =  softmax(f)_c      (of two classes, a logistic function of f)
 
-whose expected logarithm has no closed form. Of two classes the logistic function is a mixture of
-normal distribution functions for it [1]_; of more, the tilted bound of Knowles and Minka [2]_
-stands for it.
+whose expected logarithm has no closed form. For two classes the logistic function is approximated
+by a mixture of normal distribution functions [1]_; for more, the tilted bound of Knowles and
+Minka [2]_ is used.
 
 References
 ----------

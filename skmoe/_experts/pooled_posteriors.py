@@ -199,7 +199,7 @@ def _factor(matrices):
 
 
 def _inverses(factors):
-    """Of Cholesky factors (K, q, q)."""
+    """Inverses of Cholesky factors (K, q, q)."""
     if not factors.size:
         return factors
     return np.stack([linalg.lapack.dtrtri(factor, lower=True)[0] for factor in factors])

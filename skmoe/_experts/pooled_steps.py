@@ -53,7 +53,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Posterior:
-    """What is known of the coefficients."""
+    """Posterior of the coefficients."""
 
     coefficients: list  # list of Coefficients: of each function
     # ``gram``, ``cross``: (n_functions, K, q, q) and (n_functions, K, q): sums that they are the
@@ -85,7 +85,7 @@ class PooledInSteps(Pooled):
     n_pooled : int
         Linear functions of an expert that have a posterior.
     first_size, largest_size : float
-        Of a step.
+        Size of the first step, and the largest one.
     posterior : Posterior
         After ``begin``.
     """

@@ -134,7 +134,7 @@ def tells_density(estimator):
 
 
 def has_oob_density(estimator):
-    """Whether all that a stack asks of it is known of the rows out of bag."""
+    """Whether all that a stack needs of it is available out of bag."""
     return has_oob_prediction(estimator) and not tells_density(estimator)
 
 

@@ -15,8 +15,8 @@ from ..distributions._counts import log_binomial, log_negative_binomial, log_poi
 from .base import LARGEST_LOG_MEAN, LogitLink, LogLink
 
 LARGEST_LOG_RATIO = 700.0  # of a mean over a target; more is infinite
-# Of a standard normal variable. Equal distances leave no gaps far out, as nodes of Gauss would,
-# and are as exact for what is smooth.
+# For a standard normal variable. Equal distances leave no gaps in the tails, as Gauss's nodes
+# would, and are as exact for smooth functions.
 NORMAL_NODES = np.linspace(-5, 5, 21)
 NORMAL_MASSES = special.softmax(-0.5 * NORMAL_NODES**2)
 MOST_CERTAIN = 1e-15  # of a rate, or of what it leaves

@@ -5,9 +5,9 @@
 cdef class Acceleration:
     r"""Extrapolates EM's steps from the last few of them.
 
-    EM maps a point :math:`\theta` to :math:`\theta + f(\theta)`. Of the last steps, Anderson's
-    method [1]_ takes the combination in which they cancel best, in the metric of the complete
-    data's curvature, and goes on from the same combination of the points that they lead to. It
+    EM maps a point :math:`\theta` to :math:`\theta + f(\theta)`. Anderson's method [1]_ finds the
+    linear combination of the last steps with the smallest norm, in the metric of the complete
+    data's curvature, and continues from the same combination of the points that they lead to. It
     begins where EM is slow: earlier, it would lead to other optima. A proposal has to raise the
     objective by half of what EM's own step promises, ``f' metric f / 2``; else the step is EM's,
     and so the objective never falls [2]_.

@@ -31,7 +31,7 @@ def add_grams(
     design : float64 array of shape (n_samples, p)
         Columns, in any order.
     weights : float64 array of shape (n_samples, n_grams)
-        Of the rows in each matrix, in any order.
+        Weights of the rows in each matrix, in any order.
     workspace
         Memory, of any content.
     grams : float64 array of shape (p * (p + 1) / 2, n_grams)
@@ -105,9 +105,9 @@ def add_sparse_grams(
     Parameters
     ----------
     data, indices, indptr
-        Of a CSR matrix (n_samples, p) without duplicates.
+        Arrays of a CSR matrix (n_samples, p) without duplicates.
     weights : float64 array of shape (n_samples, n_grams)
-        Of the rows in each matrix.
+        Weights of the rows in each matrix.
     grams : float64 array of shape (p * (p + 1) / 2, n_grams)
         Added to: upper triangles, column after column.
 

@@ -83,7 +83,7 @@ def sizes(n_experts, n_columns, with_curvature):
     Returns
     -------
     n_sums, n_workspace : int
-        Of float64 numbers, and of those that the pass computes with; exact, however large.
+        Numbers of float64 in the sums and in the workspace; exact, however large.
     """
     n_experts, n_columns = int(n_experts), int(n_columns)  # no products of a fixed width
     n_pairs, n_curvatures = _counts(n_experts, n_columns, with_curvature)
@@ -136,7 +136,7 @@ def linear_pass(
     coef : array of shape (2 * K, p)
         Coefficients of the gate's logits, then of the experts' means, or log-odds of class 1.
     precision, log_scale : array of shape (K,)
-        Of the standardised target's errors; only looked at without `resp`, of linear experts.
+        Of the errors of the standardised target; for linear experts without `resp`, else ignored.
     resp : float64 array of shape (n_samples, K) or None
         Responsibilities to use in place of those of the E-step.
     logistic : bool
@@ -156,9 +156,9 @@ def linear_pass(
         triangles by columns; with_curvature the same (p (p + 1) / 2, K (K - 1) / 2) with weights
         of products of two probabilities, (k, l) with k < l, l slowest, and above 500 weights of the
         gate (p (p + 1) / 2, K), a bound on its curvature expert by expert. The same bits for any
-        number of threads. Of logistic experts: with `resp` their log-likelihood is in the first
-        number too; their masses stand in place of the squares; Gram matrices are weighted with
-        mass times p (1 - p), the curvature.
+        number of threads. For logistic experts: with `resp` the first number includes their
+        log-likelihood; their masses replace the squares; Gram matrices are weighted by the
+        curvature, mass times p (1 - p).
 
     Raises
     ------

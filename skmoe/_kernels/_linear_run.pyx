@@ -1,4 +1,4 @@
-"""EM of linear experts behind a softmax or constant gate: iterations without coming back to Python.
+"""EM of linear experts with a softmax or constant gate: iterations without returning to Python.
 
 The passes over the rows are those of `linear_pass`; here is what comes between them: the M-step of
 least squares or logistic experts, of scales and gate, step lengths, acceleration, and when to stop.
@@ -235,7 +235,7 @@ def advance(
     foresees : bool
         Whether ``tol`` is for all that is left to gain, as the last gains tell.
     gains : list of float
-        Of the last iterations before these.
+        Gains of the last iterations before these.
     reference : float
         Objective of the last one; minus infinity if there is none.
     n_newton : int
@@ -246,9 +246,9 @@ def advance(
     Returns
     -------
     objectives : list of float
-        Of each iteration, per unit of weight. It is empty where the first M-step is singular: such
-        are not for this kernel. Of several, none is below the one before: the run ends where that
-        would be.
+        One for each iteration, per unit of weight. Empty if the first M-step is singular, which
+        this kernel does not solve. They never fall: the run ends before an iteration that would
+        lower them.
     """
     cdef bint done, is_first
     cdef double objective, before

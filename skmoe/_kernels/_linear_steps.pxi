@@ -11,8 +11,8 @@ cdef class LinearRun:
     that it has summed; of the gate ``mass`` (K,), and ``factor`` (K p, K p), ``bound`` (K, p, p)
     and ``drift`` of a curvature, if it ``has_factor``, above 500 weights factors (K p, p); of
     logistic experts ``curvature`` (K, p, p) and ``expert_drift``, if it ``has_curvature``;
-    ``value``, the penalised log-likelihood. Of the last M-step of linear experts, ``row_masses``
-    and ``squares`` (K,) of the residuals, and, of the iterate before it, ``other_sums`` and
+    ``value``, the penalised log-likelihood. From the last M-step of linear experts: ``row_masses``
+    and ``squares`` (K,) of the residuals, and from the iterate before it ``other_sums`` and
     ``old_coef``.
 
     Parameters
@@ -26,9 +26,9 @@ cdef class LinearRun:
     penalty : float64 array of shape (p - 1,)
         L2 penalty of the experts' slopes.
     rows_gram : float64 array of shape (p, p) or None
-        Of all rows, for logistic experts; None asks for linear ones.
+        Gram matrix of all rows, for logistic experts; None asks for linear ones.
     acceleration : Acceleration or None
-        Of the last, slow iterations.
+        Extrapolates the last, slow iterations.
     y_mean, y_scale : float
         What the target is standardised with.
     is_prior : bool
@@ -42,7 +42,7 @@ cdef class LinearRun:
     n_kept : int
         Linear experts that share a row.
     longest_drift, longest_expert_drift : float
-        Of logits and functions until their curvature is taken anew; negative for each step.
+        Change of logits and functions after which curvature is recomputed; negative: every step.
     least_pivot : float
         Smallest pivot of a Cholesky factor over its largest; below, slopes are of least norm.
     """

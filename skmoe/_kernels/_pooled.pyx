@@ -38,8 +38,8 @@ def learn_posterior(
         Prior variances of deviations and of what is common. Several experts have positive `tau`.
         Those of groups are replaced where that raises the evidence.
     groups : int32 array of shape (2, q) or None
-        Of each variance, of `tau` first, which ones are one that is learned, by number from 0; -1
-        is not learned. None learns nothing.
+        Number of the group of each variance, those of `tau` first; a group is learned as one, from
+        0, and -1 is not learned. None learns nothing.
     mean, cov : float64 array of shape (K, q) and (K, q, q)
         Written to: of the coefficients.
     own, shared : float64 array of shape (2, K, q) and (2, q)
@@ -375,7 +375,7 @@ def learn_precisions(
     Returns
     -------
     nu, centre : float
-        Of the prior.
+        Parameters of the prior.
 
     Raises
     ------

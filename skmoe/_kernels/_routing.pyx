@@ -14,7 +14,7 @@ def top_k(
 ) -> None:
     """Numbers of the k experts of highest score for each row, best first.
 
-    Of equal scores the lower number comes first. A NaN counts as lower than everything.
+    Among equal scores the lower number comes first. A NaN is lower than all other scores.
 
     Parameters
     ----------

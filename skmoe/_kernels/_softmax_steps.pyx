@@ -260,7 +260,7 @@ cdef double* block(const Problem* problem, Py_ssize_t number, Py_ssize_t part) n
     """A part of a block of rows; -1 is the design.
 
     0 are logits, 1 the direction, 2 probabilities, 3 their logarithms, 4 targets, 5 what these
-    exceed probabilities by, and 6 the mass, with curvatures behind it.
+    exceed probabilities by, and 6 the mass, followed by curvatures.
     """
     cdef double* first = problem.rows + number * problem.size_of_block
     if part < 0:

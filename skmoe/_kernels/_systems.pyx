@@ -296,7 +296,7 @@ def softmax_step(
     factor : float64 array of shape (K p, K p)
         From `cholesky` of a definite negative Hessian.
     gradient : float64 array of shape (p, K)
-        Of the penalised log-likelihood.
+        Gradient of the penalised log-likelihood.
     step : float64 array of shape (p, K)
         Written to: sums to zero over the K classes.
 

@@ -23,7 +23,7 @@ class StandardColumns:
     Under independent normal priors of one variance a rotation of the columns changes nothing, and
     what lies outside the space of the rows keeps its prior. The one-hot columns of a column of
     strings of ten levels and more have a prior variance of their own, and one scale, as their
-    coefficients are the effects of levels: of fewer levels a variance is hardly known [1]_.
+    coefficients are the effects of levels: fewer levels hardly determine a variance [1]_.
 
     References
     ----------
@@ -222,7 +222,7 @@ BLOCK = 1_000  # rows whose distances are in memory at once
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Rows of a fit in columns times slopes, by which others are near them or far away."""
+    """Rows of a fit in columns times slopes, to measure the distance of others from them."""
 
     slopes: np.ndarray  # (n_features,)
     centre: np.ndarray  # (n_features,)
@@ -231,7 +231,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, X, weight, slopes):
-        """Of these rows, whose copies are one; None where they are all alike."""
+        """Surroundings of these rows, without copies; None where all rows are the same."""
         centre = np.average(X, axis=0, weights=weight)
         Z = ((X - centre) * slopes)[weight > 0].round(DECIMALS)
         Z, place = np.unique(Z, axis=0, return_inverse=True)
@@ -247,9 +247,9 @@ class Surroundings:
         return cls(slopes, centre, Z, float(max(usual, exact)))
 
     def far(self, X):
-        """0 for rows that are as near to one of ``fit`` as is usual, to 1 for distant ones; (n,).
+        """From 0 for rows at a usual distance from one of ``fit`` to 1 for distant ones; (n,).
 
-        The usual square of the distance, in part of that of the row, is what is left to 1.
+        One minus the usual squared distance over that of the row.
         """
         nearest = np.empty(len(X))
         for rows in gen_batches(len(X), BLOCK):

@@ -30,7 +30,7 @@ def probabilities(predictor, thresholds):
     first, last = np.ones_like(predictor)[..., None], np.zeros_like(predictor)[..., None]
     above = np.concatenate([first, special.expit(distance), last], axis=-1)
     below = np.concatenate([last, special.expit(-distance), first], axis=-1)
-    # Of numbers that are not near one differences are exact.
+    # Differences of numbers that are not near one are exact.
     proba = np.where(above[..., :-1] > 0.5, np.diff(below), -np.diff(above))
     proba = np.maximum(proba, np.finfo(float).tiny)
     return proba / proba.sum(axis=-1, keepdims=True)

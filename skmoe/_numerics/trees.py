@@ -43,7 +43,7 @@ class Trees:
 
     @classmethod
     def of_forest(cls, forest, values=None, leaf_dtype=None):
-        """Of a fitted RandomForestRegressor; ``values`` (n_nodes of all,) replace its own."""
+        """From a fitted RandomForestRegressor; ``values`` (n_nodes of all,) replace its own."""
         trees, start = [], 0
         for tree in (each.tree_ for each in forest.estimators_):
             end = start + tree.node_count
@@ -55,7 +55,7 @@ class Trees:
 
     @classmethod
     def of_boosting(cls, models):
-        """Of several fitted HistGradientBoostingRegressor, before their link.
+        """From several fitted HistGradientBoostingRegressor, before their link.
 
         They have seen neither missing values nor categories.
         """

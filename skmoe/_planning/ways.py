@@ -130,7 +130,7 @@ MOST_POOLED_ROWS = 10_000  # by "auto": beyond, pooling costs more than it tells
 LACK_NO_WAY = "Set that."
 
 
-# Of each way what it needs, a noun phrase, and whether a request gives it. Phrases that name
+# What each way needs, as a noun phrase, and whether a request gives it. Phrases that name
 # likelihoods are made when they are asked for: there may be one more by then.
 _named = BaseLikelihood.names_where
 _OUT_OF_FOLD = (
@@ -301,7 +301,7 @@ def chosen_by(training, request):
 
 
 def has_plain_gate(request):
-    """Whether the number of experts can be chosen behind the requested gate."""
+    """Whether the number of experts can be chosen with the requested gate."""
     gate = request.gate
     can_count = gate is None or as_gate(gate).has_countable_parameters
     return request.top_k is None and can_count

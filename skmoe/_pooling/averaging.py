@@ -2,7 +2,7 @@
 
 One has one expert, the other the number of most evidence: a few nats decide, which a few rows make.
 Predictions average over both, by weights [1]_ in which the log-evidence counts a fourth, since that
-of the best of many mixtures is the highest by chance as well, and only bounds of it are known.
+of the best of many mixtures is the highest by chance as well, and there are only bounds of it.
 
 Far from the rows of ``fit`` one expert has some weight whatever the evidence: where nothing was
 seen, there may be another regime. ``Average`` has how much.

@@ -32,7 +32,7 @@ def gain_of_calibration(design, y, weight, n_classes):
     y : ndarray of int of shape (n_samples,)
         Number of the class.
     weight : ndarray of shape (n_samples,)
-        Of the rows.
+        Weights of the rows.
     n_classes : int
         Number of classes.
     """

@@ -6,7 +6,7 @@ EM raises, by turns in each factor,
     - \mathrm{KL}(q(b)) - \mathrm{KL}(q(\lambda)) + \log p(v)
 
 over responsibilities, coefficients b, precisions lambda, their variances, and the weights v of the
-gate, which are a point [1]_. What is not known of v is counted in when mixtures are compared, by
+gate, which are a point [1]_. The uncertainty of v is included when mixtures are compared, by
 the volume of its posterior relative to that of its prior, whose precision alpha maximises that sum.
 
 References
@@ -53,7 +53,7 @@ class PooledGate:
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
     columns : StandardColumns, default=None
-        Of the rows, where there are others than numbers in the units of these.
+        Columns of the rows, unless all are numbers in these units.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class PooledGate:
     sees_rows : bool
         Whether its probabilities can depend on the row.
     proba, log_proba : ndarray of shape (n_samples, n_experts)
-        Of the rows.
+        Gate probabilities of the rows, and logarithms.
     """
 
     takes_load_prior = is_costly = False
@@ -357,7 +357,7 @@ class RegimeGate(PooledGate):
     Parameters
     ----------
     gate : PooledGate
-        Of the same rows.
+        Gate of the same rows.
     regime : ndarray of int of shape (n_experts,)
         Number of the regime of each expert.
     """

@@ -1,7 +1,7 @@
 """Which experts are one regression function, whose errors are not Gaussian: by the evidence.
 
 A mixture of Gaussian lines imitates errors of any shape by experts that have their slopes in
-common. Of the mixture that has most evidence, experts are tied two at a time, those first whose
+common. In the mixture of highest evidence, experts are tied two at a time, those first whose
 slopes differ least, down to one regime. Ties are of two kinds: *shape*, in which experts of a
 regime have offsets and are as probable, among these, in all rows; and *spread*, in which they have
 one intercept, and the gate says where errors are large. So offsets that the gate parts by the
@@ -103,7 +103,7 @@ def _valleys(errors, weight, centre, sd, share):
     """Where a mixture of normal errors has valleys between its peaks, and what speaks for these.
 
     It is by how many nats the errors, were the valleys filled, are less likely, but for what BIC
-    takes for components that a pair of peaks does not need. Far behind, there are no valleys.
+    takes for components that a pair of peaks does not need. With far less, there are no valleys.
     """
     grid = np.unique(centre + sd * np.linspace(-3, 3, 31)[:, None])
     density, width = stats.norm.pdf(grid[:, None], centre, sd) @ share, np.gradient(grid)
@@ -136,7 +136,7 @@ class RegimeSearch:
     def of(self, best):
         """The mixture of as few regimes as the evidence allows for.
 
-        Of the problem of most evidence, without ties; returns one with ties, or the same, and
+        From the problem of highest evidence, without ties; returns one with ties, or the same, and
         Regimes.
         """
         n_rows, n_experts, others = self.n_rows, best.experts.n_experts, self.trainer.rivals
@@ -188,7 +188,7 @@ class RegimeSearch:
         if not best.experts.can_be_wider:
             return rivals.overdispersed_evidence(best, self.trainer.parts.likelihood.family), tied
         evidence, resp, self.spread = rivals.uneven_line(self.trainer.one_line())
-        # Less MARGIN: it is not to be behind experts without ties.
+        # Less MARGIN: it must not have less than experts without ties.
         if evidence >= self.n_rows * best.evidence:
             anew = self._new(SPREAD, np.zeros(resp.shape[1], dtype=int)).start(resp)
             tied = max(tied, self.trainer.converge(anew), key=lambda each: each.evidence)
@@ -216,8 +216,8 @@ class RegimeSearch:
 def partitions(problem):
     """Regimes of experts, from one regime to one less than there are experts; labels (K,) each.
 
-    Of each number of regimes the next lower one joins the two of which any two experts lose least
-    of their slopes as one.
+    From each number of regimes to the next lower one, the two regimes are merged whose experts
+    lose least, pair by pair, with common slopes.
     """
     gram, cross = problem.experts.slope_sums(problem.resp)
     pairs = map(list, combinations(range(len(cross[0])), 2))

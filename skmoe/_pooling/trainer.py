@@ -45,7 +45,7 @@ class PooledTrainer(Trainer):
     Parameters
     ----------
     expert_seed : int
-        Of transformers that draw.
+        Seed of transformers that draw.
     n_experts : int, default=None
         Number of experts; None has the evidence choose it.
 
@@ -269,7 +269,7 @@ class PooledTrainer(Trainer):
         best = self.one_line()
         self._note(best)
         if self.n_experts > 1:
-            # Numbers of experts to begin with, each where the one before it was kept. Of wide
+            # Numbers of experts to begin with, each where the one before it was kept. For wide
             # tables of levels, two come first: more take long, and seldom pay alone.
             is_long = self._has_levels and self.experts.design.shape[1] * FIRST_BOUND > NEWTON_LIMIT
             few = [k for k in (*is_long * [2], FIRST_BOUND) if k < self.n_experts]

@@ -183,7 +183,7 @@ def _best_log_density(experts, tasks, done):
 
 
 def can_begin_on_all_rows(estimator, by_row):
-    """Whether it is one of these, behind nothing that has looked at the target.
+    """Whether it is one of these, after transformers that have not used the target.
 
     Or a forest where folds are ``by_row``.
     """
@@ -221,9 +221,9 @@ def as_one_of_several(model, to_beat):
 
 
 def forgets_rows(model, n_rows):
-    """Whether folds may go on from it; responsibilities of EM keep what held-out rows said.
+    """Whether folds may go on from it; responsibilities of EM retain held-out targets.
 
-    Of so many rows for each coefficient that is nothing.
+    With so many rows for each coefficient that is negligible.
     """
     last = split_last(model)[1]
     if isinstance(last, SmoothRegressor):

@@ -18,7 +18,7 @@ from ..distributions import (
 )
 
 # LightGBM, XGBoost and CatBoost have early stopping as a parameter, and want a validation set in
-# ``fit``. Of each, the parameters that ask for early stopping if they are set.
+# ``fit``. These are the parameters that ask for early stopping if they are set.
 STOPPING = {
     "lightgbm": (
         "early_stopping_rounds", "early_stopping_round", "early_stopping", "n_iter_no_change",
@@ -27,7 +27,7 @@ STOPPING = {
     "catboost": ("early_stopping_rounds", "od_wait", "od_type"),
 }  # fmt: skip
 
-# Chosen by the log-density of quantile forests on small tables, and of known distributions.
+# Chosen by the log-density of quantile forests on small tables, and of simulated distributions.
 LEVELS = ((np.arange(20) + 0.5) / 20).tolist()  # of the quantiles that a density is made of
 DF = 5.0  # of the kernels at these
 HALF = [5, 14]  # numbers of the quantiles that half of the mass is between

@@ -16,7 +16,7 @@ class Groups:
     Parameters
     ----------
     names : list of str
-        Of the groups.
+        Names of the groups.
     of_expert : array-like of int of shape (n_experts,) or None
         Number of the group of each expert; None for single experts.
 

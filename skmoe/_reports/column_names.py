@@ -34,7 +34,7 @@ class Columns:
     # List of str: ``age``, ``kind=low`` for a level of a category, ``age missing`` for an
     # indicator; of what other transformers make, their own names.
     names: list
-    # ``slope``, ``shift``: (n_columns,): 1 and 0 but behind scalers.
+    # ``slope``, ``shift``: (n_columns,): 1 and 0, except after scalers.
     slope: np.ndarray
     shift: np.ndarray
     # Name of the column that each is a level of, where all of its levels are there as zeros and
@@ -172,7 +172,7 @@ IS_REFERENCE = " (reference)"
 def shares_of_levels(mixture, rows):
     """Share of the rows of ``fit``, by weight, of each level that has a coefficient; a dict.
 
-    Of rows that are not in memory they are those of the sample.
+    For rows that are not in memory they are those of the sample.
     """
     shares, names = {}, column_names(mixture)
     linear = [each for each in mixture.experts_ if is_linear(each)]

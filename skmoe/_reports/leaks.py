@@ -96,8 +96,8 @@ def _share_decided(column, y, classifies, has_strings):
 
     It is 1 where all rows of a level have one target, and there are several of each. Else the rows
     that are like most of their level in what is rounded to a hundredth of the interquartile range
-    have to be many, and no target frequent. Of classes, which numbers often tell apart, rows count
-    whose level, a string, is of one class and so large that it would hardly be so by chance; if
+    have to be many, and no target frequent. For classes, which numbers often separate, rows count
+    if their level, a string, has one class only and so many rows that this is hardly chance; if
     nearly all of them are of one class they are not enough.
     """
     texts = [str(value) for value in column] if column.dtype.kind == "O" else column

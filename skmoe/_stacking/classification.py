@@ -16,7 +16,7 @@ STANDARD_ERRORS = 2.0  # by which the gate of a stack must beat proportions; see
 class ClassificationDensities(Densities):
     """Learns from a stack, which calibrates, or the calibration of clones of one classifier.
 
-    The components beside a stack are all mixed with one share of the class shares, which is what
+    All components except the stack are mixed with one share of the class shares, which is what
     remains where nothing predicts the class. See ``Densities`` for the parameters.
     """
 

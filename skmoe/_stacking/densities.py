@@ -16,7 +16,7 @@ from .gate import GATE_PENALTIES
 
 @dataclass
 class Candidate:
-    """A mixture of which experts, gate strength and out-of-fold densities are known."""
+    """A mixture with its experts, gate strength and out-of-fold densities."""
 
     names: list  # names of the experts
     # (n_samples, n_experts) or (n_samples, n_experts, n_classes): out-of-fold predictions.
@@ -29,7 +29,7 @@ class Candidate:
     gate: object = None  # BaseGate: fitted where it was asked for; None for proportions
     fit: object = None  # what fits its weights to columns and labels; None where it is fitted
     # (n_samples,), out of fold: the distribution function at y, and the number of the most probable
-    # expert; None where they are not known.
+    # expert; None where there are none.
     cdf: np.ndarray | None = None
     of_expert: np.ndarray | None = None
     shares: np.ndarray | None = None  # (n_samples, n_experts): from which all is learned
@@ -98,7 +98,7 @@ class Densities(ABC):
 
     @abstractmethod
     def _judge(self, means, Z, penalties, shares):
-        """Strength of the gate, and what is known out of fold; see ``choose_penalty``.
+        """Strength of the gate, and out-of-fold results; see ``choose_penalty``.
 
         Beside responsibilities and log-densities it may be what ``Candidate`` has last.
 
@@ -118,7 +118,7 @@ class Densities(ABC):
         return self._behind(names, means, np.empty((len(means), 0)), (None,), None)
 
     def gated(self, names, means, default, penalties=GATE_PENALTIES, shares=None):
-        """The mixture behind the gate that was asked for, or the default one of the best strength.
+        """The mixture with the gate that was asked for, or the default one of the best strength.
 
         ``default()`` -> the unfitted gate, the columns of its weights, and what fits these.
         ``shares`` (n, n_experts) of the rows are what experts were fitted with, None all alike.

@@ -87,7 +87,7 @@ def fit_gate(Z, log_density, row_weight, penalty, start=None):
 
 
 def choose_penalty(weight, folds, fit, posterior, *, penalties=GATE_PENALTIES, standard_errors=0.0):
-    """The strength of the gate by its out-of-fold log-density, and what is known out of fold.
+    """The strength of the gate by its out-of-fold log-density, and out-of-fold results.
 
     ``fit(rows, penalty, start)`` -> parameters, from those of the penalty before, or None;
     ``posterior(parameters, rows)`` -> responsibilities and log-densities of rows, and maybe more of

@@ -75,7 +75,7 @@ class StackedRows:
     Z: np.ndarray  # (n_samples, n_columns): standardised columns of the gate
     u: np.ndarray  # (n_samples,): log of the expected size of the error, centred
     weight: np.ndarray  # (n_samples,): weights
-    # Of components that have a density of their own, by number: log-densities and values of the
+    # By the number of a component that has a density of its own: log-densities and values of the
     # distribution function, (n_samples,) each.
     own: dict = field(default_factory=dict)
     own_cdf: dict = field(default_factory=dict)
@@ -273,7 +273,7 @@ def refit_parameters(rows, floor, penalty):
 
 
 def cross_fit_parameters(rows, floor, folds, penalties=GATE_PENALTIES):
-    """The strength of the gate, and what is known out of fold; see ``choose_penalty``."""
+    """The strength of the gate, and out-of-fold results; see ``choose_penalty``."""
 
     def fit(seen, penalty, start):
         return fit_parameters(rows.take(seen), floor, penalty, start)[0]

@@ -56,7 +56,7 @@ class RegressionDensities(Densities):
         self.log_size = self.sizes.centred(log_size)
 
     def take_own(self, log_densities, cdf, means):
-        """Keep those that beside the stack explain more than learned scales and tails do."""
+        """Keep those that explain more, with the stack, than learned scales and tails do."""
         if not log_densities:
             return
         weight, learned = self.data.weight, self._out_of_fold(means)

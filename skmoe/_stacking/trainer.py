@@ -90,7 +90,7 @@ class StackedTrainer(Trainer):
         Seed of experts that use random numbers.
     gate : GateParts, default=None
         A gate that was asked for; None is the default, of the best strength: a SoftmaxGate, or a
-        ForestGate beside a generalist.
+        ForestGate if there is a generalist.
     numbers : list of int, default=None
         Numbers of specialists to try, where 1 is none; None for a list of experts.
     instead : callable, default=None

@@ -153,7 +153,7 @@ def take_columns(X, columns):
 def column_encoder(described, columns, imputes="median"):
     """Unfitted transformer to numbers of these columns alone, whatever they hold."""
     places, labels, _ = take_columns(described.X, columns)
-    # Of all columns: where one has to be encoded, nothing else imputes the gaps of later rows.
+    # For all columns: if one has to be encoded, nothing else imputes missing values of later rows.
     if labels and described.is_mixed:
         return table_encoder(described, labels=labels, imputes=imputes)
     return selector(places)
@@ -348,7 +348,7 @@ def numeric_matrix(X):
 
 
 class ConstantColumn(TransformerMixin, BaseEstimator):
-    """Transformer of anything to a column of ones, beside which a model is its intercept alone."""
+    """Transformer of anything to a column of ones, so that a model is its intercept alone."""
 
     def fit(self, X, y=None):
         """Nothing to learn; the transformer."""
@@ -391,12 +391,12 @@ DAYS, MISSING = "days", "missing"
 class DateNumbers(TransformerMixin, BaseEstimator):
     """Columns of dates and durations as numbers of days, and of the parts of a date that vary.
 
-    Of a date, days since 1970; and the day of the year, the day of the week (Monday is 0) and the
-    hour, where they differ between the rows of ``fit``. Of a duration, days; of a time, of its day.
+    For a date, days since 1970; and the day of the year, the day of the week (Monday is 0) and the
+    hour, where they differ between the rows of ``fit``. For durations and times, days.
     """
 
     def __init__(self, indicates=False):
-        self.indicates = indicates  # whether columns with gaps in fit have an indicator beside them
+        self.indicates = indicates  # whether columns with missing values in fit get an indicator
 
     def fit(self, X, y=None):
         """Learn which parts vary."""

@@ -60,10 +60,10 @@ class Levels:
 
     @property
     def kind(self):
-        """Of the column: "category", "effects", or "date" or "identifier", of no use.
+        """Kind of the column: "category", "effects", or, left out, "date" or "identifier".
 
-        All but the first have more than 40 levels. Of dates, written as strings, that is enough;
-        the others have more levels than a tenth of the rows, too: "effects" at most 300, of 1.2
+        All but the first have more than 40 levels. For dates as strings that is the only condition;
+        the others have more levels than a tenth of the rows, too: "effects" at most 300, with 1.2
         rows each or more, which can be learned where they are shrunk, and identifiers and free
         text more of them.
         """

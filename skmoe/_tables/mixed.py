@@ -345,7 +345,7 @@ def _checked_array(X, sparse_ok, strings_ok):
 def column_numbers(columns, n_columns, names):
     """Numbers of columns that are given by number or by name.
 
-    Numbers count from 0, negative ones from the end. A name is one of ``names``, or that behind the
+    Numbers count from 0, negative ones from the end. A name is one of ``names``, or that after the
     ``step__`` of a ColumnTransformer, which several columns may have.
 
     Returns a list for each of ``columns``. Raises a ValueError if there is no such column, or one

@@ -128,7 +128,7 @@ def _grown(model, parts, name, fitted, decision, likelihood):
 
 
 class Addition(GeneralProblem):
-    """An old mixture and a new expert, to which rows that are known to be old never belong.
+    """An old mixture and a new expert, to which replayed rows never belong.
 
     Were these shared by EM as new rows are, the new expert could learn the noise of a few replay
     rows, each of which stands for many.
@@ -173,7 +173,7 @@ def shrink(model, k, load, beside=None):
 def remove_and_retrain(model, k, rows, gate, splitting, settings):
     """Remove an expert, and train a new gate around the others.
 
-    ``rows`` are of all regimes; ``gate`` is unfitted, behind fitted transformers; ``splitting``
+    ``rows`` are of all regimes; ``gate`` is unfitted, after fitted transformers; ``splitting``
     makes folds for one that can memorise rows.
     """
     keep = np.delete(np.arange(len(model.experts)), k)
@@ -240,7 +240,7 @@ def exchange(model, k, rows, parts, splitting, settings, seed, *, report_weights
 def train_gate(model, rows, log_gate, log_density, gate, splitting, settings):
     """A new gate around experts of fixed densities, which starts from where the old one is.
 
-    ``model`` is the old one, for its ``top_k``; ``gate`` is unfitted, behind fitted transformers;
+    ``model`` is the old one, for its ``top_k``; ``gate`` is unfitted, after fitted transformers;
     ``splitting`` makes folds for one that can memorise rows. Returns the fitted gate and the
     warnings that were caught, (str, type).
     """
@@ -263,7 +263,7 @@ def train_gate(model, rows, log_gate, log_density, gate, splitting, settings):
     return gate.behind(last), caught
 
 
-# Of all three -------------------------------------------------------------------------------
+# For all three -------------------------------------------------------------------------------
 
 
 def _common_row_scale(model, X):

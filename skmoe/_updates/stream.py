@@ -192,7 +192,7 @@ class StreamedExperts:
 
 @dataclass
 class Stream:
-    """What ``partial_fit`` carries from batch to batch, beside the fitted gate and likelihood."""
+    """State of ``partial_fit`` between batches, in addition to fitted gate and likelihood."""
 
     experts: object  # with ``learn_batch`` and without rows
     seen: float  # weight of all rows so far, in ``fit`` too
@@ -273,7 +273,7 @@ def stream_of_lines(parts, resp, data, order, *working):
         return None  # each expert has transformers of its own
     experts = parts.make_solved(data, None, 0)
     if experts is None or not experts.n_experts == len(order) == resp.shape[1]:
-        return None  # beside specialists there is a generalist, or it is alone
+        return None  # with specialists there is a generalist, or it is alone
     experts.fit(resp, *working)
     return experts.streaming(resp, order, None)
 

@@ -31,7 +31,7 @@ OTHERWISE = (
 class Estimates:
     """The parameters of a mixture of linear or logistic experts, and their likelihood.
 
-    Computed with standardised columns, and told in raw units.
+    Computed with standardised columns, and reported in raw units.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class Estimates:
         self.likelihood = MixtureLikelihood(self.terms, self.columns.design, *given)
 
     def _parameter_owners(self):
-        """Of each parameter of the experts, an expert's number, or "all", and what it is."""
+        """Number of the expert, or "all", and name, for each parameter of the experts."""
         kept = np.flatnonzero(self.columns.kept).tolist()
         owners = []
         for k, terms in enumerate(self.terms):
@@ -167,7 +167,7 @@ class Estimates:
         return raw, to_raw @ covariance @ to_raw.T, value, are_known
 
     def degrees_of_freedom(self, is_robust):
-        """Of each parameter, or all: under the sandwich one less than rows, or subjects."""
+        """For each parameter, or all: under the sandwich one less than rows, or subjects."""
         return self.likelihood.n_units - 1 if is_robust else np.inf
 
     def _checked_fit(self):
@@ -250,7 +250,7 @@ class Estimates:
         return linalg.block_diag(*of_experts, *[of_gate_columns] * (n_experts - 1))
 
     def _raw_shapes(self):
-        """Of the parameters of each expert in raw units: predictors, and parameters of each."""
+        """Number of predictors of each expert, and of parameters of each in raw units."""
         n_raw = len(self.columns.to_raw)
         each = zip(self.n_predictors, self.terms, strict=True)
         return [(n, n_raw + len(terms.beside())) for n, terms in each]
@@ -272,7 +272,7 @@ class Estimates:
         return shifts
 
     def identified(self):
-        """Of each parameter in raw units, whether it is one of the likelihood's."""
+        """Whether each parameter in raw units is determined by the likelihood."""
         ones = np.ones_like(self.y_scale)
         return self._units(self.columns.to_raw, self.gate_columns.to_raw, ones).any(axis=1)
 
@@ -308,7 +308,7 @@ class Estimates:
 def check_applies(mixture):
     """Raise a ValueError that says why a mixture has no log-likelihood that is known here."""
     if mixture.likelihood_.averages_experts and mixture._changed_by is None:
-        return  # pooled as fit has left it: linear experts behind a softmax gate or proportions
+        return  # pooled as fit has left it: linear experts with a softmax or constant gate
     found = mixture._why_uncounted()
     if found is not None:
         why, line = found
@@ -409,7 +409,7 @@ def parameter_names(mixture):
 
 
 def _owners(mixture):
-    """Of each expert, the likelihood that its parameters are those of, and its number there."""
+    """Likelihood that has the parameters of each expert, and the expert's number there."""
     return [mixture.likelihood_.of_expert(k) for k in range(len(mixture.experts_))]
 
 
@@ -440,7 +440,7 @@ class DesignColumns:
     from_raw : ndarray of shape (n_kept + 1, n_columns + 1)
         Makes those here of any in raw units.
     left_out : list of str
-        Of each column that is not kept, what it is made of.
+        The combination that makes up each column that is not kept.
     """
 
     def __init__(self, X, weight, kept, names=()):

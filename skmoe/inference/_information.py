@@ -231,7 +231,7 @@ def maximise(likelihood, theta):
 def inverse(information):
     """Covariance of the estimates, whatever the units of the parameters are.
 
-    Of a singular information the pseudo-inverse: right for what its flat directions leave alone.
+    For a singular information the pseudo-inverse: exact for what its flat directions do not affect.
 
     Returns it, ``flat`` (size, n_flat), orthonormal directions that the rows say next to nothing
     about, and the units (size,) of these, in which the information has a diagonal of ones.

@@ -92,7 +92,7 @@ class PosteriorEstimates(Estimates):
 
     @property
     def _at_floor(self):
-        """Of each expert, whether its errors are as small as the floor."""
+        """Whether the errors of each expert are as small as the floor."""
         if self.mixture.likelihood_.log_scale_precision_ is None:
             return np.zeros(self.likelihood.n_experts, dtype=bool)
         return self.mixture.likelihood_.at_floor_
@@ -251,7 +251,7 @@ class PosteriorEstimates(Estimates):
         of_sources = np.column_stack([is_member, np.ones(n_experts), np.eye(n_experts)])
         variances = [own_var] * n_regimes + [likelihood.shared_var_] + [offset_var] * n_experts
         sd = np.sqrt(variances) / unit
-        # Of the columns here, in whose units those of levels are not; see ``StandardColumns``.
+        # In units of the columns here, which levels do not have; see ``StandardColumns``.
         sd[..., :-1] *= self._scales(self.columns) / likelihood.columns_.scale
         if self.terms[0].logs_of:
             of_logs = np.zeros((len(sd), n_functions))
@@ -266,7 +266,7 @@ class PosteriorEstimates(Estimates):
 
 
 def _shares(half, rises):
-    """Of the variances, the row sums of squares, those of some columns."""
+    """Share of some columns in the variances, the row sums of squares."""
     squares = half**2
     total = squares.sum(axis=1)
     return squares[:, rises].sum(axis=1) / np.where(total == 0, 1.0, total)

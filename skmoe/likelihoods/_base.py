@@ -154,7 +154,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
     # Rows and their subjects ----------------------------------------------------------------
 
     def of_columns(self, n_columns, names):
-        """This likelihood for rows of these columns.
+        """A likelihood like this one, adapted to the columns of X.
 
         Parameters
         ----------
@@ -324,9 +324,9 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
     def log_density(self, y, prediction, experts=None):
         """Log-density of each row under each expert; for discrete targets, log-probability.
 
-        Of likelihoods that take any, ``row_scale``, ``trials``, ``subjects`` and ``effects`` are
-        what ``row_arguments`` names. With subjects, weighted sums over the rows of each make its
-        joint log-density.
+        ``row_arguments`` names which of ``row_scale``, ``trials``, ``subjects`` and ``effects``
+        the likelihood takes. With subjects, weighted sums over the rows of each make its joint
+        log-density.
 
         Parameters
         ----------
@@ -347,8 +347,8 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
     def components(self, prediction, experts=None):
         """Distributions around the predictions.
 
-        Of likelihoods that take any, ``row_scale``, ``trials`` and ``effects`` are what
-        ``row_arguments`` names.
+        ``row_arguments`` names which of ``row_scale``, ``trials`` and ``effects`` the likelihood
+        takes.
 
         Parameters
         ----------

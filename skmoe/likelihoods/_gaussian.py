@@ -212,7 +212,7 @@ class Gaussian(ScaledErrors):
         return CorrelatedComponents(prediction, factor)
 
     def log_prior(self, penalty):
-        # Of full covariances, the diagonal of the inverse is in place of ``1 / scale_**2``.
+        # For full covariances, the diagonal of the inverse replaces ``1 / scale_**2``.
         if not self._is_full:
             return super().log_prior(penalty)
         precision = np.diagonal(np.linalg.inv(self.covariance_), axis1=1, axis2=2)

@@ -74,7 +74,7 @@ class UncertainCoefficients:
         return twin
 
     def variances(self, X):
-        """Of the linear functions of what experts see, (n_samples, n_experts, n_functions)."""
+        """Variances of the linear functions, (n_samples, n_experts, n_functions)."""
         X = numeric_matrix(X)
         design, functions = self.columns_.design(X), self.coef_cov_.swapaxes(0, 1)
         variance = np.stack([quadratic_forms(design, cov) for cov in functions], axis=2)
@@ -204,7 +204,7 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         self._squares = (self.scale_.T**2 * self._mass).T
 
     def extended(self, other, k):
-        # The scale of the new expert is known as well as its rows tell.
+        # The scale of the new expert is as uncertain as its rows make it.
         other = copy.copy(other)
         df = np.maximum(other._mass, FEWEST_DF)
         other.df_ = np.broadcast_to(df, other.scale_.T.shape).T
@@ -295,7 +295,7 @@ class PooledCategorical(UncertainCoefficients, Categorical):
         return np.sqrt(self.variances(X))
 
     def calibrate(self, prediction, experts=None, row_scale=None):
-        """Class probabilities, averaged over what is not known of the experts.
+        """Class probabilities, averaged over the posterior of the experts.
 
         ``row_scale``, from ``scale_model_``, is (n, K, n_functions), and None is zero.
         """

@@ -134,7 +134,7 @@ class ScaledErrors(BaseLikelihood):
         return bound
 
     def _between(self, low, high):
-        """Of z between two ends (n, K): weight E u (None for ones), E uz / E u, and E uzz."""
+        """For z between two ends (n, K): weight E u (None for ones), E uz / E u, and E uzz."""
         return gaussian_between(low, high)
 
     def expected_target(self, bounds, prediction):

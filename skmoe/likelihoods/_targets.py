@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# Of the rows, that have one value, and times those of any other: rounded targets have a mode, too.
+# Share of the rows with one value, and ratio to the next value: rounded targets have a mode, too.
 LARGE_SHARE, TIMES_NEXT = 0.1, 3.0
 FEWEST_VALUES = 10  # that a target has which is not discrete
 MOST_SHARE_OF_VALUES = 0.5  # distinct values to rows, of counts

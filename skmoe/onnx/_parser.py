@@ -31,7 +31,7 @@ from ._writers import float_type, is_table_encoder
 
 # What can be converted -------------------------------------------------------------------------
 
-# Of those of numbers, but LogNormal, the mean of a component is the prediction of the expert.
+# Likelihoods of numbers. Except under LogNormal, an expert predicts the mean of its component.
 OF_NUMBERS = (
     likelihoods.Gaussian, PooledGaussian, likelihoods.StudentT, likelihoods.LogNormal,
     likelihoods.Poisson, likelihoods.NegativeBinomial, likelihoods.Gamma,

@@ -52,8 +52,9 @@ class LeftOutColumnsWarning(UserWarning):
 class LongFitWarning(UserWarning):
     """Issued where a fit, or a number of refits, will take more than about ten seconds.
 
-    It gives the approximate time, and ways to shorten the fit: a given number of experts, fewer
-    starts, a sample of the rows. ``warnings.simplefilter("ignore", LongFitWarning)`` turns it off.
+    It gives the time, within a factor of five, and ways to shorten the fit: a given number of
+    experts, fewer starts, a sample of the rows. ``warnings.simplefilter("ignore", LongFitWarning)``
+    turns it off.
     """
 
 

@@ -46,7 +46,7 @@ cdef class Acceleration:
         self.gain = gain
 
     def propose(self, const double[::1] point, const double[::1] step, metric):
-        """A point to go on from in place of ``point + step``, and the least gain for it; or None.
+        """A point to continue from in place of ``point + step``, and the gain it needs; or None.
 
         ``step`` is EM's, and ``metric`` the curvature of the complete data times directions
         (n_parameters, n_directions). The gain is the objective's; None where EM's own step is to be
@@ -66,7 +66,7 @@ cdef class Acceleration:
     cdef int n_before  # of the earlier steps that a proposal is made of
 
     cdef void prepare(self, Py_ssize_t n):
-        """Have memory for so many parameters."""
+        """Allocate memory for so many parameters."""
         if self.held is None or self.held.shape[2] != n:
             self.held, self.changes = np.empty((MEMORY, 2, n)), np.empty((MEMORY + 1, 2, n))
             self.n_held = 0
@@ -92,7 +92,7 @@ cdef class Acceleration:
     cdef double solve(
         self, const double* weighted, const double* point, double* goal
     ) noexcept nogil:
-        """Write where to go; the least gain for it, -1 where EM's own step is to be taken.
+        """Write the proposed point; returns the gain it needs, -1 for EM's own step.
 
         ``weighted`` (n_before + 1, n) are the directions of ``push`` in the metric, EM's step last.
         """
@@ -117,7 +117,7 @@ cdef class Acceleration:
         return LEAST_SHARE * fmax(0.5 * dot(step, weighted + m * n, n), 0.0)
 
     cpdef void reject(self) noexcept nogil:
-        """The last proposal was not better: forget what led to it, and let EM go on alone."""
+        """The last proposal was not better: forget its steps, and pause the acceleration."""
         self.n_held, self.pause = 0, PAUSE
 
 

@@ -43,7 +43,7 @@ include "_acceleration.pxi"
 include "_linear_steps.pxi"
 
 
-# The passes of a run, and what hangs on them ------------------------------------------------------
+# The passes of a run, and steps that end in one ------------------------------------------------------
 
 
 cdef void _pass(
@@ -101,7 +101,7 @@ cdef bint _step_lines(
 ) noexcept nogil:
     """M-step of linear experts, scales and gate, and a pass; False where it is not for this kernel.
 
-    With scales and gate as they were, experts raise the bound; the gate's step may be too long, and
+    With scales and gate unchanged, experts raise the bound; the gate's step may be too long, and
     is halved.
     """
     cdef double bound, drift, value, size
@@ -173,7 +173,7 @@ cdef bint _begin(
 ) noexcept nogil:
     """M-step for given responsibilities, and a pass; False as for ``_step_lines``.
 
-    Logistic experts go to their optimum, as linear ones do. The gate makes one step: at its own
+    Logistic experts reach their optimum, as linear ones do. The gate makes one step: at its own
     optimum it would be sharp around starts that are so.
     """
     cdef Py_ssize_t _, i, k
@@ -218,7 +218,7 @@ def advance(
     floating[:, ::1] workspace,     # OUT: (n_threads, n_workspace)
     double[:, ::1] partial,         # OUT: (n_chunks, n_sums)
 ) -> list:
-    """Iterate until no more than ``tol`` is gained, or what is to come is no more.
+    """Iterate until the gain, or all that is left to gain, is at most ``tol``.
 
     Parameters
     ----------
@@ -227,13 +227,13 @@ def advance(
     X : array of shape (n_samples, p - 1)
         Columns, float32 or float64.
     resp : float64 array of shape (n_samples, K) or None
-        Responsibilities to start from; None goes on from the sums of the run.
+        Responsibilities to start from; None continues from the sums of the run.
     n_iter : int
         Iterations at most.
     tol : float
         Per unit of weight.
     foresees : bool
-        Whether ``tol`` is for all that is left to gain, as the last gains tell.
+        Whether ``tol`` is for all that is left to gain, extrapolated from the last gains.
     gains : list of float
         Gains of the last iterations before these.
     reference : float
@@ -295,9 +295,9 @@ def advance(
 
 
 def left_to_gain(list gains, double objective, bint foresees) -> float:
-    """What is left to gain after the last of some gains, by which it is foreseen if so asked.
+    """The last gain or, if it ``foresees``, that and all later ones.
 
-    Gains are taken to go on to shrink as the last ones did where they shrank least.
+    Later gains are extrapolated with the largest ratio of successive gains so far.
     """
     cdef double gain = gains[len(gains) - 1]
     if not foresees or gain <= FINEST * fabs(objective):

@@ -3,7 +3,7 @@
 
 @final
 cdef class LinearRun:
-    """A mixture of linear experts on its way, with the rows that it is trained on.
+    """A mixture of linear experts in training, with its rows.
 
     Attributes are read and set between runs: ``logits`` (p, K) of the gate in standardised columns,
     the intercept last, ``coef`` (K, p) of the experts, and ``errors`` (K,), their scales; ``sums``
@@ -65,7 +65,7 @@ cdef class LinearRun:
     cdef double[:, ::1] old_logits, em_logits, em_coef
     cdef double old_drift, old_expert_drift, old_value
     cdef bint old_grams, old_pairs, other_grams, other_pairs
-    # A step on its way: directions of gate and experts, and workspace.
+    # The current step: directions of gate and experts, and workspace.
     cdef double[:, ::1] gate_step, expert_step, gram, singular, partial, weighted
     cdef double[::1] decrements, vector, work, point, step, goal
     cdef bint is_factored
@@ -126,7 +126,7 @@ cdef class LinearRun:
         return self.sums[1 + self.K + j * 2 * self.K + k]
 
     cdef double excess_of(self, Py_ssize_t k, Py_ssize_t j) noexcept nogil:
-        """Product of a column and what responsibilities exceed the gate by."""
+        """Product of a column and responsibilities minus gate probabilities."""
         return self.sums[1 + self.K + j * 2 * self.K + self.K + k]
 
     # Priors and bounds -----------------------------------------------------------------------
@@ -159,7 +159,7 @@ cdef class LinearRun:
         return total
 
     cdef double expert_value(self, const double* squares) noexcept nogil:
-        """Part of linear experts in the bound, but for their prior."""
+        """Part of linear experts in the bound, without their prior."""
         cdef double total = 0.0
         cdef double precision
         cdef Py_ssize_t k
@@ -256,7 +256,7 @@ cdef class LinearRun:
             self.bound_mass += 0.5 * self.bound[k, self.p - 1, self.p - 1]
 
     cdef bint find_gate_step(self) noexcept nogil:
-        """Newton direction of the gate, and how much of it is taken at most; False if none."""
+        """Newton direction of the gate, and the largest part of it to take; False if none."""
         cdef Py_ssize_t K = self.K
         cdef Py_ssize_t p = self.p
         cdef Py_ssize_t i, j, k
@@ -304,7 +304,7 @@ cdef class LinearRun:
                         self.gram[i, j] += self.gram_of(k, i, j)
 
     cdef void move_gate(self, double size, double drift) noexcept nogil:
-        """Take a part of the gate's step from where the last iterate was."""
+        """Take a part of the gate's step from the last iterate."""
         cdef Py_ssize_t j, k
         cdef double total = 0.0
         if self.is_constant:
@@ -442,7 +442,7 @@ cdef class LinearRun:
         return True
 
     cdef void move_experts(self, double size, double drift) noexcept nogil:
-        """Take a part of the steps of logistic experts from where the last iterate was."""
+        """Take a part of the steps of logistic experts from the last iterate."""
         cdef Py_ssize_t j, k
         cdef double squares = 0.0
         for k in range(self.K):
@@ -513,7 +513,7 @@ cdef class LinearRun:
                 out[start + k * p + j] = logits[j, k]
 
     cdef bint propose(self, double* least) noexcept nogil:
-        """Where to go in place of EM's step, and what has to be gained; False for EM's step."""
+        """Accelerated step in place of EM's, and the gain it needs; False for EM's step."""
         cdef Py_ssize_t n = self.point.shape[0]
         cdef Py_ssize_t i
         self.write_point(&self.point[0], self.old_coef, self.old_errors, self.old_logits)

@@ -1,7 +1,7 @@
 """Posteriors of pooled experts, in one call: their coefficients, prior variances, and precisions.
 
-``skmoe._experts.pooled`` has the model. BLAS and LAPACK see a matrix by rows transposed: their
-lower triangle is the upper one here.
+``skmoe._experts.pooled`` has the model. BLAS and LAPACK store matrices by columns: their lower
+triangle is the upper one here.
 """
 
 from libc.math cimport INFINITY, NAN, exp, fabs, fmax, fmin, isfinite, lgamma, log, sqrt
@@ -123,7 +123,7 @@ def variance_steps(
     const double[:, ::1] var,   # IN: (K, q)
     double[:, :] steps,         # IN OUT: (2, q)
 ) -> None:
-    """Steps of the variances of coefficients with these moments, in place of the last ones.
+    """New variances of coefficients with these moments, in place of the last ones.
 
     Parameters
     ----------
@@ -323,7 +323,7 @@ cdef double _factor(
 ) noexcept nogil:
     """Cholesky factor of I plus a matrix, in its upper triangle; half its log-determinant.
 
-    Where rounding has made it indefinite, of one with a little more on its diagonal.
+    If rounding has made it indefinite, a little is added to its diagonal.
     """
     cdef int i, j, failed
     cdef double jitter = FIRST_JITTER, trace = 0.0, half_log_det = 0.0

@@ -84,9 +84,9 @@ def _calibration(mixture, conformal):
 def tail_of(tails, weight, level):
     """Probability of each tail, so that intervals contain a new row with probability ``level``.
 
-    ``tails`` are those of known rows: of their distributions beyond the target, in the tail in
-    which it lies. That of a new row is below the r-th smallest of n with probability r / (n + 1) at
-    most. The result is zero, and the interval is all numbers, where rows are too few for the level.
+    ``tails`` are those of calibration rows: probabilities beyond the target, in the tail in which
+    it lies. That of a new row is below the r-th smallest of n with probability r / (n + 1) at most.
+    With too few rows for the level the result is zero, and the interval is all numbers.
     """
     rank = np.floor((1 - level) * (weight.sum() + 1) + 1e-9)
     if rank < 1:

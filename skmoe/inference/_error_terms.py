@@ -90,11 +90,11 @@ class GaussianTerms(PredictorTerms):
 
 
 class PooledTerms(GaussianTerms):
-    """Gaussian errors of lines that a prior shrinks.
+    """Gaussian errors of linear experts that a prior shrinks.
 
     At a maximum of the likelihood the second derivatives by a coefficient and a log-scale are zero.
-    Away from there they hold the pull of the prior, by which lines of more columns than rows would
-    have no maximum together with their scale: they are left out.
+    Elsewhere they are the gradient of the prior, with which experts of more columns than rows would
+    have no joint maximum with their scale: they are left out.
     """
 
     @classmethod
@@ -263,7 +263,7 @@ class SoftmaxTerms(ExpertTerms):
 
 
 class OrdinalTerms(PredictorTerms):
-    """Proportional odds; the intercept is minus the first threshold, and the others less it follow.
+    """Proportional odds: the intercept is minus the first threshold; others are relative to it.
 
     The target is the place of the class in the order.
     """

@@ -19,7 +19,7 @@ MOST_TERMS = 6  # that a message names
 NEGLIGIBLE = 1e-6  # standard deviations that one column adds to another
 FARTHEST = 1.0  # standard errors between a fit and the maximum of the likelihood
 LARGEST_MISMATCH = 1e-3  # of log-densities, per unit of weight: float32 leaves 1e-5
-LEAST_UNDECIDED = 0.1  # rows; with fewer, a border may be as steep as it likes
+LEAST_UNDECIDED = 0.1  # rows; with fewer, the slope of a border is not determined
 LEAST_SHARE = 1e-6  # of a parameter's square that is along directions without information
 
 OTHERWISE = (
@@ -117,7 +117,7 @@ class Estimates:
         return (from_raw @ (raw_parameters(self.mixture) - self._shifts()))[self.likelihood.free]
 
     def maximum(self, is_robust=False):
-        """The maximum next to the fit, and what is known of it.
+        """The maximum next to the fit, with a covariance.
 
         Returns the parameters (size,), their log-likelihood, the inverse of the observed
         information or, ``is_robust``, the sandwich, and which parameters in raw units are
@@ -150,10 +150,10 @@ class Estimates:
         return theta, value + self.log_jacobian, covariance, known
 
     def found(self, is_robust):
-        """What is known of the parameters in raw units.
+        """Estimates of the parameters in raw units.
 
         Returns them, their covariance, the log-likelihood, and a function that says which of some
-        linear combinations (n, n_parameters) are known.
+        linear combinations (n, n_parameters) are identified.
         """
         theta, value, covariance, known = self.maximum(is_robust)
         raw, to_raw = self.in_raw_units(theta)
@@ -263,7 +263,7 @@ class Estimates:
         return parts, of_gate.reshape(-1, len(self.gate_columns.to_raw))
 
     def _shifts(self):
-        """What the parameters in raw units have on top, where those here are zero."""
+        """Parameters in raw units, where those here are zero."""
         n_raw, shifts = len(self.columns.to_raw), np.zeros(len(self.identified()))
         for part, terms in zip(self.split_raw(shifts)[0], self.terms, strict=True):
             part[:, :1] = self.y_mean[: len(part), None]
@@ -306,7 +306,7 @@ class Estimates:
 
 
 def check_applies(mixture):
-    """Raise a ValueError that says why a mixture has no log-likelihood that is known here."""
+    """Raise a ValueError with the reason if the log-likelihood of a mixture has no formula here."""
     if mixture.likelihood_.averages_experts and mixture._changed_by is None:
         return  # pooled as fit has left it: linear experts with a softmax or constant gate
     found = mixture._why_uncounted()
@@ -358,9 +358,8 @@ def terms_of(likelihood, rows):
 def raw_parameters(mixture, n_gate=None):
     """Parameters of a fitted mixture in the units of X and y, in the order of their names.
 
-    ``n_gate`` is the number of the gate's parameters for each expert, where it is to be that of
-    another fit: a gate of proportions has slopes of zero, and of one with slopes the loads are
-    taken.
+    ``n_gate`` is the number of parameters of the gate for each expert in another fit. If different,
+    a gate of proportions gets slopes of zero, and a gate with slopes is replaced by the loads.
     """
     gate = split_last(mixture.gate_)[1]
     parameters = [

@@ -2,7 +2,7 @@
 
 With the log-joint ``log pi_k(x) f_k(y | x)`` of expert k, its score ``s_k`` and the
 responsibilities ``r_k`` of a row, the row's score is ``sum_k r_k s_k`` and its observed information
-that of the complete data less what the unknown expert takes away [1]_:
+that of the complete data minus the information lost because the expert is unknown [1]_:
 
     - sum_k r_k hessian_k - (sum_k r_k s_k s_k^T - s s^T)
 
@@ -205,7 +205,7 @@ class _Block:
 def maximise(likelihood, theta):
     """Raise the log-likelihood by Newton steps to the maximum next to ``theta``.
 
-    Directions of wrong curvature are gone along upwards.
+    Along directions in which the curvature has the wrong sign, steps go uphill, too.
 
     Returns the parameters there, the log-likelihood, the observed information, and whether a
     further step would gain nothing.
@@ -233,8 +233,8 @@ def inverse(information):
 
     For a singular information the pseudo-inverse: exact for what its flat directions do not affect.
 
-    Returns it, ``flat`` (size, n_flat), orthonormal directions that the rows say next to nothing
-    about, and the units (size,) of these, in which the information has a diagonal of ones.
+    Returns it, ``flat`` (size, n_flat), orthonormal directions with almost no information, and the
+    units (size,) of these, in which the information has a diagonal of ones.
     """
     unit = 1 / np.sqrt(np.maximum(np.diag(information), 1e-300))
     units = np.outer(unit, unit)

@@ -1,16 +1,16 @@
 r"""Posterior of a mixture with pooling: a normal approximation, that of Laplace [1]_.
 
 With the observed information H of the mixture at the fitted parameters, which accounts for
-uncertainty about which expert made a row, and the prior covariance S of the parameters, their
+uncertainty about component membership, and the prior covariance S of the parameters, their
 posterior covariance is :math:`(H + S^{-1})^{-1}`. The priors are those of the fit, but intercepts
 vary between experts at least as much as slopes do. Parameters are, around their prior means, a
 matrix L times independent standard normal variables, so that S = L L' and the covariance is
 :math:`L (I + L'HL)^{-1} L'`, also where experts share coefficients and S is singular.
 
-The variance of the gate's slopes is learned from these few, and 60 rows may find next to none. Here
-their prior is at least as weak as a standard deviation of 2.5 under standardised columns [2]_, and
-the square of what parameters change by under it is added: intervals are around the estimates of the
-fit, whose shrinkage is a bias [3]_. Other prior variances are taken as known.
+The variance of the gate's slopes is learned from a few slopes, and with 60 rows it may be almost 0.
+Here their prior is at least as weak as a standard deviation of 2.5 under standardised columns [2]_,
+and the square of the change of parameters under it is added: intervals are around the estimates of
+the fit, whose shrinkage is a bias [3]_. Other prior variances are treated as known.
 
 The sandwich is :math:`(H + S^{-1})^{-1} (J + S^{-1}) (H + S^{-1})^{-1}`, J the sum of squares of
 the scores of rows or subjects: the posterior covariance again where J is H, as it is on average if
@@ -57,7 +57,7 @@ DEPENDENT = (
 
 
 class PosteriorEstimates(Estimates):
-    """The same of a mixture with pooling, whose prior identifies all coefficients."""
+    """Estimates of a mixture with pooling, whose prior identifies all coefficients."""
 
     keeps_all_columns = True
 
@@ -83,7 +83,7 @@ class PosteriorEstimates(Estimates):
         return raw, covariance, self.log_likelihood, self._leave_alone
 
     def _leave_alone(self, combinations):
-        """Whether directions without a maximum leave combinations (n, n_parameters) alone."""
+        """Whether combinations (n, n_parameters) avoid directions without a maximum."""
         half, _, rises = self._laplace
         at_floor = np.repeat(self._at_floor, [n * size for n, size in self._raw_shapes()])
         at_floor = np.pad(at_floor, (0, len(half) - len(at_floor)))  # the gate's are not
@@ -127,7 +127,7 @@ class PosteriorEstimates(Estimates):
         return half, inverse_root, rises
 
     def degrees_of_freedom(self, is_robust):
-        """Those of the error variance for coefficients; under the sandwich no more than there."""
+        """For coefficients those of the error variance; at most those of ``Estimates``."""
         likelihood, n_logs = self.mixture.likelihood_, len(self.terms[0].beside())
         df = np.full((self.likelihood.n_experts, self.n_predictors[0]), np.inf)
         if likelihood.log_scale_precision_ is not None:
@@ -139,7 +139,7 @@ class PosteriorEstimates(Estimates):
         return np.minimum(np.append(df[:, :, None] * each, of_gate), most)
 
     def in_full_rank(self):
-        """The same; levels as differences from a reference, which is NaN, or from their mean."""
+        """As there; levels as differences from a reference, which is NaN, or from their mean."""
         sizes = (len(columns.to_raw) for columns in (self.columns, self.gate_columns))
         recode = [_level_contrasts(*each) for each in zip(sizes, self._codings, strict=True)]
         return self._units(*recode, np.ones_like(self.y_scale))
@@ -174,19 +174,19 @@ class PosteriorEstimates(Estimates):
         return notes + [NOT_NORMAL.format(of_parts)] * bool(names)
 
     def _change_by_prior(self):
-        """What a Newton step adds to the parameters as the prior of the gate becomes a weak one."""
+        """Newton step of the parameters when a weak prior of the gate replaces that of the fit."""
         half, inverse_root, _ = self._laplace
         of_gate, of_shares = self._prior_root_of_gate()
         if not of_gate.size:
             return np.zeros((len(half), 1))
         values = linalg.lstsq(np.hstack([of_gate, of_shares]), self.fitted()[-len(of_gate) :])[0]
-        # Where the fit is, the likelihood pulls as much as the fit's own prior does.
+        # At the fit, the gradients of the likelihood and of its own prior cancel.
         pull = np.resize(np.divide(*self._precisions_of_gate()) - 1, of_gate.shape[1])
         pull = np.append(pull, np.zeros(of_shares.shape[1])) * values
         return half @ (inverse_root[-len(values) :].T @ pull[:, None])
 
     def _of_floor(self):
-        """Information about log-scales from the least error variance, which is in every row's."""
+        """Information about log-scales from the floor, which is part of each row's variance."""
         of_floor, n_experts = np.zeros(self.likelihood.size), self.likelihood.n_experts
         if self.mixture.likelihood_.log_scale_precision_ is not None:
             likelihood, mass = self.mixture.likelihood_, self.likelihood.weight.sum()
@@ -220,7 +220,7 @@ class PosteriorEstimates(Estimates):
             return precision, precision
         precision[:-1] = gate.prior_precision() / self._scales(self.gate_columns) ** 2
         block, weak = blocks_of_levels(encoder), np.minimum(precision, WEAK_PRECISION)
-        if block is not None:  # many levels tell their variance
+        if block is not None:  # many levels determine their variance
             weak[:-1] = np.where(effects_of(block) > 0, precision[:-1], weak[:-1])
         return precision, weak
 
@@ -239,7 +239,7 @@ class PosteriorEstimates(Estimates):
         likelihood, n_experts = self.mixture.likelihood_, self.likelihood.n_experts
         n_functions, unit = len(likelihood.own_var_), self.y_scale[:, None]
         own_var, is_member = likelihood.own_var_.copy(), self._is_member
-        # As many numbers as experts tell hardly how much intercepts vary: the estimate is often 0.
+        # As few intercepts as experts hardly determine their variance: the estimate is often 0.
         own_var[:, -1] = own_var.max(axis=1)
         of_functions = np.eye(n_functions)
         if is_classifier(self.mixture) and n_functions > 1:

@@ -389,7 +389,7 @@ class PredictiveDisplay:
         ).plot(ax)  # fmt: skip
 
     def plot(self, ax=None):
-        """Draw the fan, or the class probabilities.
+        """Draw the intervals, or the class probabilities.
 
         Parameters
         ----------

@@ -39,13 +39,13 @@ def _kind_of_values(y, weight):
     most, (second, largest) = shares.argmax(), np.sort([0.0, *shares])[-2:]
     if len(values) < FEWEST_VALUES or largest < max(LARGE_SHARE, TIMES_NEXT * second):
         return ""
-    told = f"{100 * shares[most]:.0f} % of the targets are exactly {values[most]:g}"
+    mode = f"{100 * shares[most]:.0f} % of the targets are exactly {values[most]:g}"
     if values[most] == 0 and values[0] == 0:
-        return f"{told}, and the others positive: likelihood=ZeroInflated('gamma') is for these."
+        return f"{mode}, and the others positive: likelihood=ZeroInflated('gamma') is for these."
     if most in (0, len(values) - 1):
-        return f"{told}, the end of their range: if they are censored there, give fit their upper."
+        return f"{mode}, the end of their range: if they are censored there, give fit their upper."
     return (
-        f"{told}: classify which they are (MixtureOfExpertsClassifier), and fit the mixture to the "
+        f"{mode}: classify which they are (MixtureOfExpertsClassifier), and fit the mixture to the "
         "others."
     )
 

@@ -275,8 +275,8 @@ def choose_number(training, request, previous):
         return n_before, "as many as in the last fit, since warm_start=True"
     if training == "specialists":
         return None, (
-            "chosen by the out-of-fold log-density: 4 specialists if they raise it by more than its "
-            "standard error, 8 if columns still predict errors and these raise it again"
+            "chosen by the out-of-fold log-density: 4 specialists if they raise it by more than "
+            "its standard error, 8 if columns still predict errors and these raise it again"
         )
     if is_frozen(request.templates[0]):
         return 1, "copies of a frozen model would be equal"

@@ -170,7 +170,7 @@ REGIMES = {
     "two lines, Student-t of 3 df": (2, mixture([2.0, -2.0], scale=0.5, heavy=True)),
     "two lines, heteroscedastic": (2, mixture([2.0, -2.0], uneven=0.4)),
     "two lines by a column of strings": (2, by_string),
-    "two lines behind a softmax gate": (2, gated),
+    "two lines with a softmax gate": (2, gated),
     "three lines": (3, mixture([3.0, 0.0, -3.0], scale=0.5)),
     "parallel lines, 3 sd apart, equal shares": (2, parallel(3, 0.5)),
     "parallel lines, 4 sd apart, 30 %": (2, parallel(4, 0.3)),

@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRe
 import skmoe._em.sums as block_pass_module
 from skmoe._data import ArrayRows
 from skmoe._em.one_pass import OnePassProblem
-from skmoe._em.sums import BlockParameters, ClassErrors, FamilyErrors, GaussianErrors, block_pass
+from skmoe._em.sums import ClassErrors, FamilyErrors, GaussianErrors, PassParameters, block_pass
 from skmoe._families.counts import PoissonFamily
 from skmoe._families.positive import GammaFamily
 from skmoe.likelihoods import Gaussian
@@ -82,7 +82,7 @@ def test_sums_are_those_of_their_definitions(kind, given, monkeypatch):
     mean, scale, gate, experts, errors = parameters
     resp = np.random.default_rng(1).dirichlet(np.ones(3), size=150) if given else None
     sums = block_pass(
-        ArrayRows(X, y, weight), BlockParameters(*parameters, resp=resp, with_curvature=True)
+        ArrayRows(X, y, weight), PassParameters(*parameters, resp=resp, with_curvature=True)
     )
     design = np.column_stack([(X - mean) / scale, np.ones(150)])
     log_gate = special.log_softmax(design @ gate, axis=1)

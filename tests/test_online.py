@@ -267,14 +267,14 @@ def test_until_there_are_enough_rows_refits_come_when_their_weight_has_doubled(
 
 
 def test_a_search_that_would_take_long_is_spread_over_the_batches(refits, monkeypatch):
-    steps, advance = [], OnePassProblem.advance
+    steps, advance = [], OnePassProblem._iterate
 
     def counted(self, *wanted):
         objectives = advance(self, *wanted)
         steps.extend(objectives)
         return objectives
 
-    monkeypatch.setattr(OnePassProblem, "advance", counted)
+    monkeypatch.setattr(OnePassProblem, "_iterate", counted)
     X, y = draw(600)
     whole = feed(regressor(top_k=2), X, y, 50)
     n_refits, longest = len(refits), 0

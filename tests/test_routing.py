@@ -264,7 +264,7 @@ def test_more_weights_than_are_paired_take_the_same_steps_compiled_or_not(top_k,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # few iterations of many experts
         compiled = moe.fit(X, y).lower_bounds_
-        monkeypatch.setattr(LeastSquaresSweep, "run", Sweep.run)
+        monkeypatch.setattr(LeastSquaresSweep, "begin_run", Sweep.begin_run)
         by_steps = moe.fit(X, y).lower_bounds_
     assert_allclose(compiled, by_steps, rtol=1e-8)
     assert compiled[-1] > compiled[0]

@@ -5,11 +5,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from skmoe import MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._em import starts as starts_of_em
 from skmoe._em import trainer
+from skmoe._em.problem import Problem
 from skmoe._em.starts import moved
+from skmoe._kernels._linear_run import dissolved
+from skmoe.gates import ConstantGate
 
 
 def regimes(n_regimes, n=240, seed=0):
@@ -64,3 +68,36 @@ def test_moves_are_other_responsibilities_and_a_weight_of_two_is_a_row_given_twi
         assert (start >= 0).all()
         assert np.abs(start - resp).max() > 0.1
         np.testing.assert_allclose(start[repeated], same, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["lines", "classes", "top_k", "constant"])
+def test_runs_from_starts_are_those_of_the_problem(kind, monkeypatch):
+    X, y = regimes(3)
+    weight, params = np.random.default_rng(0).integers(0, 3, len(y)) * 1.0, {}
+    make = MixtureOfExpertsClassifier if kind == "classes" else MixtureOfExpertsRegressor
+    if kind in ("top_k", "constant"):
+        params = {"top_k": 2} if kind == "top_k" else {"gate": ConstantGate()}
+    y, expert = (y > 0, LogisticRegression()) if kind == "classes" else (y, LinearRegression())
+
+    def climb_from(problem, starts, *given, **settings):
+        climbing = problem.climbing()
+        for resp in starts:
+            objectives, state, rows = climbing.climb(resp, None, 12, 0.0)
+            same, _, same_rows = Problem.climb(problem, resp, None, 12, 0.0)
+            n_both = min(len(objectives), len(same))  # rounding may end one earlier
+            assert n_both >= 8
+            np.testing.assert_allclose(objectives[:n_both], same[:n_both], rtol=1e-9)
+            np.testing.assert_allclose(rows, same_rows, rtol=1e-6)
+            twin = problem.fork()
+            twin.restore(state)
+            np.testing.assert_allclose(climbing.resp_of(state), twin.resp, atol=1e-9)
+        return starts_of_em.climb_from(problem, starts, *given, **settings)
+
+    monkeypatch.setattr(trainer, "climb_from", climb_from)
+    make(expert, 3, n_init=4, random_state=0, **params).fit(X, y, sample_weight=weight)
+
+
+def test_an_expert_dissolves_among_the_others():
+    resp = np.array([[0.2, 0.3, 0.5], [0.0, 1.0, 0.0], [0.25, 0.5, 0.25]])
+    expected = [[0.2 / 0.7, 0, 0.5 / 0.7], [0.5, 0, 0.5], [0.5, 0, 0.5]]
+    np.testing.assert_allclose(dissolved(resp, 1), expected)

@@ -12,8 +12,8 @@ from .._experts.generalized_linear import GeneralizedLinearExperts
 from .._experts.logistic import LogisticExperts
 from .._numerics.gamma_shapes import LARGEST_SHAPE
 from .._numerics.multinomial import NEWTON_LIMIT
-from .sums import BlockParameters, ClassErrors, FamilyErrors, GaussianErrors, block_pass, sum_rows
-from .sweeps import LeastSquaresSweep, LogisticSweep, Sweep
+from .sums import ClassErrors, FamilyErrors, GaussianErrors, block_pass, sum_rows
+from .sweeps import LeastSquaresSweep, LogisticSweep, Sweep, sums_of_pass
 
 SPARSE_NEWTON_LIMIT = 1300  # weights; of sparse rows Gram matrices take no time, factors little
 CURVATURE_LIMIT = 2**21  # numbers in the curvatures of all experts: each start keeps its own
@@ -29,7 +29,7 @@ class OutputsSweep(LeastSquaresSweep):
         errs_alone = experts.flat or likelihood.independent_outputs
         return errs_alone and (np.ptp(experts.y, axis=0) > 0).all()
 
-    run = Sweep.run
+    begin_run = Sweep.begin_run
 
     def sums(self, problem, resp=None, with_gate=True):
         experts, shape = problem.experts, (problem.experts.n_experts, -1)
@@ -37,7 +37,7 @@ class OutputsSweep(LeastSquaresSweep):
         any_scale = np.tile(experts.y_scale, (experts.n_experts, 1))
         scale = any_scale if resp is not None else problem.likelihood.scale_.reshape(shape)
         errors = GaussianErrors(scale, experts.y_mean, experts.y_scale)
-        sums = run_blocks(problem, experts.standard_coef, errors, resp, True, with_gate)
+        sums, _ = sums_of_pass(problem, block_pass, experts.standard_coef, errors, resp, with_gate)
         sums.gram = sums.gram[:, 0]
         sums.rows_gram = sums.gram.sum(axis=0)
         return sums
@@ -47,12 +47,12 @@ class NewtonSweep(LogisticSweep):
     """Experts that make Newton steps from sums of a pass by blocks."""
 
     _of_rows = None
-    run = Sweep.run
+    begin_run = Sweep.begin_run
 
     @staticmethod
     @abstractmethod
     def _errors(problem):
-        """How the target lies around the linear functions, as ``BlockParameters`` takes it."""
+        """How the target lies around the linear functions, as ``PassParameters`` takes it."""
 
     def sums(self, problem, resp=None, with_gate=True):
         experts, errors = problem.experts, self._errors(problem)
@@ -60,9 +60,10 @@ class NewtonSweep(LogisticSweep):
             given = experts.mean, experts.scale, errors.constant
             self._of_rows = problem.rows.reduce(sum_rows, given)
         functions = experts.functions.reshape(experts.n_experts, -1, len(experts.mean) + 1)
-        sums = run_blocks(
-            problem, functions.swapaxes(1, 2), errors, resp, experts.wants_curvature, with_gate
-        )
+        sums, _ = sums_of_pass(
+            problem, block_pass, functions.swapaxes(1, 2), errors, resp, with_gate,
+            with_grams=experts.wants_curvature,
+        )  # fmt: skip
         sums.rows_gram = self._of_rows.gram
         sums.value += self._of_rows.constant
         return sums
@@ -135,13 +136,3 @@ class GeneralizedLinearSweep(NewtonSweep):
         bend = problem.experts.family.normaliser_bend(scales)
         of_scales = -problem.sums.mass * scales**2 * bend
         return [of_scales[:, None, None], scales[:, None, None] * of_experts, of_gate]
-
-
-def run_blocks(problem, coef, errors, resp, with_grams, with_gate):
-    """Sums of a pass by blocks; other arguments are those of ``BlockParameters``."""
-    experts, gate = problem.experts, problem.gate
-    parameters = BlockParameters(
-        experts.mean, experts.scale, gate.sum_logits(), coef, errors, resp, with_grams,
-        with_gate and gate.wants_curvature,
-    )  # fmt: skip
-    return problem.rows.reduce(block_pass, parameters)

@@ -16,18 +16,6 @@ from .problem import Problem, shallow_copy
 ROUTING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions
 ROUTING_POOLED_ROWS = 1.0
 CENSORED_FIRST_ROUNDS = 5  # until expected targets of linear experts are off bounds
-STATE = (
-    "resp",
-    "log_norm",
-    "log_density",
-    "gate_proba",
-    "objective",
-    "load",
-    "working",
-    "working_exposure",
-    "working_target",
-    "row_scale",
-)
 
 
 class GeneralProblem(Problem):
@@ -52,6 +40,10 @@ class GeneralProblem(Problem):
     row_scale = gate_proba = None
     accelerates = True
     objective = -np.inf
+    of_state = (
+        "resp", "log_norm", "log_density", "gate_proba", "objective", "load", "working",
+        "working_exposure", "working_target", "row_scale",
+    )  # fmt: skip
 
     def __init__(self, experts, gate, likelihood, data, *, gate_folds=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
@@ -148,8 +140,8 @@ class GeneralProblem(Problem):
         if proposal is not None:
             by_em = self.state()
             self._go_to(proposal)
-            if not self.objective > by_em["arrays"]["objective"]:
-                self._set_state(by_em)
+            if not self.objective > by_em[-1]["objective"]:
+                super().restore(by_em)
                 self.acceleration.reject()
         return self.objective
 
@@ -391,19 +383,6 @@ class GeneralProblem(Problem):
     def begin_gate_stream(self, gate, order):
         gate.begin_stream(self.Z, self._gate_labels()[:, order], self.weight)
 
-    def state(self):
-        return {
-            "experts": self.experts.state(),
-            "gate": shallow_copy(self.gate),
-            "likelihood": shallow_copy(self.likelihood),
-            "arrays": {name: vars(self).get(name) for name in STATE},
-        }
-
     def restore(self, state):
         self.acceleration = Acceleration()
-        self._set_state(state)
-
-    def _set_state(self, state):
-        self.experts.restore(state["experts"])
-        self.gate, self.likelihood = shallow_copy(state["gate"]), shallow_copy(state["likelihood"])
-        vars(self).update(state["arrays"])
+        super().restore(state)

@@ -247,16 +247,16 @@ SAME_DENSITY = 1e-6  # in log-density, for every row: two experts that data cann
 def dead_experts(problem):
     """Numbers of the experts with next to no rows, and of copies of others."""
     load, n_experts = problem.load, len(problem.load)
-    few = problem.effective_rows() < enough_effective_rows(problem)
+    few = problem.effective_rows() < enough_effective_rows(problem, n_experts)
     dead = few | (load < 0.01 / n_experts) | problem.copies()
     if problem.likelihood.zero_expert is not None:
         dead[-1] = False  # it is for the zeros, and rows around a place have other targets
     return np.flatnonzero(dead)
 
 
-def enough_effective_rows(problem):
+def enough_effective_rows(problem, n_experts):
     """Weight of rows below which an expert is dead."""
-    return min(problem.experts.minimum_rows, 0.1 * problem.weight.sum() / len(problem.load))
+    return min(problem.experts.minimum_rows, 0.1 * problem.weight.sum() / n_experts)
 
 
 def copies_of_heavier(log_density, load):

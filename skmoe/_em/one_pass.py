@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from .._data import ArrayRows
-from .._kernels._linear_run import Acceleration
+from .._kernels._linear_run import Acceleration, LinearRun, advance, responsibilities
 from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT, log_softmax
 from .._reports.expert_report import ReportSums
@@ -25,7 +25,8 @@ from .block_sweeps import (
 )
 from .general import GeneralProblem
 from .loop import largest_differences, same_as_heavier
-from .problem import Problem, shallow_copy
+from .problem import Problem
+from .sums import pass_memory
 from .sweeps import LeastSquaresSweep, LogisticSweep, Sweep
 
 REPORT_ROWS = 4096
@@ -64,6 +65,7 @@ class OnePassProblem(Problem):
     routed = None  # with ``top_k``, the mixture that predicts, a GeneralProblem
     accelerates = True
     objective = -np.inf
+    of_state = ("sums", "objective", "load")
 
     def __init__(self, experts, gate, likelihood, data, *, rows=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
@@ -158,36 +160,63 @@ class OnePassProblem(Problem):
             self.acceleration.note(self.objective - before)
         return self.objective
 
-    def advance(self, *wanted):
-        objectives = self.sweep.run(self, *wanted)
+    def advance(self, n_iter, *wanted):
+        run, objectives = self.sweep.begin_run(self, is_given=self.given is not None), []
+        if run is not None:
+            objectives = self._iterate(run, self.given, n_iter if run.rises else 1, *wanted)
         if not objectives:  # rows, gate or M-step do not allow a compiled run
             return [self.step()]
-        self._arrays, self.objective = None, objectives[-1]
-        self.load_from_sums()
+        self._take(run, len(objectives))
         return objectives
 
-    is_compiled = property(lambda self: type(self.sweep).run is not Sweep.run)
+    def _take(self, run, n_iter):
+        self.sweep.end_run(self, run, n_iter)
+        self._arrays, self.objective = None, run.value / self.data.total_weight
+        self.load_from_sums()
+
+    def _iterate(self, run, resp, *wanted):
+        """Objectives of a compiled run on the rows."""
+        memory = pass_memory(self.rows, *run.coef.shape, True)
+        return advance(run, self.rows.X, resp, *wanted, *memory)
+
+    def climbing(self):
+        # Its runs are compiled; states are LinearRuns.
+        twin = self.fork()
+        twin.template = self.sweep.begin_run(twin, is_given=True)
+        return twin if twin.template is not None and twin.template.rises else self
+
+    def climb(self, resp, state, max_iter, tol):
+        if self.template is None:
+            return super().climb(resp, state, max_iter, tol)
+        run, reached = state, -np.inf
+        if resp is not None:
+            run = self.template.beside(self.template if state is None else state)
+            resp = np.ascontiguousarray(resp, dtype=np.float64)
+        else:
+            reached = run.value / self.data.total_weight
+        objectives = self._iterate(run, resp, max_iter, tol, False, [], reached)
+        # A first step that is not for kernels leads nowhere.
+        return objectives or [np.nan], run, np.array(run.expert_masses())
+
+    def resp_of(self, state):
+        if self.template is None:
+            return super().resp_of(state)
+        return responsibilities(state, self.rows.X)
+
+    is_compiled = property(lambda self: type(self.sweep).begin_run is not Sweep.begin_run)
 
     def load_from_sums(self):
         """Set the load from the sums of the last pass, where it is what the gate has."""
         of_gate = np.maximum(self.sums.mass - self.sums.excess[-1], 0.0)
         self.load = of_gate / self.data.total_weight
 
-    def state(self):
-        return {
-            "experts": self.experts.state(),
-            "gate": shallow_copy(self.gate),
-            "likelihood": shallow_copy(self.likelihood),
-            "sums": (self.sums, self.objective, self.load),
-        }
-
     def restore(self, state):
         self.given = self._arrays = None
         self.acceleration = Acceleration()
-        self.experts.restore(state["experts"])
-        self.gate = shallow_copy(state["gate"])
-        self.likelihood = shallow_copy(state["likelihood"])
-        self.sums, self.objective, self.load = state["sums"]
+        if isinstance(state, LinearRun):
+            self._take(state, 0)
+            return
+        super().restore(state)
 
     # Arrays that are computed on request ----------------------------------------------------
 

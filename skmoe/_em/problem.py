@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from .loop import dead_experts, reseeded
+from .loop import dead_experts, reseeded, run_em
 
 
 class Problem(ABC):
@@ -57,6 +57,8 @@ class Problem(ABC):
     has_arrays = True
     accelerates = is_compiled = False
     n_revived = None
+    template = None  # what compiled runs of ``climb`` begin like, a LinearRun
+    of_state = ()  # attributes that belong to a state, beside the parts
     working = working_exposure = working_target = None  # see ``GeneralProblem``
 
     def __init__(
@@ -118,13 +120,40 @@ class Problem(ABC):
         """
         return [self.step()]
 
-    @abstractmethod
+    def climbing(self):
+        """The problem as starts climb from it: its ``climb`` and ``resp_of`` leave it alone."""
+        return self
+
+    def climb(self, resp, state, max_iter, tol):
+        """A run from a state, or from resp and its gate: objectives, state, effective rows."""
+        twin = self.fork()
+        if state is not None:
+            twin.restore(state)
+        if resp is not None:
+            twin.start(resp)
+        # It ends in NaN where no expert can explain a row.
+        run = run_em(
+            twin, max_iter=max_iter, tol=tol, patience=1, after=lambda each: np.isnan(each[-1])
+        )
+        return run.objectives, twin.state(), twin.effective_rows()
+
+    def resp_of(self, state):
+        """Responsibilities (n_samples, n_experts) in a state that ``climb`` has returned."""
+        twin = self.fork()
+        twin.restore(state)
+        return twin.resp
+
     def state(self):
         """All that ``restore`` needs; nothing in it is changed in place."""
+        arrays = {name: vars(self).get(name) for name in self.of_state}
+        return self.experts.state(), shallow_copy(self.gate), shallow_copy(self.likelihood), arrays
 
-    @abstractmethod
     def restore(self, state):
         """Back to an earlier state."""
+        experts, gate, likelihood, arrays = state
+        self.experts.restore(experts)
+        self.gate, self.likelihood = shallow_copy(gate), shallow_copy(likelihood)
+        vars(self).update(arrays)
 
     def revive(self):
         """Hand each dead expert the rows around a place of high loss; whether there were any."""

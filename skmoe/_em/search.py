@@ -94,7 +94,7 @@ class NumberTrainer:
             return Score(total, log_density, weight)
         n_parameters = model.n_parameters(data.X, weight, problem.experts.n_functions)
         penalty = 0.5 * n_parameters * np.log(max(data.unit_weight.sum(), 1.0))
-        penalty += small_sample_excess(problem)
+        penalty += small_sample_excess(problem, problem.effective_rows())
         return Score(total - penalty, None, weight)
 
 

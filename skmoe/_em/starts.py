@@ -14,9 +14,10 @@ import numpy as np
 from scipy import special
 
 from .._kernels._k_means import k_means
+from .._kernels._linear_run import dissolved
 from .._numerics.samples import seeded
 from .._parallel import few_threads, jobs, kernel_threads
-from .loop import enough_effective_rows, run_em
+from .loop import enough_effective_rows
 
 K_MEANS_STEPS = 20  # EM continues from there anyway
 HARD_SHARE = 0.9  # weight of a hard label; the rest is spread so that empty experts can grow
@@ -119,8 +120,8 @@ def scattered(X, y, weight, n_experts, random_state):
 def residuals(X, y, weight, n_experts, random_state):
     """Layers of the residuals of one linear fit, in a random direction of the outputs."""
     design = np.column_stack([X, np.ones(len(X))])
-    root = np.sqrt(weight)[:, None]
-    coef = np.linalg.lstsq(design * root, y * root, rcond=None)[0]
+    weighted = design.T * weight
+    coef = np.linalg.lstsq(weighted @ design, weighted @ y, rcond=None)[0]
     residual = (y - design @ coef) @ random_state.standard_normal(y.shape[1])
     return layers(residual, weight, n_experts)
 
@@ -145,9 +146,8 @@ def soften(labels, n_experts):
     """Responsibilities (n, K) from labels (n,), or those given."""
     if labels.ndim == 2:
         return labels
-    resp = np.full((len(labels), n_experts), (1 - HARD_SHARE) / n_experts)
-    resp[np.arange(len(labels)), labels] += HARD_SHARE
-    return resp
+    hard = labels[:, None] == np.arange(n_experts)
+    return np.where(hard, HARD_SHARE, 0.0) + (1 - HARD_SHARE) / n_experts
 
 
 def check_given_start(resp, weight, n_experts):
@@ -222,14 +222,10 @@ def moved(data, resp, n_moves, random_state):
     names = [name for name in HALVINGS if data.target is not None or name not in OF_NUMBERS]
     for number in range(n_moves):
         light = _drawn_number(1 / (mass + 1), random_state)
-        others = np.where(np.arange(n_experts) == light, 0.0, mass + 1e-9)
-        heavy = _drawn_number(others, random_state)
-        rest = np.delete(resp, light, axis=1)
-        total = rest.sum(axis=1, keepdims=True)
-        rest = np.where(total > 1e-8, rest / np.maximum(total, 1e-300), 1 / (n_experts - 1))
-        near = np.insert(rest, light, 0.0, axis=1)
+        heavy = _drawn_number((mass + 1e-9) * (np.arange(n_experts) != light), random_state)
+        near = dissolved(resp, light)
         name = names[(number + random_state.randint(len(names))) % len(names)]
-        near[:, [heavy, light]] = halves(data, near, heavy, name, random_state)
+        near[:, heavy], near[:, light] = halves(data, near, heavy, name, random_state).T
         found.append(near)
     return found
 
@@ -238,7 +234,7 @@ def _drawn_number(shares, random_state):
     """A number, drawn with probabilities of these shares, which rounding does not change."""
     cumulative = np.cumsum(shares)
     at = random_state.uniform() * cumulative[-1]
-    return int(min(np.searchsorted(cumulative, at, side="right"), len(shares) - 1))
+    return int(min(cumulative.searchsorted(at, side="right"), len(shares) - 1))
 
 
 # Runs of EM from many starts, and from neighbours of the best -------------------------------------
@@ -260,22 +256,14 @@ class _Climber:
 
     resp: np.ndarray | None  # to begin with; None goes on from the state
     number: int
-    state: object = None  # of the problem; with responsibilities, the gate to begin with
+    state: object = None  # of a climb; with responsibilities, the gate to begin with
     objectives: list = field(default_factory=list)
-    gain: float = np.inf  # of the last iteration, if it was small enough to end the run
+    gain: float = np.inf  # of the last iteration
+    objective: float = np.nan  # the best so far; NaN is none
     fewest_rows: float = np.nan
-    is_whole: bool = True  # whether all experts have rows enough: a few make any likelihood high
-    excess: float = 0.0  # of the objective, as experts of few rows are fitted to them
-
-    @property
-    def objective(self):
-        """The best so far."""
-        return np.fmax.reduce(self.objectives)  # NaN is none
-
-    @property
-    def rank(self):
-        """What to be chosen by, higher is better."""
-        return self.is_whole, np.nan_to_num(self.objective, nan=-np.inf) - self.excess
+    # What to be chosen by, higher is better: whether all experts have rows enough, as a few make
+    # any likelihood high, and the objective without what experts of few rows exceed it by.
+    rank: tuple = (False, -np.inf)
 
 
 def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0):
@@ -285,7 +273,7 @@ def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0
     ``in_vain``, or there were about ``most`` iterations; then the best two go on. Such moves find
     better optima than more starts do [1]_: how a run ranks after few iterations says little.
 
-    The problem is left alone; ``neighbours_of(problem)`` lists responsibilities next to its own.
+    The problem is left alone; ``neighbours_of(resp)`` lists responsibilities next to others.
     Returns the state, for ``problem.restore``; objective and fewest effective rows of an expert at
     the end of each run; and paths, the objectives of each run.
 
@@ -299,32 +287,38 @@ def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0
     # the pass.
     n_rows = len(problem.y)
     limit = few_threads(n_rows) if kernel_threads(n_rows) == 1 else nullcontext()
+    climbing = problem.climbing()
     with limit, jobs(n_jobs, shared=(problem,)) as run:
 
         def climb(climbers, max_iter, gain):
-            return run(_climb, ((each, max_iter, gain) for each in climbers))
-
-        def left():
-            return most - sum(len(each.objectives) for each in runs)
+            nonlocal left
+            tasks = [(each, max_iter, gain) for each in climbers]
+            if climbing is problem:
+                found = run(_climb, tasks)
+            else:  # that a task is handed over takes longer than the task
+                found = [_climb(climbing, *each) for each in tasks]
+            before = sum(len(each.objectives) for each in climbers)
+            left -= sum(len(each.objectives) for each in found) - before
+            return found
 
         starts = starts[: int(np.clip(most / SHORTEST_RUN, 1, len(starts)))]
         length = int(np.clip(most / (2 * len(starts)), SHORTEST_RUN, LONGEST_RUN))
+        left = most
         runs = climb([_Climber(resp, i) for i, resp in enumerate(starts)], length, AT_REST)
-        best, twin = _best_ends(runs)[:N_BEST], problem.fork()
+        best = _best_ends(runs)[:N_BEST]
         tried = [0] * len(best)
-        while min(tried) < in_vain and left() > N_MOVES * MOVE_RUN:
+        while min(tried) < in_vain and left > N_MOVES * MOVE_RUN:
             i = tried.index(min(tried))
-            twin.restore(best[i].state)
-            near = enumerate(neighbours_of(twin), len(runs))
+            near = enumerate(neighbours_of(climbing.resp_of(best[i].state)), len(runs))
             moves = [_Climber(resp, number, best[i].state) for number, resp in near]
             runs += climb(moves, MOVE_RUN, AT_REST)
             number = _best_ends(runs[-len(moves) :])[0].number
-            runs[number] = climb([runs[number]], int(np.clip(left(), 1, LONGEST_RUN)), AT_REST)[0]
+            runs[number] = climb([runs[number]], int(np.clip(left, 1, LONGEST_RUN)), AT_REST)[0]
             tried[i] += len(moves)
             if runs[number].rank > (best[i].rank[0], best[i].rank[1] + AT_REST):
                 best[i], tried[i] = runs[number], 0
         finalists = _best_ends(best)[:FINALISTS]
-        length = int(min(LAST_RUN, left() / len(finalists)))
+        length = int(min(LAST_RUN, left / len(finalists)))
         if length > 0:
             finalists = climb(finalists, length, LAST_GAIN)
     for finalist in finalists:
@@ -346,22 +340,19 @@ def _best_ends(climbers):
 def _climb(problem, climber, max_iter, gain):
     if climber.gain <= gain:
         return climber
-    problem = problem.fork()
-    if climber.state is not None:
-        problem.restore(climber.state)
-    if climber.resp is not None:
-        problem.start(climber.resp)
-    # It ends in NaN where no expert can explain a row.
-    ran = run_em(problem, max_iter=max_iter, tol=gain, patience=1, after=lambda o: np.isnan(o[-1]))
-    objectives = climber.objectives + ran.objectives
-    at_rest = 0.0 if ran.interrupted else gain if ran.converged else np.inf
-    fewest, excess = problem.effective_rows().min(), small_sample_excess(problem)
-    ends = at_rest, fewest, fewest >= enough_effective_rows(problem), excess / problem.weight.sum()
-    return _Climber(None, climber.number, problem.state(), objectives, *ends)
+    found, state, rows = problem.climb(climber.resp, climber.state, max_iter, gain)
+    objectives = climber.objectives + found
+    last = objectives[-1] - objectives[-2] if objectives[1:] else np.inf
+    best = max((each for each in objectives if each == each), default=np.nan)
+    excess = small_sample_excess(problem, rows) / problem.weight.sum()
+    is_whole = bool(rows.min() >= enough_effective_rows(problem, len(rows)))
+    rank = is_whole, best - excess if best == best else -np.inf
+    last = last if last == last else 0.0  # NaN where no expert can explain a row
+    return _Climber(None, climber.number, state, objectives, last, best, rows.min(), rank)
 
 
-def small_sample_excess(problem):
-    """What log-likelihoods of a mixture's lines overfit by, beyond their number of parameters [1]_.
+def small_sample_excess(problem, rows):
+    """What lines of so many ``rows`` (K,) overfit by, beyond their number of parameters [1]_.
 
     References
     ----------
@@ -369,5 +360,5 @@ def small_sample_excess(problem):
        samples", Biometrika 76 (1989) 297-307.
     """
     n_parameters, n_outputs = problem.experts.minimum_rows, problem.y.size / len(problem.y)
-    room = np.maximum(problem.effective_rows() - n_parameters - 1, 1.0)
+    room = np.maximum(rows - n_parameters - 1, 1.0)
     return n_outputs * (n_parameters * (n_parameters + 1) / room).sum()

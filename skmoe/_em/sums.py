@@ -27,9 +27,12 @@ class PassParameters:
     scale: np.ndarray
     # (p, n_experts): coefficients of the gate's logits in standardised columns, the intercept last.
     gate_coef: np.ndarray
-    # (n_experts, p): linear functions of the experts in standardised columns.
+    # (n_experts, p): linear functions of the experts in standardised columns; by blocks
+    # (n_experts, p, n_functions).
     expert_coef: np.ndarray
-    error_scale: np.ndarray  # (n_experts,): scales of Gaussian errors; ones for logistic experts
+    # (n_experts,): scales of Gaussian errors, ones for logistic experts; by blocks GaussianErrors,
+    # ClassErrors or FamilyErrors, errors of the target around these functions.
+    errors: object
     # ``y_mean``, ``y_scale``: units of the target.
     y_mean: float = 0.0
     y_scale: float = 1.0
@@ -102,7 +105,7 @@ def run_pass(rows, parameters):
     """
     n_experts, p = parameters.expert_coef.shape
     chunk_rows, workspace, partial = pass_memory(rows, n_experts, p, parameters.with_curvature)
-    dtype, error_scale = rows.X.dtype, parameters.error_scale
+    dtype, error_scale = rows.X.dtype, parameters.errors
     flat = np.empty(partial.shape[1])
     linear_pass(
         rows.X,
@@ -148,26 +151,6 @@ def pass_memory(rows, n_experts, p, with_curvature):
 
 PASS_ROWS = 2048
 LEAST_LOG_SHARE = -200.0  # in a softmax: products of two still have full precision
-
-
-@dataclass(frozen=True)
-class BlockParameters:
-    """Arguments of a pass over the rows."""
-
-    # ``mean``, ``scale``: (n_features,): units of the columns.
-    mean: np.ndarray
-    scale: np.ndarray
-    # (p, n_experts): coefficients of the gate's logits in standardised columns, the intercept last.
-    gate_coef: np.ndarray
-    # (n_experts, p, n_functions): linear functions of the experts in standardised columns.
-    expert_coef: np.ndarray
-    # GaussianErrors, ClassErrors or FamilyErrors: errors of the target around these functions.
-    errors: object
-    # (n_samples, n_experts): responsibilities in place of those of an E-step.
-    resp: np.ndarray | None = None
-    with_grams: bool = True  # whether to sum Gram matrices of the experts, or their curvature
-    with_curvature: bool = False  # whether to sum the curvature of the gate
-    top_k: int | None = None  # experts that share a row, if not all
 
 
 def block_pass(rows, parameters):

@@ -16,11 +16,11 @@ from .._data import ArrayRows
 from .._experts.least_squares import LeastSquaresExperts
 from .._experts.logistic import LogisticExperts
 from .._kernels._linear_pass import sizes
-from .._kernels._linear_run import LinearRun, advance
+from .._kernels._linear_run import LinearRun
 from .._numerics.statistics import LEAST_PIVOT, LeastSquaresStatistics
 from ..likelihoods import Categorical, Gaussian
 from .problem import shallow_copy
-from .sums import LOG_ROOT_2_PI, PassParameters, Sums, pass_memory, run_pass
+from .sums import LOG_ROOT_2_PI, PassParameters, Sums, run_pass
 
 SMALLEST_STEP = 1e-3  # below this, parameters are not changed
 ROUNDING = 1e-13  # relative rounding error of an objective
@@ -58,9 +58,9 @@ class Sweep(ABC):
         Arrays (n_blocks, size, size) for as many blocks of ``point``, in its order.
         """
 
-    def run(self, problem, *wanted):
-        """Objectives of a compiled run, with the arguments of ``Problem.advance``; or none."""
-        return []
+    def begin_run(self, problem, *, is_given):
+        """A LinearRun at the parameters, and sums unless resp ``is_given``; None if not for it."""
+        return None
 
     def accelerated(self, problem, point, value):
         """Whether a pass at the proposal of ``problem.acceleration`` is better than EM's step.
@@ -112,31 +112,31 @@ class LeastSquaresSweep(Sweep):
             return False
         return isinstance(likelihood.scale, str) and likelihood.scale in ("expert", "shared")
 
-    def run(self, problem, *wanted):
+    def begin_run(self, problem, *, is_given):
         experts, likelihood = problem.experts, problem.likelihood
         settings = {
             "y_mean": experts.y_mean[0], "y_scale": experts.y_scale[0], "is_prior": experts.prior,
             "floor": float(likelihood.floor_), "variance": float(likelihood._variance),
             "shared": likelihood.scale == "shared", "least_pivot": LEAST_PIVOT,
         }  # fmt: skip
-        run = begin_run(problem, experts.standard_coef[:, :, 0], experts.alpha, None, settings)
-        if experts.alpha.any() and not experts.prior:  # the objective may fall, and rise again
-            wanted = 1, *wanted[1:]
-        if run is not None and problem.given is None:
+        coef = experts.standard_coef[:, :, 0]
+        run = begin_run(problem, coef, experts.alpha, None, settings, is_given)
+        if run is not None and not is_given:
             run.errors = np.array(likelihood.scale_)
-        objectives = advance_run(problem, run, 0, *wanted)
-        if objectives:
-            problem.sums = end_run(problem, run)
-            experts.n_fits += len(objectives) * experts.n_experts
-            experts.set_coef(np.asarray(run.coef)[:, :, None])
-            before = sums_of(run, run.other_sums, False)
-            # Their targets are residuals of the coefficients before.
-            residuals = LeastSquaresStatistics(before.gram, before.cross, before.squares)
-            experts.statistics = residuals.with_targets(np.asarray(run.old_coef)[:, :, None])
-            squares = np.asarray(run.squares) * experts.y_scale[0] ** 2
-            likelihood.update_from_sums(np.asarray(run.row_masses), squares)
-            likelihood.scale_ = np.asarray(run.errors)
-        return objectives
+        return run
+
+    def end_run(self, problem, run, n_iter):
+        experts, likelihood = problem.experts, problem.likelihood
+        problem.sums = end_run(problem, run)
+        experts.n_fits += n_iter * experts.n_experts
+        experts.set_coef(np.asarray(run.coef)[:, :, None])
+        before = sums_of(run, run.other_sums, False)
+        # Their targets are residuals of the coefficients before.
+        residuals = LeastSquaresStatistics(before.gram, before.cross, before.squares)
+        experts.statistics = residuals.with_targets(np.asarray(run.old_coef)[:, :, None])
+        squares = np.asarray(run.squares) * experts.y_scale[0] ** 2
+        likelihood.update_from_sums(np.asarray(run.row_masses), squares)
+        likelihood.scale_ = np.asarray(run.errors)
 
     def step(self, problem):
         experts, likelihood, before = problem.experts, problem.likelihood, problem.gate
@@ -259,20 +259,23 @@ class LogisticSweep(Sweep):
             return False
         return likelihood.calibration is None and likelihood.epsilon == 0
 
-    def run(self, problem, *wanted):
-        experts = problem.experts = shallow_copy(problem.experts)
-        settings = {"longest_expert_drift": experts.longest_drift}
+    def begin_run(self, problem, *, is_given):
+        experts = problem.experts
+        settings = {
+            "longest_expert_drift": experts.longest_drift, "n_newton": experts.n_first_newton,
+        }  # fmt: skip
         gram = self._gram_of_rows(problem)
-        run = begin_run(problem, experts.log_odds, experts.alpha, gram, settings)
-        if run is not None and problem.given is None:
+        run = begin_run(problem, experts.log_odds, experts.alpha, gram, settings, is_given)
+        if run is not None and not is_given:
             experts.begin_run(run)
-        objectives = advance_run(problem, run, experts.n_first_newton, *wanted)
-        if objectives:
-            problem.sums = self._of_classes(end_run(problem, run))
-            experts.n_fits += len(objectives) * experts.n_experts
-            experts.end_run(run)
-            self._end(problem)
-        return objectives
+        return run
+
+    def end_run(self, problem, run, n_iter):
+        experts = problem.experts = shallow_copy(problem.experts)
+        problem.sums = self._of_classes(end_run(problem, run))
+        experts.n_fits += n_iter * experts.n_experts
+        experts.end_run(run)
+        self._end(problem)
 
     def step(self, problem):
         problem.experts.n_fits += problem.experts.n_experts
@@ -385,7 +388,7 @@ class LogisticSweep(Sweep):
 # Many iterations at once --------------------------------------------------------------------------
 
 
-def begin_run(problem, coef, penalty, rows_gram, settings):
+def begin_run(problem, coef, penalty, rows_gram, settings, is_given):
     """A LinearRun at the parameters of a problem, but for scales; None for rows elsewhere."""
     experts, gate, rows = problem.experts, problem.gate, problem.rows
     if gate.alpha_of_runs is None or type(rows) is not ArrayRows:
@@ -401,20 +404,12 @@ def begin_run(problem, coef, penalty, rows_gram, settings):
     )  # fmt: skip
     run.coef = np.array(coef, dtype=np.float64)
     gate.begin_run(run)
-    if problem.given is None:
+    if not is_given:
         sums = problem.sums
         np.asarray(run.sums)[: len(sums.flat)] = sums.flat
         run.has_pairs, run.has_grams = sums.pairs is not None, sums.has_grams
         run.value = sums.value + problem.log_prior()
     return run
-
-
-def advance_run(problem, run, n_newton, *wanted):
-    """Objectives of a run's iterations, none without a run; see ``Problem.advance``."""
-    if run is None:
-        return []
-    memory = pass_memory(problem.rows, *run.coef.shape, True)
-    return advance(run, problem.rows.X, problem.given, *wanted, n_newton, *memory)
 
 
 def end_run(problem, run):
@@ -430,15 +425,20 @@ def sums_of(run, flat, has_pairs):
     return Sums.from_kernel(np.asarray(flat)[:n_sums], *run.coef.shape, has_pairs)
 
 
-def run_compiled(problem, coef, error_scale, resp, with_gate, **settings):
-    """Sums of a compiled pass; other arguments are those of ``PassParameters``."""
+def sums_of_pass(problem, kernel, coef, errors, resp, with_gate, **settings):
+    """What a kernel of passes returns; other arguments are those of ``PassParameters``."""
     experts, gate = problem.experts, problem.gate
     with_curvature = with_gate and gate.wants_curvature
     parameters = PassParameters(
-        experts.mean, experts.scale, gate.sum_logits(), coef, error_scale, resp=resp,
+        experts.mean, experts.scale, gate.sum_logits(), coef, errors, resp=resp,
         with_curvature=with_curvature, top_k=problem.top_k, **settings,
     )  # fmt: skip
-    flat = problem.rows.reduce(run_pass, parameters)
+    return problem.rows.reduce(kernel, parameters), with_curvature
+
+
+def run_compiled(problem, coef, *given, **settings):
+    """Sums of a compiled pass."""
+    flat, with_curvature = sums_of_pass(problem, run_pass, coef, *given, **settings)
     return Sums.from_kernel(flat, *coef.shape, with_curvature)
 
 

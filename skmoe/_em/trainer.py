@@ -26,7 +26,7 @@ STEP_WORK = 2e6  # multiplications that take as long as an EM iteration of no ro
 COMPILED_WORK = 2e4  # the same of a compiled one
 FEWEST_STEPS = 50  # EM iterations that starts need; the number of rows is limited accordingly
 FULL_SEARCH = 300  # EM iterations for which starts need no help
-ITERATIONS = 150  # of all runs, for each start
+ITERATIONS = 320  # of all runs, for each start
 SEARCH_WORK = 2e10  # multiplications of a search, or those of the least iterations
 LEAST_ITERATIONS = 20  # the same, of a search that need not go on with the next rows
 OFTEN = 3  # starts that led to the best, for it to be no chance
@@ -246,7 +246,7 @@ class Trainer:
         )
         problem.restore(state)
         self.is_cut = affordable < least
-        n_met = sum(max(path) > problem.objective - NEARLY_SAME for path in paths)
+        n_met = sum(end > problem.objective - NEARLY_SAME for end, _ in ends)
         if n_met < min(OFTEN, len(paths)):
             self.few_met = (
                 f"Of {len(paths)} starts with {count(self.n_experts)}, {n_met} led to the best "
@@ -259,11 +259,10 @@ class Trainer:
             self.progress.say(f"  Start {number}", max(path), said, level=2)
         return ends, paths
 
-    def _neighbours(self, data, random_state, problem):
-        """Starts next to where a problem is."""
-        resp = problem.resp[:, : self.parts.n_solved]
-        found = moved(data, resp, N_MOVES, random_state)
-        return [problem.likelihood.start_beside(each, data.y) for each in found]
+    def _neighbours(self, data, random_state, resp):
+        """Starts next to some responsibilities."""
+        found = moved(data, resp[:, : self.parts.n_solved], N_MOVES, random_state)
+        return [self.problem.likelihood.start_beside(each, data.y) for each in found]
 
     def _draw(self, data):
         settings, n_drawn = self.settings, self.parts.n_solved

@@ -35,6 +35,7 @@ class LinearRun:
     drift: float
     expert_drift: float
     value: float
+    rises: bool
     def __init__(
         self,
         n_experts: int,
@@ -58,7 +59,10 @@ class LinearRun:
         longest_expert_drift: float = 0.1,
         least_pivot: float = 1e-6,
         rounding: float = 1e-13,
+        n_newton: int = 0,
     ) -> None: ...
+    def beside(self, other: LinearRun) -> LinearRun: ...
+    def expert_masses(self) -> list[float]: ...
 
 def advance(
     run: LinearRun,
@@ -69,9 +73,10 @@ def advance(
     foresees: bool,
     gains: list[float],
     reference: float,
-    n_newton: int,
     chunk_rows: int,
     workspace: NDArray[Floating],
     partial: Doubles,
 ) -> list[float]: ...
+def responsibilities(run: LinearRun, X: NDArray[Floating]) -> Doubles: ...
+def dissolved(resp: Doubles, light: int) -> Doubles: ...
 def left_to_gain(gains: list[float], objective: float, foresees: bool) -> float: ...

@@ -169,7 +169,7 @@ cdef bint _ascend(
 
 cdef bint _begin(
     LinearRun run, const floating[:, :] X, floating[:, ::1] coef, floating[:, ::1] units,
-    floating[:, ::1] workspace, Py_ssize_t n_newton,
+    floating[:, ::1] workspace,
 ) noexcept nogil:
     """M-step for given responsibilities, and a pass; False as for ``_step_lines``.
 
@@ -191,7 +191,7 @@ cdef bint _begin(
         return _step_lines(run, X, coef, units, workspace, True)
     if not run.is_constant and not run.take_gate_curvature():
         return False
-    for _ in range(n_newton):
+    for _ in range(run.n_newton):
         before = run.value
         if not _ascend(run, X, coef, units, workspace, True, False):
             return False
@@ -213,7 +213,6 @@ def advance(
     bint foresees,                  # IN
     list gains,                     # IN
     double reference,               # IN
-    Py_ssize_t n_newton,            # IN
     Py_ssize_t chunk_rows,          # IN: a multiple of 512
     floating[:, ::1] workspace,     # OUT: (n_threads, n_workspace)
     double[:, ::1] partial,         # OUT: (n_chunks, n_sums)
@@ -238,8 +237,6 @@ def advance(
         Gains of the last iterations before these.
     reference : float
         Objective of the last one; minus infinity if there is none.
-    n_newton : int
-        Steps of logistic experts, at most, for given responsibilities.
     chunk_rows, workspace, partial
         As for `linear_pass`.
 
@@ -269,7 +266,7 @@ def advance(
         is_first = resp is not None and not objectives
         with nogil:
             if is_first:
-                done = _begin(run, X, coef, units, workspace, n_newton)
+                done = _begin(run, X, coef, units, workspace)
             elif run.logistic:
                 done = _ascend(run, X, coef, units, workspace, False, True)
             else:
@@ -292,6 +289,71 @@ def advance(
         if left_to_gain(gains, objective, foresees) <= tol or isnan(objective):
             break
     return objectives
+
+
+def responsibilities(LinearRun run, const floating[:, :] X) -> np.ndarray:
+    """Responsibilities (n_samples, K) of the experts that a run has reached.
+
+    Parameters
+    ----------
+    run : LinearRun
+        With its parameters.
+    X : array of shape (n_samples, p - 1)
+        Columns, float32 or float64.
+    """
+    cdef Py_ssize_t n_samples = X.shape[0]
+    cdef Py_ssize_t K = run.K
+    cdef Py_ssize_t i, j, k, other, n_above
+    cdef double column, largest, total, error
+    cdef double[::1] joint = np.empty(K)
+    cdef double[::1] means = np.empty(K)
+    found = np.empty((n_samples, K))
+    cdef double[:, ::1] resp = found
+    with nogil:
+        for i in range(n_samples):
+            for k in range(K):
+                joint[k], means[k] = run.logits[run.p - 1, k], run.coef[k, run.p - 1]
+            for j in range(run.p - 1):
+                column = (X[i, j] - run.mean[j]) / run.scale[j]
+                for k in range(K):
+                    joint[k] += column * run.logits[j, k]
+                    means[k] += column * run.coef[k, j]
+            for k in range(K):
+                if run.logistic:
+                    error = -means[k] if run.y[i] > 0 else means[k]
+                    joint[k] -= fmax(error, 0.0) + log(1.0 + exp(-fabs(error)))
+                else:
+                    error = run.y[i] - run.y_mean - run.y_scale * means[k]
+                    error /= run.errors[k]
+                    joint[k] -= 0.5 * error * error + log(run.errors[k])
+            largest, total = -INFINITY, 0.0
+            for k in range(K):
+                largest = fmax(largest, joint[k])
+            for k in range(K):
+                n_above = 0
+                for other in range(K if run.n_kept < K else 0):
+                    n_above += joint[other] > joint[k] or (joint[other] == joint[k] and other < k)
+                resp[i, k] = exp(joint[k] - largest) if n_above < run.n_kept else 0.0
+                total += resp[i, k]
+            for k in range(K):
+                resp[i, k] /= total
+    return found
+
+
+def dissolved(const double[:, :] resp, Py_ssize_t light) -> np.ndarray:
+    """Responsibilities (n_samples, K) without one expert, whose rows the others share."""
+    cdef Py_ssize_t K = resp.shape[1]
+    cdef Py_ssize_t i, k
+    cdef double total
+    found = np.array(resp)
+    cdef double[:, ::1] near = found
+    for i in range(resp.shape[0]):
+        near[i, light] = total = 0.0
+        for k in range(K):
+            total += near[i, k]
+        for k in range(K):
+            near[i, k] = near[i, k] / total if total > 1e-8 else (k != light) / (K - 1.0)
+    return found
 
 
 def left_to_gain(list gains, double objective, bint foresees) -> float:

@@ -43,11 +43,14 @@ cdef class LinearRun:
         Linear experts that share a row.
     longest_drift, longest_expert_drift : float
         Change of logits and functions after which curvature is recomputed; negative: every step.
+    n_newton : int
+        Steps of logistic experts, at most, for given responsibilities.
     least_pivot : float
         Smallest pivot of a Cholesky factor over its largest; below, slopes are of least norm.
     """
 
     cdef Py_ssize_t K, p, n_pairs, n_curvatures, n_kept
+    cdef Py_ssize_t n_newton
     cdef bint logistic, is_constant, is_prior, shared
     cdef double y_mean, y_scale, alpha, floor, variance, longest_drift, longest_expert_drift
     cdef double least_pivot, total_weight, bound_mass, entropy, rounding
@@ -77,7 +80,7 @@ cdef class LinearRun:
         self, n_experts, y, weight, mean, scale, penalty, rows_gram, acceleration, *,
         y_mean=0.0, y_scale=1.0, is_prior=True, alpha=-1.0, floor=0.0, variance=1.0, shared=False,
         n_kept=2**31, longest_drift=0.1, longest_expert_drift=0.1, least_pivot=1e-6,
-        rounding=1e-13,
+        rounding=1e-13, n_newton=0,
     ):
         self.y, self.weight, self.mean, self.scale, self.penalty = y, weight, mean, scale, penalty
         K, p = n_experts, len(mean) + 1
@@ -89,17 +92,22 @@ cdef class LinearRun:
         self.y_mean, self.y_scale, self.is_prior, self.alpha = y_mean, y_scale, is_prior, alpha
         self.floor, self.variance, self.shared = floor, variance, shared
         self.longest_drift, self.longest_expert_drift = longest_drift, longest_expert_drift
-        self.least_pivot, self.rounding = least_pivot, rounding
+        self.least_pivot, self.rounding, self.n_newton = least_pivot, rounding, n_newton
         self.total_weight, self.bound_mass = np.sum(weight), 1e-300
+        self._allocate()
+
+    cdef void _allocate(self):
+        """Arrays of the parameters, of the sums and of steps."""
+        K, p = self.K, self.p
         n_sums = 1 + K * (1 + 2 * p) + self.n_pairs * (K + self.n_curvatures)
-        self.sums, self.other_sums = np.zeros(n_sums), np.zeros(n_sums)
+        self.sums, self.other_sums = np.zeros((2, n_sums))
         self.logits, self.old_logits, self.em_logits, self.gate_step = np.zeros((4, p, K))
         self.coef, self.old_coef, self.em_coef, self.expert_step = np.zeros((4, K, p))
         self.errors, self.old_errors, self.em_errors = np.ones((3, K))
         self.squares, self.decrements = np.ones((2, K))
         self.mass, self.old_mass, self.em_mass, self.row_masses = np.ones((4, K))
         if not self.is_constant:
-            self.factor = np.zeros((K * p, K * p if is_paired else p))
+            self.factor = np.zeros((K * p, K * p if K * p <= MOST_PAIRED else p))
             self.bound = np.zeros((K, p, p))
         if self.logistic:
             self.curvature, self.factors = np.zeros((2, K, p, p))
@@ -109,6 +117,34 @@ cdef class LinearRun:
         n = 2 * K * p + (0 if self.logistic else K)
         self.point, self.step, self.goal = np.zeros((3, n))
         self.weighted = np.zeros((MEMORY + 1, n))
+
+    @property
+    def rises(self):
+        """Whether no iteration lowers the objective: not under a penalty that is no prior."""
+        return self.is_prior or self.logistic or not np.any(self.penalty)
+
+    def beside(self, LinearRun other):
+        """A run on the same rows that begins with the gate that another one has reached."""
+        cdef LinearRun twin = LinearRun.__new__(LinearRun)
+        twin.K, twin.p, twin.n_pairs, twin.n_kept = self.K, self.p, self.n_pairs, self.n_kept
+        twin.n_curvatures, twin.n_newton, twin.logistic = (
+            self.n_curvatures, self.n_newton, self.logistic)
+        twin.is_constant, twin.is_prior, twin.shared = self.is_constant, self.is_prior, self.shared
+        twin.y_mean, twin.y_scale, twin.alpha = self.y_mean, self.y_scale, self.alpha
+        twin.floor, twin.variance, twin.rounding = self.floor, self.variance, self.rounding
+        twin.longest_drift, twin.least_pivot = self.longest_drift, self.least_pivot
+        twin.longest_expert_drift = self.longest_expert_drift
+        twin.total_weight, twin.bound_mass = self.total_weight, self.bound_mass
+        twin.y, twin.weight, twin.mean, twin.scale = self.y, self.weight, self.mean, self.scale
+        twin.penalty, twin.rows_gram = self.penalty, self.rows_gram
+        twin.acceleration = None if self.acceleration is None else Acceleration()
+        twin._allocate()
+        twin.logits[:, :], twin.mass[:] = other.logits, other.mass
+        return twin
+
+    def expert_masses(self):
+        """Weight of the rows of each expert, (K,)."""
+        return [self.mass_of(k) for k in range(self.K)]
 
     # Sums over the rows ----------------------------------------------------------------------
 

@@ -232,16 +232,6 @@ class PooledProblem(Problem):
         self._e_step()
         return np.abs(np.log(self.gate.alpha / before)).max(initial=0.0)
 
-    def state(self):
-        arrays = {name: vars(self)[name] for name in self.of_state}
-        return self.experts.state(), shallow_copy(self.gate), arrays
-
-    def restore(self, state):
-        experts, gate, arrays = state
-        self.experts.restore(experts)
-        self.gate = shallow_copy(gate)
-        vars(self).update(arrays)
-
     # Attributes of the problem --------------------------------------------------------------
 
     def log_prior(self):

@@ -21,12 +21,12 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 23_440,
-    "lines of the core": 16_474,  # without leaves
+    "lines of code": 23_432,
+    "lines of the core": 16_466,  # without leaves
     "lines of docstrings": 11_456,
     "files": 178,
     "names that stand for two things": 0,  # functions and classes at the top of a file
-    "classes": 275,
+    "classes": 274,
     "classes of problems": 5,  # ways to train by EM
     "classes of trainers": 4,
     "types of gates and likelihoods asked for": 12,  # where they are neither written nor analysed

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "doc" / "benchmarks" / "performance"
-SCRIPTS = {"latency": [], "routing": [], "overhead": ["--short"], "serving": []}
+SCRIPTS = {"routing": [], "overhead": ["--short"], "serving": []}
 TABLES = ("serving",)  # of these scripts
 STYLES = ["o-", "s--", "^-.", "D:"]  # told apart in grey
 

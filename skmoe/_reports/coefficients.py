@@ -155,12 +155,8 @@ def shortened(table, mixture, max_rows):
     """The table, which prints so many rows, and one for levels of a column that do not matter."""
     if max_rows is not None:
         check_scalar(max_rows, "max_rows", Integral, min_val=1)
-    scale, names, gate, nought = (
-        mixture.likelihood_.scale_,
-        column_names(mixture),
-        mixture.gate_,
-        {},
-    )
+    scale, gate = mixture.likelihood_.scale_, mixture.gate_
+    names, nought = column_names(mixture), {}
     unit, of_experts = 1.0 if scale is None else np.min(scale), levels_and_spread(mixture, names)
     found = [(False, levels, max(spread.values()), unit) for levels, spread in of_experts]
     if mixture.likelihood_.averages_experts and offers(split_last(gate)[1], "prior_precision"):

@@ -148,14 +148,14 @@ def learn_variance(
         If shapes disagree.
     """
     cdef Rows rows
-    cdef Py_ssize_t n = basis.shape[0], p = basis.shape[1] + 1, i, j, number, step
+    cdef Py_ssize_t n = basis.shape[0], p = basis.shape[1] + 1, i, j, number, _step
     cdef double value, new_value, total = 0.0, mean = 0.0, promised, size
     _check_shape("squares", (squares.shape[0],), (n,))
     _check_shape("weight", (weight.shape[0],), (n,))
     _check_shape("log_variance", (log_variance.shape[0],), (n,))
     # 0 are squares, 1 weights, 2 and 3 linear functions, 4 and 5 those of a step, then ratios, what
     # they exceed one by, and curvatures.
-    cdef double[::1] memory = _begin(&rows, n, p, 9)
+    cdef double[::1] _memory = _begin(&rows, n, p, 9)
     cdef double[::1] kept = np.zeros(p)
     cdef double* at = &kept[0]
     with nogil:
@@ -172,7 +172,7 @@ def learn_variance(
                 _array(&rows, number, 2)[i] = log(mean / total)
         at[p - 1] = log(mean / total)
         value = _deviance(&rows, at, 0.0, penalty * total)
-        for step in range(MOST_STEPS):
+        for _step in range(MOST_STEPS):
             for number in range(_n_blocks(&rows)):
                 skmoe_gamma_weights(
                     _array(&rows, number, 6), _array(&rows, number, 1), _array(&rows, number, 7),
@@ -273,7 +273,7 @@ def likelihood_of_shape(
     _check_shape("weight", (weight.shape[0],), (n,))
     # 0 are errors over scales, 1 weights, 2 inverse scales, 3 errors around the function, 4 to 6
     # shares, 7 curvatures, 8 the right-hand side, then the function.
-    cdef double[::1] memory = _begin(&rows, n, p, 11)
+    cdef double[::1] _memory = _begin(&rows, n, p, 11)
     with nogil:
         for j in range(p):
             _take(&rows, design[:, j], j - p)

@@ -43,7 +43,7 @@ include "_acceleration.pxi"
 include "_linear_steps.pxi"
 
 
-# The passes of a run, and steps that end in one ------------------------------------------------------
+# The passes of a run, and steps that end in one ---------------------------------------------------
 
 
 cdef void _pass(

@@ -286,9 +286,9 @@ cdef class PooledRun:
         """
         cdef gates.Problem gate
         cdef double value
-        cdef double[::1] memory = gates.begin(
+        cdef double[::1] _memory = gates.begin(
             &gate, self.n, self.gate_penalty.shape[0], self.K, self.gate_penalty)
-        cdef Py_ssize_t number, i
+        cdef Py_ssize_t number, _round, i
         objectives = []
         with nogil:
             self.take()
@@ -298,7 +298,7 @@ cdef class PooledRun:
             PyErr_CheckSignals()
             with nogil:
                 self.sum_rows()
-                for number in range(self.n_learned):
+                for _round in range(self.n_learned):
                     self.learn_lines()
                 if self.K > 1:
                     self.learn_gate(&gate)

@@ -75,7 +75,7 @@ def softmax_newton(
     _check_shape("penalty", (penalty.shape[0],), (p,))
     _check_shape("proba", (proba.shape[0], proba.shape[1]), (n, K))
     _check_shape("log_proba", (log_proba.shape[0], log_proba.shape[1]), (n, K))
-    cdef double[::1] memory = begin(&problem, n, p, K, penalty)
+    cdef double[::1] _memory = begin(&problem, n, p, K, penalty)
     with nogil:
         for number in range(n_blocks):
             take_design(&problem, design, number)
@@ -172,7 +172,7 @@ cdef double[::1] begin(
     const double[::1] penalty,  # IN: (p,)
 ):
     """Memory of a problem, to be kept as long as it is used."""
-    cdef Py_ssize_t j, k, n_blocks = (n + BLOCK_ROWS - 1) // BLOCK_ROWS
+    cdef Py_ssize_t j, n_blocks = (n + BLOCK_ROWS - 1) // BLOCK_ROWS
     problem.n, problem.p, problem.K = n, p, K
     problem.n_pairs, problem.n_free = K * (K - 1) // 2, (K - 1) * p
     # Design, targets, logits, direction, probabilities, logarithms, lack, curvatures and mass.

@@ -106,7 +106,7 @@ def test_tables_print(fitted):
     if n_functions > n_told:  # a regime of several pieces, which are told one by one
         n_told = len(moe.experts_)
     for profiles in (moe.expert_profiles(X, y), moe.expert_profiles(X)):
-        assert str(profiles).count("of the rows") == n_told
+        assert str(profiles).count("% of the rows") == n_told
 
 
 def test_displays_draw(fitted):

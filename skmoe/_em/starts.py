@@ -342,7 +342,7 @@ def _climb(problem, climber, max_iter, gain):
         return climber
     found, state, rows = problem.climb(climber.resp, climber.state, max_iter, gain)
     objectives = climber.objectives + found
-    last = objectives[-1] - objectives[-2] if objectives[1:] else np.inf
+    last = objectives[-1] - (objectives[-2] if objectives[1:] else -np.inf)
     best = max((each for each in objectives if each == each), default=np.nan)
     excess = small_sample_excess(problem, rows) / problem.weight.sum()
     is_whole = bool(rows.min() >= enough_effective_rows(problem, len(rows)))

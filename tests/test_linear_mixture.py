@@ -110,11 +110,7 @@ def wide(n, p):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
     "params",
-    [
-        {"n_experts": 1},
-        {"n_experts": 2, "gate": ConstantGate()},
-        {"n_experts": 2, "cv": 2},
-    ],
+    [{"n_experts": 1}, {"n_experts": 2, "gate": ConstantGate()}, {"n_experts": 2, "cv": 2}],
 )
 @pytest.mark.slow
 def test_memory_of_a_wide_fit_is_that_of_its_rows(params):

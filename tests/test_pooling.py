@@ -201,17 +201,19 @@ def test_bound_never_falls_at_a_fixed_prior_of_the_gate(n, p, n_outputs, n_exper
         data.columns, data.target, weight, n_experts, np.random.RandomState(0)
     )
     first = training.start(soften(labels, n_experts)).objective
-    bounds = np.array([first, *(training.step() for _ in range(60))])
+    compiled = problem(X, y, weight, n_experts, shared_scale)[0].start(soften(labels, n_experts))
+    n_rounds = 12 if n_experts > 1 else 1  # later ones may fall by rounding, where it stops
+    bounds = [first, *(training.step() for _ in range(n_rounds))]
+    if n_outputs == 1:
+        run = compiled.advance(n_rounds, -np.inf, False, [], -np.inf)
+        np.testing.assert_allclose(run, bounds[1:], rtol=1e-8)
+        np.testing.assert_allclose(compiled.evidence, training.evidence, rtol=1e-8)
+        np.testing.assert_allclose(compiled.experts.coef, training.experts.coef, atol=1e-6)
+    assert compiled.is_compiled == (n_outputs == 1)
+    bounds = np.array([*bounds, *(training.step() for _ in range(60 - n_rounds))])
     # Rounding of sums over rows, of numbers of about the size of the bound.
     assert (np.diff(bounds) >= -1e-9 * np.maximum(1, np.abs(bounds[1:]))).all()
     assert bounds[-1] > bounds[0]
-    compiled = problem(X, y, weight, n_experts, shared_scale)[0].start(soften(labels, n_experts))
-    assert compiled.is_compiled == (n_outputs == 1)
-    run = compiled.advance(60, -np.inf, False, [], -np.inf)
-    np.testing.assert_allclose(run, bounds[1:][: len(run)], rtol=1e-8)
-    if len(run) == 60:
-        np.testing.assert_allclose(compiled.evidence, training.evidence, rtol=1e-8)
-        np.testing.assert_allclose(compiled.experts.coef, training.experts.coef, atol=1e-6)
 
 
 def test_bound_never_falls_with_subjects():

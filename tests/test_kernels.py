@@ -16,8 +16,6 @@ from skmoe._kernels._exp import exp, log
 from skmoe._kernels._grams import add_grams, add_sparse_grams, workspace_size
 from skmoe._kernels._k_means import k_means
 from skmoe._kernels._linear_pass import linear_pass, sizes
-from skmoe._kernels._softmax_steps import softmax_volume
-from skmoe._numerics.multinomial import pair_grams
 from skmoe._routing import keep_best
 
 DTYPES = [np.float32, np.float64]
@@ -538,26 +536,6 @@ def test_a_log_linear_variance_is_the_gamma_regression_of_scikit_learn():
     gamma = GammaRegressor(alpha=0.01, tol=1e-10, solver="newton-cholesky")
     gamma.fit(X, squares, sample_weight=weight)
     assert_allclose(found, np.log(gamma.predict(X)), atol=1e-5)
-
-
-def test_volume_of_a_softmax_is_that_of_its_hessian():
-    rng = np.random.default_rng(0)
-    X, proba, penalty = (
-        rng.normal(size=(50, 2)),
-        rng.dirichlet(np.ones(3), 50),
-        np.array([0.3, 2.0]),
-    )
-    free = np.linalg.svd(np.ones((1, 3)))[2][1:]  # orthonormal functions that sum to zero
-    scatter = [np.diag(p) - np.outer(p, p) for p in proba]
-    hessian = sum(
-        np.kron(free @ s @ free.T, np.outer(x, x)) for s, x in zip(scatter, X, strict=True)
-    )
-    prior, variance = np.diag(np.tile(penalty, 2)), np.empty(2)
-    volume = softmax_volume(pair_grams(X, proba, np.ones(50)), penalty, variance)
-    expected = np.linalg.slogdet(np.eye(4) + np.linalg.solve(prior, hessian))[1]
-    assert_allclose(volume, -0.5 * expected, rtol=1e-8)
-    expected = np.linalg.inv(hessian + prior).diagonal().reshape(2, 2).sum(axis=0)
-    assert_allclose(variance, expected, rtol=1e-8)
 
 
 @pytest.mark.parametrize("n_clusters", [1, 2, 5])

@@ -128,11 +128,13 @@ def test_volume_of_the_gate_is_that_of_its_whole_curvature():
     rng = np.random.default_rng(0)
     gate = PooledGate(rng.normal(size=(30, 2)), rng.uniform(0.5, 2, 30))
     gate.begin(rng.dirichlet(np.ones(3), 30), np.array([0.3, 0.3]))
-    proba, prior = gate.proba, np.tile([0.3, 0.3, INTERCEPT_PENALTY], 3)
+    proba, prior, variance = gate.proba, np.tile([0.3, 0.3, INTERCEPT_PENALTY], 3), np.empty(3)
     kernel = proba[:, :, None] * (np.eye(3) - proba[:, None]) * gate.weight[:, None, None]
     whole = np.einsum("nkl,ni,nj->kilj", kernel, gate.design, gate.design).reshape(9, 9)
     expected = -0.5 * np.linalg.slogdet(np.eye(9) + whole / prior)[1]
-    assert gate.log_volume() == pytest.approx(expected, rel=1e-10)
+    assert gate.log_volume(variance) == pytest.approx(expected, rel=1e-10)
+    of_each = np.linalg.inv(whole + np.diag(prior)).diagonal().reshape(3, 3)
+    np.testing.assert_allclose(variance, of_each.sum(axis=0) - 1 / prior[:3])  # less their mean
 
 
 def test_quadratic_forms_of_many_columns_are_those_of_few():

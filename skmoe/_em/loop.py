@@ -122,18 +122,16 @@ class FitTasks:
 
     def begin(self, max_iter):
         """The fit begins, unless it has; it takes ``max_iter`` iterations at most."""
-        if self._has_begun:
-            return
-        self._has_begun = True
-        self._context.max_subtasks = max_iter  # known only after the data have been checked
-        self._context.call_on_fit_task_begin(**self._given)
+        if not self._has_begun:
+            self._has_begun = True
+            self._context.max_subtasks = max_iter  # known only after the data have been checked
+            self._context.call_on_fit_task_begin(**self._given)
 
     def begin_iteration(self):
         """An EM iteration, or a refit, begins."""
-        if not self.has_callbacks:
-            return
-        self._iteration = self._context.subcontext(task_name="EM iteration")
-        self._iteration.call_on_fit_task_begin(**self._given)
+        if self.has_callbacks:
+            self._iteration = self._context.subcontext(task_name="EM iteration")
+            self._iteration.call_on_fit_task_begin(**self._given)
 
     def end_iteration(self, fitted_attributes):
         """An EM iteration ends; whether a callback asks to stop.
@@ -164,6 +162,8 @@ def refits(mixture, rows, function, shared, tasks, n_jobs, verbose=0):
         warnings.filterwarnings("ignore", rf"(?!{len(tasks)} fits)")  # of one refit among many
         told = FitTasks(twin, *rows, None)
         told.begin(len(tasks))
+        if verbose:
+            print(f"{len(tasks)} fits begin", flush=True)
         for done, seconds, total in run.in_batches(function, tasks, f"{len(tasks)} fits"):
             if verbose:
                 left = f"{seconds:.1f} s so far, about {total - seconds:.0f} s to come"

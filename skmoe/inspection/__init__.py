@@ -4,22 +4,17 @@ Each class has ``from_estimator``, which computes and draws, ``plot``, which dra
 attributes ``ax_``, ``axes_`` and ``figure_``. The estimator is a fitted mixture, a Pipeline that
 ends in one, or a search over one; a feature is a column of the X that is passed. Experts differ in
 colour and lightness, and also in dashes or markers, for print in grey and for colour-blind readers.
-``DriftMonitor`` draws nothing: it tests whether later rows have the distribution of earlier ones.
 """
 
-from .._doors import served, updates
 from ._calibration import CalibrationDisplay, ExpertSelectionDisplay
 from ._membership import GateDisplay, ResponsibilityDisplay
 from ._predictions import ExpertDisplay, PredictiveDisplay
 
 __all__ = [
     "CalibrationDisplay",
-    "DriftMonitor",
-    "DriftReport",
     "ExpertDisplay",
     "ExpertSelectionDisplay",
     "GateDisplay",
     "PredictiveDisplay",
     "ResponsibilityDisplay",
 ]
-__getattr__, __dir__ = served(__name__, DriftMonitor=updates, DriftReport=updates)

@@ -10,8 +10,6 @@ from skmoe.distributions import MixtureDistribution
 
 __all__ = [
     "CalibrationDisplay",
-    "DriftMonitor",
-    "DriftReport",
     "ExpertDisplay",
     "ExpertSelectionDisplay",
     "GateDisplay",
@@ -82,36 +80,6 @@ class CalibrationDisplay:
         kind: Literal["pit", "experts", "coverage"] = "pit",
         n_bins: int = 10,
     ) -> CalibrationDisplay: ...
-
-class DriftMonitor:
-    threshold_: float
-    alarms_: dict[Any, Any]
-    reports_: list[DriftReport]
-    n_rows_: int
-    estimator: Any
-    level: float
-    def __init__(
-        self,
-        estimator: Any,
-        X: Any,
-        y: ArrayLike,
-        *,
-        false_alarm_rate: float = 0.01,
-        level: float = 0.9,
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None: ...
-    def update(self, X: Any, y: ArrayLike) -> DriftReport: ...
-    @property
-    def wealth_(self) -> dict[Any, Any]: ...
-
-class DriftReport:
-    cells: list[Any]
-    alarms: list[str]
-    n_rows: int
-    threshold: float
-    def __init__(
-        self, cells: list[Any], alarms: list[str], n_rows: int, threshold: float
-    ) -> None: ...
 
 class ExpertDisplay:
     lines_: list[Any]

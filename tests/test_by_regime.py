@@ -285,17 +285,6 @@ def drawn():
     plt.close("all")
 
 
-def test_responsibilities_are_drawn_by_regime(tied, drawn):
-    moe, X, y = tied
-    display = drawn.ResponsibilityDisplay.from_estimator(moe, X, y)
-    assert display.names == [f"regime{r}" for r in range(moe.n_regimes_)]
-    np.testing.assert_array_equal(display.responsibilities, moe.responsibilities(X, y))
-    certain = (moe.responsibilities(X, y) >= 0.95).sum(axis=0)
-    np.testing.assert_array_equal(display.counts_[-1], certain)
-    display = drawn.ResponsibilityDisplay.from_estimator(moe, X, y, by="expert")
-    assert display.names == list(moe.named_experts_)
-
-
 def test_gate_and_lines_are_drawn_by_regime(tied, drawn):
     moe, X, y = tied
     given = {"grid_resolution": 5, "subsample": None}

@@ -17,10 +17,8 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.inspection import (
     CalibrationDisplay,
     ExpertDisplay,
-    ExpertSelectionDisplay,
     GateDisplay,
     PredictiveDisplay,
-    ResponsibilityDisplay,
 )
 
 N_ROWS = 200
@@ -123,8 +121,6 @@ def test_displays_draw(fitted):
         if not is_classifier:
             PredictiveDisplay.from_estimator(moe, X, y, feature)
     GateDisplay.from_estimator(moe, X, (word, number), y=y, random_state=0)
-    ResponsibilityDisplay.from_estimator(moe, X, y)
-    ExpertSelectionDisplay.from_estimator(moe)
     if not is_classifier:
         CalibrationDisplay.from_estimator(moe, X, y, random_state=0)
 

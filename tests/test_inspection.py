@@ -23,10 +23,9 @@ from skmoe.inspection import (
     ExpertDisplay,
     GateDisplay,
     PredictiveDisplay,
-    ResponsibilityDisplay,
 )
 
-ALL = [CalibrationDisplay, ExpertDisplay, GateDisplay, PredictiveDisplay, ResponsibilityDisplay]
+ALL = [CalibrationDisplay, ExpertDisplay, GateDisplay, PredictiveDisplay]
 
 
 regressor = partial(MixtureOfExpertsRegressor, training="em", tol=1e-4, random_state=0)
@@ -215,27 +214,6 @@ def test_one_of_several_outputs_is_drawn(outputs):
     assert_allclose(pit, moe.predict_dist(X).cdf(y)[:, 1])
 
 
-# Responsibilities ---------------------------------------------------------------------
-
-
-def test_rootogram_counts_rows_and_leaves_out_those_of_others(curve):
-    moe, X, y = curve
-    weight = np.random.default_rng(0).integers(0, 3, size=300)
-    display = ResponsibilityDisplay.from_estimator(moe, X, y, n_bins=5, sample_weight=weight)
-    resp = moe.responsibilities(X, y)
-    for k, panel in enumerate(display.axes_):
-        its = resp[:, k] >= 1e-4
-        assert weight[~its].sum() > 0
-        expected = np.histogram(resp[its, k], 5, (0, 1), weights=weight[its])[0]
-        assert_allclose(display.counts_[:, k], expected)
-        (bars,) = panel.patches
-        assert_allclose(bars.get_data().values, expected)
-        assert panel.get_title() == f"expert{k}"
-        # A bar four times as long is drawn twice as high.
-        zero, one, four = panel.transData.transform([(0, 0), (0, 10), (0, 40)])[:, 1]
-        assert_allclose(four - zero, 2 * (one - zero))
-
-
 # Predictive distribution ------------------------------------------------------------------------
 
 
@@ -376,12 +354,12 @@ def test_drawing_on_given_axes(curve, plane):
     assert display.ax_ is ax
     assert display.figure_ is figure
     figure, axes = plt.subplots(1, 4)
-    display = ResponsibilityDisplay.from_estimator(moe, X, y, ax=axes[:3])
+    display = CalibrationDisplay.from_estimator(moe, X, y, kind="experts", ax=axes[:3])
     assert_array_equal(display.axes_, axes[:3])
     assert display.figure_ is figure
     for few in (axes[:2], axes[3]):
         with pytest.raises(ValueError, match=r"has [12] axes, but there are 3 panels"):
-            display.plot(few)
+            display.plot(few, kind="experts")
     display = GateDisplay.from_estimator(plane[0], plane[1], [0, 1])
     redrawn = display.plot(np.array(axes[:2]))
     assert redrawn is display
@@ -392,7 +370,7 @@ def test_drawing_on_given_axes(curve, plane):
 def test_without_matplotlib_the_message_says_what_to_install(curve, monkeypatch):
     moe, X, y = curve
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match="ExpertDisplay.from_estimator requires matplotlib"):
+    with pytest.raises(ImportError, match="ExpertDisplay.plot requires matplotlib"):
         ExpertDisplay.from_estimator(moe, X, y)
     with pytest.raises(ImportError, match="PredictiveDisplay.plot requires matplotlib"):
         PredictiveDisplay(axis=None).plot()
@@ -455,10 +433,6 @@ def test_other_bad_input(curve, table, classes, outputs):
             PredictiveDisplay.from_estimator(moe, X, levels=levels)
     with pytest.raises(ValueError, match="kind must be one of"):
         CalibrationDisplay.from_estimator(moe, X, y, kind="pie")
-    with pytest.raises(ValueError, match="Pass both X and y"):
-        ResponsibilityDisplay.from_estimator(moe, X)
-    with pytest.raises(ValueError, match="only mixtures with cross-fitted experts"):
-        ResponsibilityDisplay.from_estimator(moe)
     with pytest.raises(ValueError, match="takes both X and y"):
         moe.expert_report(X)
     with pytest.raises(ValueError, match="output=0 is for several outputs"):

@@ -16,7 +16,6 @@ import pandas as pd
 from plotly.data import gapminder
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.inspection import ExpertSelectionDisplay
 from skmoe.model_selection import select_n_experts
 
 countries = gapminder().pivot(index="country", columns="year")
@@ -54,7 +53,16 @@ frame = summary.to_frame()
 figure, (above, below) = plt.subplots(
     2, 1, figsize=(5.6, 6), layout="constrained"
 )
-ExpertSelectionDisplay.from_selection(selection, ax=above)
+results = selection.results_
+for criterion, line in (("bic", "o-"), ("icl", "s--"), ("aic", "^:")):
+    above.plot(
+        results["n_experts"], results[criterion], line, label=criterion.upper()
+    )
+above.set(
+    xlabel="number of experts",
+    ylabel="criterion",
+    xticks=results["n_experts"],
+)
 above.legend(loc="upper right", fontsize="small")
 
 columns = X.columns.to_numpy()

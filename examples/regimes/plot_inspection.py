@@ -25,7 +25,6 @@ from skmoe.inspection import (
     ExpertDisplay,
     GateDisplay,
     PredictiveDisplay,
-    ResponsibilityDisplay,
 )
 from skmoe.metrics import log_score
 
@@ -56,7 +55,10 @@ moe, line = moe.fit(X, y), line.fit(X, y)
 # responsibilities are above 0.95 or below 0.05. The ambiguous patients have targets
 # between the two predictions.
 
-ResponsibilityDisplay.from_estimator(moe, X, y)
+plt.hist(moe.responsibilities(X, y), bins=20, label=list(moe.named_experts_))
+plt.xlabel("responsibility")
+plt.ylabel("patients")
+plt.legend()
 plt.show()
 
 # %%

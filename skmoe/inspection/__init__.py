@@ -6,15 +6,13 @@ ends in one, or a search over one; a feature is a column of the X that is passed
 colour and lightness, and also in dashes or markers, for print in grey and for colour-blind readers.
 """
 
-from ._calibration import CalibrationDisplay, ExpertSelectionDisplay
-from ._membership import GateDisplay, ResponsibilityDisplay
+from ._calibration import CalibrationDisplay
+from ._membership import GateDisplay
 from ._predictions import ExpertDisplay, PredictiveDisplay
 
 __all__ = [
     "CalibrationDisplay",
     "ExpertDisplay",
-    "ExpertSelectionDisplay",
     "GateDisplay",
     "PredictiveDisplay",
-    "ResponsibilityDisplay",
 ]

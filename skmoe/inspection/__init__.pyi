@@ -5,16 +5,13 @@ import numpy as np
 from collections.abc import Sequence
 from typing import Any, Literal
 from numpy.typing import ArrayLike
-from skmoe.model_selection import ExpertSelection
 from skmoe.distributions import MixtureDistribution
 
 __all__ = [
     "CalibrationDisplay",
     "ExpertDisplay",
-    "ExpertSelectionDisplay",
     "GateDisplay",
     "PredictiveDisplay",
-    "ResponsibilityDisplay",
 ]
 
 class CalibrationDisplay:
@@ -129,32 +126,6 @@ class ExpertDisplay:
     @property
     def points(self) -> np.ndarray: ...
 
-class ExpertSelectionDisplay:
-    lines_: list[Any]
-    best_line_: Any
-    ax_: Any
-    axes_: np.ndarray
-    figure_: Any
-    n_experts: ArrayLike
-    curves: dict[Any, Any]
-    best_n_experts: int
-    std_error: ArrayLike | None
-    def __init__(
-        self,
-        *,
-        n_experts: ArrayLike,
-        curves: dict[Any, Any],
-        best_n_experts: int,
-        std_error: ArrayLike | None = None,
-    ) -> None: ...
-    @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> ExpertSelectionDisplay: ...
-    @classmethod
-    def from_selection(
-        cls, selection: ExpertSelection, *, ax: Any = None
-    ) -> ExpertSelectionDisplay: ...
-    def plot(self, ax: Any = None) -> ExpertSelectionDisplay: ...
-
 class GateDisplay:
     lines_: list[list[Any]]
     scatters_: list[list[Any]]
@@ -238,32 +209,3 @@ class PredictiveDisplay:
     def plot(self, ax: Any = None) -> PredictiveDisplay: ...
     @property
     def points(self) -> np.ndarray: ...
-
-class ResponsibilityDisplay:
-    counts_: np.ndarray
-    axes_: np.ndarray
-    ax_: Any
-    figure_: Any
-    responsibilities: ArrayLike
-    names: list[str] | None
-    sample_weight: ArrayLike | None
-    def __init__(
-        self,
-        responsibilities: ArrayLike,
-        *,
-        names: list[str] | None = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> None: ...
-    @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any = None,
-        y: ArrayLike | None = None,
-        *,
-        n_bins: int = 20,
-        sample_weight: ArrayLike | None = None,
-        by: Literal["regime", "expert"] = "regime",
-        ax: Any = None,
-    ) -> ResponsibilityDisplay: ...
-    def plot(self, ax: Any = None, *, n_bins: int = 20) -> ResponsibilityDisplay: ...

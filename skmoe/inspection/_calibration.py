@@ -1,4 +1,4 @@
-"""Calibration of predictive distributions, and criteria for the number of experts."""
+"""Calibration of predictive distributions."""
 
 import numpy as np
 from scipy import stats
@@ -6,7 +6,6 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from .._compat import check_matplotlib_support
 from .._model import posterior
 from .._reports.by_regime import Groups, groups_of
 from .._routing import Routes
@@ -15,12 +14,6 @@ from .._validation import check_X
 from ..distributions import MixtureDistribution
 from ._axes import check_output, make_axes, unwrap
 
-LABELS = {"bic": "BIC", "icl": "ICL", "aic": "AIC"}
-HIGHEST = {
-    "log_evidence": "log-evidence, difference from the highest",
-    "log_score": "held-out log-score, difference from the highest",
-}
-LINES = {"bic": "o-", "icl": "s--", "aic": "^:"}
 KINDS = ("pit", "experts", "coverage")
 BAND = 0.95  # probability of the band of counts under perfect calibration
 
@@ -156,7 +149,6 @@ class CalibrationDisplay:
         ValueError
             If there is no such output, or several and ``output`` is None.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
         if is_classifier(mixture):
             raise TypeError(
@@ -212,7 +204,6 @@ class CalibrationDisplay:
         ValueError
             If y does not have a value for each row, or the output is missing or does not exist.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_predictions")
         with np.errstate(divide="ignore"):
             routes = Routes(np.log(distribution.weights))
         groups = Groups([f"expert{k}" for k in range(routes.n_experts)])
@@ -332,164 +323,4 @@ class CalibrationDisplay:
         ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         if self.name is not None:
             ax.legend(loc="upper left")
-        return self
-
-
-# Number of experts --------------------------------------------------------------
-
-
-class ExpertSelectionDisplay:
-    """A criterion for each number of experts, and the chosen number.
-
-    Information criteria are drawn as differences from their lowest value, the evidence and
-    held-out log-scores from their highest. Standard errors are those of the difference from the
-    best number.
-
-    Parameters
-    ----------
-    n_experts : array-like of shape (n_candidates,)
-        Numbers of experts.
-    curves : dict of str to array-like of shape (n_candidates,)
-        "log_evidence", "log_score", or some of "bic", "icl" and "aic".
-    best_n_experts : int
-        The chosen number.
-    std_error : array-like of shape (n_candidates,), default=None
-        Standard errors of the log-score.
-
-    Attributes
-    ----------
-    lines_ : list of Line2D
-        One for each curve.
-    best_line_ : Line2D
-        Vertical line at the chosen number.
-    ax_ : Axes
-        The axes.
-    axes_ : ndarray of Axes
-        The same.
-    figure_ : Figure
-        The figure.
-
-    See Also
-    --------
-    skmoe.model_selection.select_n_experts : Computes the selection.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skmoe import MixtureOfExpertsRegressor
-    >>> from skmoe.inspection import ExpertSelectionDisplay
-    >>> from skmoe.model_selection import select_n_experts
-    >>> rng = np.random.default_rng(0)
-    >>> X = rng.uniform(-3, 3, size=(200, 1))
-    >>> y = np.abs(X[:, 0]) + 0.3 * rng.normal(size=200)
-    >>> moe = MixtureOfExpertsRegressor(training="em", n_init=2, random_state=0)
-    >>> selection = select_n_experts(moe, X, y, [1, 2])
-    >>> display = ExpertSelectionDisplay.from_selection(selection)
-    >>> display.best_n_experts
-    2
-    """
-
-    def __init__(self, *, n_experts, curves, best_n_experts, std_error=None):
-        self.n_experts = np.asarray(n_experts)
-        self.curves = {name: np.asarray(values) for name, values in curves.items()}
-        self.best_n_experts, self.std_error = int(best_n_experts), std_error
-
-    @classmethod
-    def from_selection(cls, selection, *, ax=None):
-        """Draw a result of ``select_n_experts``.
-
-        Parameters
-        ----------
-        selection : ExpertSelection
-            Result of ``select_n_experts``.
-        ax : Axes, default=None
-            Axes to draw on. None creates a figure.
-
-        Returns
-        -------
-        display : ExpertSelectionDisplay
-            The display.
-        """
-        check_matplotlib_support(f"{cls.__name__}.from_selection")
-        results = selection.results_
-        names = {"evidence": ["log_evidence"], "cv": ["log_score"]}
-        shown = names.get(selection.criterion_, list(LABELS))
-        return cls(
-            n_experts=results["n_experts"],
-            curves={name: results[name] for name in shown},
-            best_n_experts=selection.best_n_experts_,
-            std_error=results.get("std_error"),
-        ).plot(ax)
-
-    @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
-        """Draw the evidence of the numbers of experts that a pooled fit has tried.
-
-        Parameters
-        ----------
-        estimator : mixture
-            Fitted, with ``log_evidence_``; or a Pipeline that ends in one, or a search over one.
-        ax : Axes, default=None
-            Axes to draw on. None creates a figure.
-
-        Returns
-        -------
-        display : ExpertSelectionDisplay
-            The display.
-
-        Raises
-        ------
-        ValueError
-            If the mixture is not pooled, and has tried only one number.
-        """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        mixture, _ = unwrap(estimator)
-        if "log_evidence_" not in vars(mixture):
-            raise ValueError(
-                "A mixture without log_evidence_ has tried one number of experts: draw what "
-                "select_n_experts returns, with from_selection."
-            )
-        tried = mixture.log_evidence_
-        return cls(
-            n_experts=list(tried),
-            curves={"log_evidence": np.array(list(tried.values())) * mixture.n_samples_seen_},
-            best_n_experts=len(mixture.experts_),
-        ).plot(ax)
-
-    def plot(self, ax=None):
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : Axes, default=None
-            Axes to draw on. None creates a figure.
-
-        Returns
-        -------
-        display : ExpertSelectionDisplay
-            The same display.
-        """
-        (ax,) = make_axes(self, ax, size=(6.4, 4.2))
-        order = np.argsort(self.n_experts)
-        numbers = self.n_experts[order]
-        is_low = set(self.curves) <= set(LABELS)
-        label = HIGHEST.get(next(iter(self.curves)), "criterion, difference from its lowest")
-        self.best_line_ = ax.axvline(
-            self.best_n_experts, color="0.8", linewidth=8, zorder=0, label="chosen"
-        )
-        self.lines_ = []
-        for name, values in self.curves.items():
-            values = values[order] - (values.min() if is_low else values.max())
-            (line,) = ax.plot(
-                numbers, values, LINES.get(name, "o-"), color="k", markerfacecolor="w",
-                markersize=7, label=LABELS.get(name),
-            )  # fmt: skip
-            best = np.argmin(values) if is_low else np.argmax(values)
-            ax.plot(numbers[best], 0, line.get_marker(), color="k", markersize=7)
-            self.lines_.append(line)
-        if self.std_error is not None:
-            (line,), reach = self.lines_, np.asarray(self.std_error)[order]
-            ax.errorbar(numbers, line.get_ydata(), yerr=reach, fmt="none", ecolor="k", capsize=4)
-        ax.set(xlabel="number of experts", ylabel=label, xticks=numbers)
-        ax.legend()
         return self

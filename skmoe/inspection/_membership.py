@@ -1,16 +1,13 @@
-"""Gate probabilities, and responsibilities."""
+"""Gate probabilities."""
 
 from numbers import Integral
 
 import numpy as np
 from scipy import ndimage
 
-from .._compat import check_matplotlib_support
 from .._reports.by_regime import groups_of
-from .._tables.known import check_weights
 from . import _axes
 
-SMALLEST = 1e-4  # smaller responsibilities count as none, and are not drawn in a rootogram
 MOST_PANELS = 4  # if features are not given
 NAME_BOX = {"boxstyle": "round,pad=0.2", "facecolor": "w", "alpha": 0.8, "edgecolor": "none"}
 
@@ -138,7 +135,6 @@ class GateDisplay:
         ValueError
             If there is no such feature, or a feature has no values.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = _axes.unwrap(estimator, X)
         columns, groups = _axes.PlottedColumns(X), groups_of(mixture, by)
         resp = _axes.given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
@@ -265,148 +261,3 @@ def _panels(features, n_columns):
     if not panels:
         raise ValueError("features is empty: give at least one.")
     return panels
-
-
-# How surely rows belong to experts ---------------------------------------------------------------
-
-
-class ResponsibilityDisplay:
-    """Responsibilities of experts, or of regimes, as rootograms.
-
-    A rootogram is a histogram with the square roots of counts as heights, so that small counts are
-    visible [1]_. Bars at both ends with a gap in between mean that the expert is well separated
-    from the others. Without a bar at 1 it has no rows of its own. Responsibilities below 1e-4 are
-    left out, as they would dwarf the rest.
-
-    Parameters
-    ----------
-    responsibilities : array-like of shape (n_rows, n_experts)
-        Rows sum to one.
-    names : list of str, default=None
-        Names of the experts; None is expert0, expert1 and so on.
-    sample_weight : array-like of shape (n_rows,), default=None
-        Weights of the rows.
-
-    Attributes
-    ----------
-    counts_ : ndarray of shape (n_bins, n_experts)
-        Rows in each bar of the rootograms, by weight.
-    axes_ : ndarray of Axes
-        The panels.
-    ax_ : Axes
-        The first of them.
-    figure_ : Figure
-        The figure.
-
-    References
-    ----------
-    .. [1] F. Leisch, "FlexMix: a general framework for finite mixture models and latent class
-       regression in R", Journal of Statistical Software 11 (2004) 8, section 3.1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skmoe import MixtureOfExpertsRegressor
-    >>> from skmoe.inspection import ResponsibilityDisplay
-    >>> rng = np.random.default_rng(0)
-    >>> X = rng.uniform(-3, 3, size=(200, 1))
-    >>> y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=200)
-    >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
-    >>> display = ResponsibilityDisplay.from_estimator(moe, X, y)
-    >>> len(display.axes_)
-    2
-    """
-
-    def __init__(self, responsibilities, *, names=None, sample_weight=None):
-        self.responsibilities = np.asarray(responsibilities, dtype=np.float64)
-        expert_names = [f"expert{k}" for k in range(self.responsibilities.shape[1])]
-        self.names = expert_names if names is None else list(names)
-        self.sample_weight = check_weights(
-            sample_weight, self.responsibilities, ensure_non_negative=True
-        )
-
-    @classmethod
-    def from_estimator(
-        cls, estimator, X=None, y=None, *, n_bins=20, sample_weight=None, by="regime", ax=None
-    ):
-        """Draw the responsibilities of a fitted mixture.
-
-        Parameters
-        ----------
-        estimator : mixture
-            Fitted; or a Pipeline that ends in a mixture, or a search over one.
-        X : array-like or DataFrame of shape (n_samples, n_features), default=None
-            Rows. None: the training rows, out of fold, if experts are cross-fitted.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their target.
-        n_bins : int, default=20
-            Bars of a rootogram.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the counts.
-        by : {"regime", "expert"}, default="regime"
-            Whether to draw regimes, where regime0 is the experts of ``regimes_[0]`` together, or
-            each expert. The two differ only if there are fewer regimes than experts.
-        ax : Axes or array-like of Axes, default=None
-            Axes to draw on: one for each expert. None creates a figure.
-
-        Returns
-        -------
-        display : ResponsibilityDisplay
-            The display.
-
-        Raises
-        ------
-        ValueError
-            If only one of X and y is given, or neither and the mixture has no
-            ``oof_responsibilities_``.
-        """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        mixture, Z = _axes.unwrap(estimator, X)
-        if (X is None) != (y is None):
-            raise ValueError("Pass both X and y, or neither for the training rows.")
-        groups = groups_of(mixture, by)
-        if X is not None:
-            resp = mixture.responsibilities(Z, y, by=by)
-        elif "oof_responsibilities_" in vars(mixture):
-            resp = groups.proba(mixture.oof_responsibilities_)
-        else:
-            raise ValueError(
-                "Pass X and y: only mixtures with cross-fitted experts keep the responsibilities "
-                "of their training rows."
-            )
-        display = cls(resp, names=groups.names, sample_weight=sample_weight)
-        return display.plot(ax, n_bins=n_bins)
-
-    def plot(self, ax=None, *, n_bins=20):
-        """Draw the rootograms.
-
-        Parameters
-        ----------
-        ax : Axes or array-like of Axes, default=None
-            Axes to draw on: one for each expert. None creates a figure.
-        n_bins : int, default=20
-            Bars of a rootogram.
-
-        Returns
-        -------
-        display : ResponsibilityDisplay
-            The same display.
-        """
-        n_experts = len(self.names)
-        panels = _axes.make_axes(self, ax, n_experts)
-        edges = np.linspace(0, 1, n_bins + 1)
-        self.counts_ = np.empty((n_bins, n_experts))
-        for k, panel in enumerate(panels):
-            share = self.responsibilities[:, k]
-            drawn = share >= SMALLEST
-            counts = np.histogram(share[drawn], edges, weights=self.sample_weight[drawn])[0]
-            panel.stairs(counts, edges, fill=True, facecolor="0.75", edgecolor="k")
-            panel.set(title=self.names[k], xlim=(0, 1), xlabel="responsibility")
-            panel.set_xticks([0, 0.5, 1])
-            self.counts_[:, k] = counts
-            panel.set_yscale("function", functions=(lambda n: np.sqrt(np.maximum(n, 0)), np.square))
-        for k, panel in enumerate(panels):
-            panel.set_ylim(0, 1.1 * self.counts_.max())
-            if k % _axes.N_COLUMNS == 0:
-                panel.set_ylabel("rows (square root scale)")
-        return self

@@ -3,7 +3,6 @@
 import numpy as np
 from sklearn.base import is_classifier
 
-from .._compat import check_matplotlib_support
 from .._reports.by_regime import groups_of
 from .._validation import check_X
 from . import _axes
@@ -142,7 +141,6 @@ class ExpertDisplay:
         ValueError
             If there is no such feature, output or class, or a required one is None.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = _axes.unwrap(estimator, X)
         output = _axes.check_output(mixture._model.y_shape, output)
         of_class = is_classifier(mixture)
@@ -364,7 +362,6 @@ class PredictiveDisplay:
         ValueError
             If there is no such feature, level or output, or a required one is None.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, _ = _axes.unwrap(estimator, X)
         output = _axes.check_output(mixture._model.y_shape, output)
         levels = tuple(sorted(levels))

@@ -55,7 +55,6 @@ class ExpertSelection:
     See Also
     --------
     select_n_experts : Computes it.
-    skmoe.inspection.ExpertSelectionDisplay : Draws the criterion.
 
     Examples
     --------

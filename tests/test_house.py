@@ -21,12 +21,12 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 23_430,
+    "lines of code": 23_209,
     "lines of the core": 16_464,  # without leaves
-    "lines of docstrings": 11_456,
-    "files": 178,
+    "lines of docstrings": 11_154,
+    "files": 177,
     "names that stand for two things": 0,  # functions and classes at the top of a file
-    "classes": 274,
+    "classes": 269,
     "classes of problems": 5,  # ways to train by EM
     "classes of trainers": 4,
     "types of gates and likelihoods asked for": 12,  # where they are neither written nor analysed
@@ -34,7 +34,7 @@ IN_ALL = {
     "hasattr and getattr": 24,
 }
 EACH = {
-    "lines of a file": 495,
+    "lines of a file": 493,
     "lines of a function": 58,  # without its docstring
     "test files that define a helper": 5,  # shared: tests/planted.py, tests/mixtures.py
 }

@@ -43,7 +43,7 @@ def set_trained(mixture, model, problem, order, load, folds, dead):
     mixture._log_prior = problem.log_prior()
     mixture._n_functions = problem.experts.n_functions
     mixture.n_distinct_experts_ = len(order) - len(dead)
-    if folds not in (None, "prefit") and problem.has_arrays:
+    if folds not in (None, "prefit"):
         mixture.oof_log_density_ = problem.log_norm
         mixture.oof_responsibilities_ = problem.resp[:, order]
         pit = problem.pit(order) if mixture._classes is None else None

@@ -256,7 +256,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             self._buffer = self._wide_expert = None
             if is_out_of_core(X):
                 others = metadata._asdict() | params
-                rows = _doors.rows().ManyRows(self, X, y, sample_weight, others)
+                rows = _doors.rows().rows_of_fit(self, X, y, sample_weight, others)
             else:
                 if routing_enabled():
                     routed = process_routing(self, "fit", sample_weight=sample_weight, **params)

@@ -346,19 +346,17 @@ class ArrayRows(RowSource):
         Target, or class numbers.
     weight : ndarray of shape (n_samples,)
         Weights.
-    table : DataFrame of n_samples rows, default=None
-        The rows as experts are shown them that take tables. None is X.
 
     Attributes
     ----------
-    X, y, weight, table
+    X, y, weight
         The same, y and weight as contiguous float64.
     n_rows : int
         Number of rows.
     """
 
-    def __init__(self, X, y, weight, table=None):
-        self.X, self.table = X, table
+    def __init__(self, X, y, weight):
+        self.X = X
         self.y, self.weight = (np.ascontiguousarray(each, dtype=np.float64) for each in (y, weight))
         self.n_rows = X.shape[0]
         self._memory = {}
@@ -369,8 +367,7 @@ class ArrayRows(RowSource):
 
     def part(self, rows):
         """A slice of the rows."""
-        table = None if self.table is None else self.table.iloc[rows]
-        return ArrayRows(self.X[rows], self.y[rows], self.weight[rows], table)
+        return ArrayRows(self.X[rows], self.y[rows], self.weight[rows])
 
     def memory(self, name, shape, dtype):
         """An array for a kernel to write to, kept for its next call."""

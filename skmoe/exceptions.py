@@ -92,10 +92,10 @@ class SmallWeightsWarning(UserWarning):
 
 
 class ThinnedRowsWarning(UserWarning):
-    """Issued when experts are fitted on a sample of their rows.
+    """Issued when a mixture is fitted on a sample of rows that are not in memory.
 
-    If rows are not in memory, each expert is fitted on at most ``max_expert_rows``, drawn by a hash
-    of their content. Gate, scales and loads are learned from all rows.
+    Mixtures that do not learn from sums over rows are fitted on at most ``max_expert_rows``, drawn
+    by a hash of their content.
     """
 
 

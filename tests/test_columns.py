@@ -17,7 +17,6 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._tables.mixed import column_numbers
 from skmoe.gates import SoftmaxGate, TreeGate
-from skmoe.rows import Files
 
 N = 600
 of_dose = partial(
@@ -127,8 +126,6 @@ def test_what_cannot_be_is_refused(data, params, message):
 
 
 def test_where_all_columns_are_seen_a_choice_is_refused():
-    with pytest.raises(ValueError, match="expert_columns=None, and a gate without columns"):
-        of_dose(expert_columns=[0]).fit(Files(["rows.npy"]))
     with pytest.raises(ValueError, match="Select columns in front"):
         SoftmaxGate(columns=[0]).fit(np.zeros((4, 2)), [0, 1, 0, 1])
 

@@ -9,11 +9,11 @@ from numpy.testing import assert_allclose
 from planted import UNITS, in_parts, planted
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, Ridge
 
+from skmoe._em.general import GeneralProblem
 from skmoe._em.one_pass import OnePassProblem
 from skmoe._em.trainer import Trainer
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian
-from skmoe.rows._gathered import GatheredProblem
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 
@@ -121,17 +121,16 @@ def test_counts_that_are_all_zero_are_refused():
         ("counts", {}, True),
         ("counts", {"experts": PoissonRegressor(alpha=0.1)}, False),
         ("outputs", {"likelihood": Gaussian(covariance="full")}, False),
-        ("outputs", {"n_experts": 60, "gate": ConstantGate()}, False),  # in folds
     ],
-    ids=range(4),
+    ids=range(3),
 )
-def test_what_has_no_sums_is_gathered(kind, params, is_exact, monkeypatch):
+def test_what_has_no_sums_is_in_memory(kind, params, is_exact, monkeypatch):
     monkeypatch.setattr(Trainer, "train", 0)
     X, y, _ = rows_of_each_kind()
     with pytest.raises(TypeError) as error:  # of the trainer that is asked
         mixture(kind, **params).fit(in_parts(X, y[kind], bounds=[900, 2000]))
     trainer = error.traceback[-1].frame.f_locals["trainer"]
-    assert type(trainer.problem) is (OnePassProblem if is_exact else GatheredProblem)
+    assert type(trainer.problem) is (OnePassProblem if is_exact else GeneralProblem)
 
 
 def test_the_logarithm_of_an_exposure_may_be_a_column_of_files():

@@ -16,7 +16,6 @@ from skmoe.inference import bootstrap
 from skmoe.inference._error_terms import OrdinalTerms
 from skmoe.likelihoods import Ordinal
 from skmoe.model_selection import select_n_experts
-from skmoe.rows import Files
 
 LABELS = ["low", "mid", "high", "top"]
 # Of two regimes: slope, and thresholds between the classes.
@@ -260,10 +259,8 @@ def test_a_fit_that_fails_leaves_the_one_before():
         assert_array_equal(one.predict_proba(table), before)
 
 
-def test_streams_and_files_are_refused():
+def test_streams_are_refused():
     assert not hasattr(mixture(), "partial_fit")
-    with pytest.raises(ValueError, match="another likelihood than 'ordinal'"):
-        mixture().fit(Files(["rows.npy"]))
 
 
 def test_probabilities_of_far_rows_are_as_exact_below_as_above():

@@ -175,8 +175,8 @@ class Parts:
         return replace(self, names=names, templates=templates, gate=gate)
 
     def make_estimators(
-        self, data, folds, settings, seed, *, report_weights=True, kind=EstimatorExperts,
-        once=False, density_floor=None,
+        self, data, folds, settings, seed, *, report_weights=True, once=False,
+        density_floor=None,
     ):  # fmt: skip
         """Experts that are fitted by their own ``fit``; see ``make_experts``.
 
@@ -193,7 +193,7 @@ class Parts:
                 estimator.set_params(warm_start=True)
                 if params.get("training") == "auto":  # which might keep the first number of lines
                     estimator.set_params(training="em")
-        experts = kind(
+        experts = EstimatorExperts(
             self.names,
             seeded,
             data.X,

@@ -50,11 +50,8 @@ class Problem(ABC):
         Whether slow iterations are accelerated.
     is_compiled : bool
         Whether many iterations are made at once.
-    has_arrays : bool
-        Whether ``resp`` and ``log_norm`` are those of all rows.
     """
 
-    has_arrays = True
     accelerates = is_compiled = False
     n_revived = None
     template = None  # what compiled runs of ``climb`` begin like, a LinearRun

@@ -281,10 +281,8 @@ class Trainer:
         return [self.problem.likelihood.start_beside(start, data.y) for start in starts]
 
     def _may_start_alike(self):
-        unlike, problem = self.folds is not None or self.parts.is_list, self.problem
-        return (
-            unlike and problem.has_arrays and not problem.experts.is_solved and self.n_experts > 1
-        )
+        unlike = self.folds is not None or self.parts.is_list
+        return unlike and not self.problem.experts.is_solved and self.n_experts > 1
 
     def _start_flexible(self, resp):
         """Choose between two starts by the objective after one iteration.

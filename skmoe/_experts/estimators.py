@@ -268,7 +268,7 @@ class EstimatorExperts(Experts):
         if self.weighted[k]:
             keep = usable & (share >= self.min_responsibility) & (share > NEGLIGIBLE_SHARE)
         else:  # the rows it wins, ties included
-            keep = usable & self.wins(resp, k)[train]
+            keep = usable & (resp[:, k] >= resp.max(axis=1) - SAME_SHARE)[train]
             if shares is not resp:  # but for what weights would have taken out
                 keep &= share >= self.min_responsibility * resp[train, k]
         mass = self.weight[train]
@@ -285,10 +285,6 @@ class EstimatorExperts(Experts):
             return RowsOfExpert(rows, weights, None, target)
         exposure = exposure[rows, k]
         return RowsOfExpert(rows, None if weights is None else weights * exposure, exposure, target)
-
-    def wins(self, resp, k):
-        """Rows (n,) that expert k wins, ties included."""
-        return resp[:, k] >= resp.max(axis=1) - SAME_SHARE
 
     def ignoring_weights(self):
         """Names of the experts that take no weights."""

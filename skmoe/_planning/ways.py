@@ -11,7 +11,6 @@ from .._em.loop import count
 from .._em.parts import adapt_experts
 from .._experts.fitting import (
     LINES,
-    PROCESS_ROWS,
     STACK,
     has_own_density,
     is_frozen,
@@ -58,10 +57,8 @@ class Request:
         if n_experts is None and not is_list and gate is not None:
             target_load = as_gate(gate).target_load
             n_experts = None if target_load is None else len(target_load)
-        # Many rows get the "diverse" experts of many rows.
-        y = np.broadcast_to(0.0, (PROCESS_ROWS, *rows.y.shape[1:])) if many else rows.y
         names, templates = mixture._expert_list(
-            y, rows.weight, MOST_EXPERTS if n_experts is None else n_experts
+            rows.y, rows.weight, MOST_EXPERTS if n_experts is None else n_experts
         )
         n_clones, top_k = None if n_experts is None else len(names), mixture.top_k
         if n_clones is not None and top_k is not None and top_k >= n_clones:
@@ -280,8 +277,6 @@ def choose_number(training, request, previous):
         )
     if is_frozen(request.templates[0]):
         return 1, "copies of a frozen model would be equal"
-    if request.many and training == "em" and not _can_count(request):
-        return NUMBERS_OF_SPECIALISTS[0], "it is not chosen for rows that are not in memory"
     way = chosen_by(training, request)
     is_other_gate = way != OUT_OF_FOLD and not has_plain_gate(request)
     behind = ", with a softmax gate and all experts" if is_other_gate else ""

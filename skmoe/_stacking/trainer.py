@@ -41,7 +41,7 @@ class Stacked:
     cdf: np.ndarray | None
     of_expert: np.ndarray | None
 
-    n_revived, has_arrays, working_data = None, True, ()
+    n_revived, working_data = None, ()
 
     @property
     def y(self):

@@ -214,7 +214,7 @@ class Stream:
         if problem.data.subjects is not None or not can_learn:
             return None
         experts = problem.streaming_experts(order, model.experts)
-        if experts is None and problem.has_arrays:
+        if experts is None:
             given = problem.resp, problem.data, order, *problem.working_data
             experts = stream_of_lines(trained.parts, *given)
         if experts is None:

@@ -38,8 +38,7 @@ class Block:
     y: np.ndarray  # (n_rows,) or (n_rows, n_outputs): target as it was given: floats, or labels
     weight: np.ndarray  # (n_rows,): weights
     names: tuple | None  # tuple of str: of the columns of a table
-    # DataFrame: the rows, where they are a table of strings or with missing values; once these are
-    # known, where experts are to see them.
+    # DataFrame: the rows in the first pass, where they are a table of strings or missing values.
     table: object = None
 
     @classmethod
@@ -60,8 +59,8 @@ class Block:
         if names is not None and not task.is_known:
             table, X = split_table(X)
         elif task.encoder is not None:
-            table, X = None if task.form is None else task.form(X), encode(task.encoder, X)
-        if table is None or task.is_known:
+            X = encode(task.encoder, X)
+        if table is None:
             check_real("X", X)
             X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
         if task.classifies:
@@ -98,7 +97,7 @@ class Block:
     def rows(self, classes):
         """The same with numbers for a target, those of labels among ``classes``: ArrayRows."""
         y = self.y if classes is None else self._numbers_of(classes)
-        return ArrayRows(self.X, y, self.weight, self.table)
+        return ArrayRows(self.X, y, self.weight)
 
     def _numbers_of(self, classes):
         numbers = np.searchsorted(classes, self.y)
@@ -180,7 +179,6 @@ class BlockTask:
     classes: np.ndarray | None = None  # (n_classes,): labels, of which kernels see the numbers
     columns: object = None  # KnownColumns: of the rows
     encoder: object = None  # makes numbers of tables with strings or missing values
-    form: object = None  # TableForm: of the same, where experts are to see them
     kernel: object = None
     parameters: object = None
 

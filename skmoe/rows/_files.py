@@ -42,8 +42,8 @@ class Files(IteratedRows):
     block_rows : int, default=262144
         Largest number of rows in a block; blocks that ``reader`` returns are not divided.
     max_expert_rows : int, default=100_000
-        Largest number of rows that an expert is fitted on, if it cannot be fitted from sums over
-        the rows; see :doc:`/guide/many_rows`. If it has more, they are sampled by a hash of their
+        Largest number of rows that a mixture is fitted on, in memory, if it cannot learn from sums
+        over all rows; see :doc:`/guide/many_rows`. Of more, a sample is drawn by a hash of their
         content, with a warning.
 
     See Also

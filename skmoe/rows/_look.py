@@ -275,43 +275,20 @@ class KnownColumns:
         return match_kinds(mixed.plain_columns(X) if mixed.is_table(X) else X, self.kinds)
 
 
-@dataclass(frozen=True)
-class TableForm:
-    """What the tables of all blocks have in common, for experts."""
+def in_form(look, table):
+    """A table of strings or missing values of a FirstLook, with the dtypes of all blocks."""
+    from pandas import CategoricalDtype  # as the blocks were
 
-    names: tuple  # tuple of str: of the columns
-    # Dict of str to dtype: of mixed tables: numbers are floats, and categories are those of all
-    # blocks.
-    dtypes: dict
-
-    @classmethod
-    def of(cls, look):
-        """The form of the tables of a FirstLook; None if these are arrays.
-
-        Tables that are numeric throughout are passed as arrays, with their names.
-        """
-        if look.names is None or look.is_numeric:
-            return None if look.names is None else cls(look.names, {})
-        from pandas import CategoricalDtype  # as the blocks were
-
-        dtypes = dict.fromkeys(look.names, np.dtype(np.float64))
-        for label, levels in look.strings.items():
-            dtypes[label] = look.dtypes[label]
-            if isinstance(dtypes[label], CategoricalDtype):
-                # Too many to count: an identifier, which is not encoded as categories.
-                many = levels.values is None
-                dtypes[label] = object if many else CategoricalDtype(sorted(levels.known))
-        return cls(look.names, dtypes)
-
-    def __call__(self, rows):
-        """A table, or rows in an array, in this form."""
-        from pandas import DataFrame
-
-        if not mixed.is_table(rows):
-            rows = DataFrame(rows, columns=list(self.names), dtype=rows.dtype)
-        categories = {x: dtype for x, dtype in self.dtypes.items() if dtype == "category"}
-        plain = mixed.plain_columns(rows.astype(categories))  # these may be booleans
-        return plain.astype(self.dtypes)
+    dtypes = dict.fromkeys(look.names, np.dtype(np.float64))
+    for label, levels in look.strings.items():
+        dtypes[label] = look.dtypes[label]
+        if isinstance(dtypes[label], CategoricalDtype):
+            # Too many to count: an identifier, which is not encoded as categories.
+            many = levels.values is None
+            dtypes[label] = object if many else CategoricalDtype(sorted(levels.known))
+    categories = {x: dtype for x, dtype in dtypes.items() if dtype == "category"}
+    plain = mixed.plain_columns(table.astype(categories))  # these may be booleans
+    return plain.astype(dtypes)
 
 
 def split_table(table):

@@ -143,14 +143,6 @@ def test_the_gate_leaves_out_identifiers_that_experts_may_read():
     assert moe.experts_[0].feature_names_in_.tolist() == ["a", "kind", "b", "name"]
 
 
-def test_experts_beside_a_pipeline_that_cannot_take_the_table_are_told_the_pipeline():
-    X, y, _ = table_with_a_rare_kind()
-    moe = MixtureOfExpertsRegressor([("piped", one_hot(Ridge())), ("bare", Ridge())])
-    match = r"(?s)expert Ridge cannot take .*\['kind'\].*make_pipeline\("
-    with pytest.raises(ValueError, match=match):
-        moe.fit(in_parts(X, y, bounds=[900, 2000]))
-
-
 def test_a_gate_of_ones_own_sees_the_table_encoded():
     X, y, _ = table_with_a_rare_kind()
     rows = in_parts(X, y, bounds=[900, 2000])

@@ -21,13 +21,13 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 23_209,
-    "lines of the core": 16_464,  # without leaves
-    "lines of docstrings": 11_154,
-    "files": 177,
+    "lines of code": 22_875,
+    "lines of the core": 16_454,  # without leaves
+    "lines of docstrings": 11_082,
+    "files": 176,
     "names that stand for two things": 0,  # functions and classes at the top of a file
-    "classes": 269,
-    "classes of problems": 5,  # ways to train by EM
+    "classes": 263,
+    "classes of problems": 4,  # ways to train by EM
     "classes of trainers": 4,
     "types of gates and likelihoods asked for": 12,  # where they are neither written nor analysed
     "private methods called in another file": 15,

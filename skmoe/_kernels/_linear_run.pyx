@@ -86,7 +86,7 @@ cdef bint _is_accelerated(
     if run.acceleration is None or not run.acceleration.is_late or not run.propose(&least):
         return False
     run.go_to_goal()
-    _pass(run, X, coef, units, workspace, False, run.wants_pairs())
+    _pass(run, X, coef, units, workspace, False, run.wants_pairs(1.0))
     if run.total() >= run.old_value + least:
         run.accept()
         return True
@@ -102,7 +102,7 @@ cdef bint _step_lines(
     """M-step of linear experts, scales and gate, and a pass; False where it is not for this kernel.
 
     With scales and gate unchanged, experts raise the bound; the gate's step may be too long, and
-    is halved.
+    is halved. Its curvature is then old, and is renewed.
     """
     cdef double bound, drift, value, size
     cdef bint is_found
@@ -128,7 +128,7 @@ cdef bint _step_lines(
         run.move_gate(size, drift)
         if size == 1 and not is_given and _is_accelerated(run, X, coef, units, workspace):
             return True
-        _pass(run, X, coef, units, workspace, False, run.wants_pairs())
+        _pass(run, X, coef, units, workspace, False, run.wants_pairs(size))
         if size < SMALLEST_STEP or run.total() >= bound - ROUNDING * fabs(bound):
             run.accept()
             return True
@@ -157,7 +157,7 @@ cdef bint _ascend(
         run.move_experts(size, expert_drift)
         if size == 1 and not is_given and _is_accelerated(run, X, coef, units, workspace):
             return True
-        _pass(run, X, coef, units, workspace, is_given, with_gate and run.wants_pairs())
+        _pass(run, X, coef, units, workspace, is_given, with_gate and run.wants_pairs(size))
         if run.total() >= least:
             run.accept()
             return True
@@ -184,7 +184,7 @@ cdef bint _begin(
             share = run.resp[i, k]
             if share > 0:
                 run.entropy -= run.weight[i] * share * log(share)
-    _pass(run, X, coef, units, workspace, True, run.wants_pairs())
+    _pass(run, X, coef, units, workspace, True, run.wants_pairs(1.0))
     run.accept()
     if not run.logistic:
         run.sums[0] += run.entropy
@@ -199,7 +199,7 @@ cdef bint _begin(
             break
     if not _ascend(run, X, coef, units, workspace, True, True):
         return False
-    _pass(run, X, coef, units, workspace, False, run.wants_pairs())
+    _pass(run, X, coef, units, workspace, False, run.wants_pairs(1.0))
     run.accept()
     return True
 

@@ -497,8 +497,10 @@ cdef class LinearRun:
 
     # Iterates --------------------------------------------------------------------------------
 
-    cdef bint wants_pairs(self) noexcept nogil:
-        return not self.is_constant and (not self.has_factor or self.drift > self.longest_drift)
+    cdef bint wants_pairs(self, double size) noexcept nogil:
+        """Whether a pass renews the gate's curvature: old, or too small for a whole step."""
+        cdef bint is_old = size < 1 or not self.has_factor or self.drift > self.longest_drift
+        return is_old and not self.is_constant
 
     cdef bint wants_grams(self) noexcept nogil:
         if not self.logistic:

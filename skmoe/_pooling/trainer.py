@@ -262,13 +262,10 @@ class PooledTrainer(Trainer):
 
     def _found(self):
         """The mixture of most evidence, of all numbers or of the one that was asked for."""
-        if not self.is_searched:
-            best = self.one_line() if self.n_experts == 1 else self._of_that_number()
-            self._note(best)
-            return best
-        best = self.one_line()
+        begins_with_one = self.is_searched or self.n_experts == 1
+        best = self.one_line() if begins_with_one else self._of_that_number()
         self._note(best)
-        if self.n_experts > 1:
+        if self.is_searched and self.n_experts > 1:
             # Numbers of experts to begin with, each where the one before it was kept. For wide
             # tables of levels, two come first: more take long, and seldom pay alone.
             is_long = self._has_levels and self.experts.design.shape[1] * FIRST_BOUND > NEWTON_LIMIT

@@ -246,6 +246,7 @@ class SoftmaxGate(BaseGate):
         step, decrement = _multinomial.newton_direction(
             self._factor, sums.excess - penalty[:, None] * coef
         )
+        self._factor = self._factor if size == 1.0 else None  # it was too small for a whole step
         change = np.vdot(step, sums.rows_gram @ step) / sums.rows_gram[-1, -1]  # in the logits
         size *= min(1.0, _multinomial.LONGEST_CHANGE / max(sqrt(max(change, 0.0)), 1e-300))
         self._drift += size * sqrt(max(decrement, 0.0) / self._bound_mass)

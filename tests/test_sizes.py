@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._em import gate_parts
+from skmoe._em import parts
 from skmoe._numerics import multinomial
 from skmoe._numerics.columns import StandardColumns
 from skmoe.gates import ConstantGate, SoftmaxGate
@@ -53,7 +53,7 @@ def test_a_fit_of_a_wide_table_holds_few_copies_of_it():
 
 
 def test_a_gate_of_very_many_sparse_columns_is_warned_of(monkeypatch):
-    monkeypatch.setattr(gate_parts, "MANY_WEIGHTS", 100)
+    monkeypatch.setattr(parts, "MANY_WEIGHTS", 100)
     X = sparse.random_array((80, 60), density=0.1, format="csr", rng=rng)
     y = rng.normal(size=80)
     settings = {"n_init": 1, "max_iter": 1, "cv": 2, "random_state": 0}

@@ -7,9 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from .._data import check_ids
-from .._em.gate_parts import GateParts
 from .._em.loop import count
-from .._em.parts import Parts, adapt_experts
+from .._em.parts import GateParts, Parts, adapt_experts
 from .._em.problem import FEW_ROWS
 from .._experts.fitting import LINES, STACK, column_names, is_frozen
 from .._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT

@@ -6,9 +6,8 @@ from numbers import Integral
 import numpy as np
 from scipy import sparse
 
-from .._em.gate_parts import validate_gate
 from .._em.loop import count
-from .._em.parts import adapt_experts
+from .._em.parts import adapt_experts, validate_gate
 from .._experts.fitting import (
     LINES,
     STACK,

@@ -20,9 +20,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from .._attributes import set_model
 from .._base import unchanged_on_error
 from .._data import NO_METADATA
-from .._em.gate_parts import GateParts
 from .._em.loop import FitTasks
-from .._em.parts import Parts, adapt_experts
+from .._em.parts import GateParts, Parts, adapt_experts
 from .._em.problem import STREAM_WORK, Settings
 from .._em.rows import FitRows
 from .._experts.fitting import draw_seeds, has_oob_prediction, is_frozen, learns_batches, split_last

@@ -9,9 +9,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._data import Rows, TrainingData
 from .._em.fixed import gate_problem
-from .._em.gate_parts import step_by_step
 from .._em.general import GeneralProblem
 from .._em.loop import run_em
+from .._em.parts import step_by_step
 from .._em.problem import INNER_STEPS, shallow_copy
 from .._experts.fitting import join_last, split_last
 from .._model import Model, posterior

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._experts.pooled import loss_of_quadratics
 from skmoe._experts.pooled_posteriors import pooled_coefficients
-from skmoe._experts.pooled_steps import loss_of_quadratics
 from skmoe._numerics.multinomial import definite_factors
 from skmoe.distributions import (
     GaussianComponents,

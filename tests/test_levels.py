@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._experts.pooled_base import variance_groups
+from skmoe._experts.pooled import variance_groups
 from skmoe._experts.pooled_posteriors import learn_variances, pooled_coefficients, with_whole_cov
 from skmoe._numerics.columns import StandardColumns, quadratic_forms, sparse_rows
 

@@ -10,8 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
 from skmoe._data import RowMetadata
-from skmoe._experts.pooled import PooledExperts
-from skmoe._experts.pooled_base import Pooled
+from skmoe._experts.pooled import Pooled, PooledExperts
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
 from skmoe.inference._estimates import raw_parameters

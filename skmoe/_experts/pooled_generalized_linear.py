@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from .generalized_linear import GeneralizedLinearExperts
-from .pooled_steps import Expected, PooledInSteps, ignores_rows, loss_of_quadratics
+from .pooled import loss_of_quadratics
+from .pooled_steps import Expected, PooledInSteps, ignores_rows
 
 
 class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):

@@ -25,9 +25,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._numerics.columns import quadratic_forms
-from .._numerics.statistics import solve_symmetric, weighted_grams
-from .pooled import SMALL_PENALTY, without_intercept
-from .pooled_base import Pooled
+from .._numerics.statistics import weighted_grams
+from .pooled import Pooled, loss_of_quadratics, without_intercept
 from .pooled_posteriors import learn_variances_of_all, posteriors
 
 FIRST_ROUNDS = 6  # of coefficients and variances for the responsibilities of a start
@@ -215,19 +214,6 @@ class PooledInSteps(Pooled):
         """Log-likelihood that two experts lose with one function, by the quadratic in the sums."""
         gram, cross = self.posterior.gram, self.posterior.cross
         return loss_of_quadratics(gram[:, [k, other]], cross[:, [k, other]])
-
-
-def loss_of_quadratics(gram, cross):
-    """What the largest values of ``cross'b - 1/2 b'gram b`` lose if those of axis 1 have one b."""
-    alone, together = _optimum(gram, cross), _optimum(gram.sum(axis=1), cross.sum(axis=1))
-    return float(alone - together)
-
-
-def _optimum(gram, cross):
-    """Largest values of ``cross'b - 1/2 b'gram b`` for the last axes, summed."""
-    penalty = SMALL_PENALTY * np.eye(gram.shape[-1])
-    grams, rights = gram.reshape(-1, *penalty.shape), cross.reshape(-1, len(penalty), 1)
-    return 0.5 * np.vdot(rights, solve_symmetric(grams + penalty, rights))
 
 
 def ignores_rows(experts):

@@ -18,7 +18,7 @@ from sklearn.isotonic import isotonic_regression
 
 from .._em.loop import count
 from .._em.problem import shallow_copy
-from .._experts.pooled_steps import loss_of_quadratics
+from .._experts.pooled import loss_of_quadratics
 from . import rivals
 from .problem import PooledProblem, RegimeGate
 

@@ -9,11 +9,11 @@ from sklearn.utils import Bunch
 
 from ._experts.fitting import column_names
 from ._model import MADE_LATER, OF_ONE_FIT
+from ._numerics.columns import kind_of_target
 from ._reports.by_regime import first_of
 from ._reports.described import Trained, finish_later
 from ._reports.leaks import leak_notes, notes_on_rows
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
-from .likelihoods._targets import kind_of_target
 
 WIDER = 2.0  # times as large as among the rows of ``fit`` are errors where no rows were seen
 

@@ -22,7 +22,6 @@ from ._compat import (
 from ._data import RowMetadata, is_out_of_core
 from ._em.loop import FitTasks
 from ._em.problem import WIDE_WORK, Settings
-from ._em.rows import FitRows
 from ._em.search import NumberThenEM, NumberTrainer
 from ._em.starts import STARTS
 from ._experts.fitting import FORESTS, draw_seeds, split_last
@@ -31,7 +30,7 @@ from ._experts.solvers import has_experts
 from ._fitted import FittedMixture
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
-from ._planning.plan import make_parts, make_plan, seconds_of
+from ._planning.plan import FitRows, make_parts, make_plan, seconds_of
 from ._planning.ways import BIC, EVIDENCE, WAYS, specialists_to_try
 from ._pooling.trainer import PooledTrainer
 from ._reports.described import DescribedMixture

@@ -14,7 +14,8 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from ._numerics.samples import sample_rows, start_columns
+from ._numerics.columns import start_columns
+from ._numerics.samples import sample_rows
 from ._numerics.statistics import standardisation
 from ._tables.encoding import DescribedColumns
 from ._tables.mixed import is_missing

@@ -22,11 +22,9 @@ from ._experts.prediction import (
     same_steps,
     stacked_prediction,
 )
-from ._kernels._estep import e_step
 from ._numerics.columns import Surroundings
 from ._numerics.statistics import independent_columns
-from ._parallel import kernel_threads
-from ._routing import Routes
+from ._routing import Routes, posterior
 from ._tables.encoding import numeric_matrix
 from ._tables.mixed import take_rows
 from .distributions import MixtureDistribution, NestedComponents
@@ -385,11 +383,3 @@ class Average:
         with np.errstate(divide="ignore"):  # of no weight
             logs = [np.log(w) + of_model for w, of_model in zip(weights, each, strict=True)]
         return np.logaddexp.reduce(logs)
-
-
-def posterior(log_gate, log_density):
-    """Responsibilities (n, K) and log-density (n,) of rows from the two (n, K) logarithms."""
-    log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
-    resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
-    e_step(log_gate, log_density, np.ones(len(log_gate)), resp, log_norm, kernel_threads(resp.size))
-    return resp, log_norm

@@ -9,6 +9,7 @@ from numbers import Integral
 import numpy as np
 
 from ._kernels import _routing
+from ._kernels._estep import e_step
 from ._numerics.multinomial import log_softmax
 from ._parallel import kernel_threads
 
@@ -172,3 +173,11 @@ def evenness(load, sent, total):
         "unused": int(np.count_nonzero(sent == 0)),
         "switch": float(len(load) * (sent / sent.sum()) @ load),
     }
+
+
+def posterior(log_gate, log_density):
+    """Responsibilities (n, K) and log-density (n,) of rows from the two (n, K) logarithms."""
+    log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
+    resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
+    e_step(log_gate, log_density, np.ones(len(log_gate)), resp, log_norm, kernel_threads(resp.size))
+    return resp, log_norm

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.problem import FEW_ROWS
 from skmoe._numerics.columns import Surroundings
-from skmoe._pooling.averaging import LEAST, averaging
+from skmoe._pooling.regimes import LEAST, averaging
 from skmoe.gates import ConstantGate
 from skmoe.metrics import log_score
 

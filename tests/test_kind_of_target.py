@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe._numerics.columns import kind_of_target
 from skmoe.exceptions import ScaleFloorWarning
-from skmoe.likelihoods._targets import kind_of_target
 
 
 def rows(n=300):

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._numerics.samples import seeded
+from skmoe._experts.fitting import seeded
 from skmoe.gates import ClassifierGate, ForestGate, TreeGate
 
 

@@ -11,9 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe._numerics.columns import outlier_bounds
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import StudentT
-from skmoe.likelihoods._targets import outlier_bounds
 from skmoe.metrics import log_score
 
 ROBUST = {"student_t": StudentT(), "estimate": StudentT("estimate")}

@@ -13,10 +13,9 @@ from scipy import sparse
 
 from .._data import ArrayRows
 from .._kernels._linear_run import Acceleration, LinearRun, advance, responsibilities
-from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT, log_softmax
 from .._reports.expert_report import ReportSums
-from .._routing import keep_best
+from .._routing import keep_best, posterior
 from .block_sweeps import (
     SPARSE_NEWTON_LIMIT,
     GeneralizedLinearSweep,
@@ -25,7 +24,7 @@ from .block_sweeps import (
 )
 from .general import GeneralProblem
 from .loop import largest_differences, same_as_heavier
-from .problem import Problem
+from .problem import INNER_STEPS, Problem
 from .sums import pass_memory
 from .sweeps import LeastSquaresSweep, LogisticSweep, Sweep
 
@@ -276,6 +275,23 @@ class OnePassProblem(Problem):
             self.routed.fit_to_routing()
             self.likelihood, self.load = self.routed.likelihood, self.routed.load
             self._arrays = self.routed.resp, self.routed.log_norm
+
+
+def make_problem(
+    experts, gate, likelihood, data, *, in_sample, gate_folds=None, load_prior=None, top_k=None,
+    Z=None,
+):  # fmt: skip
+    """The first kind of problem that covers the parts; see ``Problem`` for these.
+
+    ``gate_folds`` are None where the gate sees all rows; ``in_sample`` says whether predictions are
+    made for rows that the experts saw.
+    """
+    settings = {"load_prior": load_prior, "top_k": top_k}
+    if OnePassProblem.covers(experts, gate, likelihood, data, **settings):  # quicker
+        return OnePassProblem(experts, gate, likelihood, data, **settings)
+    n_inner = 1 if in_sample else INNER_STEPS
+    settings |= {"n_inner": n_inner, "gate_folds": gate_folds, "Z": Z}
+    return GeneralProblem(experts, gate, likelihood, data, **settings)
 
 
 # Kernels for ``RowSource.reduce``, besides ``run_pass`` -------------------------------------------

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import special
 
+from .._experts.fitting import seeded
 from .._kernels._k_means import k_means
 from .._kernels._linear_run import dissolved
-from .._numerics.samples import seeded
 from .._parallel import few_threads, jobs, kernel_threads
 from .loop import enough_effective_rows
 

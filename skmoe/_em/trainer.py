@@ -7,14 +7,13 @@ import numpy as np
 from scipy import optimize
 from sklearn.pipeline import make_pipeline
 
-from .._experts.fitting import seed_estimator
+from .._experts.fitting import seed_estimator, seeded
 from .._numerics.multinomial import NEWTON_LIMIT
-from .._numerics.samples import seeded
 from .._tables.encoding import DescribedColumns, default_encoder, encoder_before
 from ..gates import ConstantGate, SoftmaxGate
-from . import make_problem
 from .general import GeneralProblem
 from .loop import Progress, compared, count, run_em
+from .one_pass import make_problem
 from .scale_model import learn_scale_model
 from .starts import N_MOVES, TIE, climb_from, draw_starts, enough_rows, layers, moved, soften
 

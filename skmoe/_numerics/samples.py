@@ -1,74 +1,12 @@
-"""Few columns, or few rows, that stand for many; and rows that repeat others."""
+"""Few rows that stand for many; and rows that repeat others."""
 
 from hashlib import blake2b
 
 import numpy as np
-from numpy.random.bit_generator import ISeedSequence
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from sklearn.utils.extmath import randomized_svd
 
-from .._tables.encoding import numeric_matrix
 from .._tables.mixed import as_pandas, is_table, take_rows
-from .statistics import standardisation
-
-MOST_COLUMNS = 50  # for starts: a linear fit on thousands would cost more than what it starts
-SUBSPACE_ITERATIONS = 6
-
-
-def start_columns(Z, weight):
-    """Columns for starts: standardised numbers, or their principal components if too many.
-
-    They are of mean variance one, and 50 at most.
-    """
-    if sparse.issparse(Z) and Z.shape[1] > MOST_COLUMNS:
-        columns = sparse.csr_array(Z)  # not centred: that would fill it
-    else:
-        columns = numeric_matrix(Z)
-        mean, scale = standardisation(columns, weight)
-        columns = columns - mean
-        columns /= scale
-        if columns.shape[1] <= MOST_COLUMNS:
-            return columns
-    return principal_components(columns, weight)
-
-
-def principal_components(columns, weight):
-    """The 50 leading ones of centred columns, or of sparse ones, as ``start_columns`` has them.
-
-    What is drawn is a number for each column, and none of a row, so that a row of weight 2 is a row
-    given twice.
-    """
-    share = weight / weight.sum()
-    root = sparse.diags_array(np.sqrt(share))
-    settings = {"n_iter": SUBSPACE_ITERATIONS, "transpose": False, "random_state": 0}
-    *_, directions = randomized_svd(root @ columns, MOST_COLUMNS, **settings)
-    components = columns @ directions.T
-    components = components - share @ components
-    variance = share @ components**2
-    return components / np.sqrt(max(variance.sum() / MOST_COLUMNS, 1e-300))
-
-
-# Random states from seeds, faster than NumPy makes them ------------------------------------------
-
-
-def seeded(seed):
-    """``numpy.random.RandomState(seed)``, which draws the same numbers.
-
-    NumPy first gathers entropy for a state that the seed then overwrites, which takes as long as an
-    EM iteration over a few thousand rows.
-    """
-    random_state = np.random.RandomState(np.random.MT19937(_NoEntropy()))
-    random_state.seed(seed)
-    return random_state
-
-
-class _NoEntropy(ISeedSequence):
-    """Ones in place of entropy."""
-
-    def generate_state(self, n_words, dtype=np.uint32):
-        return np.ones(n_words, dtype)
-
 
 # Few rows that stand for many: drawn by a hash of what is in them --------------------------------
 

@@ -12,8 +12,8 @@ from sklearn.tree import DecisionTreeRegressor
 from .._em.loop import count
 from .._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
 from .._kernels._errors import learn_variance, likelihood_of_shape
+from .._numerics.columns import kind_of_target
 from .._reports.column_names import columns_behind
-from ..likelihoods._targets import kind_of_target
 from .calibrated import SLOPE_PENALTY, gain_of_calibration
 from .problem import cheapest_merger, pooled_parts
 

@@ -5,19 +5,23 @@ from dataclasses import replace
 import numpy as np
 
 from .._data import Units
-from .._em import make_problem
 from .._em.loop import count, run_em
+from .._em.one_pass import make_problem
 from .._em.problem import shallow_copy
 from .._em.starts import halves
 from .._em.trainer import SURROGATE_PENALTY, Trainer
-from .._numerics.columns import StandardColumns, effects_of
+from .._numerics.columns import (
+    MOST_COLUMNS,
+    StandardColumns,
+    effects_of,
+    principal_components,
+    start_columns,
+)
 from .._numerics.multinomial import NEWTON_LIMIT
-from .._numerics.samples import MOST_COLUMNS, principal_components, start_columns
 from .._numerics.statistics import standardisation
 from .._parallel import few_threads
-from .averaging import BEHIND, IN_FOLD, IN_STACK, WHOLE, averaging
 from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, merged, pooled_parts
-from .regimes import RegimeSearch
+from .regimes import BEHIND, IN_FOLD, IN_STACK, WHOLE, RegimeSearch, averaging
 from .rivals import MANY, Rivals
 
 SHORT_RUN = 5  # iterations that show which halves are good, and which experts to merge

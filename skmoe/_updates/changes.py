@@ -23,10 +23,10 @@ from .._data import NO_METADATA
 from .._em.loop import FitTasks
 from .._em.parts import GateParts, Parts, adapt_experts
 from .._em.problem import STREAM_WORK, Settings
-from .._em.rows import FitRows
 from .._experts.fitting import draw_seeds, has_oob_prediction, is_frozen, learns_batches, split_last
 from .._experts.folds import Splitting
 from .._parameters import check_expert
+from .._planning.plan import FitRows
 from .._reports.by_regime import regimes_of
 from .._reports.described import finish_later
 from .._tables.encoding import DescribedColumns

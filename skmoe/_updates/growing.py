@@ -14,8 +14,8 @@ from .._em.loop import run_em
 from .._em.parts import step_by_step
 from .._em.problem import INNER_STEPS, shallow_copy
 from .._experts.fitting import join_last, split_last
-from .._model import Model, posterior
-from .._routing import keep_best
+from .._model import Model
+from .._routing import keep_best, posterior
 from .._tables.mixed import describe_columns, is_table
 from ..exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate, TreeGate

@@ -25,8 +25,7 @@ from sklearn.utils.validation import check_array
 from .._em.loop import count
 from .._em.problem import shallow_copy
 from .._experts import fitting
-from .._model import posterior
-from .._routing import Routes, keep_best
+from .._routing import Routes, keep_best, posterior
 from .._tables.mixed import is_table
 from ..exceptions import IgnoredWeightsWarning, SmallWeightsWarning, noted, warn_user
 

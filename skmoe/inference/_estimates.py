@@ -7,12 +7,12 @@ from sklearn.base import is_classifier
 from .._data import NO_METADATA
 from .._experts.fitting import column_names, split_last
 from .._experts.prediction import columns_seen
+from .._numerics.columns import kind_of_target
 from .._numerics.statistics import independent_columns, standardisation
 from .._reports.column_names import coding_of_levels, columns_of, names_of_terms
 from .._tables.mixed import take_rows
 from .._validation import check_enough_rows, check_rows
 from ..gates import ConstantGate, SoftmaxGate
-from ..likelihoods._targets import kind_of_target
 from ._information import MixtureLikelihood, inverse, maximise
 
 MOST_TERMS = 6  # that a message names

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils import gen_batches
 
-from .._model import posterior
+from .._routing import posterior
 from ._error_terms import SoftmaxTerms
 
 BLOCK_ROWS = 8192

@@ -6,9 +6,8 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from .._model import posterior
 from .._reports.by_regime import Groups, groups_of
-from .._routing import Routes
+from .._routing import Routes, posterior
 from .._tables.known import check_weights
 from .._validation import check_X
 from ..distributions import MixtureDistribution

@@ -7,8 +7,8 @@ from sklearn.base import BaseEstimator, clone
 
 from .._compat import QuickParameters
 from .._data import Subjects
+from .._numerics.columns import outlier_bounds
 from ._learned import LearnedParameters
-from ._targets import outlier_bounds
 
 STATED = {  # methods, and the attributes that declare them
     "expert_target": "changes_target",

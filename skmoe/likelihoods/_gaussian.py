@@ -5,10 +5,10 @@ from sklearn.ensemble import RandomForestRegressor
 
 from .._doors import error_terms
 from .._experts.fitting import offers
+from .._numerics.columns import grid_step
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
 from ._scaled import ScaledErrors
-from ._targets import grid_step
 
 KINDS = ("expert", "shared", "auto")
 

@@ -4,9 +4,9 @@ from abc import abstractmethod
 
 import numpy as np
 
+from .._numerics.columns import grid_step, variance_of, without_outliers
 from ..distributions import GaussianComponents, StudentTComponents
 from ._base import BaseLikelihood
-from ._targets import grid_step, variance_of, without_outliers
 
 MOST_OF_BULK = 2.0  # variances of the rows that are no outliers: what the floor is a part of
 NARROW = 1e-6  # an interval, in units of the scale, whose moments are those of its middle

@@ -13,9 +13,9 @@ from .._em import starts
 from .._em.loop import Progress
 from .._em.one_pass import OnePassProblem
 from .._em.problem import Settings
-from .._em.rows import FitRows
 from .._em.trainer import Trainer
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from .._planning.plan import FitRows
 from .._planning.ways import MOST_EXPERTS
 from .._tables.mixed import HEAVIEST, check_sizes
 from .._validation import check_classes, check_enough_rows, check_exposure, warn_of_small_weights

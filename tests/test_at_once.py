@@ -1,5 +1,8 @@
 """Linear and logistic experts predict without checking the rows again, and say the same."""
 
+from copy import copy
+from functools import lru_cache
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -21,6 +24,14 @@ def kinked(n_classes=None, n=300):
     )
 
 
+@lru_cache
+def fitted(n_classes):
+    params = {"n_experts": 3, "random_state": 0, "training": "em", "tol": 0.1}
+    if n_classes is None:
+        return MixtureOfExpertsRegressor(**params).fit(*kinked())
+    return MixtureOfExpertsClassifier(**params).fit(*kinked(n_classes))
+
+
 def one_by_one(moe, X):
     if hasattr(moe, "classes_"):
         return np.stack([expert.predict_proba(X) for expert in moe.experts_], axis=1)
@@ -32,15 +43,8 @@ def one_by_one(moe, X):
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_predictions_are_those_of_the_experts(n_classes, fit_intercept, dtype):
     X, y = kinked(n_classes)
-    if n_classes is None:
-        moe, expert = MixtureOfExpertsRegressor(n_experts=3, random_state=0, training="em"), Ridge()
-    else:
-        moe, expert = (
-            MixtureOfExpertsClassifier(n_experts=3, random_state=0, training="em"),
-            LogisticRegression(),
-        )
-        expert.set_params(solver="newton-cholesky")
-    moe.set_params(tol=0.1).fit(X, y)
+    moe = copy(fitted(n_classes))
+    expert = Ridge() if n_classes is None else LogisticRegression(solver="newton-cholesky")
     expert.set_params(fit_intercept=fit_intercept)
     shares = np.random.default_rng(1).uniform(size=(3, len(y)))
     moe.experts_ = [clone(expert).fit(X, y, share) for share in shares]

@@ -45,8 +45,6 @@ ESTIMATORS = [
     MixtureOfExpertsRegressor(UNLIKE, cv=2),
     # In sample.
     *both(gate=BY_LOGISTIC, cv=False, n_experts=2, **QUICK),
-    # The same folds for all rows and their copies: three lines through all rows begin alike.
-    *both(EXACT, gate=BY_LOGISTIC, n_experts=3, cv=2, n_init=1, max_iter=2),
     OrderedLogisticRegression(),
     SoftmaxGate(),
     SoftmaxGate(l1_ratio=0.5, max_iter=3),
@@ -55,9 +53,20 @@ ESTIMATORS = [
 ]
 
 
+# The same folds for all rows and their copies: three lines through all rows begin alike.
+WITH_FOLDS = both(EXACT, gate=BY_LOGISTIC, n_experts=3, cv=2, n_init=1, max_iter=2)
+
+
 @pytest.mark.usefixtures("array_namespaces")
 @parametrize_with_checks(ESTIMATORS)
 def test_estimator_keeps_the_contract_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("array_namespaces")
+@parametrize_with_checks(WITH_FOLDS)
+def test_lines_and_gates_with_folds_keep_it(estimator, check):
     check(estimator)
 
 
@@ -107,7 +116,7 @@ STACKS = [
 
 
 @pytest.mark.parametrize(
-    "estimator", [*ESTIMATORS, *NESTED, *STACKS], ids=lambda each: type(each).__name__
+    "estimator", [*ESTIMATORS, *WITH_FOLDS, *NESTED, *STACKS], ids=lambda each: type(each).__name__
 )
 @pytest.mark.parametrize("first", [0, 1])
 def test_results_do_not_depend_on_what_memory_held_before(estimator, first, monkeypatch):

@@ -110,7 +110,10 @@ def test_cross_validated_scores_are_those_of_mixtures_that_did_not_see_the_row()
     assert_allclose(found["std_error"][1 - best], np.sqrt(spread / weight.sum()), rtol=0.05)
 
 
-@pytest.mark.parametrize(("n_samples", "n_features"), [(60, 10), (30, 1), (100, 20)])
+@pytest.mark.parametrize(
+    ("n_samples", "n_features"),
+    [(30, 1), *(pytest.param(n, d, marks=pytest.mark.slow) for n, d in [(60, 10), (100, 20)])],
+)
 def test_one_expert_is_chosen_where_parameters_are_many_and_regimes_none(n_samples, n_features):
     """By BIC, 10 of 12 such tables of the first size had three or four experts."""
     moe = MixtureOfExpertsRegressor(n_init=1, max_iter=30, random_state=0, training="em")

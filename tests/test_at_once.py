@@ -25,7 +25,7 @@ def kinked(n_classes=None, n=300):
 
 
 @lru_cache
-def fitted(n_classes):
+def trained_on(n_classes):
     params = {"n_experts": 3, "random_state": 0, "training": "em", "tol": 0.1}
     if n_classes is None:
         return MixtureOfExpertsRegressor(**params).fit(*kinked())
@@ -43,7 +43,7 @@ def one_by_one(moe, X):
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_predictions_are_those_of_the_experts(n_classes, fit_intercept, dtype):
     X, y = kinked(n_classes)
-    moe = copy(fitted(n_classes))
+    moe = copy(trained_on(n_classes))
     expert = Ridge() if n_classes is None else LogisticRegression(solver="newton-cholesky")
     expert.set_params(fit_intercept=fit_intercept)
     shares = np.random.default_rng(1).uniform(size=(3, len(y)))

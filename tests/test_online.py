@@ -714,7 +714,7 @@ def test_fitted_classifier_needs_no_classes():
 def test_sparse_rows_need_experts_with_a_partial_fit():
     X, y = draw(700)
     X = sparse.csr_matrix(np.where(np.abs(X) < 0.5, 0, X))
-    wide = sparse.hstack([X, sparse.random(700, 100, density=0.01, random_state=0)], format="csr")
+    wide = sparse.hstack([X, sparse.random(700, 500, density=0.01, random_state=0)], format="csr")
     moe = regressor(experts=Ridge(), n_init=1, max_iter=2).fit(wide, y)  # each by its own fit
     with pytest.raises(TypeError, match="dense"):
         moe.partial_fit(wide, y)

@@ -292,10 +292,8 @@ class TrainingData:
         """About so many of the rows, with weights of the same sum; see ``sample_rows``."""
         rows, weight = sample_rows(self.X, self.y, self.weight, n_rows, self.classes)
         X, Z = _safe_indexing(self.X, rows), _safe_indexing(self.Z, rows)
-        start_target, exposure, bounds = (
-            None if each is None else each[rows]
-            for each in (self.start_target, self.exposure, self.bounds)
-        )
+        of_rows = self.start_target, self.exposure, self.bounds
+        start_target, exposure, bounds = (None if v is None else v[rows] for v in of_rows)
         y, classes = self.y[rows], self.classes
         return TrainingData(
             X, y, weight, Z, start_target, exposure, rows=rows, classes=classes, bounds=bounds

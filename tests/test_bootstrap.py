@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.linear_model import LinearRegression
@@ -10,7 +11,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
-from skmoe.inference import bootstrap
+from skmoe.inference import _bootstrap, bootstrap
 
 
 def equal_halves(n_samples=200, seed=0):
@@ -111,6 +112,29 @@ def test_exposures_go_with_their_rows():
     expected = np.sqrt(np.diag(np.linalg.inv(design.T @ (design * mean[:, None]))))
     assert_allclose(result.standard_error, expected, rtol=0.4)
     assert_allclose(result.estimate, [0.5, 0.3], atol=0.1)
+
+
+@pytest.mark.parametrize("training", ["em", "pooled"])
+def test_levels_that_resamples_lack_have_no_intervals_and_others_have_theirs(training, monkeypatch):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.uniform(-3, 3, 100), "kind": rng.choice(["a", "b"], 100)})
+    table.loc[0, "kind"] = "c"
+    y = 2 * table["x"] + 3.0 * (table["kind"] == "a") + 0.2 * rng.normal(size=100)
+    moe = MixtureOfExpertsRegressor(n_experts=1, training=training, random_state=0).fit(table, y)
+    result = bootstrap(moe, table, y, n_resamples=10, random_state=0)
+    draws = dict(zip(result.names[1], result.bootstrap_distribution, strict=True))
+    lacks = np.isnan(draws["kind=c"])
+    assert 0 < lacks.sum() < 10
+    assert np.isnan(result.standard_error[result.names[1].index("kind=c")])
+    assert_allclose(draws["x"], 2.0, atol=0.1)
+    assert_allclose(draws["kind=a"], 3.0, atol=0.4)  # against b, also where c is not there
+    assert "n/a: kind=c, of which not every resample has rows" in str(result)
+    monkeypatch.setattr(_bootstrap, "bootstrap", lambda *rows, **given: result)  # of 200
+    assert "n/a: kind=c" in str(moe.summary(table, y, cov="bootstrap"))
+    effects = moe.marginal_effects(table, y, cov="bootstrap")
+    error = dict(zip(effects.columns, effects.std_error, strict=True))
+    assert np.isnan(error.pop("kind: c against b"))
+    assert np.isfinite(list(error.values())).all()
 
 
 def test_any_mixture_has_a_bootstrap_of_a_statistic():

@@ -461,7 +461,7 @@ def test_effects_on_a_regime_are_those_on_the_sum_and_the_mixture_of_its_experts
         return np.column_stack([share, (proba * means).sum(axis=1) / share])
 
     expected = by_predictions(of_regime, X)
-    name = "regime 1 (expert0, expert2)"
+    name = "regime0 (expert0, expert2)"
     assert_allclose(effects_of(effects, f"gate: probability of {name}"), expected[:, 0], atol=1e-6)
     assert_allclose(effects_of(effects, f"{name}: mean"), expected[:, 1], atol=1e-6)
     assert len(effects.effect) == 2 * (1 + 2 + 2)

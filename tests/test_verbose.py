@@ -136,7 +136,7 @@ def test_refits_tell_how_long_they_take_and_have_one_bar(monkeypatch, capsys):
         moe.stability(X, Y, n_resamples=2, verbose=1)
     assert len(caught) == 1
     assert re.match(r"(?s)4 fits begin\n.*\n4 of 4 fits, ", capsys.readouterr().out)
-    with pytest.warns(LongFitWarning, match="3 fits may take"):
+    with pytest.warns(LongFitWarning, match=r"3 fits \(n_resamples and n_jobs of .*\) may take"):
         bootstrap(moe, X, Y, n_resamples=3, verbose=1)
     assert "3 of 3 fits" in capsys.readouterr().out
     with pytest.warns(LongFitWarning, match="2 fits may take") as caught:

@@ -1,5 +1,7 @@
 """A component that is always zero, beside experts of counts and amounts."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy import optimize, special, stats
@@ -159,6 +161,19 @@ def test_counts_without_more_zeros_leave_the_component_empty():
         n_experts=2, gate=ConstantGate(), likelihood=ZeroInflated(), random_state=0
     ).fit(X, y)
     assert moe.expert_load_[-1] < 1e-6
+
+
+def test_the_number_that_is_chosen_is_without_the_component(capsys):
+    X, y, *_ = zero_inflated("gamma", n=150)
+    moe = MixtureOfExpertsRegressor(
+        likelihood=ZeroInflated("gamma"), n_init=1, max_iter=30, random_state=0, verbose=1
+    ).fit(X, y)
+    number = "1 expert" if moe.plan_.n_experts == 1 else f"{moe.plan_.n_experts} experts"
+    assert moe.plan_.findings[0].startswith(f"BIC: {number}, ahead of")
+    text = capsys.readouterr().out
+    assert f"Kept {number}\n" in text
+    shown = float(re.search(rf" {number}: corrected BIC ([\d.]+)", text).group(1))
+    assert 0 <= shown - moe.bic(X, y) < 3  # the correction
 
 
 def test_weights_are_repetitions():

@@ -148,10 +148,10 @@ class FitTasks:
         self._context.call_on_fit_task_end(**self._given)
 
 
-def refits(mixture, rows, function, shared, tasks, n_jobs, verbose=0):
+def refits(mixture, rows, function, shared, tasks, n_jobs, verbose=0, what="fits"):
     """Results of tasks that refit a mixture, in order; warns of a long wait after the first.
 
-    ``rows`` are X and y, for progress bars of the mixture, in which each refit is a task.
+    ``rows`` are X and y, for a progress bar with a task for each, and ``what`` for the warning.
     """
     twin, n_told = _compat.with_callbacks_of(mixture, _compat.ProgressBar), 0
     with (
@@ -164,7 +164,7 @@ def refits(mixture, rows, function, shared, tasks, n_jobs, verbose=0):
         told.begin(len(tasks))
         if verbose:
             print(f"{len(tasks)} fits begin", flush=True)
-        for done, seconds, total in run.in_batches(function, tasks, f"{len(tasks)} fits"):
+        for done, seconds, total in run.in_batches(function, tasks, f"{len(tasks)} {what}"):
             if verbose:
                 left = f"{seconds:.1f} s so far, about {total - seconds:.0f} s to come"
                 print(f"{len(done)} of {len(tasks)} fits, {left}", flush=True)

@@ -72,15 +72,19 @@ class NumberTrainer:
             trained = trainer.train(None, tasks, attributes_now)
             score = self._score(*trained)
             scores[n_experts] = score.value
-            progress.say(f"{count(n_experts)}: {criterion} {score.value:.6f}", end="")
+            shown = f"{criterion} {score.value:.6f}"
+            if self.by_bic:  # what experts of few rows overfit is beyond ``bic()``
+                shown = f"corrected BIC {-2 * score.value:.3f}"
+            progress.say(f"{count(n_experts)}: {shown}", end="")
             if best is None or score.is_above(best_score):
                 best, best_score, behind = trained, score, 0
             else:
                 behind += 1
             if behind == PATIENCE:
                 break
-        best[0].number_scores = criterion, scores, best[0].n_experts
-        progress.say(f"Kept {count(best[0].n_experts)}")
+        kept = best[0].parts.n_solved  # without the one that is zero
+        best[0].number_scores = criterion, scores, kept
+        progress.say(f"Kept {count(kept)}")
         return best
 
     def _score(self, trainer, run, model, order, load):

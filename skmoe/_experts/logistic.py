@@ -117,14 +117,9 @@ class LogisticExperts(LinearExperts):
         self.set_coef(coef)
 
     def streaming(self, resp, order, fitted):
-        bounds = [
-            multinomial.curvature(self.design, mass, proba)
-            for mass, proba in zip(
-                (resp * self.weight[:, None])[:, order].T,
-                self.predictions.transpose(1, 0, 2)[order],
-                strict=True,
-            )
-        ]
+        masses = (resp * self.weight[:, None])[:, order].T
+        given = zip(masses, self.predictions.transpose(1, 0, 2)[order], strict=True)
+        bounds = [multinomial.curvature(self.design, *each) for each in given]
         return self._streaming(bounds, order)
 
     def streaming_from_sums(self, order):

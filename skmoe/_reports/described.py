@@ -273,11 +273,8 @@ class DescribedMixture(AnyRows):
         (10,)
         """
         check_fitted(self)
-        lacking = [
-            name
-            for name, expert in self.named_experts_.items()
-            if not offers(expert, "feature_importances_")
-        ]
+        experts = self.named_experts_.items()
+        lacking = [name for name, each in experts if not offers(each, "feature_importances_")]
         if lacking:
             raise AttributeError(
                 f"The experts {lacking} have no feature_importances_. For experts of any kind take "

@@ -76,10 +76,8 @@ class ExpertReport:
         return pd.DataFrame(self.columns).set_index(next(iter(self.columns)))
 
     def _cells(self):
-        return [
-            [_format_value(name, value) for name, value in zip(self.columns, row, strict=True)]
-            for row in zip(*self.columns.values(), strict=True)
-        ]
+        rows = zip(*self.columns.values(), strict=True)
+        return [list(map(_format_value, self.columns, row)) for row in rows]
 
     def __str__(self):
         lines = [text_table(list(self.columns), self._cells()), "", self._balance_line()]

@@ -90,11 +90,8 @@ class DescribedColumns:
 
 def columns_of_no_use(kinds, *, shrinks=False):
     """Labels of identifiers, and of dates, among the kinds of columns by label."""
-    too_many = ("identifier",) if shrinks else ("identifier", "effects")
-    return tuple(
-        [label for label, kind in kinds.items() if kind in unused]
-        for unused in (too_many, ("date",))
-    )
+    both = ("identifier",) if shrinks else ("identifier", "effects"), ("date",)
+    return tuple([label for label, kind in kinds.items() if kind in unused] for unused in both)
 
 
 # Encoders ----------------------------------------------------------------------------------------

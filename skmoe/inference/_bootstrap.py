@@ -16,6 +16,7 @@ from .._em.loop import refits
 from .._experts.fitting import join_last, offers, split_last
 from .._parameters import ExpertParameters
 from .._reports.by_regime import html_table, text_table, under_headings
+from .._reports.column_names import IS_REFERENCE
 from .._tables.known import check_weights
 from .._tables.mixed import has_shape
 from .._validation import check_fitted
@@ -164,7 +165,12 @@ class BootstrapResult(EstimateTable):
         return dict(zip(names, map(np.ravel, columns), strict=True))
 
     def _lines(self):
-        return (f"{self.bootstrap_distribution.shape[-1]} resamples",)
+        lines = [f"{self.bootstrap_distribution.shape[-1]} resamples"]
+        lacking = np.isnan(self.standard_error) & ~np.isnan(self.estimate)
+        if self.names is not None and lacking.any():
+            terms = dict.fromkeys(np.array(self.names[1])[lacking].tolist())
+            lines.append(f"n/a: {', '.join(terms)}, of which not every resample has rows")
+        return lines
 
 
 def bootstrap(
@@ -194,7 +200,7 @@ def bootstrap(
         Rows of one group, such as a person, are drawn together.
     statistic : callable, default=None
         ``statistic(mixture)`` -> number or array of fixed shape. None is the parameters of
-        ``summary``; NaN (n/a in print) for coefficients that are not identified.
+        ``summary``; NaN (n/a) if not identified, or of a level without rows in a resample.
     n_resamples : int, default=200
         Number of refits. Percentiles need more than standard errors: 1000 or more.
     confidence_level : float, default=0.95
@@ -261,27 +267,45 @@ def bootstrap(
     if statistic is None:
         names = parameter_names(estimator)
         estimates = estimates_of(estimator, X, rows.y, sample_weight, rows.metadata)
-        n_gate = len(estimates.gate_columns.to_raw)  # regimes of a resample may share their gate
-        statistic = partial(_parameters, recode=estimates.in_full_rank(), n_gate=n_gate)
+        statistic = partial(
+            _parameters, names=_without_references(names), recode=estimates.in_full_rank()
+        )
     shared = (estimator, rows, known, statistic)
     tasks = [(int(seed),) for seed in seeds]
-    resamples = refits(estimator, (X, rows.y), _resample, shared, tasks, n_jobs, verbose)
+    what = "fits (n_resamples and n_jobs of skmoe.inference.bootstrap)"  # which summary has not
+    resamples = refits(estimator, (X, rows.y), _resample, shared, tasks, n_jobs, verbose, what)
     estimate = np.asarray(statistic(estimator), dtype=np.float64)
     return BootstrapResult(estimate, np.stack(resamples, axis=-1), names, confidence_level)
 
 
 def bootstrap_covariance(mixture, X, y, sample_weight, metadata):
-    """Parameters as in ``summary``, and their covariance over resamples."""
+    """Parameters as in ``summary``, their covariance over resamples, and notes in a list."""
     result = bootstrap(
         mixture, X, y, sample_weight=sample_weight, **metadata._asdict(), n_jobs=mixture.n_jobs,
-        random_state=mixture.random_state,
+        random_state=mixture.random_state, verbose=mixture.verbose,
     )  # fmt: skip
-    return result.estimate, np.cov(result.bootstrap_distribution)
+    return result.estimate, np.cov(result.bootstrap_distribution), result._lines()[1:]
 
 
-def _parameters(mixture, recode, n_gate):
-    """Parameters of a mixture as in ``summary``, NaN for those that are not identified."""
-    return recode @ raw_parameters(mixture, n_gate)
+def _without_references(names):
+    """Pairs of part and term, without the note on levels that are references."""
+    return [(part, term.removesuffix(IS_REFERENCE)) for part, term in zip(*names, strict=True)]
+
+
+def _parameters(mixture, names, recode):
+    """Parameters of a refit by name, as in ``summary``; NaN without a row, or not identified.
+
+    Regimes of one of the fits may share their gate, which has no slopes then.
+    """
+    own = _without_references(parameter_names(mixture))
+    slopes = [
+        {"intercept"} < {t for part, t in each if part.startswith("gate: ")}
+        for each in (names, own)
+    ]
+    raw = dict(zip(own, raw_parameters(mixture, by_load=not slopes[0]), strict=True))
+    found = recode @ [raw.get(name, 0.0) for name in names]
+    lacks = [name not in raw and (slopes[1] or not name[0].startswith("gate: ")) for name in names]
+    return np.where(lacks, np.nan, found)
 
 
 @dataclass
@@ -397,12 +421,10 @@ def with_all_classes(estimator, draw):
 
 
 def match(mixture, shared):
-    """Renumber the experts of a mixture like those of another one.
+    """Renumber the experts of a mixture like those of another one, by replacing attributes.
 
-    Experts of a list do not move, nor do those whose order matters to the gate.
-
-    Attributes of the mixture are replaced. Entry (k, j) of ``shared`` is the overlap of expert k of
-    the other mixture and expert j of this one.
+    Experts of a list do not move, nor do those whose order matters to the gate. Entry (k, j) of
+    ``shared`` is the overlap of expert k of the other mixture and expert j of this one.
     """
     head, gate = split_last(mixture.gate_)
     if mixture._is_list or not gate.can_reorder:

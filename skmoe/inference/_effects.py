@@ -131,42 +131,41 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
         raise TypeError("marginal_effects takes dense X: pass X.toarray().")
     is_pooled = mixture.likelihood_.averages_experts
     estimates = estimates_of(mixture, X, y, sample_weight, metadata)
+    lacks, more = [slice(0)] * 2, []
     if cov == "bootstrap":  # columns without a coefficient have 0
-        found = bootstrap_covariance(mixture, X, y, sample_weight, metadata)
+        *found, more = bootstrap_covariance(mixture, X, y, sample_weight, metadata)
         raw, covariance = map(np.nan_to_num, found)
+        of_experts, of_gate = estimates.split_raw(np.isnan(np.diag(found[1])) & ~np.isnan(found[0]))
+        lacks = of_experts[0].any(axis=0)[: len(estimates.columns.to_raw)], of_gate.any(axis=0)
     else:
         raw, covariance, _, are_known = estimates.found(cov == "sandwich")
     rows, used = estimates.rows, np.flatnonzero(estimates.rows.weight)
     weight = check_weights(sample_weight, rows.X)[used]
     exposure = None if rows.exposure is None else rows.exposure[used]
-    changes = Changes(mixture, estimates, take_rows(rows.X, used), weight)
+    changes = Changes(mixture, estimates, take_rows(rows.X, used), weight, lacks)
     if not is_pooled:
         fitted = Averages(mixture, estimates, raw_parameters(mixture), exposure)
         _check_means(mixture, rows, used, fitted.means(changes.base))
     averages = Averages(mixture, estimates, raw, exposure)
     found = []  # for each change and quantity that it changes
     for name, after, before, share in changes.each():
-        effect, slope = (
-            a - b
-            for a, b in zip(averages.at(after, share), averages.at(before, share), strict=True)
-        )
+        pairs = zip(averages.at(after, share), averages.at(before, share), strict=True)
+        effect, slope = (a - b for a, b in pairs)
         if not changes.is_estimable(after, before, share):
             effect[:] = np.nan
         found += [(i, name, effect[i], slope[i]) for i in np.flatnonzero(slope.any(axis=1))]
     if not found:
-        raise ValueError(
-            "There are no effects: experts and gate depend on no column of X. "
-            + " ".join(changes.notes())
-        )
+        why = " ".join(["experts and gate depend on no column of X.", *changes.notes()])
+        raise ValueError(f"There are no effects: {why}")
     quantity, columns, effect, slopes = zip(*sorted(found, key=lambda row: row[0]), strict=True)
     effect, slopes = np.array(effect), np.array(slopes)
     known = slopes.any(axis=1) if cov == "bootstrap" else are_known(slopes)
-    unknown, notes = ~known, changes.notes()
+    unknown, notes = ~known, changes.notes() + more
     if is_pooled and unknown.any():
         notes.append(NOT_NORMAL.format("").strip())
     elif not is_pooled:
         effect[unknown] = np.nan
-    if np.isnan(effect).any():
+    if np.isnan(effect).any() and not more:
         notes.append("n/a: other columns tell the same, or the rows next to nothing")
     unknown |= np.isnan(effect)
     cov_of_effects = slopes @ covariance @ slopes.T
@@ -247,7 +246,7 @@ class Averages:
         experts = list(mixture.named_experts_)
         names = [", ".join(experts[k] for k in members) for members in self.members]
         if len(names) < len(experts):
-            names = [f"regime {1 + r} ({each})" for r, each in enumerate(names)]
+            names = [f"regime{r} ({each})" for r, each in enumerate(names)]
         of_gate = [f"gate: probability of {name}" for name in names]
         return outputs + of_gate + [f"{name}: {output}" for name in names for output in outputs]
 
@@ -328,6 +327,8 @@ class Changes:
         Checked, of positive weight.
     weight : ndarray of shape (n_samples,)
         Their weights.
+    lacks : pair
+        Columns of experts and gate, after that of ones, without a variance.
 
     Attributes
     ----------
@@ -338,13 +339,13 @@ class Changes:
         use, or only in steps; and those with more than ``MOST_LEVELS`` levels.
     """
 
-    def __init__(self, mixture, estimates, X, weight):
+    def __init__(self, mixture, estimates, X, weight, lacks):
         if getattr(X, "dtype", None) == np.float32:
             X = X.astype(np.float64)
         self.columns, self.weight, self.mixture = PlottedColumns(X), weight, mixture
         self.base, self.unseen, self.too_many = self._seen(self.columns.X), [], []
         self.units = [np.where(part.std(axis=0) > 0, part.std(axis=0), 1.0) for part in self.base]
-        both = estimates.columns, estimates.gate_columns
+        both, self.lacks = (estimates.columns, estimates.gate_columns), lacks
         self.recode = [
             None if each.kept.all() else each.to_raw @ each.from_raw for each in both
         ]  # identified coefficients
@@ -430,11 +431,13 @@ class Changes:
 
     def is_estimable(self, after, before, weight):
         """Whether the change depends only on identified coefficients."""
-        used = weight > 0
-        for a, b, unit, recode in zip(after, before, self.units, self.recode, strict=True):
+        parts = zip(after, before, self.units, self.recode, self.lacks, strict=True)
+        for a, b, unit, recode, lacks in parts:
+            change = (a - b)[weight > 0]
+            if change[:, lacks].any():
+                return False
             if recode is None:
                 continue
-            change = (a - b)[used]
             beyond, size = np.abs(change @ recode - change), np.abs(change / unit).max()
             if (beyond / unit).max() > NOT_ESTIMABLE * size:
                 return False

@@ -355,25 +355,21 @@ def terms_of(likelihood, rows):
     return terms
 
 
-def raw_parameters(mixture, n_gate=None):
+def raw_parameters(mixture, *, by_load=False):
     """Parameters of a fitted mixture in the units of X and y, in the order of their names.
 
-    ``n_gate`` is the number of parameters of the gate for each expert in another fit. If different,
-    a gate of proportions gets slopes of zero, and a gate with slopes is replaced by the loads.
+    With ``by_load``, a gate with slopes is replaced by the loads.
     """
     gate = split_last(mixture.gate_)[1]
-    parameters = [
-        own.terms().of_fit(split_last(expert)[1], own, k)
-        for expert, (own, k) in zip(mixture.experts_, _owners(mixture), strict=True)
-    ]
+    owners = zip(mixture.experts_, _owners(mixture), strict=True)
+    parameters = [own.terms().of_fit(split_last(each)[1], own, k) for each, (own, k) in owners]
     if not isinstance(gate, SoftmaxGate):
         of_gate = np.log(gate.proportions_)[:, None]
-    elif n_gate == 1:
-        of_gate = np.log(mixture.expert_load_)[:, None]
     else:
         of_gate = np.column_stack([gate.intercept_, gate.coef_])
-    n_more = 0 if n_gate is None else n_gate - of_gate.shape[1]
-    parameters.append(np.pad(of_gate[1:] - of_gate[0], ((0, 0), (0, n_more))))
+        if by_load:
+            of_gate[:, 0], of_gate[:, 1:] = np.log(mixture.expert_load_), 0.0
+    parameters.append(of_gate[1:] - of_gate[0])
     return np.concatenate([part.ravel() for part in parameters])
 
 
@@ -467,10 +463,7 @@ class DesignColumns:
 
     @classmethod
     def seen_by(cls, mixture, estimator, X, used, weight, every=False):
-        """Columns that the last step of a fitted estimator of a mixture sees.
-
-        Unless ``every`` column is kept, those that depend on others are not.
-        """
+        """Those that a fitted estimator's last step sees; dependent ones are kept by ``every``."""
         X = columns_seen(estimator, X)[used]
         names = columns_of(estimator, column_names(mixture)).names
         if every:

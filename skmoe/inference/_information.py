@@ -176,10 +176,8 @@ class _Block:
 
     def scores(self):
         """Score of each unit, (n_units, size)."""
-        of_experts = [
-            self._of_units(expert, expert.score()) * resp[:, None]
-            for expert, resp in zip(self.experts, self.resp.T, strict=True)
-        ]
+        experts = zip(self.experts, self.resp.T, strict=True)
+        of_experts = [self._of_units(each, each.score()) * r[:, None] for each, r in experts]
         return np.hstack([*of_experts, self.gate.score(self.resp)])
 
     def curvature(self):

@@ -104,17 +104,12 @@ class Stability(EstimateTable):
         fit = count(self.n_regimes, self.word)
         same = {source: self.share[source].get(self.n_regimes, 0.0) for source in SOURCES}
         rand = {source: float(np.median(self.rand[source])) for source in SOURCES}
-        if same["seeds"] < SURE:
-            return (
-                f"Not settled: on the same rows {self._found('seeds')}. Raise n_init, and do not "
-                "rely on one fit."
-            )
-        if rand["seeds"] < SURE:
-            return (
-                f"Not settled: seeds agree on {fit}, but not on which rows belong together "
-                f"(median adjusted Rand index {_two_digits(rand['seeds'])}). Raise n_init, and do "
-                "not rely on one fit."
-            )
+        if min(same["seeds"], rand["seeds"]) < SURE:
+            what = f"on the same rows {self._found('seeds')}"
+            if same["seeds"] >= SURE:
+                what = f"seeds agree on {fit}, but not on which rows belong together (median "
+                what += f"adjusted Rand index {_two_digits(rand['seeds'])})"
+            return f"Not settled: {what}. Raise n_init, and do not rely on one fit."
         if same["halves"] < SURE:
             may_lack_rows = max(self.share["halves"]) <= self.n_regimes
             what = "needs all rows, or is uncertain" if may_lack_rows else "is uncertain"

@@ -155,10 +155,10 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by, max_rows):
     """Summary of a fitted mixture; parameters are those of its method."""
     check_fitted(mixture)
     check_options(mixture, cov, level)
-    estimates, df = estimates_of(mixture, X, y, sample_weight, metadata), np.inf
+    estimates, df, lacking = estimates_of(mixture, X, y, sample_weight, metadata), np.inf, []
     likelihood, is_pooled = estimates.likelihood, mixture.likelihood_.averages_experts
     if cov == "bootstrap":
-        raw, covariance = bootstrap_covariance(mixture, X, y, sample_weight, metadata)
+        raw, covariance, lacking = bootstrap_covariance(mixture, X, y, sample_weight, metadata)
         value, known = estimates.log_likelihood, np.ones_like(raw, bool)
     else:
         raw, covariance, value, are_known = estimates.found(cov == "sandwich")
@@ -170,7 +170,7 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by, max_rows):
             raw[~known] = np.nan
         elif cov == "observed":
             cov = "posterior"
-    notes, n_parameters = estimates.notes(known), None if is_pooled else likelihood.size
+    notes, n_parameters = estimates.notes(known) + lacking, None if is_pooled else likelihood.size
     (parts, terms), groups = parameter_names(mixture), groups_of(mixture, by)
     if groups.are_regimes:
         parts, terms, raw, derivatives = parameters_of_regimes(mixture, groups, raw)

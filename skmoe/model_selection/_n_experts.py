@@ -241,9 +241,8 @@ def select_n_experts(
     if criterion != "cv":
         is_pooled = criterion == "evidence"
         estimator = estimator if is_pooled else _in_sample(estimator, rows)
-        fits = _fits(
-            _fit_number, estimator, X, y, rows, [(k,) for k in candidates], n_jobs, verbose
-        )
+        tasks = [(k,) for k in candidates]
+        fits = _fits(_fit_number, estimator, X, y, rows, tasks, n_jobs, verbose)
         if is_pooled:
             results = _evidence_of_number([mixture for mixture, _ in fits], candidates)
             best = int(np.argmax(results["log_evidence"]))
@@ -323,15 +322,9 @@ def _likelihood_terms(mixture, X, y, rows):
 
 
 def _evidence_of_number(mixtures, candidates):
-    return {
-        "n_experts": np.array(candidates),
-        "log_evidence": np.array(
-            [
-                mixture.n_samples_seen_ * mixture.log_evidence_[n_experts]
-                for mixture, n_experts in zip(mixtures, candidates, strict=True)
-            ]
-        ),
-    }
+    pairs = zip(mixtures, candidates, strict=True)
+    evidence = [each.n_samples_seen_ * each.log_evidence_[k] for each, k in pairs]
+    return {"n_experts": np.array(candidates), "log_evidence": np.array(evidence)}
 
 
 def _information(fits, candidates, X, y, rows):

@@ -12,9 +12,9 @@ from numpy.testing import assert_allclose
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._tables.encoding import DescribedColumns, default_encoder
+from skmoe._tables.known import kinds_of, match_kinds
 from skmoe._tables.mixed import check_table
 from skmoe.rows import Files
-from skmoe.rows._look import KnownColumns
 
 PAGE = Path(__file__).parents[1] / "doc" / "guide" / "tables.rst"
 N = 84
@@ -260,10 +260,10 @@ def test_each_kind_becomes_what_the_guide_says(row, kind):
         names = ["c_0.0", "c_1.0"]
     assert seen == names
     assert_allclose(encoder.transform(X), numbers, rtol=1e-9)
-    later = KnownColumns.of(X).match(X.iloc[[5]])
+    later = match_kinds(X.iloc[[5]], kinds_of(X))
     assert_allclose(encoder.transform(later), numbers[[5]], rtol=1e-9)
     missing = pd.DataFrame({"c": pd.Series([None], dtype=object)})
-    missing = encoder.transform(KnownColumns.of(X).match(checked(missing)))
+    missing = encoder.transform(match_kinds(checked(missing), kinds_of(X)))
     assert_allclose(missing[0], 0 if row == LEVELS else np.median(numbers, axis=0))
 
 
@@ -278,7 +278,7 @@ def test_gaps_of_each_kind_are_a_median_and_one_indicator(row, kind):
     numbers[GAPS] = 0 if row == LEVELS else np.median(numbers[~GAPS], axis=0)
     assert_allclose(seen, np.column_stack([numbers, GAPS]), rtol=1e-9)
     for i in (3, 5):  # missing and not, alone
-        later = KnownColumns.of(X).match(checked(make(values, gaps=True)).iloc[[i]])
+        later = match_kinds(checked(make(values, gaps=True)).iloc[[i]], kinds_of(X))
         assert_allclose(encoder.transform(later), seen[[i]], rtol=1e-9)
 
 
@@ -290,7 +290,7 @@ def files_of(column, y):
     return Files([0, 1], reader=lambda number: blocks[number])
 
 
-IN_FILES = [(*case, True) for case in WITH_GAPS if case[0] not in (DATES, DURATIONS)]
+IN_FILES = [(*case, True) for case in WITH_GAPS]
 IN_FILES += [(*case, False) for case in CASES if case[0] == LEVELS or case not in WITH_GAPS]
 
 
@@ -306,13 +306,6 @@ def test_files_are_encoded_as_rows_in_memory(row, kind, gaps):
     assert moe.coefficients().terms == same.coefficients().terms
     assert_allclose(moe.predict(X), same.predict(X), rtol=1e-5, atol=1e-6)
     assert_allclose(moe.predict(X.iloc[[5]]), same.predict(X)[5], rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("row", [DATES, DURATIONS])
-def test_dates_and_durations_of_rows_elsewhere_are_refused_by_name(row):
-    for values, make in COLUMNS[row].values():
-        with pytest.raises(ValueError, match=r"columns \['c'\] hold dates or durations"):
-            MixtureOfExpertsRegressor(n_experts=1).fit(files_of(make(values), np.arange(N)))
 
 
 @pytest.mark.parametrize("kind", COLUMNS[REFUSED])

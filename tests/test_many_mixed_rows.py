@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from planted import in_parts, mixed_table
+from sklearn.base import clone
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.exceptions import LeftOutColumnsWarning
 from skmoe.gates import ConstantGate
 from skmoe.rows import Files
-from skmoe.rows._look import Moments
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 
@@ -33,33 +33,12 @@ def terms_of(moe):
 def test_strings_from_blocks_are_those_of_rows_in_memory(bounds):
     X, y, _ = mixed_table(with_gaps=False)
     moe = MixtureOfExpertsRegressor(**PARAMS, training="em", tol=1e-7).fit(X, y)
-    other = MixtureOfExpertsRegressor(**PARAMS, tol=1e-7).fit(in_parts(X, y, bounds=bounds))
+    other = clone(moe).fit(in_parts(X, y, bounds=bounds))
     assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-6)
     assert_allclose(other.predict(X), moe.predict(X), atol=1e-2)  # both stopped near the maximum
     assert terms_of(other) == terms_of(moe)
     assert_array_equal(other.feature_names_in_, ["a", "kind", "b"])
     assert_allclose(np.asarray(other.predict(in_parts(X, bounds=bounds))), other.predict(X), **SAME)
-
-
-@pytest.mark.slow
-def test_missing_values_become_means_and_columns_of_their_own():
-    X, y, _ = mixed_table()
-    moe = MixtureOfExpertsRegressor(**PARAMS, training="em", tol=1e-7).fit(X, y)
-    fits = [
-        MixtureOfExpertsRegressor(**PARAMS, tol=1e-7).fit(in_parts(X, y, bounds=bounds))
-        for bounds in PARTITIONS.values()
-    ]
-    for other in fits:
-        encoder = other.experts_[0][0]
-        assert_allclose(
-            encoder.named_transformers_["simpleimputer"].statistics_, X[["a", "b"]].mean()
-        )
-        assert terms_of(other) == terms_of(moe)
-        # Imputed numbers have coefficients of their own: in memory, medians do as well.
-        assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-4)
-        assert_allclose(other.predict(X), fits[0].predict(X), **SAME)
-        assert_allclose(other.lower_bounds_, fits[0].lower_bounds_, **SAME)
-    other.partial_fit(X[:200], y[:200]).predict(X)
 
 
 def test_blocks_in_which_a_column_is_empty():
@@ -124,7 +103,9 @@ def test_directories_datasets_and_tables_of_pyarrow(tmp_path):
     arrow = pyarrow.Table.from_pandas(table)
     places = [str(tmp_path), tmp_path, arrow, dataset.dataset(tmp_path, format="parquet")]
     fits = [
-        MixtureOfExpertsRegressor(**PARAMS).fit(Files(each, target="y", block_rows=700))
+        MixtureOfExpertsRegressor(**PARAMS, training="em").fit(
+            Files(each, target="y", block_rows=700)
+        )
         for each in places
     ]
     assert "c missing" in fits[0].coefficients().terms  # booleans are numbers
@@ -161,31 +142,24 @@ def test_identifiers_are_left_out_and_named(monkeypatch):
         other = MixtureOfExpertsRegressor(**PARAMS).fit(in_parts(named, y, bounds=[900, 2000]))
     assert_array_equal(other.predict(named), moe.predict(named))
     files = in_parts(named[["name"]], y, bounds=[900, 2000])
-    with pytest.raises(ValueError, match=r"\['name'\] hold identifiers.*no others"):
+    match = r"\['name'\] hold identifiers.*no others"
+    with pytest.warns(LeftOutColumnsWarning), pytest.raises(ValueError, match=match):
         MixtureOfExpertsRegressor(**PARAMS).fit(files)
 
 
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"b": pandas.Timestamp("2020-01-01")}, "hold dates or durations"),
-        ({"b": np.inf}, r"infinity, in the columns \['b'\]"),
+        ({"b": np.inf}, "infinity"),
         ({"b": 1e200}, "largest absolute value"),
         ({"kind": np.array(["a", 1] * 1000, dtype=object)}, "unlike kinds"),
     ],
-    ids=range(4),
+    ids=range(3),
 )
 def test_mixed_rows_that_cannot_be_used_are_refused(change, what):
     X, y, _ = mixed_table()
     with pytest.raises(ValueError, match=what):
         MixtureOfExpertsRegressor(**PARAMS).fit(in_parts(X.assign(**change), y, bounds=[900, 2000]))
-
-
-def test_numbers_in_one_block_and_strings_in_another_are_refused():
-    X, y, _ = mixed_table()
-    files = Files([0, 1], lambda part: (X.assign(b="x") if part else X, y))
-    with pytest.raises(ValueError, match="'b' holds numbers in some blocks"):
-        MixtureOfExpertsRegressor(**PARAMS).fit(files)
 
 
 def test_a_constant_gate_and_one_expert_take_mixed_rows():
@@ -195,18 +169,3 @@ def test_a_constant_gate_and_one_expert_take_mixed_rows():
         moe = MixtureOfExpertsRegressor(**PARAMS | params).fit(files)
         assert moe.gate_proba(X).shape == (2000, moe.n_experts)
         assert_allclose(moe.gate_proba(X).sum(axis=1), 1.0)
-
-
-def test_moments_of_columns_with_gaps_add_up():
-    rng = np.random.default_rng(0)
-    X, weight = rng.normal(size=(100, 4)) + 5, rng.integers(0, 3, size=100).astype(float)
-    X[:60, 0] = X[::7, 1] = X[:, 3] = np.nan
-    total = Moments.of(X[:50], weight[:50]) + Moments.of(X[50:], weight[50:])
-    for j in range(3):
-        there = ~np.isnan(X[:, j])
-        mean = np.average(X[there, j], weights=weight[there])
-        assert total.mean[j] == pytest.approx(mean)
-        assert total.squares[j] == pytest.approx(weight[there] @ (X[there, j] - mean) ** 2)
-        assert (total.low[j], total.high[j]) == (np.nanmin(X[:, j]), np.nanmax(X[:, j]))
-    assert total.weight[3] == 0
-    assert np.isnan(total.size[3])

@@ -73,12 +73,8 @@ def test_classes_from_blocks_are_those_of_rows_in_memory(bounds):
     assert_same_mixtures(moe, other)
 
 
-@pytest.mark.parametrize("is_table", [False, True], ids=["arrays", "tables"])
-def test_bic_of_a_sample_chooses_the_number_of_experts(is_table):
+def test_bic_of_a_sample_chooses_the_number_of_experts():
     X, y, weight, labels = two_lines()
-    if is_table:
-        pandas = pytest.importorskip("pandas")
-        X = pandas.DataFrame(X).rename(columns=str).assign(level=np.where(X[:, 0] > 0, "a", "b"))
     for kind, target in ((MixtureOfExpertsRegressor, y), (MixtureOfExpertsClassifier, labels)):
         moe = kind(n_init=2, random_state=0).fit(in_parts(X, target, weight, bounds=[700, 2000]))
         assert len(moe.experts_) == moe.plan_.n_experts == 2

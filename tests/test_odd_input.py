@@ -181,20 +181,6 @@ NO_COLUMNS = {
     "complex": X[:, 0] * 1j,
     "unlike": [1, "a"] * (N // 2),
 }
-OF_DATES = {
-    "dates": DATES,
-    "durations": DATES - DATES[0],
-    "periods": DATES.to_period("D"),
-    "dates of Python": list(DATES.date),
-}
-
-
-@pytest.mark.parametrize("kind", OF_DATES)
-def test_dates_of_rows_in_files_are_refused_by_the_name_of_the_column(kind):
-    odd = table(odd=pd.Series(OF_DATES[kind]).to_numpy())
-    said = message(lambda: regressor().fit(files((odd, Y))))
-    assert "'odd'" in said
-    assert "days since the first" in said
 
 
 @pytest.mark.parametrize("kind", NO_COLUMNS)
@@ -362,20 +348,6 @@ def test_files_that_change_between_passes_are_refused(moe, kind):
         moe.fit(changing((X, Y), later))
     of_all_rows = "have changed during" in str(caught.value)
     assert of_all_rows or "In block 0 of the rows." in caught.value.__notes__
-
-
-@pytest.mark.parametrize(
-    ("later", "words"),
-    [
-        (table(age=OF_STRINGS), "column 'age' holds strings"),
-        (table(town=X[:, 0]), "column 'town' holds numbers"),
-        (table().rename(columns={"age": "years"}), "'age', 'town', 'flag'.*'years'"),
-    ],
-)
-def test_tables_that_change_between_passes_are_refused_by_the_column(later, words):
-    with pytest.raises(ValueError, match=words) as caught:
-        regressor().fit(changing((table(), Y), (later, Y)))
-    assert "In block 0 of the rows." in caught.value.__notes__
 
 
 def test_a_class_that_comes_later_is_refused_by_its_label():

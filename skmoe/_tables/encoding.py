@@ -84,14 +84,9 @@ class DescribedColumns:
         ``Levels.kind``. ``shrinks`` is for experts that shrink the effects of levels, which can
         have more of them.
         """
+        both = ("identifier",) if shrinks else ("identifier", "effects"), ("date",)
         kinds = {label: levels.kind for label, levels in self.levels.items()}
-        return columns_of_no_use(kinds, shrinks=shrinks)
-
-
-def columns_of_no_use(kinds, *, shrinks=False):
-    """Labels of identifiers, and of dates, among the kinds of columns by label."""
-    both = ("identifier",) if shrinks else ("identifier", "effects"), ("date",)
-    return tuple([label for label, kind in kinds.items() if kind in unused] for unused in both)
+        return tuple([label for label, kind in kinds.items() if kind in unused] for unused in both)
 
 
 # Encoders ----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ DATE = re.compile(r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2
 
 @dataclass(frozen=True)
 class Levels:
-    """Distinct values of a column, and what kind it is; the levels of two blocks add up."""
+    """Distinct values of a column, and what kind it is."""
 
     # Ndarray of objects of shape (n_levels,): missing ones included; None where there are too many
     # to count.
@@ -43,15 +43,6 @@ class Levels:
             n_values = len(there)
             values = np.fromiter([*dict.fromkeys(there), *without], dtype=object)
         return cls(values if len(values) <= MOST_COUNTED else None, n_values)
-
-    def __add__(self, other):
-        n_values = self.n_values + other.n_values
-        if self.values is None or other.values is None:
-            return Levels(None, n_values)
-        from pandas import unique  # which tables, that alone come in blocks, have imported
-
-        values = unique(np.concatenate([self.values, other.values]))
-        return Levels(values if len(values) <= MOST_COUNTED else None, n_values)
 
     @property
     def known(self):

@@ -10,10 +10,10 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from .._data import ArrayRows, IteratedRows, RowSource
 from .._numerics.statistics import add_fields
 from .._parallel import thread_map
+from .._tables import mixed
 from .._tables.known import check_labels, check_numbers
 from .._tables.mixed import as_pandas, check_real, is_table
 from ..exceptions import noted
-from ._look import encode, split_table
 
 CHANGED = "blocks, and what readers return, must be the same in each pass over the rows."
 SAME_WEIGHT = 1e-9  # relative difference of the total weight in two passes: rounding
@@ -33,8 +33,7 @@ def add_up(sums):
 class Block:
     """Rows of a block, checked."""
 
-    # (n_rows, n_features): Float32 or float64; NaN for strings and missing values of a table.
-    X: np.ndarray
+    X: np.ndarray  # (n_rows, n_features): float32 or float64; NaN where there is a table
     y: np.ndarray  # (n_rows,) or (n_rows, n_outputs): target as it was given: floats, or labels
     weight: np.ndarray  # (n_rows,): weights
     names: tuple | None  # tuple of str: of the columns of a table
@@ -57,9 +56,9 @@ class Block:
         if task.columns is not None:
             X = task.columns.match(X)
         if names is not None and not task.is_known:
-            table, X = split_table(X)
-        elif task.encoder is not None:
-            X = encode(task.encoder, X)
+            X = mixed.check_table(X, sparse_ok=False, strings_ok=None)
+            if any(mixed.describe_columns(X)):  # its numbers are not summed
+                table, X = X, np.full(X.shape, np.nan)
         if table is None:
             check_real("X", X)
             X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
@@ -178,7 +177,6 @@ class BlockTask:
     is_known: bool = False  # whether there was a first look, which finds the following
     classes: np.ndarray | None = None  # (n_classes,): labels, of which kernels see the numbers
     columns: object = None  # KnownColumns: of the rows
-    encoder: object = None  # makes numbers of tables with strings or missing values
     kernel: object = None
     parameters: object = None
 

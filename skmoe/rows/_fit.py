@@ -5,7 +5,6 @@ from functools import partial
 from numbers import Integral
 
 import numpy as np
-from sklearn.pipeline import make_pipeline
 
 from .._compat import check_feature_names, check_n_features
 from .._data import NO_METADATA, Rows, Units
@@ -17,6 +16,7 @@ from .._em.trainer import Trainer
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._planning.plan import FitRows
 from .._planning.ways import MOST_EXPERTS
+from .._tables.known import kinds_of
 from .._tables.mixed import HEAVIEST, check_sizes
 from .._validation import check_classes, check_enough_rows, check_exposure, warn_of_small_weights
 from ..exceptions import ThinnedRowsWarning, warn_user
@@ -56,6 +56,9 @@ def rows_of_fit(mixture, X, y, sample_weight, others):
     })  # fmt: skip
     lacking = _lacking(mixture)
     rows = ManyRows(mixture, X, y, sample_weight, has_sums=not lacking)
+    if not (lacking or rows.look.is_numeric):
+        lacking = ["numbers without missing values"]
+        rows = ManyRows(mixture, X, y, sample_weight, has_sums=False)
     return rows.in_memory(lacking) if lacking else rows
 
 
@@ -66,7 +69,6 @@ class ManyRows(FitRows):
     """
 
     many = True
-    encoder = None  # of a mixed table, before all parts
     trainer = FromSample
 
     def __init__(self, mixture, X, y, sample_weight, *, has_sums):
@@ -131,9 +133,7 @@ class ManyRows(FitRows):
         places, weight = sample.drawn(few, look.weight)
         X, y = (each[places] for each in sample.arrays)
         if look.names is not None:
-            from pandas import DataFrame  # as the blocks were
-
-            X = DataFrame(X, columns=list(look.names), dtype=X.dtype)
+            X = _look.as_table(look, X)
         if look.target is None:
             y = np.searchsorted(look.values, y)
         check_feature_names(mixture, X, reset=True)
@@ -145,20 +145,13 @@ class ManyRows(FitRows):
             check_exposure(mixture, None, None, y=extremes)
         # Share of the weight of all rows that the rows of the sample have.
         self.share = sample.mass[places].sum() / look.weight
-        return Rows(X if look.is_numeric else _look.in_form(look, X), y, weight)
+        return Rows(X, y, weight)
 
     def adapt(self, plan):
         mixture, rows = self.mixture, self.checked
-        known = _look.KnownColumns.of(rows.X)
-        mixture._column_kinds, mixture._medians = known.kinds, None
-        if not self.look.is_numeric:  # encoded for all parts: linear experts and gate
-            self.encoder = _look.fit_encoder(self.look, plan.encoding)
-            rows = replace(rows, X=_look.encode(self.encoder, rows.X))
-        self.source.know(mixture._classes, columns=known, encoder=self.encoder)
-        columns = self.look.columns
-        if self.encoder is not None:
-            columns = self.source.reduce(_look.column_moments, None)
-        target = self.look.target
+        mixture._column_kinds, mixture._medians = kinds_of(rows.X), None
+        self.source.know(mixture._classes, columns=_look.KnownColumns.of(rows.X))
+        columns, target = self.look.columns, self.look.target
         of_target = () if target is None else target.standardisation()
         self.adapted, self._units = rows, Units(*columns.standardisation(), *of_target)
 
@@ -170,15 +163,6 @@ class ManyRows(FitRows):
 
     def sample(self):
         return FitRows(self.adapted)
-
-    def finished(self, parts):
-        """See ``FitRows``; rows of the user are encoded for gate and experts."""
-        if self.encoder is None:
-            return parts
-        before = make_pipeline(self.encoder)
-        gate = replace(parts.gate, encoder=before)
-        templates = [make_pipeline(self.encoder, template) for template in parts.templates]
-        return replace(parts, templates=templates, gate=gate, transformer=before)
 
     def started(self, likelihood, data, n_experts):
         look, target = self.look, self.look.target

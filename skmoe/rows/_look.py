@@ -1,15 +1,13 @@
 """First pass over rows that are not in memory: all that training needs before EM."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._numerics.samples import SPARE, RowSample, hash_rows
-from .._tables import encoding, mixed
-from .._tables.known import kinds_of, match_kinds
-from .._tables.levels import Levels, check_uniform
+from .._tables import mixed
+from .._tables.levels import check_hashable
 
 MOST_VALUES = 100_000  # values of a target on a grid
 BLOCK_ROWS = 2048  # of moments, at a time
@@ -26,19 +24,17 @@ class Moments:
        variance", The American Statistician 37 (1983) 242-247.
     """
 
-    # Float or ndarray of shape (n_columns,): weight of the rows, or of the rows with a value.
-    weight: float | np.ndarray
+    weight: float  # weight of the rows
     # ``mean``, ``squares``: (n_columns,): weighted means, and weighted sums of squares about them.
     mean: np.ndarray
     squares: np.ndarray
-    # ``low``, ``high``: (n_columns,): smallest and largest value; infinity and minus infinity for
-    # a column without values.
+    # ``low``, ``high``: (n_columns,): smallest and largest value.
     low: np.ndarray
     high: np.ndarray
 
     @classmethod
     def of(cls, X, weight):
-        """Moments of the rows of an array (n_rows, n_columns); NaN is a missing value."""
+        """Moments of the rows of an array (n_rows, n_columns)."""
         total = None
         for start in range(0, len(X), BLOCK_ROWS):
             block = X[start : start + BLOCK_ROWS].astype(np.float64)
@@ -50,22 +46,10 @@ class Moments:
     def _of_few(cls, X, weight):
         total = weight.sum()
         mean = weight @ X / total if total > 0 else X[0]
-        if np.isnan(mean).any():
-            return cls._of_gaps(X, weight)
         centred = X - mean
         error = weight @ centred / max(total, 1e-300)  # rounding error of a large mean
         squares = np.maximum(weight @ centred**2 - total * error**2, 0.0)
         return cls(total, mean + error, squares, X.min(axis=0), X.max(axis=0))
-
-    @classmethod
-    def _of_gaps(cls, X, weight):
-        there = ~np.isnan(X)
-        weights, X = weight[:, None] * there, np.where(there, X, 0.0)
-        total = weights.sum(axis=0)
-        mean = (weights * X).sum(axis=0) / np.maximum(total, 1e-300)
-        squares = (weights * (X - mean) ** 2).sum(axis=0)
-        low, high = (np.where(there, X, none) for none in (np.inf, -np.inf))
-        return cls(total, mean, squares, low.min(axis=0), high.max(axis=0))
 
     def __add__(self, other):
         weight = self.weight + other.weight
@@ -81,8 +65,8 @@ class Moments:
 
     @property
     def size(self):
-        """Largest absolute value of each column, (n_columns,); NaN for a column without values."""
-        return np.where(self.low > self.high, np.nan, np.maximum(self.high, -self.low))
+        """Largest absolute value of each column, (n_columns,)."""
+        return np.maximum(self.high, -self.low)
 
     def standardisation(self):
         """Mean and scale of each column, (n_columns,); the scale of a constant column is 1."""
@@ -108,9 +92,8 @@ class FirstLook:
     weight: float
     weight_squares: float
     columns: Moments  # moments of X
-    has_gaps: np.ndarray  # (n_features,) of bool: whether a column has rows without a number
-    levels: dict  # dict of str to Levels: of columns that are not numeric
-    dtypes: dict  # dict of str to dtype: of the same columns, as the first of the blocks has them
+    is_numeric: bool  # whether all values are numbers, and none is missing
+    dtypes: dict  # dict of str to dtype: of columns that are not numeric
     target: Moments | None  # moments of the target; None for labels
     # Ndarray or None, or tuple of these: distinct values of the target, for each of several
     # outputs; None if there are too many for a grid.
@@ -134,8 +117,7 @@ class FirstLook:
         return FirstLook(
             **{name: vars(self)[name] + vars(other)[name] for name in ADDED},
             names=self.names,
-            has_gaps=self.has_gaps | other.has_gaps,
-            levels=add_levels(self.levels, other.levels, self.names or ()),
+            is_numeric=self.is_numeric and other.is_numeric,
             dtypes=other.dtypes | self.dtypes,
             target=None if self.target is None else self.target + other.target,
             values=values,
@@ -151,16 +133,6 @@ class FirstLook:
     def has_unequal_weights(self):
         """Whether positive weights differ."""
         return self.weight_squares * self.n_used > self.weight**2 * (1 + 1e-12)
-
-    @property
-    def strings(self):
-        """Levels of the columns that are not numeric, by their labels."""
-        return {label: levels for label, levels in self.levels.items() if levels.n_values}
-
-    @property
-    def is_numeric(self):
-        """Whether all values are numbers, and none is missing."""
-        return not self.strings and not self.has_gaps.any()
 
     def _all_values(self, other):
         if isinstance(self.values, tuple):
@@ -184,7 +156,12 @@ def first_look(block, parameters):
     # Whether there are labels; who checks other targets; how many rows to draw of so many columns.
     (classifies, likelihood, drawn), X, y, weight = parameters, block.X, block.y, block.weight
     used = weight > 0
-    levels = {} if block.table is None else levels_of(block.table, used)
+    is_numeric, dtypes = block.table is None, {}
+    if not is_numeric:
+        labels = mixed.describe_columns(block.table)[0]
+        for label in labels:
+            check_hashable(label, block.table[label])
+        dtypes = {label: block.table[label].dtype for label in labels}
     mixed.check_sizes(X, "X", smallest=False)
     mixed.check_sizes(weight, "sample_weight", smallest=False, limit=mixed.HEAVIEST)
     if classifies:
@@ -204,9 +181,8 @@ def first_look(block, parameters):
         float(weight.sum()),
         float(weight @ weight),
         Moments.of(X, weight),
-        np.zeros(X.shape[1], dtype=bool) if block.table is None else np.isnan(X).any(axis=0),
-        levels,
-        {label: block.table[label].dtype for label in levels},
+        is_numeric,
+        dtypes,
         target,
         values,
         mass,
@@ -225,11 +201,6 @@ def weigh_sample(block, sample):
     return sample.weigh(hash_rows(block.values, block.y), block.weight)
 
 
-def column_moments(rows, _):
-    """Kernel: Moments of the columns of rows in arrays."""
-    return Moments.of(rows.X, rows.weight)
-
-
 def _are_strings(labels):
     return isinstance(labels[0], str)
 
@@ -244,150 +215,38 @@ def _few_values(values):
     return distinct if len(distinct) <= MOST_VALUES else None
 
 
-# Tables with strings and missing values -----------------------------------------------------------
-#
-# An encoder is not fitted on the rows, but on what the first pass found: on a table of a few rows
-# with the levels of the strings, the means of the numbers, and missing values where there are any.
-
-
 @dataclass(frozen=True)
 class KnownColumns:
     """Columns of the rows in ``fit``."""
 
     n_columns: int  # how many there are
     names: tuple | None = None  # tuple of str: of those of a table
-    kinds: dict = field(default_factory=dict)  # what they hold; see ``kinds_of``
 
     @classmethod
     def of(cls, X):
         """Columns of a table or an array."""
-        return cls(X.shape[1], tuple(X.columns) if mixed.is_table(X) else None, kinds_of(X))
+        return cls(X.shape[1], tuple(X.columns) if mixed.is_table(X) else None)
 
     def match(self, X):
-        """Other rows, as in ``match_kinds``; ValueError also if these have other columns."""
-        names = tuple(X.columns) if mixed.is_table(X) else None
-        if names != self.names or X.shape[1] != self.n_columns:
+        """Other rows; ValueError if these have other columns."""
+        other = KnownColumns.of(X)
+        if other != self:
             ours, theirs = (
-                f"{n} columns" if each is None else list(each)
-                for each, n in ((self.names, self.n_columns), (names, X.shape[1]))
+                f"{each.n_columns} columns" if each.names is None else list(each.names)
+                for each in (self, other)
             )
             raise ValueError(f"Rows must have the columns of earlier rows: {ours}, not {theirs}.")
-        return match_kinds(mixed.plain_columns(X) if mixed.is_table(X) else X, self.kinds)
+        return mixed.plain_columns(X) if mixed.is_table(X) else X
 
 
-def in_form(look, table):
-    """A table of strings or missing values of a FirstLook, with the dtypes of all blocks."""
-    from pandas import CategoricalDtype  # as the blocks were
+def as_table(look, X):
+    """Rows of blocks that were tables, in an array, as a table with the same dtypes."""
+    from pandas import DataFrame  # as the blocks were
 
-    dtypes = dict.fromkeys(look.names, np.dtype(np.float64))
-    for label, levels in look.strings.items():
-        dtypes[label] = look.dtypes[label]
-        if isinstance(dtypes[label], CategoricalDtype):
-            # Too many to count: an identifier, which is not encoded as categories.
-            many = levels.values is None
-            dtypes[label] = object if many else CategoricalDtype(sorted(levels.known))
-    categories = {x: dtype for x, dtype in dtypes.items() if dtype == "category"}
-    plain = mixed.plain_columns(table.astype(categories))  # these may be booleans
-    return plain.astype(dtypes)
-
-
-def split_table(table):
-    """A table of a block, checked, and its numbers.
-
-    Returns the table with floats for its numbers, None if all values are numbers and none is
-    missing; and the numbers, NaN where a value is missing or not a number.
-    """
-    table = mixed.check_table(table, sparse_ok=False, strings_ok=None)
-    check_no_dates(table)
-    strings, missing = mixed.describe_columns(table)
-    if not (strings or missing):
-        return None, table
-    is_number = ~table.columns.isin(strings)
-    numbers = np.full(table.shape, np.nan)
-    numeric = table.loc[:, is_number]
-    numbers[:, is_number] = numeric.to_numpy(dtype=np.float64, na_value=np.nan)
-    plain = {
-        label: numbers[:, j] if is_number[j] else table[label].array
-        for j, label in enumerate(table.columns)
-    }
-    return type(table)(plain), numbers
-
-
-def check_no_dates(X):
-    """Raise a ValueError for columns of dates or durations."""
-    dates = encoding.DescribedColumns(X).dates
-    if dates:
-        raise ValueError(
-            f"The columns {dates} hold dates or durations, which are not encoded: put numbers in "
-            "their place, such as the month or the days since the first, drop them, or give "
-            "Pipelines as experts and gate."
-        )
-
-
-def levels_of(table, used):
-    """Levels of the columns of a table that are not numeric, by their labels, in the rows used."""
-    table = table[used]
-    return {label: Levels.of(table, label) for label in mixed.describe_columns(table)[0]}
-
-
-def add_levels(levels, other, labels):
-    """Levels of two blocks, joined; a column that only one of them has is missing in the other."""
-    nothing = Levels(np.array([np.nan], dtype=object), 0)
-    return {
-        label: levels.get(label, nothing) + other.get(label, nothing)
-        for label in labels
-        if label in levels or label in other
-    }
-
-
-def fit_encoder(look, who):
-    """The encoder of default experts and gates, fitted.
-
-    As for rows in memory, except that missing numbers are replaced by means, with a warning about
-    columns that are left out.
-
-    ``who`` are the parts that are default ones. Raises a ValueError if there are no columns left,
-    or one holds numbers and other things.
-    """
-    strings = look.strings
-    has_numbers = dict(zip(look.names, np.isfinite(look.columns.low), strict=True))
-    for label, levels in strings.items():
-        if has_numbers[label]:
-            raise ValueError(
-                f"The column {label!r} holds numbers in some blocks of rows, and others in others: "
-                "make all of them strings, or all numbers."
-            )
-        check_uniform(label, levels.values if levels.values is not None else [])
-    kinds = {label: levels.kind for label, levels in strings.items()}
-    names, dates = encoding.columns_of_no_use(kinds, shrinks=False)
-    encoding.warn_of_left_out(names, dates, who)
-    encoding.check_any_left(names + dates, len(look.names))
-    few = encoding.DescribedColumns(_table_of_few_rows(look, strings))
-    return encoding.table_encoder(few, names + dates, imputes="mean").fit(few.X)
-
-
-def encode(encoder, table):
-    """The table of a block, encoded by a fitted encoder; columns may be empty."""
-    table = mixed.plain_columns(table)
-    for _, part, labels in encoder.transformers_:
-        if isinstance(part, OneHotEncoder):
-            empty = [label for label in labels if table[label].dtype.kind == "f"]
-            table = table.astype(dict.fromkeys(empty, object))
-    return encoder.transform(table)
-
-
-def _table_of_few_rows(look, strings):
-    from pandas import Categorical, CategoricalDtype, DataFrame  # as the blocks were
-
-    known = {label: levels.values for label, levels in strings.items() if levels.values is not None}
-    n_rows = max([2, *map(len, known.values())])
-    columns = {}
-    for label, mean, has_gaps in zip(look.names, look.columns.mean, look.has_gaps, strict=True):
-        if label in strings:
-            columns[label] = np.resize(known.get(label, np.array(["?"], dtype=object)), n_rows)
-            if isinstance(look.dtypes[label], CategoricalDtype):  # perhaps of numbers
-                columns[label] = Categorical(columns[label])
-        else:
-            columns[label] = np.full(n_rows, mean)
-            columns[label][-1] = np.nan if has_gaps else mean
-    return DataFrame(columns)
+    table = DataFrame(X, columns=list(look.names), dtype=X.dtype)
+    if look.is_numeric:
+        return table
+    dtypes = dict.fromkeys(look.names, np.dtype(np.float64)) | look.dtypes
+    categories = {x: "category" for x, dtype in dtypes.items() if dtype == "category"}
+    plain = mixed.plain_columns(table.astype(categories))  # each block may have others
+    return plain.astype(dtypes | categories)

@@ -21,9 +21,9 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 22_832,
-    "lines of the core": 16_412,  # without leaves
-    "lines of docstrings": 11_078,
+    "lines of code": 22_717,
+    "lines of the core": 16_403,  # without leaves
+    "lines of docstrings": 11_056,
     "files": 171,
     "names that stand for two things": 0,  # functions and classes at the top of a file
     "classes": 263,

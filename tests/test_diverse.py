@@ -21,8 +21,8 @@ from skmoe._ready.smooth import SmoothRegressor
 
 pd = pytest.importorskip("pandas")
 
-NAMES = ["ridge", "boosting", "forest", "net", "process", "lines"]
-CLASSIFIERS = ["logistic", *NAMES[1:-1]]
+NAMES = ["ridge", "boosting", "forest", "trees", "process", "lines"]
+CLASSIFIERS = ["logistic", "boosting", "forest", "net", "process"]
 
 
 def rows(n, seed=0):
@@ -76,10 +76,10 @@ def test_there_is_a_process_of_classes_for_few_rows_of_equal_weight_alone():
     assert list(experts(y=many, sample_weight=np.arange(len(many)))) == NAMES
 
 
-def test_a_net_of_enough_rows_stops_by_some_of_them():
-    few, many = np.zeros(diverse.FEW_ROWS - 1), np.zeros(diverse.FEW_ROWS)
-    for y, stops in ((None, False), (few, False), (many, True)):
-        assert experts(y=y)["net"][-1].regressor.early_stopping is stops
+def test_a_net_is_there_for_enough_rows_to_stop_by_some_of_them():
+    few, many = np.zeros(diverse.NET_ROWS - 1), np.zeros(diverse.NET_ROWS)
+    assert all(list(experts(y=y)) == NAMES for y in (None, few))
+    assert experts(y=many)["net"][-1].regressor.early_stopping
 
 
 def test_all_but_the_process_of_classes_take_weights():
@@ -91,9 +91,10 @@ def test_all_but_the_process_of_classes_take_weights():
 
 @pytest.mark.parametrize("routing", [False, True])
 def test_the_net_learns_from_its_weights(routing):
-    X, y = np.zeros((40, 1)), np.repeat([0.0, 1.0], 20)
+    X, y = np.zeros((400, 1)), np.repeat([0.0, 1.0], 200)
     with config_context(enable_metadata_routing=routing):
-        net = experts()["net"].set_params(scaledtarget__regressor__random_state=0)
+        net = experts(y=np.zeros(diverse.NET_ROWS))["net"]
+        net.set_params(scaledtarget__regressor__random_state=0)
         fit_weighted(net, X, y, np.where(y == 1, 9.0, 1.0))
     assert net.predict(X[:1]) == pytest.approx(0.9, abs=0.05)
 

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import (
+    ExtraTreesRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
@@ -27,12 +28,14 @@ from .density_forest import DensityForestRegressor, out_of_bag
 from .smooth import SmoothRegressor
 
 RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
-MANY_ROWS = 2_000  # of fewer, nets have smaller batches, and boosted trees fewer leaves
+NET_ROWS = 2_000  # of fewer, random trees predict as well as a net, in less time
 EM_ROWS, ROWS_PER_COEFFICIENT = 10_000, 100  # from which on EM is not begun anew in each fold
-FEW_ROWS = 500  # of fewer, a tenth is too few to stop a net by
 NET_OF_CLASSES = {"alpha": 1.0, "max_iter": 2000}  # a penalty keeps it from fitting their noise
-NET_OF_FEW = {**NET_OF_CLASSES, "learning_rate_init": 0.005, "n_iter_no_change": 20}
-STOPPED_NET = {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.005, "max_iter": 500}
+NET = {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.005, "max_iter": 500}
+STOPPED_NET = {"batch_size": 128, "early_stopping": True, **NET}
+# Many trees of few columns each: they gain much where there is little noise, and where there is
+# much the other experts get the weight.
+BOOSTING = {"max_iter": 200, "max_leaf_nodes": 15, "max_features": 0.5, "min_samples_leaf": 5}
 BLIND = (SimpleImputer, StandardScaler, OneHotEncoder, DateNumbers, str)  # to the target
 
 
@@ -83,18 +86,15 @@ def diverse_experts(classifies, y=None, sample_weight=None, lines=None):
 
 
 def _regressors(n_rows, several_outputs):
-    boosting = HistGradientBoostingRegressor(max_leaf_nodes=15 if n_rows < MANY_ROWS else 31)
+    boosting = HistGradientBoostingRegressor(early_stopping=False, **BOOSTING)
     forest = RandomForestRegressor if several_outputs else DensityForestRegressor
-    net = MLPRegressor(**NET_OF_FEW)
-    if n_rows >= FEW_ROWS:
-        size = 64 if n_rows < MANY_ROWS else 128
-        net = MLPRegressor(batch_size=size, early_stopping=True, **STOPPED_NET)
-    net = ScaledTarget(net, transformer=StandardScaler())
+    net = ScaledTarget(MLPRegressor(**STOPPED_NET), transformer=StandardScaler())
+    trees = make_pipeline(_imputer_of_list(), ExtraTreesRegressor(50))
     return [
         ("ridge", _behind_scaler(RidgeCV(RIDGE_PENALTIES))),
         ("boosting", MultiOutputRegressor(boosting) if several_outputs else boosting),
         ("forest", forest()),
-        ("net", _behind_scaler(net)),
+        ("net", _behind_scaler(net)) if n_rows >= NET_ROWS else ("trees", trees),
         ("process", _behind_scaler(SmoothRegressor())),
     ]
 

@@ -287,21 +287,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
     def predict_experts(self, X: Any) -> np.ndarray: ...
     def predict_log_proba(self, X: Any) -> np.ndarray: ...
     def predict_proba(self, X: Any) -> np.ndarray: ...
-    def remove_expert(
-        self,
-        name: str,
-        X: Any = None,
-        y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> Self: ...
-    def replace_expert(
-        self,
-        name: str,
-        estimator: Any,
-        X: Any,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-    ) -> Self: ...
+    def remove_expert(self, name: str) -> Self: ...
     def responsibilities(
         self,
         X: Any,
@@ -594,21 +580,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         exposure: ArrayLike | None = None,
         trials: ArrayLike | None = None,
     ) -> np.ndarray: ...
-    def remove_expert(
-        self,
-        name: str,
-        X: Any = None,
-        y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> Self: ...
-    def replace_expert(
-        self,
-        name: str,
-        estimator: Any,
-        X: Any,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-    ) -> Self: ...
+    def remove_expert(self, name: str) -> Self: ...
     def responsibilities(
         self,
         X: Any,

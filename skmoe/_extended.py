@@ -104,8 +104,8 @@ class ExtendedMixture(BaseMixtureOfExperts):
 
         The parameters of the mixture do not change, so that ``fit`` starts again with the original
         experts. ``lower_bounds_``, ``n_iter_`` and the like stay those of the last fit, ``oof_*``
-        attributes are deleted, and there is no ``bic``, ``aic`` or ``summary`` until the next fit.
-        ``partial_fit`` continues if the new expert is linear or has ``partial_fit``.
+        attributes are deleted, and until the next fit there is no ``bic``, ``aic``, ``summary`` or
+        ``partial_fit``.
 
         Parameters
         ----------
@@ -151,23 +151,16 @@ class ExtendedMixture(BaseMixtureOfExperts):
         """
         return updates("add_expert").add_expert(self, X, y, expert, name, sample_weight, replay)
 
-    def remove_expert(self, name, X=None, y=None, sample_weight=None):
+    def remove_expert(self, name):
         """Remove an expert; the others and their scales stay.
 
-        Without rows, the gate probabilities of the others are renormalised. With rows, a new gate
-        is trained on them by EM; give rows of all regimes, as for ``fit``. Parameters and other
-        fitted attributes are treated as by ``add_expert``.
+        The gate probabilities of the others are renormalised. Parameters and other fitted
+        attributes are treated as by ``add_expert``.
 
         Parameters
         ----------
         name : str
             A name in ``named_experts_``.
-        X : array-like or DataFrame of shape (n_samples, n_features), default=None
-            Rows to train the gate on.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their target.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Their weights.
 
         Returns
         -------
@@ -190,55 +183,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         >>> list(moe.remove_expert("expert2").named_experts_)
         ['expert0', 'expert1']
         """
-        return updates("remove_expert").remove_expert(self, name, X, y, sample_weight)
-
-    def replace_expert(self, name, estimator, X, y, sample_weight=None):
-        """Replace an expert by another one; the others and their scales stay.
-
-        The new expert is fitted once, with the responsibilities of the old one as weights, and
-        cross-fitted where ``fit`` would do so; a ``FrozenEstimator`` is not fitted. Then a new gate
-        is trained on the rows by EM. Parameters and other fitted attributes are treated as by
-        ``add_expert``.
-
-        Parameters
-        ----------
-        name : str
-            A name in ``named_experts_``; place and name stay.
-        estimator : estimator
-            The new expert.
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows of all regimes, as for ``fit``.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their target.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights. None is a weight of one for each row.
-
-        Returns
-        -------
-        self : object
-            The mixture.
-
-        Raises
-        ------
-        ValueError
-            If there is no such expert, the rows cannot be used, or the mixture is a stack or of
-            specialists. The mixture is then as it was before.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklearn.ensemble import RandomForestRegressor
-        >>> from skmoe import MixtureOfExpertsRegressor
-        >>> X = np.linspace(-2, 2, 200)[:, None]
-        >>> y = np.where(X[:, 0] < 0, -X[:, 0], np.sin(3 * X[:, 0]))
-        >>> y += 0.01 * np.sin(200 * X[:, 0])
-        >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
-        >>> forest = RandomForestRegressor(20, random_state=0)
-        >>> moe = moe.replace_expert("expert0", forest, X, y)
-        >>> type(moe.named_experts_["expert0"]).__name__
-        'RandomForestRegressor'
-        """
-        return updates("replace_expert").replace_expert(self, name, estimator, X, y, sample_weight)
+        return updates("remove_expert").remove_expert(self, name)
 
     def summary(
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,

@@ -13,7 +13,7 @@ from ._model import Average
 from ._reports.by_regime import groups_of
 from ._validation import AnyRows, check_fitted, check_known_rows, check_X
 
-GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
+GROWTH = ("add_expert", "remove_expert")  # changes that are no maximum
 
 
 class FittedMixture(AnyRows):

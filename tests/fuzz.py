@@ -529,15 +529,11 @@ def _check_changes(moe, case):
     name = case.pick(*moe.named_experts_)
     if case.chance(0.4):
         _change(moe, case, "remove_expert", name)
-    if case.chance(0.2):
-        _change(moe, case, "remove_expert", name, case.X, case.y, weight)
     expert = DecisionTreeClassifier if case.is_classifier else DecisionTreeRegressor
     if case.chance(0.2):
         old = (case.X, case.y) if case.chance(0.7) else None
         given = None if case.chance(0.5) else expert(max_depth=2)
         _change(moe, case, "add_expert", case.X, case.y, given, replay=old)
-    if case.chance(0.2):
-        _change(moe, case, "replace_expert", name, expert(max_depth=2), case.X, case.y, weight)
 
 
 def _change(moe, case, method, *args, **kwargs):

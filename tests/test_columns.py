@@ -106,7 +106,6 @@ def test_streams_and_new_experts_see_their_columns(data):
         moe.partial_fit(X.iloc[batch], y[batch])
     assert_allclose(np.sort([e[-1].coef_[0] for e in moe.experts_]), [-1, 2], atol=0.1)
     moe.add_expert(X[:100], y[:100] + 9, Ridge(), replay=(X, y))
-    moe.replace_expert("expert1", Ridge(), X, y)
     assert [e[-1].coef_.shape for e in moe.experts_] == [(1,)] * 3
 
 

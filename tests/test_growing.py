@@ -13,10 +13,10 @@ from scipy import special
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -142,7 +142,6 @@ def test_likelihood_rises_from_step_to_step(moe, monkeypatch):
     )
     X, y = both(NEW, old_rows(100, 5))  # of which a third is no news
     moe.add_expert(X, y, replay=REPLAY)
-    moe.replace_expert("expert0", Ridge(), *both(OLD, NEW))
     for run in runs:
         assert run.converged
         assert len(run.objectives) > 3
@@ -518,26 +517,16 @@ def test_grown_pooled_mixture_answers_all_that_a_fitted_one_does(pooled_mixtures
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_pooled_expert_is_replaced_and_the_last_one_may_go(pooled_mixtures, kind):
-    moe, name = pooled_mixtures(kind), "expert0"
-    X, y = pooled_rows(kind, 300, 2)
-    proba, scale = moe.predict_experts(X[:20]), moe.likelihood_.scale_
+def test_all_pooled_experts_may_go_but_a_new_one(pooled_mixtures, kind):
+    moe, (X, y) = pooled_mixtures(kind), pooled_rows(kind, 300, 2)
     tree = DecisionTreeClassifier if "classes" in kind else DecisionTreeRegressor
-    tree = tree(min_samples_leaf=10, random_state=0)
-    if kind == "table":
-        tree = LinearRegression()
-    before = score(moe, X, y)
-    moe.replace_expert(name, tree, X, y)
-    assert_array_equal(moe.predict_experts(X[:20])[:, 1:], proba[:, 1:])
-    if scale is not None:
-        assert_array_equal(moe.likelihood_.scale_[1:], scale[1:])
-    assert score(moe, X, y) > before - 1.0  # a tree of few leaves in the place of a line
-    if "regimes_" in vars(moe):
-        assert [name] in moe.regimes_
-    for other in list(moe.named_experts_)[1:]:
-        moe.remove_expert(other)
+    tree = LinearRegression() if kind == "table" else tree(min_samples_leaf=10, random_state=0)
+    pooled = list(moe.named_experts_)
+    moe.add_expert(*pooled_rows(kind, 120, 1, is_new=True), tree, name="new", replay=(X, y))
+    for name in pooled:
+        moe.remove_expert(name)
     assert not moe.likelihood_.averages_experts
-    assert list(moe.named_experts_) == [name]
+    assert list(moe.named_experts_) == ["new"]
     assert np.isfinite(moe.log_density(X, y)).all()
     moe.add_expert(*pooled_rows(kind, 120, 1, is_new=True), replay=(X, y))
 
@@ -560,9 +549,6 @@ def test_unseen_levels_widen_pooled_experts_alone(pooled_mixtures):
     assert_array_equal(scales[:, -1], 1.0)
     unseen = (X["word"] == "new").to_numpy()
     assert scales[unseen, 0].min() > 1.01 * scales[~unseen, 0].min()
-    first = moe.replace_expert("expert0", LinearRegression(), X, y)._model.row_scale(X)
-    assert_array_equal(first[:, 0], 1.0)
-    assert_allclose(first[:, 1], scales[:, 1], rtol=1e-12)
     assert str(moe.coefficients(by="expert"))
 
 
@@ -591,15 +577,6 @@ def test_new_expert_among_pooled_ones_has_tails_of_its_rows(pooled_mixtures):
     assert_allclose(moe.likelihood_.df_[-1], 20, atol=0.5)
     error = rows[1] - moe.experts_[-1].predict(rows[0])
     assert 0.8 * error.std() < moe.likelihood_.scale_[-1] < 2 * error.std()
-
-
-def test_a_stream_goes_on_from_a_pooled_mixture_that_has_grown(pooled_mixtures):
-    moe = pooled_mixtures("line")
-    moe.add_expert(*pooled_rows("line", 120, 1, is_new=True), replay=replay_of("line"))
-    rows = both(pooled_rows("line", 300, 5), pooled_rows("line", 100, 6, is_new=True))
-    before = score(moe, *rows)
-    moe.partial_fit(*rows)
-    assert score(moe, *rows) > before - 0.05
 
 
 def test_pooled_mixture_that_has_grown_is_pooled_again_by_a_warm_start(pooled_mixtures):
@@ -690,18 +667,6 @@ def test_loads_sum_to_one_after_the_one_that_had_them_all_is_gone(gate, keep):
     assert_allclose(moe.gate_proba(X).sum(axis=1), 1)
 
 
-@pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
-def test_gate_is_trained_again_on_rows_that_are_given(gate):
-    X, y = old_rows(300, 0)
-    moe = regressor(n_experts=3, n_init=1, gate=gate).fit(X, y)
-    shared = copy.deepcopy(moe).remove_expert("expert1")
-    before = moe.predict_experts(X)
-    moe.remove_expert("expert1", X, y)
-    assert_array_equal(moe.predict_experts(X), before[:, [0, 2]])
-    assert score(moe, X, y) > score(shared, X, y)
-    assert_allclose(moe.expert_load_, moe.gate_proba(X).mean(axis=0), rtol=1e-9)
-
-
 def test_mixture_shrinks_to_one_expert_and_grows_again(three_lines, moe):
     moe.remove_expert("expert0").remove_expert("expert1")
     X, y = old_rows(100, 2)
@@ -710,58 +675,6 @@ def test_mixture_shrinks_to_one_expert_and_grows_again(three_lines, moe):
     moe.add_expert(*NEW, replay=REPLAY)
     assert list(moe.named_experts_) == ["expert2", "expert0"]  # the first name that is free
     assert score(moe, *new_rows(500, 3)) > -0.3
-
-
-# Replacing --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
-def test_replacing_trains_the_gate_and_the_new_expert_alone(gate):
-    X, y = old_rows(300, 0)
-    moe = regressor(n_experts=3, n_init=1, gate=gate).fit(X, y)
-    own = moe.responsibilities(X, y)[:, 1] > 0.5
-    y = y + 0.2 * own * X[:, 0] ** 2  # what it knows has changed a little
-    before, experts, gate = moe.predict_experts(X), list(moe.experts_), moe.gate_
-    scales, old = moe.likelihood_.scale_, score(moe, X, y)
-    moe.replace_expert("expert1", make_pipeline(PolynomialFeatures(2), Ridge()), X, y)
-    assert list(moe.named_experts_) == ["expert0", "expert1", "expert2"]
-    assert moe.experts_[0] is experts[0]
-    assert moe.experts_[2] is experts[2]
-    assert isinstance(moe.named_experts_["expert1"], Pipeline)
-    assert_array_equal(moe.predict_experts(X)[:, [0, 2]], before[:, [0, 2]])
-    assert_array_equal(moe.likelihood_.scale_[[0, 2]], scales[[0, 2]])
-    assert moe.gate_ is not gate
-    assert score(moe, X, y) > old + 0.1
-    assert_allclose(moe.expert_load_, moe.gate_proba(X).mean(axis=0), rtol=1e-9)
-
-
-def test_broken_expert_is_replaced_as_good_as_new(three_lines, moe):
-    k = int(np.argmax(three_lines.expert_load_))
-    held_out = old_rows(2000, 2)
-    broken = LinearRegression().fit(OLD[0], -20 * OLD[1])
-    moe.experts_[k] = broken
-    assert score(moe, *held_out) < score(three_lines, *held_out) - 10
-    ahead = three_lines.experts_[k]
-    moe.replace_expert(f"expert{k}", FrozenEstimator(ahead), *OLD)
-    assert score(moe, *held_out) > score(three_lines, *held_out) - 0.02
-    assert moe.experts_[k].estimator is ahead
-    assert moe.n_expert_fits_ == three_lines.n_expert_fits_  # the gate learned alone
-
-
-def test_scale_of_a_replaced_expert_is_the_size_of_its_errors(three_lines, moe):
-    shifted = copy.deepcopy(three_lines.experts_[0])
-    shifted.intercept_ += 0.5
-    moe.replace_expert("expert0", FrozenEstimator(shifted), *OLD)
-    expected = np.hypot(three_lines.likelihood_.scale_[0], 0.5)
-    assert_allclose(moe.likelihood_.scale_[0], expected, rtol=0.05)
-
-
-def test_gate_of_a_grown_mixture_is_trained_anew_over_all_its_experts(grown):
-    moe = copy.deepcopy(grown).replace_expert("expert3", Ridge(), *both(OLD, NEW))
-    assert isinstance(moe.gate_, SoftmaxGate)
-    assert moe.gate_.get_params() == SoftmaxGate().get_params()
-    for rows in [old_rows(2000, 2), new_rows(2000, 3)]:
-        assert score(moe, *rows) > score(grown, *rows) - 0.02
 
 
 # Errors -----------------------------------------------------------------------------------------
@@ -803,11 +716,6 @@ class Unlucky(RegressorMixin, BaseEstimator):
         (ValueError, "outputs", lambda m: m.add_expert(NEW[0], np.ones((300, 2)), replay=REPLAY)),
         (ValueError, "no expert 'x'; the names are", lambda m: m.remove_expert("x")),
         (ValueError, "no expert 0; the names are", lambda m: m.remove_expert(0)),
-        (ValueError, "both X and y, or neither", lambda m: m.remove_expert("expert0", OLD[0])),
-        (ValueError, "no expert 'x'", lambda m: m.replace_expert("x", Ridge(), *OLD)),
-        (TypeError, "estimator", lambda m: m.replace_expert("expert0", "ridge", *OLD)),
-        (RuntimeError, "luck", lambda m: m.replace_expert("expert0", Unlucky(), *OLD)),
-        (ValueError, "requires y", lambda m: m.replace_expert("expert0", Ridge(), OLD[0], None)),
     ],
 )
 def test_error_leaves_the_mixture_as_it_was(moe, error, message, change):
@@ -840,9 +748,7 @@ def test_too_few_iterations_warn(moe):
     moe.set_params(max_iter=1)
     with pytest.warns(ConvergenceWarning, match="max_iter=1 iterations") as added:
         moe.add_expert(*NEW, replay=REPLAY)
-    with pytest.warns(ConvergenceWarning, match="max_iter=1 iterations") as replaced:
-        moe.replace_expert("expert0", Ridge(), *OLD)
-    assert added[0].filename == replaced[0].filename == __file__  # where it was asked for
+    assert added[0].filename == __file__  # where it was asked for
 
 
 # Afterwards -------------------------------------------------------------------------------------
@@ -873,7 +779,6 @@ def test_grown_mixture_answers_all_that_a_fitted_one_does(grown):
     [
         ("add_expert", lambda m: m.add_expert(*NEW, replay=REPLAY)),
         ("remove_expert", lambda m: m.remove_expert("expert0")),
-        ("replace_expert", lambda m: m.replace_expert("expert0", Ridge(), *OLD)),
     ],
 )
 def test_what_needs_the_rows_of_the_fit_says_what_came_after_it(moe, name, change):
@@ -887,10 +792,8 @@ def test_what_needs_the_rows_of_the_fit_says_what_came_after_it(moe, name, chang
     with pytest.raises(ValueError, match=f"after {name} a mixture is not at"):
         moe.bic(*OLD)
     moe.set_params(cv="auto")
-    if name != "add_expert":
-        refused = f"After {name} a mixture cannot go on with partial_fit"
-        with pytest.raises(TypeError, match=refused):
-            moe.partial_fit(*OLD)
+    with pytest.raises(TypeError, match=f"After {name} a mixture cannot go on with partial_fit"):
+        moe.partial_fit(*OLD)
     moe.fit(*rows)  # which begins afresh
     assert np.isfinite(moe.bic(*rows))
     moe.partial_fit(*rows)
@@ -936,50 +839,6 @@ def test_collected_rows_of_a_stream_are_not_mixed_up_with_growth():
     moe.add_expert(*NEW, replay=(OLD[0][:200], OLD[1][:200]))
     assert moe.n_samples_seen_ == 500
     with pytest.raises(TypeError, match="After add_expert"):
-        moe.partial_fit(*OLD)
-
-
-@pytest.mark.parametrize(
-    ("expert", "gate"),
-    [
-        (None, None),
-        (None, GaussianGate()),
-        (SGDRegressor(random_state=0), None),
-        (make_pipeline(StandardScaler(), LinearRegression()), None),
-    ],
-)
-def test_a_stream_goes_on_after_a_new_expert(expert, gate):
-    moe = regressor(n_experts=3, gate=gate, n_init=1).fit(*OLD)
-    unchanged = copy.deepcopy(moe)
-    moe.add_expert(*new_rows(60, 5), expert, replay=REPLAY, name="new")
-    before, test = moe.log_density(*both(OLD, NEW)).mean(), both(OLD, NEW)
-    stays = copy.deepcopy(moe)
-    for seed in range(6):
-        moe.partial_fit(*both(old_rows(150, seed), new_rows(150, 10 + seed)))
-    assert score(moe, *test) > before - 0.005  # batches are a tenth of these
-    assert moe.n_samples_seen_ == len(OLD[1]) + 60 + 6 * 300
-    assert_array_equal(stays.gate_proba(test[0]), copy.deepcopy(stays).gate_proba(test[0]))
-    for old, now in zip(unchanged.experts_, moe.experts_, strict=False):
-        assert_allclose(old.coef_, now.coef_, atol=0.1)  # their sums go on
-    X, y = new_rows(60, 6)
-    moe.add_expert(X, y + 30, replay=both(REPLAY, new_rows(60, 7))).partial_fit(*test)
-    assert len(moe.experts_) == 5
-
-
-def test_the_first_batch_after_a_new_expert_keeps_what_it_was_fitted_on():
-    """One old row moves a new line as little as another of its rows would."""
-    moe = regressor(n_experts=3, n_init=1).fit(*OLD)
-    moe.add_expert(*NEW, replay=REPLAY)
-    before = moe.experts_[-1].coef_.copy()
-    moe.partial_fit(*new_rows(3, 7))
-    assert_allclose(moe.experts_[-1].coef_, before, atol=0.02)
-    assert not np.array_equal(moe.experts_[-1].coef_, before)
-
-
-def test_a_new_expert_that_learns_no_batches_ends_a_stream():
-    moe = regressor(n_experts=3, n_init=1).fit(*OLD)
-    moe.add_expert(*NEW, DecisionTreeRegressor(max_depth=2), replay=REPLAY)
-    with pytest.raises(TypeError, match="After add_expert a mixture cannot go on with partial_fit"):
         moe.partial_fit(*OLD)
 
 

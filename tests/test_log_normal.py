@@ -145,8 +145,6 @@ def test_another_likelihood_waits_for_the_next_fit():
     assert_array_equal(moe.predict(X), expected[0])
     assert_array_equal(moe.expert_report(X, y).columns["error"], expected[1])
     with pytest.raises(ValueError, match="LogNormal in fit and is Gaussian now"):
-        moe.replace_expert("expert0", LinearRegression(), X, y)
-    with pytest.raises(ValueError, match="LogNormal in fit and is Gaussian now"):
         moe.add_expert(X, y, replay=(X, y))
     assert moe.fit(X, y).lower_bound_ == mixture(likelihood="gaussian").fit(X, y).lower_bound_
 

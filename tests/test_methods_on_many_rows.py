@@ -46,7 +46,6 @@ REFUSED = {
     "partial_fit": {"y": None},
     "add_expert": {"y": None},
     "remove_expert": {"name": "expert0"},
-    "replace_expert": {"name": "expert0", "estimator": None, "y": None},
     "summary": {"y": None},
     "stability": {"y": None},
     "marginal_effects": {"y": None},

@@ -776,7 +776,6 @@ def test_without_the_leaf_of_streams_a_mixture_fits_and_says_what_is_not_there(
     for change in (
         lambda: moe.add_expert(X, y, replay=()),
         lambda: moe.remove_expert(name),
-        lambda: moe.replace_expert(name, Ridge(), X, y),
     ):
         with pytest.raises(ImportError, match="needs skmoe._updates, which is not installed"):
             change()

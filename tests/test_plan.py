@@ -417,10 +417,7 @@ METHODS = {
     "``log_evidence_``": lambda moe, y: moe.log_evidence_,
     "``oof_score_``": lambda moe, y: moe.oof_score_,
     "``partial_fit``": lambda moe, y: moe.partial_fit(X, y),
-    "``add_expert``": lambda moe, y: [
-        deepcopy(moe).add_expert(X, y + 100, replay=(X, y)),
-        deepcopy(moe).replace_expert(list(moe.named_experts_)[0], Ridge(), X, y),
-    ],
+    "``add_expert``": lambda moe, y: deepcopy(moe).add_expert(X, y + 100, replay=(X, y)),
     "``remove_expert``": lambda moe, y: moe.remove_expert(list(moe.named_experts_)[-1]),
     "``warm_start``": lambda moe, y: {True: 1}[moe.plan_.goes_on],
 }

@@ -40,7 +40,7 @@ class FixedDensities(BaseLikelihood):
         raise TypeError("Fixed densities have no distribution.")
 
 
-def gate_problem(log_density, gate, data, *, gate_folds, top_k=None):
+def gate_problem(log_density, gate, data, *, gate_folds):
     """The problem of a gate around experts of fixed densities: GeneralProblem.
 
     The gate is unfitted, or to go on from, and trained without each of ``gate_folds``, if there are
@@ -53,5 +53,4 @@ def gate_problem(log_density, gate, data, *, gate_folds, top_k=None):
         data,
         gate_folds=gate_folds,
         load_prior=gate.prior_counts(log_density.shape[1], data.weight.sum()),
-        top_k=top_k,
     )

@@ -1,7 +1,6 @@
 """What changes a fitted mixture: batches of a stream, and experts that come and go.
 
-``partial_fit``, ``add_expert``, ``remove_expert`` and ``replace_expert`` are the methods of these
-names, which say more.
+``partial_fit``, ``add_expert`` and ``remove_expert`` are the methods of these names.
 """
 
 import copy
@@ -32,7 +31,7 @@ from .._reports.described import finish_later
 from .._tables.encoding import DescribedColumns
 from .._validation import check_fitted, check_rows
 from ..exceptions import ExpertCollapseWarning, NoReplayWarning, ScaleFloorWarning, warn_user
-from ..gates import BaseGate, ConstantGate
+from ..gates import BaseGate
 from . import growing
 from .stream import Buffer, learn_batch, responsibilities
 
@@ -218,59 +217,24 @@ def add_expert(mixture, X, y, expert, name, sample_weight, replay):
     given = _to_train(mixture, experts, gate, *seeds)
     how = {"report_weights": sample_weight is not None, "beside": _beside(mixture)}
     update = growing.grow(mixture._model, rows, old, *given, **how)
-    n_before, weight = len(mixture.experts_), float(rows.weight.sum())
-    stream = mixture._stream if mixture._buffer is None else None  # which lacks rows of the buffer
     _set_changed(mixture, "add_expert", update, name)
-    mixture.n_samples_seen_ += weight
-    goes_on = split_last(mixture.gate_)[1].learns_batches
-    if stream is not None and update.new_stream is not None and goes_on:
-        mixture._stream = stream.grown(update.new_stream, n_before, weight)
+    mixture.n_samples_seen_ += float(rows.weight.sum())
 
 
 @all_or_nothing
-def remove_expert(mixture, name, X, y, sample_weight):
+def remove_expert(mixture, name):
     _check_has_experts_to_change(mixture)
-    k = _number_of_expert(mixture, name)
-    if (X is None) != (y is None):
-        raise ValueError("remove_expert takes both X and y, or neither.")
-    if len(mixture.experts_) == 1:
-        raise ValueError(f"The expert {name!r} is the only one left; a mixture needs one.")
-    if X is None:
-        update = growing.shrink(mixture._model, k, mixture.expert_load_, _beside(mixture))
-    else:
-        rows = check_batch(mixture, X, y, sample_weight)
-        (seed,) = draw_seeds(mixture.random_state, 1)
-        gate = _new_gate(mixture, rows, len(mixture.experts_) - 1)
-        given = gate, _splitting(mixture, [], seed), Settings.of(mixture)
-        update = growing.remove_and_retrain(mixture._model, k, rows, *given)
-    _set_changed(mixture, "remove_expert", update, name)
-
-
-@all_or_nothing
-def replace_expert(mixture, name, estimator, X, y, sample_weight):
-    _check_likelihood_is_that_of_fit(mixture)
-    k = _number_of_expert(mixture, name)
-    rows = check_batch(mixture, X, y, sample_weight)
-    estimator = mixture._solver().as_expert(estimator)
-    check_expert(mixture, name, estimator)
-    estimator = _on_its_columns(mixture, estimator, rows.X)
-    experts = {each: FrozenEstimator(expert) for each, expert in mixture.named_experts_.items()}
-    experts[name] = estimator
-    seeds, gate = draw_seeds(mixture.random_state, 2), _new_gate(mixture, rows, len(experts))
-    given = _to_train(mixture, experts, gate, *seeds)
-    report_weights = sample_weight is not None
-    update = growing.exchange(mixture._model, k, rows, *given, report_weights=report_weights)
-    _set_changed(mixture, "replace_expert", update, name)
-
-
-# What the changes are made of ---------------------------------------------------------------
-
-
-def _number_of_expert(mixture, name):
     names = list(mixture.named_experts_)
     if name not in names:
         raise ValueError(f"There is no expert {name!r}; the names are {names}.")
-    return names.index(name)
+    if len(names) == 1:
+        raise ValueError(f"The expert {name!r} is the only one left; a mixture needs one.")
+    k, beside = names.index(name), _beside(mixture)
+    update = growing.shrink(mixture._model, k, mixture.expert_load_, beside)
+    _set_changed(mixture, "remove_expert", update, name)
+
+
+# What the changes are made of ---------------------------------------------------------------
 
 
 def _free_name(mixture, name):
@@ -342,14 +306,6 @@ def _gate_now(mixture, rows):
     return parts
 
 
-def _new_gate(mixture, rows, n_experts):
-    """An unfitted gate after the fitted transformers."""
-    if n_experts == 1:
-        return GateParts(ConstantGate(), ConstantGate())
-    parts = _adapted_gate(mixture, rows, n_experts)
-    return replace(parts, encoder=split_last(mixture.gate_)[0])
-
-
 def _adapted_gate(mixture, rows, n_experts, **how):
     (seed,) = draw_seeds(mixture.random_state, 1)
     return GateParts.adapt(mixture.gate, mixture._default_gate(), rows, n_experts, seed, **how)
@@ -368,26 +324,22 @@ def _to_train(mixture, experts, gate, fold_seed, expert_seed):
         likelihood=mixture._likelihood(),
         classes=mixture._classes,
     )
-    splitting = _splitting(mixture, parts.templates, fold_seed)
-    return parts, splitting, Settings.of(mixture), expert_seed
-
-
-def _splitting(mixture, templates, seed):
-    trained = [template for template in templates if not is_frozen(template)]
+    trained = [template for template in parts.templates if not is_frozen(template)]
     cv = mixture.cv if mixture.cv is False or isinstance(mixture.cv, Integral) else "auto"
     if str(mixture.cv) == "oob" and all(map(has_oob_prediction, trained)):
         cv = "oob"
-    return Splitting(cv, {}, None, seed, is_classifier(mixture))
+    splitting = Splitting(cv, {}, None, fold_seed, is_classifier(mixture))
+    return parts, splitting, Settings.of(mixture), expert_seed
 
 
 def _check_likelihood_is_that_of_fit(mixture):
     _check_has_experts_to_change(mixture)
     if not mixture._grows:
         raise ValueError(
-            "Stacks and specialists have experts that can be removed, but not added or "
-            "replaced: gate and scales were learned from what those of fit predict out of "
-            "fold. Freeze the whole mixture as the first expert of another, fit that with "
-            "cv='prefit', and add to it; or fit again with other experts, or training='em'."
+            "Stacks and specialists have experts that can be removed, but not added: gate and "
+            "scales were learned from what those of fit predict out of fold. Freeze the whole "
+            "mixture as the first expert of another, fit that with cv='prefit', and add to it; or "
+            "fit again with other experts, or training='em'."
         )
     asked, fitted = type(mixture._likelihood()), type(mixture.likelihood_)
     if mixture.likelihood_.averages_experts:
@@ -403,7 +355,7 @@ def _check_has_experts_to_change(mixture):
     check_fitted(mixture)
     if mixture.likelihood_.zero_expert is not None:
         raise ValueError(
-            "With a zero component experts cannot be added, removed or replaced: fit again with "
+            "With a zero component experts cannot be added or removed: fit again with "
             "other experts."
         )
 

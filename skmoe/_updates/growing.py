@@ -8,21 +8,18 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from .._data import Rows, TrainingData
-from .._em.fixed import gate_problem
 from .._em.general import GeneralProblem
 from .._em.loop import run_em
 from .._em.parts import step_by_step
 from .._em.problem import INNER_STEPS, shallow_copy
 from .._experts.fitting import join_last, split_last
 from .._model import Model
-from .._routing import keep_best, posterior
 from .._tables.mixed import describe_columns, is_table
 from ..exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
-from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate, TreeGate
+from ..gates import BaseGate, ClassifierGate, SoftmaxGate, TreeGate
 from ..gates._base import shares
-from .stream import log_densities_of, stack_rows, stream_of
+from .stream import stack_rows
 
-REFITS = 5  # M-steps of a new expert, each with working weights or targets of the last
 GENERATED_ROWS = 2000  # that stand for all old rows, where the gate can generate them
 
 
@@ -34,7 +31,6 @@ class Update:
     load: np.ndarray  # (n_experts,): mean gate probabilities
     n_fits: int = 0  # fits of single experts that it took
     warnings: list = field(default_factory=list)  # list of (str, type): messages and their classes
-    new_stream: object = None  # a new expert, to go on with batches
     beside: Model | None = None  # what predictions average over as well
 
 
@@ -106,13 +102,9 @@ def grow(
     new = name, fitted, decision, problem.likelihood
     grown = _grown(model, parts, *new)
     load = mean_load(grown, rows)
-    least = settings.least_responsibility(folds, 2)
-    of_new = stream_of(parts, 1, problem.resp, of_new_rows, fitted, least)
-    if decision.learns_batches:
-        decision.begin_stream(data.Z, problem.resp, problem.weight)
     if beside is not None:
         beside = _grown(beside, parts, *new)
-    return Update(grown, load, experts.n_fits, caught, of_new, beside)
+    return Update(grown, load, experts.n_fits, caught, beside)
 
 
 def _grown(model, parts, name, fitted, decision, likelihood):
@@ -150,7 +142,7 @@ class Addition(GeneralProblem):
         return super().posterior(log_gate, log_density, *args)
 
 
-# Removing and replacing ---------------------------------------------------------------------
+# Removing ---------------------------------------------------------------------------------
 
 
 def shrink(model, k, load, beside=None):
@@ -170,21 +162,6 @@ def shrink(model, k, load, beside=None):
     return Update(_without(model, keep, gate), shares(load[keep]), beside=beside)
 
 
-def remove_and_retrain(model, k, rows, gate, splitting, settings):
-    """Remove an expert, and train a new gate around the others.
-
-    ``rows`` are of all regimes; ``gate`` is unfitted, after fitted transformers; ``splitting``
-    makes folds for one that can memorise rows.
-    """
-    keep = np.delete(np.arange(len(model.experts)), k)
-    log_gate, log_density = log_densities_of(model, rows.X, rows.y)
-    trained, caught = train_gate(
-        model, rows, log_gate[:, keep], log_density[:, keep], gate, splitting, settings
-    )
-    smaller = _without(model, keep, trained)
-    return Update(smaller, mean_load(smaller, rows), warnings=caught)
-
-
 def _without(model, keep, gate):
     likelihood = shallow_copy(model.likelihood)
     likelihood.reorder(keep)
@@ -197,73 +174,7 @@ def _without(model, keep, gate):
     )
 
 
-def exchange(model, k, rows, parts, splitting, settings, seed, *, report_weights):
-    """Put another expert in the place of one, and train a new gate around all.
-
-    ``rows`` are of all regimes; ``parts`` has all experts, frozen but for the new one, and an
-    unfitted gate after fitted transformers. Everything else is as for ``grow``.
-    """
-    log_gate, log_density = log_densities_of(model, rows.X, rows.y)
-    resp, _ = posterior(log_gate, keep_best(log_gate, log_density, model.top_k))
-    folds = splitting.folds(parts.templates, rows)
-    experts = _experts_beside(
-        parts, TrainingData.of(rows, None), folds, settings, seed, report_weights
-    )
-    likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=False)
-    likelihood = likelihood.start(rows.y, rows.weight, len(parts.names))
-    arguments, working = likelihood.row_arguments(_common_row_scale(model, rows.X)), ()
-    with experts.side_by_side(settings.n_jobs):
-        # Whatever the old expert was, from the second time on the new one has rows of its own.
-        for _ in range(REFITS):
-            experts.fit(resp, *working)
-            weights = resp * rows.weight[:, None]
-            likelihood.update(rows.y, experts.predictions, weights, **arguments)
-            working = likelihood.working_data(rows.y, experts.predictions)
-            of_new = likelihood.log_density(rows.y, experts.predictions, **arguments)
-            log_density[:, k] = experts.with_own(of_new)[:, k]
-            resp, _ = posterior(log_gate, keep_best(log_gate, log_density, model.top_k))
-        fitted = experts.finish(resp, *working)[k]
-    order = np.arange(len(parts.names))
-    order[k] = len(parts.names)
-    extended = model.likelihood.extended(likelihood, k)
-    extended.reorder(order)
-    gate, caught = train_gate(model, rows, log_gate, log_density, parts.gate, splitting, settings)
-    changed = replace(
-        model,
-        experts=[fitted if j == k else expert for j, expert in enumerate(model.experts)],
-        gate=gate,
-        likelihood=extended,
-    )
-    return Update(changed, mean_load(changed, rows), experts.n_fits, caught)
-
-
-def train_gate(model, rows, log_gate, log_density, gate, splitting, settings):
-    """A new gate around experts of fixed densities, which starts from where the old one is.
-
-    ``model`` is the old one, for its ``top_k``; ``gate`` is unfitted, after fitted transformers;
-    ``splitting`` makes folds for one that can memorise rows. Returns the fitted gate and the
-    warnings that were caught, (str, type).
-    """
-    n_experts = log_gate.shape[1]
-    if n_experts == 1:
-        return ConstantGate().fit(rows.X, np.ones((len(rows.y), 1))), []
-    log_density = np.ascontiguousarray(log_density)
-    resp, _ = posterior(log_gate, keep_best(log_gate, log_density, model.top_k))
-    Z = rows.X if gate.encoder is None else gate.encoder.transform(rows.X)
-    trained = gate.trained.for_number(n_experts)
-    problem = gate_problem(
-        log_density,
-        trained,
-        TrainingData.of(rows, Z),
-        gate_folds=splitting.gate_folds("prefit", rows, can_memorise=gate.can_memorise),
-        top_k=settings.active_top_k(n_experts),
-    )
-    caught = _run_em(problem.start(resp), settings, "prefit")
-    last = problem.finished_gate(gate.given).for_number(n_experts)
-    return gate.behind(last), caught
-
-
-# For all three -------------------------------------------------------------------------------
+# For both ------------------------------------------------------------------------------------
 
 
 def _common_row_scale(model, X):

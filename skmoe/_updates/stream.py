@@ -122,18 +122,6 @@ def stack_rows(X, other):
     return np.concatenate([X, other])
 
 
-@dataclass
-class ExpertGroups:
-    """Experts that came at different times, each group with sums of its own."""
-
-    groups: list  # list of object: with ``learn_batch``, or groups again
-    sizes: list  # list of int: how many experts each holds
-
-    def without_rows(self):
-        """The same without the rows of a batch."""
-        return replace(self, groups=[group.without_rows() for group in self.groups])
-
-
 class StreamedExperts:
     """Experts that go on with their own ``partial_fit``, batch after batch.
 
@@ -228,19 +216,6 @@ class Stream:
             load_prior=None if prior is None else prior[order] / weight,
         )
 
-    def grown(self, expert, n_before, weight):
-        """The stream with one expert more, which was fitted on rows of some weight.
-
-        ``expert`` has ``learn_batch``, and no rows.
-        """
-        return replace(
-            self,
-            experts=ExpertGroups([self.experts, expert], [n_before, 1]),
-            seen=self.seen + weight,
-            counted=self.counted + weight,
-            load_prior=None,
-        )
-
     def factors(self, weight, forget_factor):
         """Factors of the statistics so far and of a batch of some weight, and the new sums.
 
@@ -275,24 +250,6 @@ def stream_of_lines(parts, resp, data, order, *working):
         return None  # with specialists there is a generalist, or it is alone
     experts.fit(resp, *working)
     return experts.streaming(resp, order, None)
-
-
-def stream_of(parts, k, resp, data, fitted, min_responsibility):
-    """One expert of some Parts, to go on with batches; None where it cannot.
-
-    Rows below ``min_responsibility`` are not given to experts that learn by themselves.
-    """
-    name, template = parts.names[k], parts.templates[k]
-    if fitting.learns_batches(template):
-        return StreamedExperts([name], [template], [fitted], min_responsibility, parts.classes)
-    alone = replace(
-        parts,
-        names=[name],
-        templates=[template],
-        is_list=False,
-        transformer=fitting.split_last(template)[0],
-    )
-    return stream_of_lines(alone, resp[:, [k]], data, np.zeros(1, dtype=int))
 
 
 def responsibilities(model, X, y):
@@ -349,8 +306,6 @@ def _learn_experts(before, experts, X, y, predictions, weights, keep, gain):
 
     ``before`` are the fitted estimators, ``predictions`` (n_samples, n_experts, ...) theirs.
     """
-    if isinstance(experts, ExpertGroups):
-        return _learn_groups(before, experts, X, y, predictions, weights, keep, gain)
     if isinstance(experts, StreamedExperts):
         ignoring = [e for e in experts.templates if not fitting.learns_weights(e)]
         if ignoring and np.ptp(weights.sum(axis=1)) > 1e-9:
@@ -375,24 +330,6 @@ def _learn_experts(before, experts, X, y, predictions, weights, keep, gain):
     solved = experts.finish(last)
     estimators = [fitting.join_last(old, new) for old, new in zip(before, solved, strict=True)]
     return experts, estimators, experts.predictions, experts.penalty
-
-
-def _learn_groups(before, experts, X, y, predictions, weights, keep, gain):
-    """``_learn_experts`` group by group."""
-    learned, ends = [], np.cumsum(experts.sizes)
-    for group, end, size in zip(experts.groups, ends, experts.sizes, strict=True):
-        own = slice(end - size, end)
-        given = X, y, predictions[:, own], weights[:, own], keep, gain
-        learned.append(_learn_experts(before[own], group, *given))
-    groups, estimators, predictions, penalties = zip(*learned, strict=True)
-    sizes = zip(penalties, experts.sizes, strict=True)
-    penalties = [np.broadcast_to(each, (size, *y.shape[1:])) for each, size in sizes]
-    return (
-        replace(experts, groups=list(groups)),
-        sum(estimators, []),
-        np.concatenate(predictions, axis=1),
-        np.concatenate(penalties),
-    )
 
 
 def log_densities_of(model, X, y):

@@ -268,23 +268,6 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         """Whether the gate can memorise its rows: by default, if it is costly."""
         return self.is_costly
 
-    def for_number(self, n_experts):
-        """Remove settings, in place, that are for another number of experts.
-
-        Parameters
-        ----------
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : BaseGate
-            The gate.
-        """
-        if self.target_load is not None and len(self.target_load) != n_experts:
-            self.load_balance, self.target_load = 0.0, None
-        return self
-
     def for_decision(self):
         """A gate like this one to decide between an old mixture and a new expert.
 

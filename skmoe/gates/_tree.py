@@ -161,11 +161,6 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
             )
         return sizes.tolist()
 
-    def for_number(self, n_experts):
-        if self.sizes is not None and np.sum(self.sizes) != n_experts:
-            self.sizes = None
-        return self
-
     def for_decision(self):
         return clone(self._template())
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import optimize, special
 
 from skmoe import MixtureOfExpertsClassifier
-from skmoe._pooling.calibrated import gain_of_calibration
+from skmoe._pooling.rivals import gain_of_calibration
 
 
 def answers(n, seed, *, guessed=0.0, crossing=False):

@@ -137,7 +137,7 @@ def test_identifiers_are_left_out_and_named(monkeypatch):
     with pytest.warns(LeftOutColumnsWarning, match=r"\['name'\], which hold identifiers"):
         moe = MixtureOfExpertsRegressor(**PARAMS).fit(in_parts(named, y, bounds=[900, 2000]))
     assert not [term for term in moe.coefficients().terms if "name" in term]
-    monkeypatch.setattr("skmoe._tables.levels.MOST_COUNTED", 100)
+    monkeypatch.setattr("skmoe._tables.known.MOST_COUNTED", 100)
     with pytest.warns(LeftOutColumnsWarning, match=r"\['name'\], which hold identifiers"):
         other = MixtureOfExpertsRegressor(**PARAMS).fit(in_parts(named, y, bounds=[900, 2000]))
     assert_array_equal(other.predict(named), moe.predict(named))

@@ -12,8 +12,8 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold, cross_val_score
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._experts import wide
-from skmoe._experts.wide import PENALTIES, with_best_penalty
+from skmoe._experts import folds
+from skmoe._experts.folds import PENALTIES, with_best_penalty
 from skmoe.exceptions import ExpertCollapseWarning
 
 SQUARED = "neg_mean_squared_error"
@@ -94,7 +94,7 @@ def test_plan_names_the_experts_the_penalty_and_the_reason_and_fits_nothing(monk
     assert (plan.training, plan.experts) == ("specialists", "Ridge")
     assert plan.reasons["experts"].endswith("its penalty is chosen by cross-validation")
     assert "wide" in plan.reasons["training"]
-    assert plan.most_expert_fits > len(PENALTIES) * wide.N_FOLDS
+    assert plan.most_expert_fits > len(PENALTIES) * folds.N_FOLDS
 
 
 @pytest.mark.parametrize("params", [{"training": "em"}, {"top_k": 1}, {"likelihood": "student_t"}])

@@ -14,8 +14,15 @@ from .._em.parts import GateParts, Parts, adapt_experts
 from .._em.problem import FEW_ROWS
 from .._em.trainer import Trainer
 from .._experts.fitting import LINES, STACK, column_names, is_frozen
-from .._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT
-from .._experts.wide import N_FOLDS, PENALTIES, with_best_penalty
+from .._experts.folds import (
+    IN_FOLDS,
+    IN_SAMPLE,
+    N_FOLDS,
+    OUT_OF_BAG,
+    PENALTIES,
+    PREFIT,
+    with_best_penalty,
+)
 from .._reports.by_regime import WIDTH, html_table, in_lines
 from .._tables.encoding import (
     needs_encoding,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._em.fixed import gate_problem
+from .._em.general import gate_problem
 from .._em.loop import run_em
 from .._em.problem import CROSS_FITTED_ITERATIONS, CROSS_FITTED_PATIENCE
 from .._numerics.statistics import standardisation

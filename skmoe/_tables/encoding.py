@@ -15,8 +15,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from .._compat import target_encoder
 from ..exceptions import LeftOutColumnsWarning, NumbersAsStringsWarning, warn_user
-from .known import kind_of
-from .levels import Levels, check_uniform
+from .known import Levels, check_uniform, kind_of
 from .mixed import (
     accepts,
     as_pandas,

@@ -6,9 +6,8 @@ derive from :class:`BaseGate`; mixtures wrap any other classifier in a :class:`C
 """
 
 from ._base import BaseGate
-from ._classifier import ClassifierGate
+from ._classifier import ClassifierGate, ForestGate
 from ._constant import ConstantGate
-from ._forest import ForestGate
 from ._gaussian import GaussianGate
 from ._softmax import SoftmaxGate
 from ._tree import TreeGate

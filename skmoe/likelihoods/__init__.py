@@ -6,12 +6,10 @@ A likelihood owns the scales of the experts. :class:`BaseLikelihood` says what i
 
 from .._doors import effects, error_terms, served
 from ._base import BaseLikelihood
-from ._categorical import Categorical
+from ._categorical import Categorical, Ordinal
 from ._counts import Binomial, NegativeBinomial, Poisson
 from ._gaussian import Gaussian
-from ._log_normal import LogNormal
-from ._ordinal import Ordinal
-from ._positive import Beta, Gamma, Weibull
+from ._positive import Beta, Gamma, LogNormal, Weibull
 from ._student_t import StudentT
 from ._zero_inflated import ZeroInflated
 

@@ -12,7 +12,7 @@ from .._experts.fitting import column_names
 from .._model import ELSEWHERE
 from .._ready.smooth import SAME
 from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
-from ..gates._forest import OFFSET
+from ..gates._classifier import OFFSET
 
 ML = "ai.onnx.ml"
 

@@ -7,7 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from .._numerics.samples import SPARE, RowSample, hash_rows
 from .._tables import mixed
-from .._tables.levels import check_hashable
+from .._tables.known import check_hashable
 
 MOST_VALUES = 100_000  # values of a target on a grid
 BLOCK_ROWS = 2048  # of moments, at a time

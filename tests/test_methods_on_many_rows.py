@@ -45,7 +45,6 @@ REFUSED = {
     "plan": {"y": None},
     "partial_fit": {"y": None},
     "add_expert": {"y": None},
-    "remove_expert": {"name": "expert0"},
     "summary": {"y": None},
     "stability": {"y": None},
     "marginal_effects": {"y": None},

@@ -78,9 +78,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         ``set_params(top_k=...)`` also works on a fitted mixture; scales and calibration stay those
         of ``fit``. With 1, rows that the gate sends to the wrong expert have low densities.
     n_init : int, default=10
-        Number of starts. Each gets ten EM iterations with linear experts, the best five get fifty
-        more, and EM continues from the best of these. If fewer than three starts reached it, as
-        many starts near it are tried, up to three times (once under pooling).
+        Number of starts, from each of which EM runs with linear experts. From the best results,
+        moves that dissolve one expert and halve another are tried, more of them for a larger
+        ``n_init``, and EM continues from the best optimum found.
     max_iter : int, default=500
         Largest number of EM iterations, each with a refit of the experts; 10 if cross-fitted.
     tol : float, default=1e-5

@@ -71,6 +71,7 @@ def test_sparse_rows_can_be_constrained_in_every_column():
     assert_allclose(found, moe.fit(X, y).predict(X), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_gate_that_sees_the_column_breaks_it():
     X, y = regimes()
     expert = LGBMRegressor(monotone_constraints=[1, 0, 0], **LIGHT)

@@ -530,6 +530,7 @@ def is_pooled(moe):
     return hasattr(moe, "log_evidence_") and isinstance(moe.likelihood_, PooledGaussian)
 
 
+@pytest.mark.slow
 def test_a_mixture_within_a_mixture_is_not_pooled_by_default():
     pair = MixtureOfExpertsRegressor(n_experts=2, n_init=2)
     moe = MixtureOfExpertsRegressor(pair, n_experts=2, max_iter=3, tol=1.0, random_state=0)

@@ -35,6 +35,7 @@ def explained(shap, function, X):
     return explanation.values, explanation.base_values
 
 
+@pytest.mark.slow
 def test_shap_explains_predictions_and_parts(moe):
     shap = pytest.importorskip("shap")
     X, _ = draw(1, 60)

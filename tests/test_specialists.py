@@ -102,6 +102,7 @@ def segments(n, seed):
     return X, np.einsum("ij,ij->i", X[:, 1:], own) + 0.3 * rng.normal(size=n)
 
 
+@pytest.mark.slow
 def test_their_number_is_chosen_out_of_fold():
     X_new, y_new = segments(2000, seed=1)
     neighbours = KNeighborsRegressor()

@@ -1,6 +1,6 @@
 """Subjects: all rows of one share an expert."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -181,6 +181,12 @@ def test_subjects_that_cannot_be_used_are_refused(subject, message):
         mixture().fit(X, y, subject=subject)
 
 
+@cache
+def short_fit():
+    X, y, *_ = patients(20, 3)
+    return mixture(max_iter=2, tol=1.0).fit(X, y)
+
+
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
 @pytest.mark.parametrize("kind", [str, pd.Timestamp])
 @pytest.mark.parametrize("as_series", [True, False])
@@ -188,8 +194,7 @@ def test_missing_ids_are_refused_everywhere(missing, kind, as_series):
     X, y, patient, _ = patients(20, 3)
     ids = np.array([kind(i) for i in patient], dtype=object)
     ids[7] = missing
-    ids = pd.Series(ids) if as_series else ids
-    moe = mixture(max_iter=2, tol=1.0).fit(X, y)
+    ids, moe = pd.Series(ids) if as_series else ids, short_fit()
     tree = mixture(experts=DecisionTreeRegressor(max_depth=2))
     for name, refuse in [
         ("subject", lambda: mixture().fit(X, y, subject=ids)),

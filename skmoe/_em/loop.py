@@ -223,18 +223,15 @@ def compared(criterion, values, chosen=None, what="expert"):
     number that is better than the chosen one was so by no more than chance.
     """
     best = max(values, key=values.get) if chosen is None else chosen
-    finite = [k for k in values if k != best and np.isfinite(values[k])]  # others: unbounded
-    lead = {k: values[best] - values[k] for k in sorted(finite, key=values.get, reverse=True)}
-    ahead = [f"of {k} by {nats:.1f}" for k, nats in lead.items() if nats >= 0]
-    behind = [f"{-nats:.1f} behind {k}" for k, nats in lead.items() if nats < 0]
+    others = [k for k in values if k != best and np.isfinite(values[k])]  # others: unbounded
     said = f"{criterion}: {count(best, what)}"
-    if not lead:
+    if not others:
         return f"{said}, and no other number was tried."
-    if ahead:
-        said += f", ahead {', '.join(ahead)} (nats over all rows; 3 are odds of 20)"
-    if behind:
-        said += f"; {', '.join(behind)}, which is too little for one more"
-    return f"{said}."
+    gains = {k: values[k] - values[best] for k in sorted(others, key=values.get, reverse=True)}
+    few = " (too little for one more)"
+    shown = [f"{gain:+.1f} for {k}{few if gain > 0 else ''}" for k, gain in gains.items()]
+    scale = f"relative to {best}, over all rows; 3 nats are odds of 20 to 1"
+    return f"{said}; in nats {', '.join(shown)} ({scale})."
 
 
 # Dead experts, and the rows that they are re-seeded with -----------------------------------------

@@ -28,7 +28,7 @@ FULL_SEARCH = 300  # EM iterations for which starts need no help
 ITERATIONS = 320  # of all runs, for each start
 SEARCH_WORK = 4e9  # multiplications of a search, or those of the least iterations
 LEAST_ITERATIONS = 20  # the same, of a search that need not go on with the next rows
-OFTEN = 3  # starts that led to the best, for it to be no chance
+OFTEN = 3  # runs that reached the best, for it to be no chance
 NEARLY_SAME = 5e-3  # per unit of weight; ends of runs that are closer are of one optimum
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
 SURROGATE_ITERATIONS = 200  # EM iterations with linear experts, at most
@@ -79,7 +79,7 @@ class Trainer:
     notes : list of str
         Other results of the training, in sentences; see ``findings``.
     few_met : str
-        That few starts led to the best, where that is so, the beginning of a sentence.
+        That few runs reached the best, where that is so, the beginning of a sentence.
     moves_in_vain : int
         For each start, moves that lead to nothing better, after which the search ends.
     grows : bool
@@ -190,7 +190,7 @@ class Trainer:
 
     def findings(self, n_rows):
         """All that is to be said of it: what else was tried, by how much it lost, and ``notes``."""
-        found = []
+        found = [] if self.regimes is None else list(self.regimes.notes)  # the verdict first
         if self.log_evidence is not None and len(self.log_evidence) > 1:
             regimes = self.regimes
             if regimes is not None and regimes.were_compared:
@@ -204,8 +204,6 @@ class Trainer:
         found += self.notes
         if self.specialisation is not None:
             found.append(" ".join(str(self.specialisation).split()))
-        if self.regimes is not None:
-            found += self.regimes.notes
         if self.averaging is not None:
             found += self.averaging.notes
         return found
@@ -247,10 +245,8 @@ class Trainer:
         self.is_cut = affordable < least
         n_met = sum(end > problem.objective - NEARLY_SAME for end, _ in ends)
         if n_met < min(OFTEN, len(paths)):
-            self.few_met = (
-                f"Of {len(paths)} starts with {count(self.n_experts)}, {n_met} led to the best "
-                "optimum: "
-            )
+            met = f"{n_met} of {len(paths)} EM runs with {count(self.n_experts)}"
+            self.few_met = f"{met} reached the best optimum: "
             others = "there may be better ones. Raise n_init to look for them."
             self.notes = [*self.notes, self.few_met + others]
         for number, path in enumerate(paths, 1):

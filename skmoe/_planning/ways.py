@@ -218,7 +218,7 @@ def _preferred(request):
     if all(is_linear(e) or is_frozen(e) or supports_warm_start(e) for e in experts):
         return "em", "experts go on from iteration to iteration, are frozen or linear"
     if request.kind == "list":
-        return "stack", "the experts are a list of unlike models"
+        return "stack", "the experts are a list of models of different kinds"
     return "specialists", "the experts are clones of a model that is not linear"
 
 
@@ -238,7 +238,7 @@ def choose_training(training, request):
     lack = lacking(way, request)
     n_rows = len(request.rows.y)
     if way == "pooled" and lack is None and (request.many or n_rows > MOST_POOLED_ROWS):
-        return "em", f"{reason}; pooling tells little where rows are more than {MOST_POOLED_ROWS:,}"
+        return "em", f"{reason}; pooling has little effect above {MOST_POOLED_ROWS:,} rows"
     if lack is None:
         return way, reason
     last = lacking("em", request)
@@ -346,7 +346,7 @@ def choose_likelihood(training, request):
     if is_default and classifies:
         return in_words, "calibrated out of fold"
     if is_default:
-        return in_words, "the default where experts have their own rows"
+        return in_words, "the default of training by 'em' and 'pooled'"
     return in_words, "as asked for"
 
 

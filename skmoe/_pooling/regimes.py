@@ -28,7 +28,7 @@ SAME = 0.05  # nats over all rows; partitions that are closer are equal
 SHAPE, SPREAD = "shape", "spread"
 ERRORS = {
     SHAPE: "have other tails than the likelihood's, are skewed, or differ in level",
-    SPREAD: "have a spread that depends on the columns, or heavy tails",
+    SPREAD: "are heteroscedastic or have heavy tails",
     None: "vary more than the likelihood's",
 }
 VALLEY = 0.9  # density between two peaks, in units of what fills it
@@ -94,8 +94,8 @@ def errors_of(problem):
                 ]
             shape = f"may have {found}: a close call"
     return ties.regime, [
-        f"{len(load)} experts are {count(ties.n_regimes, 'regime')}: experts of one regime are one "
-        f"regression function, whose errors {shape}."
+        f"{len(load)} experts are {count(ties.n_regimes, 'regime')}: experts of one regime share a "
+        f"regression function, and its errors {shape}."
     ]
 
 

@@ -170,7 +170,7 @@ def best_surface(search, problem):
         found[f"one line with {' and '.join(dict.fromkeys(names))}", call] = value
     if experts.can_be_wider and y.ndim == 1:
         value = _evidence(search, data)
-        found["one line with skewed errors of unequal variances", "sklearn's QuantileRegressor"] = value
+        found["one heteroscedastic line with skewed errors", "sklearn's QuantileRegressor"] = value
         if y.min() > 0:
             log = np.log(np.maximum(data.y, y.min()))
             value = _evidence(search, replace(data, y=log), X) - data.weight @ log

@@ -386,7 +386,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         return self.classes_[best]
 
     def predict_experts(self, X):
-        """Most probable class of each expert for each row.
+        """Most probable class of each expert for each row, in columns as those of ``gate_proba``.
 
         Parameters
         ----------

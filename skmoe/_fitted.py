@@ -21,17 +21,21 @@ class FittedMixture(AnyRows):
 
     _changed_by = None  # the method that has changed it since the last fit
 
-    def gate_proba(self, X):
-        """Gate probability of each expert for each row, before the target is known.
+    def gate_proba(self, X, *, by="expert"):
+        """Gate probability of each expert or regime for each row, before the target is known.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
+        by : {"expert", "regime"}, default="expert"
+            Columns for each expert, as of ``predict_experts``, or for each regime, as
+            ``responsibilities`` has them by default. The two differ only if there are fewer regimes
+            than experts.
 
         Returns
         -------
-        proba : ndarray of shape (n_samples, n_experts)
+        proba : ndarray of shape (n_samples, n_experts) or (n_samples, n_regimes)
             Rows sum to one. With ``top_k`` they are zero except for the k most probable experts,
             whose probabilities are renormalised.
 
@@ -42,7 +46,7 @@ class FittedMixture(AnyRows):
         """
         check_fitted(self)
         routes = self._model.routes(check_X(self, X))
-        return routes.dense(routes.weights)
+        return groups_of(self, by).proba(routes.dense(routes.weights))
 
     def route(self, X, capacity_factor=None):
         """The experts that predict each row, the most probable first.

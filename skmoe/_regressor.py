@@ -407,10 +407,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         return np.moveaxis(distribution.rvs(n_samples, random_state), 1, -1)
 
     def predict_experts(self, X):
-        """Prediction of each expert for each row.
+        """Prediction of each expert for each row, in columns as those of ``gate_proba``.
 
-        For pooled counts, rates and positive targets it is the mean at the posterior means of the
-        coefficients; ``predict`` also averages over their uncertainty.
+        Where there are fewer regimes, ``responsibilities`` has these columns with ``by="expert"``.
+        For pooled counts, rates and positive targets predictions are means at the posterior means
+        of the coefficients; ``predict`` also averages over their uncertainty.
 
         Parameters
         ----------

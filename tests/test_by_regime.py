@@ -83,7 +83,16 @@ def test_regimes_predict_what_their_coefficients_add_up_to(tied):
     terms = moe.coefficients().to_frame().loc["prediction"]
     lines = X @ terms.loc[["x0", "x1", "x2"]].to_numpy() + terms.loc["intercept"].to_numpy()
     proba = by_name(moe, moe.gate_proba(X))
+    np.testing.assert_array_equal(moe.gate_proba(X, by="regime"), proba)
     np.testing.assert_allclose((proba * lines).sum(axis=1), moe.predict(X), rtol=1e-7, atol=1e-7)
+
+
+def test_a_gate_that_determines_variances_is_not_among_the_coefficients(uneven, two):
+    moe = uneven[0]
+    assert not any(part.startswith("gate") for part in moe.coefficients().parts)
+    assert "The gate is not shown" in moe.coefficients().note
+    assert "The gate is not shown" not in moe.coefficients(by="expert").note
+    assert "The gate is not shown" not in two[0].coefficients().note
 
 
 def test_intercept_of_a_regime_is_its_mean_level(skewed):

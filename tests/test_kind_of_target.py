@@ -79,5 +79,6 @@ def test_weights_decide_of_what_kind_a_target_is():
     assert "exactly 0" in kind_of_target(y, np.ones(60))
     assert kind_of_target(y, weight) == ""
     assert "count" in kind_of_target(np.arange(60) % 7, np.ones(60))
+    assert kind_of_target(25_000.0 + 500 * (np.arange(60) % 11), np.ones(60)) == ""  # prices
     assert kind_of_target(np.linspace(0, 1, 60), np.ones(60)) == ""
     assert "two values" in kind_of_target(np.column_stack([y, y > 0]), weight)

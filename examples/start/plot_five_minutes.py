@@ -65,7 +65,9 @@ print(moe.stability(X, y, n_resamples=5, random_state=0))
 
 length, width = X.columns[0], y.name
 grid = X.iloc[[0] * 80].assign(**{length: np.linspace(4.2, 8.0, 80)})
-lines = moe.predict_experts(grid)
+experts = list(moe.named_experts_)
+of_regimes = [experts.index(names[0]) for names in moe.regimes_]
+lines = moe.predict_experts(grid)[:, of_regimes]
 figure, ax = plt.subplots(figsize=(4.8, 3.6), layout="constrained")
 for k, (marker, color) in enumerate([("o", "C0"), ("^", "C3")]):
     rows = regime == k

@@ -87,12 +87,9 @@ def predict_linear(experts, X, classes):
     if classes is not None:
         n_functions = 1 if len(classes) == 2 else len(classes)
         shape = (n_functions, *shape)
-        alike = all(
-            np.array_equal(expert.classes_, classes)
-            and (n_functions == 1 or is_multinomial(expert))
-            for expert in experts
-        )
-        if not alike:
+        if not all(np.array_equal(each.classes_, classes) for each in experts):
+            return None
+        if n_functions > 1 and not all(map(is_multinomial, experts)):
             return None
     if any(expert.coef_.shape != shape for expert in experts):
         return None

@@ -315,6 +315,7 @@ def principal_components(columns, weight):
 # Share of the rows with one value, and ratio to the next value: rounded targets have a mode, too.
 LARGE_SHARE, TIMES_NEXT = 0.1, 3.0
 FEWEST_VALUES = 10  # that a target has which is not discrete
+LARGEST_COUNT = 1_000  # whole numbers above may be prices
 MOST_SHARE_OF_VALUES = 0.5  # distinct values to rows, of counts
 DECILES = 0.1, 0.9
 BEYOND_DECILES = 0.25  # of the distance between first and last decile, beyond each of them
@@ -340,7 +341,7 @@ def _kind_of_values(y, weight):
             "MixtureOfExpertsClassifier, which learns their probabilities."
         )
     shares = np.bincount(places, weight) / weight.sum()
-    is_count = values[0] >= 0 and (values == np.round(values)).all()
+    is_count = 0 <= values[0] and values[-1] <= LARGEST_COUNT and (values == np.round(values)).all()
     if is_count and len(values) <= MOST_SHARE_OF_VALUES * len(y):
         return (
             "The target is a count, or takes few values: likelihood='negative_binomial' or "

@@ -174,7 +174,8 @@ def best_surface(search, problem):
         if y.min() > 0:
             log = np.log(np.maximum(data.y, y.min()))
             value = _evidence(search, replace(data, y=log), X) - data.weight @ log
-            found["one line of the target's logarithm", "a fit to np.log(y)"] = value
+            call = "likelihood='log_normal' by cross_val_score with scoring=skmoe.metrics.log_score"
+            found["one line of the target's logarithm", call] = value
         top = 1.0 if y.max() < 1 else 100.0
         if y.min() > 0 and top / 2 < y.max() < top:
             part = np.clip(data.y, y.min(), y.max()) / top

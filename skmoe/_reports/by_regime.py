@@ -116,15 +116,13 @@ def in_lines(sentence):
 
 def text_table(header, cells):
     """Columns of one width, the first one flush left, the others flush right."""
-    widths = [max(len(row[i]) for row in [header, *cells]) for i in range(len(header))]
+    rows, aligned = [header, *cells], [str.ljust] + [str.rjust] * (len(header) - 1)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in [header, *cells]
+        "  ".join(align(*cell) for align, *cell in zip(aligned, row, widths, strict=True))
+        for row in rows
     ]
-    return "\n".join(lines)
+    return "\n".join(map(str.rstrip, lines))
 
 
 def under_headings(headings, names, cells, nought=(), max_rows=None):

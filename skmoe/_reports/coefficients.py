@@ -32,7 +32,8 @@ NOUGHT = 0.02  # of the errors, or of log-odds: a spread of levels that thousand
 ROUNDING = 1e-12  # relative to the largest coefficient; smaller ones are printed as 0
 OF_LOGARITHM = "logarithm of the prediction"
 GATE_OF_ERRORS = (
-    "The size of errors depends on the row, by the columns of the gate: see by='expert'."
+    "The gate is not shown: within a regime it also determines the variance, which depends on the "
+    "row. coefficients(by='expert') has its coefficients."
 )
 
 

@@ -147,7 +147,8 @@ class DescribedMixture(AnyRows):
         mean, sorted, with their standard deviation. ``summary`` has the same numbers.
 
         For a regime of several experts, the intercept is at the mean of its errors, whose standard
-        deviation is in the table, too. The coefficients of the gate are those between regimes.
+        deviation is in the table, too. The coefficients of the gate are those between regimes, left
+        out where it also determines the variance within one.
 
         Parameters
         ----------

@@ -202,25 +202,10 @@ def _check_means(mixture, rows, used, means):
 
 
 class Averages:
-    """Averages of the mean, of the probabilities of the experts, and of their means.
+    """Averages of the mean, of the probabilities of the experts or regimes, and of their means.
 
-    Experts of a regime are combined.
-
-    Parameters
-    ----------
-    mixture : mixture
-        Fitted.
-    estimates : Estimates
-        Its estimates.
-    raw : ndarray of shape (n_parameters,)
-        Parameters in the units of X and y, in the order of ``raw_parameters``.
-    exposure : ndarray of shape (n_samples,) or None
-        By which means are multiplied.
-
-    Attributes
-    ----------
-    names : list of str
-        Names of the averages.
+    ``raw`` are parameters as of ``raw_parameters``; means are multiplied by ``exposure`` (n,).
+    ``names`` are those of the averages.
     """
 
     def __init__(self, mixture, estimates, raw, exposure=None):
@@ -315,28 +300,12 @@ class Averages:
 
 
 class Changes:
-    """Changes of the columns of X, one or several for each column.
+    """Changes of the columns of X, checked rows of positive weight, one or several for each.
 
-    Parameters
-    ----------
-    mixture : mixture
-        Fitted.
-    estimates : Estimates
-        Its estimates.
-    X : DataFrame or ndarray of n_samples rows
-        Checked, of positive weight.
-    weight : ndarray of shape (n_samples,)
-        Their weights.
-    lacks : pair
-        Columns of experts and gate, after that of ones, without a variance.
-
-    Attributes
-    ----------
-    base : (ndarray, ndarray)
-        Columns of experts and gate, after a column of ones.
-    unseen, too_many : list of str
-        Names of columns without a change, after ``each``: columns that experts and gate do not
-        use, or only in steps; and those with more than ``MOST_LEVELS`` levels.
+    ``base`` are the columns of experts and gate, after a column of ones, a pair, and ``lacks`` says
+    which of them have coefficients without a variance. After ``each``, ``unseen`` and ``too_many``
+    name columns without a change: those that experts and gate do not use, or only in steps, and
+    those with more than ``MOST_LEVELS`` levels.
     """
 
     def __init__(self, mixture, estimates, X, weight, lacks):

@@ -1,7 +1,7 @@
 """Methods of a fitted mixture for any target."""
 
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from scipy import special
@@ -48,32 +48,20 @@ class FittedMixture(AnyRows):
         routes = self._model.routes(check_X(self, X))
         return groups_of(self, by).proba(routes.dense(routes.weights))
 
-    def route(self, X, capacity_factor=None):
+    def route(self, X):
         """The experts that predict each row, the most probable first.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
-        capacity_factor : float, default=None
-            Limits each expert to ``ceil(capacity_factor * n_samples * k / n_experts)`` rows, those
-            of highest weight. None and infinity are no limit. ``predict`` has no capacity, since
-            the prediction of a row must not depend on other rows.
 
         Returns
         -------
         experts : ndarray of shape (n_samples, k)
-            Numbers of the experts in ``experts_``; k is ``top_k``, or all of them. -1 for a route
-            that was dropped for lack of capacity.
+            Numbers of the experts in ``experts_``; k is ``top_k``, or all of them.
         weights : ndarray of shape (n_samples, k)
-            Their weights. Rows sum to one, except for dropped routes, whose weight is 0.
-
-        Raises
-        ------
-        ValueError
-            If the capacity factor is not positive.
-        TypeError
-            For a capacity factor with rows out of memory, as it needs all rows.
+            Their weights. Rows sum to one.
 
         Examples
         --------
@@ -81,11 +69,7 @@ class FittedMixture(AnyRows):
         (3, 2)
         """
         check_fitted(self)
-        is_number = isinstance(capacity_factor, Real) and not isinstance(capacity_factor, bool)
-        if capacity_factor is not None and not (is_number and capacity_factor > 0):
-            got = f"got {capacity_factor!r}"
-            raise ValueError(f"capacity_factor must be a positive number or None; {got}.")
-        return self._model.routes(check_X(self, X)).limited(capacity_factor)
+        return self._model.routes(check_X(self, X)).in_order()
 
     def responsibilities(
         self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None,

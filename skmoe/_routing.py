@@ -95,26 +95,12 @@ class Routes:
         mask[:, expert] = True
         return mask
 
-    def limited(self, capacity_factor):
-        """Experts and weights (n, k) under a capacity; what is dropped is (-1, 0).
-
-        An expert takes ``ceil(capacity_factor * n * k / K)`` rows, those of highest weight
-        first.
-        """
-        n_samples, k = self.shape
-        experts, weights = self.experts, self.weights
-        if experts is None:
-            experts = best_experts(weights, k)
-            weights = np.take_along_axis(weights, experts, axis=1)
-        if capacity_factor is None or capacity_factor >= self.n_experts / k:  # every row has room
-            return experts, weights
-        capacity = int(np.ceil(capacity_factor * n_samples * k / self.n_experts))
-        experts, weights = experts.copy().ravel(), weights.ravel()
-        for places in group_places(experts.reshape(n_samples, k), self.n_experts):
-            order = np.argsort(-weights[places], kind="stable")
-            dropped = places[order[capacity:]]
-            experts[dropped], weights[dropped] = -1, 0.0
-        return experts.reshape(n_samples, k), weights.reshape(n_samples, k)
+    def in_order(self):
+        """Experts and weights, (n, k), the most probable first."""
+        if self.experts is not None:
+            return self.experts, self.weights
+        experts = best_experts(self.weights, self.n_experts)
+        return experts, np.take_along_axis(self.weights, experts, axis=1)
 
 
 def best_experts(scores, k):

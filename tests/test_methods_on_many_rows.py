@@ -113,12 +113,6 @@ def test_answers_are_those_of_rows_in_memory(kind, name):
         method(X_parts)
 
 
-def test_a_capacity_ranks_all_rows(fitted):
-    moe, _, files, _ = fitted
-    with pytest.raises(TypeError, match="ranks all rows: pass route a block of them"):
-        moe.route(files, capacity_factor=1.0)
-
-
 def test_each_block_draws_on_its_own_and_again_the_same(fitted):
     moe, y, _, _ = fitted
     once = X[:1].repeat(2000, axis=0)  # blocks of equal rows must not draw alike

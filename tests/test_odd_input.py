@@ -445,13 +445,3 @@ def test_folds_that_train_on_what_they_hold_out_are_refused(in_both, named):
     moe = regressor(DecisionTreeRegressor(max_depth=2), cv=folds)
     with pytest.raises(ValueError, match=f"Fold 0 of cv trains on {named}"):
         moe.fit(X, Y)
-
-
-def test_capacity_without_limit_drops_nothing():
-    for top_k in (None, 1, 2):
-        moe = regressor(n_experts=3, training="em", top_k=top_k, tol=0.1).fit(X, Y)
-        for factor in (np.inf, 1e300, 3.0 / (top_k or 3)):
-            for limited, free in zip(moe.route(X, factor), moe.route(X), strict=True):
-                np.testing.assert_array_equal(limited, free)
-    for factor in (np.nan, -1.0, 0, "a", True):
-        assert "capacity_factor must be" in message(lambda factor=factor: moe.route(X, factor))

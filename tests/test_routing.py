@@ -219,25 +219,13 @@ def test_setting_top_k_leaves_scales_and_fitting_with_it_covers_wrong_turns(data
     assert served.log_density(*held_out).mean() > mixture.log_density(*held_out).mean()
 
 
-def test_capacity_keeps_the_heaviest_routes(data, mixture):
-    X = data[0]
-    mixture.set_params(top_k=2)
-    experts, weights = mixture.route(X)
-    assert_allclose(weights.sum(axis=1), 1.0)
-    assert (np.diff(weights, axis=1) <= 0).all()
-    limited, left = mixture.route(X, capacity_factor=0.5)
-    capacity = int(np.ceil(0.5 * len(X) * 2 / N_REGIMES))
-    kept = limited >= 0
-    assert_array_equal(limited[kept], experts[kept])
-    assert_array_equal(left, np.where(kept, weights, 0.0))
-    for k in range(N_REGIMES):
-        mine = experts == k
-        assert (limited == k).sum() == min(capacity, mine.sum())
-        if (mine & ~kept).any():
-            assert weights[mine & kept].min() >= weights[mine & ~kept].max()
-    assert_array_equal(mixture.route(X, capacity_factor=N_REGIMES)[0], experts)
-    with pytest.raises(ValueError, match="capacity_factor"):
-        mixture.route(X, capacity_factor=0)
+def test_routes_begin_with_the_most_probable(data, mixture):
+    for k in (None, 2):
+        experts, weights = mixture.set_params(top_k=k).route(data[0])
+        assert_allclose(weights.sum(axis=1), 1.0)
+        assert (np.diff(weights, axis=1) <= 0).all()
+        proba = mixture.gate_proba(data[0])
+        assert_array_equal(weights, np.take_along_axis(proba, experts, axis=1))
 
 
 def test_information_criteria_refuse_a_truncated_mixture(data, mixture):

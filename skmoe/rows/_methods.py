@@ -57,8 +57,6 @@ def _answer_row_by_row(method, mixture, X, y=None, **asked):
     of_rows = [each for each in OF_ROWS if asked.get(each) is not None] + ["y"] * (y is not None)
     if of_rows:
         raise TypeError(f"{name} takes no {of_rows[0]} with {type(X).__name__}.")
-    if asked.get("capacity_factor") is not None:
-        raise TypeError(f"capacity_factor ranks all rows: pass {name} a block of them in memory.")
     if "random_state" in parameters:
         asked["random_state"] = draw_seeds(asked.get("random_state"), 1)[0]
     return Blocks(partial(_answer_block, method, mixture, "y" in parameters, asked), X)

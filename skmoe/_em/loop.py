@@ -257,26 +257,12 @@ def enough_effective_rows(problem, n_experts):
 
 
 def copies_of_heavier(log_density, load):
-    """Whether a heavier expert has the same density everywhere, (K,)."""
-    return same_as_heavier(largest_differences(log_density), load)
-
-
-def largest_differences(log_density):
-    """Largest absolute difference, over rows, of each two experts' log-densities, (K, K)."""
-    differences = np.zeros((log_density.shape[1],) * 2)
+    """Whether a heavier expert has the same density in all rows, (n_experts,)."""
+    copies, order = np.zeros(len(load), dtype=bool), np.argsort(-load, kind="stable")
     with np.errstate(invalid="ignore"):  # rows that are impossible under both
-        for k in range(1, len(differences)):
-            each = np.abs(log_density[:, :k] - log_density[:, [k]])
-            differences[k, :k] = np.where(np.isnan(each), 0.0, each).max(axis=0)
-    return np.maximum(differences, differences.T)
-
-
-def same_as_heavier(differences, load):
-    """Whether a heavier expert has the same density everywhere, (K,), from (K, K) differences."""
-    copies = np.zeros(len(load), dtype=bool)
-    order = np.argsort(-load, kind="stable")
-    for i, k in enumerate(order[1:], 1):
-        copies[k] = differences[k, order[:i]].min() < SAME_DENSITY
+        for i, k in enumerate(order[1:], 1):
+            apart = np.abs(log_density[:, order[:i]] - log_density[:, [k]])
+            copies[k] = np.where(np.isnan(apart), 0.0, apart).max(axis=0).min() < SAME_DENSITY
     return copies
 
 

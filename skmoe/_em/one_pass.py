@@ -23,7 +23,7 @@ from .block_sweeps import (
     OutputsSweep,
 )
 from .general import GeneralProblem
-from .loop import largest_differences, same_as_heavier
+from .loop import copies_of_heavier
 from .problem import INNER_STEPS, Problem
 from .sums import pass_memory
 from .sweeps import LeastSquaresSweep, LogisticSweep, Sweep
@@ -243,17 +243,15 @@ class OnePassProblem(Problem):
         return self.sums.mass
 
     def copies(self):
+        """See ``Problem``; on the sample, where rows are not in memory."""
         if self._copies is None or self._copies[0] is not self.sums:
-            self._copies = self.sums, self._find_copies()
+            for rows in (slice(FIRST_ROWS), slice(None)):
+                _, log_density, _ = self._answers(self._columns[rows], self.y[rows])
+                found = copies_of_heavier(log_density, self.load)
+                if not found.any():
+                    break
+            self._copies = self.sums, found
         return self._copies[1]
-
-    def _find_copies(self):
-        first = slice(FIRST_ROWS)
-        _, log_density, _ = self._answers(self._columns[first], self.y[first])
-        if not same_as_heavier(largest_differences(log_density), self.load).any():
-            return np.zeros(len(self.load), dtype=bool)
-        differences = self.rows.reduce(compare_densities, self._answers)
-        return same_as_heavier(differences.largest, self.load)
 
     @property
     def _answers(self):
@@ -320,25 +318,6 @@ class Answers:
             rows = slice(start, start + REPORT_ROWS)
             y = block.y[rows]
             yield y, block.weight[rows], *self(block.X[rows], y)
-
-
-@dataclass(frozen=True)
-class Differences:
-    """Largest differences, over rows, of each two experts' log-densities, (K, K)."""
-
-    largest: np.ndarray
-
-    def __add__(self, other):
-        return Differences(np.maximum(self.largest, other.largest))
-
-
-def compare_densities(block, answers):
-    """Differences of a block."""
-    n_experts = answers.logits.shape[1]
-    total = Differences(np.zeros((n_experts, n_experts)))
-    for _, _, _, log_density, _ in answers.over(block):
-        total += Differences(largest_differences(log_density))
-    return total
 
 
 def sum_for_report(block, parameters):

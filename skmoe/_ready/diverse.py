@@ -40,18 +40,7 @@ BLIND = (SimpleImputer, StandardScaler, OneHotEncoder, DateNumbers, str)  # to t
 
 
 class ScaledTarget(TransformedTargetRegressor):
-    """A regressor of the standardised target, whose ``fit`` takes weights.
-
-    Parameters
-    ----------
-    regressor : estimator
-        Takes ``sample_weight``.
-    transformer : transformer
-        A StandardScaler.
-    """
-
-    def __init__(self, regressor=None, *, transformer=None):
-        super().__init__(regressor, transformer=transformer)
+    """A regressor of the standardised target, whose ``fit`` takes weights."""
 
     def fit(self, X, y, sample_weight=None):
         """Fit; see TransformedTargetRegressor."""

@@ -49,11 +49,6 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
 
     A weight divides the variance of the noise.
 
-    Parameters
-    ----------
-    random_state : int, RandomState instance or None, default=None
-        Draws the rows that stand for the others.
-
     Attributes
     ----------
     length_scales_ : ndarray of shape (n_features + n_indicators,)

@@ -217,28 +217,20 @@ def _long_panels(length):
 
 
 def at_places(distribution, method, places):
-    """Log-densities or probabilities of one output at several places for each row, (n, G).
-
-    By the ``method`` "logpdf", "cdf" or "sf".
-    """
-    block = max(1, BLOCK // distribution.weights.size)
-    answers = np.empty(places.shape)
-    for start in range(0, places.shape[1], block):
-        part = slice(start, start + block)
-        answers[:, part] = mixed(distribution, method, places[:, part].T).T
-    return answers
+    """The ``method`` "logpdf", "cdf" or "sf" of one output at places (n, G) of each row, (n, G)."""
+    n_blocks = places.shape[1] * distribution.weights.size // BLOCK
+    blocks = np.array_split(places.T, np.clip(n_blocks, 1, max(places.shape[1], 1)))
+    return np.concatenate([mixed(distribution, method, block) for block in blocks]).T
 
 
 def mixed(distribution, method, y):
     """``at_places``, for places (..., n_samples), all at once."""
+    if method == "cdf":
+        return distribution.components.mixed_cdf(distribution.weights, y[..., None])
     values = getattr(distribution.components, method)(y[..., None])
-    if method != "logpdf":
-        return np.einsum("nk,...nk->...n", distribution.weights, values)
-    with np.errstate(divide="ignore"):
-        values = values + np.log(distribution.weights)
-        largest = values.max(axis=-1, keepdims=True)
-        largest[~np.isfinite(largest)] = 0.0
-        return largest[..., 0] + np.log(np.exp(values - largest).sum(axis=-1))
+    if method == "logpdf":
+        return special.logsumexp(values, b=distribution.weights, axis=-1)
+    return np.einsum("nk,...nk->...n", distribution.weights, values)
 
 
 def entropy(distribution):

@@ -5,6 +5,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy import special
 
+from .._kernels._exp import mixed_cdf, symmetric_cdf
 from .._numerics.gamma_shapes import log_gamma_ratio
 from ._arrays import take
 from ._components import BaseComponents
@@ -88,18 +89,20 @@ class StudentTComponents(BaseComponents):
         kinds, which = self._kinds
         if z.size < MANY or len(kinds) > FEW:
             return special.stdtr(self._df(), z)
-        share = np.minimum(np.arcsinh(np.abs(z)) / STEP, N_STEPS)
-        step = np.fmin(share, N_STEPS - 1).astype(np.intp)
-        share -= step
-        if len(kinds) > 1:
-            step += N_STEPS * which
-        constant, linear, square, cube = _log_tail_cubics(*kinds)
-        tail = cube.take(step)
-        for coefficients in (square, linear, constant):
-            tail *= share
-            tail += coefficients.take(step)
-        np.exp(tail, out=tail)
-        return np.where(z < 0, tail, 1 - tail)
+        first = np.broadcast_to(N_STEPS * which, self.mean.shape).ravel()
+        below = np.array(z, dtype=np.float64, order="C")
+        symmetric_cdf(below.reshape(-1, first.size), first, _log_tail_cubics(*kinds), STEP, N_STEPS)
+        return below
+
+    def mixed_cdf(self, weights, y):
+        kinds, which = self._kinds
+        if y.size * weights.shape[1] < MANY or len(kinds) > FEW:
+            return super().mixed_cdf(weights, y)
+        given = np.broadcast_arrays(weights, self.mean, self.scale, N_STEPS * which)
+        places = np.ascontiguousarray(y.reshape(-1, len(weights)))
+        sums, cubics = np.empty(places.shape), _log_tail_cubics(*kinds)
+        mixed_cdf(places, *map(np.ascontiguousarray, given), cubics, STEP, N_STEPS, sums)
+        return sums.reshape(y.shape[:-1])
 
     def logcdf(self, y):
         return log_tail(self._df(), (y - self.mean) / self.scale)
@@ -141,7 +144,7 @@ def log_tail(df, z):
 
 @lru_cache(maxsize=64)
 def _log_tail_cubics(*kinds):
-    """Cubic polynomials, (4, len(kinds) * N_STEPS), that interpolate ``log_tail``.
+    """Cubic polynomials, (len(kinds) * N_STEPS, 4), that interpolate ``log_tail``.
 
     For each number of degrees of freedom there is one for each step of arcsinh(-z), from 0 on.
     """
@@ -151,7 +154,7 @@ def _log_tail_cubics(*kinds):
     slopes = -STEP * np.cosh(places) * np.exp(log_t(z, df) - values)
     first, last, rise = slopes[:, :-1], slopes[:, 1:], np.diff(values)
     cubics = values[:, :-1], first, 3 * rise - 2 * first - last, first + last - 2 * rise
-    return np.reshape(cubics, (4, -1))
+    return np.stack(cubics, axis=2).reshape(-1, 4)
 
 
 def log_t(z, df):

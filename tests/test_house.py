@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 IN_ALL = {
     "lines of code": 22_495,
     "lines of the core": 16_334,  # without leaves
-    "lines of docstrings": 10_909,
+    "lines of docstrings": 10_907,
     "files": 164,
     "names that stand for two things": 0,  # functions and classes at the top of a file
     "classes": 261,

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from planted import planted
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._experts.pooled import variance_groups
@@ -233,3 +234,56 @@ def test_coefficients_have_levels_in_order_and_their_spread():
     assert_allclose(spread, np.std(effects), rtol=0.1)  # of 20, each known to .1
     (label,) = of_levels.loc["standard deviation of levels"].index
     assert shown.index[0].startswith(f"{label}=")
+
+
+# Columns as many as their rank ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_levels", [3, 12])  # of the prior of all columns, or of their own
+def test_columns_of_one_variance_are_as_many_as_their_rank_and_nothing_changes(
+    n_levels, monkeypatch
+):
+    data = planted(240, 2, coef=3.0, random_state=3)
+    levels = np.arange(240) % n_levels
+    X = pd.DataFrame(data.X, columns=["a", "b"])
+    X = X.assign(half=X.a + X.b, level=[f"l{k}" for k in levels], other=levels % 2 == 0)
+    X["other"] = X.other.map(str)
+    y = data.y + 0.5 * np.cos(levels)
+
+    def fitted():
+        return MixtureOfExpertsRegressor(n_experts=2, n_init=2, random_state=0).fit(X, y)
+
+    few = fitted()
+    monkeypatch.setattr(StandardColumns, "_turned", lambda self, *given: self)
+    many = fitted()
+    # EM stops within its tolerance of the same optimum.
+    assert_allclose(few.lower_bound_, many.lower_bound_, rtol=1e-6)
+    new = X.iloc[:20].assign(half=5.0, other="no")  # against what the rows of fit have
+    for rows in (X, new):
+        found, expected = (np.array(m.predict(rows, return_std=True)) for m in (few, many))
+        assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+        assert_allclose(few.gate_proba(rows), many.gate_proba(rows), atol=1e-3)
+    likelihoods = few.likelihood_, many.likelihood_
+    cov, expected = (likelihood.coef_cov_ for likelihood in likelihoods)
+    assert_allclose(cov, expected, rtol=1e-2, atol=1e-3 * expected.max())
+
+
+def test_turned_columns_span_the_rows_and_keep_blocks_apart():
+    rng = np.random.default_rng(0)
+    level = np.eye(12)[rng.integers(12, size=90)]
+    side = np.eye(3)[rng.integers(3, size=90)]
+    X = np.column_stack([level, rng.normal(size=90), side])
+    block = np.repeat([1, 0, 2], [12, 1, 3])
+    columns = StandardColumns.of(X, np.ones(90), block)
+    assert columns.n_columns == 12 + 1 + 2 + 1  # three sides have two directions
+    whole = columns.whole.design(X)
+    assert_allclose(columns.basis.T @ columns.basis, np.eye(15), atol=1e-12)
+    assert_allclose(columns.design(X)[:, :-1] @ columns.basis.T, whole[:, :-1], atol=1e-12)
+    assert_allclose(columns.design(X)[:, columns.levels], whole[:, :12], atol=1e-15)
+    assert (columns.effects[columns.levels[:-1]] == 1).all()
+    variances = np.append(np.where(columns.effects == 1, 2.0, 3.0), 5.0)[None]
+    expected = np.append(np.where(block == 1, 2.0, 3.0), 5.0)[None]
+    assert_allclose(columns.standard_variances(variances), expected)
+    # Under the prior alone, the covariance is the prior's.
+    cov = columns.whole_cov(np.diag(variances[0])[None, None], variances)
+    assert_allclose(cov[0, 0], np.diag(expected[0]), atol=1e-12)

@@ -3,8 +3,10 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from planted import planted
 from scipy import special, stats
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, Ridge, RidgeCV
@@ -151,7 +153,7 @@ def test_space_of_the_rows_stands_for_all_columns():
     X, new = rng.normal(size=(12, 30)), rng.normal(size=(5, 30))
     columns = StandardColumns.of(X, np.ones(12))
     y, rho = rng.normal(size=12), 0.4
-    inside, outside = columns.design(X), columns.outside(new)
+    inside, outside = columns.design(X), columns.variances_of_unseen(new, np.ones((1, 31)))[:, 0]
     full = np.column_stack([(X - X.mean(axis=0)) / X.std(axis=0), np.ones(12)])
     results = []
     for design in (inside, full):
@@ -389,6 +391,15 @@ def test_more_columns_than_rows_are_predicted_about_as_by_cross_validated_ridge(
         assert np.isfinite(log_density).all()
         gains.append(log_density.mean() - line)
     assert np.mean(gains) > -0.05
+
+
+def test_a_table_of_more_columns_than_rows_is_fitted_as_its_array():
+    data = planted(60, 80, random_state=1)
+    settings = {"n_init": 2, "random_state": 0}
+    array = MixtureOfExpertsRegressor(**settings).fit(data.X, data.y)
+    table = MixtureOfExpertsRegressor(**settings).fit(pd.DataFrame(data.X).add_prefix("x"), data.y)
+    # Columns are summed in another order.
+    assert_allclose(table.lower_bound_, array.lower_bound_, rtol=1e-9)
 
 
 def test_intervals_cover():

@@ -133,7 +133,7 @@ def test_evidence_of_uneven_errors_is_the_bic_of_their_regressions(tails):
     x = rng.integers(0, 3, size=300).astype(float)  # too few values to be a curve of
     errors = rng.standard_t(tails, size=300) * np.exp(0.5 * x)
     experts = SimpleNamespace(
-        design=np.column_stack([x - 1, np.ones(300)]),
+        standard=np.column_stack([x - 1, np.ones(300)]),
         squared_errors=lambda: 7 * errors[:, None] ** 2,
         posteriors=[None],
     )
@@ -171,7 +171,7 @@ def test_evidence_of_uneven_errors_counts_a_row_as_often_as_its_weight_says():
     def evidence(rows, weight):
         design = np.column_stack([X, np.ones(150)])[rows]
         experts = SimpleNamespace(
-            design=design, squared_errors=lambda: squares[rows], posteriors=[None]
+            standard=design, squared_errors=lambda: squares[rows], posteriors=[None]
         )
         return uneven_line(SimpleNamespace(experts=experts, weight=weight, evidence=0.0))[0]
 

@@ -22,6 +22,7 @@ def stand_in(labels, nats, regime=None):
     problem = SimpleNamespace(
         evidence=nats / len(labels),
         resp=np.eye(n_experts)[labels],
+        is_at_optimum=False,
         experts=SimpleNamespace(n_experts=n_experts, ties=ties),
     )
     problem.fork = lambda: problem
@@ -110,3 +111,18 @@ def test_report_and_plan_say_so(monkeypatch):
     for said in (moe.expert_report(), moe.plan_):
         assert "Another partition of the rows into 2 regimes" in " ".join(str(said).split())
     assert_allclose(moe.predict(X), plain.predict(X))  # what is noted changes nothing
+
+
+@pytest.mark.parametrize("shape", [0.5, 50.0])
+def test_no_model_of_counts_exceeds_the_means_that_are_the_counts(shape):
+    rng = np.random.default_rng(0)
+    design = np.column_stack([rng.normal(size=200), np.ones(200)])
+    mean = np.exp(design @ [1.0, 1.0])
+    y = rng.poisson(mean * rng.gamma(shape, 1 / shape, size=200)).astype(float)
+    problem = SimpleNamespace(
+        experts=SimpleNamespace(design=design),
+        data=SimpleNamespace(y=y, exposure=None),
+        weight=rng.uniform(0.5, 2, size=200),
+    )
+    found = rivals.overdispersed_evidence(problem, rivals.PoissonFamily())
+    assert -np.inf < found < rivals._most_of_counts(problem)

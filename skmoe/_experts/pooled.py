@@ -50,6 +50,8 @@ class Pooled(ABC):
     ----------
     columns : StandardColumns
         What coefficients belong to.
+    standard : ndarray of shape (n_samples, n_features + 1)
+        The design before it is turned to its rank.
     y_scale : ndarray of shape (n_outputs,)
         Unit of the target in ``expected_log_density``; one for classes.
     tau, rho : ndarray of shape (n_functions, q + n_offsets)
@@ -80,7 +82,9 @@ class Pooled(ABC):
             self.levels
         ):
             self.levels_apart = None  # it takes no longer to solve all columns together
-        self._design = self.columns.design(X)
+        self._design = self.standard = self.columns.design(X)
+        if self.columns.basis is not None:
+            self.standard = self.columns.whole.design(X)
         # For sums over rows.
         self.sparse_design = sparse_rows(self._design, self.levels)
 
@@ -96,7 +100,7 @@ class Pooled(ABC):
         """tau and rho, (n_functions, q + n_offsets), to begin with."""
         n_offsets = 0 if self.ties is None else self.ties.n_offsets
         learned = np.append(self.own, np.full(n_offsets, True))  # of columns that differ, too
-        self._groups = variance_groups(learned, self.columns.n_columns, self.columns.block)
+        self._groups = variance_groups(learned, self.columns.n_columns, self.columns.effects)
         tau = self.own.astype(float)
         rho = np.append(np.full(len(tau) - 1, self.slope_variances[0]), INTERCEPT_VARIANCE)
         tau = np.append(tau, np.full(n_offsets, OFFSET_VARIANCE))
@@ -143,7 +147,7 @@ class Pooled(ABC):
 def variance_groups(learned, n_columns, block=None):
     """Which variances are learned, and as one: numbers (2, q + n_offsets) for tau and rho, or -1.
 
-    ``learned`` (q + n_offsets,) are those of tau; ``block`` is that of ``StandardColumns``.
+    ``learned`` (q + n_offsets,) are those of tau; ``block`` are the ``effects`` of the columns.
     """
     place = np.arange(len(learned)) - (n_columns - 1)  # from the intercept
     slopes = groups_of_slopes(place < 0, block)
@@ -276,6 +280,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self._targets = super().targets
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
         self.nu = SHARED_NU if shared_scale else NU
+        self._of_all = []
 
     targets = property(lambda self: self._targets)
 
@@ -288,13 +293,16 @@ class PooledExperts(Pooled, LeastSquaresExperts):
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """All but the responsibilities at their best, given the rest; see ``Experts``."""
-        # The rows of one expert are all the same ones whatever it learns.
+        # The rows of one expert are the same ones whatever it learns.
         self._learn(self.sum_rows(resp), ROUNDS_OF_ONE if self.n_experts == 1 else 1)
 
     def sum_rows(self, resp):
         """Sums over the rows: LeastSquaresStatistics; see ``Pooled``."""
-        weights = resp * self.weight[:, None]
-        return LeastSquaresStatistics.from_rows(self.sparse_design, self.targets, weights)
+        found = self._of_all if self.n_experts == 1 else []
+        if not found:  # those of one expert, which has all rows, are kept for all its copies
+            given = self.sparse_design, self.targets, resp * self.weight[:, None]
+            found.append(LeastSquaresStatistics.from_rows(*given))
+        return found[0]
 
     def _learn(self, sums, n_rounds=1):
         mass, given = sums.mass, (self._groups, self.ties, self.levels_apart)

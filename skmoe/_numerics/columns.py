@@ -1,6 +1,6 @@
 """Columns: standardised, as priors see them; a few in place of many; and what targets are like."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import linalg, sparse
@@ -12,20 +12,22 @@ from .multinomial import definite_factors
 from .statistics import standardisation
 
 FEWEST_EFFECTS = 10  # levels of a column of strings with a variance of its own
-FEW_COLUMNS = 2048  # that are turned at a time
 MANY_COLUMNS = 50  # whose quadratic forms are of factors
 SPARSE = 0.3  # share of entries that are not zero, as where most columns are levels of strings
-SMALLEST_DIRECTION = 1e-10  # singular values below, relative to the largest, are rounding
+SMALLEST_DIRECTION = 1e-10  # lengths below, relative to the largest, are rounding
+SMALLEST_SQUARE = 1e-13  # the same of eigenvalues of a Gram matrix
 
 
 @dataclass(frozen=True)
 class StandardColumns:
-    """Standardised columns, turned into the space of the rows where columns outnumber them.
+    """Standardised columns, turned into the space of the rows.
 
     Under independent normal priors of one variance a rotation of the columns changes nothing, and
-    what lies outside the space of the rows keeps its prior. The one-hot columns of a column of
-    strings of ten levels and more have a prior variance of their own, and one scale, as their
-    coefficients are the effects of levels: fewer levels hardly determine a variance [1]_.
+    what lies outside the space of the rows keeps its prior. So those of one variance are as many as
+    their rank while experts are trained, and also later, where columns outnumber rows. The one-hot
+    columns of a column of strings of ten levels and more have a prior variance of their own, and
+    one scale, as their coefficients are the effects of levels: fewer levels hardly determine a
+    variance [1]_.
 
     References
     ----------
@@ -41,22 +43,42 @@ class StandardColumns:
     # (n_features,) of int: number of the column of strings that a column is a level of, from 1; 0
     # of the others. None where there are none.
     block: np.ndarray | None = None
+    is_wide: bool = False  # whether columns outnumber rows; else the basis is that of training
 
     @classmethod
     def of(cls, X, weight, block=None):
         """Columns of these rows, an ndarray of finite numbers."""
         mean, scale = standardisation(X, weight)
-        has_effects = block is not None and effects_of(block).any()
-        if has_effects or X.shape[1] < len(X):
-            if has_effects:
-                # What a row does not have is zero, so that rows are sparse.
-                mean = np.where(effects_of(block), 0.0, mean)
-                scale, effects = scale.copy(), effects_of(block)
-                for number in np.unique(effects[effects > 0]):  # columns of one variance have one
-                    scale[effects == number] = np.sqrt(np.sum(scale[effects == number] ** 2))
-            return cls(mean, scale, block=block)
-        used = X if weight.all() else X[weight != 0]
-        return cls(mean, scale, _row_space(_standardised(used, mean, scale)))
+        effects = np.zeros(X.shape[1], dtype=int) if block is None else effects_of(block)
+        if not effects.any() and X.shape[1] >= len(X):
+            used = X if weight.all() else X[weight > 0]
+            return cls(mean, scale, _row_space(_standardised(used, mean, scale)), is_wide=True)
+        # What a row does not have is zero, so that rows are sparse.
+        mean, scale = np.where(effects, 0.0, mean), scale.copy()
+        for number in np.unique(effects[effects > 0]):  # columns of one variance have one scale
+            scale[effects == number] = np.sqrt(np.sum(scale[effects == number] ** 2))
+        return cls(mean, scale, block=block)._turned(X, weight, effects == 0)
+
+    def _turned(self, X, weight, plain):
+        rows = _standardised(X, self.mean, self.scale)[:, plain] * np.sqrt(weight)[:, None]
+        size, directions = np.linalg.eigh(rows.T @ rows)
+        directions = directions[:, size >= SMALLEST_SQUARE * size.max(initial=0.0)]
+        if directions.shape[1] == len(directions):
+            return self
+        basis = linalg.block_diag(directions, np.eye(len(plain) - len(directions)))
+        return replace(self, basis=basis[np.argsort(np.argsort(~plain, kind="stable"))])
+
+    @property
+    def whole(self):
+        """The same after training."""
+        return self if self.is_wide else replace(self, basis=None)
+
+    @property
+    def effects(self):
+        """``block`` of the columns of the design, 0 where there is no variance of its own."""
+        if self.block is None or self.basis is None:
+            return self.block
+        return effects_of(self.block)[np.abs(self.basis).argmax(axis=0)]
 
     @property
     def n_columns(self):
@@ -66,7 +88,7 @@ class StandardColumns:
     @property
     def levels(self):
         """Those of the column of strings that has most, with a variance, (n_columns,); or None."""
-        effects = np.zeros(1, dtype=int) if self.block is None else effects_of(self.block)
+        effects = np.zeros(1, dtype=int) if self.block is None else effects_of(self.effects)
         if not effects.any():
             return None
         return np.append(effects == np.bincount(effects[effects > 0]).argmax(), False)
@@ -77,14 +99,6 @@ class StandardColumns:
         standard = standard if self.basis is None else standard @ self.basis
         return np.column_stack([standard, np.ones(len(X))])
 
-    def outside(self, X):
-        """Squared distances of rows from the space, (n_samples,)."""
-        if self.basis is None:
-            return np.zeros(len(X))
-        standard = _standardised(X, self.mean, self.scale)
-        standard -= (standard @ self.basis) @ self.basis.T
-        return np.einsum("ij,ij->i", standard, standard)
-
     def variances_of_unseen(self, X, variances):
         """Variances (n_samples, m) of the functions by what the rows of ``fit`` do not tell.
 
@@ -93,7 +107,9 @@ class StandardColumns:
         ``variances`` (m, n_features + 1) are the prior's, of standardised columns.
         """
         if self.basis is not None:
-            return self.outside(X)[:, None] * variances[:, 0]
+            rest = _standardised(X, self.mean, self.scale)
+            rest -= (rest @ self.basis) @ self.basis.T
+            return np.einsum("ij,ij->i", rest, rest)[:, None] * variances[:, 0]
         if self.block is None:
             return np.zeros((len(X), len(variances)))
         is_level, of_levels = self.of_levels(variances)
@@ -116,7 +132,21 @@ class StandardColumns:
         """Prior variances (m, n_features + 1) of standardised columns, from those of the design."""
         if self.basis is None:
             return variances
-        return np.hstack([np.repeat(variances[:, :1], len(self.mean), axis=1), variances[:, -1:]])
+        place = np.zeros(len(self.mean), dtype=int)  # where each has its variance
+        if self.block is not None:
+            place = np.where(effects_of(self.block), np.abs(self.basis).argmax(axis=1), 0)
+        return np.hstack([variances[:, place], variances[:, -1:]])
+
+    def whole_cov(self, cov, variances):
+        """Covariances (..., m, q, q) of coefficients of ``whole``, from those of the design.
+
+        ``variances`` (m, q) are the prior's, which is all that is known of other directions.
+        """
+        if self.is_wide or self.basis is None:
+            return cov
+        basis = linalg.block_diag(self.basis, 1.0)
+        rest = np.eye(len(basis)) - basis @ basis.T
+        return basis @ cov @ basis.T + variances[:, 0, None, None] * rest
 
 
 def effects_of(block):
@@ -142,12 +172,10 @@ def _standardised(X, mean, scale):
 
 def _row_space(standard):
     """Orthonormal directions (p, r) of the space of the rows (n, p), in whose memory they are."""
-    turned, triangle = linalg.qr(standard.T, mode="economic", overwrite_a=True, check_finite=False)
-    left, size, _ = np.linalg.svd(triangle)
-    kept = size > SMALLEST_DIRECTION * max(size[0], 1e-300)
-    for part in gen_batches(len(turned), FEW_COLUMNS):
-        turned[part, : kept.sum()] = turned[part] @ left[:, kept]
-    return turned[:, : kept.sum()]
+    settings = {"mode": "economic", "overwrite_a": True, "check_finite": False}
+    directions, triangle, _ = linalg.qr(standard.T, pivoting=True, **settings)
+    size = np.abs(triangle.diagonal())  # falling
+    return directions[:, : np.count_nonzero(size > SMALLEST_DIRECTION * max(size[0], 1e-300))]
 
 
 def sparse_rows(design, levels):

@@ -28,7 +28,7 @@ from .._parallel import kernel_threads
 from .statistics import weighted_grams
 
 NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than a few L-BFGS steps
-LONGEST_STEP = 30.0  # change of a logit: where the curvature vanishes, Newton would go to infinity
+MOST_FILLED = 2**25  # entries of sparse rows that Newton's method fills
 LONGEST_CHANGE = 10.0  # root mean square change of the logits by a step from sums
 LBFGS_STEPS = 5  # for one step of Newton
 BLOCK_LIMIT = 500  # columns; above, a stream's curvature is a diagonal
@@ -50,11 +50,6 @@ def log_softmax(logits):
     return softmax(logits)[1]
 
 
-def objective(log_proba, targets, coef, penalty):
-    """Value of the objective; entries of zero target count nothing."""
-    return np.vdot(targets, log_proba) - 0.5 * (penalty @ (coef**2).sum(axis=1))
-
-
 def fit(design, targets, coef, penalty, *, max_iter, tol):
     """Raise the objective from ``coef``; it never falls.
 
@@ -67,32 +62,18 @@ def fit(design, targets, coef, penalty, *, max_iter, tol):
     Returns coef, the number of steps, whether ``tol`` was met, and the ``softmax`` there, if known.
     """
     mass = targets.sum(axis=1)
-    if not mass.any():
+    if coef.shape[1] == 1 or not mass.any():
         return coef, 0, True, None
     if not mass.all():  # rows without mass must not hold back the length of a step
         used = mass > 0
         given = design[used], targets[used], coef, penalty
         return *fit(*given, max_iter=max_iter, tol=tol)[:3], None
-    if coef.size > NEWTON_LIMIT:
+    is_sparse = sparse.issparse(design)
+    if coef.size > NEWTON_LIMIT or (is_sparse and np.prod(design.shape) > MOST_FILLED):
         return *_lbfgs(design, targets, coef, penalty, max_iter, tol), None
-    if not sparse.issparse(design) and coef.shape[1] > 1:
-        coef, at = coef.copy(), (np.empty(targets.shape), np.empty(targets.shape))
-        return coef, *softmax_newton(design, targets, coef, penalty, max_iter, tol, *at), at
-    at = softmax(design @ coef)
-    value = objective(at[1], targets, coef, penalty)
-    for n_iter in range(1, max_iter + 1):
-        gradient = design.T @ (targets - mass[:, None] * at[0]) - penalty[:, None] * coef
-        hessian = hessian_of_pairs(pair_grams(design, at[0], mass), coef.shape[1])
-        step, decrement = newton_direction(factor_hessian(hessian, penalty), gradient)
-        if decrement <= 1e-14 * abs(value):  # less than rounding lets the objective tell
-            return coef + step, n_iter, True, None
-        new = coef, at, value
-        if decrement > 0:
-            new = _line_search(design, targets, coef, penalty, step, decrement, value, at)
-        if new[0] is coef or not decrement > tol * mass.sum():  # no ascent, or the last
-            return new[0], n_iter, True, new[1]
-        coef, at, value = new
-    return coef, max_iter, False, at
+    design = design.toarray() if is_sparse else design
+    coef, at = coef.copy(), (np.empty(targets.shape), np.empty(targets.shape))
+    return coef, *softmax_newton(design, targets, coef, penalty, max_iter, tol, *at), at
 
 
 def curvature(design, mass, proba):
@@ -280,20 +261,6 @@ def definite_factors(matrices):
         each = matrices.reshape(-1, *matrices.shape[-2:])
         upper = np.triu([factor_definite(matrix) for matrix in each])
         return upper.swapaxes(1, 2).reshape(matrices.shape)
-
-
-def _line_search(design, targets, coef, penalty, step, decrement, value, at):
-    """Halve the step until the objective rises (Armijo); the old point where it never does."""
-    logits, direction = design @ coef, design @ step
-    size = min(1.0, LONGEST_STEP / max(np.abs(direction).max(), 1e-300))
-    while size > 1e-8:
-        new_coef = coef + size * step
-        new = softmax(logits + size * direction)
-        new_value = objective(new[1], targets, new_coef, penalty)
-        if new_value >= value + 1e-4 * size * decrement:
-            return new_coef, new, new_value
-        size /= 2
-    return coef, at, value
 
 
 def _lbfgs(design, targets, coef, penalty, max_iter, tol):

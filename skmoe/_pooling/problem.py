@@ -105,7 +105,7 @@ class PooledGate:
         variance = np.empty(len(self.coef))
         self.log_volume(variance)
         determined = n_free - alpha * variance[:-1]  # slopes of each column that H fixes
-        for group in groups_of_slopes(np.full(len(alpha), True), self.columns.block):
+        for group in groups_of_slopes(np.full(len(alpha), True), self.columns.effects):
             squares = max(np.sum(self.coef[:-1][group] ** 2), 1e-300)
             alpha[group] = np.clip(determined[group].sum() / squares, SMALLEST_ALPHA, largest)
         return alpha
@@ -129,8 +129,6 @@ class PooledGate:
 
     def fit(self, resp, max_iter=1, tol=0.0):
         """Newton steps that raise F at these responsibilities."""
-        if self.coef.shape[1] == 1:  # there is nothing to learn
-            return self.set_coef(self.coef, self._at)
         given = self.design, resp * self.weight[:, None], self.coef, self.penalty
         coef, *_, at = _multinomial.fit(*given, max_iter=max_iter, tol=tol)
         self.set_coef(coef, at)
@@ -155,6 +153,7 @@ class PooledProblem(Problem):
     """
 
     of_state = ("resp", "log_norm", "log_density", "objective", "_evidence")  # and parts
+    is_at_optimum = False
 
     def start(self, resp, alpha=None):
         resp = resp if self.data.subjects is None else self.data.subjects.average(resp)
@@ -273,9 +272,8 @@ class PooledProblem(Problem):
             return gate
         columns, alpha = self.gate.columns, self.gate.alpha
         gate = clone(given).set_params(alpha=float(alpha.max(initial=SMALLEST_ALPHA)))
-        unit = np.ones(len(columns.scale))  # in which the slopes have one precision
-        if columns.basis is None:
-            unit = np.sqrt(alpha / gate.alpha)
+        own = columns.standard_variances(np.append(alpha, 1.0)[None])[0, :-1]
+        unit = np.sqrt(own / gate.alpha)  # in which the slopes have one precision
         logits = columns.standard(self.gate.coef_of_experts) * np.append(unit, 1.0)[:, None]
         units = columns.mean, columns.scale * unit
         gate.begin_sums(self.Z, self.experts.n_experts, units, logits)

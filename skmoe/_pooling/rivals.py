@@ -41,7 +41,7 @@ class Rivals:
         """Other partitions of nearly as much evidence, or more, converged; a list of problems."""
         close = [each for each in self._seen if self._compared(chosen, each) is not None]
         close = sorted(close, key=lambda each: -each.evidence)[:MOST_TRIED]
-        return [self.converge(each) for each in close]
+        return [each if each.is_at_optimum else self.converge(each) for each in close]
 
     def without_copies(self, support, chosen):
         """``support`` without larger numbers than the chosen one of which two experts are as one.
@@ -155,9 +155,9 @@ def best_surface(search, problem):
     It is the best of those that are compared; minus infinity where columns outnumber rows.
     """
     experts, data, trainer = problem.experts, problem.data, search.trainer
-    if experts.columns.basis is not None:
+    if experts.columns.is_wide:
         return -np.inf, []
-    X, one, y = experts.design[:, :-1], trainer.one_line(), data.y[data.weight > 0]
+    X, one, y = experts.standard[:, :-1], trainer.one_line(), data.y[data.weight > 0]
     found, notes, model = {(): -np.inf}, [], "RidgeCV"
     if trainer.parts.classes is not None:
         model, design, labels = "LogisticRegression", experts.design, data.y.astype(int)
@@ -171,18 +171,18 @@ def best_surface(search, problem):
     if experts.can_be_wider and y.ndim == 1:
         value = _evidence(search, data)
         found["one heteroscedastic line with skewed errors", "sklearn's QuantileRegressor"] = value
+        top, small = 1.0 if y.max() < 1 else 100.0, np.clip(data.y, y.min(), y.max())
         if y.min() > 0:
-            log = np.log(np.maximum(data.y, y.min()))
-            value = _evidence(search, replace(data, y=log), X) - data.weight @ log
+            value = _evidence(search, replace(data, y=np.log(small)), X)
             call = "likelihood='log_normal' by cross_val_score with scoring=skmoe.metrics.log_score"
-            found["one line of the target's logarithm", call] = value
-        top = 1.0 if y.max() < 1 else 100.0
+            found["one line of the target's logarithm", call] = value - data.weight @ np.log(small)
         if y.min() > 0 and top / 2 < y.max() < top:
-            part = np.clip(data.y, y.min(), y.max()) / top
+            part = small / top
             value = _evidence(search, replace(data, y=special.logit(part)), X)
             value -= data.weight @ np.log(top * part * (1 - part))
             found[f"one line of the log-odds of y / {top:g}", "a fit to these"] = value
-        if y.min() >= 0 and (y == np.round(y)).all():
+        to_beat = max(search.n_rows * problem.evidence - CLOSE, *found.values())
+        if y.min() >= 0 and (y == np.round(y)).all() and _most_of_counts(problem) > to_beat:
             value = overdispersed_evidence(problem, PoissonFamily())
             found["one log-linear model of counts", "likelihood='negative_binomial'"] = value
         notes += filter(None, [kind_of_target(data.y, data.weight)])
@@ -202,10 +202,11 @@ def _chosen(trainer, one):
 
     Products, squares and bends are added forwards, as long as each pays by extended BIC.
     """
-    X, weight, block = one.design[:, :-1], trainer.data.weight, one.columns.block
+    X, weight, block = one.standard[:, :-1], trainer.data.weight, one.columns.block
     numbers = np.arange(X.shape[1]) if block is None else np.flatnonzero(block == 0)
     # Only columns with the largest slopes, if there are many.
-    slopes = np.abs(one.coef[0, :-1]).reshape(X.shape[1], -1).max(axis=1)[numbers]
+    slopes = one.columns.standard(one.coef[0].reshape(one.design.shape[1], -1))
+    slopes = np.abs(slopes[:-1]).max(axis=1)[numbers]
     numbers = numbers[np.argsort(-slopes)[: int(np.sqrt(2 * MOST_ENTRIES / len(X)))]]
     parts = trainer.parts
     names = columns_behind(parts.transformer, X.shape[1], parts.feature_names).names
@@ -219,12 +220,12 @@ def _chosen(trainer, one):
         terms += [(f"a curve of {name}", curve) for curve in curves]
     names, values = zip(*terms, strict=True)
     chosen, terms, log_prior = [], np.stack(values, axis=1), -np.log(len(names) + 1)
-    y = trainer.data.y if trainer.parts.classes is None else one.labels
-    residuals = y.reshape(len(X), -1) - one.predictions.reshape(len(X), -1)
+    y = (trainer.data.y if parts.classes is None else one.labels).reshape(len(X), -1)
     root, smallest = np.sqrt(weight)[:, None], DEPENDENT * weight @ terms**2 + TINY
-    for _ in range(MOST_TERMS):
-        span = np.linalg.qr(root * np.hstack([one.design, terms[:, chosen]]))[0]
-        left, free = (root * each - span @ (span.T @ (root * each)) for each in (residuals, terms))
+    left, free = root * (y - one.predictions.reshape(len(X), -1)), root * terms
+    for _ in range(MOST_TERMS):  # what is left is at right angles to what was taken before
+        span = np.linalg.qr(free[:, chosen[-1:]] if chosen else root * one.design)[0]
+        left, free = (each - span @ (span.T @ each) for each in (left, free))
         size = np.maximum((free**2).sum(axis=0), smallest)
         part = (free.T @ left) ** 2 / size[:, None] / (left**2).sum(axis=0)
         gains = -0.5 * weight.sum() * np.log1p(-np.minimum(part, 1 - DEPENDENT)).sum(axis=1)
@@ -305,7 +306,7 @@ def uneven_line(one):
     as responsibilities (n_samples, 3) the rows of three levels of the likeliest function; and the
     columns (n_samples, q) that this is of.
     """
-    X, weight = np.clip(one.experts.design[:, :-1], -FAR, FAR), one.weight
+    X, weight = np.clip(one.experts.standard[:, :-1], -FAR, FAR), one.weight
     bases = [X]
     for column in X.T:
         if len(np.unique(column)) >= FEWEST_SPREAD_VALUES:
@@ -382,6 +383,13 @@ def overdispersed_evidence(problem, family):
     return float(-found.fun - 0.5 * len(start) * np.log(problem.weight.sum()))
 
 
+def _most_of_counts(problem):
+    """What no log-linear model of counts exceeds: Poisson's whose means are the counts."""
+    y, weight = np.maximum(problem.data.y, 0.0), problem.weight
+    cost = 0.5 * (problem.experts.design.shape[1] + 1) * np.log(weight.sum())
+    return weight @ (special.xlogy(y, y) - y - special.gammaln(y + 1)) - cost
+
+
 def _overdispersed_loss(theta, design, y, size, weight, log_density):
     """Penalised negative log-likelihood, and its gradient; the logarithm of a size comes last."""
     slopes = np.append(theta[:-2], 0.0)
@@ -432,17 +440,7 @@ def gain_of_calibration(design, y, weight, n_classes):
     .. math:: P(y = c \mid x) = \Big(1 - \sum_j g_j\Big) \mathrm{softmax}(x^T B)_c + g_c
 
     as in psychometric functions [1]_. By BIC, the shares :math:`g` cost half a logarithm each.
-
-    Parameters
-    ----------
-    design : ndarray of shape (n_samples, q)
-        Columns, and the intercept.
-    y : ndarray of int of shape (n_samples,)
-        Number of the class.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-    n_classes : int
-        Number of classes.
+    ``design`` (n, q) has the intercept, ``y`` (n,) numbers of classes, ``weight`` (n,) is of rows.
 
     References
     ----------

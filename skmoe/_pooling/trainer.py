@@ -85,13 +85,16 @@ class PooledTrainer(Trainer):
         self.experts.source, self.lines = source, {}
         weight = data.weight if data.subjects is None else data.subjects.row_weight
         Z = gate_columns(parts.gate.trained, data.Z)
-        self._see_the_same = data.Z is design and data.subjects is None
-        basis = self.experts.columns.basis
-        is_wide = basis is not None and len(basis) > MOST_COLUMNS and basis.size > 0
-        if self._see_the_same and is_wide:
-            vars(data)["columns"] = principal_components(self.experts.design[:, :-1], data.weight)
-        columns = self.experts.columns
-        if not (self._see_the_same and Z is design):
+        self._see_the_same = (data.Z is design or data.Z is source) and data.subjects is None
+        columns, rows = self.experts.columns, self.experts.design[:, :-1]
+        if (
+            self._see_the_same
+            and columns.is_wide
+            and len(columns.mean) > MOST_COLUMNS
+            and rows.size
+        ):
+            vars(data)["columns"] = principal_components(rows, data.weight)
+        if not (self._see_the_same and Z.shape[1]):
             block = parts.levels(parts.gate.encoder, Z) if Z.shape[1] else None
             columns = StandardColumns.of(Z, weight, block)
         self.gate = PooledGate(Z, weight, columns)
@@ -175,13 +178,11 @@ class PooledTrainer(Trainer):
     def _regimes(self, n_experts):
         """The mixture that starts from one without pooling, the best of several."""
         parts, data = self.parts.first(n_experts), self.data
-        # Starts are sought in the space of the rows, where columns outnumber them; and where there
-        # are many columns, in few that stand for these.
-        if self.experts.columns.basis is None:
-            if self.columns.shape[1] > MOST_COLUMNS or self._has_many_levels:
-                data = self._in_few_columns()
-        elif self._see_the_same and self.experts.design.shape[1] * n_experts <= NEWTON_LIMIT:
-            data = self._in_row_space()
+        # Starts are sought in few columns that stand for many, or in the space of few rows.
+        if self.experts.columns.is_wide:
+            data = self._in_row_space() if self._see_the_same else data
+        elif self.columns.shape[1] > MOST_COLUMNS or self._has_many_levels:
+            data = self._in_few_columns()
         experts = parts.solver.experts(
             self.columns if data is self.data else data.X, data.y, data.weight, n_experts,
             penalty=SURROGATE_PENALTY, prior=True, exposure=data.exposure, units=data.units,
@@ -217,20 +218,16 @@ class PooledTrainer(Trainer):
         return self._turned
 
     @property
-    def _has_levels(self):
-        return self.experts.columns.block is not None and self.data.subjects is None
-
-    @property
     def _has_many_levels(self):
-        effects = effects_of(self.experts.columns.block) if self._has_levels else 0
-        return np.count_nonzero(effects) > MANY_LEVELS
+        block = self.experts.columns.block if self.data.subjects is None else None
+        return block is not None and np.count_nonzero(effects_of(block)) > MANY_LEVELS
 
     def _in_few_columns(self):
         """Rows in principal components, one line's effects for levels, and its predictions."""
         if self._turned is None:
             line, X = self.one_line().experts, self.data.columns
             first = 0 if self.parts.classes is None else 1  # whose function others tell
-            coef = line.coef[0].reshape(line.design.shape[1], -1)[:, first:]
+            coef = line.columns.standard(line.coef[0].reshape(line.design.shape[1], -1)[:, first:])
             if self._has_many_levels:
                 block, n_rows = self.experts.columns.block, self.columns.sum(axis=0)
                 effects = effects_of(block)
@@ -239,12 +236,12 @@ class PooledTrainer(Trainer):
                     levels = np.flatnonzero(block == number)
                     kept[levels[n_rows[levels].argmax()]] = False  # which others determine
                 columns = [
-                    line.design @ (coef * np.append(effects == number, False)[:, None])
+                    line.standard @ (coef * np.append(effects == number, False)[:, None])
                     for number in np.unique(effects[effects > 0])
                 ]
                 X = start_columns(np.hstack([self.columns[:, kept], *columns]), self.data.weight)
             if X.shape[1] == MOST_COLUMNS:
-                X = np.hstack([X, line.design @ coef])
+                X = np.hstack([X, line.standard @ coef])
             self._turned = replace(self.data, X=X, Z=X if self._see_the_same else self.data.Z)
             vars(self._turned)["columns"] = self.data.columns
         return self._turned
@@ -272,7 +269,8 @@ class PooledTrainer(Trainer):
         if self.is_searched and self.n_experts > 1:
             # Numbers of experts to begin with, each where the one before it was kept. For wide
             # tables of levels, two come first: more take long, and seldom pay alone.
-            is_long = self._has_levels and self.experts.design.shape[1] * FIRST_BOUND > NEWTON_LIMIT
+            has_levels = self.experts.columns.block is not None and self.data.subjects is None
+            is_long = has_levels and self.experts.design.shape[1] * FIRST_BOUND > NEWTON_LIMIT
             few = [k for k in (*is_long * [2], FIRST_BOUND) if k < self.n_experts]
             for bound in (*few, self.n_experts):
                 best = self._descend(best, bound)
@@ -400,6 +398,7 @@ class PooledTrainer(Trainer):
             if ends or evidence + to_come < to_beat:
                 break
         problem.restore(best_state)
+        problem.is_at_optimum = ends
         return problem  # at its best
 
 

@@ -45,16 +45,15 @@ class UncertainCoefficients:
     def take_coefficients(self, experts, coefficients, unit=1.0):
         """Take the Coefficients of each function, and their unit or units, from trained experts."""
         unit = np.broadcast_to(unit, len(coefficients))
-        n_columns = experts.columns.n_columns
-        whole = [with_whole_cov(each, experts.ties) for each in coefficients]
-        cov = np.stack([each.cov for each in whole], axis=1)
-        self.coef_cov_ = cov * unit[:, None, None] ** 2
-        self.columns_ = experts.columns
+        columns, ties = experts.columns, experts.ties
+        cov = np.stack([with_whole_cov(each, ties).cov for each in coefficients], axis=1)
+        own, shared = (each[:, : columns.n_columns] for each in (experts.tau, experts.rho))
+        self.coef_cov_ = columns.whole_cov(cov, own + shared) * unit[:, None, None] ** 2
+        self.columns_ = columns.whole
         self.own_var_, self.shared_var_ = (
-            self.columns_.standard_variances(variances) * unit[:, None] ** 2
-            for variances in (experts.tau[:, :n_columns], experts.rho[:, :n_columns])
+            columns.standard_variances(variances) * unit[:, None] ** 2
+            for variances in (own, shared)
         )
-        ties = experts.ties
         if ties is not None:
             self.regime_ = ties.regime
             self.offset_var_ = experts.tau[:, -1] * unit**2 if ties.has_offsets else None

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from ._data import RowMetadata
-from ._experts.fitting import has_own_density, step_inside
+from ._experts.fitting import inside_offering
 from ._validation import check_single_trials
 from .distributions._arrays import check_probabilities
 
@@ -340,12 +340,10 @@ def _weighted_mean(losses, weight):
 
 def _unwrap(estimator, X):
     """The mixture at the end of Pipelines and searches, and X as it sees it."""
-    while not has_own_density(estimator):
-        inner, X = step_inside(estimator, X)
-        if inner is None:
-            raise TypeError(
-                f"{type(estimator).__name__} has no log_density: these scores are for mixtures, "
-                "Pipelines that end in one, and searches over them."
-            )
-        estimator = inner
-    return estimator, X
+    mixture, X = inside_offering("log_density", estimator, X)
+    if mixture is None:
+        raise TypeError(
+            f"{type(estimator).__name__} has no log_density: these scores are for mixtures, "
+            "Pipelines that end in one, and searches over them."
+        )
+    return mixture, X

@@ -443,7 +443,9 @@ def test_weights_that_are_numbers_of_rows_are_not_warned_of(weight):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             # shares of its own
-            regressor(inner, n_experts=4, max_iter=2, cv=False).fit(X, Y, sample_weight=weight)
+            regressor(inner, n_experts=4, max_iter=2, cv=False, n_init=1).fit(
+                X, Y, sample_weight=weight
+            )
 
 
 @pytest.mark.parametrize("as_table", [True, False])

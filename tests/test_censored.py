@@ -21,7 +21,7 @@ from skmoe.distributions._scipy import GammaComponents
 from skmoe.gates import SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.likelihoods import Gaussian, StudentT
-from skmoe.likelihoods._scaled import gaussian_between, student_between
+from skmoe.likelihoods._gaussian import gaussian_between, student_between
 from skmoe.metrics import concordance_index, log_score
 from skmoe.model_selection import select_n_experts
 

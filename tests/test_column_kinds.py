@@ -292,6 +292,11 @@ def files_of(column, y):
 
 IN_FILES = [(*case, True) for case in WITH_GAPS]
 IN_FILES += [(*case, False) for case in CASES if case[0] == LEVELS or case not in WITH_GAPS]
+# Of other kinds the same table is made, which other tests look at.
+FIRST = {row: next(iter(kinds)) for row, kinds in COLUMNS.items()}
+IN_FILES = [
+    pytest.param(*case, marks=[pytest.mark.slow] * (case[1] != FIRST[case[0]])) for case in IN_FILES
+]
 
 
 @pytest.mark.parametrize(("row", "kind", "gaps"), IN_FILES)

@@ -34,6 +34,7 @@ def weights_of_bags(estimator):
     return {check.format(kind): why for kind in ("dense", "sparse")}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("array_namespaces")
 @parametrize_with_checks([SMALL], expected_failed_checks=weights_of_bags)
 def test_scikit_learn_contract(estimator, check):

@@ -108,7 +108,7 @@ def test_each_fit_has_estimators_of_its_own():
 # A list in every respect -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("classifies", [False, True])
+@pytest.mark.parametrize("classifies", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_mixed_tables_are_fitted_and_reported_on(classifies):
     moe, (X, y) = fitted(classifies), rows(300, seed=1)
     names = CLASSIFIERS if classifies else NAMES
@@ -118,22 +118,16 @@ def test_mixed_tables_are_fitted_and_reported_on(classifies):
     assert moe.score(X, labels(y) if classifies else y) > 0.8
 
 
-def test_it_is_the_list_that_it_stands_for(quick):
+def test_it_is_the_list_that_it_stands_for_in_copies_too(quick):
     X, y = rows(60)
     X = X[["a", "b"]].to_numpy()
     moe = MixtureOfExpertsRegressor("diverse", random_state=0).fit(X, y)
     of_list = MixtureOfExpertsRegressor(moe._given_experts(y), random_state=0).fit(X, y)
-    np.testing.assert_array_equal(moe.predict(X), of_list.predict(X))
-    assert moe.oof_score_ == of_list.oof_score_
-
-
-def test_same_seed_same_mixture_in_copies_too(quick):
-    X, y = rows(60)
-    moe = MixtureOfExpertsRegressor("diverse", random_state=0).fit(X, y)
     again = clone(moe).fit(X, y)
     assert again.get_params() == moe.get_params()
-    np.testing.assert_array_equal(again.predict(X), moe.predict(X))
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(moe)).predict(X), moe.predict(X))
+    for other in (of_list, again, pickle.loads(pickle.dumps(moe))):
+        np.testing.assert_array_equal(other.predict(X), moe.predict(X))
+        assert other.oof_score_ == moe.oof_score_
 
 
 def test_arrays_may_have_missing_values(quick):
@@ -176,6 +170,7 @@ def test_it_learns_no_streams():
     assert not hasattr(MixtureOfExpertsRegressor("diverse"), "partial_fit")
 
 
+@pytest.mark.slow
 def test_lines_see_the_table_itself_and_their_density_is_kept(quick):
     X, y = rows(150)
     y = np.where(np.arange(150) % 2, 1.0, -1.0) * X["a"].to_numpy() + 0.001 * y
@@ -198,6 +193,7 @@ def test_groups_weights_and_another_splitter(quick):
     assert list(moe.named_experts_) == ["ridge", "boosting", "lines", "stack"]
 
 
+@pytest.mark.slow
 def test_several_outputs_are_learned_by_em(quick):
     X, y = rows(60)
     moe = MixtureOfExpertsRegressor("diverse", max_iter=1, n_init=1, random_state=0)

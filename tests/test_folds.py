@@ -93,7 +93,9 @@ def test_weights_count_as_rows():
 
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
-@pytest.mark.parametrize("n_columns", [12, 30, 70])  # 3.8, 1.6 and 0.7 rows a coefficient
+@pytest.mark.parametrize(  # 3.8, 1.6 and 0.7 rows a coefficient
+    "n_columns", [pytest.param(n, marks=[pytest.mark.slow] * (n != 30)) for n in (12, 30, 70)]
+)
 def test_intervals_cover_new_rows_where_lines_have_too_many_coefficients(n_columns):
     covered = []
     for seed in (0, 10, 20):
@@ -123,8 +125,13 @@ def test_scale_at_its_floor_is_reported_with_the_name_of_its_expert():
         )
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "student_t"])
-@pytest.mark.parametrize("n_samples", [40, 200])
+@pytest.mark.parametrize(
+    ("n_samples", "likelihood"),
+    [
+        (40, "gaussian"), (40, "student_t"), (200, "gaussian"),
+        pytest.param(200, "student_t", marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
 def test_defaults_do_not_warn_of_scales_on_ordinary_data(n_samples, likelihood):
     for seed in range(2):
         X, y = line(n_samples, 2, seed)

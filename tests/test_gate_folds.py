@@ -41,7 +41,12 @@ def two_regimes(n_samples, seed):
     return X, y + np.where(first, 0.1, 1.0) * rng.normal(size=n_samples)
 
 
-@pytest.mark.parametrize("name", GATES)
+SLOW = {"gaussian", "forest", "boosting"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=[pytest.mark.slow] * (each in SLOW)) for each in GATES]
+)
 def test_out_of_fold_score_is_that_of_new_rows_whatever_the_gate(name):
     X, y = one_regime(300, 0)
     X_test, y_test = one_regime(2000, 1)

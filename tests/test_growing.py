@@ -353,7 +353,11 @@ def new_classes(n, seed, n_classes=2):
 
 
 @pytest.mark.parametrize("n_classes", [2, 1])
-@pytest.mark.parametrize("gate", [None, GaussianGate()], ids=["softmax", "gaussian"])
+@pytest.mark.parametrize(
+    "gate",
+    [None, pytest.param(GaussianGate(), marks=pytest.mark.slow)],
+    ids=["softmax", "gaussian"],
+)
 def test_classifier_grows_from_rows_of_some_of_its_classes(n_classes, gate):
     old, held_out = old_classes(600, 0), old_classes(2000, 2)
     moe = MixtureOfExpertsClassifier(

@@ -11,7 +11,7 @@ from .._numerics.multinomial import definite_factors
 from .._numerics.statistics import LeastSquaresStatistics, standardisation
 from .._tables.mixed import as_pandas, column_numbers, is_table
 from ..distributions import GaussianComponents
-from ..likelihoods._scaled import ScaledErrors
+from ..likelihoods._gaussian import ScaledErrors
 
 LARGEST = 1e3  # standard deviation between subjects over that within, of a standardised column
 SEED = 0.1  # where the search starts; at zero its gradient is none

@@ -1,6 +1,7 @@
 """The general problem: any experts, gate and likelihood, over arrays of n rows and K experts."""
 
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 
@@ -53,20 +54,10 @@ class GeneralProblem(Problem):
         if gate_folds is not None:
             self.gate = CrossFittedGate(self.gate, gate_folds, sum_to_one=self.load_prior is None)
 
-    @property
-    def exposure(self):
-        """Factors (n_samples,) of the predictions, or None."""
-        return self.data.exposure
-
-    @property
-    def bounds(self):
-        """Bounds of censored targets, or None."""
-        return self.data.bounds
-
-    @property
-    def subjects(self):
-        """Rows that share an expert: Subjects, or None."""
-        return self.data.subjects
+    # Of the rows: factors of the means, bounds of censored targets, which of them share an expert.
+    exposure, bounds, subjects = (
+        property(attrgetter(f"data.{name}")) for name in ("exposure", "bounds", "subjects")
+    )
 
     @property
     def gate_weight(self):
@@ -92,19 +83,15 @@ class GeneralProblem(Problem):
             self.working_exposure = np.repeat(self.exposure[:, None], self.resp.shape[1], axis=1)
 
     def restart(self, resp, dead):
-        working, working_exposure = self.working, self.working_exposure
-        target = self.working_target
+        before, names = self.working_data, ("working", "working_exposure", "working_target")
         self.start(resp)
-        if working is not None:
-            self.working = working.copy()
-            self.working[:, dead] = 1.0
-        if working_exposure is not None:
-            self.working_exposure = working_exposure.copy()
-            anew = 1.0 if self.exposure is None else self.exposure[:, None]
-            self.working_exposure[:, dead] = anew
-        if target is not None:
-            self.working_target = target.copy()
-            self.working_target[:, dead] = self.likelihood.expert_target(self.y)[:, None]
+        exposure = 1.0 if self.exposure is None else self.exposure[:, None]
+        anew = 1.0, exposure, self.likelihood.expert_target(self.y)[:, None]
+        for name, values, of_dead in zip(names, before, anew, strict=True):
+            if values is not None:
+                values = values.copy()
+                values[:, dead] = of_dead
+                setattr(self, name, values)
 
     def fork(self):
         twin = super().fork()

@@ -12,6 +12,9 @@ from .loop import dead_experts, reseeded, run_em
 class Problem(ABC):
     """Experts, gate and likelihood in training on the rows of one fit.
 
+    ``start`` takes responsibilities (n, K), and returns the problem; ``adopt`` takes the parameters
+    of a problem of the same parts that was trained on some of the rows.
+
     Parameters
     ----------
     experts : Experts
@@ -74,14 +77,6 @@ class Problem(ABC):
         return self.working, self.working_exposure, self.working_target
 
     # Initial state --------------------------------------------------------------------------
-
-    def start(self, resp):
-        """Take responsibilities (n, K) to start from; the problem."""
-        raise TypeError(f"{type(self).__name__} starts from parameters, with adopt.")
-
-    def adopt(self, other):
-        """Take the parameters of a problem of the same parts, trained on some of the rows."""
-        raise TypeError(f"{type(self).__name__} starts from responsibilities, with start.")
 
     def on_rows(self, sample):
         """A problem of the same parts on some of the rows, with weights of the same sum."""

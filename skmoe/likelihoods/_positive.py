@@ -10,9 +10,9 @@ from .._families.positive import BetaFamily, GammaFamily, WeibullFamily
 from .._numerics.gamma_shapes import LARGEST_SHAPE
 from ..distributions import GaussianComponents, ScipyComponents
 from ..distributions._scipy import GammaComponents
+from ._gaussian import ScaledErrors
 from ._means import FamilyLikelihood, means_of
 from ._pooled import pooled_class
-from ._scaled import ScaledErrors
 
 LARGEST_STEP = 0.5  # of the logarithm of a shape, in one update
 FIRST_STEP = 4.0

@@ -9,7 +9,7 @@ from scipy import optimize
 from .._doors import error_terms
 from .._numerics.gamma_shapes import log_gamma_ratio
 from ..distributions import StudentTComponents
-from ._scaled import ScaledErrors, student_between
+from ._gaussian import ScaledErrors, student_between
 
 FIRST_DF = 4.0
 DF_BOUNDS = (2.1, 200.0)  # of an estimate: a variance, and next to Gaussian

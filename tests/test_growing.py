@@ -520,7 +520,9 @@ def test_grown_pooled_mixture_answers_all_that_a_fitted_one_does(pooled_mixtures
         moe.expert_report()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(each, marks=[pytest.mark.slow] * (each == "table")) for each in KINDS]
+)
 def test_all_pooled_experts_may_go_but_a_new_one(pooled_mixtures, kind):
     moe, (X, y) = pooled_mixtures(kind), pooled_rows(kind, 300, 2)
     tree = DecisionTreeClassifier if "classes" in kind else DecisionTreeRegressor

@@ -99,6 +99,7 @@ def test_stronger_prior_pulls_the_loads_nearer_to_the_target(gate):
     assert distances[-1] < 0.1
 
 
+@pytest.mark.slow
 def test_target_load_is_followed_in_its_own_order():
     X, y = crossing_lines(500, seed=0)
     gate = SoftmaxGate(load_balance=20.0, target_load=[1, 4])
@@ -116,7 +117,7 @@ def test_target_load_that_is_no_load_is_refused(target_load):
         ).fit(X, y)
 
 
-@pytest.mark.parametrize("load_balance", [0.0, 0.1])
+@pytest.mark.parametrize("load_balance", [0.0, pytest.param(0.1, marks=pytest.mark.slow)])
 def test_target_load_says_how_many_experts_there_are_and_keeps_their_order(load_balance):
     X, y = four_pieces(400, seed=0)
     gate = SoftmaxGate(load_balance=load_balance, target_load=[1, 2, 3])

@@ -193,7 +193,11 @@ def test_clones_of_a_table(table):
     check_regressor(moe.fit(*table), table[0])
 
 
-@pytest.mark.parametrize("gate", [TreeGate(sizes=[2, 1]), TreeGate(gate=GaussianGate())], ids=str)
+@pytest.mark.parametrize(
+    "gate",
+    [TreeGate(sizes=[2, 1]), pytest.param(TreeGate(gate=GaussianGate()), marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_trees_of_gates(gate, rows):
     moe = MixtureOfExpertsRegressor(Ridge(), 3, gate=gate, training="em", max_iter=5, **QUICK)
     check_regressor(moe.fit(*rows), rows[0])

@@ -139,7 +139,13 @@ def test_mixtures_inside_the_tasks_of_a_dask_cluster_give_the_result_of_one_job(
 # One pool -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "scales"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(each, marks=[pytest.mark.slow] * (each == "classifier"))
+        for each in [*KINDS, "scales"]
+    ],
+)
 def test_a_fit_starts_one_pool(data, kind, monkeypatch):
     started = []
 
@@ -283,7 +289,7 @@ def test_fit_and_answers_of_few_rows_open_no_team_of_threads(kind, data, monkeyp
     assert set(asked) == {1}
 
 
-@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("behind", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_forests_grow_in_threads_where_nobody_chose_a_backend(data, behind):
     forest = parallel_experts.RecordingForest(20, random_state=0)
     expert = make_pipeline(StandardScaler(), forest) if behind else forest

@@ -246,16 +246,18 @@ def test_refit_on_an_array_forgets_the_names():
     assert not hasattr(moe.experts_[0], "feature_names_in_")
 
 
-def test_parts_of_a_pandas_world_fit_together():
+@pytest.mark.parametrize(
+    "last", [Ridge(), pytest.param(DecisionTreeRegressor(max_depth=2), marks=pytest.mark.slow)]
+)
+def test_parts_of_a_pandas_world_fit_together(last):
     steps = (PolynomialFeatures(2), StandardScaler())
     with config_context(transform_output="pandas"):
-        for last in (Ridge(), DecisionTreeRegressor(max_depth=2)):
-            gate = make_pipeline(StandardScaler(), LogisticRegression())
-            moe = regressor(make_pipeline(*steps, last), gate=gate).fit(X, Y)
-            in_pandas = moe.predict(X)  # a warning about names would be an error
-            with config_context(transform_output="default"):
-                in_arrays = clone(moe).fit(X, Y).predict(X)
-            np.testing.assert_allclose(in_pandas, in_arrays)
+        gate = make_pipeline(StandardScaler(), LogisticRegression())
+        moe = regressor(make_pipeline(*steps, last), gate=gate).fit(X, Y)
+        in_pandas = moe.predict(X)  # a warning about names would be an error
+        with config_context(transform_output="default"):
+            in_arrays = clone(moe).fit(X, Y).predict(X)
+        np.testing.assert_allclose(in_pandas, in_arrays)
 
 
 # Metadata -------------------------------------------------------------------------------------

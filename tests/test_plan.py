@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, Ridge
@@ -100,11 +99,11 @@ def test_a_gate_says_nothing_before_one_expert():
 @pytest.mark.parametrize(
     "params",
     [
-        {"likelihood": StudentT("estimate")},
+        pytest.param({"likelihood": StudentT("estimate")}, marks=pytest.mark.slow),
         {"likelihood": Gaussian("shared")},
         {"gate": SoftmaxGate(load_balance=1e-9)},
         {"gate": ConstantGate()},
-        {"gate": GaussianGate()},
+        pytest.param({"gate": GaussianGate()}, marks=pytest.mark.slow),
         {"gate": DecisionTreeClassifier(max_depth=3)},
         {"training": "em", "cv": 5},
         {"experts": Ridge(), "top_k": 1},
@@ -117,29 +116,43 @@ def test_one_regime_is_one_expert_whatever_is_asked_for(params):
     assert len(moe.experts_) == moe.plan_.n_experts == 1
 
 
-def test_one_regime_is_one_expert_in_rows_of_any_kind():
-    censored = np.where(np.arange(120) == 5, np.inf, Y)
-    two = np.column_stack([Y, rng.normal(size=120)])
-    patient = np.arange(120) // 4
-    fits = {
-        "one censored row": regressor().fit(X, Y, upper=censored),
-        "two outputs": regressor().fit(X, two),
-        "two outputs by EM": regressor(training="em").fit(X, two),
-        "weights": regressor(training="em").fit(X, Y, rng.uniform(0.5, 1.5, 120)),
-        "groups": regressor(training="em").fit(X, Y, groups=patient),
-        "subjects": regressor(gate=ConstantGate()).fit(X, Y, subject=patient),
-        "intercepts of subjects": regressor(likelihood=RandomEffects(), gate=ConstantGate()).fit(
-            X, Y, subject=patient
-        ),
-        "sparse": regressor().fit(sparse.csr_array(X), Y),
-        "sparse by EM": regressor(Ridge()).fit(sparse.csr_array(X), Y),
-        "counts": regressor(likelihood="poisson").fit(X, COUNTS),
-        "counts by EM": regressor(likelihood="negative_binomial").fit(X, COUNTS),
-    }
-    assert {name: len(moe.experts_) for name, moe in fits.items()} == dict.fromkeys(fits, 1)
-    classes = MixtureOfExpertsClassifier(**QUICK)
-    assert len(classes.fit(X, LABELS).experts_) == 1
-    assert len(clone(classes).set_params(training="em").fit(X, LABELS).experts_) == 1
+PATIENT = np.arange(120) // 4
+TWO = np.column_stack([Y, np.random.default_rng(1).normal(size=120)])
+CENSORED = {"upper": np.where(np.arange(120) == 5, np.inf, Y)}
+SPARSE, OF_SUBJECTS = sparse.csr_array(X), {"likelihood": RandomEffects(), "gate": ConstantGate()}
+ANY_KIND = {  # parameters, rows, and what is given with them
+    "two outputs": ({}, X, TWO, {}),
+    "weights": ({"training": "em"}, X, Y, {"sample_weight": 0.5 + np.arange(120) / 120}),
+    "sparse": ({}, SPARSE, Y, {}),
+    "counts": ({"likelihood": "poisson"}, X, COUNTS, {}),
+}
+MORE_KINDS = {
+    "one censored row": ({}, X, Y, CENSORED),
+    "two outputs by EM": ({"training": "em"}, X, TWO, {}),
+    "groups": ({"training": "em"}, X, Y, {"groups": PATIENT}),
+    "subjects": ({"gate": ConstantGate()}, X, Y, {"subject": PATIENT}),
+    "intercepts of subjects": (OF_SUBJECTS, X, Y, {"subject": PATIENT}),
+    "sparse by EM": ({"experts": Ridge()}, SPARSE, Y, {}),
+    "counts by EM": ({"likelihood": "negative_binomial"}, X, COUNTS, {}),
+}
+
+
+@pytest.mark.parametrize(
+    ("params", "rows", "y", "given"),
+    [
+        *ANY_KIND.values(),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in MORE_KINDS.values()),
+    ],
+    ids=[*ANY_KIND, *MORE_KINDS],
+)
+def test_one_regime_is_one_expert_in_rows_of_any_kind(params, rows, y, given):
+    assert len(regressor(**params).fit(rows, y, **given).experts_) == 1
+
+
+@pytest.mark.parametrize("training", ["auto", "em"])
+def test_one_regime_of_classes_is_one_expert(training):
+    moe = MixtureOfExpertsClassifier(**QUICK).set_params(training=training)
+    assert len(moe.fit(X, LABELS).experts_) == 1
 
 
 def test_one_regime_of_more_rows_than_are_pooled_is_one_expert():

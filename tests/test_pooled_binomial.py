@@ -91,7 +91,7 @@ def test_posterior_of_many_trials_is_that_of_maximum_likelihood():
 # Regimes or none ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("level", [0.0, -3.0])
+@pytest.mark.parametrize("level", [0.0, pytest.param(-3.0, marks=pytest.mark.slow)])
 def test_without_regimes_there_is_one_expert(level):
     rows, test = logistic_rows(60, 5, 0, level=level)
     moe = pooled(n_experts="auto").fit(*rows[:2], trials=rows[2])

@@ -199,7 +199,7 @@ def test_without_regimes_there_is_one_expert(n, p, n_classes, seed):
 
 
 @pytest.mark.parametrize(
-    ("n_classes", "seed"), [(2, 0), (3, 2), pytest.param(2, 2, marks=pytest.mark.slow)]
+    ("n_classes", "seed"), [(2, 0), *(pytest.param(k, 2, marks=pytest.mark.slow) for k in (2, 3))]
 )
 def test_two_regimes_are_found_without_being_told(n_classes, seed):
     X, y, X_test, y_test = classes(400, 3, seed, n_classes=n_classes, regimes=2, size=2.5)

@@ -211,3 +211,14 @@ def test_in_a_stack_it_keeps_its_peaks():
     dist = moe.predict_dist(np.array([[1.5, 1.5]]))
     at_peak, between = dist.pdf(np.array([1.5])), dist.pdf(np.array([0.0]))
     assert at_peak > 10 * between
+
+
+def test_trees_of_many_rows_are_grown_on_some_and_weighed_by_all(monkeypatch):
+    monkeypatch.setattr(density_forest, "MOST_ROWS", 150)
+    X, y = noisy_line(1_000)
+    forest = DensityForestRegressor(30, random_state=0).fit(X, y)
+    assert {tree.tree_.weighted_n_node_samples[0] for tree in forest.forest_.estimators_} == {150}
+    np.testing.assert_allclose(forest._of_leaf.sum(), 30 * len(y))
+    X_test, y_test = noisy_line(2_000, seed=1)
+    truth = stats.norm(3 * X_test[:, 0], 1).logpdf(y_test).mean()
+    assert truth - 0.15 < forest.predict_dist(X_test).logpdf(y_test).mean() < truth

@@ -128,6 +128,17 @@ def test_all_rows_count_with_few_centres(known_kernel, monkeypatch):
     assert error < 0.6 * error_of_centres
 
 
+def test_means_of_many_rows_are_learned_from_some(known_kernel, monkeypatch):
+    X, y, mean = waves(900)
+    monkeypatch.setattr(smooth, "EXACT_ROWS", 0)
+    others = np.random.RandomState(0).permutation(900)[600:]  # a signal there is not to be found
+    y[others] += 10 * np.sign(X[others, 2])
+    for most_rows, least, most in ((600, 0.99, 1.0), (900, 0.0, 0.95)):
+        monkeypatch.setattr(smooth, "MOST_ROWS", most_rows)
+        found = SmoothRegressor(random_state=0).fit(X, y).predict(X)
+        assert least < np.corrcoef(found, mean)[0, 1] < most
+
+
 def test_columns_have_length_scales_by_what_they_do_and_noise_is_recovered():
     X, y, mean = waves(500, noise=0.2)
     model = SmoothRegressor(0).fit(X, y)

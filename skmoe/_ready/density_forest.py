@@ -1,7 +1,6 @@
 """A random forest that predicts distributions."""
 
 import copy
-from itertools import product
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -15,9 +14,10 @@ from ..distributions import MixtureDistribution, StudentTComponents
 from ..distributions._arrays import take
 
 MOST_BINS = 200  # of the target: between steps of equal width and of equally many rows
-DF = 5.0  # of the kernels
+DF = 5.0  # of the kernels, whose tails have the power (DF + 1) / 2
 WIDTHS = np.geomspace(0.01, 2.0, 16)  # that are tried
 LEARNING_ROWS = 2_000  # by which one of them is chosen
+MOST_ROWS = 20_000  # of a tree: leaves are weighed by all
 LEAST_SPREAD = 1e-3  # of a row, in standard deviations of the target
 PILOT_WIDTH = 0.05  # of the density that widths adapt to, in these
 LEAST_DENSITY = 0.01  # that they adapt to, over one of these
@@ -39,7 +39,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     density f by kernels of width .05 s, so that kernels are narrower where the targets of a row are
     dense [2]_. The choice between the two, and the width h, maximise the out-of-bag log-density. It
     leaves out rows with the same target, so that rounded targets do not make h too small. For
-    speed, targets are put into 200 bins. In a list of experts, the forest keeps its density.
+    speed, targets are put into 200 bins, and trees are grown on at most 20,000 rows each; leaves
+    weigh all rows. In a list of experts, the forest keeps its density.
 
     Parameters
     ----------
@@ -126,12 +127,13 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         X, y = validate_data(self, X, y, y_numeric=True, **ROWS)
         y = y.astype(np.float64)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        used = weight > 0
+        X, y, weight = X[used], y[used], weight[used]
         forest = RandomForestRegressor(
             self.n_estimators, min_samples_leaf=self.min_samples_leaf,
             max_features=self.max_features, n_jobs=self.n_jobs, random_state=self.random_state,
+            max_samples=min(len(y), MOST_ROWS),
         )  # fmt: skip
-        used = weight > 0
-        X, y, weight = X[used], y[used], weight[used]
         self.forest_ = forest.fit(X, y, None if sample_weight is None else weight)
         spread = np.sqrt(np.average((y - np.average(y, weights=weight)) ** 2, weights=weight))
         self._spread = spread or 1.0
@@ -233,12 +235,17 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         _, value, copies = np.unique(y, return_inverse=True, return_counts=True)
         in_bin = np.bincount(bins)[bins]
         weights[place] *= 1 - ((copies[value] - 1) / np.maximum(in_bin - 1, 1))[rows]
-        scores, square = {}, (y[rows, None] - self._centres) ** 2 / DF
-        for width, adaptive in product(WIDTHS.tolist(), spreads):
-            scale = self._scales(spreads[adaptive], width)
-            kernel = (1 + square / scale**2) ** (-0.5 * (DF + 1)) / scale  # but for a constant
-            density = np.einsum("nb,nb->n", weights, kernel)
-            scores[width, adaptive] = weight[rows] @ np.log(np.maximum(density, TINY))
+        used, scores = np.nonzero(weights), {}
+        (row, bin_), weights = used, weights[used]
+        square, variances = (y[rows[row]] - self._centres[bin_]) ** 2 / DF, self._variances[bin_]
+        for adaptive, spread in spreads.items():
+            spread = np.broadcast_to(spread, (len(rows), len(self._centres)))[used]
+            for width in WIDTHS.tolist():
+                variance = (width * spread) ** 2 + variances
+                tail = 1 + square / variance
+                kernel = weights / (tail**2 * tail * np.sqrt(variance))  # but for a constant
+                density = np.bincount(row, kernel, len(rows))
+                scores[width, adaptive] = weight[rows] @ np.log(np.maximum(density, TINY))
         self.width_, self.adaptive_ = max(scores, key=scores.get)
 
     def _spreads(self, weights, adaptive):

@@ -4,14 +4,8 @@ import copy
 from functools import partial
 
 import numpy as np
+from sklearn import ensemble
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
-from sklearn.ensemble import (
-    ExtraTreesRegressor,
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -30,12 +24,10 @@ from .smooth import SmoothRegressor
 RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
 NET_ROWS = 2_000  # of fewer, random trees predict as well as a net, in less time
 EM_ROWS, ROWS_PER_COEFFICIENT = 10_000, 100  # from which on EM is not begun anew in each fold
-NET_OF_CLASSES = {"alpha": 1.0, "max_iter": 2000}  # a penalty keeps it from fitting their noise
 NET = {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.005, "max_iter": 500}
-STOPPED_NET = {"batch_size": 128, "early_stopping": True, **NET}
 # Many trees of few columns each: they gain much where there is little noise, and where there is
 # much the other experts get the weight.
-BOOSTING = {"max_iter": 200, "max_leaf_nodes": 15, "max_features": 0.5, "min_samples_leaf": 5}
+BOOSTING = {"max_iter": 200, "max_features": 0.5, "min_samples_leaf": 5, "early_stopping": False}
 BLIND = (SimpleImputer, StandardScaler, OneHotEncoder, DateNumbers, str)  # to the target
 
 
@@ -52,7 +44,6 @@ def diverse_experts(classifies, y=None, sample_weight=None, lines=None):
     """Named estimators, unfitted, that take numbers, missing ones too.
 
     ``lines`` is the default mixture, which is one of them where there is one output; None is none.
-
     ``y`` and ``sample_weight`` are as ``fit`` was given them; None is few rows. With few rows, of
     equal weight, there is a Gaussian process among classifiers, which takes no weights.
     """
@@ -75,15 +66,21 @@ def diverse_experts(classifies, y=None, sample_weight=None, lines=None):
 
 
 def _regressors(n_rows, several_outputs):
-    boosting = HistGradientBoostingRegressor(early_stopping=False, **BOOSTING)
-    forest = RandomForestRegressor if several_outputs else DensityForestRegressor
-    net = ScaledTarget(MLPRegressor(**STOPPED_NET), transformer=StandardScaler())
-    trees = make_pipeline(_imputer_of_list(), ExtraTreesRegressor(50))
+    is_small = n_rows < NET_ROWS
+    leaves = {"max_leaf_nodes": 15 if is_small else 31}
+    boosting = ensemble.HistGradientBoostingRegressor(**BOOSTING | leaves)
+    forest = ensemble.RandomForestRegressor if several_outputs else DensityForestRegressor
+    # With many rows steps are of more of them, and an epoch without gain says more.
+    patience = int(np.clip(200_000 // max(n_rows, 1), 3, 10))
+    steps = {"batch_size": max(128, n_rows // 160), "n_iter_no_change": patience}
+    net = MLPRegressor(early_stopping=True, **NET | steps)
+    net = _behind_scaler(ScaledTarget(net, transformer=StandardScaler()))
+    trees = make_pipeline(_imputer_of_list(), ensemble.ExtraTreesRegressor(50))
     return [
         ("ridge", _behind_scaler(RidgeCV(RIDGE_PENALTIES))),
         ("boosting", MultiOutputRegressor(boosting) if several_outputs else boosting),
         ("forest", forest()),
-        ("net", _behind_scaler(net)) if n_rows >= NET_ROWS else ("trees", trees),
+        ("trees", trees) if is_small else ("net", net),
         ("process", _behind_scaler(SmoothRegressor())),
     ]
 
@@ -91,9 +88,10 @@ def _regressors(n_rows, several_outputs):
 def _classifiers():
     return [
         ("logistic", _behind_scaler(LogisticRegression(max_iter=1000))),
-        ("boosting", HistGradientBoostingClassifier()),
-        ("forest", RandomForestClassifier()),
-        ("net", _behind_scaler(MLPClassifier(**NET_OF_CLASSES))),
+        ("boosting", ensemble.HistGradientBoostingClassifier()),
+        ("forest", ensemble.RandomForestClassifier()),
+        # A penalty keeps it from fitting the noise of classes.
+        ("net", _behind_scaler(MLPClassifier(alpha=1.0, max_iter=2000))),
     ]
 
 

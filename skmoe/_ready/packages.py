@@ -9,13 +9,8 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
+from .. import distributions
 from .._experts.fitting import join_last, offers, split_last
-from ..distributions import (
-    GaussianComponents,
-    MixtureDistribution,
-    ScipyComponents,
-    StudentTComponents,
-)
 
 # LightGBM, XGBoost and CatBoost have early stopping as a parameter, and want a validation set in
 # ``fit``. These are the parameters that ask for early stopping if they are set.
@@ -165,8 +160,8 @@ def density_of_other(estimator):
 
 def _of_deviation(estimator, X, floor):
     mean, std = estimator.predict(X, return_std=True)
-    components = GaussianComponents(_column(mean), np.maximum(_column(std), floor))
-    return MixtureDistribution(np.ones((len(mean), 1)), components)
+    components = distributions.GaussianComponents(_column(mean), np.maximum(_column(std), floor))
+    return distributions.MixtureDistribution(np.ones((len(mean), 1)), components)
 
 
 def _of_quantiles(estimator, X, floor):
@@ -192,8 +187,8 @@ def _between(quantiles, floor):
     apart[:, 1:-1] *= 0.5
     middle = np.diff(quantiles[:, HALF], axis=1)
     least = np.maximum(NARROWEST * middle, floor)
-    components = StudentTComponents(quantiles, np.maximum(apart, least), DF)
-    return MixtureDistribution(np.full(quantiles.shape, 1 / len(LEVELS)), components)
+    components = distributions.StudentTComponents(quantiles, np.maximum(apart, least), DF)
+    return distributions.MixtureDistribution(np.full(quantiles.shape, 1 / len(LEVELS)), components)
 
 
 def _of_scipy(estimator, X, _):
@@ -203,8 +198,8 @@ def _of_scipy(estimator, X, _):
         distribution = distribution.dist
     kwds = {name: _column(value) for name, value in distribution.kwds.items()}
     frozen = distribution.dist(*map(_column, distribution.args), **kwds)
-    components = ScipyComponents(frozen)
-    return MixtureDistribution(np.ones((len(components.mean), 1)), components)
+    components = distributions.ScipyComponents(frozen)
+    return distributions.MixtureDistribution(np.ones((len(components.mean), 1)), components)
 
 
 def _column(values):

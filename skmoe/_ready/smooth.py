@@ -32,6 +32,7 @@ LAST_SAMPLE = 1_000  # all rows, but no more than these
 LAST_STEPS = 3  # on them, from where the first ended: with ten, some kernels are overfitted
 EXACT_ROWS = 3_000  # with more, kernels stand around some rows
 FEW_CENTRES, MANY_CENTRES = 1_000, 2_000  # that many where there is LITTLE_NOISE
+MOST_ROWS = 20_000  # that coefficients of the centres are learned from
 LITTLE_NOISE = 1e-3  # its variance, in those of the process: more centres predict better
 ROWS_PER_SCALE = 10  # or more: the kernel of all rows is that of each fold, indicators are tried
 MOST_VALUES = 20  # of a column, for each of which there may be an indicator
@@ -89,7 +90,8 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
             self.centres_ = Z[order[: MANY_CENTRES if is_exact else FEW_CENTRES]]
             gram = self.noise_ * matern(self.centres_, self.centres_)[0]
             moment = np.zeros((len(gram), target.shape[1]))
-            for rows in gen_batches(len(Z), BLOCK):
+            seen = np.sort(order[:MOST_ROWS])
+            for rows in (seen[batch] for batch in gen_batches(len(seen), BLOCK)):
                 k = matern(self.centres_, Z[rows])[0] * np.sqrt(weight[rows])
                 gram += k @ k.T
                 moment += k @ (target[rows] * np.sqrt(weight[rows])[:, None])
@@ -105,10 +107,9 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         """Means."""
         check_is_fitted(self)
         X = np.asarray(X, dtype=np.float64)
-        found = np.empty((len(X), *self.coef_.shape[1:]))
-        for rows in gen_batches(len(X), BLOCK):
-            found[rows] = matern(self._scaled(X[rows]), self.centres_)[0] @ self.coef_
-        return self.level_ + self.unit_ * found
+        blocks = (self._scaled(X[rows]) for rows in gen_batches(len(X), BLOCK))
+        found = [matern(block, self.centres_)[0] @ self.coef_ for block in blocks]
+        return self.level_ + self.unit_ * np.concatenate(found)
 
     def widening(self, X):
         """How many times the standard deviation is that at a row left out, (n, 1), at least 1.

@@ -427,8 +427,8 @@ cdef double _solve(
     pair = 0
     for other in range(1, K):
         for k in range(other):
-            for a in range(K - 1):
-                for b in range(K - 1):
+            for a in range(max(k - 1, 0), other):  # for others the two are the same
+                for b in range(max(k - 1, 0), a + 1):  # the lower triangle
                     part = basis[k * (K - 1) + a] - basis[other * (K - 1) + a]
                     part *= basis[k * (K - 1) + b] - basis[other * (K - 1) + b]
                     for j in range(p):

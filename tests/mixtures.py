@@ -69,7 +69,7 @@ def fit_from(kind, X, y, weight, resp, *, max_iter=800, general=False, **params)
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         if general:
-            patch.setattr("skmoe._em.OnePassProblem.covers", lambda *_, **__: False)
+            patch.setattr("skmoe._em.one_pass.OnePassProblem.covers", lambda *_, **__: False)
         return moe.fit(X, y, weight)
 
 

@@ -178,22 +178,24 @@ class OnePassProblem(Problem):
         memory = pass_memory(self.rows, *run.coef.shape, True)
         return advance(run, self.rows.X, resp, *wanted, *memory)
 
-    def climbing(self):
+    def climbing(self, rounded=True):
         # Its runs are compiled; states are LinearRuns.
-        twin = self.fork()
-        twin.template = self.sweep.begin_run(twin, is_given=True)
-        return twin if twin.template is not None and twin.template.rises else self
+        twin, experts = self.fork(), self.experts
+        run = twin.template = self.sweep.begin_run(twin, is_given=True)
+        if run is None or not run.rises:
+            return self
+        if self.accelerates and rounded:  # EM goes on from there, which rounding does not change
+            columns = ((self.rows.X - experts.mean) / experts.scale).astype(np.float32)
+            twin.template, twin.rows = run.rounded(), ArrayRows(columns, self.rows.y, self.weight)
+        return twin
 
     def climb(self, resp, state, max_iter, tol):
         if self.template is None:
             return super().climb(resp, state, max_iter, tol)
-        run, reached = state, -np.inf
+        run = self.template.going_on(state) if resp is None else self.template.beside(state)
         if resp is not None:
-            run = self.template.beside(self.template if state is None else state)
             resp = np.ascontiguousarray(resp, dtype=np.float64)
-        else:
-            reached = run.value / self.data.total_weight
-        objectives = self._iterate(run, resp, max_iter, tol, False, [], reached)
+        objectives = self._iterate(run, resp, max_iter, tol, False, [], -np.inf)
         # A first step that is not for kernels leads nowhere.
         return objectives or [np.nan], run, np.array(run.expert_masses())
 
@@ -211,11 +213,12 @@ class OnePassProblem(Problem):
 
     def restore(self, state):
         self.given = self._arrays = None
-        self.acceleration = Acceleration()
         if isinstance(state, LinearRun):
-            self._take(state, 0)
-            return
-        super().restore(state)
+            run = self.sweep.begin_run(self, is_given=True).going_on(state)
+            self._take(run, len(self._iterate(run, None, 1, 0.0, False, [], -np.inf)))
+        else:
+            super().restore(state)
+        self.acceleration = Acceleration()
 
     # Arrays that are computed on request ----------------------------------------------------
 

@@ -112,7 +112,7 @@ class Problem(ABC):
         """
         return [self.step()]
 
-    def climbing(self):
+    def climbing(self, rounded=True):
         """The problem as starts climb from it: its ``climb`` and ``resp_of`` leave it alone."""
         return self
 

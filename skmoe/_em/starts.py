@@ -320,6 +320,7 @@ def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0
         finalists = _best_ends(best)[:FINALISTS]
         length = int(min(LAST_RUN, left / len(finalists)))
         if length > 0:
+            climbing = problem.climbing(rounded=False)
             finalists = climb(finalists, length, LAST_GAIN)
     for finalist in finalists:
         runs[finalist.number] = finalist

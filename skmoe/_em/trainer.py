@@ -25,8 +25,8 @@ STEP_WORK = 2e6  # multiplications that take as long as an EM iteration of no ro
 COMPILED_WORK = 2e4  # the same of a compiled one
 FEWEST_STEPS = 50  # EM iterations that starts need; the number of rows is limited accordingly
 FULL_SEARCH = 300  # EM iterations for which starts need no help
-ITERATIONS = 320  # of all runs, for each start
-SEARCH_WORK = 4e9  # multiplications of a search, or those of the least iterations
+ITERATIONS = 450  # of all runs, for each start
+SEARCH_WORK = 5.6e9  # multiplications of a search, or those of the least iterations
 LEAST_ITERATIONS = 20  # the same, of a search that need not go on with the next rows
 OFTEN = 3  # runs that reached the best, for it to be no chance
 NEARLY_SAME = 5e-3  # per unit of weight; ends of runs that are closer are of one optimum
@@ -265,12 +265,7 @@ class Trainer:
             starts = [np.ones((len(data.y), 1))]
         else:
             starts = draw_starts(
-                settings.init,
-                settings.n_init,
-                data,
-                n_drawn,
-                self.seed,
-                self.parts.labels,
+                settings.init, settings.n_init, data, n_drawn, self.seed, self.parts.labels
             )
         # With a column for all experts, from those of the experts given.
         return [self.problem.likelihood.start_beside(start, data.y) for start in starts]

@@ -24,10 +24,8 @@ cdef enum:
     N_GAINS = 5
 
 cdef double LOG_ROOT_2_PI = 0.9189385332046727
-cdef double EPSILON = 2.220446049250313e-16
 cdef double FLOOR = 1e-12         # of a diagonal entry of a curvature, over the largest
 cdef double SMALLEST_STEP = 1e-3  # below, parameters stay where they are
-cdef double ROUNDING = 1e-13      # relative rounding error of an objective
 cdef double FIRST_GAIN = 1e-10    # per unit of weight; by less, given responsibilities are learned
 cdef double LONGEST_CHANGE = 10.0  # root mean square change of the logits by a step
 cdef double FINEST = 1e-13        # relative gain of an objective that may be rounding error
@@ -72,6 +70,8 @@ cdef void _pass(
         run.resp if with_resp else run.no_resp, run.chunk_rows, run.n_threads, workspace,
         &run.partial[0, 0], &run.other_sums[0],
     )
+    for j in range(problem.n_sums):
+        run.other_sums[j] *= run.unit
     run.other_grams, run.other_pairs = with_grams, with_pairs
 
 
@@ -104,12 +104,13 @@ cdef bint _step_lines(
     With scales and gate unchanged, experts raise the bound; the gate's step may be too long, and
     is halved. Its curvature is then old, and is renewed.
     """
-    cdef double bound, drift, value, size
+    cdef double bound, drift, value, size, slack
     cdef bint is_found
     run.keep()
     bound = run.sums[0] + run.gate_prior()
     if not is_given:
         bound -= run.expert_value(&run.sums[1])
+    slack = run.rounding * (fabs(bound) + run.total_weight)
     is_found = run.find_gate_step()
     drift, size = run.drift, 1.0
     if is_found and is_given and not run.is_constant:
@@ -117,7 +118,7 @@ cdef bint _step_lines(
         while size >= SMALLEST_STEP:  # far from the optimum the bound alone is too lax
             run.move_gate(size, drift)
             _pass(run, X, coef, units, workspace, True, False)
-            if run.other_sums[0] + run.entropy + run.gate_prior() >= value - ROUNDING * fabs(value):
+            if run.other_sums[0] + run.entropy + run.gate_prior() >= value - slack:
                 break
             size /= 2
     if not is_found or not run.solve_lines():
@@ -129,7 +130,7 @@ cdef bint _step_lines(
         if size == 1 and not is_given and _is_accelerated(run, X, coef, units, workspace):
             return True
         _pass(run, X, coef, units, workspace, False, run.wants_pairs(size))
-        if size < SMALLEST_STEP or run.total() >= bound - ROUNDING * fabs(bound):
+        if size < SMALLEST_STEP or run.total() >= bound - slack:
             run.accept()
             return True
         size /= 2
@@ -145,7 +146,7 @@ cdef bint _ascend(
     """
     cdef double drift, expert_drift
     cdef double size = 1.0
-    cdef double least = run.value - run.rounding * fabs(run.value)
+    cdef double least = run.value - run.rounding * (fabs(run.value) + run.total_weight)
     run.keep()
     if not (run.find_expert_steps() and (not with_gate or run.find_gate_step())):
         run.go_back()
@@ -183,7 +184,7 @@ cdef bint _begin(
         for k in range(run.K):
             share = run.resp[i, k]
             if share > 0:
-                run.entropy -= run.weight[i] * share * log(share)
+                run.entropy -= run.unit * run.weight[i] * share * log(share)
     _pass(run, X, coef, units, workspace, True, run.wants_pairs(1.0))
     run.accept()
     if not run.logistic:
@@ -260,6 +261,9 @@ def advance(
         run.acceleration.prepare(run.point.shape[0])
     objectives = []
     gains = list(gains)
+    if resp is None and isnan(run.value):
+        _pass(run, X, coef, units, workspace, False, run.wants_pairs(1.0))
+        run.accept()
     before = run.value / run.total_weight
     while len(objectives) < n_iter:
         PyErr_CheckSignals()

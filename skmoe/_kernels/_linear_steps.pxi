@@ -53,7 +53,7 @@ cdef class LinearRun:
     cdef Py_ssize_t n_newton
     cdef bint logistic, is_constant, is_prior, shared
     cdef double y_mean, y_scale, alpha, floor, variance, longest_drift, longest_expert_drift
-    cdef double least_pivot, total_weight, bound_mass, entropy, rounding
+    cdef double least_pivot, total_weight, bound_mass, entropy, rounding, epsilon, unit
     cdef const double[::1] y, weight, mean, scale, penalty
     cdef const double[:, ::1] resp, no_resp, rows_gram
     cdef Acceleration acceleration
@@ -94,6 +94,7 @@ cdef class LinearRun:
         self.longest_drift, self.longest_expert_drift = longest_drift, longest_expert_drift
         self.least_pivot, self.rounding, self.n_newton = least_pivot, rounding, n_newton
         self.total_weight, self.bound_mass = np.sum(weight), 1e-300
+        self.epsilon, self.unit = np.finfo(np.float64).eps, 1.0
         self._allocate()
 
     cdef void _allocate(self):
@@ -124,7 +125,7 @@ cdef class LinearRun:
         return self.is_prior or self.logistic or not np.any(self.penalty)
 
     def beside(self, LinearRun other):
-        """A run on the same rows that begins with the gate that another one has reached."""
+        """A run on the same rows that begins with the gate of another one, None for its own."""
         cdef LinearRun twin = LinearRun.__new__(LinearRun)
         twin.K, twin.p, twin.n_pairs, twin.n_kept = self.K, self.p, self.n_pairs, self.n_kept
         twin.n_curvatures, twin.n_newton, twin.logistic = (
@@ -135,11 +136,37 @@ cdef class LinearRun:
         twin.longest_drift, twin.least_pivot = self.longest_drift, self.least_pivot
         twin.longest_expert_drift = self.longest_expert_drift
         twin.total_weight, twin.bound_mass = self.total_weight, self.bound_mass
+        twin.epsilon, twin.unit = self.epsilon, self.unit
         twin.y, twin.weight, twin.mean, twin.scale = self.y, self.weight, self.mean, self.scale
         twin.penalty, twin.rows_gram = self.penalty, self.rows_gram
         twin.acceleration = None if self.acceleration is None else Acceleration()
         twin._allocate()
+        if other is None:
+            other = self
         twin.logits[:, :], twin.mass[:] = other.logits, other.mass
+        return twin
+
+    def rounded(self):
+        """A run like this one on standardised rows in single precision.
+
+        Weights are relative to the largest one, so that their scale does not matter.
+        """
+        cdef LinearRun twin = self.beside(self)
+        twin.mean, twin.scale = np.zeros(self.p - 1), np.ones(self.p - 1)
+        twin.unit = np.max(self.weight)
+        twin.weight = np.asarray(self.weight) / twin.unit
+        twin.epsilon = np.finfo(np.float32).eps
+        twin.rounding = fmax(twin.epsilon, self.rounding)
+        twin.least_pivot = fmax(10 * twin.epsilon, self.least_pivot)
+        return twin
+
+    def going_on(self, LinearRun other):
+        """The other run or, if that one is of another precision, a run at its parameters."""
+        cdef LinearRun twin = self.beside(other)
+        if self.epsilon == other.epsilon:
+            return other
+        twin.coef[:, :], twin.errors[:] = other.coef, other.errors
+        twin.value = np.nan  # there are no sums
         return twin
 
     def expert_masses(self):
@@ -428,7 +455,7 @@ cdef class LinearRun:
             return False
         for i in range(m):
             parts[i] = 0.0
-            if values[i] > m * EPSILON * fmax(values[m - 1], 0.0):
+            if values[i] > m * self.epsilon * fmax(values[m - 1], 0.0):
                 parts[i] = dot(&self.singular[i, 0], slopes, m) / values[i]
         for j in range(m):
             slopes[j] = 0.0

@@ -192,6 +192,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
                 f"{type(self).__name__} has no {name}: each expert has its own. coefficients() has "
                 f"those of all in a table, experts_[k].{name} those of expert k, if it is linear."
             )
+        if name in ("regimes_", "n_regimes_", "log_evidence_") and "plan_" in vars(self):
+            way = f"training={self.plan_.training!r}"
+            raise AttributeError(f"No {name} after {way}: it is of pooled linear experts.")
         return object.__getattribute__(self, name)  # which raises what it raised before
 
     @fit_context(prefer_skip_nested_validation=False)

@@ -85,8 +85,9 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
         ):
             nested = [key for key in params if key.startswith(f"{part}__")]
             given = params.get(part, current)
-            if nested and (given is None or isinstance(given, str)):
-                raise ValueError(f"{nested[0]} needs {part}={example} or the like, not {given!r}.")
+            if nested and (given is None or isinstance(given, str | list)):
+                needed = f"{nested[0]} needs {part}={example} or the like, not {given!r:.80}"
+                raise ValueError(f"{needed} (in a list they start with names: ridge__alpha).")
         if isinstance(params.get("experts", self.experts), list):
             self.experts = params.pop("experts", self.experts)
             self._set_params("_pairs", **params)
@@ -319,4 +320,5 @@ def check_expert(mixture, name, estimator):
         )
     if is_regressor(estimator) if classifies else is_classifier(estimator):
         kind = "classifier" if classifies else "regressor"
+        kind += f" (others are for MixtureOfExperts{'Regressor' if classifies else 'Classifier'})"
         raise ValueError(f"Expert {name!r} should be a {kind}; got {estimator!r}.")

@@ -90,8 +90,8 @@ def check_enough_rows(n_used, n_experts):
         )
     if n_used < 2:
         raise ValueError(
-            f"Found n_samples={n_used} row of positive weight, and one tells nothing of how far "
-            "targets scatter: give two at least."
+            f"Found n_samples={n_used} row of positive weight while a minimum of 2 is required: "
+            "one does not tell the variance of the errors."
         )
 
 

@@ -291,7 +291,13 @@ def test_expert_or_gate_that_cannot_answer_is_refused(estimator, match):
 
 def test_classifier_among_the_regressors_is_refused():
     moe = regressor([("a", Ridge()), ("b", LogisticRegression())], n_experts="auto")
-    assert_fit_raises(moe, X, Y, ValueError, "'b' should be a regressor")
+    message = r"'b' should be a regressor \(others are for MixtureOfExpertsClassifier\)"
+    assert_fit_raises(moe, X, Y, ValueError, message)
+    with pytest.raises(ValueError, match=r"in a list they start with names: ridge__alpha"):
+        moe.set_params(experts__alpha=2.0)
+    moe = regressor(Ridge(), n_experts=1).fit(X, Y)
+    with pytest.raises(AttributeError, match="No log_evidence_ after training='em'"):
+        moe.log_evidence_  # noqa: B018
 
 
 def test_regressor_among_the_classifiers_is_refused():

@@ -478,3 +478,10 @@ def test_the_cost_in_seconds_grows_with_the_work():
     ]
     assert max(map(seconds_in, less)) < seconds_in(plan)
     assert plan.cells[-1][2] == "10 starts, 1 to 8 experts, 5,000 rows x 9 columns"
+    of_tails = regressor(likelihood="student_t").plan(rows[:500], y[:500])  # not compiled
+    assert seconds_in(of_tails) > 5 * seconds_in(less[0])
+    few, many = (
+        MixtureOfExpertsClassifier().plan(rows, np.digitize(y, cuts))
+        for cuts in ([0], [-1, -0.5, 0, 1])
+    )
+    assert seconds_in(many) > seconds_in(few)

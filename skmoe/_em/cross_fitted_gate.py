@@ -60,21 +60,12 @@ class CrossFittedGate:
     def _fitted(self, fold, model, X, labels, weight):
         """A copy of a model, fitted without a fold."""
         train, _ = self.folds[fold]
-        if not self._steps_from_sums(X, labels.shape[1]):
+        if not (self._sum_to_one and steps_from_sums(self.gate, X, labels.shape[1])):
             X_train = _safe_indexing(X, train)
             return copy.copy(model).fit(X_train, labels[train], sample_weight=weight[train])
         if fold not in self._parts:
-            self._parts[fold] = _Part(X, weight, train)
+            self._parts[fold] = GateSums(X, weight, train)
         return self._parts[fold].stepped(model, labels)
-
-    def _steps_from_sums(self, X, n_experts):
-        """Whether a fit of a copy is one Newton step, of few weights and from dense rows."""
-        gate = self.gate
-        is_softmax = gate.has_sums and gate.sees_rows
-        if not is_softmax or vars(gate).get("max_iter") != 1:
-            return False
-        is_dense = type(X) is np.ndarray and X.dtype == np.float64
-        return is_dense and self._sum_to_one and n_experts * (X.shape[1] + 1) <= NEWTON_LIMIT
 
     def log_proba_of_each(self, X):
         """Log-probabilities (n_samples, n_experts) by each of the copies, one after the other."""
@@ -104,10 +95,17 @@ class CrossFittedGate:
         return repr(self.gate)
 
 
-class _Part:
-    """Rows without a fold, of which sums are taken: the others have no weight."""
+def steps_from_sums(gate, X, n_experts):
+    """Whether a fit of a gate is one Newton step, of few weights and from dense rows."""
+    is_step = gate.has_sums and gate.sees_rows and vars(gate).get("max_iter") == 1
+    is_dense = type(X) is np.ndarray and X.dtype == np.float64
+    return is_step and is_dense and n_experts * (X.shape[1] + 1) <= NEWTON_LIMIT
 
-    def __init__(self, X, weight, train):
+
+class GateSums:
+    """Rows, or those without a fold, of which sums are taken: the others have no weight."""
+
+    def __init__(self, X, weight, train=slice(None)):
         of_part = np.zeros(len(X))
         of_part[train] = weight[train]
         self.rows = ArrayRows(X, np.zeros(len(X)), of_part)

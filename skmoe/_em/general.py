@@ -12,7 +12,7 @@ from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._routing import Routes, keep_best
 from ..likelihoods import BaseLikelihood
-from .cross_fitted_gate import CrossFittedGate
+from .cross_fitted_gate import CrossFittedGate, GateSums, steps_from_sums
 from .loop import copies_of_heavier
 from .problem import Problem, shallow_copy
 
@@ -40,7 +40,7 @@ class GeneralProblem(Problem):
         Factors of the scales, where these depend on the row.
     """
 
-    row_scale = gate_proba = None
+    row_scale = gate_proba = _gate_sums = None
     accelerates = True
     objective = -np.inf
     of_state = (
@@ -166,10 +166,17 @@ class GeneralProblem(Problem):
         for inner_step in range(self.n_inner):
             self._update_likelihood(self.resp * self.weight[:, None])
             if inner_step == 0 or not (self.gate.is_costly or np.isnan(self.objective)):
-                labels = self._labels_in_step(inner_step)
-                self.gate.fit(self.Z, labels, sample_weight=self.gate_weight)
+                self._fit_gate(self._labels_in_step(inner_step))
             self.e_step()
         return self.objective
+
+    def _fit_gate(self, labels):
+        is_plain = not self.gate.is_cross_fitted and self.load_prior is None
+        if is_plain and steps_from_sums(self.gate, self.Z, labels.shape[1]):
+            self._gate_sums = self._gate_sums or GateSums(self.Z, self.gate_weight)
+            self.gate = self._gate_sums.stepped(self.gate, labels)
+        else:
+            self.gate.fit(self.Z, labels, sample_weight=self.gate_weight)
 
     def _update_likelihood(self, weights, **settings):
         given = self.means, weights, self.experts.penalty
@@ -413,19 +420,3 @@ class FixedDensities(BaseLikelihood):
 
     def components(self, prediction, experts=None):
         raise TypeError("Fixed densities have no distribution.")
-
-
-def gate_problem(log_density, gate, data, *, gate_folds):
-    """The problem of a gate around experts of fixed densities: GeneralProblem.
-
-    The gate is unfitted, or to go on from, and trained without each of ``gate_folds``, if there are
-    any.
-    """
-    return GeneralProblem(
-        FixedExperts(log_density),
-        gate,
-        FixedDensities(),
-        data,
-        gate_folds=gate_folds,
-        load_prior=gate.prior_counts(log_density.shape[1], data.weight.sum()),
-    )

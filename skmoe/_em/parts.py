@@ -77,7 +77,10 @@ class GateParts:
             given = default if gate is None else gate
         _, last = split_last(given)
         validate_gate(last)
-        without = _without_columns(unseen, rows.described) if gate is None and unseen else None
+        without = None  # a Pipeline to the numbers that are made of the columns that a gate sees
+        if gate is None and unseen:
+            seen = [each for k, each in enumerate(rows.described.labels) if k not in unseen]
+            without = Pipeline([("columns", column_encoder(rows.described, seen))])
         if n_experts == 1:
             return cls(last, ConstantGate(), without)
         seeded = seed_estimator(given, seed)
@@ -141,12 +144,6 @@ class GateParts:
         if self.encoder is None:
             return gate
         return Pipeline([*self.encoder.steps, (self.last_name, gate)])
-
-
-def _without_columns(unseen, described):
-    """Unfitted Pipeline to the numbers that are made of the other columns."""
-    seen = [name for number, name in enumerate(described.labels) if number not in unseen]
-    return Pipeline([("columns", column_encoder(described, seen))])
 
 
 def validate_gate(gate, *, is_whole=False):

@@ -41,7 +41,7 @@ def learn_scale_model(problem, X, estimator, folds, *, optional, n_jobs):
             learner.fit(everything)
         variance = np.clip(learner.predictions[:, 0], *BOUNDS)
         power = _best_power(variance, squares, problem.weight)
-        problem.row_scale = _row_scale(variance, power)
+        problem.row_scale = np.sqrt(variance**power)[:, None]
         problem.likelihood = shallow_copy(problem.likelihood)
         problem.likelihood.scale_model_ = partial(_row_scale_of, learner.models[0], power)
         if problem.experts.in_sample:
@@ -68,11 +68,7 @@ def _pays(gains, weight):
 def _row_scale_of(models, power, X):
     """Factors of the scales, (n, 1), for each row, by the models of all folds."""
     variance = np.mean([model.predict(X) for model in models], axis=0)
-    return _row_scale(np.clip(variance, *BOUNDS), power)
-
-
-def _row_scale(variance, power):
-    return np.sqrt(variance**power)[:, None]
+    return np.sqrt(np.clip(variance, *BOUNDS) ** power)[:, None]
 
 
 def _best_power(variance, squares, weight):

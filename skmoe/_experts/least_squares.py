@@ -148,10 +148,9 @@ def _directions(estimator, columns):
         given = _parsed(given)
     if isinstance(given, dict):
         places = {name: number for number, name in enumerate(columns)}
-        given = {
-            places.get(name, _number_of_column(name)): direction
-            for name, direction in given.items()
-        }
+        # CatBoost may write the number of a column in place of its name.
+        numbers = {str(number): number for number in range(len(columns))}
+        given = {(numbers | places).get(name, name): each for name, each in given.items()}
     else:
         given = dict(enumerate(given))
     for place, direction in given.items():
@@ -166,8 +165,3 @@ def _parsed(text):
     if any(mark for _, mark, _ in items):
         return {name.strip(): int(direction) for name, _, direction in items}
     return [int(direction) for *_, direction in items]
-
-
-def _number_of_column(name):
-    # of the column, which CatBoost may write in place of its name
-    return int(name) if isinstance(name, str) and name.isdecimal() else name

@@ -111,7 +111,8 @@ class Plan:
     n_rows: float = field(default=0.0, repr=False)
     number_by: str | None = field(default=None, repr=False)
     is_number_of_plain: bool = field(default=False, repr=False)
-    shape: tuple = field(default=(0, 0), repr=False)  # rows, and columns with levels
+    # Rows, columns with levels, and outputs or, of more than two, classes.
+    shape: tuple = field(default=(0, 0, 1), repr=False)
     n_init: int = field(default=1, repr=False)
 
     @property
@@ -135,7 +136,7 @@ class Plan:
         if self.most_expert_fits is not None:
             fits = f"at most {self.most_expert_fits:,}"
             return [*cells, ["cost", fits, "fits of single estimators"]]
-        n_rows, n_columns = self.shape
+        n_rows, n_columns, _ = self.shape
         tried = count(self.most_experts)
         if self.number_by is not None:
             tried = f"1 to {tried}"
@@ -248,16 +249,21 @@ SECONDS, PER_ENTRY = 0.05, 3e-6  # for an expert with ten starts, and for each e
 FEW_STARTS = 5  # number of starts that costs as much as what does not depend on it
 OF_STARTS, LATER = 5_000, 0.1  # rows on which starts are tried, share of that work for others
 SEARCHED = 0.55  # share of the experts that are tried: a search ends two numbers after the best
+OUTSIDE = 12  # times as long, where iterations of EM are not compiled
+COMPILED = "Gaussian Categorical Poisson Gamma SoftmaxGate ConstantGate"
 
 
 def seconds_of(plan):
     """Seconds of a fit by a formula, from measurements on a core of 2024."""
-    n_rows, n_columns = plan.shape
+    n_rows, n_columns, n_outputs = plan.shape
     n_rows = min(n_rows, OF_STARTS) + LATER * max(n_rows - OF_STARTS, 0)
-    numbers = np.arange(1, plan.most_experts + 1)
-    n_experts = plan.most_experts if plan.number_by is None else SEARCHED * numbers.sum()
+    most, is_given = plan.most_experts, plan.number_by is None
+    n_experts = most if is_given else SEARCHED * most * (most + 1) / 2
     starts = (FEW_STARTS + plan.n_init) / (FEW_STARTS + 10)
-    return n_experts * starts * (SECONDS + PER_ENTRY * n_rows * min(n_rows, n_columns))
+    seconds = SECONDS + PER_ENTRY * n_rows * min(n_rows, n_columns)
+    parts = {each.partition("(")[0] for each in (plan.likelihood, plan.gate)}
+    is_compiled = plan.training == "pooled" or parts <= set(COMPILED.split())
+    return n_experts * starts * seconds * n_outputs * (1 if is_compiled else OUTSIDE)
 
 
 # The rows of a fit -------------------------------------------------------------------------------
@@ -381,6 +387,7 @@ def make_plan(mixture, given):
         levels = rows.described.levels.values()
         kept = [len(each.values) for each in levels if each.kind in ("category", "effects")]
         n_columns += sum(kept) - len(levels)
+    n_outputs = rows.y.shape[1] if rows.y.ndim > 1 else len(vars(mixture).get("classes_", "1"))
     most = min(MOST_EXPERTS, np.count_nonzero(rows.weight)) if n_experts is None else n_experts
     most_fits = _most_fits(mixture, training, request, n_experts, int(most), kind, n_folds or 1)
     return Plan(
@@ -407,7 +414,7 @@ def make_plan(mixture, given):
         n_rows=n_rows,
         number_by=number_by,
         is_number_of_plain=number_by not in (None, OUT_OF_FOLD) and not has_plain_gate(request),
-        shape=(given.n_rows, n_columns),
+        shape=(given.n_rows, n_columns, n_outputs),
         n_init=mixture.n_init,
     )
 

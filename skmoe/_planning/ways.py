@@ -257,7 +257,7 @@ EVIDENCE, BIC, OUT_OF_FOLD = "the evidence", "BIC", "the out-of-fold log-density
 def choose_number(training, request, previous):
     """Number of experts, None where it is to be chosen, and the reason."""
     if request.kind == "list":
-        return request.n_experts, "those of the list"
+        return request.n_experts, "one for each estimator of the list"
     n_zero = request.likelihood.zero_expert is not None
     n_before = None if previous is None else previous.shape[1] - n_zero
     if request.n_experts is not None and n_before not in (None, request.n_experts):
@@ -291,7 +291,9 @@ def chosen_by(training, request):
         is_small = len(request.rows.y) <= MOST_POOLED_ROWS and not request.many
         if is_small and lacking("pooled", plain) is None:  # the plain ones are pooled by "auto"
             return EVIDENCE
-    return BIC if _can_count(plain) else OUT_OF_FOLD
+    # Linear experts at the maximum of their likelihood are compared by BIC.
+    in_sample = plain.mixture.cv is False or plain.has_cv("auto")
+    return BIC if in_sample and plain.groups is None and plain.is_solved else OUT_OF_FOLD
 
 
 def has_plain_gate(request):
@@ -299,12 +301,6 @@ def has_plain_gate(request):
     gate = request.gate
     can_count = gate is None or as_gate(gate).has_countable_parameters
     return request.top_k is None and can_count
-
-
-def _can_count(request):
-    """Whether experts are linear, and compared by BIC: at the maximum of their likelihood."""
-    in_sample = request.mixture.cv is False or request.has_cv("auto")
-    return in_sample and request.groups is None and request.is_solved
 
 
 def specialists_to_try(n_experts, most):

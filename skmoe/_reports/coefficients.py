@@ -72,7 +72,8 @@ class CoefficientTable:
 
     def _table(self):
         zero = ROUNDING * np.nanmax(np.abs(self.values), initial=0.0)
-        cells = [[_format(value, zero) for value in row] for row in self.values]
+        rounded = np.where(np.abs(self.values) <= zero, 0, self.values)
+        cells = [["" if each != each else f"{each:.4g}" for each in row] for row in rounded]
         return ["", *self.experts], self._under(self.parts, self.terms, cells)
 
     def __str__(self):
@@ -83,12 +84,6 @@ class CoefficientTable:
 
     def _repr_html_(self):
         return html_table(*self._table(), below=self.note.splitlines())
-
-
-def _format(value, zero):
-    if np.isnan(value):
-        return ""
-    return "0" if abs(value) <= zero else f"{value:.4g}"
 
 
 def coefficient_table(mixture, by):

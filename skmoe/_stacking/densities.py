@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._em.general import gate_problem
+from .._em.general import FixedDensities, FixedExperts, GeneralProblem
 from .._em.loop import run_em
 from .._em.problem import CROSS_FITTED_ITERATIONS, CROSS_FITTED_PATIENCE
 from .._numerics.statistics import standardisation
@@ -131,7 +131,9 @@ class Densities(ABC):
         start = np.full(density.shape, 1 / len(names)) if shares is None else shares
         density = np.ascontiguousarray(density)
         # Its responsibilities and log-densities are under gates that did not see the row.
-        problem = gate_problem(density, self.gate.trained, self.data, gate_folds=self.folds)
+        given = FixedExperts(density), self.gate.trained, FixedDensities(), self.data
+        prior = self.gate.trained.prior_counts(density.shape[1], self.data.weight.sum())
+        problem = GeneralProblem(*given, gate_folds=self.folds, load_prior=prior)
         limits = {"max_iter": CROSS_FITTED_ITERATIONS, "patience": CROSS_FITTED_PATIENCE}
         run_em(problem.start(start), tol=self.tol, **limits)
         gate, log_density = problem.finished_gate(self.gate.given), problem.log_norm - self.log_unit

@@ -151,7 +151,7 @@ def _better_shape(y, mean, weights, last):
     here, place = loss(np.log(last)), np.log(last)
     for _ in range(MOST_CUTS):
         new = np.clip(place + step, *SHAPE_RANGE)
-        if loss(new) < here:
+        if abs(first * (new - place)) <= 1e-12 * weights.sum() or loss(new) < here:
             return float(np.exp(new))
         step /= 4
     return last

@@ -476,7 +476,7 @@ def test_few_rows_are_enough(n):
 
 
 def test_one_row_is_refused():
-    with pytest.raises(ValueError, match="give two at least"):
+    with pytest.raises(ValueError, match="minimum of 2 is required"):
         pooled().fit(X2[:1], Y2[:1])
 
 

@@ -174,7 +174,7 @@ def best_surface(search, problem):
         top, small = 1.0 if y.max() < 1 else 100.0, np.clip(data.y, y.min(), y.max())
         if y.min() > 0:
             value = _evidence(search, replace(data, y=np.log(small)), X)
-            call = "likelihood='log_normal' by cross_val_score with scoring=skmoe.metrics.log_score"
+            call = "likelihood='log_normal', n_experts=1 by skmoe.metrics.log_score, or fit log(y)"
             found["one line of the target's logarithm", call] = value - data.weight @ np.log(small)
         if y.min() > 0 and top / 2 < y.max() < top:
             part = small / top

@@ -1,6 +1,7 @@
 """Moves from the best ends of starts lead to better optima; the report says how many met."""
 
 from functools import partial
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,17 +81,18 @@ def test_runs_from_starts_are_those_of_the_problem(kind, monkeypatch):
     y, expert = (y > 0, LogisticRegression()) if kind == "classes" else (y, LinearRegression())
 
     def climb_from(problem, starts, *given, **settings):
-        climbing = problem.climbing()
-        for resp in starts:
+        # Those of a search are in single precision; the same runs in double are exact.
+        for (rounded, exact), resp in product([(False, 1e-9), (True, 1e-5)], starts):
+            climbing = problem.climbing(rounded)
             objectives, state, rows = climbing.climb(resp, None, 12, 0.0)
             same, same_state, same_rows = Problem.climb(problem, resp, None, 12, 0.0)
             n_both = min(len(objectives), len(same))  # rounding may end one earlier
             assert n_both >= 8
-            # Runs from starts are in single precision.
-            np.testing.assert_allclose(objectives[:n_both], same[:n_both], rtol=0, atol=1e-5)
-            np.testing.assert_allclose(rows, same_rows, rtol=1e-3)
+            np.testing.assert_allclose(objectives[:n_both], same[:n_both], rtol=0, atol=exact)
+            np.testing.assert_allclose(rows, same_rows, rtol=1e-3 if rounded else 1e-6)
             resp = climbing.resp_of(state)
-            np.testing.assert_allclose(resp, problem.resp_of(same_state), atol=1e-3)
+            same_resp = problem.resp_of(same_state)
+            np.testing.assert_allclose(resp, same_resp, rtol=0, atol=1e-3 if rounded else 1e-9)
             twin = problem.fork()
             twin.restore(state)  # with an iteration in double precision
             assert twin.objective >= objectives[-1] - 1e-6

@@ -114,6 +114,7 @@ class Plan:
     # Rows, columns with levels, and outputs or, of more than two, classes.
     shape: tuple = field(default=(0, 0, 1), repr=False)
     n_init: int = field(default=1, repr=False)
+    is_slow: bool = field(default=False, repr=False)  # whether EM takes arrays in place of sums
 
     @property
     def cells(self):
@@ -249,8 +250,7 @@ SECONDS, PER_ENTRY = 0.05, 3e-6  # for an expert with ten starts, and for each e
 FEW_STARTS = 5  # number of starts that costs as much as what does not depend on it
 OF_STARTS, LATER = 5_000, 0.1  # rows on which starts are tried, share of that work for others
 SEARCHED = 0.55  # share of the experts that are tried: a search ends two numbers after the best
-OUTSIDE = 12  # times as long, where iterations of EM are not compiled
-COMPILED = "Gaussian Categorical Poisson Gamma SoftmaxGate ConstantGate"
+OUTSIDE = 12  # times as long, where EM does not learn from sums
 
 
 def seconds_of(plan):
@@ -261,9 +261,7 @@ def seconds_of(plan):
     n_experts = most if is_given else SEARCHED * most * (most + 1) / 2
     starts = (FEW_STARTS + plan.n_init) / (FEW_STARTS + 10)
     seconds = SECONDS + PER_ENTRY * n_rows * min(n_rows, n_columns)
-    parts = {each.partition("(")[0] for each in (plan.likelihood, plan.gate)}
-    is_compiled = plan.training == "pooled" or parts <= set(COMPILED.split())
-    return n_experts * starts * seconds * n_outputs * (1 if is_compiled else OUTSIDE)
+    return n_experts * starts * seconds * n_outputs * (OUTSIDE if plan.is_slow else 1)
 
 
 # The rows of a fit -------------------------------------------------------------------------------
@@ -387,7 +385,6 @@ def make_plan(mixture, given):
         levels = rows.described.levels.values()
         kept = [len(each.values) for each in levels if each.kind in ("category", "effects")]
         n_columns += sum(kept) - len(levels)
-    n_outputs = rows.y.shape[1] if rows.y.ndim > 1 else len(vars(mixture).get("classes_", "1"))
     most = min(MOST_EXPERTS, np.count_nonzero(rows.weight)) if n_experts is None else n_experts
     most_fits = _most_fits(mixture, training, request, n_experts, int(most), kind, n_folds or 1)
     return Plan(
@@ -414,8 +411,9 @@ def make_plan(mixture, given):
         n_rows=n_rows,
         number_by=number_by,
         is_number_of_plain=number_by not in (None, OUT_OF_FOLD) and not has_plain_gate(request),
-        shape=(given.n_rows, n_columns, n_outputs),
+        shape=(given.n_rows, n_columns, request.n_outputs),
         n_init=mixture.n_init,
+        is_slow=training != "pooled" and not request.has_sums,
     )
 
 

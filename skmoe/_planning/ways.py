@@ -68,15 +68,18 @@ class Request:
         return cls(*given, n_experts, top_k, names, templates)
 
     def __post_init__(self):
-        mixture, experts = self.mixture, self.mixture.experts
-        is_list, is_default = mixture._is_list, experts is None
+        mixture, gate, y = self.mixture, self.gate, self.rows.y
+        experts, is_default = mixture.experts, mixture.experts is None
         # What experts are: the default ones, clones of one estimator, or a list of several.
-        self.kind = "list" if is_list else "default" if is_default else "clones"
+        self.kind = "list" if mixture._is_list else "default" if is_default else "clones"
         # Default and "diverse" experts get a mixed table from an encoder.
         self.encodes = is_default or isinstance(experts, str)
         # The default experts have a penalty where X is wide.
         self.is_wide = mixture._wide_expert is not None
         self.is_stream = mixture._buffer is not None  # these are its first rows
+        # Whether EM learns from sums over rows, in compiled loops.
+        self.has_sums = self.likelihood.has_sums and (gate is None or as_gate(gate).has_sums)
+        self.n_outputs = len(y.T) if y.ndim > 1 else len(vars(mixture).get("classes_", "1"))
         likelihood = mixture.likelihood
         self.has_default_likelihood = isinstance(likelihood, str) and likelihood == "auto"
 

@@ -5,13 +5,11 @@ from operator import attrgetter
 
 import numpy as np
 
-from .._experts.base import Experts
 from .._kernels._estep import e_step
 from .._kernels._linear_run import Acceleration
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._routing import Routes, keep_best
-from ..likelihoods import BaseLikelihood
 from .cross_fitted_gate import CrossFittedGate, GateSums, steps_from_sums
 from .loop import copies_of_heavier
 from .problem import Problem, shallow_copy
@@ -382,41 +380,3 @@ class GeneralProblem(Problem):
     def restore(self, state):
         self.acceleration = Acceleration()
         super().restore(state)
-
-
-# A gate around experts whose densities are fixed --------------------------------------------------
-
-
-class FixedExperts(Experts):
-    """Experts of which nothing is trained; their predictions are their log-densities.
-
-    Parameters
-    ----------
-    log_density : ndarray of shape (n_samples, n_experts)
-        Log-density of each row under each expert.
-    """
-
-    def __init__(self, log_density):
-        self.predictions = log_density
-
-    def fit(self, resp, working=None, exposure=None, target=None):
-        pass
-
-    def state(self):
-        pass
-
-    def restore(self, state):
-        pass
-
-
-class FixedDensities(BaseLikelihood):
-    """The likelihood of ``FixedExperts``."""
-
-    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        pass
-
-    def log_density(self, y, prediction, experts=None):
-        return prediction
-
-    def components(self, prediction, experts=None):
-        raise TypeError("Fixed densities have no distribution.")

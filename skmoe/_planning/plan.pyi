@@ -29,6 +29,7 @@ class Plan:
     is_number_of_plain: Any
     shape: Any
     n_init: Any
+    is_slow: Any
     def __init__(
         self,
         training: Literal["em", "pooled", "stack", "specialists"],
@@ -51,6 +52,7 @@ class Plan:
         is_number_of_plain: Any = False,
         shape: Any = ...,
         n_init: Any = 1,
+        is_slow: Any = False,
     ) -> None: ...
     @property
     def cells(self) -> Any: ...

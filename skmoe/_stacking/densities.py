@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._em.general import FixedDensities, FixedExperts, GeneralProblem
+from .._em.general import GeneralProblem
 from .._em.loop import run_em
 from .._em.problem import CROSS_FITTED_ITERATIONS, CROSS_FITTED_PATIENCE
+from .._experts.base import Experts
 from .._numerics.statistics import standardisation
 from .._parallel import few_threads
 from ..gates import ConstantGate
+from ..likelihoods import BaseLikelihood
 from .gate import GATE_PENALTIES
 
 
@@ -163,3 +165,41 @@ class Densities(ABC):
         columns = np.asarray(columns, dtype=np.float64)
         mean, scale = standardisation(columns, self.data.weight)
         return (columns - mean) / scale
+
+
+# A gate around experts whose densities are fixed --------------------------------------------------
+
+
+class FixedExperts(Experts):
+    """Experts of which nothing is trained; their predictions are their log-densities.
+
+    Parameters
+    ----------
+    log_density : ndarray of shape (n_samples, n_experts)
+        Log-density of each row under each expert.
+    """
+
+    def __init__(self, log_density):
+        self.predictions = log_density
+
+    def fit(self, resp, working=None, exposure=None, target=None):
+        pass
+
+    def state(self):
+        pass
+
+    def restore(self, state):
+        pass
+
+
+class FixedDensities(BaseLikelihood):
+    """The likelihood of ``FixedExperts``."""
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        pass
+
+    def log_density(self, y, prediction, experts=None):
+        return prediction
+
+    def components(self, prediction, experts=None):
+        raise TypeError("Fixed densities have no distribution.")

@@ -242,9 +242,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         given, classes = self._given_likelihood(), self.classes_.tolist()
         if not given.is_ordered:
             return None
-        order = given.order
-        if order is None:
-            order = _ordered_categories(y)
+        order = _ordered_categories(y) if given.order is None else given.order
         if order is None and self.classes_.dtype.kind in "OUS":
             raise ValueError(
                 "likelihood='ordinal' needs numbers, an ordered Categorical of pandas as y, or "
@@ -382,8 +380,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         >>> moe.predict([[0.5, 0.5]])
         array(['same'], dtype='<U6')
         """
-        best = np.argmax(self.predict_proba(X), axis=1)
-        return self.classes_[best]
+        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
 
     def predict_experts(self, X):
         """Most probable class of each expert for each row, in columns as those of ``gate_proba``.

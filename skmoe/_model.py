@@ -325,9 +325,8 @@ class ClassificationModel(Model):
         return np.einsum("nk,nkc->nc", routes.weights, self.expert_proba(X, routes))
 
     def log_densities(self, X, y, routes, exposure=None, bounds=None):
-        of_class = np.take_along_axis(self.expert_proba(X, routes), y[:, None, None], axis=2)[
-            :, :, 0
-        ]
+        proba = self.expert_proba(X, routes)
+        of_class = np.take_along_axis(proba, y[:, None, None], axis=2)[:, :, 0]
         return np.log(np.maximum(of_class, np.finfo(float).tiny))
 
     def losses(self, y, predictions, bounds=None):

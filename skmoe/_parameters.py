@@ -276,14 +276,9 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
         """
         splits = offers(self.cv, "split") and not isinstance(self.cv, str)
         splitter = self.cv if splits else GroupKFold()  # what an integer becomes with groups
-        return (
-            MetadataRouter(owner=self)
-            .add_self_request(self)
-            .add(
-                splitter=splitter,
-                method_mapping=MethodMapping().add(caller="fit", callee="split"),
-            )
-        )
+        mapping = MethodMapping().add(caller="fit", callee="split")
+        router = MetadataRouter(owner=self).add_self_request(self)
+        return router.add(splitter=splitter, method_mapping=mapping)
 
     def _html_repr(self):
         plan = vars(self).get("plan_")  # of the last fit, below the diagram

@@ -400,10 +400,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         >>> moe.sample_y([[2.0]], 100, random_state=0).mean().round()
         np.float64(4.0)
         """
-        check_fitted(self)
-        X = check_X(self, X)
         check_n_draws("n_samples", n_samples)
-        distribution = self._predictive.distribution(X, check_exposure(self, exposure, X, trials))
+        distribution = self._distribution(X, exposure, trials)
         return np.moveaxis(distribution.rvs(n_samples, random_state), 1, -1)
 
     def predict_experts(self, X):

@@ -137,9 +137,8 @@ def check_X(mixture, X, *, reset=False):
     check_n_features(mixture, X, reset=reset)
     if reset:
         mixture._wide_expert = _wide_expert(mixture, X)
-        mixture._column_kinds, mixture._medians = kinds_of(X), None
-        if mixture._encodes:
-            mixture._medians = medians_of(X)
+        mixture._column_kinds = kinds_of(X)
+        mixture._medians = medians_of(X) if mixture._encodes else None
         return X
     X = fill_missing(match_kinds(X, mixture._column_kinds), mixture._medians)
     described = DescribedColumns(X)

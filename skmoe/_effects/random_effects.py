@@ -222,9 +222,7 @@ class RandomEffects(ScaledErrors):
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, *, subjects):
         # All scales go to the maximum; responsibilities are equal within a subject.
-        self._learn(y[:, None] - prediction, weights, penalty, subjects)
-
-    def _learn(self, residuals, weights, penalty, subjects):
+        residuals = y[:, None] - prediction
         same = np.ptp(subjects.effects[subjects.row_weight > 0, 1:], axis=0) == 0
         if same.any():
             raise ValueError(

@@ -114,10 +114,7 @@ def learns_batches(estimator):
 def learns_weights(estimator):
     """Whether ``partial_fit`` takes ``sample_weight``, or there is nothing to learn."""
     last = _last_step(estimator)
-    return (
-        isinstance(last, FrozenEstimator)
-        or "sample_weight" in signature(last.partial_fit).parameters
-    )
+    return is_frozen(last) or "sample_weight" in signature(last.partial_fit).parameters
 
 
 def learn_weighted(model, template, X, y, weights, classes=None):

@@ -145,12 +145,9 @@ def decide_folds(cv, estimators, rows, split_params, *, n_rows=np.inf, subject=N
         n_folds = int(cv) if isinstance(cv, Integral) else None
         return IN_FOLDS, n_folds, "as asked for by cv"
     if cv != "oob" and not split_params and _are_small(trained, rows.X, rows.y, n_rows):
-        reason = f"linear experts with {ROWS_PER_COEFFICIENT} rows a coefficient or more"
-        return (
-            IN_SAMPLE,
-            None,
-            reason if np.isfinite(n_rows) else "the experts have a parametric likelihood",
-        )
+        many = f"linear experts with {ROWS_PER_COEFFICIENT} rows a coefficient or more"
+        reason = many if np.isfinite(n_rows) else "the experts have a parametric likelihood"
+        return IN_SAMPLE, None, reason
     n_units = count_units(rows, units)
     n_folds, are_rows = min(DEFAULT_FOLDS, n_units), units is None and n_units == len(rows.y)
     if cv == "oob" or (are_rows and all(leaves_every_row_out(e) for e in trained)):

@@ -108,7 +108,6 @@ class LeastSquaresExperts(LinearExperts):
         self.set_coef(coef)
 
     def finish(self, templates):
-        fitted = []
         for template, coef in zip(templates, self.coef, strict=True):
             raw, intercept = self.raw(coef)
             raw = (raw * self.y_scale).T
@@ -116,8 +115,7 @@ class LeastSquaresExperts(LinearExperts):
             template.coef_ = raw[0] if self.flat else raw
             template.intercept_ = float(intercept[0]) if self.flat else intercept
             template.n_features_in_ = len(self.scale)
-            fitted.append(template)
-        return fitted
+        return templates
 
 
 # Columns in which experts are held to be monotone ------------------------------------------------

@@ -180,7 +180,6 @@ class LogisticExperts(LinearExperts):
         self.set_coef(coef)
 
     def finish(self, templates):
-        fitted = []
         for template, coef in zip(templates, self.coef, strict=True):
             raw, intercept = self.raw(coef)
             raw = raw.T
@@ -189,8 +188,7 @@ class LogisticExperts(LinearExperts):
             template.coef_, template.intercept_ = raw, intercept
             template.classes_, template.n_features_in_ = self.classes, len(self.scale)
             template.n_iter_ = np.array([self.n_fits // self.n_experts], dtype=np.int32)
-            fitted.append(template)
-        return fitted
+        return templates
 
     @property
     def n_functions(self):

@@ -259,8 +259,7 @@ class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
         label : ndarray of shape (n_samples,)
             Elements of ``classes_``.
         """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -354,11 +354,8 @@ FEW_VALUES = 10_000
 def kind_of_target(y, weight):
     """A sentence that names the kind of a discrete or inflated target and what to use, or ""."""
     used = weight > 0
-    for column in y[used].reshape(np.count_nonzero(used), -1).T:
-        sentence = _kind_of_values(column, weight[used])
-        if sentence:
-            return sentence
-    return ""
+    columns = y[used].reshape(np.count_nonzero(used), -1).T
+    return next(filter(None, (_kind_of_values(each, weight[used]) for each in columns)), "")
 
 
 def _kind_of_values(y, weight):

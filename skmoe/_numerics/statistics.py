@@ -122,8 +122,8 @@ class LeastSquaresStatistics:
     @classmethod
     def joined(cls, parts):
         """Those of several problems in one."""
-        names = "gram", "cross", "squares"
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        fields = zip(*(vars(part).values() for part in parts), strict=True)
+        return cls(*map(np.concatenate, fields))
 
     def with_targets(self, coef, sign=1.0):
         """These sums where ``sign`` times functions were added to the targets.
@@ -144,20 +144,13 @@ class LeastSquaresStatistics:
         return self.gram[:, -1, -1]
 
     def __add__(self, other):
-        other = other.summed()
-        return LeastSquaresStatistics(
-            self.gram + other.gram, self.cross + other.cross, self.squares + other.squares
-        )
+        return add_fields(self, other.summed())
 
     def __rmul__(self, factor):
-        return LeastSquaresStatistics(
-            factor * self.gram, factor * self.cross, factor * self.squares
-        )
+        return LeastSquaresStatistics(*(factor * sums for sums in vars(self).values()))
 
     def __getitem__(self, experts):
-        return LeastSquaresStatistics(
-            self.gram[experts], self.cross[experts], self.squares[experts]
-        )
+        return LeastSquaresStatistics(*(sums[experts] for sums in vars(self).values()))
 
     def residual_squares(self, coef):
         """Weighted squares of the residuals of ``coef``, (n_experts, n_outputs)."""

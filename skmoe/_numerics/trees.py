@@ -100,6 +100,4 @@ class Trees:
 
 def _smallest(numbers):
     """Integers in the smallest dtype that holds them."""
-    largest = np.abs(numbers).max(initial=0)
-    dtypes = (np.int8, np.int16, np.int32)
-    return numbers.astype(next(each for each in dtypes if largest <= np.iinfo(each).max))
+    return numbers.astype(np.min_scalar_type(-1 - int(np.abs(numbers).max(initial=0))))

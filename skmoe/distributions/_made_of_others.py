@@ -1,5 +1,7 @@
 """Components made of others: nested mixtures, several mixtures joined, and zero-inflated ones."""
 
+from functools import partialmethod
+
 import numpy as np
 
 from ._arrays import take
@@ -128,22 +130,13 @@ class JoinedComponents(BaseComponents):
     def logpdf(self, y):
         return np.concatenate([part.logpdf(y) for part in self.parts], axis=-1)
 
-    def cdf(self, y):
-        return self._of_each("cdf", y)
-
-    def sf(self, y):
-        return self._of_each("sf", y)
-
-    def logcdf(self, y):
-        return self._of_each("logcdf", y)
-
-    def logsf(self, y):
-        return self._of_each("logsf", y)
-
     def _of_each(self, method, y):
         """Results of all mixtures, joined along the axis of the experts."""
         axis = 1 - self.parts[0].mean.ndim
         return np.concatenate([getattr(part, method)(y) for part in self.parts], axis=axis)
+
+    cdf, sf = partialmethod(_of_each, "cdf"), partialmethod(_of_each, "sf")
+    logcdf, logsf = partialmethod(_of_each, "logcdf"), partialmethod(_of_each, "logsf")
 
     def ppf(self, q):
         return np.concatenate([part.ppf(q) for part in self.parts], axis=1)

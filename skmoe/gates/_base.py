@@ -175,8 +175,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         label : ndarray of shape (n_samples,)
             Elements of ``classes_``.
         """
-        best = np.argmax(self.predict_log_proba(X), axis=1)
-        return self.classes_[best]
+        return self.classes_[np.argmax(self.predict_log_proba(X), axis=1)]
 
     def log_prior(self):
         """Log-prior of the fitted parameters, that is, minus the penalty in ``fit``.
@@ -310,8 +309,9 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         raise TypeError(f"{type(self).__name__} does not implement reorder(order).")
 
 
-def shares(mass):
-    """Proportions of masses (K,); equal ones without any mass."""
+def shares(mass, prior=None):
+    """Proportions of masses (K,) and prior counts; equal ones without any mass."""
+    mass = mass if prior is None else mass + prior
     total = mass.sum()
     return mass / total if total > 0 else np.full(len(mass), 1 / len(mass))
 

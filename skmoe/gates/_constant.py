@@ -68,8 +68,7 @@ class ConstantGate(BaseGate):
             Weights of the experts' rows.
         """
         self._mass = mass
-        prior = 0.0 if self.load_prior is None else self.load_prior
-        self.proportions_ = shares(mass + prior)
+        self.proportions_ = shares(mass, self.load_prior)
 
     wants_curvature = False
     exact_sums = True  # learn_sums finds the optimum

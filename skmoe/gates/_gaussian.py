@@ -122,17 +122,15 @@ class GaussianGate(BaseGate):
         )
         prior_rows = n_features + 2.0 if self.prior_rows is None else float(self.prior_rows)
         prior_rows = max(prior_rows, LEAST_PRIOR * counts.sum())
+        rows = counts
         if self.covariance_type == "tied":
             scatter[:] = scatter.sum(axis=0)
             rows = np.full(len(counts), counts.sum())
-        else:
-            rows = counts
         covariances = scatter + prior_rows * np.eye(n_features)
         covariances /= (rows + prior_rows)[:, None, None]
         if self.covariance_type == "diag":
             covariances *= np.eye(n_features)
-        prior_counts = 0.0 if self.load_prior is None else self.load_prior
-        self.proportions_ = shares(counts + prior_counts)
+        self.proportions_ = shares(counts, self.load_prior)
         self.means_ = means * self._scale + self._mean
         self.covariances_ = covariances * np.outer(self._scale, self._scale)
         self._standard = means, np.stack([linalg.cholesky(c, lower=True) for c in covariances])

@@ -100,7 +100,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         parts = np.split(targets, ends[:-1], axis=1)
         sums = np.column_stack([part.sum(axis=1) for part in parts])
         previous = [None] * (1 + len(parts))
-        if self.warm_start and self._is_fitted and len(self.branches_) == len(parts):
+        if self.warm_start and "decision_" in vars(self) and len(self.branches_) == len(parts):
             previous = [self.decision_, *self.branches_]
         self.decision_, *self.branches_ = (
             None if part.shape[1] == 1 else self._start(gate).fit(X, part, weight)
@@ -110,16 +110,11 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return self
 
     @property
-    def _is_fitted(self):
-        return "decision_" in vars(self)
-
-    @property
     def learns_batches(self):
         """Whether the gates of both levels have it, and no expert was removed."""
-        if self._is_fitted:
-            gates = self._gates()
+        if "decision_" in vars(self):
             is_whole = len(self._columns) == sum(map(len, self._places()))
-            return is_whole and all(gate.learns_batches for gate in gates)
+            return is_whole and all(gate.learns_batches for gate in self._gates())
         return self._template().learns_batches
 
     def begin_stream(self, X, y, sample_weight):
@@ -193,10 +188,10 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         ):
             within = 0.0 if branch is None else branch.predict_log_proba(X)
             log_proba.append(of_branch[:, None] + within)
-        log_proba = np.hstack(log_proba)
-        if len(self._columns) == log_proba.shape[1]:
-            return log_proba[:, self._columns]
-        kept = log_proba[:, self._columns]
+        every = np.hstack(log_proba)
+        kept = every[:, self._columns]
+        if kept.shape == every.shape:
+            return kept
         return kept - special.logsumexp(kept, axis=1, keepdims=True)
 
     def log_prior(self):

@@ -182,11 +182,8 @@ class Categorical(BaseLikelihood):
         """That of one expert; (n, n_classes) probabilities, (n,) weights."""
         if not (weights > 1e-6).any():
             return before
-        loss, centre, curvature = (
-            self._temperature_loss(y, prediction, weights, epsilon),
-            np.log(before),
-            10.0,
-        )
+        loss = self._temperature_loss(y, prediction, weights, epsilon)
+        centre, curvature = np.log(before), 10.0
         if seen > 0:  # a parabola, which each of the rows seen bends as those given do
             bend = loss(centre + 0.1) - 2 * loss(centre) + loss(centre - 0.1)
             curvature += seen * max(bend / 0.1**2 / weights.sum(), 1e-3)

@@ -21,16 +21,16 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 22_419,
-    "lines of the core": 16_260,  # without leaves
-    "lines of docstrings": 10_897,
+    "lines of code": 22_418,
+    "lines of the core": 16_259,  # without leaves
+    "lines of docstrings": 10_893,
     "files": 163,
     "names that stand for two things": 0,  # functions and classes at the top of a file
-    "classes": 261,
+    "classes": 259,
     "classes of problems": 4,  # ways to train by EM
     "classes of trainers": 4,
     "types of gates and likelihoods asked for": 12,  # where they are neither written nor analysed
-    "private methods called in another file": 12,
+    "private methods called in another file": 11,
     "hasattr and getattr": 23,
 }
 EACH = {

@@ -108,15 +108,15 @@ def test_variances_of_blocks_raise_the_evidence_and_find_what_was_planted():
     X = np.column_stack([rng.normal(size=(800, 160)), np.ones(800)])
     y = X @ np.append(sd * rng.normal(size=160), 0.0) + rng.normal(size=800)
     gram, cross = (X.T @ X)[None], (X.T @ y)[None]
-    tau, rho = np.zeros(161), np.append(np.ones(160), 100.0)
-    evidence = [pooled_coefficients(gram, cross, tau, rho).evidence]
+    tau, rho = np.zeros((1, 161)), np.append(np.ones(160), 100.0)[None]
+    evidence = [pooled_coefficients(gram, cross, tau[0], rho[0]).evidence]
     groups = variance_groups(np.zeros(161, bool), 161, block)
     for _ in range(40):
-        found, tau, rho = learn_variances(gram, cross, tau, rho, groups)
+        (found,), tau, rho = learn_variances(gram[None], cross[None], tau, rho, groups)
         evidence.append(found.evidence)
     assert (np.diff(evidence) > -1e-9).all()
-    assert_allclose(np.sqrt(rho[[0, 20, 80]]), [1.0, 0.1, 4.0], rtol=0.3)
-    assert all(np.ptp(rho[:160][block == each]) == 0 for each in range(3))
+    assert_allclose(np.sqrt(rho[0, [0, 20, 80]]), [1.0, 0.1, 4.0], rtol=0.3)
+    assert all(np.ptp(rho[0, :160][block == each]) == 0 for each in range(3))
 
 
 def test_levels_solved_apart_have_the_posterior_of_all_columns_at_once():
@@ -140,9 +140,8 @@ def test_levels_solved_apart_have_the_posterior_of_all_columns_at_once():
     for name, value in list(vars(expected).items())[:-1]:
         assert_allclose(vars(found)[name], value, rtol=1e-8, atol=1e-11, err_msg=name)
     groups = variance_groups(np.full(len(tau), True), len(tau), columns.block)
-    learned = (
-        learn_variances(gram, cross, tau, rho, groups, levels=each) for each in (None, levels)
-    )
+    given = *(each[None] for each in (gram, cross, tau, rho)), groups
+    learned = (learn_variances(*given, levels=each) for each in (None, levels))
     for ours, others in zip(*(each[1:] for each in learned), strict=True):
         assert_allclose(ours, others, rtol=1e-8)
     assert_allclose(

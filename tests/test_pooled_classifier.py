@@ -8,7 +8,11 @@ from sklearn.linear_model import LogisticRegression
 from skmoe import MixtureOfExpertsClassifier
 from skmoe._data import Rows, TrainingData
 from skmoe._em.starts import STARTS, soften
-from skmoe._experts.pooled_logistic import ManyClasses, PooledLogisticExperts, TwoClasses
+from skmoe._experts.pooled_logistic import (
+    PooledLogisticExperts,
+    expected_of_many,
+    expected_of_two,
+)  # fmt: skip
 from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods._pooled import PooledCategorical
@@ -57,7 +61,7 @@ def test_expectations_of_two_classes_are_those_of_quadrature():
     mass = special.softmax(-0.5 * nodes**2)
     f = mean[:, 0] + np.sqrt(variance[:, 0]) * nodes
     for label in (0.0, 1.0):
-        found = TwoClasses.expected(np.full((len(mean), 1), label), mean, variance)
+        found = expected_of_two(np.full((len(mean), 1), label), mean, variance)
         exact = special.log_expit(f if label else -f) @ mass
         np.testing.assert_allclose(found.value[:, 0], exact, atol=2e-7)
         proba = special.expit(f)
@@ -76,7 +80,7 @@ def test_bound_of_many_classes_is_below_the_expectation_and_close():
     f = mean + np.sqrt(variance) * grid  # (6, n_nodes, 3)
     log_proba = (f * labels[:, None]).sum(axis=2) - special.logsumexp(f, axis=2)
     exact = log_proba @ (mass / mass.sum())
-    found = ManyClasses.expected(labels, mean, variance).value[:, 0]
+    found = expected_of_many(labels, mean, variance).value[:, 0]
     assert (found <= exact + 1e-6).all()
     assert (found >= exact - 0.1).all()
 
@@ -84,20 +88,21 @@ def test_bound_of_many_classes_is_below_the_expectation_and_close():
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_curvature_and_slope_are_derivatives_of_the_bound(n_classes):
     rng = np.random.default_rng(0)
-    kind = TwoClasses() if n_classes == 2 else ManyClasses(n_classes)
-    shape = (5, 2, kind.n_functions)
+    expected_of = expected_of_two if n_classes == 2 else expected_of_many
+    n_functions = 1 if n_classes == 2 else n_classes
+    shape = (5, 2, n_functions)
     mean, variance = rng.normal(size=shape), rng.exponential(size=shape)
-    labels = np.eye(n_classes)[rng.integers(n_classes, size=5)][:, -kind.n_functions :]
+    labels = np.eye(n_classes)[rng.integers(n_classes, size=5)][:, -n_functions:]
     now = None
     for _ in range(8):  # of tilts to their best, where they make no difference
-        now = kind.expected(labels, mean, variance, now)
-    for m in range(kind.n_functions):
-        step = 1e-4 * np.eye(kind.n_functions)[m]
+        now = expected_of(labels, mean, variance, now)
+    for m in range(n_functions):
+        step = 1e-4 * np.eye(n_functions)[m]
 
         def value(mean, variance):
             near = now
             for _ in range(8):
-                near = kind.expected(labels, mean, variance, near)
+                near = expected_of(labels, mean, variance, near)
             return near.value
 
         slope = (value(mean + step, variance) - value(mean - step, variance)) / 2e-4
@@ -122,8 +127,17 @@ def test_bound_never_falls_at_a_fixed_prior_of_the_gate(n, p, n_classes, n_exper
     weight = np.random.default_rng(seed).exponential(size=n)
     training = problem(X, y, weight, n_experts)
     start = STARTS["functions"](X, training.y, weight, n_experts, np.random.RandomState(seed))
-    training.start(soften(start, n_experts))
-    bounds = np.array([training.step() for _ in range(50)])
+    first = training.start(soften(start, n_experts)).objective
+    compiled = problem(X, y, weight, n_experts).start(soften(start, n_experts))
+    bounds = [first, *(training.step() for _ in range(12))]
+    assert compiled.is_compiled == (n_classes == 2)
+    if n_classes == 2:
+        for n_rounds in (3, 9):  # it goes on from where it was
+            run = compiled.advance(n_rounds, -np.inf, False, [], -np.inf)
+        np.testing.assert_allclose(run, bounds[-9:], rtol=1e-8)
+        np.testing.assert_allclose(compiled.evidence, training.evidence, rtol=1e-8)
+        np.testing.assert_allclose(compiled.experts.coef, training.experts.coef, atol=1e-7)
+    bounds = np.array([*bounds, *(training.step() for _ in range(38))])
     # Rounding of sums over rows, of numbers of about the size of the bound.
     assert (np.diff(bounds) >= -1e-9 * np.maximum(1, np.abs(bounds[1:]))).all()
     assert bounds[-1] > bounds[0]

@@ -154,8 +154,8 @@ def test_few_rows_have_the_curvature_of_the_log_posterior(kind, monkeypatch):
         experts._groups = np.full_like(experts._groups, -1)
         return np.where(tau > 0, 0.5, tau), np.where(rho == 1, 0.5, rho)
 
-    first = Pooled._first_variances
-    monkeypatch.setattr(Pooled, "_first_variances", halves)
+    first = Pooled.first_variances
+    monkeypatch.setattr(Pooled, "first_variances", halves)
     monkeypatch.setattr(PooledExperts, "slope_variances", (1.0,))
     X, y = rows(0, 100 if kind == "line" else 400, kind, size=4.0, noise=2.0)
     X = X * [1.0, 5.0] + [2.0, 0.0]

@@ -27,7 +27,7 @@ import numpy as np
 from scipy import special
 
 from .._kernels._pooled import learn_precisions
-from .._kernels._pooled_run import PooledRun
+from .._kernels._pooled_run import LinesRun
 from .._numerics.columns import StandardColumns, groups_of_slopes, quadratic_forms, sparse_rows
 from .._numerics.statistics import LeastSquaresStatistics, solve_symmetric
 from .base import Ties
@@ -66,21 +66,25 @@ class Pooled(ABC):
         Prior variances of slopes that one expert is started from; others from the first.
     is_one_expert : bool
         Whether the mixture is what one expert without a gate can be too.
+    has_run : bool
+        Whether rounds are compiled: ``run_with(gate, resp, begins)`` makes a ``PooledRun``, of
+        which ``take_run`` takes what it has found.
+    first_rounds : int
+        M-steps for the responsibilities of a start.
     """
 
     y_scale = np.ones(1)
     is_one_expert = has_scales = can_be_wider = False
     averages_variances = False  # whether predictions of one expert are over its and 1
     can_be_tied, ties, slope_variances = True, None, (1.0,)
+    has_run = False
 
     def stand_on(self, X, weight, block=None):
         """Take the rows, in columns that the prior sees alike, but for levels of strings."""
         self.columns = StandardColumns.of(X, weight, block)
         self.mean, self.scale = self.columns.mean, self.columns.scale  # that ``raw`` takes
-        self.levels = self.levels_apart = self.columns.levels  # of which a row has one at most
-        if self.levels is not None and FEW_OTHERS * np.count_nonzero(~self.levels) > len(
-            self.levels
-        ):
+        levels = self.levels = self.levels_apart = self.columns.levels  # a row has one at most
+        if levels is not None and FEW_OTHERS * np.count_nonzero(~levels) > len(levels):
             self.levels_apart = None  # it takes no longer to solve all columns together
         self._design = self.standard = self.columns.design(X)
         if self.columns.basis is not None:
@@ -96,7 +100,7 @@ class Pooled(ABC):
         n_regimes = self.n_experts if self.ties is None else self.ties.n_regimes
         return np.full(self.columns.n_columns, n_regimes > 1)
 
-    def _first_variances(self, n_functions):
+    def first_variances(self, n_functions):
         """tau and rho, (n_functions, q + n_offsets), to begin with."""
         n_offsets = 0 if self.ties is None else self.ties.n_offsets
         learned = np.append(self.own, np.full(n_offsets, True))  # of columns that differ, too
@@ -169,7 +173,6 @@ SHARED_NU = np.array([1e6])  # one error variance for all experts
 SMALLEST_FLOOR = 1e-12  # of a variance, for a target that is constant
 FEWEST_DF = 2.1  # of a predictive distribution, which then has a variance
 SMALL_PENALTY = 1e-6  # of slopes that nothing else holds
-FIRST_ROUNDS = 3  # of coefficients and variances for the responsibilities of a start
 ROUNDS_OF_ONE = 8  # the same in a step of one expert
 
 
@@ -283,13 +286,18 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self._of_all = []
 
     targets = property(lambda self: self._targets)
+    has_run = property(lambda self: self.y_scale.size == 1)
+    first_rounds = 3
 
     def begin(self, resp):
+        self._begin_anew()
+        self._learn(self.sum_rows(resp), self.first_rounds)
+
+    def _begin_anew(self):
         n_outputs = self.y_scale.size
-        self.tau, self.rho = self._first_variances(n_outputs)
+        self.tau, self.rho = self.first_variances(n_outputs)
         half = np.full(self.n_experts, 0.5 * self.weight.sum() / self.n_experts)
         self.posteriors = [(None, Precisions(half, 0.5 * half, 1.0, 0.5))] * n_outputs
-        self._learn(self.sum_rows(resp), FIRST_ROUNDS)
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """All but the responsibilities at their best, given the rest; see ``Experts``."""
@@ -310,9 +318,10 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         for m, (_, precisions) in enumerate(self.posteriors):
             of_output = replace(sums, cross=sums.cross[:, :, [m]], squares=sums.squares[:, [m]])
             for _ in range(n_rounds):
-                unit = precisions.mean[:, None]
-                scaled = unit[:, :, None] * sums.gram, unit * of_output.cross[:, :, 0]
-                coefficients, tau[m], rho[m] = learn_variances(*scaled, tau[m], rho[m], *given)
+                unit = precisions.mean[None, :, None]
+                scaled = unit[..., None] * sums.gram, unit * of_output.cross[None, :, :, 0]
+                now = *scaled, tau[[m]], rho[[m]]
+                (coefficients,), tau[[m]], rho[[m]] = learn_variances(*now, *given)
                 squares = of_output.residual_squares(coefficients.mean[:, :, None])[:, 0]
                 squares += np.einsum("kij,kij->k", sums.gram, coefficients.cov)
                 precisions = pooled_precisions(mass, squares + self.floor[m] * mass, self.nu)
@@ -321,20 +330,20 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self.sums = sums
         self.restore((posteriors, tau, rho))
 
-    def run_with(self, gate, resp):
-        """A PooledRun from where they are, behind a ``PooledGate``."""
-        precisions = self.posteriors[0][1]
-        return PooledRun(
-            self.design, self.targets[:, 0], self.weight, gate.design, gate.penalty, self._groups,
-            self.nu, self.floor[0], resp, self.tau[0], self.rho[0],
-            np.stack([precisions.shape, precisions.rate]), gate.coef, ROUNDS_OF_ONE,
+    def run_with(self, gate, resp, begins):
+        if begins:
+            self._begin_anew()
+        precisions, n_rounds = self.posteriors[0][1], ROUNDS_OF_ONE if self.n_experts == 1 else 1
+        return LinesRun(
+            (self.design, self.targets[:, 0], self.weight), (gate.design, gate.penalty, gate.coef),
+            self._groups, resp, self.tau[0], self.rho[0], n_rounds, nu=self.nu,
+            floor=self.floor[0], precisions=np.stack([precisions.shape, precisions.rate]),
         )  # fmt: skip
 
-    def take_run(self, run, n_rounds):
-        """Take what a PooledRun has found."""
+    def take_run(self, run):
         posterior = Coefficients(*run.of_coefficients()), Precisions(*run.of_precisions())
-        self.sums = LeastSquaresStatistics(*run.of_sums())
-        self.n_fits += n_rounds * self.n_experts
+        gram, cross = run.of_sums()
+        self.sums = LeastSquaresStatistics(gram, cross[:, :, None], run.of_squares()[:, None])
         self.restore(([posterior], *run.of_variances()))
 
     def state(self):

@@ -30,57 +30,34 @@ N_TILTS, N_FIRST_TILTS = 4, 8  # steps to the best tilt of a row, from one near 
 # Expected log-probabilities -------------------------------------------------------------------
 
 
-class TwoClasses:
-    """Expectations under a normal scale mixture that is the logistic function but for 2e-9."""
+def expected_of_two(labels, mean, variance, near=None):
+    """Expectations for rows of zeros and ones (n, 1); see ``Expected``.
 
-    n_functions = 1
-    first_size = largest_size = 1.0
-
-    @staticmethod
-    def expected(labels, mean, variance, near=None):
-        """Expectations for rows of zeros and ones (n, n_functions); see ``Expected``.
-
-        Where functions were not far away before, ``near`` is what was returned for these rows then.
-        """
-        of_rows = np.repeat(labels[:, 0], mean.shape[1]).astype(np.float64)
-        found = np.empty((3, mean.size))
-        logistic_normal(mean.ravel(), variance.ravel(), of_rows, found)
-        value, curvature, working = found.reshape(3, *mean.shape)
-        return Expected(value[:, :, 0], curvature, working)
+    They are under a normal scale mixture that is the logistic function but for 2e-9. Where
+    functions were not far away before, ``near`` is what was returned for these rows then.
+    """
+    found = np.empty((3, mean.size))
+    logistic_normal(mean.ravel(), variance.ravel(), np.repeat(labels[:, 0], mean.shape[1]), found)
+    value, curvature, working = found.reshape(3, *mean.shape)
+    return Expected(value[:, :, 0], curvature, working)
 
 
-class ManyClasses:
-    """Knowles' and Minka's tilted bound.
+def expected_of_many(labels, mean, variance, near=None):
+    """Knowles' and Minka's tilted bound for rows (n, n_functions); see ``expected_of_two``.
 
     For any tilts a, ``E log sum exp f <= log sum_c exp(m_c + (1 - 2 a_c) v_c / 2) + sum a_c^2 v_c /
     2``. At their best they are the softmax p in there, and the curvature ``p (1 - 2 a) + a^2``.
-
-    Parameters
-    ----------
-    n_classes : int
-        Number of classes.
     """
-
-    # All functions move at once, and the sums hold no products of two of them: a whole step is
-    # up to twice that of Newton.
-    first_size, largest_size = 0.5, 0.7
-
-    def __init__(self, n_classes):
-        self.n_functions = n_classes
-
-    @staticmethod
-    def expected(labels, mean, variance, near=None):
-        """Bounds for rows; see ``TwoClasses.expected``."""
-        tilt = _softmax_rows(mean)[0] if near is None else near.tilt
-        for _ in range(N_FIRST_TILTS if near is None else N_TILTS):
-            proba = _softmax_rows(mean + (0.5 - tilt) * variance)[0]
-            tilt = tilt + (proba - tilt) / (1 + proba * (1 - proba) * variance)
-        proba, log_norm = _softmax_rows(mean + (0.5 - tilt) * variance)
-        value = (labels[:, None] * mean).sum(axis=2) - log_norm
-        value -= 0.5 * (tilt**2 * variance).sum(axis=2)
-        curvature = (proba - tilt) ** 2 + proba * (1 - proba)
-        working = labels[:, None] - proba + curvature * mean
-        return Expected(value, curvature, working, tilt)
+    tilt = _softmax_rows(mean)[0] if near is None else near.tilt
+    for _ in range(N_FIRST_TILTS if near is None else N_TILTS):
+        proba = _softmax_rows(mean + (0.5 - tilt) * variance)[0]
+        tilt = tilt + (proba - tilt) / (1 + proba * (1 - proba) * variance)
+    proba, log_norm = _softmax_rows(mean + (0.5 - tilt) * variance)
+    value = (labels[:, None] * mean).sum(axis=2) - log_norm
+    value -= 0.5 * (tilt**2 * variance).sum(axis=2)
+    curvature = (proba - tilt) ** 2 + proba * (1 - proba)
+    working = labels[:, None] - proba + curvature * mean
+    return Expected(value, curvature, working, tilt)
 
 
 def _softmax_rows(values):
@@ -116,17 +93,20 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
     def __init__(self, X, y, weight, *, classes, block=None):
         super().__init__(X, y, weight, 1, classes=classes)
         self.stand_on(X, weight, block)
-        self.bound = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
-        self.n_pooled = self.bound.n_functions
-        self.first_size, self.largest_size = self.bound.first_size, self.bound.largest_size
-        self.targets = self.labels[:, -self.n_pooled :]
+        self.has_run = self.n_classes == 2
+        if not self.has_run:
+            # All functions move at once, and the sums hold no products of two of them: a whole step
+            # is up to twice that of Newton.
+            self.n_pooled, self.first_size, self.largest_size = self.n_classes, 0.5, 0.7
+        self.targets = np.ascontiguousarray(self.labels[:, -self.n_pooled :], np.float64)
 
     def _first(self):
         nothing = np.zeros((len(self.targets), self.n_experts, self.n_pooled))
-        return self.bound.expected(self.targets, nothing, nothing)
+        return self._expected(nothing, nothing)
 
     def _expected(self, mean, variance, near=None):
-        return self.bound.expected(self.targets, mean, variance, near)
+        expected = expected_of_two if self.has_run else expected_of_many
+        return expected(self.targets, mean, variance, near)
 
     def _centred(self, now, gram, cross):
         if len(gram) == 1 or not now.coefficients:

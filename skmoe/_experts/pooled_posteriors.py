@@ -52,9 +52,8 @@ def pooled_coefficients(gram, cross, tau, rho, levels=None):
     tau is positive. ``levels`` (q,) are columns between which all of ``gram`` is zero, if these
     are most: they are solved for the others' coefficients, which costs next to nothing.
     """
-    if levels is None:
-        return _learned(gram, cross, tau, rho)[0]
-    return _solved_apart((gram, cross, tau, rho), levels)
+    given = gram, cross, tau, rho
+    return _learned(*given)[0] if levels is None else _solved_apart(given, levels)
 
 
 def with_whole_cov(coefficients, ties=None):
@@ -210,62 +209,44 @@ def _half_log_det(factors):
     return np.log(np.einsum("...ii->...i", factors)).sum()
 
 
-def learn_variances(gram, cross, tau, rho, groups, ties=None, levels=None):
+def learn_variances(gram, cross, tau, rho, groups=None, ties=None, levels=None):
     """Variances of a higher evidence, and the posterior under them; the evidence never falls.
 
     One step of MacKay's [1]_, tau <- sum d^2 / gamma with gamma = size - sum Var d / tau the number
     of coefficients that the rows determine, and likewise rho from the slopes of b_0. Where it
     lowers the evidence, that of EM instead, tau <- mean E d^2, which cannot.
 
-    ``groups`` are those of ``variance_groups``. Returns coefficients, tau and rho.
+    All is of C functions, with one axis in front: sums (C, K, q, q) and (C, K, q), tau and rho (C,
+    q). These share variances: with variances of its own, the function of one class would shrink to
+    nothing, as what is added to those of all classes alike makes no difference to the rows.
+    ``groups`` are those of ``variance_groups``; without, no variances are learned.
+
+    Returns a list of Coefficients, tau and rho.
     """
     if ties is not None:
-        found, *variances = learn_variances(
-            *ties.joined(gram, cross), tau, rho, groups, levels=ties.padded(levels)
-        )
-        return ties.parted(found), *variances
-    if levels is None:
-        return _learned(gram, cross, tau, rho, groups)
-    sums = gram[None], cross[None], tau[None], rho[None]
-    (found,), *variances = _learned_together(*sums, groups, levels)
-    return found, *(each[0] for each in variances)
+        joined = zip(*map(ties.joined, gram, cross), strict=True)
+        levels, sums = ties.padded(levels), map(np.stack, joined)
+        found, *variances = learn_variances(*sums, tau, rho, groups, levels=levels)
+        return [ties.parted(each) for each in found], *variances
+    if levels is None and len(gram) == 1:
+        found, *variances = _learned(gram[0], cross[0], tau[0], rho[0], groups)
+        return [found], *(each[None] for each in variances)
 
+    def found_with(tau, rho):
+        of_functions = zip(gram, cross, tau, rho, strict=True)
+        return [pooled_coefficients(*each, levels) for each in of_functions], tau, rho
 
-def learn_variances_of_all(gram, cross, tau, rho, groups, ties=None, levels=None):
-    """The same of functions that share variances, with one axis more in front.
-
-    With variances of its own, the function of one class would shrink to nothing: what is added to
-    those of all classes alike makes no difference to the rows.
-    """
-    if len(gram) > 1:
-        return _learned_together(gram, cross, tau, rho, groups, levels)
-    found, *variances = learn_variances(gram[0], cross[0], tau[0], rho[0], groups, ties, levels)
-    return [found], *(each[None] for each in variances)
-
-
-def _learned_together(gram, cross, tau, rho, groups, levels):
-    now, shape = posteriors(gram, cross, tau, rho, levels=levels), tau.shape
+    now, shape = found_with(tau, rho), tau.shape
+    if groups is None:
+        return now
     steps = np.array([[tau[0], rho[0]]] * 2)  # by MacKay's step and by EM's
     for row, name in enumerate(("own_", "shared_")):
-        moments = (np.stack([vars(each)[name + kind] for each in now]) for kind in MOMENTS)
+        moments = (np.stack([vars(each)[name + kind] for each in now[0]]) for kind in MOMENTS)
         variance_steps(
             groups[row], *(each.reshape(-1, shape[1]) for each in moments), steps[:, row]
         )
     for step in steps:
-        new_tau, new_rho = (np.tile(each, (len(tau), 1)) for each in step)
-        new = posteriors(gram, cross, new_tau, new_rho, levels=levels)
-        if sum(each.evidence for each in new) >= sum(each.evidence for each in now):
-            return new, new_tau, new_rho
-    return now, tau, rho
-
-
-def posteriors(gram, cross, tau, rho, ties=None, levels=None):
-    """Posteriors of all functions, a list of Coefficients."""
-    of_functions = zip(gram, cross, tau, rho, strict=True)
-    if ties is None:
-        return [pooled_coefficients(*each, levels) for each in of_functions]
-    levels = ties.padded(levels)
-    return [
-        ties.parted(pooled_coefficients(*ties.joined(g, h), *v, levels))
-        for g, h, *v in of_functions
-    ]
+        new = found_with(*(np.tile(each, (len(tau), 1)) for each in step))
+        if sum(each.evidence for each in new[0]) >= sum(each.evidence for each in now[0]):
+            return new
+    return now

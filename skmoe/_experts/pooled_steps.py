@@ -24,12 +24,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .._kernels._pooled_run import ClassesRun
 from .._numerics.columns import quadratic_forms
 from .._numerics.statistics import weighted_grams
 from .pooled import Pooled, loss_of_quadratics, without_intercept
-from .pooled_posteriors import learn_variances_of_all, posteriors
+from .pooled_posteriors import Coefficients, learn_variances
 
-FIRST_ROUNDS = 6  # of coefficients and variances for the responsibilities of a start
 GROWTH = 1.3  # of the size of a step, after one that raised the bound
 SMALLEST_SIZE = 0.02  # of a step, below which none is taken
 ROUNDING = 1e-10  # of a sum over rows, relative
@@ -89,7 +89,7 @@ class PooledInSteps(Pooled):
         After ``begin``.
     """
 
-    n_pooled = 1
+    n_pooled, first_rounds = 1, 6
     first_size = largest_size = 1.0
     learns_variances = True
     tau = property(lambda self: self.posterior.tau)
@@ -97,13 +97,12 @@ class PooledInSteps(Pooled):
 
     def begin(self, resp):
         shape = (self.n_pooled, self.n_experts, self.design.shape[1])
-        tau, rho = self._first_variances(shape[0])
-        expected = self._first()
-        first = Posterior([], np.zeros((*shape, shape[2])), np.zeros(shape), tau, rho, expected)
+        sums = np.zeros((*shape, shape[2])), np.zeros(shape)
+        first = Posterior([], *sums, *self.first_variances(shape[0]), self._first())
         weights = self._first_weights(resp) * self.weight[:, None]
         self._set(self._moved(first, self._sums(first, weights), 1.0, False))
         self._size = self.first_size
-        self.fit(resp, n_rounds=FIRST_ROUNDS)
+        self.fit(resp, n_rounds=self.first_rounds)
 
     def _first_weights(self, resp):
         """Responsibilities for the first step, which no bound holds back."""
@@ -123,6 +122,29 @@ class PooledInSteps(Pooled):
     @abstractmethod
     def _expected(self, mean, variance, near=None):
         """``Expected`` of the rows, for normal functions (n_samples, n_experts, n_pooled)."""
+
+    def run_with(self, gate, resp, begins):
+        own, variances = {}, self.first_variances(1) if begins else (self.tau, self.rho)
+        if begins:
+            self._size = self.first_size
+        else:
+            now, found = self.posterior, self.posterior.expected
+            own = {"sums": (now.gram[0], now.cross[0]), "divergence": now.divergence}
+            others = found.curvature[:, :, 0], found.working[:, :, 0]
+            own["expected"] = np.hstack([found.value, *others])
+        return ClassesRun(
+            (self.design, self.targets[:, 0], self.weight), (gate.design, gate.penalty, gate.coef),
+            self._groups, resp, *(each[0] for each in variances), size=self._size,
+            learns_variances=self.learns_variances,
+            limits=(self.largest_size, GROWTH, SMALLEST_SIZE, ROUNDING), **own,
+        )  # fmt: skip
+
+    def take_run(self, run):
+        self._size, *others = run.of_steps()
+        expected = Expected(run.of_rows()["log_density"], *(each[:, :, None] for each in others))
+        sums = (each[None] for each in run.of_sums())
+        coefficients = [Coefficients(*run.of_coefficients())]
+        self._set(Posterior(coefficients, *sums, *run.of_variances(), expected))
 
     def _better(self, weights):
         """The posterior after a step, as long as the bound lets it be."""
@@ -155,18 +177,13 @@ class PooledInSteps(Pooled):
     def _moved(self, now, sums, size, learns):
         """The posterior after a step of a size between 0 and 1; with prior variances or without."""
         sums = self._centred(now, *sums)
-        gram, cross = (
-            (1 - size) * old + size * new
-            for old, new in zip((now.gram, now.cross), sums, strict=True)
-        )
-        tau, rho = now.tau, now.rho
-        if learns and self.learns_variances:
-            given = self._groups, self.ties, self.levels_apart
-            coefficients, tau, rho = learn_variances_of_all(gram, cross, tau, rho, *given)
-        else:
-            coefficients = posteriors(gram, cross, tau, rho, self.ties, self.levels_apart)
+        pairs = zip((now.gram, now.cross), sums, strict=True)
+        gram, cross = ((1 - size) * old + size * new for old, new in pairs)
+        groups = self._groups if learns and self.learns_variances else None
+        given = now.tau, now.rho, groups, self.ties, self.levels_apart
+        coefficients, *variances = learn_variances(gram, cross, *given)
         return self.with_expected(
-            Posterior(coefficients, gram, cross, tau, rho, None), now.expected
+            Posterior(coefficients, gram, cross, *variances, None), now.expected
         )
 
     def _centred(self, now, gram, cross):

@@ -6,21 +6,16 @@ Doubles = NDArray[np.float64]
 class PooledRun:
     def __init__(
         self,
-        design: Doubles,
-        y: Doubles,
-        weight: Doubles,
-        gate_design: Doubles,
-        gate_penalty: Doubles,
+        rows: tuple[Doubles, Doubles, Doubles],
+        gate: tuple[Doubles, Doubles, Doubles],
         groups: NDArray[np.int32],
-        nu: Doubles,
-        floor: float,
         resp: Doubles,
         tau: Doubles,
         rho: Doubles,
-        precisions: Doubles,
-        coef: Doubles,
-        rounds_of_one: int,
+        n_rounds: int,
+        n_arrays: int,
     ) -> None: ...
+    def begin(self, n_rounds: int, log_gate: Doubles, log_unit: float) -> float: ...
     def advance(
         self, n_iter: int, tol: float, reference: float, log_unit: float
     ) -> list[float]: ...
@@ -28,7 +23,24 @@ class PooledRun:
         self,
     ) -> tuple[Doubles, Doubles, float, float, Doubles, Doubles, Doubles, Doubles]: ...
     def of_variances(self) -> tuple[Doubles, Doubles]: ...
-    def of_precisions(self) -> tuple[Doubles, Doubles, float, float]: ...
-    def of_sums(self) -> list[Doubles]: ...
+    def of_sums(self) -> tuple[Doubles, Doubles]: ...
     def of_gate(self) -> tuple[Doubles, tuple[Doubles, Doubles]]: ...
     def of_rows(self) -> dict[str, Doubles]: ...
+
+class LinesRun(PooledRun):
+    def __init__(self, *given: object, nu: Doubles, floor: float, precisions: Doubles) -> None: ...
+    def of_precisions(self) -> tuple[Doubles, Doubles, float, float]: ...
+    def of_squares(self) -> Doubles: ...
+
+class ClassesRun(PooledRun):
+    def __init__(
+        self,
+        *given: object,
+        learns_variances: bool,
+        size: float,
+        limits: tuple[float, float, float, float],
+        sums: tuple[Doubles, Doubles] | None = None,
+        divergence: float = 0.0,
+        expected: Doubles | None = None,
+    ) -> None: ...
+    def of_steps(self) -> tuple[float, Doubles, Doubles]: ...

@@ -158,31 +158,39 @@ class PooledProblem(Problem):
     def start(self, resp, alpha=None):
         resp = resp if self.data.subjects is None else self.data.subjects.average(resp)
         self.gate.begin(resp, alpha)
-        self.experts.begin(resp)
-        self._e_step()
+        if self.is_compiled:
+            n_rounds = self.experts.first_rounds
+            run = self.experts.run_with(self.gate, resp, begins=True)
+            objective = run.begin(n_rounds, self.gate.log_proba, self._log_unit)
+            self._take_run(run, objective, n_rounds)
+        else:
+            self.experts.begin(resp)
+            self._e_step()
         return self
 
     @property
     def is_compiled(self):
         experts, gate = self.experts, self.gate
-        is_plain = type(experts) is PooledExperts and type(gate) is PooledGate
+        is_plain = experts.has_run and experts.ties is None and type(gate) is PooledGate
         has_levels = experts.levels is not None or gate.columns.levels is not None
-        is_small = experts.y_scale.size == 1 and gate.coef.size <= _multinomial.NEWTON_LIMIT
-        is_plain &= experts.ties is None and self.data.subjects is None
+        is_small = gate.coef.size <= _multinomial.NEWTON_LIMIT and self.data.subjects is None
         return is_plain and is_small and not has_levels and self.weight.all()
 
     def advance(self, n_iter, tol, foresees, gains, reference):
         if not self.is_compiled:
             return [self.step()]
-        run = self.experts.run_with(self.gate, self.resp)
+        run = self.experts.run_with(self.gate, self.resp, begins=False)
         objectives = run.advance(n_iter, tol, reference, self._log_unit)
         if objectives[-1] < max(objectives[:-1], default=-np.inf):  # by rounding: to the best one
             return self.advance(len(objectives) - 1, tol, foresees, gains, reference)
-        self.experts.take_run(run, len(objectives))
         self.gate.set_coef(*run.of_gate())
-        vars(self).update(run.of_rows())
-        self.objective, self._evidence = objectives[-1], None
+        self._take_run(run, objectives[-1], len(objectives))
         return objectives
+
+    def _take_run(self, run, objective, n_rounds):
+        self.experts.take_run(run)
+        self.experts.n_fits += n_rounds * self.experts.n_experts
+        vars(self).update(run.of_rows(), objective=objective, _evidence=None)
 
     def step(self):
         """One round over all factors; the objective."""
@@ -361,8 +369,7 @@ class RegimeGate(PooledGate):
     @property
     def coef_of_experts(self):
         coef = self.coef[:, self.regime].copy()
-        total = self._counts @ self._members
-        coef[-1] += np.log(self._counts) - np.log(total[self.regime])
+        coef[-1] += np.log(self._share)
         return coef
 
     def begin(self, resp, alpha=None):
@@ -385,12 +392,12 @@ class RegimeGate(PooledGate):
     def _learn_shares(self, resp):
         self._counts = PRIOR_COUNT + self.weight @ resp
         total = (self._counts @ self._members)[self.regime]
+        self._share = self._counts / total  # the mean
         self._log_share = special.digamma(self._counts) - special.digamma(total)
 
     def set_coef(self, coef, at=None):
         super().set_coef(coef, at)
-        total = (self._counts @ self._members)[self.regime]
-        self.proba = self._at[0][:, self.regime] * (self._counts / total)  # with mean shares
+        self.proba = self._at[0][:, self.regime] * self._share
         self.log_proba = self._at[1][:, self.regime] + self._log_share
 
 

@@ -87,12 +87,8 @@ class PooledTrainer(Trainer):
         Z = gate_columns(parts.gate.trained, data.Z)
         self._see_the_same = (data.Z is design or data.Z is source) and data.subjects is None
         columns, rows = self.experts.columns, self.experts.design[:, :-1]
-        if (
-            self._see_the_same
-            and columns.is_wide
-            and len(columns.mean) > MOST_COLUMNS
-            and rows.size
-        ):
+        is_wide = columns.is_wide and len(columns.mean) > MOST_COLUMNS and rows.size > 0
+        if self._see_the_same and is_wide:
             vars(data)["columns"] = principal_components(rows, data.weight)
         if not (self._see_the_same and Z.shape[1]):
             block = parts.levels(parts.gate.encoder, Z) if Z.shape[1] else None

@@ -380,7 +380,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         >>> moe.predict([[0.5, 0.5]])
         array(['same'], dtype='<U6')
         """
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        best = np.argmax(self.predict_proba(X), axis=1)  # which says that it is not fitted
+        return self.classes_[best]
 
     def predict_experts(self, X):
         """Most probable class of each expert for each row, in columns as those of ``gate_proba``.

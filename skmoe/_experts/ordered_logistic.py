@@ -259,7 +259,8 @@ class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
         label : ndarray of shape (n_samples,)
             Elements of ``classes_``.
         """
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)  # which says that it is not fitted
+        return self.classes_[best]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

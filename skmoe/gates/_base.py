@@ -175,7 +175,8 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         label : ndarray of shape (n_samples,)
             Elements of ``classes_``.
         """
-        return self.classes_[np.argmax(self.predict_log_proba(X), axis=1)]
+        best = np.argmax(self.predict_log_proba(X), axis=1)  # which says that it is not fitted
+        return self.classes_[best]
 
     def log_prior(self):
         """Log-prior of the fitted parameters, that is, minus the penalty in ``fit``.

@@ -114,7 +114,8 @@ def fit_of_list(experts, resp, by_row):
     begun = [k for k, each in enumerate(experts.estimators) if can_begin_on_all_rows(each, by_row)]
     if not begun:
         return experts.fit(resp)
-    plan, last = experts.plan(resp), [k for k in begun if is_mixture(experts.estimators[k])]
+    plan = experts.plan(resp)
+    last = [k for k in begun if has_experts(split_last(experts.estimators[k])[1])]
     _begin_on_all_rows(experts, resp, [k for k in begun if k not in last])
     forests = [k for k in experts.of_all_rows if is_density_forest(experts.estimators[k])]
     estimators = list(experts.estimators)
@@ -195,11 +196,6 @@ def _is_blind(step):
 def is_density_forest(estimator):
     """Whether it is a forest with a density, after any steps."""
     return isinstance(split_last(estimator)[1], DensityForestRegressor)
-
-
-def is_mixture(estimator):
-    """Whether it is a mixture, after any steps."""
-    return has_experts(split_last(estimator)[1])
 
 
 def as_one_of_several(model, to_beat):

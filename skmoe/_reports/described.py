@@ -22,7 +22,7 @@ from .._validation import (
 from .by_regime import EXPERT, REGIME, groups_of, in_lines
 from .coefficients import coefficient_table, shortened
 from .column_names import shares_of_levels
-from .expert_report import report, report_training
+from .expert_report import report_of_sums, report_sums, report_training
 from .profiles import check_columns, profile_experts
 
 
@@ -133,7 +133,8 @@ class DescribedMixture(AnyRows):
                 )
             return trained
         rows = check_known_rows(self, X, y, sample_weight, metadata)
-        return report(self._model, groups, rows, trained)
+        model = self._model
+        return report_of_sums(model, groups, report_sums(model, groups, rows), trained)
 
     def coefficients(self, *, by="regime", max_rows=60):
         """Coefficients of experts and gate, in one table by the names of the columns.

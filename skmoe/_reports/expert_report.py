@@ -226,8 +226,8 @@ def separation_notes(model, groups, sums):
     ]
 
 
-def describe_experts(model, groups, sums, n_revived):
-    """Columns and overlap of an ExpertReport; ``n_revived`` are re-seedings, if there were any."""
+def _report(model, groups, sums, n_revived=None, optima=(), notes=(), plan=None):
+    """An ExpertReport; ``n_revived`` are re-seedings, if there were any."""
     names, n_experts, likelihood = groups.names, len(groups.names), model.likelihood
     scale = np.full(n_experts, np.nan) if likelihood.scale_ is None else likelihood.scale_
     if groups.are_regimes and likelihood.scale_ is not None:
@@ -251,7 +251,8 @@ def describe_experts(model, groups, sums, n_revived):
         "scale": np.asarray(scale).tolist(),
         "revived": n_revived.astype(int).tolist(),
     }
-    return columns, overlap
+    balance, is_sparse = evenness(sums.load, sums.sent, sums.total), model.top_k is not None
+    return ExpertReport(columns, overlap, optima, balance, notes, plan=plan, is_sparse=is_sparse)
 
 
 def in_order(labels):
@@ -276,14 +277,6 @@ def distinct_optima(ends):
     return [each | {"share": each["share"] / len(ends)} for each in optima]
 
 
-def report(model, groups, rows, trained):
-    """An ExpertReport on some rows.
-
-    ``trained`` is the report on the training rows, for results of training.
-    """
-    return report_of_sums(model, groups, report_sums(model, groups, rows), trained)
-
-
 def report_sums(model, groups, rows):
     """ReportSums of a report on some rows."""
     resp, routes = model.responsibilities(rows), model.routes(rows.X)
@@ -297,18 +290,11 @@ def report_sums(model, groups, rows):
 
 
 def report_of_sums(model, groups, sums, trained):
-    """An ExpertReport from sums over rows; see ``report``."""
+    """An ExpertReport from sums over rows; ``trained`` is that of training, for its results."""
     if trained is None:
         return _report(model, groups, sums)
     n_revived = np.array(trained.columns["revived"])
     return _report(model, groups, sums, n_revived, trained.optima, trained.notes, trained.plan)
-
-
-def _report(model, groups, sums, n_revived=None, optima=(), notes=(), plan=None):
-    columns, overlap = describe_experts(model, groups, sums, n_revived)
-    balance = evenness(sums.load, sums.sent, sums.total)
-    is_sparse = model.top_k is not None
-    return ExpertReport(columns, overlap, optima, balance, notes, plan=plan, is_sparse=is_sparse)
 
 
 def report_training(problem, model, groups, order, ends, notes=(), plan=None):

@@ -76,13 +76,9 @@ def fit_gate(Z, log_density, row_weight, penalty, start=None):
         gradient = [of_intercepts, of_weights.ravel()] if gated else [of_intercepts]
         return value / total, np.concatenate(gradient) / total
 
-    result = minimize(
-        value_and_gradient,
-        np.concatenate([intercepts, weights.ravel()]) if gated else intercepts,
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": 200, "ftol": 1e-9, "gtol": 1e-6, "maxcor": 20},
-    )
+    start = np.concatenate([intercepts, weights.ravel()]) if gated else intercepts
+    options = {"maxiter": 200, "ftol": 1e-9, "gtol": 1e-6, "maxcor": 20}
+    result = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
     return unpacked(result.x), -float(result.fun), bool(result.success)
 
 

@@ -252,13 +252,8 @@ def fit_parameters(rows, floor, penalty, start=None, precise=False):
         value, gradient = negative_objective(at, rows, floor, centre, penalty)
         return value / weight, gradient.packed(gated) / weight
 
-    result = minimize(
-        value_and_gradient,
-        start.packed(gated),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxcor": 20, **(PRECISE if precise else COARSE)},
-    )
+    first, options = start.packed(gated), {"maxcor": 20, **(PRECISE if precise else COARSE)}
+    result = minimize(value_and_gradient, first, jac=True, method="L-BFGS-B", options=options)
     converged = result.success or np.abs(result.jac).max() <= COARSE["gtol"]
     return start.unpacked(result.x, gated), -float(result.fun), bool(converged)
 

@@ -75,11 +75,8 @@ class RegressionDensities(Densities):
         combination.intercept_ = middle + unit * combination.intercept_
         combination.intercept_ -= middle * combination.coef_.sum()
         stacked = cross_fit_combination(predictions, self.y, weight, self.folds)
-        stack = StackingRegressor(
-            list(zip(self.parts.names, fitted, strict=True)),
-            final_estimator=combination,
-            cv="prefit",
-        )
+        named = list(zip(self.parts.names, fitted, strict=True))
+        stack = StackingRegressor(named, final_estimator=combination, cv="prefit")
         stack.estimators_, stack.final_estimator_ = fitted, combination
         stack.stack_method_ = ["predict"] * len(fitted)
         return stacked, stack

@@ -186,7 +186,11 @@ def default_encoder(described, *, shrinks=False, averages=None, imputes="median"
     is "continuous", or "auto" for labels; see TargetEncoder.
     """
     left_out = sum(described.of_no_use(shrinks=shrinks or averages is not None), [])
-    check_any_left(left_out, described.X.shape[1])
+    if len(left_out) == described.X.shape[1]:
+        raise ValueError(
+            f"The columns {left_out} hold identifiers, free text or dates, and there are no "
+            "others: give numbers or categories, or Pipelines as experts and gate."
+        )
     averaged = set(described.of_no_use()[0]) - set(left_out) if averages else ()
     return table_encoder(described, left_out, averaged=averaged, averages=averages, imputes=imputes)
 
@@ -272,15 +276,6 @@ def check_takes_gaps(role, estimator, described):
             f"The {role} {type(estimator).__name__} cannot take NaN, which the columns {missing} "
             "contain. Fit a DataFrame that has such gaps, or impute them:\n"
             f"    make_pipeline(SimpleImputer(add_indicator=True), {estimator})"
-        )
-
-
-def check_any_left(left_out, n_columns):
-    """Refuse a table of columns that are all left out."""
-    if len(left_out) == n_columns:
-        raise ValueError(
-            f"The columns {left_out} hold identifiers, free text or dates, and there are no "
-            "others: give numbers or categories, or Pipelines as experts and gate."
         )
 
 

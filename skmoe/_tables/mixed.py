@@ -198,24 +198,18 @@ def becomes_numbers(column):
     return True
 
 
-def decides_itself(estimator):
-    """Whether an estimator holds a Pipeline, or is frozen: its tags may not tell what it takes."""
-    if isinstance(estimator, (Pipeline, FrozenEstimator)):
-        return True
-    return any(isinstance(value, Pipeline) for value in estimator.get_params().values())
-
-
 def accepts(estimator, what):
     """Whether an estimator takes ``"sparse"``, ``"allow_nan"``, or tables with ``"string"``."""
-    if decides_itself(estimator) and what != "sparse":
-        return True
+    if what != "sparse":  # tags may not tell what Pipelines inside take, or what is frozen
+        parts = estimator, *estimator.get_params().values()
+        if isinstance(estimator, FrozenEstimator) or any(isinstance(e, Pipeline) for e in parts):
+            return True
     tags = get_tags(estimator).input_tags
-    takes = {
+    return {
         "sparse": tags.sparse,
         "allow_nan": tags.allow_nan,
         "string": tags.string or tags.categorical,
-    }
-    return takes[what]
+    }[what]
 
 
 def takes_categories(estimator):

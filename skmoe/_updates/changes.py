@@ -102,9 +102,8 @@ def _solves(mixture, template):
     """Whether the default ``cv`` has linear experts solved all at once."""
     if mixture._is_list or not (mixture.cv is False or mixture.cv == "auto"):
         return False
-    return (
-        mixture.experts is None or mixture._solver().penalty_of(split_last(template)[1]) is not None
-    )
+    last = split_last(template)[1]
+    return mixture.experts is None or mixture._solver().penalty_of(last) is not None
 
 
 @all_or_nothing
@@ -148,9 +147,8 @@ def _collect(mixture, X, y, sample_weight, classes):
     if reset:
         mixture._buffer = Buffer(classes)  # _check_target reads the classes from it
     rows = check_batch(mixture, X, y, sample_weight, reset=reset, known=False, may_be_empty=True)
-    buffer = mixture._buffer = mixture._buffer.extended(
-        rows.X, mixture._labels(rows.y), rows.weight
-    )
+    given = rows.X, mixture._labels(rows.y), rows.weight
+    buffer = mixture._buffer = mixture._buffer.extended(*given)
     mixture.n_samples_seen_ = float(buffer.weight.sum())
     is_to_be_chosen = mixture.n_experts == "auto" and not mixture._is_list
     n_experts = STREAM_EXPERTS if is_to_be_chosen else len(mixture._expert_list()[0])
@@ -167,8 +165,7 @@ def _collect(mixture, X, y, sample_weight, classes):
             for category in (ExpertCollapseWarning, ScaleFloorWarning, ConvergenceWarning):
                 warnings.simplefilter("ignore", category)
         tasks = FitTasks(mixture, buffer.X, buffer.y, buffer.weight)
-        given = buffer.X, buffer.y, buffer.weight, NO_METADATA, {}
-        rows = FitRows.of(mixture, *given)
+        rows = FitRows.of(mixture, buffer.X, buffer.y, buffer.weight, NO_METADATA, {})
         rows.most_work = STREAM_WORK
         if goes_on:
             rows.previous = responsibilities(mixture._model, rows.checked.X, rows.checked.y)
@@ -250,7 +247,7 @@ def _free_name(mixture, name):
 
 
 def _new_template(mixture, name, expert, X):
-    """The unfitted expert to add, able to read what the others read."""
+    """The unfitted expert to add, which reads what the others read, of the columns they see."""
     if expert is None and mixture._is_list:
         raise ValueError(
             "expert=None is one more like the others, but those are unlike ones: pass the "
@@ -263,11 +260,6 @@ def _new_template(mixture, name, expert, X):
             return make_pipeline(FrozenEstimator(encoders[0]), mixture._solver().as_expert(expert))
     expert = mixture._solver().as_expert(expert)
     check_expert(mixture, name, expert)
-    return _on_its_columns(mixture, expert, X)
-
-
-def _on_its_columns(mixture, expert, X):
-    """A new expert that sees the columns which the others see."""
     columns = mixture.expert_columns
     return adapt_experts([expert], DescribedColumns(X), is_default=False, columns=columns)[0]
 
@@ -299,16 +291,12 @@ def _old_rows(mixture, X, replay, seed):
 def _gate_now(mixture, rows):
     """The fitted gate as parts; if it sees no rows, what ``fit`` would make for two experts."""
     encoder, last = split_last(mixture.gate_)
-    parts = _adapted_gate(mixture, rows, 2, report_weights=False)
+    given = mixture.gate, mixture._default_gate(), rows, 2, *draw_seeds(mixture.random_state, 1)
+    parts = GateParts.adapt(*given, report_weights=False)
     if len(mixture.experts_) > 1 and last.sees_rows >= parts.trained.sees_rows:
         return replace(parts, given=last, encoder=encoder)
     parts.fit_encoder(rows.X, rows.y, rows.weight)
     return parts
-
-
-def _adapted_gate(mixture, rows, n_experts, **how):
-    (seed,) = draw_seeds(mixture.random_state, 1)
-    return GateParts.adapt(mixture.gate, mixture._default_gate(), rows, n_experts, seed, **how)
 
 
 def _to_train(mixture, experts, gate, fold_seed, expert_seed):

@@ -77,7 +77,10 @@ def grow(
         gate = SoftmaxGate()
     folds = splitting.folds(parts.templates, rows)
     of_new_rows = replace(data, weight=rows.weight * is_new)
-    experts = _experts_beside(parts, of_new_rows, folds, settings, seed, report_weights)
+    with warnings.catch_warnings():
+        if not report_weights:
+            warnings.simplefilter("ignore", IgnoredWeightsWarning)
+        experts = parts.make_estimators(of_new_rows, folds, settings, seed)
     likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=False)
     problem = Addition(
         experts,
@@ -87,7 +90,7 @@ def grow(
         n_inner=1 if folds is None else INNER_STEPS,
         is_new=is_new,
     )
-    problem.row_scale = _common_row_scale(model, rows.X)
+    problem.row_scale = None if model.likelihood.averages_experts else model.row_scale(rows.X)
     with experts.side_by_side(settings.n_jobs):
         caught = _run_em(problem, settings, folds)
         _, fitted = experts.finish(problem.resp, *problem.working_data)
@@ -101,7 +104,8 @@ def grow(
     decision = problem.gate.set_params(**gate.get_params(deep=False))
     new = name, fitted, decision, problem.likelihood
     grown = _grown(model, parts, *new)
-    load = mean_load(grown, rows)
+    routes = grown.routes(rows.X)
+    load = rows.weight @ routes.dense(routes.weights) / rows.weight.sum()
     if beside is not None:
         beside = _grown(beside, parts, *new)
     return Update(grown, load, experts.n_fits, caught, beside)
@@ -177,18 +181,6 @@ def _without(model, keep, gate):
 # For both ------------------------------------------------------------------------------------
 
 
-def _common_row_scale(model, X):
-    """Factors of the scales of all experts, a new one included; None where there are none."""
-    return None if model.likelihood.averages_experts else model.row_scale(X)
-
-
-def _experts_beside(parts, data, folds, settings, seed, report_weights):
-    with warnings.catch_warnings():
-        if not report_weights:
-            warnings.simplefilter("ignore", IgnoredWeightsWarning)
-        return parts.make_estimators(data, folds, settings, seed)
-
-
 def _run_em(problem, settings, folds):
     """Run EM; returns warnings."""
     n_experts = problem.resp.shape[1]
@@ -200,12 +192,6 @@ def _run_em(problem, settings, folds):
     )
     message = settings.not_converged(run, folds)
     return [] if message is None else [(message, ConvergenceWarning)]
-
-
-def mean_load(model, rows):
-    """Mean gate probability of each expert, (n_experts,)."""
-    routes = model.routes(rows.X)
-    return rows.weight @ routes.dense(routes.weights) / rows.weight.sum()
 
 
 def _tree_of(decision, branches):

@@ -279,10 +279,8 @@ def learn_batch(model, stream, rows, load, forget_factor):
     share = gain * total / counted
     load = (1 - share) * load + share * (weight @ proba / total)
 
-    given = X, y, predictions, resp * weight[:, None], keep, gain
-    experts, estimators, predictions, penalty = _learn_experts(
-        model.experts, stream.experts, *given
-    )
+    given = model.experts, stream.experts, X, y, predictions, resp * weight[:, None], keep, gain
+    experts, estimators, predictions, penalty = _learn_experts(*given)
     likelihood, routed = shallow_copy(model.likelihood.for_batches()), routed * weight[:, None]
     likelihood.learn_batch(y, predictions, routed, penalty, keep=keep, gain=gain)
     gate = shallow_copy(gate)
@@ -317,15 +315,9 @@ def _learn_experts(before, experts, X, y, predictions, weights, keep, gain):
         return experts, experts.estimators, predictions, experts.penalty
     head, _ = fitting.split_last(before[0])  # all have the same transformers
     design = X if head is None else head.transform(X)
-    experts = experts.learn_batch(
-        check_array(
-            design, accept_sparse="csr", dtype=np.float64, input_name="The design of linear experts"
-        ),
-        y,
-        weights,
-        keep=keep,
-        gain=gain,
-    )
+    what = "The design of linear experts"
+    design = check_array(design, accept_sparse="csr", dtype=np.float64, input_name=what)
+    experts = experts.learn_batch(design, y, weights, keep=keep, gain=gain)
     last = [shallow_copy(fitting.split_last(estimator)[1]) for estimator in before]
     solved = experts.finish(last)
     estimators = [fitting.join_last(old, new) for old, new in zip(before, solved, strict=True)]

@@ -315,11 +315,10 @@ class Axis:
         if not isinstance(resolution, Integral) or resolution < 2:
             raise ValueError(f"grid_resolution must be 2 or more; got {resolution!r}.")
         self.j, self.name, self.labels, self.ordered = j, columns.names[j], None, True
-        column = columns.column(j)
-        if _has_numbers(columns.X, j):
-            values = column
-            if is_table(columns.X):
-                values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        column, of_table = columns.column(j), is_table(columns.X)
+        alone = columns.X.iloc[:, [j]] if of_table else columns.X[:, [j]]
+        if column.dtype.kind != "b" and not describe_columns(alone)[0]:
+            values = column.to_numpy(np.float64, na_value=np.nan) if of_table else column
             self.values = values = np.asarray(values, dtype=np.float64)
             self.places = np.unique(values[np.isfinite(values)])
             if len(self.places) > resolution:
@@ -340,14 +339,11 @@ class Axis:
             self.values = np.full(len(values), np.nan)
             self.values[known] = place
             rows = np.flatnonzero(known)[first]
-            self._categories = column.iloc[rows].array if is_table(columns.X) else column[rows]
+            self._categories = column.iloc[rows].array if of_table else column[rows]
 
     def put(self, X, places):
         """A copy of X with this column at the given places of the axis."""
-        if self.labels is None:
-            values = places
-        else:
-            values = self._categories[np.asarray(places, dtype=int)]
+        values = places if self.labels is None else self._categories[np.asarray(places, int)]
         if is_table(X):
             X.isetitem(self.j, values)
             return X
@@ -395,9 +391,3 @@ class Axis:
         axis.set_label_text(self.name)
         if self.labels is not None:
             label_categories(axis, self.places, self.labels)
-
-
-def _has_numbers(X, j):
-    if is_table(X):
-        return X.dtypes.iloc[j].kind != "b" and not describe_columns(X.iloc[:, [j]])[0]
-    return X.dtype.kind != "b" and not describe_columns(X[:, [j]])[0]

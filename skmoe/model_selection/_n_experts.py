@@ -244,7 +244,9 @@ def select_n_experts(
         tasks = [(k,) for k in candidates]
         fits = _fits(_fit_number, estimator, X, y, rows, tasks, n_jobs, verbose)
         if is_pooled:
-            results = _evidence_of_number([mixture for mixture, _ in fits], candidates)
+            pairs = zip(fits, candidates, strict=True)
+            evidence = [each.n_samples_seen_ * each.log_evidence_[k] for (each, _), k in pairs]
+            results = {"n_experts": np.array(candidates), "log_evidence": np.array(evidence)}
             best = int(np.argmax(results["log_evidence"]))
         else:
             results = _information(fits, candidates, X, y, rows)
@@ -319,12 +321,6 @@ def _scored_with(rows):
 def _likelihood_terms(mixture, X, y, rows):
     given = _scored_with(rows)
     return mixture._likelihood_terms(X, y, given.pop("sample_weight"), RowMetadata(**given))
-
-
-def _evidence_of_number(mixtures, candidates):
-    pairs = zip(mixtures, candidates, strict=True)
-    evidence = [each.n_samples_seen_ * each.log_evidence_[k] for each, k in pairs]
-    return {"n_experts": np.array(candidates), "log_evidence": np.array(evidence)}
 
 
 def _information(fits, candidates, X, y, rows):

@@ -37,36 +37,23 @@ LEAST_OPSET = 18
 # Operators of mixtures --------------------------------------------------------------------------
 
 
-def _declare_mixture(scope, model, inputs):
-    """The operator of a mixture, without outputs."""
+def _parse(scope, model, inputs, custom_parsers=None):
+    """Declare the operator of a mixture, and those in front of it; its outputs."""
+    check_fitted(model)
+    names, defaults, classifies = ["variable"], {"gate": False}, is_classifier(model)
+    _parser.check_likelihood(model.likelihood_, classifies=classifies)
+    if classifies:
+        _parser.check_labels_of_onnx(model.classes_)
+        names, defaults = ["label", "probabilities"], {"zipmap": True, "gate": False}
+    options = scope.get_options(model, defaults)
     parser, variables = _parser.Parser(scope, inputs), list(inputs)
     for each in _parser.averaged(model):
         variables += parser.parts(each).variables()
-    variables += parser.weights(model)
     operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
-    operator.inputs = variables
-    return operator
-
-
-def _parse_regressor(scope, model, inputs, custom_parsers=None):
-    check_fitted(model)
-    _parser.check_likelihood(model.likelihood_, classifies=False)
-    options = scope.get_options(model, {"gate": False})
-    operator = _declare_mixture(scope, model, inputs)
-    names = ["variable", "gate_proba"] if options["gate"] else ["variable"]
+    operator.inputs = variables + parser.weights(model)
     _declare_outputs(scope, operator, names, inputs)
-    return operator.outputs
-
-
-def _parse_classifier(scope, model, inputs, custom_parsers=None):
-    check_fitted(model)
-    _parser.check_likelihood(model.likelihood_, classifies=True)
-    _parser.check_labels_of_onnx(model.classes_)
-    options = scope.get_options(model, {"zipmap": True, "gate": False})
-    operator = _declare_mixture(scope, model, inputs)
-    _declare_outputs(scope, operator, ["label", "probabilities"], inputs)
     outputs = list(operator.outputs)
-    if options["zipmap"]:
+    if options.get("zipmap"):
         outputs = _apply_zipmap(options["zipmap"], scope, model, inputs[0].type, outputs)
     if options["gate"]:
         _declare_outputs(scope, operator, ["gate_proba"], inputs)
@@ -83,14 +70,6 @@ def _declare_outputs(scope, operator, names, inputs):
 # What the operators compute ---------------------------------------------------------------------
 
 
-def _aligned(graph, proba, own_classes, classes):
-    """Probabilities with a column for each of ``classes``."""
-    proba = graph.number(proba)
-    if np.array_equal(own_classes, classes):
-        return proba
-    return proba @ (np.asarray(own_classes)[:, None] == classes)
-
-
 def _stacked_predictions(graph, model, parts):
     """Predictions (n, K, m) of all experts."""
     predictions = []
@@ -98,10 +77,11 @@ def _stacked_predictions(graph, model, parts):
         if parts.experts[k] is None:
             before = graph("Concat", *predictions, axis=1)
             predictions.append(_combined(graph, expert, before, k))
-        elif is_classifier(model):
-            predictions.append(_aligned(graph, parts.experts[k], expert.classes_, model.classes_))
-        else:
-            predictions.append(graph.number(parts.experts[k]))
+            continue
+        found = graph.number(parts.experts[k])
+        if is_classifier(model) and not np.array_equal(expert.classes_, model.classes_):
+            found = found @ (np.asarray(expert.classes_)[:, None] == model.classes_)
+        predictions.append(found)
     return graph.stack(predictions)
 
 
@@ -118,26 +98,15 @@ def _combined(graph, stack, before, n_before):
 
 def _gate_weights(graph, model, parts):
     """Gate probabilities (n, K), zero but for the ``top_k`` largest."""
-    log_gate, n_experts = graph.number(parts.gate), len(model.experts_)
-    if model.top_k is not None and model.top_k < n_experts:
-        log_gate = _keep_largest(graph, log_gate, model.top_k)
+    log_gate, k = graph.number(parts.gate), model.top_k
+    if k is not None and k < len(model.experts_):
+        largest = [graph.scope.get_unique_variable_name(name) for name in ("values", "places")]
+        graph.container.add_node(
+            "TopK", [log_gate, graph.constant(np.array([k]))], largest, axis=1,
+            name=graph.scope.get_unique_operator_name("TopK"),
+        )  # fmt: skip
+        log_gate = graph("ScatterElements", 0.0 * log_gate + -np.inf, *largest[::-1], axis=1)
     return graph("Softmax", log_gate, axis=1)
-
-
-def _keep_largest(graph, log_gate, k):
-    """-inf for all but the k largest of each row."""
-    values, places = (graph.scope.get_unique_variable_name(name) for name in ("values", "places"))
-    graph.container.add_node(
-        "TopK", [log_gate, graph.constant(np.array([k]))], [values, places], axis=1,
-        name=graph.scope.get_unique_operator_name("TopK"),
-    )  # fmt: skip
-    nothing = 0.0 * log_gate + -np.inf
-    return graph("ScatterElements", nothing, places, values, axis=1)
-
-
-def _weighted_sum(graph, weights, values):
-    """Sum over the experts, (n, m) of (n, K) and (n, K, m)."""
-    return graph.sum(graph("Unsqueeze", weights, np.array([-1])) * values, 1)
 
 
 def _of_all(graph, operator):
@@ -175,7 +144,8 @@ def _average(graph, operator, place, answers):
             graph.number(weights, operator.outputs[place])
         found = answers(graph, one, parts, _stacked_predictions(graph, one, parts))
         lists.append((weights if share is None else weights * share, found))
-    return _weighted_sum(graph, *(_concatenated(graph, each) for each in zip(*lists, strict=True)))
+    weights, values = (_concatenated(graph, each) for each in zip(*lists, strict=True))
+    return graph.sum(graph("Unsqueeze", weights, np.array([-1])) * values, 1)
 
 
 def _convert_regressor(scope, operator, container):
@@ -307,26 +277,14 @@ def _shape_numbers(operator):
     operator.outputs[0].set_type(type(operator.outputs[0].type)([n_samples, None]))
 
 
-update_registered_converter(
-    MixtureOfExpertsRegressor,
-    "SkmoeMixtureOfExpertsRegressor",
-    _shape_mixture,
-    _convert_regressor,
-    parser=_parse_regressor,
-    options={"gate": [True, False]},
-)
-update_registered_converter(
-    MixtureOfExpertsClassifier,
-    "SkmoeMixtureOfExpertsClassifier",
-    _shape_mixture,
-    _convert_classifier,
-    parser=_parse_classifier,
-    options={
-        "zipmap": [True, False, "columns"],
-        "nocl": [False],
-        "gate": [True, False],
-    },
-)
+_OF_CLASSES = {"zipmap": [True, False, "columns"], "nocl": [False]}
+for _kind, _convert, _options in (
+    (MixtureOfExpertsRegressor, _convert_regressor, {}),
+    (MixtureOfExpertsClassifier, _convert_classifier, _OF_CLASSES),
+):
+    _given = f"Skmoe{_kind.__name__}", _shape_mixture, _convert
+    _options = {"gate": [True, False], **_options}
+    update_registered_converter(_kind, *_given, parser=_parse, options=_options)
 for _alias, _write in {
     "SkmoeGate": _gate_of,
     "SkmoeRescaled": _rescaled,

@@ -145,7 +145,8 @@ class Files(IteratedRows):
         elif Path(path).suffix == ".npy":
             yield from self._split_columns(np.load(path, mmap_mode="r"))
         elif Path(path).suffix == ".parquet":
-            yield from self._read_parquet(path)
+            with _pyarrow().parquet.ParquetFile(path) as file:
+                yield from map(self._split_batch, file.iter_batches(batch_size=self.block_rows))
         else:
             raise ValueError(
                 f"{path} is no .npy or .parquet file: give a reader, a function from the path to "
@@ -167,10 +168,6 @@ class Files(IteratedRows):
             if used and not is_last:
                 X = np.delete(block, used, axis=1)  # which copies
             yield X, *(None if place is None else block[:, place] for place in places)
-
-    def _read_parquet(self, path):
-        with _pyarrow().parquet.ParquetFile(path) as file:
-            yield from map(self._split_batch, file.iter_batches(batch_size=self.block_rows))
 
     def _split_batch(self, batch):
         X = as_pandas(batch)

@@ -181,18 +181,13 @@ class ManyRows(FitRows):
         n_experts = len(parts.names)
         is_softmax = n_experts > 1 and parts.gate.trained.sees_rows
         n_weights = (len(data.units.mean) + 1) * n_experts
-        check_wanted(
-            {
-                f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts": (
-                    not is_softmax or n_weights <= NEWTON_LIMIT
-                )
-            },
-            f"Ask for fewer experts or ConstantGate(), or {ELSE}",
-        )
+        what = f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts"
+        otherwise = f"Ask for fewer experts or ConstantGate(), or {ELSE}"
+        check_wanted({what: not is_softmax or n_weights <= NEWTON_LIMIT}, otherwise)
         folds = splitting.folds(parts.templates, data)
         experts = parts.make_experts(data, None, settings, seed)
         likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
-        likelihood = self.started(likelihood, data, len(parts.names))
+        likelihood = self.started(likelihood, data, n_experts)
         known = experts, parts.gate.trained, likelihood, data
         otherwise = "Ask for fewer experts, or set cv=False, or fit rows that are so few in memory."
         check_wanted({"ten rows a coefficient": folds is None}, otherwise)

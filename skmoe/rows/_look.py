@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._numerics.samples import SPARE, RowSample, hash_rows
 from .._tables import mixed
 from .._tables.known import check_hashable
+from ._blocks import add_up
 
 MOST_VALUES = 100_000  # values of a target on a grid
 BLOCK_ROWS = 2048  # of moments, at a time
@@ -35,12 +37,8 @@ class Moments:
     @classmethod
     def of(cls, X, weight):
         """Moments of the rows of an array (n_rows, n_columns)."""
-        total = None
-        for start in range(0, len(X), BLOCK_ROWS):
-            block = X[start : start + BLOCK_ROWS].astype(np.float64)
-            of_block = cls._of_few(block, weight[start : start + BLOCK_ROWS])
-            total = of_block if total is None else total + of_block
-        return total
+        blocks = gen_batches(len(X), BLOCK_ROWS)
+        return add_up(cls._of_few(X[rows].astype(np.float64), weight[rows]) for rows in blocks)
 
     @classmethod
     def _of_few(cls, X, weight):
@@ -103,10 +101,7 @@ class FirstLook:
 
     def __add__(self, other):
         if self.names != other.names or len(self.columns.mean) != len(other.columns.mean):
-            ours, theirs = (
-                f"{len(look.columns.mean)} columns" if look.names is None else list(look.names)
-                for look in (self, other)
-            )
+            ours, theirs = (_listed(len(each.columns.mean), each.names) for each in (self, other))
             raise ValueError(f"Blocks of rows must have the same columns: {ours}, then {theirs}.")
         if self.target is not None and self.target.mean.shape != other.target.mean.shape:
             ours, theirs = self.target.mean.size, other.target.mean.size
@@ -215,6 +210,11 @@ def _few_values(values):
     return distinct if len(distinct) <= MOST_VALUES else None
 
 
+def _listed(n_columns, names):
+    """Columns in a message: their names, or how many there are."""
+    return f"{n_columns} columns" if names is None else list(names)
+
+
 @dataclass(frozen=True)
 class KnownColumns:
     """Columns of the rows in ``fit``."""
@@ -231,10 +231,7 @@ class KnownColumns:
         """Other rows; ValueError if these have other columns."""
         other = KnownColumns.of(X)
         if other != self:
-            ours, theirs = (
-                f"{each.n_columns} columns" if each.names is None else list(each.names)
-                for each in (self, other)
-            )
+            ours, theirs = (_listed(each.n_columns, each.names) for each in (self, other))
             raise ValueError(f"Rows must have the columns of earlier rows: {ours}, not {theirs}.")
         return mixed.plain_columns(X) if mixed.is_table(X) else X
 

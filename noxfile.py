@@ -75,12 +75,14 @@ def full(session):
 @nox.session(default=False)
 def docs(session):
     """The documentation, its examples and its doctests."""
-    session.install(".", "--group", "docs")
+    session.install(".[tests]", "--group", "docs")
     session.env["OMP_NUM_THREADS"] = "1"  # small examples lose more than they gain by threads
-    options = ["-o", "NORMALIZE_WHITESPACE", "-o", "ELLIPSIS"]
+    flags = "doctest_optionflags=NORMALIZE_WHITESPACE ELLIPSIS"
+    options = ["-o", flags, "--doctest-glob=*.rst", "--doctest-continue-on-failure", "--timeout=0"]
     pages = [*sorted(Path("doc").glob("*.rst")), *sorted(Path("doc/guide").glob("*.rst"))]
-    session.run("python", "-P", "-m", "doctest", *options, *map(str, pages))
-    session.run("sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "doc", "doc/_build")
+    session.run("pytest", "-o", "filterwarnings=", *options, *map(str, pages))
+    options = ["-q", "-j", "auto", "-W", "--keep-going"]
+    session.run("sphinx-build", *options, "-b", "html", "doc", "doc/_build")
 
 
 @nox.session(default=False)

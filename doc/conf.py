@@ -2,19 +2,11 @@
 
 import re
 import sys
-import warnings
 from importlib.metadata import metadata
 from pathlib import Path
 
 from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
-from sklearn.exceptions import ConvergenceWarning
-
-from skmoe import exceptions
-
-for category in (ConvergenceWarning, *map(vars(exceptions).get, exceptions.__all__)):
-    warnings.simplefilter("error", category)  # in the examples
-warnings.simplefilter("ignore", exceptions.LongFitWarning)  # of machines that are slow
 
 sys.path.insert(0, str(Path(__file__).parent))  # pages
 
@@ -96,6 +88,8 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "thumbnail_size": (480, 320),
     "image_scrapers": ("pages.scrape",),
+    "reset_modules": ("matplotlib", "pages.turn_warnings_into_errors"),
+    "parallel": True,  # as many as sphinx-build -j
     "abort_on_example_error": True,
     "remove_config_comments": True,
 }

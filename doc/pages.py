@@ -3,17 +3,28 @@
 import html
 import json
 import re
+import warnings
 from pathlib import Path
 
 from docutils import nodes
 from matplotlib import pyplot as plt
 from PIL import Image
+from sklearn.exceptions import ConvergenceWarning
 from sphinx_gallery.directives import imgsgnode
 from sphinx_gallery.scrapers import matplotlib_scraper
 from sphinx_gallery.utils import scale_image
 
+from skmoe import exceptions
+
 PHONE = 600  # pixels: pictures that are wider scroll on a phone, lest their text becomes too small
 NARROW = 5.6  # inches, for the pictures that are a little wider
+
+
+def turn_warnings_into_errors(gallery_conf, path):
+    """Have an example fail that warns of its fits."""
+    for category in (ConvergenceWarning, *map(vars(exceptions).get, exceptions.__all__)):
+        warnings.simplefilter("error", category)
+    warnings.simplefilter("ignore", exceptions.LongFitWarning)  # of machines that are slow
 
 
 def scrape(block, block_vars, gallery_conf):

@@ -294,10 +294,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             plain_parts = make_parts(self, plan, of_plain, gate_seed, plain=True)
             plain = plain_parts.training_data(of_plain), plain_parts
         subjects = None if data.subjects is None else data.subjects.numbers
-        classifies = self._classifies
-        splitting = Splitting(
-            self.cv, rows.split_params, subjects, fold_seed, classifies, plan.n_rows
-        )
+        given = self.cv, rows.split_params, subjects, fold_seed, self._classifies
+        splitting = Splitting(*given, plan.n_rows)
         trainer = make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain)
         are_forests = all(isinstance(split_last(each)[1], FORESTS) for each in parts.templates)
         most_fits = None if self._in_stack else plan.most_expert_fits

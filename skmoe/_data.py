@@ -294,10 +294,8 @@ class TrainingData:
         X, Z = _safe_indexing(self.X, rows), _safe_indexing(self.Z, rows)
         of_rows = self.start_target, self.exposure, self.bounds
         start_target, exposure, bounds = (None if v is None else v[rows] for v in of_rows)
-        y, classes = self.y[rows], self.classes
-        return TrainingData(
-            X, y, weight, Z, start_target, exposure, rows=rows, classes=classes, bounds=bounds
-        )
+        given = X, self.y[rows], weight, Z, start_target, exposure
+        return TrainingData(*given, rows=rows, classes=self.classes, bounds=bounds)
 
 
 # Where rows are, and sums over them ---------------------------------------------------------------

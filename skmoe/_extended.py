@@ -280,10 +280,8 @@ class ExtendedMixture(BaseMixtureOfExperts):
         >>> print(moe.summary(X, y))
         estimate  std_error ...
         """
-        metadata = RowMetadata(exposure, trials, subject, upper)
-        return inference("summary")._summary.summary(
-            self, X, y, sample_weight, metadata, cov, level, by, max_rows
-        )
+        given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
+        return inference("summary")._summary.summary(self, *given, cov, level, by, max_rows)
 
     def marginal_effects(
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
@@ -346,10 +344,8 @@ class ExtendedMixture(BaseMixtureOfExperts):
         >>> print(moe.marginal_effects(X, y))
         effect  std_error ...
         """
-        metadata = RowMetadata(exposure, trials, subject, upper)
-        return inference("marginal_effects")._effects.marginal_effects(
-            self, X, y, sample_weight, metadata, cov, level
-        )
+        given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
+        return inference("marginal_effects")._effects.marginal_effects(self, *given, cov, level)
 
     def stability(
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
@@ -419,7 +415,6 @@ class ExtendedMixture(BaseMixtureOfExperts):
         >>> stability.share["halves"]
         {2: 1.0}
         """
-        metadata = RowMetadata(exposure, trials, subject, upper)
-        return inference("stability")._stability.stability(
-            self, X, y, sample_weight, metadata, groups, n_resamples, n_jobs, random_state, verbose
-        )
+        given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper), groups
+        how = n_resamples, n_jobs, random_state, verbose
+        return inference("stability")._stability.stability(self, *given, *how)

@@ -184,9 +184,8 @@ class FittedMixture(AnyRows):
         >>> print(two < moe.set_params(n_experts=1).fit(X, y).bic(X, y))
         True
         """
-        log_likelihood, n_samples, n_parameters, _ = self._likelihood_terms(
-            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
-        )
+        given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
+        log_likelihood, n_samples, n_parameters, _ = self._likelihood_terms(*given)
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 
     def aic(
@@ -222,9 +221,8 @@ class FittedMixture(AnyRows):
         >>> print(em.aic(X, y) < em.bic(X, y))
         True
         """
-        log_likelihood, _, n_parameters, _ = self._likelihood_terms(
-            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
-        )
+        given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
+        log_likelihood, _, n_parameters, _ = self._likelihood_terms(*given)
         return -2 * log_likelihood + 2 * n_parameters
 
     def icl(
@@ -269,9 +267,8 @@ class FittedMixture(AnyRows):
         >>> print(em.icl(X, y) >= em.bic(X, y))
         True
         """
-        log_likelihood, n_samples, n_parameters, entropy = self._likelihood_terms(
-            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
-        )
+        given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
+        log_likelihood, n_samples, n_parameters, entropy = self._likelihood_terms(*given)
         return -2 * log_likelihood + n_parameters * np.log(n_samples) + 2 * entropy
 
     @property

@@ -146,12 +146,11 @@ class Model(ABC):
             asked, seen = expert, take_rows(X, rows)
             if self.predicts_other[k]:
                 return own_distribution(expert, seen, self.likelihood.floor_).mean()
-            if rows is None and not has_own_density(expert):
+            has_own = has_own_density(expert)
+            if rows is None and not has_own:
                 asked, seen = self._behind(k, X)
             prediction = expert_prediction(self.names[k], asked, seen, shape, self.classes)
-            return (
-                self.likelihood.expert_target(prediction) if has_own_density(expert) else prediction
-            )
+            return self.likelihood.expert_target(prediction) if has_own else prediction
 
         return routes.fill(predictions, predict)
 
@@ -279,10 +278,8 @@ class RegressionModel(Model):
     def losses(self, y, predictions, bounds=None):
         target = self.likelihood.expert_target
         if bounds is not None:
-            target = np.clip(
-                predictions, target(bounds.lower)[:, None], target(bounds.upper)[:, None]
-            )
-            return (target - predictions) ** 2
+            ends = (target(end)[:, None] for end in (bounds.lower, bounds.upper))
+            return (np.clip(predictions, *ends) - predictions) ** 2
         squares = (target(y)[:, None] - predictions) ** 2
         return squares.mean(axis=2) if squares.ndim == 3 else squares
 

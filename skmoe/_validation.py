@@ -67,9 +67,7 @@ def check_rows(
     how = {"learns": True, "reset": reset, "known": known}
     rows = _rows_of(mixture, X, y, sample_weight, metadata, **how)
     bounds, weight = rows.bounds, rows.weight
-    if bounds is not None and not (
-        np.isfinite(bounds.lower).any() and np.isfinite(bounds.upper).any()
-    ):
+    if bounds is not None and not all(np.isfinite(e).any() for e in (bounds.lower, bounds.upper)):
         raise ValueError(
             "Every target is censored on the same side, so that nothing says how far away they "
             "are: some must be observed, or have two finite bounds."

@@ -21,9 +21,9 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 22_325,
-    "lines of the core": 16_240,  # without leaves
-    "lines of docstrings": 10_881,
+    "lines of code": 22_201,
+    "lines of the core": 16_151,  # without leaves
+    "lines of docstrings": 10_878,
     "files": 163,
     "names that stand for two things": 0,  # functions and classes at the top of a file
     "classes": 259,
@@ -31,10 +31,10 @@ IN_ALL = {
     "classes of trainers": 4,
     "types of gates and likelihoods asked for": 12,  # where they are neither written nor analysed
     "private methods called in another file": 11,
-    "hasattr and getattr": 23,
+    "hasattr and getattr": 22,
 }
 EACH = {
-    "lines of a file": 486,
+    "lines of a file": 485,
     "lines of a function": 58,  # without its docstring
     "test files that define a helper": 5,  # shared: tests/planted.py, tests/mixtures.py
 }

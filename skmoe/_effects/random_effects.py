@@ -342,9 +342,8 @@ class RandomEffects(ScaledErrors):
         components : GaussianComponents
             One for each row and expert.
         """
-        return self._shifted(
-            prediction + np.einsum("ni,nki->nk", effects, mean), self.scale_, effects, covariance
-        )
+        shifted = prediction + np.einsum("ni,nki->nk", effects, mean)
+        return self._shifted(shifted, self.scale_, effects, covariance)
 
     def components(self, prediction, experts=None, *, effects):
         everyone = slice(None) if experts is None else experts

@@ -149,9 +149,8 @@ class EstimatorExperts(Experts):
         if self.in_sample and self.own_log_density:
             refitted = [k for k in self.own_log_density if k in fits and k not in plan.kept]
             trained = [results[k].models[0] for k in refitted]
-            self.own_log_prior = sum(
-                model._log_prior for model in trained if offers(model, "_log_prior")
-            )
+            priors = [model._log_prior for model in trained if offers(model, "_log_prior")]
+            self.own_log_prior = sum(priors)
 
     @property
     def own_log_density(self):
@@ -198,7 +197,12 @@ class EstimatorExperts(Experts):
 
     def run(self, tasks, estimators=None):
         """What ``fit_and_predict`` returns for each task, of these experts or of others."""
-        arguments = self._arguments(tasks, estimators or self.estimators)
+        estimators, is_oob = estimators or self.estimators, isinstance(self.folds, OutOfBag)
+        given = self._y_shape, self.classes, is_oob, self.target, self.density_floor
+        arguments = []
+        for task in tasks:
+            last = self._last(task.k, task.fold, task.fitted_on.rows)
+            arguments.append((self.names[task.k], estimators[task.k], last, task, *given))
         all_continue = all(supports_warm_start(e) for e in self.estimators if not is_frozen(e))
         with warnings.catch_warnings():  # here: tasks get the filters, threads would share them
             warnings.simplefilter("ignore", SmallWeightsWarning)  # of responsibilities
@@ -210,22 +214,7 @@ class EstimatorExperts(Experts):
             warnings.filterwarnings("ignore", "divide by zero encountered in log", RuntimeWarning)
             if self.quiet or all_continue:  # the next refit continues
                 warnings.simplefilter("ignore", ConvergenceWarning)
-            return self._jobs.of_experts(fit_and_predict, list(arguments))
-
-    def _arguments(self, tasks, estimators):
-        """What ``fit_and_predict`` is given for each task, besides X and y."""
-        for task in tasks:
-            yield (
-                self.names[task.k],
-                estimators[task.k],
-                self._last(task.k, task.fold, task.fitted_on.rows),
-                task,
-                self._y_shape,
-                self.classes,
-                isinstance(self.folds, OutOfBag),
-                self.target,
-                self.density_floor,
-            )
+            return self._jobs.of_experts(fit_and_predict, arguments)
 
     def _last(self, k, fold, rows):
         """The model from which expert k goes on in this fold, or None.

@@ -97,10 +97,7 @@ def _fit(estimator, last, X, y, weights, validation, prepare):
         prepare(model)
     if validation is not None:
         return ready().packages.fit_validated(model, X, y, weights, validation)
-    if weights is None:
-        model.fit(X, y)
-    else:
-        fit_weighted(model, X, y, weights)
+    fit_weighted(model, X, y, weights)
     return model
 
 

@@ -61,9 +61,11 @@ def takes_sample_weight(estimator):
 def fit_weighted(estimator, X, y, weights):
     """Fit ``estimator`` in place with weights, which in a Pipeline go to the last step alone.
 
-    The weights are the mixture's and not the user's metadata, so the estimator, a clone that
+    They, or None, are the mixture's and not the user's metadata, so the estimator, a clone that
     belongs to the mixture, has its requests set here.
     """
+    if weights is None:
+        return estimator.fit(X, y)
     inside = estimator.estimator if isinstance(estimator, MultiOutputRegressor) else estimator
     if routing_enabled():
         _set_requests(estimator, True)
@@ -97,7 +99,7 @@ def fit_again(model, X, y, weights):
         for name, worst in (("best_loss_", np.inf), ("best_validation_score_", -np.inf)):
             if vars(last).get(name) is not None:
                 setattr(last, name, worst)
-        return last.fit(X, y) if weights is None else fit_weighted(last, X, y, weights)
+        return fit_weighted(last, X, y, weights)
 
     return _train_last_step(model, X, train)
 

@@ -251,7 +251,11 @@ def with_best_penalty(estimator, X, y, weight, seed, groups=None):
     X, y, weight = _safe_indexing(X, used), y[used], weight[used]
     classifies = is_classifier(estimator)
     groups = None if groups is None else groups[used]
-    folds = _splits_for_penalty(classifies, Rows(X, y, weight), seed, groups)
+    rows = Rows(X, y, weight)
+    n_folds = min(N_FOLDS, count_units(rows, groups))
+    folds = shuffled_folds(n_folds, rows, groups, classifies, seed) if n_folds > 1 else []
+    if classifies:  # two classes at least to train on
+        folds = [fold for fold in folds if len(np.unique(y[fold[0]])) > 1]
     models = [clone(estimator) for _ in folds]
     for model in models if classifies else []:
         split_last(model)[1].set_params(warm_start=True)
@@ -272,15 +276,6 @@ def with_best_penalty(estimator, X, y, weight, seed, groups=None):
     best_one = clone(estimator)
     split_last(best_one)[1].set_params(**best)
     return best_one
-
-
-def _splits_for_penalty(classifies, rows, seed, groups):
-    """Folds, (train, test) in a list; those with two classes in training."""
-    n_folds = min(N_FOLDS, count_units(rows, groups))
-    if n_folds < 2:
-        return []
-    folds = shuffled_folds(n_folds, rows, groups, classifies, seed)
-    return [fold for fold in folds if not classifies or len(np.unique(rows.y[fold[0]])) > 1]
 
 
 def _losses(model, X, y):

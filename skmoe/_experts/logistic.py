@@ -107,13 +107,9 @@ class LogisticExperts(LinearExperts):
         self.n_fits += self.n_experts
         coef = np.empty_like(self.coef)
         for k in range(self.n_experts):
-            coef[k], *_ = multinomial.fit(
-                self.design,
-                labels * (resp[:, k] * self.weight)[:, None],
-                self.coef[k],
-                self.column_penalty,
-                **settings,
-            )
+            targets = labels * (resp[:, k] * self.weight)[:, None]
+            given = self.design, targets, self.coef[k], self.column_penalty
+            coef[k], *_ = multinomial.fit(*given, **settings)
         self.set_coef(coef)
 
     def streaming(self, resp, order, fitted):
@@ -140,21 +136,14 @@ class LogisticExperts(LinearExperts):
         """
         twin = copy.copy(self)
         twin._take(X, y)
-        labels = twin.labels
-        steps = [
-            multinomial.stream_step(
-                twin.design,
-                labels * weights[:, [k]],
-                self.coef[k],
-                self.column_penalty,
-                self.bounds[k],
-                keep=keep,
-                gain=gain,
-            )
-            for k in range(self.n_experts)
-        ]
-        twin.set_coef(np.stack([coef for coef, _ in steps]))
-        twin.bounds = [bound for _, bound in steps]
+        labels, steps = twin.labels, []
+        for k, weight in enumerate(weights.T):
+            before = self.coef[k], self.column_penalty, self.bounds[k]
+            rows = twin.design, labels * weight[:, None]
+            steps.append(multinomial.stream_step(*rows, *before, keep=keep, gain=gain))
+        coef, bounds = zip(*steps, strict=True)
+        twin.set_coef(np.stack(coef))
+        twin.bounds = list(bounds)
         twin.n_fits += self.n_experts
         return twin
 

@@ -5,6 +5,7 @@ from hashlib import blake2b
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
+from sklearn.utils import gen_batches
 
 from .._tables.mixed import as_pandas, is_table, take_rows
 
@@ -58,9 +59,8 @@ class RowSample:
             places, hashes, mass, copies = (each[kept] for each in (places, hashes, mass, copies))
         self.size, self.hashes, self.mass, self.copies = size, hashes, mass, copies
         taken = (take_rows(each, places) for each in arrays)
-        self.arrays = tuple(
-            each.to_numpy(dtype=object) if is_table(each) else each for each in taken
-        )
+        plain = (each.to_numpy(dtype=object) if is_table(each) else each for each in taken)
+        self.arrays = tuple(plain)
 
     def __add__(self, other):
         pairs = zip(self.arrays, other.arrays, strict=True)
@@ -109,14 +109,10 @@ def sample_rows(X, y, weight, n_rows, classes=None):
     their hashes, and their weights, with the same sum as that of all rows. ``classes`` are labels,
     where y holds class numbers.
     """
-    hashes = hash_rows(X, y, classes)
-    sample, ones = None, np.ones(DRAWN_FROM, dtype=int)
-    for start in range(0, len(hashes), DRAWN_FROM):
-        block = slice(start, start + DRAWN_FROM)
-        numbers = np.arange(start, min(start + DRAWN_FROM, len(hashes)))
-        drawn = RowSample(
-            SPARE * n_rows, hashes[block], weight[block], ones[: len(numbers)], (numbers,)
-        )
+    hashes, numbers, sample = hash_rows(X, y, classes), np.arange(len(y)), None
+    for rows in gen_batches(len(hashes), DRAWN_FROM):
+        given = hashes[rows], weight[rows], np.ones_like(numbers[rows]), (numbers[rows],)
+        drawn = RowSample(SPARE * n_rows, *given)
         sample = drawn if sample is None else sample + drawn
     if sample.has_copies:
         sample.mass = sample.weigh(hashes, weight)
@@ -137,9 +133,8 @@ def hash_rows(X, y, classes=None):
     if sparse.issparse(X):
         entries = sparse.coo_array(X)
         hashed = _mixed(_bits(entries.data) + _salt(entries.col.astype(np.uint64)))
-        total += sparse.csr_array((hashed, entries.coords), shape=X.shape) @ np.ones(
-            X.shape[1], dtype=np.uint64
-        )
+        ones = np.ones(X.shape[1], dtype=np.uint64)
+        total += sparse.csr_array((hashed, entries.coords), shape=X.shape) @ ones
         columns = []
     elif is_table(X):
         columns = [X.iloc[:, j].to_numpy() for j in range(X.shape[1])]
@@ -152,8 +147,7 @@ def hash_rows(X, y, classes=None):
         for j in range(targets.shape[1]):
             columns[TARGET_PLACE + j] = _code_labels(targets[:, j])
     salts = {place: _salt(np.array([place], dtype=np.uint64)) for place in columns}
-    for start in range(0, len(y), HASHED_ROWS):
-        rows = slice(start, start + HASHED_ROWS)
+    for rows in gen_batches(len(y), HASHED_ROWS):
         for place, column in columns.items():
             total[rows] += _mixed(_bits(column[rows]) + salts[place])
         total[rows] = _mixed(total[rows])

@@ -59,18 +59,15 @@ class Trees:
 
         They have seen neither missing values nor categories.
         """
-        baselines, trees = zip(*map(boosted_trees, models), strict=True)
-        trees = [
-            (
-                nodes["feature_idx"],
-                nodes["num_threshold"],
-                np.where(nodes["is_leaf"], -1, nodes["left"].astype(int)),
+        baselines, parts = zip(*map(boosted_trees, models), strict=True)
+        trees = []
+        for nodes in sum(parts, []):
+            first = np.where(nodes["is_leaf"], -1, nodes["left"].astype(int))
+            rule, second = (
+                (nodes["feature_idx"], nodes["num_threshold"]),
                 nodes["right"].astype(int),
-                nodes["value"][:, None],
             )
-            for of_model in trees
-            for nodes in of_model
-        ]
+            trees.append((*rule, first, second, nodes["value"][:, None]))
         return cls(np.float64, trees, 1 / len(models), np.mean(baselines))
 
     def predict(self, X):

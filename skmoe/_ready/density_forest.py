@@ -180,7 +180,9 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
             Distribution of the target, with a component for each bin with positive weight.
         """
         weights = self._weights(X)
-        scale = self._scales(self._spreads(weights, self.adaptive_), self.width_)
+        # A bin is as wide as its targets differ.
+        spreads = self._spreads(weights, self.adaptive_)
+        scale = np.sqrt((self.width_ * spreads) ** 2 + self._variances)
         unused = weights == 0
         most = np.count_nonzero(~unused, axis=1).max(initial=1)
         bins = np.argsort(unused, axis=1, kind="stable")[:, :most]
@@ -260,10 +262,6 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         pilot = norm.pdf(self._centres, self._centres[:, None], PILOT_WIDTH * self._spread)
         density = weights @ pilot
         return np.sqrt(own / np.maximum(density, LEAST_DENSITY / self._spread))
-
-    def _scales(self, spreads, width):
-        """Scales of the kernels, (n_samples, n_bins); a bin is as wide as its targets differ."""
-        return np.sqrt((width * spreads) ** 2 + self._variances)
 
 
 def out_of_bag(forest, X, y, rows, weight):

@@ -135,9 +135,8 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         self.whitening_ = solve_triangular(factor, np.eye(len(factor)), lower=True)
         left_out = 1.0 / np.einsum("ij,ij->j", self.whitening_, self.whitening_)  # [1]_, 5.12
         left_out -= self.noise_ / weight
-        self.left_out_ = noise + np.quantile(
-            left_out, UNSURE, weights=weight, method="inverted_cdf"
-        )
+        unsure = np.quantile(left_out, UNSURE, weights=weight, method="inverted_cdf")
+        self.left_out_ = noise + unsure
 
     def _scaled(self, X):
         """Columns and indicators, in length scales."""

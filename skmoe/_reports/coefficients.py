@@ -174,13 +174,9 @@ def _table(names, values, spread, note):
     rows = [(part, term, row) for part, terms in values.items() for term, row in terms.items()]
     notes = [FROM_REFERENCE] * any(term.endswith(IS_REFERENCE) for _, term, _ in rows)
     notes += [FROM_MEAN.format(column) for column in values.get(SPREAD, ())]
-    return CoefficientTable(
-        names,
-        [part for part, _, _ in rows],
-        [term for _, term, _ in rows],
-        np.array([[row.get(name, np.nan) for name in names] for _, _, row in rows]),
-        "\n".join(filter(None, [*notes, note])),
-    )
+    parts, terms, rows = map(list, zip(*rows, strict=True))
+    shown = np.array([[row.get(name, np.nan) for name in names] for row in rows])
+    return CoefficientTable(names, parts, terms, shown, "\n".join(filter(None, [*notes, note])))
 
 
 def _table_of_regimes(mixture, groups, values, values_of_gate, spread):

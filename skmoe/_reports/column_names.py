@@ -1,7 +1,7 @@
 """What transformers make of the columns of X: a name for each, and how it follows from X."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
@@ -50,14 +50,12 @@ class Columns:
     def take(self, places):
         """Some of them, by number; of a category not all, perhaps."""
         taken = Columns.raw([self.names[j] for j in places])
-        taken.slope, taken.shift = self.slope[places], self.shift[places]
-        return taken
+        return replace(taken, slope=self.slope[places], shift=self.shift[places])
 
     def scaled(self, slope, shift):
         """Those that a scaler makes of them."""
-        scaled = Columns.raw(self.names)
-        scaled.slope, scaled.shift = slope * self.slope, slope * self.shift + shift
-        return scaled
+        shift = slope * self.shift + shift
+        return replace(Columns.raw(self.names), slope=slope * self.slope, shift=shift)
 
 
 def columns_of(estimator, names):

@@ -237,9 +237,8 @@ class DescribedMixture(AnyRows):
         table = rows.X if described_by is None else check_columns(described_by, rows.X)
         groups = groups_of(self, by)
         if responsibilities is not None:
-            membership = check_responsibilities(
-                responsibilities, len(rows.weight), len(groups.names), groups.kind
-            )
+            given = responsibilities, len(rows.weight), len(groups.names), groups.kind
+            membership = check_responsibilities(*given)
         elif y is None:
             routes = self._model.routes(rows.X)
             membership = groups.proba(routes.dense(routes.weights))

@@ -95,10 +95,8 @@ class ExpertReport:
     def _balance_line(self):
         line = f"loads: coefficient of variation {self.balance['variation']:.3g}"
         if self.is_sparse:
-            line += (
-                f", {self.balance['unused']} unused, Switch's balance "
-                f"{self.balance['switch']:.3g} (1 is even)"
-            )
+            line += f", {self.balance['unused']} unused"
+            line += f", Switch's balance {self.balance['switch']:.3g} (1 is even)"
         return line
 
     def _repr_html_(self):
@@ -284,9 +282,8 @@ def report_sums(model, groups, rows):
     if rows.exposure is not None:
         means = means * rows.exposure[:, None]
     gate_proba = routes.dense(routes.weights)
-    return ReportSums.of_predictions(
-        model, groups, resp, gate_proba, means, rows.y, rows.weight, rows.bounds
-    )
+    given = resp, gate_proba, means, rows.y, rows.weight, rows.bounds
+    return ReportSums.of_predictions(model, groups, *given)
 
 
 def report_of_sums(model, groups, sums, trained):

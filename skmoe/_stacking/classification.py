@@ -45,14 +45,8 @@ class ClassificationDensities(Densities):
     def _judge(self, means, Z, penalties, shares):
         _, rows = self._fitted(means, Z)
         errors = 0.0 if rows.log_prior is None else STANDARD_ERRORS
-        return choose_penalty(
-            rows.weight,
-            self.folds,
-            lambda *given: rows.fit(*given)[0],
-            rows.posterior,
-            penalties=penalties,
-            standard_errors=errors,
-        )
+        given = rows.weight, self.folds, lambda *start: rows.fit(*start)[0], rows.posterior
+        return choose_penalty(*given, penalties=penalties, standard_errors=errors)
 
     def _out_of_fold(self, means, shares=None):
         _, rows = self._fitted(means, np.empty((len(means), 0)))

@@ -151,10 +151,8 @@ class StackedTrainer(Trainer):
         if gain is None or self.way != "specialists":
             return None
         name = type(split_last(self.problem.model.gate)[1]).__name__
-        return (
-            name,
-            f"a forest's is {gain.gain:+.3f} a row (standard error {gain.standard_error:.3f})",
-        )
+        more = f"{gain.gain:+.3f} a row (standard error {gain.standard_error:.3f})"
+        return name, f"a forest's is {more}"
 
     def _has_linear_regimes(self):
         """Whether the log-likelihood of linear experts, less BIC's penalty, is above the score."""

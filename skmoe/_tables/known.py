@@ -118,18 +118,10 @@ def check_uniform(label, values):
 NUMBERS, STRINGS = "numbers", "strings"
 KINDS = {  # by what pandas infers
     "string": STRINGS,
-    "boolean": NUMBERS,
-    "integer": NUMBERS,
-    "floating": NUMBERS,
-    "mixed-integer-float": NUMBERS,
-    "decimal": NUMBERS,
-    "datetime64": "dates",
-    "datetime": "dates",
-    "date": "dates",
-    "period": "dates",
+    **dict.fromkeys(("boolean", "integer", "floating", "mixed-integer-float", "decimal"), NUMBERS),
+    **dict.fromkeys(("datetime64", "datetime", "date", "period"), "dates"),
     "time": "times of day",
-    "timedelta64": "durations",
-    "timedelta": "durations",
+    **dict.fromkeys(("timedelta64", "timedelta"), "durations"),
     "complex": "complex numbers",
     "empty": None,
 }

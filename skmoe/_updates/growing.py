@@ -82,14 +82,8 @@ def grow(
             warnings.simplefilter("ignore", IgnoredWeightsWarning)
         experts = parts.make_estimators(of_new_rows, folds, settings, seed)
     likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=False)
-    problem = Addition(
-        experts,
-        step_by_step(clone(gate)),
-        likelihood.start(rows.y, rows.weight, 2),
-        data,
-        n_inner=1 if folds is None else INNER_STEPS,
-        is_new=is_new,
-    )
+    given = experts, step_by_step(clone(gate)), likelihood.start(rows.y, rows.weight, 2), data
+    problem = Addition(*given, n_inner=1 if folds is None else INNER_STEPS, is_new=is_new)
     problem.row_scale = None if model.likelihood.averages_experts else model.row_scale(rows.X)
     with experts.side_by_side(settings.n_jobs):
         caught = _run_em(problem, settings, folds)

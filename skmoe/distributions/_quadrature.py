@@ -201,15 +201,10 @@ def _long_panels(length):
     n, half = length[:, None], 0.5 * (length[:, None] - 1)
     left = np.round(half + 0.5 * n * LONG_NODES[: len(LONG_NODES) // 2])
     v = length**-2.0
-    even_moments = np.stack(  # of the places in units of half the length
-        [
-            np.ones_like(v),
-            (1 - v) / 3,
-            (1 - v) * (3 - 7 * v) / 15,
-            (1 - v) * (3 - 18 * v + 31 * v**2) / 21,
-        ],
-        axis=1,
-    )
+    # Moments of the places in units of half the length, of which the odd ones are zero.
+    second, fourth = (1 - v) / 3, (1 - v) * (3 - 7 * v) / 15
+    sixth = (1 - v) * (3 - 18 * v + 31 * v**2) / 21
+    even_moments = np.stack([np.ones_like(v), second, fourth, sixth], axis=1)
     powers = ((left - half) / (0.5 * n))[:, None, :] ** np.array([0, 2, 4, 6])[:, None]
     weights = 0.5 * n * np.linalg.solve(powers, even_moments[:, :, None])[:, :, 0]
     steps = np.hstack([left, (n - 1 - left)[:, ::-1]])

@@ -104,8 +104,6 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         self.classifier_ = clone(self.classifier)
         if (experts == experts[0]).all():  # a single expert, which some classifiers do not accept
             self.classifier_ = DummyClassifier(strategy="prior").fit(X_fit, experts)
-        elif weights is None:
-            self.classifier_.fit(X_fit, experts)
         else:
             fitting.fit_weighted(self.classifier_, X_fit, experts, weights)
         self._columns = np.arange(targets.shape[1])

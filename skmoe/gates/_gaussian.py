@@ -117,9 +117,8 @@ class GaussianGate(BaseGate):
         counts = moments[:, -1, -1]
         n_features = moments.shape[1] - 1
         means = moments[:, -1, :-1] / np.where(counts > 0, counts, 1.0)[:, None]
-        scatter = moments[:, :-1, :-1] - counts[:, None, None] * (
-            means[:, :, None] * means[:, None, :]
-        )
+        of_means = means[:, :, None] * means[:, None, :]
+        scatter = moments[:, :-1, :-1] - counts[:, None, None] * of_means
         prior_rows = n_features + 2.0 if self.prior_rows is None else float(self.prior_rows)
         prior_rows = max(prior_rows, LEAST_PRIOR * counts.sum())
         rows = counts

@@ -131,13 +131,11 @@ class SoftmaxGate(BaseGate):
         targets = targets * weight[:, None]
         settings = {"max_iter": self.max_iter, "tol": self.tol}
         if self.l1_ratio > 0 and self.alpha > 0:
-            coef, n_iter, converged = _multinomial.fit_elastic_net(
-                standard, targets, start, float(self.alpha), self.l1_ratio, **settings
-            )
+            given = standard, targets, start, float(self.alpha), self.l1_ratio
+            coef, n_iter, converged = _multinomial.fit_elastic_net(*given, **settings)
         else:
-            coef, n_iter, converged, _ = _multinomial.fit(
-                with_intercept(standard), targets, start, self._penalty(), **settings
-            )
+            given = with_intercept(standard), targets, start, self._penalty()
+            coef, n_iter, converged, _ = _multinomial.fit(*given, **settings)
         if not converged and not self.warm_start:
             warnings.warn(
                 f"SoftmaxGate stopped after max_iter={self.max_iter} steps before it met "

@@ -182,10 +182,8 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         check_is_fitted(self)
         X = check_table(X, sparse_ok=True, strings_ok=lambda: True)
         validate_data(self, X, skip_check_array=True, reset=False)
-        log_proba = []
-        for of_branch, branch in zip(
-            self.decision_.predict_log_proba(X).T, self.branches_, strict=True
-        ):
+        log_proba, decision = [], self.decision_.predict_log_proba(X)
+        for of_branch, branch in zip(decision.T, self.branches_, strict=True):
             within = 0.0 if branch is None else branch.predict_log_proba(X)
             log_proba.append(of_branch[:, None] + within)
         every = np.hstack(log_proba)

@@ -10,7 +10,7 @@ from .._numerics.multinomial import log_softmax
 from .._reports.by_regime import first_of
 from .._reports.expert_report import in_order
 from .._tables.known import check_weights
-from .._tables.mixed import take_rows
+from .._tables.mixed import is_table, take_rows
 from .._validation import check_fitted
 from ..gates import SoftmaxGate
 from ..inspection._axes import Axis, PlottedColumns
@@ -309,7 +309,7 @@ class Changes:
     """
 
     def __init__(self, mixture, estimates, X, weight, lacks):
-        if getattr(X, "dtype", None) == np.float32:
+        if not is_table(X) and X.dtype == np.float32:
             X = X.astype(np.float64)
         self.columns, self.weight, self.mixture = PlottedColumns(X), weight, mixture
         self.base, self.unseen, self.too_many = self._seen(self.columns.X), [], []

@@ -79,9 +79,8 @@ class Estimates:
             mass = weight @ first.has_density(targets[0])
             targets = [(target - self.y_mean) / self.y_scale for target in targets]
             self.log_jacobian -= mass * np.log(self.y_scale).sum()
-        self.n_predictors = [
-            terms.n_predictors(target) for terms, target in zip(self.terms, targets, strict=True)
-        ]
+        pairs = zip(self.terms, targets, strict=True)
+        self.n_predictors = [terms.n_predictors(target) for terms, target in pairs]
         subjects = None
         if subject is not None:
             its_rows = take_rows(X, np.flatnonzero(used))

@@ -41,14 +41,11 @@ def label_categories(axis, places, labels):
         label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "\u2026"
         for label in map(str, labels)
     ]
-    figure, panel = axis.figure, axis.axes.get_position()
     across = axis.axis_name == "x"
-    inches = (
-        panel.width * figure.get_figwidth() if across else panel.height * figure.get_figheight()
-    )
+    inches = axis.figure.get_size_inches() * axis.axes.get_position().size
     height = axis.get_ticklabels()[0].get_fontsize() / 72 if axis.get_ticklabels() else 0.14
     width = 0.65 * height * (1 + max(map(len, labels), default=0))
-    room = inches / max(1, len(labels))
+    room = inches[0 if across else 1] / max(1, len(labels))
     turn = across and width > room
     step = 1 if not (turn or not across) else int(np.ceil(1.3 * height / room))
     axis.set_ticks(places[::step], labels[::step])

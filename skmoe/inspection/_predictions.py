@@ -166,18 +166,17 @@ class ExpertDisplay:
         if mass is None:
             mass = groups.proba(mixture.gate_proba(_axes.unwrap(estimator, columns.X)[1]))
         mass = np.maximum(mass[rows], 1e-12)  # an expert without rows is averaged over all rows
-        target = None
+        target, name = None, _axes.target_name(y, output)
         if y is not None:
             target = np.asarray(y) if output is None else np.asarray(y, dtype=np.float64)[:, output]
             target = target.ravel()
-        name = _axes.target_name(y, output)
-        if not of_class and mixture.likelihood_.changes_target:
-            target = None if target is None else mixture.likelihood_.expert_target(target)
-            name = f"{name}, on the scale of the experts"
         if of_class:
             label = mixture.classes_[column]
             name = f"probability of {label}"
             target = None if target is None else target == label
+        elif mixture.likelihood_.changes_target:
+            target = None if target is None else mixture.likelihood_.expert_target(target)
+            name = f"{name}, on the scale of the experts"
         predictions = np.einsum("prk,rk->pk", answers[..., 0], mass / mass.sum(axis=0))
         return cls(
             axis=axis, predictions=predictions, proba=answers[..., 1].mean(axis=1),

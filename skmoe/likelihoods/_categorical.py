@@ -232,9 +232,8 @@ class Categorical(BaseLikelihood):
 
     def _of_experts(self, experts):
         """Temperatures and smoothing, (K,) or, of the experts of each row, (n, k)."""
-        if experts is None:
-            return self.temperature_, self.epsilon_
-        return self.temperature_[experts], self.epsilon_[experts]
+        everyone = slice(None) if experts is None else experts
+        return self.temperature_[everyone], self.epsilon_[everyone]
 
     def log_density(self, y, prediction, experts=None):
         temperature, epsilon = self._of_experts(experts)

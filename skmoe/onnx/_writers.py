@@ -307,11 +307,9 @@ WRITERS = {
 
 def is_table_encoder(transformer):
     """Whether ``write_encoder`` can write all its parts."""
-    if type(transformer) is SimpleImputer:
-        return _is_known((transformer, None))
-    if type(transformer) is not ColumnTransformer or transformer.transformer_weights:
-        return False
-    return all(_is_known(part) for part in _column_parts(transformer))
+    is_plain = type(transformer) is ColumnTransformer and not transformer.transformer_weights
+    is_plain = is_plain or type(transformer) is SimpleImputer
+    return is_plain and all(map(_is_known, _column_parts(transformer)))
 
 
 def _column_parts(transformer):
@@ -366,8 +364,7 @@ def write_encoder(graph, transformer, *inputs):
         )
     encoded = []
     for part, numbers in _column_parts(transformer):
-        chosen = [columns[number] for number in numbers]
-        encoded += _encoded_columns(graph, part, chosen)
+        encoded += _encoded_columns(graph, part, [columns[number] for number in numbers])
     return graph("Concat", *encoded, axis=1)
 
 

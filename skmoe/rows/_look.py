@@ -169,26 +169,11 @@ def first_look(block, parameters):
         target, mass = Moments.of(y.reshape(len(y), -1), weight), None
         each = [_few_values(column[used]) for column in y.reshape(len(y), -1).T]
         values = each[0] if y.ndim == 1 else tuple(each)
-    return FirstLook(
-        block.names,
-        len(X),
-        np.count_nonzero(used),
-        float(weight.sum()),
-        float(weight @ weight),
-        Moments.of(X, weight),
-        is_numeric,
-        dtypes,
-        target,
-        values,
-        mass,
-        RowSample(
-            SPARE * drawn(X.shape[1]),
-            hash_rows(block.values, y),
-            weight,
-            np.ones(len(X), dtype=int),
-            (block.values, y),
-        ),
-    )
+    n_rows, ones, arrays = SPARE * drawn(X.shape[1]), np.ones(len(X), dtype=int), (block.values, y)
+    sample = RowSample(n_rows, hash_rows(*arrays), weight, ones, arrays)
+    counts = len(X), np.count_nonzero(used), float(weight.sum()), float(weight @ weight)
+    of_columns = Moments.of(X, weight), is_numeric, dtypes
+    return FirstLook(block.names, *counts, *of_columns, target, values, mass, sample)
 
 
 def weigh_sample(block, sample):

@@ -193,8 +193,7 @@ class OnePassProblem(Problem):
         if self.template is None:
             return super().climb(resp, state, max_iter, tol)
         run = self.template.going_on(state) if resp is None else self.template.beside(state)
-        if resp is not None:
-            resp = np.ascontiguousarray(resp, dtype=np.float64)
+        resp = None if resp is None else np.ascontiguousarray(resp, dtype=np.float64)
         objectives = self._iterate(run, resp, max_iter, tol, False, [], -np.inf)
         # A first step that is not for kernels leads nowhere.
         return objectives or [np.nan], run, np.array(run.expert_masses())

@@ -157,8 +157,6 @@ class Trainer:
     def affordable(self, n_rows, work=None):
         """EM iterations on so many rows that ``work`` is enough for, by default ``most_work``."""
         work = self.settings.most_work if work is None else work
-        if work == np.inf:
-            return np.inf
         n_experts, p = self.n_experts, self.data.columns.shape[1] + 1
         n_classes = 2 if self.parts.classes is None else len(self.parts.classes)
         of_experts = n_experts * p * n_classes * (n_classes - 1) / 2

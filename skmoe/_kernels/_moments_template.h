@@ -22,14 +22,14 @@ SKMOE_INLINE void WIDE(tile_moments)(
     const REAL *weights, /* IN: (n_weights, B) */
     double *sums,        /* IN OUT: (n_left, stride) */
     ptrdiff_t stride, const ptrdiff_t n_left, const ptrdiff_t n_weights, ptrdiff_t rows) {
-    REAL lanes[2][8][SKMOE_LANES_BYTES / sizeof(REAL)];
+    REAL lanes[3][4][SKMOE_LANES_BYTES / sizeof(REAL)];
     ptrdiff_t i, j, k, part, width;
     for (part = 0; part < LANES; part += PART) {
-        WIDE(vector) sum[2][8];
+        WIDE(vector) sum[3][4];
         for (j = 0; j < n_left; j++)
             for (k = 0; k < n_weights; k++) sum[j][k] = (WIDE(vector)){0};
         for (i = part; i < rows; i += LANES) {
-            WIDE(vector) product[2], other = WIDE(load)(right + i);
+            WIDE(vector) product[3], other = WIDE(load)(right + i);
             for (j = 0; j < n_left; j++)
                 product[j] = WIDE(load)(left + j * SKMOE_BLOCK + i) * other;
             for (k = 0; k < n_weights; k++) {
@@ -49,7 +49,8 @@ SKMOE_INLINE void WIDE(tile_moments)(
         }
 }
 
-/* Up to 8 weights: two columns at a time where there are few, to keep the multipliers busy. */
+/* Up to 4 weights, which stay in the L1 cache, and as many columns at a time as 16 registers hold
+ * the sums of. */
 SKMOE_INLINE void WIDE(column_moments)(
     const REAL *left, const REAL *right, const REAL *weights, double *sums, ptrdiff_t stride,
     ptrdiff_t n_left, const ptrdiff_t n_weights, const ptrdiff_t at_a_time, ptrdiff_t rows) {
@@ -75,13 +76,8 @@ SKMOE_INLINE void WIDE(moments)(
     case 1: WIDE(column_moments)(left, right, weights, sums, stride, n_left, 1, 2, rows); break;
     case 2: WIDE(column_moments)(left, right, weights, sums, stride, n_left, 2, 2, rows); break;
     case 3: WIDE(column_moments)(left, right, weights, sums, stride, n_left, 3, 2, rows); break;
-    case 4: WIDE(column_moments)(left, right, weights, sums, stride, n_left, 4, 2, rows); break;
-    default: WIDE(column_moments)(left, right, weights, sums, stride, n_left, 8, 1, rows);
+    default: WIDE(column_moments)(left, right, weights, sums, stride, n_left, 4, 3, rows);
     }
-}
-
-SKMOE_INLINE ptrdiff_t WIDE(next_weights)(ptrdiff_t n_left_over) {
-    return n_left_over >= 8 ? 8 : n_left_over < 4 ? n_left_over : 4;
 }
 
 TARGET
@@ -91,7 +87,7 @@ static void WIDE(add_grams)(
     ptrdiff_t b, k, now;
     for (k = 0; k < n; k += now) {
         double *to = grams + k;
-        now = WIDE(next_weights)(n - k);
+        now = n - k < 4 ? n - k : 4;
         for (b = 0; b < p; to += (b + 1) * n, b++)
             WIDE(moments)(
                 design, design + b * SKMOE_BLOCK, weights + k * SKMOE_BLOCK, to, n, b + 1, now,
@@ -106,7 +102,7 @@ static void WIDE(add_sums)(
     const REAL *ones = design + (p - 1) * SKMOE_BLOCK;
     ptrdiff_t k, now;
     for (k = 0; k < n; k += now) {
-        now = WIDE(next_weights)(n - k);
+        now = n - k < 4 ? n - k : 4;
         WIDE(moments)(design, ones, weights + k * SKMOE_BLOCK, sums + k, n, p, now, rows);
     }
 }

@@ -206,8 +206,8 @@ def first_copies(rows):
     take = X.iloc[used].items() if is_table(X) else enumerate(X[used].T)
     scaled = np.column_stack([_in_interquartile_ranges(np.asarray(each)) for _, each in take])
     for width in SAME_ROW * np.array([1.0, *LESS]):
-        by_chance = np.log(len(used)) + sum(_log_share_within(each, width) for each in scaled.T)
-        if by_chance <= np.log(REPEATED_BY_CHANCE):
+        by_chance = np.log(len(used) / REPEATED_BY_CHANCE)
+        if any((by_chance := by_chance + _log_share_within(x, width)) <= 0 for x in scaled.T):
             break
     else:
         return first
@@ -254,8 +254,9 @@ def _groups_of_near_rows(scaled, target, width):
     n_alike, links = 0, []
     for step in range(1, min(N_NEXT, len(order) - 1) + 1):
         one, other = order[:-step], order[step:]
-        is_alike = (np.abs(scaled[one] - scaled[other]) <= width).all(axis=1)
-        one, other = one[is_alike], other[is_alike]
+        for column in scaled.T:  # the first ones leave few pairs to the others
+            is_alike = np.abs(column[one] - column[other]) <= width
+            one, other = one[is_alike], other[is_alike]
         is_near = (np.abs(target[one] - target[other]) <= SAME_TARGET).all(axis=1)
         n_alike += len(one)
         links.append((one[is_near], other[is_near]))

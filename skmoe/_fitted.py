@@ -16,6 +16,12 @@ from ._validation import AnyRows, check_fitted, check_known_rows, check_X
 GROWTH = ("add_expert", "remove_expert")  # changes that are no maximum
 
 
+def criteria(log_likelihood, weight, n_parameters, entropy):
+    """Information criteria by name, from what ``_likelihood_terms`` returns."""
+    bic = -2 * log_likelihood + n_parameters * np.log(weight)
+    return {"aic": -2 * log_likelihood + 2 * n_parameters, "bic": bic, "icl": bic + 2 * entropy}
+
+
 class FittedMixture(AnyRows):
     """Gate, responsibilities, densities and information criteria of a fitted mixture."""
 
@@ -185,8 +191,7 @@ class FittedMixture(AnyRows):
         True
         """
         given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
-        log_likelihood, n_samples, n_parameters, _ = self._likelihood_terms(*given)
-        return -2 * log_likelihood + n_parameters * np.log(n_samples)
+        return criteria(*self._likelihood_terms(*given))["bic"]
 
     def aic(
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None,
@@ -222,8 +227,7 @@ class FittedMixture(AnyRows):
         True
         """
         given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
-        log_likelihood, _, n_parameters, _ = self._likelihood_terms(*given)
-        return -2 * log_likelihood + 2 * n_parameters
+        return criteria(*self._likelihood_terms(*given))["aic"]
 
     def icl(
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None,
@@ -268,8 +272,7 @@ class FittedMixture(AnyRows):
         True
         """
         given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
-        log_likelihood, n_samples, n_parameters, entropy = self._likelihood_terms(*given)
-        return -2 * log_likelihood + n_parameters * np.log(n_samples) + 2 * entropy
+        return criteria(*self._likelihood_terms(*given))["icl"]
 
     @property
     def _model(self):

@@ -63,14 +63,9 @@ class RowSample:
         self.arrays = tuple(plain)
 
     def __add__(self, other):
-        pairs = zip(self.arrays, other.arrays, strict=True)
-        return RowSample(
-            self.size,
-            np.concatenate([self.hashes, other.hashes]),
-            np.concatenate([self.mass, other.mass]),
-            np.concatenate([self.copies, other.copies]),
-            tuple(np.concatenate(pair) for pair in pairs),
-        )
+        both = ((each.hashes, each.mass, each.copies, *each.arrays) for each in (self, other))
+        hashes, mass, copies, *arrays = map(np.concatenate, zip(*both, strict=True))
+        return RowSample(self.size, hashes, mass, copies, arrays)
 
     @property
     def has_copies(self):

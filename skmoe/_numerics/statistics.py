@@ -265,10 +265,9 @@ def solve_symmetric(matrices, rights):
     """Least-norm solutions (n, p, m) of n positive semi-definite systems (n, p, p)."""
     if not rights.size:
         return np.zeros_like(rights)
-    factors, solutions, failed = zip(
-        *(linalg.lapack.dposv(a, b, lower=1) for a, b in zip(matrices, rights, strict=True)),
-        strict=True,
-    )
+    pairs = zip(matrices, rights, strict=True)
+    solved = (linalg.lapack.dposv(matrix, right, lower=1) for matrix, right in pairs)
+    factors, solutions, failed = zip(*solved, strict=True)
     solutions = np.stack(solutions)
     pivots = np.stack([factor.diagonal() for factor in factors])
     well = pivots.min(axis=1) > LEAST_PIVOT * pivots.max(axis=1)

@@ -63,11 +63,9 @@ class Trees:
         trees = []
         for nodes in sum(parts, []):
             first = np.where(nodes["is_leaf"], -1, nodes["left"].astype(int))
-            rule, second = (
-                (nodes["feature_idx"], nodes["num_threshold"]),
-                nodes["right"].astype(int),
-            )
-            trees.append((*rule, first, second, nodes["value"][:, None]))
+            children = first, nodes["right"].astype(int)
+            rule = nodes["feature_idx"], nodes["num_threshold"]
+            trees.append((*rule, *children, nodes["value"][:, None]))
         return cls(np.float64, trees, 1 / len(models), np.mean(baselines))
 
     def predict(self, X):

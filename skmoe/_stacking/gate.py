@@ -118,10 +118,7 @@ def cross_fitted(weight, folds, fit, predict):
 
     Rows of weight zero are looked at, and not learned from.
     """
-    unseen, values = zip(
-        *((test, predict(fit(train[weight[train] > 0]), test)) for train, test in folds),
-        strict=True,
-    )
+    values = [predict(fit(train[weight[train] > 0]), test) for train, test in folds]
     every = np.empty((len(weight), *values[0].shape[1:]))
-    every[np.concatenate(unseen)] = np.concatenate(values)
+    every[np.concatenate([test for _, test in folds])] = np.concatenate(values)
     return every

@@ -5,18 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._data import TrainingData
-from .._em.loop import Run
+from .._doors import ready
+from .._em.loop import Run, count
 from .._em.trainer import Trainer, surrogate, train_surrogate
 from .._experts.base import Experts
-from .._experts.fitting import split_last
+from .._experts.fitting import STACK, split_last
 from .._experts.prediction import tells_density
 from .._model import Model
+from .._parallel import few_threads
 from .._reports.expert_report import ReportSums
+from ..gates import SoftmaxGate
 from .classification import ClassificationDensities
 from .clones import Clones
 from .regression import RegressionDensities
 from .specialisation import Specialisation
-from .unlike import UnlikeExperts
 
 
 @dataclass
@@ -128,8 +130,9 @@ class StackedTrainer(Trainer):
     def train(self, previous, tasks, attributes_now):
         """Fit it all, in one iteration; see ``Trainer``."""
         tasks.begin(1 if self.instead is None else None)
-        source = UnlikeExperts(self) if self.numbers is None else Clones(self, self.numbers)
-        self.problem, order = self._finish(*source.fit())
+        clones = None if self.numbers is None else Clones(self, self.numbers)
+        found = self._fit_unlike() if clones is None else clones.fit()
+        self.problem, order = self._finish(*found)
         self.progress.say("Trained", self.problem.objective)
         if self.instead is not None and self._has_linear_regimes():
             self.progress.say("A mixture of linear experts explains the target better: trying EM")
@@ -143,6 +146,31 @@ class StackedTrainer(Trainer):
                 return trained
         run = Run([self.problem.objective], converged=self.problem.converged)
         return self, run, self.problem.model, order, self.problem.load[order]
+
+    def _fit_unlike(self):
+        """Fit the experts of a list; the mixture (Candidate), its fitted experts, and those."""
+        data, names, densities, say = self.data, self.parts.names, self.densities, self.progress.say
+        experts = self.make_experts(self.parts)
+        everything, of_experts = np.ones((len(data.y), len(names))), count(len(names))
+        say(f"Fitting {of_experts} on {count(len(data.y), 'row')}, out of fold")
+        with experts.side_by_side(self.settings.n_jobs):
+            leaf = ready()
+            if leaf is None:
+                experts.fit(everything)
+            else:
+                leaf.diverse.fit_of_list(experts, everything, self.splitting.is_by_row(data))
+            say(f"Refitting {of_experts} on all rows")
+            fitted = experts.finish(everything)
+        say("Learning gate, tails and scales")
+        with few_threads(everything.size):
+            predictions = densities.standardise(experts.predictions)
+            stacked, stack = densities.stack(predictions, fitted)
+            densities.begin(stacked)
+            means = np.concatenate([predictions, stacked[:, None]], axis=1)
+            densities.take_own(experts.own_log_density, experts.own_cdf, means)
+            gate = SoftmaxGate()
+            chosen = densities.gated([*names, STACK], means, lambda: (gate, data.Z, gate.fit))
+        return chosen, [*fitted, stack], experts
 
     @property
     def default_gate(self):

@@ -157,19 +157,11 @@ def shrink(model, k, load, beside=None):
     n_beside = 0 if beside is None else len(beside.experts)
     its_k = k - len(load) + n_beside
     beside = shrink(beside, its_k, np.ones(n_beside)).model if its_k > 0 else None
-    return Update(_without(model, keep, gate), shares(load[keep]), beside=beside)
-
-
-def _without(model, keep, gate):
     likelihood = shallow_copy(model.likelihood)
     likelihood.reorder(keep)
-    return replace(
-        model,
-        names=[model.names[j] for j in keep],
-        experts=[model.experts[j] for j in keep],
-        gate=gate,
-        likelihood=likelihood,
-    )
+    names, experts = ([each[j] for j in keep] for each in (model.names, model.experts))
+    model = replace(model, names=names, experts=experts, gate=gate, likelihood=likelihood)
+    return Update(model, shares(load[keep]), beside=beside)
 
 
 # For both ------------------------------------------------------------------------------------

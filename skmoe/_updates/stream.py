@@ -59,12 +59,8 @@ class Buffer:
             return replace(self, X=X, y=y, weight=weight)
         if y.shape[1:] != self.y.shape[1:]:
             raise ValueError(f"y has {y.shape[1:]} outputs, {self.y.shape[1:]} in the first call.")
-        return replace(
-            self,
-            X=stack_rows(self.X, X),
-            y=np.concatenate([self.y, y]),
-            weight=np.concatenate([self.weight, weight]),
-        )
+        y, weight = map(np.concatenate, ((self.y, y), (self.weight, weight)))
+        return replace(self, X=stack_rows(self.X, X), y=y, weight=weight)
 
     def can_be_fitted(self):
         """Whether there are rows enough, and two classes if any."""
@@ -289,12 +285,8 @@ def learn_batch(model, stream, rows, load, forget_factor):
     elif stream.load_prior is not None:  # as in training, for the batch's part of the rows
         resp = resp + stream.load_prior * proba / np.maximum(load, 1e-300)
     gate.learn_batch(Z, resp, weight, keep=keep, gain=gain)
-    model = replace(
-        model,
-        experts=estimators,
-        gate=fitting.join_last(model.gate, gate),
-        likelihood=likelihood,
-    )
+    gate = fitting.join_last(model.gate, gate)
+    model = replace(model, experts=estimators, gate=gate, likelihood=likelihood)
     sums = {"seen": seen, "counted": counted, "n_batches": stream.n_batches + 1}
     return model, replace(stream, experts=experts.without_rows(), **sums), load
 

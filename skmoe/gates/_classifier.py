@@ -97,9 +97,8 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
     def fit(self, X, y, sample_weight=None):
         validate_data(self, X, skip_check_array=True)
         targets, weight = soft_labels(self, X, y, sample_weight)
-        rows, experts, weights = self._hard_labels(
-            targets, weight, weighted=fitting.takes_sample_weight(self.classifier)
-        )
+        weighted = fitting.takes_sample_weight(self.classifier)
+        rows, experts, weights = self._hard_labels(targets, weight, weighted)
         X_fit = _safe_indexing(X, rows)
         self.classifier_ = clone(self.classifier)
         if (experts == experts[0]).all():  # a single expert, which some classifiers do not accept
@@ -117,14 +116,13 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
         # Without ``keep`` and ``gain``: the classifier learns and forgets at its own rate.
         targets, weight = soft_labels(self, X, y, sample_weight)
-        rows, experts, weights = self._hard_labels(
-            targets, weight, weighted=fitting.learns_weights(self.classifier)
-        )
+        weighted = fitting.learns_weights(self.classifier)
+        rows, experts, weights = self._hard_labels(targets, weight, weighted)
         given = _safe_indexing(X, rows), self._columns[experts], weights
         classifiers, classes = (self.classifier_, self.classifier), np.arange(targets.shape[1])
         self.classifier_ = fitting.learn_weighted(*classifiers, *given, classes)
 
-    def _hard_labels(self, targets, weight, *, weighted):
+    def _hard_labels(self, targets, weight, weighted):
         """Rows, an expert for each, and their weights or None."""
         if weighted:
             shares = fitting.round_shares(targets) * (weight > 0)[:, None]

@@ -150,11 +150,9 @@ class SoftmaxGate(BaseGate):
     def begin_stream(self, X, y, sample_weight):
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         targets, weight = soft_labels(self, X, y, sample_weight)
-        self._bound = _multinomial.curvature(
-            with_intercept(self._standardise(X)),
-            weight * targets.sum(axis=1),
-            np.exp(_multinomial.log_softmax(self._log_odds(X))),
-        )
+        proba = np.exp(_multinomial.log_softmax(self._log_odds(X)))
+        rows = with_intercept(self._standardise(X)), weight * targets.sum(axis=1)
+        self._bound = _multinomial.curvature(*rows, proba)
 
     @property
     def can_be_pooled(self):

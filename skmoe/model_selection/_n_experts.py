@@ -13,6 +13,7 @@ from .._data import RowMetadata, Rows, Subjects
 from .._em.loop import count, refits
 from .._experts.fitting import seed_estimator
 from .._experts.folds import Splitting, in_sample
+from .._fitted import criteria
 from .._parameters import ExpertParameters
 from .._reports.by_regime import html_table, text_table
 from .._tables.known import check_weights
@@ -324,17 +325,10 @@ def _likelihood_terms(mixture, X, y, rows):
 
 
 def _information(fits, candidates, X, y, rows):
-    given = _scored_with(rows)
     terms = zip(*(_likelihood_terms(mixture, X, y, rows) for mixture, _ in fits), strict=True)
-    log_likelihood, _, n_parameters, _ = map(np.array, terms)
-    return {
-        "n_experts": np.array(candidates),
-        "log_likelihood": log_likelihood,
-        "n_parameters": n_parameters,
-        "aic": np.array([mixture.aic(X, y, **given) for mixture, _ in fits]),
-        "bic": np.array([mixture.bic(X, y, **given) for mixture, _ in fits]),
-        "icl": np.array([mixture.icl(X, y, **given) for mixture, _ in fits]),
-    }
+    log_likelihood, _, n_parameters, _ = terms = list(map(np.array, terms))
+    found = {"n_experts": np.array(candidates), "log_likelihood": log_likelihood}
+    return found | {"n_parameters": n_parameters} | criteria(*terms)
 
 
 def _held_out(estimator, X, y, rows, candidates, folds, n_jobs, verbose):

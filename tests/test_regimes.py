@@ -14,7 +14,7 @@ from skmoe._experts.pooled_posteriors import pooled_coefficients
 from skmoe._families.counts import BinomialFamily, PoissonFamily
 from skmoe._pooling import regimes, rivals
 from skmoe._pooling.problem import PooledGate, RegimeGate
-from skmoe._pooling.regimes import FEWEST_ROWS, SHAPE, SPREAD, RegimeSearch
+from skmoe._pooling.regimes import FEWEST_ROWS, SHAPE, SPREAD, RegimeSearch, levels_of
 from skmoe._pooling.rivals import CLOSE, LOSSES, SLOPE_PENALTY, uneven_line
 from skmoe._pooling.rivals import _overdispersed_loss as _loss_of_size
 
@@ -150,7 +150,8 @@ def test_evidence_of_uneven_errors_is_the_bic_of_their_regressions(tails):
     even = stats.norm.logpdf(errors, 0, np.sqrt(np.mean(errors**2))).sum()
     cost = 0.5 * np.log(300)
     gain = np.logaddexp(normal - cost, heavy - 2 * cost) - even - np.log(2)
-    evidence, levels, _ = uneven_line(one)
+    evidence, variance, _ = uneven_line(one)
+    levels = levels_of(variance, one)
     np.testing.assert_allclose(evidence + 300 * 2.0, gain, atol=0.2)
     assert len(np.unique(np.column_stack([levels @ np.arange(3), x]), axis=0)) == 3
 

@@ -71,9 +71,8 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         predictor = self.family.first_predictor(self.targets * self.sizes, self.sizes)
         mean = np.repeat(predictor, self.n_experts, axis=1)
         nothing = np.zeros_like(mean)
-        value, slope, curvature = self.family.expected_unit(
-            self.targets, mean, nothing, self.scales
-        )
+        given = self.targets, mean, nothing, self.scales
+        value, slope, curvature = self.family.expected_unit(*given)
         return self._scaled((value, slope, self.family.first_curvature(curvature), None), mean)
 
     def _expected(self, mean, variance, near=None):

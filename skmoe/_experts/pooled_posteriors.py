@@ -144,9 +144,8 @@ class Grams:
         n, edge = self.mass.shape[1], self.of_levels
         top, bottom = right[..., :n, :], right[..., n:, :]
         of_levels = self.mass[:, :, None] * top + edge @ bottom
-        return np.concatenate(
-            [of_levels, edge.transpose(0, 2, 1) @ top + self.of_others @ bottom], axis=1
-        )
+        of_others = edge.transpose(0, 2, 1) @ top + self.of_others @ bottom
+        return np.concatenate([of_levels, of_others], axis=1)
 
     def inverse(self, root):
         """``root (I + root G root)^-1 root = diag(alone) + half'half``; half its log-det."""
@@ -242,9 +241,8 @@ def learn_variances(gram, cross, tau, rho, groups=None, ties=None, levels=None):
     steps = np.array([[tau[0], rho[0]]] * 2)  # by MacKay's step and by EM's
     for row, name in enumerate(("own_", "shared_")):
         moments = (np.stack([vars(each)[name + kind] for each in now[0]]) for kind in MOMENTS)
-        variance_steps(
-            groups[row], *(each.reshape(-1, shape[1]) for each in moments), steps[:, row]
-        )
+        moments = (each.reshape(-1, shape[1]) for each in moments)
+        variance_steps(groups[row], *moments, steps[:, row])
     for step in steps:
         new = found_with(*(np.tile(each, (len(tau), 1)) for each in step))
         if sum(each.evidence for each in new[0]) >= sum(each.evidence for each in now[0]):

@@ -182,9 +182,8 @@ class PooledInSteps(Pooled):
         groups = self._groups if learns and self.learns_variances else None
         given = now.tau, now.rho, groups, self.ties, self.levels_apart
         coefficients, *variances = learn_variances(gram, cross, *given)
-        return self.with_expected(
-            Posterior(coefficients, gram, cross, *variances, None), now.expected
-        )
+        posterior = Posterior(coefficients, gram, cross, *variances, None)
+        return self.with_expected(posterior, now.expected)
 
     def _centred(self, now, gram, cross):
         """Sums that lead to an optimum which is sooner found."""
@@ -194,10 +193,8 @@ class PooledInSteps(Pooled):
         """A posterior with what is expected of the rows, of which ``near`` may be close."""
         coefficients = posterior.coefficients
         mean = np.stack([self.design @ each.mean.T for each in coefficients], axis=2)
-        variance = np.stack(
-            [quadratic_forms(self.design, c.cov, self.levels) for c in coefficients], axis=2
-        )
-        expected = self._expected(mean, np.maximum(variance, 0.0), near)
+        forms = [quadratic_forms(self.design, each.cov, self.levels) for each in coefficients]
+        expected = self._expected(mean, np.maximum(np.stack(forms, axis=2), 0.0), near)
         return replace(posterior, expected=expected)
 
     def _set(self, posterior):

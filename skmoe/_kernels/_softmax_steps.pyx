@@ -116,52 +116,128 @@ def softmax_volume(
     ValueError
         If shapes disagree.
     """
-    cdef Py_ssize_t n_pairs = pairs.shape[0], p = penalty.shape[0], a, b, i, j, k, other, pair = 0
+    cdef Problem problem
+    cdef Py_ssize_t n_pairs = pairs.shape[0], p = penalty.shape[0], i, j, pair
     cdef Py_ssize_t K = <Py_ssize_t> (0.5 + sqrt(0.25 + 2.0 * n_pairs) + 1e-9)
-    cdef int size = <int> ((K - 1) * p), failed = 1
-    cdef double part, largest = 0.0, trace = 0.0, jitter = 0.0, volume = 0.0
-    n_columns, n_entries = penalty.shape[0], (K - 1) * p
+    n_columns = penalty.shape[0]
     _check_shape("pairs", (pairs.shape[1], pairs.shape[2]), (n_columns, n_columns))
-    cdef double[::1] memory = np.zeros(n_entries * (n_entries + 1) + K * (K - 1))
     if variance is not None:
         _check_shape("variance", (variance.shape[0],), (n_columns,))
         variance[:] = 0.0
-    if size == 0:
+    if K == 1:
         return 0.0
-    cdef double* hessian = &memory[0]
-    cdef double* diagonal = hessian + size * size
-    cdef double* basis = diagonal + size
-    with nogil:
-        _helmert(basis, K)
-        for other in range(1, K):
-            for k in range(other):
-                for a in range(max(k - 1, 0), other):  # for others the two are the same
-                    for b in range(max(k - 1, 0), other):
-                        part = basis[k * (K - 1) + a] - basis[other * (K - 1) + a]
-                        part *= basis[k * (K - 1) + b] - basis[other * (K - 1) + b]
-                        for i in range(p):
-                            for j in range(p):
-                                hessian[(a * p + i) * size + b * p + j] += part * pairs[pair, i, j]
-                pair += 1
-        for j in range(size):
-            largest = fmax(largest, hessian[j * size + j])
-        for j in range(size):
-            diagonal[j] = hessian[j * size + j] + penalty[j % p] + FLOOR * largest
-            trace += diagonal[j]
-        while failed and jitter < 1e10 and isfinite(trace):  # rounding may have made it indefinite
-            for j in range(size):
-                hessian[j * size + j] = diagonal[j] + jitter * trace / size
-                for i in range(j):
-                    hessian[i * size + j] = hessian[j * size + i]
-            dpotrf("L", &size, hessian, &size, &failed)
-            jitter = fmax(10 * jitter, FLOOR)
-        for j in range(size):
-            volume += 0.5 * log(penalty[j % p]) - log(hessian[j * size + j])
-        if variance is not None:
-            dpotri("L", &size, hessian, &size, &failed)
-            for j in range(size):
-                variance[j % p] += hessian[j * size + j]
+    cdef double[::1] _memory = begin(&problem, 0, p, K, penalty)
+    for j in range(p):
+        for i in range(j + 1):
+            for pair in range(n_pairs):
+                problem.grams[(j * (j + 1) // 2 + i) * n_pairs + pair] = pairs[pair, i, j]
+    _factor(&problem)
+    volume = _volume(&problem)
+    if variance is not None:
+        _variances(&problem, &variance[0])
     return volume
+
+
+def learn_softmax(
+    const double[:, :] design,     # IN: (n_samples, p)
+    const double[:, :] targets,    # IN: (n_samples, K)
+    double[:, ::1] coef,           # IN OUT: (p, K)
+    double[::1] penalty,           # IN OUT: (p,)
+    const int[::1] groups,         # IN: (p,)
+    double smallest,               # IN
+    double largest,                # IN
+    Py_ssize_t n_steps,            # IN
+    Py_ssize_t max_iter,           # IN
+    double tol,                    # IN
+    double[:, ::1] proba,          # OUT: (n_samples, K)
+    double[:, ::1] log_proba,      # OUT: (n_samples, K)
+) -> float:
+    """Weights and the precisions of their prior that maximise the evidence, by turns.
+
+    Parameters
+    ----------
+    design, targets, coef, max_iter, tol, proba, log_proba
+        As ``softmax_newton`` takes them; proba are those of the last weights.
+    penalty : float64 array of shape (p,)
+        Prior precisions of the columns, to begin with; replaced.
+    groups : int32 array of shape (p,)
+        Number, from 0, of the group of each column, whose precision is learned as one; -1 is not
+        learned.
+    smallest, largest : float
+        Bounds of precisions.
+    n_steps : int
+        MacKay's steps, each after Newton's.
+
+    Returns
+    -------
+    log_volume : float
+        As ``softmax_volume`` returns it.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    cdef Problem problem
+    cdef Py_ssize_t n = design.shape[0], p = design.shape[1], K = targets.shape[1], n_iter, j, g
+    cdef Py_ssize_t n_blocks = (n + BLOCK_ROWS - 1) // BLOCK_ROWS, number, _step
+    cdef double volume
+    _check_shape("targets", (targets.shape[0],), (n,))
+    _check_shape("coef", (coef.shape[0], coef.shape[1]), (p, K))
+    _check_shape("penalty", (penalty.shape[0],), (p,))
+    _check_shape("groups", (groups.shape[0],), (p,))
+    _check_shape("proba", (proba.shape[0], proba.shape[1]), (n, K))
+    _check_shape("log_proba", (log_proba.shape[0], log_proba.shape[1]), (n, K))
+    cdef double[::1] _memory = begin(&problem, n, p, K, penalty)
+    cdef double[:, ::1] work = np.empty((3, p))
+    with nogil:
+        for number in range(n_blocks):
+            take_design(&problem, design, number)
+            _take(&problem, targets, number)
+        for _step in range(n_steps):
+            n_iter = 0
+            newton(&problem, &coef[0, 0], max_iter, tol, &n_iter)
+            _sum(&problem, &coef[0, 0])
+            _factor(&problem)
+            _variances(&problem, &work[0, 0])
+            for j in range(p):
+                work[1, j] = work[2, j] = 0.0
+            for j in range(p):
+                if groups[j] >= 0:
+                    work[1, groups[j]] += K - 1 - penalty[j] * work[0, j]  # what rows determine
+                    for g in range(K):
+                        work[2, groups[j]] += coef[j, g] * coef[j, g]
+            for j in range(p):
+                if groups[j] >= 0:
+                    penalty[j] = fmin(
+                        fmax(work[1, groups[j]] / fmax(work[2, groups[j]], 1e-300), smallest),
+                        largest)
+        _factor(&problem)
+        volume = _volume(&problem)
+        for number in range(n_blocks):
+            give(&problem, number, proba, log_proba)
+    return volume
+
+
+cdef double _volume(const Problem* problem) noexcept nogil:
+    """Logarithm of the volume of the posterior relative to the prior's, from the factor."""
+    cdef Py_ssize_t j
+    cdef double volume = 0.0
+    for j in range(problem.n_free):
+        volume += 0.5 * log(problem.penalty[j % problem.p])
+        volume -= log(problem.hessian[j * problem.n_free + j])
+    return volume
+
+
+cdef void _variances(Problem* problem, double* variance) noexcept nogil:
+    """Write the sums of posterior variances of each column, in place of the factor."""
+    cdef Py_ssize_t j
+    cdef int size = problem.n_free, failed
+    dpotri("L", &size, problem.hessian, &size, &failed)
+    for j in range(problem.p):
+        variance[j] = 0.0
+    for j in range(size):
+        variance[j % problem.p] += problem.hessian[j * size + j]
 
 
 cdef double[::1] begin(
@@ -410,18 +486,14 @@ cdef void _sum(
             problem.gradient[j * K + k] -= problem.penalty[j] * coef[j * K + k]
 
 
-cdef double _solve(
-    Problem* problem,  # IN OUT
-    double* step,      # OUT: (p, K)
-) noexcept nogil:
-    """Newton's step, and the product of gradient and step: what it promises, twice."""
+cdef void _factor(Problem* problem) noexcept nogil:
+    """Cholesky factor of the curvature with the penalty, from the Gram matrices."""
     cdef Py_ssize_t p = problem.p, K = problem.K, a, b, i, j, k, other, pair
-    cdef int size = problem.n_free, failed = 1, one = 1
+    cdef int size = problem.n_free, failed = 1
     cdef double* hessian = problem.hessian
-    cdef double* solution = problem.solution
     cdef double* diagonal = problem.solution + size
     cdef double* basis = problem.basis
-    cdef double part, entry, largest = 1e-300, trace = 0.0, jitter = 0.0, decrement = 0.0
+    cdef double part, entry, largest = 1e-300, trace = 0.0, jitter = 0.0
     for j in range(size * size):
         hessian[j] = 0.0
     pair = 0
@@ -451,6 +523,21 @@ cdef double _solve(
                 hessian[i * size + j] = hessian[j * size + i]
         dpotrf("L", &size, hessian, &size, &failed)
         jitter = fmax(10 * jitter, FLOOR)
+
+
+cdef double _solve(
+    Problem* problem,  # IN OUT
+    double* step,      # OUT: (p, K)
+) noexcept nogil:
+    """Newton's step, and the product of gradient and step: what it promises, twice."""
+    cdef Py_ssize_t p = problem.p, K = problem.K, a, j, k
+    cdef int size = problem.n_free, failed, one = 1
+    cdef double* hessian = problem.hessian
+    cdef double* solution = problem.solution
+    cdef double* diagonal = problem.solution + size
+    cdef double* basis = problem.basis
+    cdef double decrement = 0.0
+    _factor(problem)
     for a in range(K - 1):
         for j in range(p):
             solution[a * p + j] = 0.0

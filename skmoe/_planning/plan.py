@@ -150,13 +150,8 @@ class Plan:
         lines = []
         for name, value, reason in cells:
             start = f"{name.ljust(first)}  {value.ljust(second)}  "
-            lines += textwrap.wrap(
-                start + reason,
-                max(WIDTH, len(start) + 30),
-                subsequent_indent=" " * len(start),
-                break_on_hyphens=False,
-                drop_whitespace=True,
-            )
+            settings = {"subsequent_indent": " " * len(start), "break_on_hyphens": False}
+            lines += textwrap.wrap(start + reason, max(WIDTH, len(start) + 30), **settings)
         lines += map(in_lines, self.findings)
         return "\n".join(line.rstrip() for line in lines)
 

@@ -15,7 +15,7 @@ from .._experts.fitting import (
     is_frozen,
     split_last,
     supports_warm_start,
-)
+)  # fmt: skip
 from .._experts.folds import IN_FOLDS, IN_SAMPLE, decide_folds
 from .._experts.least_squares import monotone_columns
 from .._experts.prediction import has_oob_density
@@ -141,10 +141,7 @@ _OUT_OF_FOLD = (
     ("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
     ("rows that are independent, so no subject", lambda r: r.rows.subject is None),
     ("out-of-fold predictions, so no cv=False", lambda r: r.mixture.cv is not False),
-    (
-        "experts that are yet to be fitted, so no cv='prefit'",
-        lambda r: not r.has_cv("prefit"),
-    ),
+    ("experts that are yet to be fitted, so no cv='prefit'", lambda r: not r.has_cv("prefit")),
     (
         "experts with out-of-bag predictions for cv='oob'",
         lambda r: not r.has_cv("oob") or all(map(has_oob_density, r.templates)),
@@ -368,17 +365,11 @@ def choose_folds(training, request, n_rows):
         asked += ["groups"] * (request.groups is not None)
         without = f", so that {' and '.join(asked)} have no effect" if asked else ""
         return IN_SAMPLE, None, f"nothing is fitted in folds{without}"
-    columns = mixture.expert_columns
-    kind, n_folds, reason = decide_folds(
-        mixture.cv,
-        adapt_experts(
-            request.templates, rows.described, is_default=request.encodes, columns=columns
-        ),
-        rows,
-        {} if request.groups is None else {"groups": request.groups},
-        n_rows=n_rows,
-        subject=rows.subject,
-    )
+    settings = {"is_default": request.encodes, "columns": mixture.expert_columns}
+    experts = adapt_experts(request.templates, rows.described, **settings)
+    groups = {} if request.groups is None else {"groups": request.groups}
+    given = mixture.cv, experts, rows, groups
+    kind, n_folds, reason = decide_folds(*given, n_rows=n_rows, subject=rows.subject)
     if training in ("stack", "specialists") and kind == IN_SAMPLE:
         return IN_FOLDS, min(5, len(rows.y)), "all experts are combined by out-of-fold predictions"
     return kind, n_folds, reason

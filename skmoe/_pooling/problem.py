@@ -18,19 +18,19 @@ References
 from itertools import combinations
 
 import numpy as np
-from scipy import special
+from scipy import sparse, special
 from sklearn.base import clone
 
 from .._em.loop import copies_of_heavier
 from .._em.problem import Problem, shallow_copy
 from .._experts.fitting import split_last
-from .._experts.pooled import PooledExperts
+from .._experts.pooled import PooledExperts, variance_groups
 from .._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
 from .._experts.pooled_logistic import PooledLogisticExperts
 from .._kernels._estep import e_step
-from .._kernels._softmax_steps import softmax_volume
+from .._kernels._softmax_steps import learn_softmax, softmax_volume
 from .._numerics import multinomial as _multinomial
-from .._numerics.columns import StandardColumns, Surroundings, groups_of_slopes, sparse_rows
+from .._numerics.columns import StandardColumns, Surroundings, sparse_rows
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._tables.encoding import numeric_matrix
@@ -40,6 +40,7 @@ INTERCEPT_PENALTY = 0.1  # prior precision of the gate's intercepts
 FIRST_ALPHA = 1.0  # and largest, for responsibilities of a start, so that these can be sharp
 SMALLEST_ALPHA, LARGEST_ALPHA = 1e-3, 1e6
 ALPHA_STEPS = 4
+NEWTON_OF_ALPHA = 3, 1e-4  # steps before each of these, and what they end at
 FIRST_STEPS = 5  # of Newton, for the responsibilities of a start
 
 
@@ -78,6 +79,8 @@ class PooledGate:
         self.weight = weight
         self.columns = StandardColumns.of(Z, weight) if columns is None else columns
         self.design = sparse_rows(self.columns.design(Z), self.columns.levels)
+        slopes = np.arange(self.design.shape[1]) < self.design.shape[1] - 1
+        self._groups = variance_groups(slopes, len(slopes), self.columns.effects)[1]
 
     @property
     def coef_of_experts(self):
@@ -93,22 +96,10 @@ class PooledGate:
 
         ``variance`` is as in ``softmax_volume``.
         """
-        if self._pairs is None:  # kept, since they are needed once more with these weights
-            self._pairs = _multinomial.pair_grams(self.design, self._at[0], self.weight)
-        return softmax_volume(self._pairs, self.penalty, variance)
-
-    def _best_alpha(self, largest):
-        """MacKay's step for ``alpha``, where the weights are at their optimum."""
-        if self.coef.shape[1] == 1:
-            return self.alpha
-        alpha, n_free = self.alpha.copy(), self.coef.shape[1] - 1
-        variance = np.empty(len(self.coef))
-        self.log_volume(variance)
-        determined = n_free - alpha * variance[:-1]  # slopes of each column that H fixes
-        for group in groups_of_slopes(np.full(len(alpha), True), self.columns.effects):
-            squares = max(np.sum(self.coef[:-1][group] ** 2), 1e-300)
-            alpha[group] = np.clip(determined[group].sum() / squares, SMALLEST_ALPHA, largest)
-        return alpha
+        if self._volume is None or variance is not None:
+            pairs = _multinomial.pair_grams(self.design, self._at[0], self.weight)
+            self._volume = softmax_volume(pairs, self.penalty, variance)
+        return self._volume
 
     @property
     def penalty(self):
@@ -129,19 +120,38 @@ class PooledGate:
 
     def fit(self, resp, max_iter=1, tol=0.0):
         """Newton steps that raise F at these responsibilities."""
-        given = self.design, resp * self.weight[:, None], self.coef, self.penalty
+        given = self.design, self._targets(resp), self.coef, self.penalty
         coef, *_, at = _multinomial.fit(*given, max_iter=max_iter, tol=tol)
         self.set_coef(coef, at)
 
+    def _targets(self, resp):
+        return resp * self.weight[:, None]
+
     def learn_alpha(self, resp, largest=LARGEST_ALPHA):
         """MacKay's steps for ``alpha``, with the weights at their optimum before each."""
-        for _ in range(ALPHA_STEPS if self.coef.size <= _multinomial.NEWTON_LIMIT else 1):
-            self.fit(resp, max_iter=3, tol=1e-4)
-            self.alpha = self._best_alpha(largest)
+        n_free, bounds = self.coef.shape[1] - 1, (SMALLEST_ALPHA, largest)
+        is_quick = self.coef.size <= _multinomial.NEWTON_LIMIT
+        if n_free and is_quick and self.weight.all() and not sparse.issparse(self.design):
+            coef, penalty, at = self.coef.copy(), self.penalty, np.empty((2, len(resp), n_free + 1))
+            given = self.design, self._targets(resp), coef, penalty, self._groups
+            volume = learn_softmax(*given, *bounds, ALPHA_STEPS, *NEWTON_OF_ALPHA, *at)
+            self.set_coef(coef, at)
+            self.alpha, self._volume = penalty[:-1], volume
+            return
+        for _ in range(ALPHA_STEPS if is_quick else 1):
+            self.fit(resp, *NEWTON_OF_ALPHA)
+            if n_free:
+                variance, groups = np.empty(len(self.coef)), self._groups[:-1]
+                self.log_volume(variance)
+                # Slopes of each column that H fixes, and squares of all.
+                sums = n_free - self.penalty * variance, (self.coef**2).sum(axis=1)
+                fixed, squares = (np.bincount(groups, each[:-1]) for each in sums)
+                alpha = np.clip(fixed / np.maximum(squares, 1e-300), *bounds)[groups]
+                self.alpha, self._volume = alpha, None
 
     def set_coef(self, coef, at=None):
         """Take weights, and the ``softmax`` of the rows if it is known."""
-        self.coef, self._pairs = coef, None
+        self.coef, self._volume = coef, None
         self._at = _multinomial.softmax(self.design @ coef) if at is None else at
         self.proba, self.log_proba = self._at
 
@@ -323,12 +333,13 @@ def cheapest_merger(experts, resp, log_gate, weight):
     ``experts`` are two at least, with ``loss_as_one(k, l)``; ``resp`` and ``log_gate`` are (n, K).
     Returns the loss of log-likelihood, before the smaller mixture is trained, and the pair.
     """
-    losses = []
-    for pair in map(list, combinations(range(resp.shape[1]), 2)):
-        own, log_share = resp[:, pair], special.log_softmax(log_gate[:, pair], axis=1)
-        total = np.maximum(own.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-        told_apart = weight @ (special.xlogy(own, own / total) - own * log_share).sum(axis=1)
-        losses.append((experts.loss_as_one(*pair) - told_apart, tuple(pair)))
+    losses, of_each = [], weight @ (special.xlogy(resp, resp) - resp * log_gate)
+    for k, other in combinations(range(resp.shape[1]), 2):
+        total = resp[:, k] + resp[:, other]
+        log_total = np.logaddexp(log_gate[:, k], log_gate[:, other])
+        told_apart = of_each[[k, other]].sum()
+        told_apart -= weight @ (special.xlogy(total, total) - total * log_total)
+        losses.append((experts.loss_as_one(k, other) - told_apart, (k, other)))
     return min(losses)
 
 
@@ -376,9 +387,9 @@ class RegimeGate(PooledGate):
         self._learn_shares(resp)
         super().begin(resp, alpha, self._members.shape[1])
 
-    def fit(self, resp, max_iter=1, tol=0.0):
+    def _targets(self, resp):
         self._learn_shares(resp)
-        super().fit(resp @ self._members, max_iter, tol)
+        return super()._targets(resp @ self._members)
 
     def log_prior(self):
         """Log-prior of the weights, less the KL divergence of the shares from their prior."""

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import special, stats
 from scipy.cluster import hierarchy
 from sklearn.isotonic import isotonic_regression
+from sklearn.tree import DecisionTreeRegressor
 
 from .._em.loop import count
 from .._em.problem import FEW_ROWS, shallow_copy
@@ -34,6 +35,7 @@ ERRORS = {
 VALLEY = 0.9  # density between two peaks, in units of what fills it
 TOLD = 0.5  # nats of evidence for a valley
 FEW = 0.05  # part of the rows that are outliers
+LEVELS = 3  # of the variance: wide errors at both ends of a column, narrow ones between
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,7 @@ class Regimes:
     n_regimes = property(lambda self: int(self.regime.max()) + 1)
 
     # Whether experts were tied, by the evidence for numbers of regimes.
-    were_compared = property(
-        lambda self: self.n_functions < len(self.regime) and len(self.support) > 1
-    )
+    were_compared = property(lambda r: r.n_functions < len(r.regime) and len(r.support) > 1)
 
     def named(self, names, order):
         """Names of the experts of each regime, a list of lists; by the first of each.
@@ -187,9 +187,11 @@ class RegimeSearch:
         """Log-evidence of one line with errors of another kind, and the better ties."""
         if not best.experts.can_be_wider:
             return rivals.overdispersed_evidence(best, self.trainer.parts.likelihood.family), tied
-        evidence, resp, self.spread = rivals.uneven_line(self.trainer.one_line())
+        one = self.trainer.one_line()
+        evidence, variance, self.spread = rivals.uneven_line(one)
         # Less MARGIN: it must not have less than experts without ties.
         if evidence >= self.n_rows * best.evidence:
+            resp = levels_of(variance, one)
             anew = self._new(SPREAD, np.zeros(resp.shape[1], dtype=int)).start(resp)
             tied = max(tied, self.trainer.converge(anew), key=lambda each: each.evidence)
         return evidence - MARGIN, tied
@@ -211,6 +213,13 @@ class RegimeSearch:
         # A gate that does not depend on the row has no encoder, and takes X as it is.
         Z = trainer.data.Z if gate.sees_rows else trainer.data.X
         return PooledProblem(experts, gate, likelihood, trainer.data, Z=Z)
+
+
+def levels_of(variance, one):
+    """As responsibilities (n_samples, 3) the rows of three levels of a function of the columns."""
+    X, tree = one.experts.standard[:, :-1], DecisionTreeRegressor(max_leaf_nodes=LEVELS)
+    levels = tree.set_params(random_state=0).fit(X, np.log(variance), one.weight).apply(X)
+    return np.equal.outer(levels, np.unique(levels)).astype(float)
 
 
 def partitions(problem):

@@ -7,11 +7,11 @@ from itertools import combinations
 
 import numpy as np
 from scipy import optimize, sparse, special
-from sklearn.tree import DecisionTreeRegressor
 
 from .._em.loop import count
 from .._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
 from .._kernels._errors import learn_variance, likelihood_of_shape
+from .._numerics import multinomial
 from .._numerics.columns import kind_of_target
 from .._reports.column_names import columns_behind
 from .problem import cheapest_merger, pooled_parts
@@ -221,17 +221,22 @@ def _chosen(trainer, one):
     names, values = zip(*terms, strict=True)
     chosen, terms, log_prior = [], np.stack(values, axis=1), -np.log(len(names) + 1)
     y = (trainer.data.y if parts.classes is None else one.labels).reshape(len(X), -1)
-    root, smallest = np.sqrt(weight)[:, None], DEPENDENT * weight @ terms**2 + TINY
-    left, free = root * (y - one.predictions.reshape(len(X), -1)), root * terms
-    for _ in range(MOST_TERMS):  # what is left is at right angles to what was taken before
-        span = np.linalg.qr(free[:, chosen[-1:]] if chosen else root * one.design)[0]
-        left, free = (each - span @ (span.T @ each) for each in (left, free))
-        size = np.maximum((free**2).sum(axis=0), smallest)
-        part = (free.T @ left) ** 2 / size[:, None] / (left**2).sum(axis=0)
+    n_lines = one.design.shape[1]
+    of_rows = np.hstack([one.design, terms, y - one.predictions.reshape(y.shape)])
+    of_rows *= np.sqrt(weight)[:, None]
+    sums, left = of_rows.T @ of_rows, slice(n_lines + len(names), None)
+    taken, candidates = [*range(n_lines)], slice(n_lines, left.start)
+    smallest = DEPENDENT * sums.diagonal() + TINY
+    while len(chosen) < MOST_TERMS:
+        for j in taken:  # what is left is at right angles to what was taken before
+            sums -= np.outer(sums[j], sums[j] / max(sums[j, j], smallest[j]))
+        size = np.maximum(sums.diagonal(), smallest)
+        part = sums[candidates, left] ** 2 / size[candidates, None] / size[left]
         gains = -0.5 * weight.sum() * np.log1p(-np.minimum(part, 1 - DEPENDENT)).sum(axis=1)
-        if gains.max() <= 0.5 * left.shape[1] * np.log(weight.sum()) - log_prior:
+        if gains.max() <= 0.5 * y.shape[1] * np.log(weight.sum()) - log_prior:
             break
         chosen.append(int(gains.argmax()))
+        taken = [n_lines + chosen[-1]]
     return [names[j] for j in chosen], terms[:, chosen], len(chosen) * log_prior
 
 
@@ -254,7 +259,7 @@ def _evidence(search, data, design=None):
     errors = (one.experts.targets - design @ one.experts.coef[0])[:, 0]
     errors /= np.sqrt(np.average(errors**2, weights=weight))
     gain, variance = _uneven(search.spread, np.maximum(errors**2, SMALLEST), weight, 1, np.inf)
-    cost = 0.5 * np.linalg.matrix_rank(search.spread) * np.log(search.n_rows)
+    cost = 0.5 * _rank(search.spread, weight) * np.log(search.n_rows)
     even = _gain_of_shape(errors, design, np.ones(len(design)), weight)
     uneven = _gain_of_shape(errors, design, np.sqrt(variance), weight) - cost
     return value + max(gain, even, uneven, 0.0)
@@ -291,7 +296,6 @@ def _gain_of_shape(errors, design, sd, weight):
 
 SMALLEST = 1e-3  # squared error, in units of their mean: as rounding has it
 SPREAD_PENALTY = 1e-3  # of the regression, per row
-LEVELS = 3  # of the variance: wide errors at both ends of a column, narrow ones between
 FAR = 4.0  # standard deviations of a column, beyond which it does not change the variance
 HEAVY, N_STEPS = 4.0, 4  # degrees of freedom of heavy tails, and steps of EM to them
 PARTS = np.arange(5) / 4  # quantiles of a column between which the logarithm is linear
@@ -303,16 +307,16 @@ def uneven_line(one):
 
     ``one`` is the mixture of one expert; its outputs have one such function. Returns the
     log-evidence over all rows, by BIC, where each of the functions has the same prior probability;
-    as responsibilities (n_samples, 3) the rows of three levels of the likeliest function; and the
-    columns (n_samples, q) that this is of.
+    the likeliest function (n_samples,); and the columns (n_samples, q) that this is of.
     """
     X, weight = np.clip(one.experts.standard[:, :-1], -FAR, FAR), one.weight
     bases = [X]
     for column in X.T:
         if len(np.unique(column)) >= FEWEST_SPREAD_VALUES:
             knots = np.unique(np.quantile(column, PARTS, weights=weight, method="inverted_cdf"))
-            hats = [np.interp(column, knots, height) for height in np.eye(len(knots))]
-            bases += [np.column_stack([column, column**2]), np.column_stack(hats)]
+            place = np.interp(column, knots, np.arange(len(knots)))
+            hats = np.maximum(1 - np.abs(place[:, None] - np.arange(len(knots))), 0)
+            bases += [np.column_stack([column, column**2]), hats]
     squares = one.experts.squared_errors().ravel()
     squares = np.maximum(squares / np.average(squares, weights=weight), SMALLEST)
     given = squares, weight, len(one.experts.posteriors)
@@ -322,9 +326,7 @@ def uneven_line(one):
     gains = [*(gain for gain, _ in normal), heavy[0] - 0.5 * np.log(weight.sum())]
     variance = max(normal[best], heavy, key=lambda each: each[0])[1]
     evidence = weight.sum() * one.evidence + special.logsumexp(gains) - np.log(len(gains))
-    tree = DecisionTreeRegressor(max_leaf_nodes=LEVELS, random_state=0)
-    levels = tree.fit(X, np.log(variance), weight).apply(X)
-    return float(evidence), np.equal.outer(levels, np.unique(levels)).astype(float), bases[best]
+    return float(evidence), variance, bases[best]
 
 
 def _uneven(basis, squares, weight, n_outputs, df):
@@ -343,9 +345,14 @@ def _uneven(basis, squares, weight, n_outputs, df):
         log_density = special.gammaln(half) - special.gammaln(0.5 * df) - half * np.log1p(z / df)
         log_density -= 0.5 * n_outputs * np.log(0.5 * df)
     gain = weight @ (log_density + 0.5 * n_outputs * (squares - log_variance))
-    centred = basis - np.average(basis, axis=0, weights=weight)
-    cost = 0.5 * np.linalg.matrix_rank(centred[weight > 0]) * np.log(weight.sum())
-    return gain - cost, np.exp(log_variance)
+    rank = _rank(basis - np.average(basis, axis=0, weights=weight), weight)
+    return gain - 0.5 * rank * np.log(weight.sum()), np.exp(log_variance)
+
+
+def _rank(columns, weight):
+    """Rank of columns (n_samples, q) of about unit size, from sums."""
+    sums = (weight[:, None] * columns).T @ columns
+    return np.linalg.matrix_rank(sums, tol=DEPENDENT * weight.sum(), hermitian=True)
 
 
 # One regression for overdispersed counts and successes -------------------------------------------
@@ -447,14 +454,14 @@ def gain_of_calibration(design, y, weight, n_classes):
     .. [1] F. A. Wichmann and N. J. Hill, "The psychometric function: I. Fitting, sampling, and
        goodness of fit", Perception & Psychophysics 63 (2001) 1293-1313.
     """
-    labels = np.eye(n_classes)[y]
-    n_coef, settings = design.shape[1] * n_classes, {"method": "L-BFGS-B", "jac": True}
-    bounds = [(None, None)] * n_coef + [(LEAST_LOG_SHARE, LEAST_LOG_SHARE)] * n_classes
-    start = np.append(np.zeros(n_coef), np.full(n_classes, LEAST_LOG_SHARE))
-    plain = optimize.minimize(_loss, start, (design, labels, weight), bounds=bounds, **settings)
-    start = np.append(plain.x[:n_coef], np.full(n_classes, np.log(FIRST_SHARE)))
-    found = optimize.minimize(_loss, start, (design, labels, weight), **settings)
-    return float(plain.fun - found.fun - 0.5 * n_classes * np.log(weight.sum()))
+    labels, shape = np.eye(n_classes)[y], (design.shape[1], n_classes)
+    given, penalty = labels * weight[:, None], np.append(np.full(shape[0] - 1, SLOPE_PENALTY), 0.0)
+    coef, *_ = multinomial.fit(design, given, np.zeros(shape), penalty, max_iter=100, tol=1e-9)
+    ends = np.repeat(np.log(FIRST_SHARE), n_classes), np.repeat(LEAST_LOG_SHARE, n_classes)
+    start, plain = (np.append(coef, end) for end in ends)
+    given = design, labels, weight
+    found = optimize.minimize(_loss, start, given, method="L-BFGS-B", jac=True)
+    return float(_loss(plain, *given)[0] - found.fun - 0.5 * n_classes * np.log(weight.sum()))
 
 
 def _loss(theta, design, labels, weight):
@@ -465,7 +472,7 @@ def _loss(theta, design, labels, weight):
     slopes = np.append(coef[:-1], np.zeros((1, n_classes)), axis=0)
     odds = np.exp(np.clip(theta[n_coef:], LEAST_LOG_SHARE, -LEAST_LOG_SHARE))
     kept, guessed = 1 / (1 + odds.sum()), odds / (1 + odds.sum())
-    log_proba = special.log_softmax(design @ coef, axis=1)
+    log_proba = multinomial.log_softmax(design @ coef)
     own = (labels * log_proba).sum(axis=1)
     value = np.logaddexp(np.log(kept) + own, np.log(labels @ guessed))
     is_meant = np.exp(np.log(kept) + own - value)  # posterior that the columns decide

@@ -16,7 +16,7 @@ from .._numerics.columns import (
     effects_of,
     principal_components,
     start_columns,
-)
+)  # fmt: skip
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.statistics import standardisation
 from .._parallel import few_threads
@@ -67,9 +67,7 @@ class PooledTrainer(Trainer):
 
     way = "pooled"
 
-    def __init__(
-        self, data, parts, settings, *, splitting, seed, expert_seed, n_experts=None
-    ):  # fmt: skip
+    def __init__(self, data, parts, settings, *, splitting, seed, expert_seed, n_experts=None):
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
         self.finds_regimes = settings.finds_regimes
         is_cheap = n_experts is None and not settings.finds_regimes  # a search within a stack
@@ -231,10 +229,8 @@ class PooledTrainer(Trainer):
                 for number in np.unique(block[kept & (block > 0)]):
                     levels = np.flatnonzero(block == number)
                     kept[levels[n_rows[levels].argmax()]] = False  # which others determine
-                columns = [
-                    line.standard @ (coef * np.append(effects == number, False)[:, None])
-                    for number in np.unique(effects[effects > 0])
-                ]
+                masks = np.append(effects, 0) == np.unique(effects[effects > 0])[:, None]
+                columns = [line.standard @ (coef * mask[:, None]) for mask in masks]
                 X = start_columns(np.hstack([self.columns[:, kept], *columns]), self.data.weight)
             if X.shape[1] == MOST_COLUMNS:
                 X = np.hstack([X, line.standard @ coef])

@@ -274,14 +274,14 @@ def check_bounds(mixture, y, metadata):
     return bounds.points, bounds if (y < upper).any() else None
 
 
-def check_responsibilities(responsibilities, n_rows, n_experts, kind="expert"):
-    """Responsibilities (n_samples, n_experts) that a user gave, or those of regimes."""
+def check_responsibilities(responsibilities, n_rows, groups):
+    """Responsibilities (n_samples, n_groups) that a user gave for Groups of experts."""
     responsibilities = np.asarray(responsibilities, dtype=np.float64)
-    shape = (n_rows, n_experts)
+    shape = (n_rows, len(groups.names))
     if responsibilities.shape != shape:
         raise ValueError(
             f"responsibilities have shape {responsibilities.shape}; {shape} is needed, a row for "
-            f"each of X and a column for each {kind}."
+            f"each of X and a column for each {groups.kind}."
         )
     return responsibilities
 

@@ -237,8 +237,7 @@ class DescribedMixture(AnyRows):
         table = rows.X if described_by is None else check_columns(described_by, rows.X)
         groups = groups_of(self, by)
         if responsibilities is not None:
-            given = responsibilities, len(rows.weight), len(groups.names), groups.kind
-            membership = check_responsibilities(*given)
+            membership = check_responsibilities(responsibilities, len(rows.weight), groups)
         elif y is None:
             routes = self._model.routes(rows.X)
             membership = groups.proba(routes.dense(routes.weights))

@@ -204,13 +204,9 @@ class Stream:
             return None
         problem.begin_gate_stream(gate, order)
         weight, prior = float(problem.weight.sum()), problem.load_prior
-        return cls(
-            experts,
-            seen=weight,
-            counted=weight,
-            first=rows_wanted(len(order), n_features),
-            load_prior=None if prior is None else prior[order] / weight,
-        )
+        prior = None if prior is None else prior[order] / weight
+        first = rows_wanted(len(order), n_features)
+        return cls(experts, seen=weight, counted=weight, first=first, load_prior=prior)
 
     def factors(self, weight, forget_factor):
         """Factors of the statistics so far and of a batch of some weight, and the new sums.

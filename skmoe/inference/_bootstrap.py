@@ -345,7 +345,7 @@ class BootstrapRows:
         drawn = random_state.permutation(n_units)[: -(-n_units // 2)]
         return np.flatnonzero(np.isin(self.unit, drawn) & (self.weight > 0))
 
-    def fit(self, mixture, rows, y, weight, subject):
+    def fit(self, mixture, rows, weight, subject):
         """Fit a mixture to some of the rows."""
         params = self.metadata._replace(subject=None).take(rows).given()
         if subject is not None:
@@ -353,7 +353,8 @@ class BootstrapRows:
         # A splitter may ask for groups; elsewhere they would change how experts are predicted.
         if self.groups is not None and offers(mixture.cv, "get_n_splits"):
             params["groups"] = self.groups[rows]
-        return mixture.fit(_safe_indexing(self.X, rows), y, sample_weight=weight, **params)
+        X, y = _safe_indexing(self.X, rows), self.y[rows]
+        return mixture.fit(X, y, sample_weight=weight, **params)
 
 
 def check_bootstrap_rows(estimator, X, y, sample_weight, metadata, groups):
@@ -386,18 +387,13 @@ def _check_options(estimator, statistic, n_resamples, confidence_level):
 
 def _resample(estimator, rows, known, statistic, seed):
     """The statistic of one resample."""
-    random_state = np.random.RandomState(seed)
-
-    def draw():
-        drawn, *others = rows.draw(random_state)
-        return rows.y[drawn], drawn, *others
-
-    y, drawn, weight, subject = with_all_classes(estimator, draw)
+    draw = partial(rows.draw, np.random.RandomState(seed))
+    drawn, weight, subject = with_all_classes(estimator, rows.y, draw)
     # If gate and scales are learned from out-of-fold predictions alone, there is nothing to
     # continue from, and no order of experts that could change.
     goes_on = estimator._grows
     twin = twin_of(estimator, warm_start=goes_on)
-    rows.fit(twin, drawn, y, weight, subject)
+    rows.fit(twin, drawn, weight, subject)
     if goes_on:
         match(twin, known.T @ (rows.responsibilities(twin) * rows.weight[:, None]))
     return np.asarray(statistic(twin), dtype=np.float64)
@@ -411,12 +407,12 @@ def twin_of(mixture, **params):
     return with_callbacks_of(mixture).set_params(verbose=0, **params)
 
 
-def with_all_classes(estimator, draw):
-    """Result of ``draw``, the target first, repeated until it has all classes."""
+def with_all_classes(estimator, y, draw):
+    """Result of ``draw``, numbers of rows first, repeated until their y have all classes."""
     for _ in range(DRAWS):
-        y, *others = draw()
-        if not is_classifier(estimator) or len(np.unique(y)) == len(estimator.classes_):
-            return y, *others
+        drawn, *others = draw()
+        if not is_classifier(estimator) or len(np.unique(y[drawn])) == len(estimator.classes_):
+            return drawn, *others
     raise ValueError("Resamples lack a class: it has too few rows, or groups, for the bootstrap.")
 
 

@@ -231,17 +231,12 @@ def stability(
 def _refit(mixture, rows, source, seed):
     """Number of regimes of a refit, and the regime of each row."""
     twin = twin_of(mixture, random_state=seed, warm_start=False)
-    y, drawn = rows.y, np.arange(len(rows.y))
+    drawn = np.arange(len(rows.y))
     if source == "halves":
         random_state = np.random.RandomState(seed)
-
-        def draw():
-            half = rows.halve(random_state)
-            return rows.y[half], half
-
-        y, drawn = with_all_classes(mixture, draw)
+        (drawn,) = with_all_classes(mixture, rows.y, lambda: [rows.halve(random_state)])
     subject = None if rows.metadata.subject is None else rows.metadata.subject[drawn]
-    rows.fit(twin, drawn, y, rows.weight[drawn], subject)
+    rows.fit(twin, drawn, rows.weight[drawn], subject)
     return partition_of(twin, rows)
 
 

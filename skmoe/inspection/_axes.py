@@ -174,7 +174,7 @@ def given_responsibilities(mixture, groups, Z, y, responsibilities, n_rows):
     """Responsibilities (n, n_groups) that were passed, or computed from y; None without either."""
     if responsibilities is None:
         return None if y is None else mixture.responsibilities(Z, y, by=groups.kind)
-    return check_responsibilities(responsibilities, n_rows, len(groups.names), groups.kind)
+    return check_responsibilities(responsibilities, n_rows, groups)
 
 
 class PlottedColumns:

@@ -134,8 +134,7 @@ class Trainer:
         sample = data if whole else data.sample(few)
         chosen = problem if is_quick else surrogate(data, self.parts, problem.top_k)
         small = chosen if sample is data else chosen.on_rows(sample)
-        in_vain = self.moves_in_vain if is_quick else 0
-        self.ends, self.paths = self._race(small, sample, previous, in_vain)
+        self.ends, self.paths = self._race(small, sample, previous, is_quick * self.moves_in_vain)
         if small is not chosen:
             chosen.adopt(small)
         if not is_quick:
@@ -157,6 +156,8 @@ class Trainer:
     def affordable(self, n_rows, work=None):
         """EM iterations on so many rows that ``work`` is enough for, by default ``most_work``."""
         work = self.settings.most_work if work is None else work
+        if work == np.inf:  # columns, which are made when they are asked for, need not be
+            return np.inf
         n_experts, p = self.n_experts, self.data.columns.shape[1] + 1
         n_classes = 2 if self.parts.classes is None else len(self.parts.classes)
         of_experts = n_experts * p * n_classes * (n_classes - 1) / 2
@@ -208,10 +209,9 @@ class Trainer:
 
     def run(self, tasks, attributes_now):
         """Run EM to its end; see ``train``."""
-        max_iter = self.most_iterations
         if self._chose_start and self._may_start_alike():
             self._start_flexible(self.problem.resp)
-        run = self._run(max_iter, tasks, attributes_now)
+        run = self._run(self.most_iterations, tasks, attributes_now)
         self.is_cut |= not run.converged and self.most_iterations < self.settings.max_iter
         run.objectives += self._learn_scale_model()
         return run

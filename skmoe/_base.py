@@ -20,7 +20,7 @@ from ._compat import (
     validate_params,
 )
 from ._data import RowMetadata, is_out_of_core
-from ._em.loop import FitTasks
+from ._em.loop import FitTasks, Progress
 from ._em.problem import WIDE_WORK, Settings
 from ._em.search import NumberThenEM, NumberTrainer
 from ._em.starts import STARTS
@@ -74,9 +74,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         copies of a row stay together, a splitter or an iterable.
     top_k : int, default=None
         Number of experts that predict a row: the most probable ones, renormalised. In training a
-        row counts for the k experts of largest responsibility. None is all experts.
-        ``set_params(top_k=...)`` also works on a fitted mixture; scales and calibration stay those
-        of ``fit``. With 1, rows that the gate sends to the wrong expert have low densities.
+        row counts for the k experts of largest responsibility. None: all experts, as with a number
+        above theirs, which ``fit`` may choose. ``set_params(top_k=...)`` also works on a fitted
+        mixture; scales and calibration stay those of ``fit``. With 1, rows that the gate sends to
+        the wrong expert have low densities.
     n_init : int, default=10
         Number of starts, from each of which EM runs with linear experts. From the best results,
         moves that dissolve one expert and halve another are tried, more of them for a larger
@@ -299,7 +300,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         trainer = make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain)
         are_forests = all(isinstance(split_last(each)[1], FORESTS) for each in parts.templates)
         most_fits = None if self._in_stack else plan.most_expert_fits
-        with one_pool(self.n_jobs, "threads" if are_forests else None, most_fits):
+        say, prefer = Progress(settings).say, "threads" if are_forests else None
+        with one_pool(self.n_jobs, prefer, most_fits, say):
             trained = trainer.train(rows.previous, tasks, partial(attributes_now, self))
         set_fitted(self, plan, *trained)
         tasks.end()

@@ -24,9 +24,10 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from uuid import uuid4
@@ -44,16 +45,15 @@ from .exceptions import warn_if_long
 # quarter of a millisecond, as opening a team on a busy machine takes a multiple of that.
 WORK_OF_A_THREAD = 2**15
 ENOUGH_SECONDS = 2.0  # of fits, to estimate how long others take
+QUICKER = "fewer of them, n_jobs=-1, fewer rows"
+FEW_OF = 2  # clones take one fit in so many of those that are made at most, about
 DASK = "DaskDistributedBackend"  # name of joblib's backend
 
 _forked = False  # whether this process has been forked since this file was imported
 
 
 def kernel_threads(work):
-    """How many threads a kernel should use: 1 where there is little to do, and in forked processes.
-
-    ``work`` is in numbers to take the exponential of.
-    """
+    """How many threads a kernel should use; ``work`` is in numbers to take the exponential of."""
     wanted = work // WORK_OF_A_THREAD
     return 1 if _forked or wanted <= 1 else min(n_openmp_threads(), wanted)
 
@@ -62,8 +62,7 @@ def kernel_threads(work):
 def few_threads(work):
     """Context in which scikit-learn has one thread of BLAS, and of OpenMP as kernels have."""
     controller = _loaded_libraries()
-    n_threads = kernel_threads(work)
-    with _blas_limit(controller, 1), _openmp_limit(controller, n_threads):
+    with _blas_limit(controller, 1), _openmp_limit(controller, kernel_threads(work)):
         yield
 
 
@@ -99,7 +98,7 @@ def thread_map():
 
 @dataclass
 class Jobs:
-    """Runs ``function(*shared, *each)`` for each of many arguments; results in their order."""
+    """Runs ``function(*shared, *each)`` for each of many arguments."""
 
     _pool: object  # Pool: runs the tasks
     _shared: tuple  # the first arguments of every task
@@ -107,57 +106,66 @@ class Jobs:
     _n_threads: int | None
     _in_turn: bool = False  # whether tasks run one after the other, here
 
-    def in_batches(self, function, arguments, what, most=None):
-        """As a call, in batches of a second or more; warns of a long wait.
+    def as_they_come(self, function, arguments, what, most=None, unlike=1):
+        """Results so far, once a second, in the order of the arguments; warns of a long wait.
 
-        Yields the results so far, the seconds that they took and those that ``most`` tasks may
-        take, by default all; ``what`` they are is for the warning.
+        Yields a list, the seconds that the pool took, and those that ``most`` tasks may take, by
+        default these; ``what`` they are is for the warning. ``unlike`` ones take turns.
         """
-        arguments, done, was_long = list(arguments), [], False
-        size = at_once = effective_n_jobs(self._pool.n_jobs)
-        began, before, pace = time.monotonic(), 0.0, float("inf")
-        while len(done) < len(arguments):
-            now = self(function, arguments[len(done) :][:size])
-            done, seconds = done + now, time.monotonic() - began
-            # The fastest batch: the first one starts processes and imports packages, too.
-            pace, before = min(pace, (seconds - before) / len(now)), seconds
-            total = seconds + pace * ((most or len(arguments)) - len(done))
-            if seconds > ENOUGH_SECONDS * (1 if len(done) > at_once else 5) and not was_long:
-                was_long = warn_if_long(what, total, "fewer of them, n_jobs=-1, fewer rows")
-            yield done, seconds, total
-            size = at_once * max(1, int(1 / at_once / max(pace, 1e-3)))
+        arguments, done, pool = list(arguments), [], self._pool
+        # The first ones start processes and import packages, too.
+        n_first = 0 if self._in_turn or unlike > 1 else effective_n_jobs(pool.n_jobs)
+        first, shown = pool.seconds, pool.seconds - 1
+        began, most = time.monotonic() - first, most or len(arguments)
+        for result in self.one_by_one(function, arguments):
+            done.append(result)
+            pool.seconds, pool.n_made = time.monotonic() - began, pool.n_made + 1
+            if len(done) <= n_first:
+                first = pool.seconds
+            pace = (pool.seconds - first) / max(len(done) - n_first, 1)
+            total = pool.seconds + pace * max(most - pool.n_made, 0)
+            if pool.seconds > ENOUGH_SECONDS * (5 if len(done) < unlike else 1):
+                pool.was_long = pool.was_long or warn_if_long(what, total, QUICKER)
+            self.tell(f"{pool.n_made} of {what[0].lower()}{what[1:]}")
+            if len(done) == len(arguments) or (pool.seconds > shown + 1 and len(done) > n_first):
+                yield done, pool.seconds, total
+                shown = pool.seconds
 
-    def of_experts(self, function, arguments):
-        """As a call, for fits of experts; the first ones of a fit show how long it may take."""
-        most, self._pool.most_fits = self._pool.most_fits, None
+    def of_experts(self, function, arguments, unlike=1):
+        """Results in a list, of fits of experts, of which the pool says how many there are."""
+        most = self._pool.most_fits
         if most is None or not arguments:
-            return self(function, arguments)
-        what = f"Up to {most} fits of experts"
-        return [*self.in_batches(function, arguments, what, most)][-1][0]
+            return list(self.one_by_one(function, arguments))
+        given = f"Up to {most} fits of experts", most if unlike > 1 else most // FEW_OF, unlike
+        return [*self.as_they_come(function, arguments, *given)][-1][0]
 
-    def __call__(self, function, arguments):
-        if self._n_threads is None:
-            with ExitStack() as stack:
-                stack.callback(_pool.reset, _pool.set(None))  # a task in this thread has its own
-                if self._in_turn:  # joblib takes as long as a short task
-                    return [function(*self._shared, *each) for each in arguments]
-                done = self._pool.parallel(
-                    delayed(_run_and_catch)(os.getpid(), function, self._shared, tuple(each))
-                    for each in arguments
-                )
-            for warning in dict.fromkeys(each for _, caught in done for each in caught):
-                message, category, *where = warning
-                warnings.warn_explicit(message, category, *where)
-            return [result for result, _ in done]
-        controller = ThreadpoolController()
-        # BLAS is limited for the whole process, so here; OpenMP for one thread, so in each.
-        with _blas_limit(controller, self._n_threads):
-            return self._pool.parallel(
-                delayed(_run_with_few_threads)(
-                    controller, self._n_threads, function, self._shared, tuple(each)
-                )
+    def tell(self, what):
+        """Print a line of progress, if the fit is asked to, and has printed none for long."""
+        if self._pool.say is not None:
+            self._pool.say(what, level=3)
+
+    def one_by_one(self, function, arguments):
+        """Results, each as soon as it is there, in the order of the arguments."""
+        if self._in_turn:  # joblib takes as long as a short task
+            alone = copy_context()
+            alone.run(_pool.set, None)  # a task in this thread has a pool of its own
+            for each in arguments:
+                yield alone.run(function, *self._shared, *each)
+            return
+        caught, limit, limit_of_task = {}, nullcontext(), nullcontext
+        if self._n_threads is not None:
+            given = ThreadpoolController(), self._n_threads
+            # BLAS is limited for the whole process, so here; OpenMP for one thread, so in each.
+            limit, limit_of_task = _blas_limit(*given), partial(_openmp_limit, *given)
+        with limit:
+            for result, warned in self._pool.parallel(
+                delayed(_run)(os.getpid(), limit_of_task, function, self._shared, tuple(each))
                 for each in arguments
-            )
+            ):
+                caught |= dict.fromkeys(warned)
+                yield result
+        for message, category, *where in caught:
+            warnings.warn_explicit(message, category, *where)
 
 
 _pool = ContextVar("pool", default=None)  # pool of the running fit of this thread
@@ -170,19 +178,26 @@ class Pool:
     n_jobs: int | None  # as everywhere in scikit-learn
     stack: ExitStack  # ends it
     prefer: str | None = None  # "threads" is the backend of joblib if none was chosen
-    most_fits: int | None = None  # of experts; a long wait for them is announced once
+    most_fits: int | None = None  # of experts
+    say: Callable | None = None  # ``Progress.say``
+    n_made: int = 0  # tasks ``as_they_come``, so far
+    seconds: float = 0.0  # which they took
+    was_long: bool = False  # whether a long wait was warned of
 
     @cached_property
     def parallel(self):
         """The ``joblib.Parallel``, inside its context."""
-        return self.stack.enter_context(Parallel(n_jobs=self.n_jobs, prefer=self.prefer))
+        backend, _ = get_active_backend(prefer=self.prefer)
+        kind = "generator" if backend.supports_return_generator else "list"
+        given = {"n_jobs": self.n_jobs, "prefer": self.prefer, "return_as": kind}
+        return self.stack.enter_context(Parallel(**given))
 
 
 @contextmanager
-def one_pool(n_jobs, prefer=None, most_fits=None):
+def one_pool(n_jobs, *others):
     """Context in which all ``jobs`` of as many workers have one pool; see ``Pool``."""
     with ExitStack() as stack:
-        stack.callback(_pool.reset, _pool.set(Pool(n_jobs, stack, prefer, most_fits)))
+        stack.callback(_pool.reset, _pool.set(Pool(n_jobs, stack, *others)))
         yield
 
 
@@ -209,23 +224,18 @@ def jobs(n_jobs, shared):
         yield Jobs(pool, shared, n_threads, n_effective == 1 and not is_dask)
 
 
-def _run_and_catch(caller, function, shared, arguments):
+def _run(caller, limit, function, shared, arguments):
     """The result, and warnings that another process than the caller's would print."""
     is_alone = threading.current_thread() is threading.main_thread()
     # In Dask's tasks, too, ``n_jobs=None`` is one job inside. Dask would have it be all cores,
     # whose threads add up what trees predict in any order.
     is_dask = type(get_active_backend()[0]).__name__ == DASK
-    with parallel_config("threading", n_jobs=1) if is_dask else nullcontext():
+    with parallel_config("threading", n_jobs=1) if is_dask else limit():
         if os.getpid() == caller or not is_alone:
             return function(*shared, *arguments), []
         with warnings.catch_warnings(record=True) as caught:
             result = function(*shared, *arguments)
     return result, [(str(w.message), w.category, w.filename, w.lineno) for w in caught]
-
-
-def _run_with_few_threads(controller, n_threads, function, shared, arguments):
-    with _openmp_limit(controller, n_threads):
-        return function(*shared, *arguments)
 
 
 def _openmp_limit(controller, n_threads):

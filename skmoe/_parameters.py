@@ -159,8 +159,7 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
                 n_experts = self.n_experts if isinstance(self.n_experts, Integral) else 1
             names = [f"expert{k}" for k in range(n_experts)]
             estimators = [estimator] * n_experts
-        as_expert = self._solver().as_expert
-        estimators = [as_expert(estimator) for estimator in estimators]
+        estimators = [self._solver().as_expert(estimator) for estimator in estimators]
         for name, estimator in zip(names, estimators, strict=True):
             check_expert(self, name, estimator)
         if isinstance(self.gate, type):

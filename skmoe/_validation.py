@@ -174,10 +174,9 @@ def _check_takes_sparse(mixture, X, reset):
     gate = "SoftmaxGate()"
     if n_columns > FEW_COLUMNS:
         gate = f"make_pipeline(TruncatedSVD({FEW_COLUMNS}), {gate})"
-    size = n_samples * n_columns * 8 / 2**30
     raise TypeError(
         f"{what}. Give experts and a gate that take it, such as experts={name}() and gate={gate}; "
-        f"X.toarray() would take {size:.2g} GB."
+        f"X.toarray() would take {n_samples * n_columns * 8 / 2**30:.2g} GB."
     )
 
 

@@ -37,7 +37,7 @@ def test_a_clean_cut_is_reported(training):
 def test_the_summary_says_the_same():
     X, y = two_planes(np.inf, gap=0.2)
     moe = MixtureOfExpertsRegressor(n_experts=2, training="em", random_state=0).fit(X, y)
-    with pytest.raises(ValueError, match="perfect separation"):
+    with pytest.raises(ValueError, match="Perfect separation"):
         moe.summary(X, y)
 
 

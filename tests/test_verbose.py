@@ -1,6 +1,7 @@
 """What is printed of a fit, and which waits are warned of before they begin."""
 
 import re
+import time
 
 import numpy as np
 import pytest
@@ -105,14 +106,18 @@ def test_level_one_has_a_line_for_each_number_that_is_tried_and_the_next_one(tra
     text = capsys.readouterr().out
     assert "Start" not in text
     assert "Iteration" not in text
-    lines = re.findall(r"(?m)^ +[\d.]+ s  (\d+) experts?: [^,]* (\S+?)(?:, next (\d+))?$", text)
-    tried, values, following = zip(*lines, strict=True)
+    line = r"(?m)^ +[\d.]+ s  (\d+) experts?: [^,]* (\S+?)(?:, next (\d+)( from another start)?)?$"
+    tried, values, following, again = zip(*re.findall(line, text), strict=True)
     if training == "em":
         assert following == (*tried[1:], "")
+        assert not any(again)
     else:
         assert all(following[:-1])
         assert {1, 2, 3} <= set(moe.log_evidence_) == set(map(int, tried))
-        assert {f"{value:.6f}" for value in moe.log_evidence_.values()} <= set(values)
+        assert {f"{200 * value:.1f}" for value in moe.log_evidence_.values()} <= set(values)
+        assert [k for k, other in zip(following, again, strict=True) if other] == [
+            k for i, k in enumerate(following) if k in (*following[:i], "1")
+        ]
     assert text.count("Kept 2 experts") == 1
 
 
@@ -126,6 +131,31 @@ def test_a_long_fit_is_warned_of_once_and_before_it_begins(monkeypatch):
         moe = fit("specialists")
     assert f"{moe.plan_.most_expert_fits} fits" in str(caught[0].message)
     assert len(caught) == 1
+
+
+@pytest.mark.parametrize("name", ["stacked", "specialists", "clones"])
+def test_fits_of_experts_are_counted_while_they_are_made(name, capsys, monkeypatch):
+    monkeypatch.setattr(loop, "SILENCE", -1.0)
+    moe = fit(name, verbose=1)
+    lines = re.findall(r"s  (\d+) of up to (\d+) fits of experts", capsys.readouterr().out)
+    done, most = (list(map(int, each)) for each in zip(*lines, strict=True))
+    assert set(most) == {moe.plan_.most_expert_fits}
+    assert done == sorted(done)
+    assert done[-1] == moe.n_expert_fits_
+
+
+def test_a_list_is_not_judged_by_its_quickest_estimator(monkeypatch):
+    seconds = []
+    monkeypatch.setattr(_parallel, "warn_if_long", lambda what, each, quicker: seconds.append(each))
+    monkeypatch.setattr(_parallel, "ENOUGH_SECONDS", 0.1)
+    fit("stacked", experts=[("ridge", Ridge()), ("slow", Slow())])  # 0.2 s in each of two folds
+    assert 0.55 < seconds[0] < 1.2  # the fit to all rows included
+
+
+class Slow(Ridge):
+    def fit(self, X, y, sample_weight=None):
+        time.sleep(0.2)
+        return super().fit(X, y, sample_weight)
 
 
 def test_refits_tell_how_long_they_take_and_have_one_bar(monkeypatch, capsys):

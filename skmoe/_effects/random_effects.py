@@ -51,8 +51,7 @@ class EffectSubjects(Subjects):
         For each subject; G are ``grams``, and :math:`\Lambda` is the factor of the covariance of
         the effects over the variance within subjects.
         """
-        inner = np.eye(len(factor)) + factor.T @ self.grams @ factor
-        lower = definite_factors(inner)
+        lower = definite_factors(np.eye(len(factor)) + factor.T @ self.grams @ factor)
         log_det = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
         return np.linalg.inv(lower).swapaxes(1, 2), log_det
 

@@ -133,6 +133,5 @@ class GeneralizedLinearSweep(NewtonSweep):
         scales, (of_experts, of_gate) = problem.likelihood.scales_, super().metric(problem)
         if scales is None:
             return [of_experts, of_gate]
-        bend = problem.experts.family.normaliser_bend(scales)
-        of_scales = -problem.sums.mass * scales**2 * bend
+        of_scales = -problem.sums.mass * scales**2 * problem.experts.family.normaliser_bend(scales)
         return [of_scales[:, None, None], scales[:, None, None] * of_experts, of_gate]

@@ -164,7 +164,7 @@ def refits(mixture, rows, function, shared, tasks, n_jobs, verbose=0, what="fits
         told.begin(len(tasks))
         if verbose:
             print(f"{len(tasks)} fits begin", flush=True)
-        for done, seconds, total in run.in_batches(function, tasks, f"{len(tasks)} {what}"):
+        for done, seconds, total in run.as_they_come(function, tasks, f"{len(tasks)} {what}"):
             if verbose:
                 left = f"{seconds:.1f} s so far, about {total - seconds:.0f} s to come"
                 print(f"{len(done)} of {len(tasks)} fits, {left}", flush=True)
@@ -194,12 +194,13 @@ class Progress:
     def __init__(self, settings):
         self.verbose, self._began = settings.verbose, settings.began
         self._spoken, self._before = time.monotonic(), ""  # what ends an open line
+        self._tried = set()  # numbers of experts
 
     def say(self, what, objective=None, more="", level=1, end="\n"):
         """Print one line, if lines of this level are asked for, or none was printed for long."""
         now = time.monotonic()
         if self.verbose >= level or (self.verbose > 0 and now - self._spoken > SILENCE):
-            value = "" if objective is None else f"\t lower bound {objective:.6f}"
+            value = "" if objective is None else f"\t lower bound {objective:.6f} per row"
             what = f"{now - self._began:7.1f} s  {what}".replace("\n", " ")
             print(f"{self._before}{what}{value}{more}", end=end, flush=True)
             self._spoken, self._before = now, "" if end else "\n"
@@ -207,8 +208,10 @@ class Progress:
     def trying(self, n_experts):
         """End the line of the last number of experts by the one that comes next."""
         if self._before:
-            print(f", next {n_experts}", flush=True)
+            again = " from another start" if n_experts in self._tried else ""
+            print(f", next {n_experts}{again}", flush=True)
             self._before = ""
+        self._tried.add(n_experts)
 
 
 def count(number, what="expert"):
@@ -227,11 +230,11 @@ def compared(criterion, values, chosen=None, what="expert"):
     said = f"{criterion}: {count(best, what)}"
     if not others:
         return f"{said}, and no other number was tried."
-    gains = {k: values[k] - values[best] for k in sorted(others, key=values.get, reverse=True)}
-    few = " (too little for one more)"
-    shown = [f"{gain:+.1f} for {k}{few if gain > 0 else ''}" for k, gain in gains.items()]
-    scale = f"relative to {best}, over all rows; 3 nats are odds of 20 to 1"
-    return f"{said}; in nats {', '.join(shown)} ({scale})."
+    losses = {k: values[best] - values[k] for k in sorted(others, key=values.get, reverse=True)}
+    few = " (better, but by too little for one more)"
+    shown = [f"{loss:.1f} for {k}{few if loss < 0 else ''}" for k, loss in losses.items()]
+    scale = "3 nats are odds of 20 to 1"
+    return f"{said}; in nats over all rows, worse by {', '.join(shown)} ({scale})."
 
 
 # Dead experts, and the rows that they are re-seeded with -----------------------------------------

@@ -328,7 +328,6 @@ def sum_for_report(block, parameters):
     for y, weight, logits, log_density, predictions in answers.over(block):
         resp = posterior(logits, log_density)[0][:, order]
         proba = posterior(logits, np.zeros_like(log_density))[0][:, order]
-        loss = model.losses(y, predictions[:, order])
-        sums = ReportSums.of(resp, proba, loss, weight, None)
+        sums = ReportSums.of(resp, proba, model.losses(y, predictions[:, order]), weight, None)
         total = sums if total is None else total + sums
     return total

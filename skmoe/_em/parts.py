@@ -83,8 +83,7 @@ class GateParts:
             without = Pipeline([("columns", column_encoder(rows.described, seen))])
         if n_experts == 1:
             return cls(last, ConstantGate(), without)
-        seeded = seed_estimator(given, seed)
-        encoder, trained = split_last(seeded)
+        encoder, trained = split_last(seed_estimator(given, seed))
         has_default_encoder = gate is None and without is None and rows.described.is_mixed
         if without is not None:
             encoder = without
@@ -228,8 +227,7 @@ class Parts:
         """Linear experts that are solved together; None where that cannot be."""
         if self.is_list or folds is not None:
             return None
-        template = self.templates[0]
-        last = split_last(template)[1]
+        last = split_last(self.templates[0])[1]
         penalty = self.solver.default_penalty if self.is_default else self.solver.penalty_of(last)
         if penalty is None:
             return None
@@ -342,9 +340,8 @@ class Parts:
             quiet=self.is_default,
             density_floor=density_floor,
         )
-        ignoring = experts.ignoring_weights()
         if report_weights and np.ptp(data.weight[data.weight > 0]) > 0:
-            warn_of_ignored_weights(ignoring)
+            warn_of_ignored_weights(experts.ignoring_weights())
         return experts
 
     # Model ----------------------------------------------------------------------------------

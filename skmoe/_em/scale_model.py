@@ -36,9 +36,8 @@ def learn_scale_model(problem, X, estimator, folds, *, optional, n_jobs):
             ["scale"], [estimator], X, squares, problem.weight, folds=folds,
             min_responsibility=0.0, classes=None, are_clones=False,
         )  # fmt: skip
-        everything = np.ones((len(squares), 1))
         with learner.side_by_side(n_jobs):
-            learner.fit(everything)
+            learner.fit(np.ones((len(squares), 1)))
         variance = np.clip(learner.predictions[:, 0], *BOUNDS)
         power = _best_power(variance, squares, problem.weight)
         problem.row_scale = np.sqrt(variance**power)[:, None]
@@ -46,8 +45,7 @@ def learn_scale_model(problem, X, estimator, folds, *, optional, n_jobs):
         problem.likelihood.scale_model_ = partial(_row_scale_of, learner.models[0], power)
         if problem.experts.in_sample:
             problem.update_around_experts()
-            run = run_em(problem, max_iter=STEPS, tol=1e-5, patience=1)
-            objectives += run.objectives
+            objectives += run_em(problem, max_iter=STEPS, tol=1e-5, patience=1).objectives
         else:
             objectives.append(problem.update_around_experts())
         if problem.objective > best_value:

@@ -99,8 +99,7 @@ def layers(values, weight, n_layers):
     labels = np.zeros(len(values), dtype=int)
     for layer in range(1, n_layers):
         last = values[order[np.searchsorted(cumulative, layer / n_layers - 1e-9)]]
-        above = values > last + 1e-9  # a row and its copies fall on the same side
-        labels[above] = layer
+        labels[values > last + 1e-9] = layer  # a row and its copies are on the same side
     return labels
 
 
@@ -292,11 +291,14 @@ def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0
 
         def climb(climbers, max_iter, gain):
             nonlocal left
-            tasks = [(each, max_iter, gain) for each in climbers]
+            tasks, found = [(each, max_iter, gain) for each in climbers], []
             if climbing is problem:
-                found = run(_climb, tasks)
+                coming = run.one_by_one(_climb, tasks)
             else:  # that a task is handed over takes longer than the task
-                found = [_climb(climbing, *each) for each in tasks]
+                coming = (_climb(climbing, *each) for each in tasks)
+            for each in coming:
+                run.tell(f"EM from start {each.number + 1}")
+                found.append(each)
             before = sum(len(each.objectives) for each in climbers)
             left -= sum(len(each.objectives) for each in found) - before
             return found

@@ -266,8 +266,7 @@ class GaussianErrors:
 
     def compare(self, y, functions):
         """Log-densities (n_experts, n_rows), and residuals in units of the target."""
-        target = ((y - self.y_mean) / self.y_scale).T
-        residuals = target - functions
+        residuals = ((y - self.y_mean) / self.y_scale).T - functions
         standard = residuals * (self.y_scale / self.scale)[:, :, None]
         constant = np.log(self.scale * np.sqrt(2 * np.pi)).sum(axis=1)
         squares = np.einsum("kmn,kmn->kn", standard, standard)

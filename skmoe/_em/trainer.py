@@ -293,8 +293,7 @@ class Trainer:
         regimes, experts = optimize.linear_sum_assignment(gain, maximize=True)
         matched = resp.copy()
         matched[:, experts] = resp[:, regimes]
-        objective = problem.start(matched).step()
-        if objective < equal_value - TIE:  # rounding errors do not decide
+        if problem.start(matched).step() < equal_value - TIE:  # rounding errors do not decide
             problem.restore(equal)
 
     # Iterations -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -124,6 +125,7 @@ class EstimatorExperts(Experts):
             for fold, (_, stop) in enumerate(parts):
                 validation, test = None if stop is None else rows_of(k, stop), self._splits[fold][1]
                 tasks.append(FitTask(k, fold, fits[k][fold], validation, test))
+        tasks.sort(key=attrgetter("fold"))  # unlike ones in turn, to show how long all take
         self.n_fits += len(tasks)
         if self._frozen_results is None:
             everything = np.arange(len(self.y))
@@ -184,8 +186,7 @@ class EstimatorExperts(Experts):
         results = {}
         for task, (model, prediction, own) in zip(tasks, done, strict=True):
             if task.k not in results:
-                shape = (len(self.y), *self._y_shape)
-                results[task.k] = _FittedExpert([], np.empty(shape), None)
+                results[task.k] = _FittedExpert([], np.empty((len(self.y), *self._y_shape)), None)
             result = results[task.k]
             result.models.append(model)
             result.predictions[task.test] = prediction
@@ -214,7 +215,8 @@ class EstimatorExperts(Experts):
             warnings.filterwarnings("ignore", "divide by zero encountered in log", RuntimeWarning)
             if self.quiet or all_continue:  # the next refit continues
                 warnings.simplefilter("ignore", ConvergenceWarning)
-            return self._jobs.of_experts(fit_and_predict, arguments)
+            unlike = 1 if self.are_clones else len(self.estimators)
+            return self._jobs.of_experts(fit_and_predict, arguments, unlike)
 
     def _last(self, k, fold, rows):
         """The model from which expert k goes on in this fold, or None.

@@ -105,8 +105,7 @@ class Splitting:
         n_folds = min(DEFAULT_FOLDS, count_units(rows, self.subject))
         if n_folds < 2:
             return None
-        own = replace(self, cv=n_folds, params={}, stratify=False)
-        return own.folds([], rows)
+        return replace(self, cv=n_folds, params={}, stratify=False).folds([], rows)
 
 
 def decide_folds(cv, estimators, rows, split_params, *, n_rows=np.inf, subject=None):

@@ -113,8 +113,7 @@ class GeneralizedLinearExperts(LinearExperts):
 
     def predict_standardised(self, columns):
         """Means (n_rows, n_experts) for rows of standardised columns."""
-        predictors = columns @ self.coef[:, :-1].T + self.coef[:, -1]
-        return self.family.mean(predictors)
+        return self.family.mean(columns @ self.coef[:, :-1].T + self.coef[:, -1])
 
     def _unit(self, targets, coef):
         """The family's ``unit`` of the rows, arrays (n, K), as the likelihood has its scales."""

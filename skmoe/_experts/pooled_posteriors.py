@@ -81,8 +81,7 @@ def _solved_apart(given, levels):
     (n_experts, q), n = given[1].shape, np.count_nonzero(levels)
     cross, tau, rho = given[1][:, order], given[2][order], given[3][order]
     grams = Grams(given[0], order[:n], order[n:])
-    root = np.sqrt(tau if n_experts > 1 else tau + rho)
-    alone, half, log_det = grams.inverse(root)
+    alone, half, log_det = grams.inverse(np.sqrt(tau if n_experts > 1 else tau + rho))
 
     def own(right):  # L_k right_k
         return alone * right + _each_times(half.transpose(0, 2, 1), _each_times(half, right))

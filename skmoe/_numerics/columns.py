@@ -333,8 +333,7 @@ def principal_components(columns, weight):
     *_, directions = randomized_svd(root @ columns, MOST_COLUMNS, **settings)
     components = columns @ directions.T
     components = components - share @ components
-    variance = share @ components**2
-    return components / np.sqrt(max(variance.sum() / MOST_COLUMNS, 1e-300))
+    return components / np.sqrt(max((share @ components**2).sum() / MOST_COLUMNS, 1e-300))
 
 
 # What targets are like: discrete, on a grid, with outliers ----------------------------------------
@@ -377,7 +376,10 @@ def _kind_of_values(y, weight):
         return ""
     mode = f"{100 * shares[most]:.0f} % of the targets are exactly {values[most]:g}"
     if values[most] == 0 and values[0] == 0:
-        return f"{mode}, and the others positive: likelihood=ZeroInflated('gamma') is for these."
+        return (
+            f"{mode}, and the others positive: likelihood=ZeroInflated('gamma') is for these. If 0 "
+            "stands for values below it (censored): fit(X, np.where(y > 0, y, -np.inf), upper=y)."
+        )
     if most in (0, len(values) - 1):
         return f"{mode}, the end of their range: if they are censored there, give fit their upper."
     return (

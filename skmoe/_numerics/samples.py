@@ -228,8 +228,7 @@ def _in_interquartile_ranges(column):
     if not len(known):
         return np.zeros(len(values))
     spread = np.subtract(*np.percentile(known, [75, 25])) or known.std() or 1.0
-    scaled = (values - known.min()) / spread
-    return np.where(np.isfinite(values), scaled, -1.0)
+    return np.where(np.isfinite(values), (values - known.min()) / spread, -1.0)
 
 
 def _log_share_within(values, width):

@@ -11,7 +11,7 @@ from .._data import Rows, check_ids
 from .._em.loop import count
 from .._em.one_pass import make_problem
 from .._em.parts import GateParts, Parts, adapt_experts
-from .._em.problem import FEW_ROWS
+from .._em.problem import FEW_ROWS, Settings
 from .._em.trainer import Trainer
 from .._experts.fitting import LINES, STACK, column_names, is_frozen
 from .._experts.folds import (
@@ -426,10 +426,12 @@ def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
         return once + at_the_end
     if training == "specialists":
         per_expert = n_folds + (kind == OUT_OF_BAG) if in_folds else 1
-        n_tried = sum(specialists_to_try(n_experts, most))
+        most, tried = most * (most > 1), specialists_to_try(n_experts, most)
+        n_tried = sum(each for each in tried if each > 1)  # 1 is the generalist alone
         return (1 + 2 * n_tried) * per_expert + of_penalty + (1 + most) * in_folds
-    steps = mixture.max_iter if kind in (IN_SAMPLE, PREFIT) else min(mixture.max_iter, 10)
-    return (steps + 2) * once + at_the_end + of_penalty
+    given = None if kind in (IN_SAMPLE, PREFIT) else kind, most, request.likelihood
+    steps = Settings.of(mixture).most_iterations(*given, request.rows.bounds is not None)
+    return (steps + 2 * (most > 1)) * once + at_the_end + of_penalty
 
 
 # Experts, gate and likelihood of a plan, adapted to the rows -------------------------------------

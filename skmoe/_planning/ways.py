@@ -299,8 +299,7 @@ def chosen_by(training, request):
 def has_plain_gate(request):
     """Whether the number of experts can be chosen with the requested gate."""
     gate = request.gate
-    can_count = gate is None or as_gate(gate).has_countable_parameters
-    return request.top_k is None and can_count
+    return request.top_k is None and (gate is None or as_gate(gate).has_countable_parameters)
 
 
 def specialists_to_try(n_experts, most):

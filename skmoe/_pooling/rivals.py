@@ -189,10 +189,14 @@ def best_surface(search, problem):
     best = max(found, key=found.get)
     nats = found[best] - search.n_rows * problem.evidence
     if nats > -CLOSE:
-        are = "are" if nats > CLOSE and experts.can_be_tied else "may be"
-        notes.append(
-            f"The {experts.n_experts} experts {are} one regime, pieces of one regression function: "
-            f"by log-evidence over all rows, {best[0]} is {_lead(-nats)} them. Compare {best[1]}."
+        verdict = f"The {experts.n_experts} experts may be no regimes but"
+        if nats > CLOSE and experts.can_be_tied:
+            verdict = f"No regimes were found: the {experts.n_experts} experts are"
+        better = f"{'better' if nats > 0 else 'worse'} by {abs(nats):.1f} nats over all rows"
+        notes.insert(
+            0,
+            f"{verdict} pieces of one regression function. The log-evidence of {best[0]} is "
+            f"{better}. Compare {best[1]}.",
         )
     return nats, notes
 

@@ -361,7 +361,8 @@ class PooledTrainer(Trainer):
         if self.is_searched and evidence_of(problem) == -np.inf:
             return  # one expert, and less simple
         if not evidence <= self.log_evidence.get(k, -np.inf):
-            self.progress.say(f"{count(k)}: log-evidence {evidence:.6f}", end="")
+            value = self.data.weight.sum() * evidence
+            self.progress.say(f"{count(k)}: log-evidence {value:.1f}", end="")
         self.log_evidence[k] = max(evidence, self.log_evidence.get(k, evidence))
         if self.finds_regimes:
             self.rivals.add(problem)

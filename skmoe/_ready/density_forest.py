@@ -260,8 +260,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
             return np.sqrt(own * self._spread)
         # Gaussian densities (n_bins, n_bins) around the bins, at the bins.
         pilot = norm.pdf(self._centres, self._centres[:, None], PILOT_WIDTH * self._spread)
-        density = weights @ pilot
-        return np.sqrt(own / np.maximum(density, LEAST_DENSITY / self._spread))
+        return np.sqrt(own / np.maximum(weights @ pilot, LEAST_DENSITY / self._spread))
 
 
 def out_of_bag(forest, X, y, rows, weight):

@@ -185,8 +185,7 @@ def _between(quantiles, floor):
     padded = np.pad(quantiles, ((0, 0), (1, 1)), mode="edge")
     apart = padded[:, 2:] - padded[:, :-2]
     apart[:, 1:-1] *= 0.5
-    middle = np.diff(quantiles[:, HALF], axis=1)
-    least = np.maximum(NARROWEST * middle, floor)
+    least = np.maximum(NARROWEST * np.diff(quantiles[:, HALF], axis=1), floor)
     components = distributions.StudentTComponents(quantiles, np.maximum(apart, least), DF)
     return distributions.MixtureDistribution(np.full(quantiles.shape, 1 / len(LEVELS)), components)
 

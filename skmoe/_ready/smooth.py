@@ -220,5 +220,4 @@ def negative_evidence(theta, X, target, weight):
     by_noise = 0.5 * noise * (by_gram.diagonal() / weight).sum()
     by_gram *= slope
     by_scale = by_gram.sum(axis=1) @ Z**2 - np.einsum("ij,ij->j", Z, by_gram @ Z)
-    gradient = np.append(-by_noise, off - by_scale)
-    return (value + 0.5 * off @ off) / n, gradient / n
+    return (value + 0.5 * off @ off) / n, np.append(-by_noise, off - by_scale) / n

@@ -71,8 +71,7 @@ def _linear(X, y):
     """Numbers of the columns that the target is a linear function of; none if it is not."""
     if not X.shape[1] or len(y) < 2 * X.shape[1] + FEWEST_ROWS:
         return []
-    weight = np.ones(len(y))
-    mean, scale = standardisation(X, weight)
+    mean, scale = standardisation(X, np.ones(len(y)))
     Z, centred = (X - mean) / scale, y - y.mean()
     coef = np.linalg.lstsq(Z, centred, rcond=None)[0]
     rest = centred - Z @ coef

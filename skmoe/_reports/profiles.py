@@ -17,8 +17,8 @@ LEAST_DIFFERENCE = 0.1  # in standard deviations; smaller ones are not printed
 MOST_LINES = 5  # lines printed for an expert
 MOST_CLASSES = 3
 HEADER = ["", "its rows", "other rows", "difference", "lift"]
-NOTE = """difference: in standard deviations of all rows;
-lift: share among its rows over that among all"""
+NOTE = "difference: in standard deviations of all rows"
+NOTE_ON_LIFT = ";\nlift: share among its rows over that among all"
 
 
 @dataclass
@@ -173,17 +173,22 @@ class ExpertProfiles:
             text += [self._headline(profile), *table[: len(of_expert)]]
             text += [f"  {line}" for line in self._below(profile)]
             del table[: len(of_expert)]
-        text += ["", NOTE] * any(cells) + [""] * bool(self.notes)
+        text += ["", self._note(cells)] * any(cells) + [""] * bool(self.notes)
         return "\n".join([*text, *map(in_lines, self.notes)])
 
     __repr__ = __str__
 
     def _repr_html_(self):
+        cells = [self._cells(profile) for profile in self.profiles]
         tables = [
-            html_table(HEADER, self._cells(each), self._headline(each), self._below(each))
-            for each in self.profiles
+            html_table(HEADER, own, self._headline(each), self._below(each))
+            for own, each in zip(cells, self.profiles, strict=True)
         ]
-        return "".join([*tables, *(f"<p>{html.escape(each)}</p>" for each in [NOTE, *self.notes])])
+        below = [self._note(cells), *self.notes]
+        return "".join([*tables, *(f"<p>{html.escape(each)}</p>" for each in below)])
+
+    def _note(self, cells):
+        return NOTE + NOTE_ON_LIFT * any(lift for *_, lift in sum(cells, []))
 
 
 def _percent(share):

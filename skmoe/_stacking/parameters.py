@@ -53,8 +53,7 @@ class TargetUnits:
     def of(cls, y, weight, floor):
         """Units of y (n,), whose smallest scale is ``floor``."""
         middle = np.average(y, weights=weight)
-        deviation = np.sqrt(np.average((y - middle) ** 2, weights=weight))
-        unit = max(deviation, 1e3 * floor)
+        unit = max(np.sqrt(np.average((y - middle) ** 2, weights=weight)), 1e3 * floor)
         return cls(middle, unit, max(1e-3, floor / unit))
 
     def standardise(self, values):
@@ -241,8 +240,7 @@ def fit_parameters(rows, floor, penalty, start=None, precise=False):
     a tolerance.
     """
     weight = rows.weight.sum()
-    mean_square = rows.squared_errors @ rows.weight / weight
-    centre = 0.5 * np.log(mean_square + floor**2)
+    centre = 0.5 * np.log(rows.squared_errors @ rows.weight / weight + floor**2)
     if start is None or rows.shares is not None:
         start = rows.start(floor, centre)
     gated = penalty is not None

@@ -147,8 +147,7 @@ def fit_combination(predictions, y, weight):
         level, root = np.average(y, weights=weight), np.sqrt(weight)
         design = root[:, None] * (predictions - middle)
         design = np.vstack([design, np.sqrt(combination.alpha_) * np.eye(n_experts)])
-        target = np.append(root * (y - level), np.zeros(n_experts))
-        combination.coef_, _ = nnls(design, target)
+        combination.coef_, _ = nnls(design, np.append(root * (y - level), np.zeros(n_experts)))
         combination.intercept_ = level - middle @ combination.coef_
     return combination
 

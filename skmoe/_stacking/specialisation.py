@@ -44,5 +44,4 @@ class Specialisation:
         else:
             what = f"Specialists were {verdict}: compared with the generalist alone"
         change = f"{self.gain:+.3f} a row (standard error {self.standard_error:.3f})"
-        text = f"{what}, they change the out-of-fold log-density by {change}."
-        return in_lines(text)
+        return in_lines(f"{what}, they change the out-of-fold log-density by {change}.")

@@ -198,8 +198,7 @@ class StackedTrainer(Trainer):
     def _finish(self, chosen, fitted, experts):
         """What was learned, with the model, and the order of the model's experts."""
         data, weight, parts = self.data, self.data.weight, self.parts
-        learned = self.densities.refit(chosen)
-        likelihood, labels, log_density, objective, converged = learned
+        likelihood, labels, log_density, objective, converged = self.densities.refit(chosen)
         gate = chosen.fitted_gate(data.Z, labels, weight)
         gate_proba = gate.predict_proba(data.Z)
         order = np.arange(len(chosen.names))

@@ -172,8 +172,7 @@ def describe_columns(X):
     if is_table(X):
         numeric = X.select_dtypes(["number", "bool"], exclude=["timedelta"]).columns
         strings = [column for column in X.columns if column not in set(numeric)]
-        missing = [column for column in numeric if X[column].isna().any()]
-        return strings, missing
+        return strings, [column for column in numeric if X[column].isna().any()]
     if sparse.issparse(X) or X.dtype.kind in "biu":
         return [], []
     with np.errstate(over="ignore", invalid="ignore"):

@@ -152,8 +152,7 @@ def _collect(mixture, X, y, sample_weight, classes):
     mixture.n_samples_seen_ = float(buffer.weight.sum())
     is_to_be_chosen = mixture.n_experts == "auto" and not mixture._is_list
     n_experts = STREAM_EXPERTS if is_to_be_chosen else len(mixture._expert_list()[0])
-    folds = mixture.cv if isinstance(mixture.cv, Integral) else 0
-    buffer.fewest = max(2, n_experts, folds)
+    buffer.fewest = max(2, n_experts, mixture.cv if isinstance(mixture.cv, Integral) else 0)
     if not buffer.can_be_fitted():
         return
     complete = buffer.is_complete(n_experts)

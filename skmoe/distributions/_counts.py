@@ -295,8 +295,7 @@ class AveragedBinomialComponents(BinomialComponents):
 
     @property
     def var(self):
-        deviations = self._each.mean - self.mean[:, :, None]
-        return (self._each.var + deviations**2) @ self.masses
+        return (self._each.var + (self._each.mean - self.mean[:, :, None]) ** 2) @ self.masses
 
     def rvs(self, places, random_state):
         masses = np.broadcast_to(self.masses, (len(places), len(self.masses)))

@@ -139,8 +139,7 @@ class CorrelatedComponents(GaussianComponents):
     def rvs(self, places, random_state):
         mean = take(self.mean, places)
         factor = np.broadcast_to(self.factor, (*self.mean.shape, self.mean.shape[2]))
-        normal = random_state.standard_normal(mean.shape)
-        return mean + _times(take(factor, places), normal)
+        return mean + _times(take(factor, places), random_state.standard_normal(mean.shape))
 
 
 def _times(matrices, vectors):

@@ -153,8 +153,7 @@ class GaussianGate(BaseGate):
         """Standardised columns; very far rows are moved closer along their direction."""
         with np.errstate(over="ignore"):
             Z = np.nan_to_num((X - self._mean) / self._scale)
-        size = np.abs(Z).max(axis=1, keepdims=True)
-        return Z / np.maximum(size / FARTHEST, 1.0)
+        return Z / np.maximum(np.abs(Z).max(axis=1, keepdims=True) / FARTHEST, 1.0)
 
     def predict_log_proba(self, X):
         log_joint = self._log_joint(X)

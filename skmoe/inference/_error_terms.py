@@ -287,8 +287,7 @@ class OrdinalTerms(PredictorTerms):
         return between(*ends)[0][:, None]
 
     def widths(self):
-        gap = np.diff(self._thresholds()).min()
-        return [1.0] + [min(1.0, gap)] * len(self.beside())
+        return [1.0] + [min(1.0, np.diff(self._thresholds()).min())] * len(self.beside())
 
     @classmethod
     def names_beside(cls, predictor):

@@ -200,10 +200,9 @@ class Estimates:
         of_gate, of_experts = self.likelihood.undecided(theta)
         if len(names) > 1 and of_gate.min() < LEAST_UNDECIDED:
             raise ValueError(
-                f"The gate separates {names[int(of_gate.argmin())]} from the others without an "
-                "error: perfect separation, in which the maximum-likelihood estimate of its "
-                "weights does not exist and has no standard errors. Take fewer columns for the "
-                f"gate. {OTHERWISE}"
+                f"Perfect separation: the gate tells {names[of_gate.argmin()]} from the others "
+                "without an error. The maximum-likelihood estimate of its weights does not exist, "
+                f"and has no standard errors. Take fewer columns for the gate. {OTHERWISE}"
             )
         if of_experts.size and of_experts.min() < LEAST_UNDECIDED:
             k, c = np.unravel_index(of_experts.argmin(), of_experts.shape)
@@ -211,9 +210,9 @@ class Estimates:
             if is_classifier(self.mixture):
                 parted = f"the class {self.mixture.classes_.tolist()[c]!r} from the others"
             raise ValueError(
-                f"{names[k]} separates {parted} "
-                "without an error: its weights grow without end as the penalty goes, and have no "
-                f"standard errors. Ask for fewer experts or fewer columns. {OTHERWISE}"
+                f"Perfect separation: {names[k]} tells {parted} without an error. The "
+                "maximum-likelihood estimate of its weights does not exist, and has no standard "
+                f"errors. Ask for fewer experts or fewer columns. {OTHERWISE}"
             )
 
     def _check_distance(self, fitted, theta, covariance, known):

@@ -159,8 +159,7 @@ class PosteriorEstimates(Estimates):
             for name, sd in spread.items():
                 notes.append(f"{FROM_MEAN.format(name)}, with a standard deviation of {sd:.4g}")
         columns = self.columns.design[:, :-1]
-        one_each = [levels[0] for levels, _ in self._codings[0]]
-        columns = np.delete(columns, one_each, axis=1)
+        columns = np.delete(columns, [levels[0] for levels, _ in self._codings[0]], axis=1)
         if not independent_columns(columns, self.likelihood.weight).all():
             notes.append(DEPENDENT)
         experts = np.array(list(self.mixture.named_experts_))[self._at_floor].tolist()

@@ -125,8 +125,7 @@ class Stability(EstimateTable):
 
     def _found(self, source):
         """Numbers of regimes and their frequencies, the most frequent first."""
-        found = sorted(self.share[source].items(), key=lambda each: -each[1])
-        (n, share), *others = found
+        (n, share), *others = sorted(self.share[source].items(), key=lambda each: -each[1])
         first = f"{share:.0%} of the {source} lead to {count(n, self.word)}"
         return ", ".join([first, *(f"{share:.0%} to {n}" for n, share in others)])
 

@@ -156,8 +156,7 @@ class GateDisplay:
         display : GateDisplay
             The same display.
         """
-        n_panels = len(self.panels)
-        panels = _axes.make_axes(self, ax, n_panels)
+        panels = _axes.make_axes(self, ax, len(self.panels))
         self.lines_, self.meshes_, self.scatters_ = [], [], []
         for panel, axes, proba in zip(panels, self.panels, self.proba, strict=True):
             lines, mesh, scatters = [], None, []

@@ -150,8 +150,7 @@ class Categorical(BaseLikelihood):
             before = self.temperature_, self._mass
             self.temperature_ = self._temperatures(y, prediction, gain * weights, *before)
         if self._learns_smoothing:
-            own = self._own(y, prediction)
-            from_prior += gain * self._mass_from_prior(y, own, weights)
+            from_prior += gain * self._mass_from_prior(y, self._own(y, prediction), weights)
         self._mass = self._mass + gain * weights.sum(axis=0)
         if self._learns_smoothing:
             self._set_epsilon(from_prior)

@@ -135,8 +135,7 @@ class StudentT(ScaledErrors):
 
     def _set_df(self, losses, weights):
         """Degrees of freedom of the smallest loss of each expert, if smaller than the last."""
-        used = weights.sum(axis=0) > 0
-        given = zip(losses, self.df_, used, strict=True)
+        given = zip(losses, self.df_, weights.sum(axis=0) > 0, strict=True)
         self.df_ = np.array([_best_df(loss, df) if is_used else df for loss, df, is_used in given])
 
     def _between(self, low, high):

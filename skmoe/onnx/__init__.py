@@ -192,8 +192,7 @@ def _calibrated(graph, model, parts, predictions):
 def _averaged(graph, likelihood, columns, predictions):
     """Class probabilities, averaged over the posterior of the coefficients."""
     variance = _writers.variances(graph, likelihood, graph.number(columns))
-    tiny = np.finfo(np.float64).tiny
-    log_proba = graph("Log", graph("Max", predictions, np.array(tiny)))
+    log_proba = graph("Log", graph("Max", predictions, np.array(np.finfo(np.float64).tiny)))
     n_functions = likelihood.coef_cov_.shape[1]
     if n_functions == 1:
         log_odds = log_proba @ np.array([[0.5, -0.5], [-0.5, 0.5]])

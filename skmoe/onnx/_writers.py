@@ -253,8 +253,7 @@ def _constant(graph, gate, X, inner):
 
 
 def _forest(graph, gate, X, inner):
-    proba = mean_of_trees(graph, gate.trees_, X)
-    logs = graph("Log", proba + OFFSET)
+    logs = graph("Log", mean_of_trees(graph, gate.trees_, X) + OFFSET)
     return _softmax(graph, gate.softmax_, graph("Concat", X, logs, axis=1), None)
 
 

@@ -93,8 +93,7 @@ class ManyRows(FitRows):
             )
         y = mixture.classes_[rows.y] if mixture._classifies else rows.y
         # Penalties have the influence that they have on so many rows.
-        given = rows.X, y, self.share * rows.weight, NO_METADATA, {}
-        found = FitRows.of(mixture, *given)
+        found = FitRows.of(mixture, rows.X, y, self.share * rows.weight, NO_METADATA, {})
         if mixture._classifies and len(mixture.classes_) < len(self.look.values):
             unseen = np.setdiff1d(self.look.values, mixture.classes_).tolist()
             raise ValueError(

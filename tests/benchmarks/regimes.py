@@ -19,7 +19,7 @@ from scipy import special
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
 # What names one function: a rival of the mean, what errors are, or rows and target.
-NAMED = "one regime", "repeat others", "calibrated", "two values", "few values"
+NAMED = "one regression function", "repeat others", "calibrated", "two values", "few values"
 CLOSE = "close call"
 
 
@@ -196,7 +196,7 @@ def found(kind, seed, n_rows):
         word = "right"
     else:
         word = "named" if n_true == 1 and any(each in said for each in NAMED) else "wrong"
-    more = {CLOSE: CLOSE in said, "may be one": n_true > 1 and "may be one regime" in said}
+    more = {CLOSE: CLOSE in said, "may be one": n_true > 1 and "may be no regimes" in said}
     return word, [name for name, is_said in more.items() if is_said], n_found
 
 

@@ -105,7 +105,9 @@ class GeneralProblem(Problem):
     def step(self):
         """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
         before, point = self.objective, self._point()
-        for _ in range(self._n_first_rounds()):
+        # Quick experts are fitted first, so that censored targets are no mere bounds.
+        begins = self.bounds is not None and self.working_target is None
+        for _ in range(CENSORED_FIRST_ROUNDS * (begins and self.experts.is_solved)):
             self.experts.fit(self.resp, *self.working_data)
             self._update_likelihood(self.resp * self.weight[:, None])
             self._set_working()
@@ -153,11 +155,6 @@ class GeneralProblem(Problem):
         self.likelihood, self.gate = self.likelihood.at(of_likelihood), shallow_copy(self.gate)
         self.gate.set_logits(of_gate.reshape(shape))
         self.e_step()
-
-    def _n_first_rounds(self):
-        """How often quick experts are fitted first, so that censored targets are no mere bounds."""
-        begins = self.bounds is not None and self.working_target is None
-        return CENSORED_FIRST_ROUNDS if begins and self.experts.is_solved else 0
 
     def update_around_experts(self):
         """Scales, gate and E-step around the experts as they are; the objective."""

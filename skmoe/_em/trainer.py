@@ -209,7 +209,8 @@ class Trainer:
 
     def run(self, tasks, attributes_now):
         """Run EM to its end; see ``train``."""
-        if self._chose_start and self._may_start_alike():
+        unlike, experts = self.folds is not None or self.parts.is_list, self.problem.experts
+        if self._chose_start and unlike and not experts.is_solved and self.n_experts > 1:
             self._start_flexible(self.problem.resp)
         run = self._run(self.most_iterations, tasks, attributes_now)
         self.is_cut |= not run.converged and self.most_iterations < self.settings.max_iter
@@ -267,10 +268,6 @@ class Trainer:
             )
         # With a column for all experts, from those of the experts given.
         return [self.problem.likelihood.start_beside(start, data.y) for start in starts]
-
-    def _may_start_alike(self):
-        unlike = self.folds is not None or self.parts.is_list
-        return unlike and not self.problem.experts.is_solved and self.n_experts > 1
 
     def _start_flexible(self, resp):
         """Choose between two starts by the objective after one iteration.

@@ -480,6 +480,8 @@ def test_the_cost_in_seconds_grows_with_the_work():
     assert plan.cells[-1][2] == "10 starts, 1 to 8 experts, 5,000 rows x 9 columns"
     of_tails = regressor(likelihood="student_t").plan(rows[:500], y[:500])  # not compiled
     assert seconds_in(of_tails) > 5 * seconds_in(less[0])
+    of_shapes = regressor(likelihood="weibull").plan(rows[:500], np.exp(y[:500]))  # Newton steps
+    assert seconds_in(of_shapes) > 5 * seconds_in(of_tails)
     few, many = (
         MixtureOfExpertsClassifier().plan(rows, np.digitize(y, cuts))
         for cuts in ([0], [-1, -0.5, 0, 1])

@@ -114,7 +114,8 @@ class Plan:
     # Rows, columns with levels, and outputs or, of more than two, classes.
     shape: tuple = field(default=(0, 0, 1), repr=False)
     n_init: int = field(default=1, repr=False)
-    is_slow: bool = field(default=False, repr=False)  # whether EM takes arrays in place of sums
+    # How many reasons make EM slow: arrays in place of sums, Newton steps for the experts.
+    n_slow: int = field(default=0, repr=False)
 
     @property
     def cells(self):
@@ -138,9 +139,7 @@ class Plan:
             fits = f"at most {self.most_expert_fits:,}"
             return [*cells, ["cost", fits, "fits of single estimators"]]
         n_rows, n_columns, _ = self.shape
-        tried = count(self.most_experts)
-        if self.number_by is not None:
-            tried = f"1 to {tried}"
+        tried = "1 to " * (self.number_by is not None) + count(self.most_experts)
         what = f"{count(self.n_init, 'start')}, {tried}, {n_rows:,} rows x {n_columns:,} columns"
         return [*cells, ["cost", f"about {float(f'{seconds_of(self):.1g}'):g} s", what]]
 
@@ -245,7 +244,7 @@ SECONDS, PER_ENTRY = 0.05, 3e-6  # for an expert with ten starts, and for each e
 FEW_STARTS = 5  # number of starts that costs as much as what does not depend on it
 OF_STARTS, LATER = 5_000, 0.1  # rows on which starts are tried, share of that work for others
 SEARCHED = 0.55  # share of the experts that are tried: a search ends two numbers after the best
-OUTSIDE = 12  # times as long, where EM does not learn from sums
+SLOW = 12  # times as long, where EM does not learn from sums, and where experts take Newton steps
 
 
 def seconds_of(plan):
@@ -256,7 +255,7 @@ def seconds_of(plan):
     n_experts = most if is_given else SEARCHED * most * (most + 1) / 2
     starts = (FEW_STARTS + plan.n_init) / (FEW_STARTS + 10)
     seconds = SECONDS + PER_ENTRY * n_rows * min(n_rows, n_columns)
-    return n_experts * starts * seconds * n_outputs * (OUTSIDE if plan.is_slow else 1)
+    return n_experts * starts * seconds * n_outputs * SLOW**plan.n_slow
 
 
 # The rows of a fit -------------------------------------------------------------------------------
@@ -375,7 +374,7 @@ def make_plan(mixture, given):
     likelihood, why_likelihood = choose_likelihood(training, request)
     experts, why_experts = choose_experts(request)
     averages = training == "pooled" and n_experts is None and rows.weight.sum() < FEW_ROWS
-    n_columns = np.shape(rows.X)[1]
+    n_columns, takes_newton = np.shape(rows.X)[1], request.likelihood.expert_family is not None
     if request.is_solved and rows.described.strings:  # levels of strings are columns
         levels = rows.described.levels.values()
         kept = [len(each.values) for each in levels if each.kind in ("category", "effects")]
@@ -408,7 +407,7 @@ def make_plan(mixture, given):
         is_number_of_plain=number_by not in (None, OUT_OF_FOLD) and not has_plain_gate(request),
         shape=(given.n_rows, n_columns, request.n_outputs),
         n_init=mixture.n_init,
-        is_slow=training != "pooled" and not request.has_sums,
+        n_slow=0 if training == "pooled" else (not request.has_sums) + takes_newton,
     )
 
 

@@ -193,11 +193,8 @@ def best_surface(search, problem):
         if nats > CLOSE and experts.can_be_tied:
             verdict = f"No regimes were found: the {experts.n_experts} experts are"
         better = f"{'better' if nats > 0 else 'worse'} by {abs(nats):.1f} nats over all rows"
-        notes.insert(
-            0,
-            f"{verdict} pieces of one regression function. The log-evidence of {best[0]} is "
-            f"{better}. Compare {best[1]}.",
-        )
+        text = f"{verdict} pieces of one regression function. The log-evidence of {best[0]} is "
+        notes.insert(0, f"{text}{better}. Compare {best[1]}.")
     return nats, notes
 
 

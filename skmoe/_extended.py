@@ -369,7 +369,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
-            Their weights. A row is one observation, whatever its weight, and keeps it.
+            Their weights. A row is drawn as one observation, and keeps its weight.
         exposure, trials, subject, upper : array-like of shape (n_samples,)
             As in ``fit``. Halves are of the subjects.
         groups : array-like of shape (n_samples,), default=None

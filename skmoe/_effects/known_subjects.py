@@ -58,7 +58,7 @@ class SubjectEffects:
         Returns
         -------
         mean : ndarray of shape (n_samples,)
-            Mean over experts and effects; for counts with an exposure of one, or the rate.
+            Mean over experts and effects; for counts, the rate (an exposure of one).
         """
         return self.predict_dist(X, subject).mean()
 

@@ -29,7 +29,7 @@ class Plan:
     is_number_of_plain: Any
     shape: Any
     n_init: Any
-    is_slow: Any
+    n_slow: Any
     def __init__(
         self,
         training: Literal["em", "pooled", "stack", "specialists"],
@@ -52,7 +52,7 @@ class Plan:
         is_number_of_plain: Any = False,
         shape: Any = ...,
         n_init: Any = 1,
-        is_slow: Any = False,
+        n_slow: Any = 0,
     ) -> None: ...
     @property
     def cells(self) -> Any: ...

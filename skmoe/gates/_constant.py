@@ -17,7 +17,7 @@ class ConstantGate(BaseGate):
         In EM of a mixture: strength of a Dirichlet prior on the mean probabilities of the experts,
         in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
     target_load : array-like of shape (n_experts,), default=None
-        Prior means of the loads. None: equal. If given, copies are not sorted by load.
+        Prior means of the loads. None: equal. If given, clones are not sorted by load.
 
     Attributes
     ----------

@@ -153,7 +153,7 @@ def uneven(n_samples, seed):
     return X, X[:, 0] + 0.3 * rng.normal(size=n_samples), rng.pareto(1.0, size=n_samples) + 0.05
 
 
-@pytest.mark.parametrize("n_trees", [30, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_trees", [30, pytest.param(100, marks=pytest.mark.slow)])
 def test_forests_whose_bags_all_hold_the_heavy_rows_fall_back_to_folds(n_trees):
     X, y, weight = uneven(66, 0)
     forest = RandomForestRegressor(n_trees, min_samples_leaf=3)

@@ -105,6 +105,35 @@ def test_runs_from_starts_are_those_of_the_problem(kind, monkeypatch):
     make(expert, 3, n_init=4, random_state=0, **params).fit(X, y, sample_weight=weight)
 
 
+@pytest.mark.parametrize("likelihood", ["student_t", "ordinal"])
+def test_other_errors_are_searched_from_the_optimum_of_normal_ones(likelihood, monkeypatch):
+    X, y = regimes(2, n=120)
+    if likelihood == "ordinal":
+        make, y = MixtureOfExpertsClassifier, np.digitize(y, [-1, 0, 1])
+    else:
+        make, y = (
+            MixtureOfExpertsRegressor,
+            y + 0.1 * np.random.default_rng(1).standard_t(2, len(y)),
+        )
+    moe = make(n_experts=2, training="em", n_init=4, likelihood=likelihood, random_state=0)
+    searched = []
+
+    def climb_from(problem, starts, *given, most, **settings):
+        searched.append((problem.is_compiled, most))
+        return starts_of_em.climb_from(problem, starts, *given, most=most, **settings)
+
+    monkeypatch.setattr(trainer, "climb_from", climb_from)
+    moe.fit(X, y)
+    (is_compiled, of_normal), (is_compiled_too, of_these) = searched
+    assert is_compiled
+    assert not is_compiled_too
+    assert of_these == of_normal / 3
+    found = moe.lower_bound_
+    monkeypatch.setattr(trainer, "normal_lines", lambda data, parts: None)
+    assert found > moe.fit(X, y).lower_bound_ - 1e-3
+    assert searched[2:] == [(False, of_normal)]
+
+
 def test_where_a_search_ends_does_not_depend_on_scales():
     X, y = regimes(4)
     weight = np.random.default_rng(0).uniform(0.5, 2, len(y))

@@ -81,10 +81,8 @@ class CrossFittedGate:
 
     def _out_of_fold(self, predict, X):
         tests = [test for _, test in self.folds]
-        values = [
-            predict(model, _safe_indexing(X, test))
-            for model, test in zip(self.models, tests, strict=True)
-        ]
+        pairs = zip(self.models, tests, strict=True)
+        values = [predict(model, _safe_indexing(X, test)) for model, test in pairs]
         return np.concatenate(values)[np.argsort(np.concatenate(tests))]
 
     def log_prior(self):
@@ -130,15 +128,9 @@ class GateSums:
 
     def _sums(self, gate, labels, with_curvature):
         nothing = np.zeros((labels.shape[1], self.rows.X.shape[1] + 1))
-        parameters = PassParameters(
-            *self.units,
-            gate.sum_logits(),
-            nothing,
-            np.ones(len(nothing)),
-            resp=np.ascontiguousarray(labels),
-            with_grams=self._rows_gram is None,
-            with_curvature=with_curvature,
-        )
+        wanted = {"with_grams": self._rows_gram is None, "with_curvature": with_curvature}
+        given, labels = (nothing, np.ones(len(nothing))), np.ascontiguousarray(labels)
+        parameters = PassParameters(*self.units, gate.sum_logits(), *given, resp=labels, **wanted)
         sums = Sums.from_kernel(run_pass(self.rows, parameters), *nothing.shape, with_curvature)
         if self._rows_gram is None:
             self._rows_gram = sums.rows_gram

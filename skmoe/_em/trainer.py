@@ -8,9 +8,11 @@ from scipy import optimize
 from sklearn.pipeline import make_pipeline
 
 from .._experts.fitting import seed_estimator, seeded
+from .._experts.least_squares import LeastSquaresExperts
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._tables.encoding import DescribedColumns, default_encoder, encoder_before
 from ..gates import ConstantGate, SoftmaxGate
+from ..likelihoods import Gaussian
 from .general import GeneralProblem
 from .loop import Progress, compared, count, run_em
 from .one_pass import make_problem
@@ -27,6 +29,7 @@ FEWEST_STEPS = 50  # EM iterations that starts need; the number of rows is limit
 FULL_SEARCH = 300  # EM iterations for which starts need no help
 ITERATIONS = 450  # of all runs, for each start
 SEARCH_WORK = 5.6e9  # multiplications of a search, or those of the least iterations
+LEFT_TO_DO = 1 / 3  # of a search, after that of lines with normal errors
 LEAST_ITERATIONS = 20  # the same, of a search that need not go on with the next rows
 OFTEN = 3  # runs that reached the best, for it to be no chance
 NEARLY_SAME = 5e-3  # per unit of weight; ends of runs that are closer are of one optimum
@@ -119,9 +122,6 @@ class Trainer:
         if previous is not None and not (is_quick and self._is_short and self.settings.n_init > 1):
             problem.start(previous)
             return
-        if n_experts == 1:
-            problem.start(np.ones((len(data.weight), 1)))
-            return
         if 1 in (self.settings.n_init, self.parts.n_solved):  # each iteration counts for max_iter
             problem.start(self._draw(data)[0])
             return
@@ -129,8 +129,7 @@ class Trainer:
         if self.affordable(len(data.y)) < FEWEST_STEPS:
             share = self.affordable(len(data.y)) / FEWEST_STEPS
             few = int(max(share * len(data.y), 3 * n_experts * (data.columns.shape[1] + 1)))
-        whole = callable(self.settings.init) or len(data.y) < 2 * few
-        whole |= data.subjects is not None
+        whole = callable(self.settings.init) or len(data.y) < 2 * few or data.subjects is not None
         sample = data if whole else data.sample(few)
         chosen = problem if is_quick else surrogate(data, self.parts, problem.top_k)
         small = chosen if sample is data else chosen.on_rows(sample)
@@ -224,22 +223,31 @@ class Trainer:
 
         With responsibilities of an earlier fit, these are the only start.
         """
-        settings = self.settings
+        settings, n_solved = self.settings, self.parts.n_solved
+        start_beside = problem.likelihood.start_beside
         random_state = seeded(self.seed + self._is_short * len(self.data.y))  # others each time
         rows = slice(None) if data is self.data else data.rows
         starts = self._draw(data) if previous is None else [previous[rows]]
         # A power of two, so that rows given twice, and weights of two, mostly afford the same.
         affordable = np.exp2(np.floor(np.log2(max(self.affordable(len(data.y)), 1.0))))
         least = LEAST_ITERATIONS * settings.n_init
-        most = max(self.affordable(len(data.y), SEARCH_WORK), least)
-        state, ends, paths = climb_from(
-            problem,
-            starts,
-            partial(self._neighbours, data, random_state),
-            n_jobs=settings.n_jobs,
-            most=min(ITERATIONS * settings.n_init, affordable, most),
-            in_vain=0 if callable(settings.init) else in_vain * settings.n_init,
-        )
+        work = max(self.affordable(len(data.y), SEARCH_WORK), least)
+        most = min(ITERATIONS * settings.n_init, affordable, work)
+        in_vain = 0 if callable(settings.init) else in_vain * settings.n_init
+        climb = partial(climb_from, n_jobs=settings.n_jobs)
+        near = partial(moved, data, n_moves=N_MOVES, random_state=random_state)
+        seeks = in_vain >= settings.n_init and not problem.is_compiled
+        if seeks and (quick := normal_lines(data, self.parts)) is not None:
+            drawn = [start[:, :n_solved] for start in starts]
+            # Its optimum is near to one of other errors, and takes a small part of the time.
+            quick.restore(climb(quick, drawn, near, most=most, in_vain=in_vain)[0])
+            found = start_beside(quick.resp, data.y)
+            starts, most, in_vain = [found, *starts[1:]], LEFT_TO_DO * most, LEFT_TO_DO * in_vain
+
+        def near_each(resp):
+            return [start_beside(each, data.y) for each in near(resp[:, :n_solved])]
+
+        state, ends, paths = climb(problem, starts, near_each, most=most, in_vain=in_vain)
         problem.restore(state)
         self.is_cut = affordable < least
         n_met = sum(end > problem.objective - NEARLY_SAME for end, _ in ends)
@@ -253,19 +261,10 @@ class Trainer:
             self.progress.say(f"  Start {number}", max(path), said, level=2)
         return ends, paths
 
-    def _neighbours(self, data, random_state, resp):
-        """Starts next to some responsibilities."""
-        found = moved(data, resp[:, : self.parts.n_solved], N_MOVES, random_state)
-        return [self.problem.likelihood.start_beside(each, data.y) for each in found]
-
     def _draw(self, data):
         settings, n_drawn = self.settings, self.parts.n_solved
-        if n_drawn == 1:
-            starts = [np.ones((len(data.y), 1))]
-        else:
-            starts = draw_starts(
-                settings.init, settings.n_init, data, n_drawn, self.seed, self.parts.labels
-            )
+        given = settings.init, settings.n_init, data, n_drawn, self.seed, self.parts.labels
+        starts = [np.ones((len(data.y), 1))] if n_drawn == 1 else draw_starts(*given)
         # With a column for all experts, from those of the experts given.
         return [self.problem.likelihood.start_beside(start, data.y) for start in starts]
 
@@ -371,27 +370,37 @@ def train_surrogate(trainer, linear, parts=None):
     return linear
 
 
-def surrogate(data, parts, top_k=None):
-    """The same data under linear experts, quick to fit: to choose a start for others.
+def normal_lines(data, parts):
+    """Lines with normal errors around the target as starts see it; None if not compiled."""
+    target = parts.likelihood.ranks[data.y, None] if parts.likelihood.is_ordered else data.target
+    if target is None or target.shape[1] > 1:
+        return None
+    X, y, weight, n_experts = data.columns, target[:, 0].astype(float), data.weight, parts.n_solved
+    experts = LeastSquaresExperts(X, y, weight, n_experts, penalty=SURROGATE_PENALTY, prior=True)
+    likelihood = Gaussian().fitting(in_sample=True, linear=True).start(y, weight, n_experts)
+    rows = replace(data, X=None, y=y, Z=X, exposure=None, bounds=None, subjects=None)
+    problem = make_problem(experts, surrogate_gate(parts), likelihood, rows, in_sample=True)
+    return problem if problem.is_compiled else None
 
-    If the gate is a classifier, proportions replace it: a softmax could not draw the regions
-    that the classifier can.
+
+def surrogate_gate(parts):
+    """A softmax in place of a linear gate, and proportions in place of others.
+
+    A softmax could not draw the regions that a classifier can.
     """
     is_softmax = parts.gate.trained.is_linear and parts.gate.trained.sees_rows
+    return SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate()
+
+
+def surrogate(data, parts, top_k=None):
+    """The same data under linear experts, quick to fit: to choose a start for others."""
     likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
-    n_experts = len(parts.names)
     experts = parts.solver.experts(
-        data.columns,
-        likelihood.expert_target(data.y),
-        data.weight,
-        parts.n_solved,
-        penalty=SURROGATE_PENALTY,
-        prior=True,
-        exposure=data.exposure,
-    )
-    gate = SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate()
-    experts = parts.beside_zero(experts)
-    likelihood = likelihood.start(data.y, data.weight, n_experts)
+        data.columns, likelihood.expert_target(data.y), data.weight, parts.n_solved,
+        penalty=SURROGATE_PENALTY, prior=True, exposure=data.exposure,
+    )  # fmt: skip
+    gate, experts = surrogate_gate(parts), parts.beside_zero(experts)
+    likelihood = likelihood.start(data.y, data.weight, len(parts.names))
     columns = replace(data, X=None, Z=data.columns)  # short runs in other processes need no more
     settings = {"Z": data.columns, "top_k": top_k}
     if parts.classes is not None:

@@ -353,7 +353,7 @@ cdef class PooledRun:
 
     def of_variances(self) -> tuple:
         """Prior variances of deviations and of what is common, (1, q) each."""
-        return np.asarray(self.tau)[None], np.asarray(self.rho)[None]
+        return np.reshape(self.tau, (1, -1)), np.reshape(self.rho, (1, -1))
 
     def of_sums(self) -> tuple:
         """Sums over the rows, (K, q, q) and (K, q)."""

@@ -336,7 +336,8 @@ class Ordinal(Categorical):
     @property
     def ranks(self):
         """Place of each class, in the order of class numbers, among the ordered ones."""
-        return ranks_of(np.unique(self.order), self.order)
+        classes = range(self.n_classes) if self.order is None else self.order
+        return ranks_of(np.unique(classes), self.order)
 
     @property
     def n_parameters_(self):

@@ -46,6 +46,11 @@ def test_an_optimum_that_all_starts_reach_is_enough():
     y = np.where(X[:, 0] > 0, 5 + X[:, 0], -5 - X[:, 0]) + 0.1 * rng.normal(size=200)
     moe = mixture(n_experts=2).fit(X, y)
     assert 4 < len(moe.start_lower_bounds_) <= 4 + 3 * (4 * 4 + 2)  # moves in vain, from three ends
+    many = mixture(n_experts=2, n_init=10).fit(X, y)
+    assert (
+        len(many.start_lower_bounds_) < 10 + 4 * 10
+    )  # where nine of ten lead, a part of the moves
+    assert many.lower_bound_ > moe.lower_bound_ - 1e-6
     assert not any("reached the best" in note for note in moe.expert_report().notes)
 
 

@@ -17,6 +17,7 @@ from .._kernels._linear_run import left_to_gain
 from .._parallel import jobs
 
 ROUNDING = 1e-9  # relative rounding error of an objective summed over rows after Newton steps
+NEARLY_SAME = 5e-3  # per unit of weight; ends of short runs that are closer are of one optimum
 N_GAINS = 5  # gains compared, as one gain after an acceleration is a poor predictor of the next
 
 

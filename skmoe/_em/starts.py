@@ -17,7 +17,7 @@ from .._experts.fitting import seeded
 from .._kernels._k_means import k_means
 from .._kernels._linear_run import dissolved
 from .._parallel import few_threads, jobs, kernel_threads
-from .loop import enough_effective_rows
+from .loop import NEARLY_SAME, enough_effective_rows
 
 K_MEANS_STEPS = 20  # EM continues from there anyway
 HARD_SHARE = 0.9  # weight of a hard label; the rest is spread so that empty experts can grow
@@ -242,6 +242,7 @@ def _drawn_number(shares, random_state):
 SHORTEST_RUN, LONGEST_RUN = 10, 100  # EM iterations from a start
 AT_REST = 1e-4  # gain of an iteration, per unit of weight, at which such a run ends
 N_BEST = 3  # ends from whose neighbours others start
+MANY = 10  # starts, to be sure of an optimum that most of them lead to
 N_MOVES = 2  # neighbours at a time, of which the better one goes on
 MOVE_RUN = 15  # iterations that tell which
 FINALISTS, LAST_RUN, LAST_GAIN = 2, 300, 1e-6  # of the best, at the end
@@ -268,9 +269,9 @@ class _Climber:
 def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0):
     """Run EM from each start, and from neighbours of the best; the state at the best optimum found.
 
-    Runs end where they gain little. Neighbours of the best are tried until so many were
-    ``in_vain``, or there were about ``most`` iterations; then the best two go on. Such moves find
-    better optima than more starts do [1]_: how a run ranks after few iterations says little.
+    Runs end where little is gained. Neighbours of the best are tried until so many are ``in_vain``,
+    fewer where most starts lead to it, or after ``most`` iterations; then the best two go on. Such
+    moves find better optima than more starts do [1]_: a rank after few iterations says little.
 
     The problem is left alone; ``neighbours_of(resp)`` lists responsibilities next to others.
     Returns the state, for ``problem.restore``; objective and fewest effective rows of an expert at
@@ -308,6 +309,8 @@ def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0
         left = most
         runs = climb([_Climber(resp, i) for i, resp in enumerate(starts)], length, AT_REST)
         best = _best_ends(runs)[:N_BEST]
+        met = [each.objective > best[0].objective - NEARLY_SAME for each in runs]
+        in_vain *= min(1.0, 2 - 2 * sum(met) / max(len(runs), MANY))  # seldom there is a better one
         tried = [0] * len(best)
         while min(tried) < in_vain and left > N_MOVES * MOVE_RUN:
             i = tried.index(min(tried))

@@ -14,7 +14,7 @@ from .._tables.encoding import DescribedColumns, default_encoder, encoder_before
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Gaussian
 from .general import GeneralProblem
-from .loop import Progress, compared, count, run_em
+from .loop import NEARLY_SAME, Progress, compared, count, run_em
 from .one_pass import make_problem
 from .scale_model import learn_scale_model
 from .starts import N_MOVES, TIE, climb_from, draw_starts, enough_rows, layers, moved, soften
@@ -32,7 +32,6 @@ SEARCH_WORK = 5.6e9  # multiplications of a search, or those of the least iterat
 LEFT_TO_DO = 1 / 3  # of a search, after that of lines with normal errors
 LEAST_ITERATIONS = 20  # the same, of a search that need not go on with the next rows
 OFTEN = 3  # runs that reached the best, for it to be no chance
-NEARLY_SAME = 5e-3  # per unit of weight; ends of runs that are closer are of one optimum
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
 SURROGATE_ITERATIONS = 200  # EM iterations with linear experts, at most
 FEWEST_ITERATIONS = 20  # at least, whatever the limit on the work
@@ -236,13 +235,13 @@ class Trainer:
         in_vain = 0 if callable(settings.init) else in_vain * settings.n_init
         climb = partial(climb_from, n_jobs=settings.n_jobs)
         near = partial(moved, data, n_moves=N_MOVES, random_state=random_state)
-        seeks = in_vain >= settings.n_init and not problem.is_compiled
+        seeks = previous is None and in_vain >= settings.n_init and not problem.is_compiled
         if seeks and (quick := normal_lines(data, self.parts)) is not None:
             drawn = [start[:, :n_solved] for start in starts]
             # Its optimum is near to one of other errors, and takes a small part of the time.
             quick.restore(climb(quick, drawn, near, most=most, in_vain=in_vain)[0])
             found = start_beside(quick.resp, data.y)
-            starts, most, in_vain = [found, *starts[1:]], LEFT_TO_DO * most, LEFT_TO_DO * in_vain
+            starts, most, in_vain = [found, *starts], LEFT_TO_DO * most, LEFT_TO_DO * in_vain
 
         def near_each(resp):
             return [start_beside(each, data.y) for each in near(resp[:, :n_solved])]

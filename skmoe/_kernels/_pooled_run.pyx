@@ -117,10 +117,10 @@ cdef class PooledRun:
         self.scaled = self.numbers + 4 * self.K
         self.sums = self.scaled + self.K * self.q * (self.q + 1)
         self.work = self.sums + self.K * self.q * (self.q + 1)
-        self.resp, self.log_density = np.array(resp), np.empty((n, K))
+        self.resp, self.log_density = np.array(resp, order="C"), np.empty((n, K))
         self.proba, self.log_proba = np.ones((n, K)), np.zeros((n, K))
         self.tau, self.rho = np.array(tau), np.array(rho)
-        self.coef, self.log_norm = np.array(coef), np.empty(n)
+        self.coef, self.log_norm = np.array(coef, order="C"), np.empty(n)
         self.mean, self.cov = np.empty((K, q)), np.empty((K, q, q))
         self.own, self.shared = np.empty((2, K, q)), np.empty((2, q))
         self.gram, self.cross = np.zeros((K, q, q)), np.zeros((K, q))

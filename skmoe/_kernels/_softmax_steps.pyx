@@ -181,7 +181,7 @@ def learn_softmax(
     cdef Problem problem
     cdef Py_ssize_t n = design.shape[0], p = design.shape[1], K = targets.shape[1], n_iter, j, g
     cdef Py_ssize_t n_blocks = (n + BLOCK_ROWS - 1) // BLOCK_ROWS, number, _step
-    cdef double volume
+    cdef double volume, precision
     _check_shape("targets", (targets.shape[0],), (n,))
     _check_shape("coef", (coef.shape[0], coef.shape[1]), (p, K))
     _check_shape("penalty", (penalty.shape[0],), (p,))
@@ -209,9 +209,10 @@ def learn_softmax(
                         work[2, groups[j]] += coef[j, g] * coef[j, g]
             for j in range(p):
                 if groups[j] >= 0:
-                    penalty[j] = fmin(
-                        fmax(work[1, groups[j]] / fmax(work[2, groups[j]], 1e-300), smallest),
-                        largest)
+                    precision = work[1, groups[j]] / fmax(work[2, groups[j]], 1e-300)
+                    if precision == precision:  # of a failed factor it is NaN, and stays so
+                        precision = fmin(fmax(precision, smallest), largest)
+                    penalty[j] = precision
         _factor(&problem)
         volume = _volume(&problem)
         for number in range(n_blocks):

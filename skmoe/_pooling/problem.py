@@ -169,10 +169,9 @@ class PooledProblem(Problem):
         resp = resp if self.data.subjects is None else self.data.subjects.average(resp)
         self.gate.begin(resp, alpha)
         if self.is_compiled:
-            n_rounds = self.experts.first_rounds
             run = self.experts.run_with(self.gate, resp, begins=True)
-            objective = run.begin(n_rounds, self.gate.log_proba, self._log_unit)
-            self._take_run(run, objective, n_rounds)
+            first = self.experts.first_rounds, self.gate.log_proba, self._log_unit
+            self._take_run(run, run.begin(*first), n_rounds=1)
         else:
             self.experts.begin(resp)
             self._e_step()

@@ -222,22 +222,17 @@ def _chosen(trainer, one):
     names, values = zip(*terms, strict=True)
     chosen, terms, log_prior = [], np.stack(values, axis=1), -np.log(len(names) + 1)
     y = (trainer.data.y if parts.classes is None else one.labels).reshape(len(X), -1)
-    n_lines = one.design.shape[1]
-    of_rows = np.hstack([one.design, terms, y - one.predictions.reshape(y.shape)])
-    of_rows *= np.sqrt(weight)[:, None]
-    sums, left = of_rows.T @ of_rows, slice(n_lines + len(names), None)
-    taken, candidates = [*range(n_lines)], slice(n_lines, left.start)
-    smallest = DEPENDENT * sums.diagonal() + TINY
-    while len(chosen) < MOST_TERMS:
-        for j in taken:  # what is left is at right angles to what was taken before
-            sums -= np.outer(sums[j], sums[j] / max(sums[j, j], smallest[j]))
-        size = np.maximum(sums.diagonal(), smallest)
-        part = sums[candidates, left] ** 2 / size[candidates, None] / size[left]
+    root, smallest = np.sqrt(weight)[:, None], DEPENDENT * weight @ terms**2 + TINY
+    left, free = root * (y - one.predictions.reshape(len(X), -1)), root * terms
+    for _ in range(MOST_TERMS):  # what is left is at right angles to what was taken before
+        span = np.linalg.qr(free[:, chosen[-1:]] if chosen else root * one.design)[0]
+        left, free = (each - span @ (span.T @ each) for each in (left, free))
+        size = np.maximum((free**2).sum(axis=0), smallest)
+        part = (free.T @ left) ** 2 / size[:, None] / (left**2).sum(axis=0)
         gains = -0.5 * weight.sum() * np.log1p(-np.minimum(part, 1 - DEPENDENT)).sum(axis=1)
-        if gains.max() <= 0.5 * y.shape[1] * np.log(weight.sum()) - log_prior:
+        if gains.max() <= 0.5 * left.shape[1] * np.log(weight.sum()) - log_prior:
             break
         chosen.append(int(gains.argmax()))
-        taken = [n_lines + chosen[-1]]
     return [names[j] for j in chosen], terms[:, chosen], len(chosen) * log_prior
 
 

@@ -195,7 +195,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             )
         if name in ("regimes_", "n_regimes_", "log_evidence_") and "plan_" in vars(self):
             way = f"training={self.plan_.training!r}"
-            raise AttributeError(f"No {name} after {way}: it is of pooled experts; see experts_.")
+            raise AttributeError(f"No {name} after {way}: it needs pooled experts; see experts_.")
         return object.__getattribute__(self, name)  # which raises what it raised before
 
     @fit_context(prefer_skip_nested_validation=False)

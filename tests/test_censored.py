@@ -530,7 +530,7 @@ def test_impossible_bounds_are_refused(y, upper, message):
         ({"likelihood": "beta"}, "upper needs likelihood='gamma'"),
         ({"likelihood": "poisson"}, "upper needs likelihood"),
         ({"likelihood": Gaussian("auto")}, "without a scale that depends on the row"),
-        ({"likelihood": "gaussian", "training": "pooled"}, "targets that are observed"),
+        ({"likelihood": "gaussian", "training": "pooled"}, "targets without censoring"),
         (
             {
                 "likelihood": "auto",
@@ -538,7 +538,7 @@ def test_impossible_bounds_are_refused(y, upper, message):
                 "training": "stack",
                 "experts": [("a", LinearRegression()), ("b", RandomForestRegressor(5))],
             },
-            "targets that are observed, so no upper",
+            "targets without censoring, so no upper",
         ),
         (
             {"experts": MixtureOfExpertsRegressor(n_experts=1)},

@@ -393,7 +393,7 @@ def test_the_requirement_that_is_not_met_is_named_and_the_line_printed_mends_it(
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 def test_rows_without_information_are_refused():
     X, y = separated()
-    with pytest.raises(ValueError, match=r"gate separates expert[01] from the others"):
+    with pytest.raises(ValueError, match=r"the gate tells expert[01] from the others"):
         mixture().fit(X, y).summary(X, y)
 
     X, y = two_planes(0)
@@ -408,11 +408,11 @@ def test_rows_without_information_are_refused():
 
     label = (X[:, 1] > 0).astype(int)
     classifier = MixtureOfExpertsClassifier(n_experts=1, training="em").fit(X, label)
-    with pytest.raises(ValueError, match="separates the class [01]"):
+    with pytest.raises(ValueError, match="Perfect separation: expert0 tells the class [01]"):
         classifier.summary(X, label)
 
     rates = MixtureOfExpertsRegressor(n_experts=1, likelihood="binomial", training="em")
-    with pytest.raises(ValueError, match="expert0 separates successes from failures"):
+    with pytest.raises(ValueError, match="expert0 tells successes from failures"):
         rates.fit(X, label).summary(X, label)
 
 

@@ -134,7 +134,7 @@ def test_other_errors_are_searched_from_the_optimum_of_normal_ones(likelihood, m
     assert not is_compiled_too
     assert of_these == of_normal / 3
     found = moe.lower_bound_
-    monkeypatch.setattr(trainer, "normal_lines", lambda data, parts: None)
+    monkeypatch.setattr(trainer, "normal_lines", lambda *given: None)
     assert found > moe.fit(X, y).lower_bound_ - 1e-3
     assert searched[2:] == [(False, of_normal)]
 

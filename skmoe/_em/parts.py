@@ -70,9 +70,8 @@ class GateParts:
         columns, last_name = linear_columns_of(gate), "gate"
         if columns is not None:
             gate = clone(gate).set_params(columns=None)
-            given = Pipeline(
-                [("columns", column_encoder(rows.described, columns)), (last_name, gate)]
-            )
+            before = "columns", column_encoder(rows.described, columns)
+            given = Pipeline([before, (last_name, gate)])
         else:
             given = default if gate is None else gate
         _, last = split_last(given)

@@ -4,7 +4,8 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, sparse
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 from .._experts.fitting import seed_estimator, seeded
@@ -236,7 +237,7 @@ class Trainer:
         climb = partial(climb_from, n_jobs=settings.n_jobs)
         near = partial(moved, data, n_moves=N_MOVES, random_state=random_state)
         seeks = previous is None and in_vain >= settings.n_init and not problem.is_compiled
-        if seeks and (quick := normal_lines(data, self.parts)) is not None:
+        if seeks and (quick := normal_lines(problem, data, self.parts)) is not None:
             drawn = [start[:, :n_solved] for start in starts]
             # Its optimum is near to one of other errors, and takes a small part of the time.
             quick.restore(climb(quick, drawn, near, most=most, in_vain=in_vain)[0])
@@ -369,36 +370,34 @@ def train_surrogate(trainer, linear, parts=None):
     return linear
 
 
-def normal_lines(data, parts):
+def normal_lines(problem, data, parts):
     """Lines with normal errors around the target as starts see it; None if not compiled."""
     target = parts.likelihood.ranks[data.y, None] if parts.likelihood.is_ordered else data.target
-    if target is None or target.shape[1] > 1:
+    has_other_gate = problem.load_prior is not None or parts.gate.trained.alpha_of_runs is None
+    if target is None or target.shape[1] > 1 or has_other_gate or sparse.issparse(data.X):
         return None
     X, y, weight, n_experts = data.columns, target[:, 0].astype(float), data.weight, parts.n_solved
     experts = LeastSquaresExperts(X, y, weight, n_experts, penalty=SURROGATE_PENALTY, prior=True)
     likelihood = Gaussian().fitting(in_sample=True, linear=True).start(y, weight, n_experts)
     rows = replace(data, X=None, y=y, Z=X, exposure=None, bounds=None, subjects=None)
-    problem = make_problem(experts, surrogate_gate(parts), likelihood, rows, in_sample=True)
-    return problem if problem.is_compiled else None
-
-
-def surrogate_gate(parts):
-    """A softmax in place of a linear gate, and proportions in place of others.
-
-    A softmax could not draw the regions that a classifier can.
-    """
-    is_softmax = parts.gate.trained.is_linear and parts.gate.trained.sees_rows
-    return SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate()
+    lines = make_problem(experts, clone(parts.gate.trained), likelihood, rows, in_sample=True)
+    return lines if lines.is_compiled else None
 
 
 def surrogate(data, parts, top_k=None):
-    """The same data under linear experts, quick to fit: to choose a start for others."""
+    """The same data under linear experts, quick to fit: to choose a start for others.
+
+    If the gate is a classifier, proportions replace it: a softmax could not draw the regions
+    that the classifier can.
+    """
+    is_softmax = parts.gate.trained.is_linear and parts.gate.trained.sees_rows
     likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
     experts = parts.solver.experts(
         data.columns, likelihood.expert_target(data.y), data.weight, parts.n_solved,
         penalty=SURROGATE_PENALTY, prior=True, exposure=data.exposure,
     )  # fmt: skip
-    gate, experts = surrogate_gate(parts), parts.beside_zero(experts)
+    gate = SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate()
+    experts = parts.beside_zero(experts)
     likelihood = likelihood.start(data.y, data.weight, len(parts.names))
     columns = replace(data, X=None, Z=data.columns)  # short runs in other processes need no more
     settings = {"Z": data.columns, "top_k": top_k}

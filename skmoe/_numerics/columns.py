@@ -377,8 +377,8 @@ def _kind_of_values(y, weight):
     mode = f"{100 * shares[most]:.0f} % of the targets are exactly {values[most]:g}"
     if values[most] == 0 and values[0] == 0:
         return (
-            f"{mode}, and the others positive: likelihood=ZeroInflated('gamma') is for these. If 0 "
-            "stands for values below it (censored): fit(X, np.where(y > 0, y, -np.inf), upper=y)."
+            f"{mode}, and the others positive. If 0 stands for values below it (censored), "
+            "fit(X, np.where(y > 0, y, -np.inf), upper=y). Else: likelihood=ZeroInflated('gamma')."
         )
     if most in (0, len(values) - 1):
         return f"{mode}, the end of their range: if they are censored there, give fit their upper."

@@ -138,7 +138,7 @@ _OUT_OF_FOLD = (
         lambda r: r.has_default_likelihood or r.likelihood.can_be_stacked,
     ),
     ("one output", lambda r: r.rows.y.ndim == 1),
-    ("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
+    ("targets without censoring, so no upper", lambda r: r.rows.bounds is None),
     ("rows that are independent, so no subject", lambda r: r.rows.subject is None),
     ("out-of-fold predictions, so no cv=False", lambda r: r.mixture.cv is not False),
     ("experts that are yet to be fitted, so no cv='prefit'", lambda r: not r.has_cv("prefit")),
@@ -163,7 +163,7 @@ NEEDS = {
             lambda r: r.likelihood.can_be_pooled,
         ),
         (POOLED_GATES, lambda r: r.gate is None or as_gate(r.gate).can_be_pooled),
-        ("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
+        ("targets without censoring, so no upper", lambda r: r.rows.bounds is None),
         ("cv other than 'oob' and 'prefit'", lambda r: not r.has_cv("oob", "prefit")),
         (
             "top_k=None, or a number of experts that is to be chosen",

@@ -174,7 +174,7 @@ def best_surface(search, problem):
         top, small = 1.0 if y.max() < 1 else 100.0, np.clip(data.y, y.min(), y.max())
         if y.min() > 0:
             value = _evidence(search, replace(data, y=np.log(small)), X)
-            call = "likelihood='log_normal', n_experts=1 by skmoe.metrics.log_score, or fit log(y)"
+            call = "likelihood='log_normal' and n_experts=1, by skmoe.metrics.log_score"
             found["one line of the target's logarithm", call] = value - data.weight @ np.log(small)
         if y.min() > 0 and top / 2 < y.max() < top:
             part = small / top
@@ -192,9 +192,9 @@ def best_surface(search, problem):
         verdict = f"The {experts.n_experts} experts may be no regimes but"
         if nats > CLOSE and experts.can_be_tied:
             verdict = f"No regimes were found: the {experts.n_experts} experts are"
-        better = f"{'better' if nats > 0 else 'worse'} by {abs(nats):.1f} nats over all rows"
+        better = f"{'higher' if nats > 0 else 'lower'} than theirs by {abs(nats):.1f} nats"
         text = f"{verdict} pieces of one regression function. The log-evidence of {best[0]} is "
-        notes.insert(0, f"{text}{better}. Compare {best[1]}.")
+        notes.insert(0, f"{text}{better} over all rows. Compare {best[1]}.")
     return nats, notes
 
 

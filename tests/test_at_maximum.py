@@ -96,6 +96,7 @@ def test_negative_binomial_regression_is_the_maximum_of_a_general_optimiser(weig
     assert weight @ moe.log_density(X, y) > -found.fun - 1e-8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["negative binomial", "student", "tobit", "poisson"])
 def test_a_slow_mixture_stops_when_no_more_than_tol_is_left(name):
     if name == "tobit":  # regimes that overlap, so that EM is slow

@@ -310,6 +310,7 @@ def log_evidence_of_one_column(x, y, variance):
     return special.logsumexp(value) + np.log(80 / 1600 * 30 / 400)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slope", [1.5, 6.0])
 def test_one_expert_of_classes_averages_over_its_prior_variance(slope):
     X, y = classes_of_one_line(40, slope)
@@ -330,6 +331,7 @@ def test_one_expert_of_classes_averages_over_its_prior_variance(slope):
     assert (log_odds[0] < log_odds[1]) == (learned > 1)
 
 
+@pytest.mark.slow
 def test_large_slopes_and_none_are_not_held_at_the_unit_variance():
     moe = MixtureOfExpertsClassifier(**QUICK).fit(*classes_of_one_line(100, 1e3))
     assert not hasattr(moe, "model_weights_")
@@ -354,6 +356,7 @@ def test_counts():
     np.testing.assert_array_equal(dist.ppf(0.7), (proba.cumsum(axis=0) < 0.7).sum(axis=0))
 
 
+@pytest.mark.slow
 def test_several_outputs():
     X, y = lines(60)
     y = np.column_stack([y, 0.2 * y + np.random.default_rng(3).normal(size=60)])
@@ -369,6 +372,7 @@ def test_several_outputs():
     np.testing.assert_allclose(cov, dist.cov()[:3], rtol=0.1, atol=0.03)
 
 
+@pytest.mark.slow
 def test_subjects_are_averaged_whole():
     rng = np.random.default_rng(4)
     subject = np.repeat(np.arange(30), 2)

@@ -429,6 +429,7 @@ def test_weights_that_make_all_rows_less_than_a_few_are_warned_of(make, scale):
             make().fit(X, y, sample_weight=weight * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "weight",
     [
@@ -685,6 +686,7 @@ def test_pipeline_printed_for_a_gate_that_cannot_take_an_array_fits(gate):
     np.testing.assert_allclose(moe.gate_proba(rows).sum(axis=1), 1.0)
 
 
+@pytest.mark.slow
 def test_pipeline_printed_for_an_array_fits():
     missing = with_value(X, np.nan)
     match = r"LogisticRegression cannot take NaN, which the columns \[0, 1\]"

@@ -117,6 +117,7 @@ def test_one_expert_is_the_logistic_regression_of_each_trial(C):
     assert_allclose(moe.predict(X), reference.predict_proba(X)[:, 1], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_single_trials_are_two_classes():
     X, y, trials = logistic_regimes(600)
     won = (np.random.RandomState(1).uniform(size=600) < y / trials).astype(int)
@@ -235,6 +236,7 @@ def test_any_number_of_trials_has_quantiles_and_draws(trials, rate):
     assert np.isfinite(components.logpdf(components.ppf(0.5))).all()
 
 
+@pytest.mark.slow
 def test_scores_do_not_compare_successes_with_rates():
     X, y, trials = logistic_regimes(100)
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="binomial").fit(X, y, trials=trials)

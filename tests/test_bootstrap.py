@@ -74,6 +74,7 @@ def test_groups_are_drawn_together():
     assert_allclose(together / alone, 2, rtol=0.35)  # four copies know no more than one
 
 
+@pytest.mark.slow
 def test_subjects_are_drawn_whole_and_twice_as_two():
     rng = np.random.default_rng(0)
     subject = np.repeat([f"p{i}" for i in range(40)], 4)
@@ -114,6 +115,7 @@ def test_exposures_go_with_their_rows():
     assert_allclose(result.estimate, [0.5, 0.3], atol=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", ["em", "pooled"])
 def test_levels_that_resamples_lack_have_no_intervals_and_others_have_theirs(training, monkeypatch):
     rng = np.random.default_rng(0)
@@ -137,6 +139,7 @@ def test_levels_that_resamples_lack_have_no_intervals_and_others_have_theirs(tra
     assert np.isfinite(list(error.values())).all()
 
 
+@pytest.mark.slow
 def test_any_mixture_has_a_bootstrap_of_a_statistic():
     X, y = equal_halves(80)
     weight = np.arange(80) % 2

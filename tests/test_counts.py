@@ -148,6 +148,7 @@ def test_exposures_and_trials_count_where_starts_are_tried_on_a_sample(kind, nam
     assert_allclose(found, [-1.0, 1.0], atol=0.1)  # of standard errors of about 0.02
 
 
+@pytest.mark.slow
 def test_an_exposure_multiplies_rates_everywhere():
     X, y, exposure = rows_of_rates("negative_binomial", 400)
     moe = mixture("negative_binomial", n_init=1, tol=1e-5).fit(X, y, exposure=exposure)

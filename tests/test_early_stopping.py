@@ -86,6 +86,7 @@ def test_regressors_end_with_the_trees_that_folds_stopped_with(name, training, r
     assert moe.score(*rows) > 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", classifiers())
 def test_classifiers_end_with_the_trees_that_folds_stopped_with(name, rows):
     X, y = rows
@@ -196,6 +197,7 @@ def test_xgboost_callbacks_ask_too_and_others_stay(rows):
         assert [type(kept).__name__ for kept in each.callbacks] == ["LearningRateScheduler"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["parameter", "dtype"])
 def test_categories_reach_lightgbm(by):
     pandas = pytest.importorskip("pandas")
@@ -222,6 +224,7 @@ def test_categories_reach_lightgbm(by):
         assert splits_by_level(LGBMRegressor(**stump), table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["xgboost", "catboost"])
 def test_tables_with_categories_stop_early(library):
     pandas, module = pytest.importorskip("pandas"), pytest.importorskip(library)

@@ -284,6 +284,7 @@ def test_gradient_of_the_penalised_likelihood_vanishes_for_a_fitted_classifier(n
 # Information criteria ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")  # of a third of two
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
 @pytest.mark.parametrize("n_outputs", [None, 2])
@@ -421,6 +422,7 @@ def test_an_expert_that_starts_with_next_to_nothing_is_brought_to_life(seed):
     assert_allclose(slopes, [-1, 2], atol=0.05)  # five standard errors
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 def test_more_experts_than_the_rows_can_feed_are_reported():
     x = np.repeat([-1.0, 0.0, 1.0], 20)

@@ -75,6 +75,7 @@ def test_gradient_and_information_are_derivatives(terms, n_experts, with_subject
     assert_allclose(information, -differences, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_standard_errors_of_counts_are_those_of_flexmix(shared_data):
     # m <- flexmix(Patents ~ lgRD, data = patent, k = 3, model = FLXMRglm(family = "poisson"),
     #              concomitant = FLXPmultinom(~RDS),
@@ -307,6 +308,7 @@ def test_a_column_that_is_called_as_a_parameter_is_tested():
     assert np.isnan(p_value["log_scale"])
 
 
+@pytest.mark.slow
 def test_classes_have_log_odds_against_the_first():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1500, 2))

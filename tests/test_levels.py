@@ -160,6 +160,7 @@ def table_of_two_regimes(n_rows, *, of_levels, of_number, seed=0):
     return X, sign * (2 + X["b"].to_numpy()) + 0.3 * rng.normal(size=n_rows)
 
 
+@pytest.mark.slow
 def test_levels_of_the_gate_have_a_variance_of_their_own():
     X, y = table_of_two_regimes(700, of_levels=3.0, of_number=0.0)
     moe = MixtureOfExpertsRegressor(**ONE | {"n_experts": 2}).fit(X, y)

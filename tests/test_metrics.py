@@ -82,6 +82,7 @@ def test_pinball_score_is_scikit_learns_loss_of_predicted_quantiles():
         assert_allclose(score, -np.mean(losses), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_crps_score_is_twice_the_pinball_score_over_all_quantiles():
     rng = np.random.default_rng(2)
     X = rng.uniform(-2, 2, size=(60, 1))

@@ -110,9 +110,10 @@ def test_cross_validated_scores_are_those_of_mixtures_that_did_not_see_the_row()
     assert_allclose(found["std_error"][1 - best], np.sqrt(spread / weight.sum()), rtol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_samples", "n_features"),
-    [(30, 1), pytest.param(100, 20, marks=pytest.mark.slow)],
+    [(30, 1), (100, 20)],
 )
 def test_one_expert_is_chosen_where_parameters_are_many_and_regimes_none(n_samples, n_features):
     """By BIC, 10 of 12 such tables of the first size had three or four experts."""
@@ -157,6 +158,7 @@ def test_criteria_are_told_of_exposure_and_subjects(given):
     assert found.best_n_experts_ == 2
 
 
+@pytest.mark.slow
 def test_cross_validation_holds_out_whole_subjects_and_scores_them_together():
     X, y, exposure, subject = patients()
     order = np.random.default_rng(0).permutation(len(y))

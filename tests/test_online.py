@@ -711,6 +711,7 @@ def test_fitted_classifier_needs_no_classes():
     assert moe.n_samples_seen_ == 800
 
 
+@pytest.mark.slow
 def test_sparse_rows_need_experts_with_a_partial_fit():
     X, y = draw(700)
     X = sparse.csr_matrix(np.where(np.abs(X) < 0.5, 0, X))

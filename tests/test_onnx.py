@@ -129,6 +129,7 @@ def test_mean_and_gate_are_those_of_the_mixture(parameters, rows):
     check_regressor(moe, X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "experts",
     [
@@ -184,6 +185,7 @@ def test_smooth_regressors(n_outputs, rows):
     assert len(moe.experts_[0].indicators_[0]) == 5
 
 
+@pytest.mark.slow
 def test_clones_of_a_table(table):
     encoder = make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore"), ["c", "d"]), (SimpleImputer(), ["a", "b", "n"])
@@ -193,9 +195,10 @@ def test_clones_of_a_table(table):
     check_regressor(moe.fit(*table), table[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "gate",
-    [TreeGate(sizes=[2, 1]), pytest.param(TreeGate(gate=GaussianGate()), marks=pytest.mark.slow)],
+    [TreeGate(sizes=[2, 1]), TreeGate(gate=GaussianGate())],
     ids=str,
 )
 def test_trees_of_gates(gate, rows):
@@ -360,6 +363,7 @@ def test_table_with_strings_and_missing_values_is_encoded(table):
     check_classifier(MixtureOfExpertsClassifier(n_experts=2, **QUICK).fit(X, y > 0.5), X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", ["em", "pooled"])
 def test_a_mixture_of_a_table_that_has_grown(table, training):
     X, y = table

@@ -114,6 +114,7 @@ def lines():
 # What it learns ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_recovers_a_density_that_no_scale_and_tails_have():
     (X, y, _), (X_new, y_new, truth) = two_branches(400, 0), two_branches(1000, 1)
     moe = stack(lines(), HistGradientBoostingRegressor(), Ridge()).fit(X, y)
@@ -125,6 +126,7 @@ def test_recovers_a_density_that_no_scale_and_tails_have():
     assert without.log_density(X_new, y_new).mean() < truth.mean() - 0.3
 
 
+@pytest.mark.slow
 def test_density_is_the_gates_mean_of_own_and_learned_ones():
     X, y = skewed(300, 0)
     process = make_pipeline(StandardScaler(), GaussianProcessRegressor(RBF() + WhiteKernel()))
@@ -259,6 +261,7 @@ def test_the_mean_of_a_stack_is_that_of_its_density(kind, factor):
         assert (mean > 1.02 * moe.experts_[0].predict(X)).mean() > 0.8  # than the median
 
 
+@pytest.mark.slow
 def test_quantile_forests_have_a_density():
     RandomForestQuantileRegressor = pytest.importorskip(
         "quantile_forest"

@@ -167,6 +167,7 @@ def test_a_fit_starts_one_pool(data, kind, monkeypatch):
 # What travels -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_data_leave_the_cluster_after_the_fit(data, cluster):
     with parallel_config("dask"):
         fit("linear", data)
@@ -261,6 +262,7 @@ def test_limits_of_blas_in_threads_that_end_in_any_order_leave_what_was_before(
         assert blas_threads() == three_blas_threads
 
 
+@pytest.mark.slow
 def test_fits_in_several_threads_leave_the_threads_of_blas_as_they_were(data, three_blas_threads):
     X, y = data[0][:100], data[1][:100]
 
@@ -289,7 +291,8 @@ def test_fit_and_answers_of_few_rows_open_no_team_of_threads(kind, data, monkeyp
     assert set(asked) == {1}
 
 
-@pytest.mark.parametrize("behind", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("behind", [False, True])
 def test_forests_grow_in_threads_where_nobody_chose_a_backend(data, behind):
     forest = parallel_experts.RecordingForest(20, random_state=0)
     expert = make_pipeline(StandardScaler(), forest) if behind else forest

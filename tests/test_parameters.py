@@ -139,6 +139,7 @@ def test_fit_leaves_parameters_alone():
     assert moe.gate_.get_params() == SoftmaxGate().get_params()
 
 
+@pytest.mark.slow
 def test_grid_search_goes_over_experts_gate_and_their_number():
     moe = regressor(Ridge(), gate=SoftmaxGate(), max_iter=20, tol=1e-2)
     grid = {"n_experts": [1, 2], "experts__alpha": [0.1, 100.0], "gate__alpha": [0.1]}
@@ -246,9 +247,8 @@ def test_refit_on_an_array_forgets_the_names():
     assert not hasattr(moe.experts_[0], "feature_names_in_")
 
 
-@pytest.mark.parametrize(
-    "last", [Ridge(), pytest.param(DecisionTreeRegressor(max_depth=2), marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("last", [Ridge(), DecisionTreeRegressor(max_depth=2)])
 def test_parts_of_a_pandas_world_fit_together(last):
     steps = (PolynomialFeatures(2), StandardScaler())
     with config_context(transform_output="pandas"):

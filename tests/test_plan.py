@@ -79,6 +79,7 @@ def test_the_default_gate_by_name_is_the_default_to_the_bit(experts, gate):
     assert same(default, named)
 
 
+@pytest.mark.slow
 def test_top_k_of_all_is_no_top_k():
     for experts in (TREE, Ridge()):
         all_answer = regressor(experts, n_experts=2).fit(X, Y)
@@ -168,6 +169,7 @@ def test_regimes_are_as_many_as_were_planted():
         assert regressor(**params).fit(X, y).plan_.n_experts == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 3])
 def test_even_noise_under_a_forest_is_one_expert(seed):
     # Uneven noise may be two: on half of the draws a second scale explains more out of fold.
@@ -327,6 +329,7 @@ def test_plan_refuses_what_fit_refuses():
 # Any gate -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "gate",
     [GaussianGate(), DecisionTreeClassifier(max_depth=2), SoftmaxGate(alpha=3.0), ConstantGate()],

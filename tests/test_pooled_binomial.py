@@ -91,7 +91,8 @@ def test_posterior_of_many_trials_is_that_of_maximum_likelihood():
 # Regimes or none ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("level", [0.0, pytest.param(-3.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("level", [0.0, -3.0])
 def test_without_regimes_there_is_one_expert(level):
     rows, test = logistic_rows(60, 5, 0, level=level)
     moe = pooled(n_experts="auto").fit(*rows[:2], trials=rows[2])
@@ -100,6 +101,7 @@ def test_without_regimes_there_is_one_expert(level):
     assert log_density(moe, test) > log_density_of_one(rows, test) - 0.02
 
 
+@pytest.mark.slow
 def test_two_regimes_are_found_without_being_told():
     rows, test = logistic_rows(200, 5, 0, regimes=2)
     moe = pooled(n_experts="auto", training="auto").fit(*rows[:2], trials=rows[2])

@@ -156,8 +156,9 @@ def test_without_regimes_there_is_one_expert(kind, n, p, seed):
     assert moe.log_density(X_test, y_test).mean() > one - 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_two_regimes_are_found_without_being_told(kind, seed):
     X, y, X_test, y_test = log_linear_rows(kind, 200, 5, seed, regimes=2)
     moe = pooled(kind, n_experts="auto").fit(X, y)
@@ -167,6 +168,7 @@ def test_two_regimes_are_found_without_being_told(kind, seed):
     assert gain > -0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_columns_than_rows_are_taken(kind):
     X, y, X_test, y_test = log_linear_rows(kind, 50, 70, 0)
@@ -252,6 +254,7 @@ def test_experts_are_log_linear_models_and_what_is_asked_agrees(fitted_counts):
     np.testing.assert_allclose(report["error"], expected, rtol=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_patients_share_a_regime_each(kind):
     patient, rng = np.repeat(np.arange(30), 6), np.random.default_rng(0)
@@ -271,6 +274,7 @@ def test_few_rows_are_enough(kind, n):
     assert np.isfinite(moe.log_density(X2_TEST, Y2_TEST + 1)).all()
 
 
+@pytest.mark.slow
 def test_an_outlier_a_single_event_and_constant_columns_are_taken():
     y = np.where(np.arange(len(Y2)) == 3, 1e6, Y2)
     assert np.isfinite(pooled().fit(X2, y).log_density(X2_TEST, Y2_TEST)).all()
@@ -332,6 +336,7 @@ def test_of_positive_targets_what_is_asked_agrees(positive):
     np.testing.assert_allclose(shapes["std_error"], expected, rtol=0.15)
 
 
+@pytest.mark.slow
 def test_constant_exact_tiny_and_outlying_targets_are_taken():
     moe = pooled("gamma", n_experts="auto").fit(X2, np.full(len(Y2), 3.0))
     np.testing.assert_allclose(moe.predict(X2[:5]), 3.0, rtol=1e-3)

@@ -238,6 +238,7 @@ def test_bound_never_falls_with_subjects():
     assert np.ptp(coef[:, 0]) > 0.5
 
 
+@pytest.mark.slow
 def test_bound_of_one_line_is_below_its_exact_evidence_and_close():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(25, 2))
@@ -278,6 +279,7 @@ def of_patients(seed):
     return X, y, patient, regime, coef
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")  # of exact lines
 @pytest.mark.parametrize("seed", [0, 1])
 def test_patients_share_a_regime_each_and_their_number_is_found(seed):
@@ -367,6 +369,7 @@ def test_starts_on_some_of_the_rows_lead_to_the_same_mixture(few_rows_for_starts
     assert on_some.log_evidence_[2] == pytest.approx(on_all.log_evidence_[2], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_two_regimes_of_many_columns_are_found_from_starts_in_few():
     X, y, X_test, y_test = two_regimes(300, 70, 0)
     moe = pooled().fit(X, y)
@@ -512,7 +515,7 @@ def test_warm_start_goes_on_with_as_many_experts(fitted_lines):
         ({"gate": SoftmaxGate(load_balance=0.1)}, {}, "needs the gate None"),
         ({"cv": "oob"}, {}, "needs cv other"),
         ({"top_k": 1}, {}, "needs top_k=None"),
-        ({}, {"upper": Y2 + 1}, "needs targets that are observed"),
+        ({}, {"upper": Y2 + 1}, "needs targets without censoring"),
         (
             {},
             {"subject": np.arange(len(Y2)) // 2},

@@ -147,6 +147,7 @@ def hessian(function, at, steps):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["line", "two", "three"])
 def test_few_rows_have_the_curvature_of_the_log_posterior(kind, monkeypatch):
     def halves(experts, n_functions):  # a prior that lets all coefficients differ, not learned
@@ -333,6 +334,7 @@ def test_more_columns_than_rows_have_standard_deviations(kind, n_experts):
     assert_allclose(of_experts, np.sqrt(prior), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_lines_of_more_columns_than_rows_are_those_of_ridge_regression():
     for seed in range(5):
         rng = np.random.default_rng(seed)

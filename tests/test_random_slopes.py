@@ -142,6 +142,7 @@ def test_planted_regimes_with_slopes_are_recovered_and_the_objective_rises(covar
     assert (resp[:, order].argmax(axis=1) == regime).mean() > 0.97
 
 
+@pytest.mark.slow
 def test_the_density_of_a_subject_is_that_of_correlated_rows():
     X, y, subject, _ = rows_of_subjects(30)
     moe = mixture(likelihood=RandomEffects([0, 1])).fit(X, y, subject=subject)
@@ -212,6 +213,7 @@ def test_summary_has_the_truth_within_its_intervals():
     assert "log_subject_scale: x0" in of_expert.index
 
 
+@pytest.mark.slow
 def test_weights_are_repeats():
     X, y, subject, _ = rows_of_subjects(40)
     weight = np.random.RandomState(1).randint(0, 3, size=len(y))

@@ -117,6 +117,7 @@ def test_mixture_of_classifiers_beats_the_shares_of_the_classes(name, cancer):
     assert moe.score(*test) > 0.9
 
 
+@pytest.mark.slow
 def test_sparse_words_reach_experts_and_gate_as_they_are():
     """2,000 columns of word counts: two topics price the same word differently."""
     rng = np.random.default_rng(0)

@@ -316,6 +316,7 @@ def repeated_choices(seed, rates, columns, n_subjects=60, n_rows=8):
     return X, (rng.uniform(size=len(subject)) < rate).astype(int), subject, rate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("columns", [False, True], ids=["intercepts", "idle columns"])
 @pytest.mark.parametrize("rates", [(0.15, 0.85), (0.05, 0.5, 0.95)])

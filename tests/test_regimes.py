@@ -381,6 +381,7 @@ def test_posterior_of_ties_is_that_of_one_regression(has_offsets):
     np.testing.assert_allclose(found.evidence, evidence, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_overdispersed_counts_are_one_regime():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 3))

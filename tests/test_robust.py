@@ -138,6 +138,7 @@ def test_weight_of_two_is_a_row_given_twice(likelihood):
 # Outliers ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["student_t", "estimate"])
 def test_outliers_cost_little_from_default_starts(likelihood):
     X, y, _ = soft_lines_and_outliers(0, n=1000)

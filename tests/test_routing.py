@@ -102,6 +102,7 @@ def test_all_answers_speak_of_the_same_truncated_mixture(data, mixture, k):
     assert_allclose(mixture.responsibilities(X, y), shares, rtol=1e-7, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_classifier_answers_with_its_top_k():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(600, 2))
@@ -184,6 +185,7 @@ def test_each_expert_is_asked_once_for_its_own_rows(data, counting):
     assert counting.experts_[3].estimator.asked_ == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["frame", "csr"])
 def test_rows_of_frames_and_sparse_matrices_find_their_experts(data, form):
     X, y = data

@@ -46,6 +46,7 @@ MIXTURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("moe", "target"), MIXTURES.values(), ids=MIXTURES)
 def test_mixtures_from_blocks_are_those_of_rows_in_memory(moe, target):
     X, y = rows_of_two_regimes()
@@ -113,6 +114,7 @@ def test_experts_without_weights_are_named_where_weights_differ():
         moe.fit(in_parts(X, y["line"], np.full(2000, 3.0)))
 
 
+@pytest.mark.slow
 def test_rows_given_twice_are_rows_of_weight_two():
     X, y = rows_of_two_regimes()
     weight = np.random.default_rng(0).integers(1, 4, 2000)
@@ -134,6 +136,7 @@ def test_collections_of_dask():
     assert_allclose(moe.fit(in_parts(X, y["lines"])).predict(X), mean, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_names_of_columns_reach_the_experts():
     pandas = pytest.importorskip("pandas")
     X, y = rows_of_two_regimes()

@@ -120,6 +120,7 @@ def test_boosting_splits_categories_as_on_the_whole_table():
     assert_allclose(moe.predict(X), boosting.fit(X, y).predict(X), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_categories_in_data_frames_of_dask():
     dask = pytest.importorskip("dask")
     dd = pytest.importorskip("dask.dataframe")
@@ -153,6 +154,7 @@ def test_a_gate_of_ones_own_sees_the_table_encoded():
     assert (stiff.gate_[-1].coef_ ** 2).sum() < (moe.gate_[-1].coef_ ** 2).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expert", [LinearRegression(), DecisionTreeRegressor(max_depth=4)])
 def test_experts_that_cannot_take_the_table_see_it_encoded(expert):
     X, y, _ = table_with_a_rare_kind()

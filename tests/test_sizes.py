@@ -37,6 +37,7 @@ def test_directions_take_the_memory_of_one_copy_of_the_rows():
     assert peak < 2 * X.nbytes
 
 
+@pytest.mark.slow
 def test_a_fit_of_a_wide_table_holds_few_copies_of_it():
     X = rng.normal(size=(40, 5_000))
     y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=40)

@@ -349,6 +349,7 @@ def test_a_list_is_a_stack_unless_there_are_regimes():
     assert moe.n_expert_fits_ == 12
 
 
+@pytest.mark.slow
 def test_regimes_of_a_list_are_found():
     (X, y), (X_new, y_new) = regimes(400, 0), regimes(2000, 1)
     moe, em = auto().fit(X, y), auto(training="em").fit(X, y)

@@ -50,13 +50,14 @@ def fitted_once():
 # What it learns ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("expert", "n_fits"),
     [
         (DecisionTreeRegressor(), 28),
         (RandomForestRegressor(30), 5),
         (KNeighborsRegressor(), 28),
-        pytest.param(HistGradientBoostingRegressor(), 28, marks=pytest.mark.slow),
+        (HistGradientBoostingRegressor(), 28),
     ],
 )
 def test_specialists_halve_the_error_where_there_are_regimes(expert, n_fits):
@@ -75,6 +76,7 @@ def test_specialists_halve_the_error_where_there_are_regimes(expert, n_fits):
     assert score == pytest.approx(moe.specialisation_.score_with, abs=0.15)
 
 
+@pytest.mark.slow
 def test_a_softmax_gate_is_kept_where_a_forest_scores_no_higher():
     rng = np.random.default_rng(0)
     X = rng.uniform(-2, 2, size=(400, 4))
@@ -140,6 +142,7 @@ def test_first_specialists_have_a_quarter_of_the_boosted_trees_and_the_others_al
         assert with_fewer_trees(other) is other
 
 
+@pytest.mark.slow
 def test_one_function_is_left_to_the_generalist_unless_others_predict_it_better():
     expert, gains, n_left = KernelRidge(kernel="rbf"), [], 0
     X_new, y_new = one_function(2000, seed=99)
@@ -183,6 +186,7 @@ def test_intervals_cover_where_there_is_nothing_to_learn():
     assert 0.85 < np.mean((low < y_new) & (y_new < high)) < 0.95
 
 
+@pytest.mark.slow
 def test_units_do_not_matter():
     X, y = chessboard(200, seed=0)
     smooth = KernelRidge(kernel="rbf", alpha=0.1)  # trees might turn on the last bit of a weight
@@ -209,6 +213,7 @@ def test_few_rows_will_do(n):
 # Weights, folds, jobs ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_rows_of_weight_zero_change_nothing():
     X, y = chessboard(300, seed=0)
     X_more, y_more = np.vstack([X, 5 + X[:30]]), np.append(y, 100 + y[:30])
@@ -273,6 +278,7 @@ def test_errors_of_experts_name_them():
 # Tasks --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_forests_of_too_few_trees_for_out_of_bag_predictions_are_fitted_in_folds():
     X, y = chessboard(200, seed=0)
     few = RandomForestRegressor(3, random_state=0)

@@ -190,6 +190,7 @@ def test_auto_stays_with_constant_scales_where_errors_are_equal():
     assert_allclose(auto.bic(X, y), constant.bic(X, y), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_scale_of_flexible_experts_is_learned_from_out_of_fold_errors():
     X, y, truth = lines_of_growing_scale(0, n=1000)
     tree = DecisionTreeRegressor(min_samples_leaf=3, random_state=0)

@@ -43,6 +43,7 @@ mixture = partial(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_likelihood_of_flexmix_is_reached(seed):
     # flexmix(y ~ x | id, data = d, k = 2, model = FLXMRlmm(random = ~ 1))    # flexmix 2.3.20

@@ -103,6 +103,7 @@ def test_numbers_alone_are_not_encoded(mixed):
     np.testing.assert_allclose(moe.predict(numeric), as_array.predict(numeric.to_numpy(float)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experts", "gate", "n_experts"),
     [(None, None, 1), (None, None, 2), (LinearRegression(), SoftmaxGate(alpha=1.0), 2)],
@@ -172,6 +173,7 @@ OWN_GATES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OWN_GATES)
 def test_gates_of_ones_own_see_the_table_as_encoded_by_a_pipeline(mixed, kind):
     X, y = mixed[0].iloc[:120], mixed[1][:120]

@@ -79,6 +79,7 @@ def test_sparse_texts_of_classes_are_predicted_as_well_as_by_logistic_regression
     assert moe.score(X[300:], y[300:]) > plain.score(X[300:], y[300:]) - 0.01
 
 
+@pytest.mark.slow
 def test_without_regimes_one_expert_is_the_plain_model():
     X, y = of_numbers(250)
     moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
@@ -97,6 +98,7 @@ def test_plan_names_the_experts_the_penalty_and_the_reason_and_fits_nothing(monk
     assert plan.most_expert_fits > len(PENALTIES) * folds.N_FOLDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", [{"training": "em"}, {"top_k": 1}, {"likelihood": "student_t"}])
 def test_em_has_the_penalised_experts_too(params, unfilled):
     X, y = of_numbers(200)
@@ -108,6 +110,7 @@ def test_em_has_the_penalised_experts_too(params, unfilled):
     assert np.isfinite(moe.log_density(X, y)).all()
 
 
+@pytest.mark.slow
 def test_penalty_is_that_of_the_lowest_cross_validated_loss():
     X, y = of_numbers(120)
     folds = KFold(5, shuffle=True, random_state=3)

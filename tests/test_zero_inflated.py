@@ -95,6 +95,7 @@ def test_agrees_with_pscl_and_flexmix():
         np.testing.assert_allclose(summary.std_error, std_error, rtol=1e-2)  # R's are numerical
 
 
+@pytest.mark.slow
 def test_two_regimes_and_zeros_are_recovered():
     rng = np.random.default_rng(1)
     X, hours = rng.uniform(-1, 1, size=(1500, 2)), rng.uniform(1, 3, size=1500)

@@ -74,8 +74,8 @@ class Rivals:
         n_regimes, (nats, rand) = count_regimes(chosen), min(found)
         return [
             f"Another partition of the rows into {n_regimes} {word}s (adjusted Rand index "
-            f"{round(rand, 2) + 0.0:.2f}) is {_lead(nats)} it: which rows belong together is a "
-            "close call."
+            f"{round(rand, 2) + 0.0:.2f}) is {_lead(nats)} this one: which rows belong together is "
+            "a close call."
         ]
 
 

@@ -183,8 +183,8 @@ class Stability(EstimateTable):
             for name, of in of_refits.items()
         ]
         changes = [self.changes[source][self.counts] for source in SOURCES]
-        cells.append([f"rows of another {self.word}", "", ""])
-        cells.append(["  in a refit, on average", *(f"{each.mean():.0%}" for each in changes)])
+        cells.append([f"rows that change their {self.word}", "", ""])
+        cells.append(["  average over refits", *(f"{each.mean():.0%}" for each in changes)])
         often = [f"{np.mean(each >= 0.5):.0%}" for each in changes]
         cells.append(["  in half of the refits or more", *often])
         return cells

@@ -20,8 +20,8 @@ KINDS = {
     "observed": "standard errors from the observed information",
     "sandwich": "standard errors from the sandwich",
     "bootstrap": "std_error: standard deviation over bootstrap resamples of the rows",
-    "posterior": "std_error: standard deviation of the posterior, under pooling\n"
-    "normal approximation, with prior variances taken as known",
+    "posterior": "std_error: standard deviation of the posterior, taken to be normal\n"
+    "and to have known prior variances",
 }
 
 

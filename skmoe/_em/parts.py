@@ -96,10 +96,8 @@ class GateParts:
                 encoder, has_default_encoder = make_pipeline(before), bool(imputed_for(gate))
         if not isinstance(trained, BaseGate):
             if report_weights and rows.has_unequal_weights and not takes_sample_weight(trained):
-                warn_user(
-                    f"The gate {trained} takes no sample_weight and is fitted without it.",
-                    IgnoredWeightsWarning,
-                )
+                said = f"The gate {trained} takes no sample_weight and is fitted without it."
+                warn_user(said, IgnoredWeightsWarning)
             trained = ClassifierGate(trained, random_state=seed)
         if isinstance(given, Pipeline):
             last_name = given.steps[-1][0]

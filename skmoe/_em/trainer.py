@@ -373,13 +373,14 @@ def train_surrogate(trainer, linear, parts=None):
 def normal_lines(problem, data, parts):
     """Lines with normal errors around the target as starts see it; None if not compiled."""
     target = parts.likelihood.ranks[data.y, None] if parts.likelihood.is_ordered else data.target
-    has_other_gate = problem.load_prior is not None or parts.gate.trained.alpha_of_runs is None
-    if target is None or target.shape[1] > 1 or has_other_gate or sparse.issparse(data.X):
+    is_other = any(each is not None for each in (problem.load_prior, data.bounds, data.subjects))
+    is_other |= parts.gate.trained.alpha_of_runs is None or sparse.issparse(data.X)
+    if target is None or target.shape[1] > 1 or is_other:
         return None
     X, y, weight, n_experts = data.columns, target[:, 0].astype(float), data.weight, parts.n_solved
     experts = LeastSquaresExperts(X, y, weight, n_experts, penalty=SURROGATE_PENALTY, prior=True)
     likelihood = Gaussian().fitting(in_sample=True, linear=True).start(y, weight, n_experts)
-    rows = replace(data, X=None, y=y, Z=X, exposure=None, bounds=None, subjects=None)
+    rows = replace(data, X=None, y=y, Z=X, exposure=None)
     lines = make_problem(experts, clone(parts.gate.trained), likelihood, rows, in_sample=True)
     return lines if lines.is_compiled else None
 

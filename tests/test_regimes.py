@@ -251,7 +251,7 @@ def test_one_line_of_another_kind_is_one_regime(kind):
     assert kind in note
     if kind != "logarithm":
         return
-    assert "Compare likelihood='log_normal', n_experts=1 by" in note
+    assert "Compare likelihood='log_normal' and n_experts=1, by" in note
     # An independent computation: BIC of least squares of the logarithm.
     design = np.column_stack([np.ones(300), X])
     residual = np.log(y) - design @ np.linalg.lstsq(design, np.log(y), rcond=None)[0]

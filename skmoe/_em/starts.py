@@ -310,7 +310,8 @@ def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0
         runs = climb([_Climber(resp, i) for i, resp in enumerate(starts)], length, AT_REST)
         best = _best_ends(runs)[:N_BEST]
         met = [each.objective > best[0].objective - NEARLY_SAME for each in runs]
-        in_vain *= min(1.0, 2 - 2 * sum(met) / max(len(runs), MANY))  # seldom there is a better one
+        # Where more than half of many starts lead to one optimum, there is seldom a better one.
+        in_vain *= min(1.0, 2 - 2 * sum(met) / max(len(runs), MANY))
         tried = [0] * len(best)
         while min(tried) < in_vain and left > N_MOVES * MOVE_RUN:
             i = tried.index(min(tried))

@@ -373,6 +373,7 @@ def train_surrogate(trainer, linear, parts=None):
 def normal_lines(problem, data, parts):
     """Lines with normal errors around the target as starts see it; None if not compiled."""
     target = parts.likelihood.ranks[data.y, None] if parts.likelihood.is_ordered else data.target
+    # Of the others, normal errors say too little of where experts, loads or subjects end.
     is_other = any(each is not None for each in (problem.load_prior, data.bounds, data.subjects))
     is_other |= parts.gate.trained.alpha_of_runs is None or sparse.issparse(data.X)
     if target is None or target.shape[1] > 1 or is_other:

@@ -15,7 +15,7 @@ from .._experts.fitting import (
     is_frozen,
     split_last,
     supports_warm_start,
-)  # fmt: skip
+)
 from .._experts.folds import IN_FOLDS, IN_SAMPLE, decide_folds
 from .._experts.least_squares import monotone_columns
 from .._experts.prediction import has_oob_density

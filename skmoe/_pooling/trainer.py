@@ -16,7 +16,7 @@ from .._numerics.columns import (
     effects_of,
     principal_components,
     start_columns,
-)  # fmt: skip
+)
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.statistics import standardisation
 from .._parallel import few_threads

@@ -159,7 +159,7 @@ class Jobs:
             limit, limit_of_task = _blas_limit(*given), partial(_openmp_limit, *given)
         with limit:
             for result, warned in self._pool.parallel(
-                delayed(_run)(os.getpid(), limit_of_task, function, self._shared, tuple(each))
+                delayed(_run)((os.getpid(), limit_of_task, function), self._shared, tuple(each))
                 for each in arguments
             ):
                 caught |= dict.fromkeys(warned)
@@ -224,14 +224,14 @@ def jobs(n_jobs, shared):
         yield Jobs(pool, shared, n_threads, n_effective == 1 and not is_dask)
 
 
-def _run(caller, limit, function, shared, arguments):
+def _run(how, shared, arguments):
     """The result, and warnings that another process than the caller's would print."""
-    is_alone = threading.current_thread() is threading.main_thread()
+    caller, limit, function = how
     # In Dask's tasks, too, ``n_jobs=None`` is one job inside. Dask would have it be all cores,
     # whose threads add up what trees predict in any order.
     is_dask = type(get_active_backend()[0]).__name__ == DASK
     with parallel_config("threading", n_jobs=1) if is_dask else limit():
-        if os.getpid() == caller or not is_alone:
+        if os.getpid() == caller or threading.current_thread() is not threading.main_thread():
             return function(*shared, *arguments), []
         with warnings.catch_warnings(record=True) as caught:
             result = function(*shared, *arguments)

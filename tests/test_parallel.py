@@ -124,7 +124,7 @@ def test_forests_have_the_same_bits_on_a_dask_cluster(data, cluster, training):
 def test_inside_a_task_none_is_one_job(cluster):
     for backend in ("dask", "loky", "threading"):
         with parallel_config(backend), jobs(2, ()) as run:
-            assert run(effective_n_jobs, [(None,), (None,)]) == [1, 1]
+            assert list(run.one_by_one(effective_n_jobs, [(None,), (None,)])) == [1, 1]
 
 
 @pytest.mark.slow

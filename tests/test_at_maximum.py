@@ -131,6 +131,7 @@ def three_lines(seed, n=150):
     return X, np.where(y <= 0, -np.inf, y), {"upper": np.maximum(y, 0.0)}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
     ("seed", "gate", "converges"),

@@ -210,6 +210,7 @@ def test_rows_that_are_close_next_to_an_outlier_are_not_far():
     np.testing.assert_allclose(found.far([[500.0]]), 1.0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_new_rows_of_one_line_are_hardly_less_likely_than_under_one_expert():
     gaps = []
     for seed in range(4):
@@ -342,6 +343,7 @@ def test_large_slopes_and_none_are_not_held_at_the_unit_variance():
     np.testing.assert_allclose(moe.predict_proba(X), 1 / 3, atol=0.1)
 
 
+@pytest.mark.slow
 def test_counts():
     X, log_mean = lines(60, slopes=(0.55, -0.55), noise=0.0)
     y = np.random.default_rng(2).poisson(np.exp(0.5 + log_mean))

@@ -403,6 +403,7 @@ def test_sparse_column_that_is_too_large_is_refused():
     assert_fit_raises(regressor(Ridge()), rows, Y, ValueError, "Column 1 of X.*infinite")
 
 
+@pytest.mark.slow
 def test_a_column_that_is_constant_may_be_zero():
     moe = regressor().fit(np.column_stack([X, np.zeros(60)]), Y)
     assert np.isfinite(moe.predict(np.column_stack([X, np.full(60, 1e-300)]))).all()
@@ -418,6 +419,7 @@ def test_rows_too_large_to_compute_with_are_refused_when_predicting(gate):
         moe.log_density(X[:1], [1e170])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [regressor, classifier])
 @pytest.mark.parametrize("scale", [1 / 60, 1e-6, 1e-18])
 def test_weights_that_make_all_rows_less_than_a_few_are_warned_of(make, scale):
@@ -835,6 +837,7 @@ def test_one_row_is_refused(experts, training):
         moe.plan(X[:1], Y[:1])
 
 
+@pytest.mark.slow
 def test_information_criteria_of_cross_fitted_experts_are_refused():
     moe = regressor(DecisionTreeRegressor(max_depth=2)).fit(X, Y)
     for criterion in (moe.bic, moe.aic):

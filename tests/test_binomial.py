@@ -73,6 +73,7 @@ def test_components_are_binomial():
 # Maximum likelihood --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_regimes_are_recovered_and_the_objective_rises():
     X, y, trials = logistic_regimes(3000)
     moe = mixture().fit(X, y, trials=trials)
@@ -132,6 +133,7 @@ def test_single_trials_are_two_classes():
 # Ways to give rows ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_columns_are_successes_and_failures():
     X, y, trials = logistic_regimes(200)
     counts = np.column_stack([y, trials - y])

@@ -25,6 +25,7 @@ def equal_halves(n_samples=200, seed=0):
 mixture = partial(MixtureOfExpertsRegressor, n_experts=2, training="em", n_init=3, random_state=0)
 
 
+@pytest.mark.slow
 def test_standard_errors_are_those_of_least_squares():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 1))
@@ -64,6 +65,7 @@ def test_experts_of_resamples_are_in_the_order_of_the_mixture(monkeypatch):
     assert 0 < (draws[0] > 0.5).sum() < 20
 
 
+@pytest.mark.slow
 def test_groups_are_drawn_together():
     X, y = equal_halves(60)
     X, y, groups = (np.repeat(each, 4, axis=0) for each in (X, y, [f"p{i}" for i in range(60)]))
@@ -97,6 +99,7 @@ def test_subjects_are_drawn_whole_and_twice_as_two():
         bootstrap(tree, X, y, subject=subject, statistic=lambda m: m.predict(X[:1]))
 
 
+@pytest.mark.slow
 def test_exposures_go_with_their_rows():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(150, 1))

@@ -58,6 +58,7 @@ def fabric(load):
 TEXTBOOK = [(np_reg, -440.6403), (seizure, -376.1762), (fabric, -84.8882)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experts", [None, PoissonRegressor(alpha=0)])
 @pytest.mark.parametrize(("problem", "log_likelihood"), TEXTBOOK)
 def test_textbook_likelihood_is_reached(problem, log_likelihood, experts, shared_data):
@@ -68,6 +69,7 @@ def test_textbook_likelihood_is_reached(problem, log_likelihood, experts, shared
     assert np.diff(moe.lower_bounds_).min() >= -1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LIKELIHOODS)
 def test_planted_regimes_are_recovered_and_the_objective_rises(kind):
     X, y, exposure = rows_of_rates(kind)
@@ -122,6 +124,7 @@ def test_one_expert_is_the_maximum_that_a_general_optimiser_finds(kind):
     assert_allclose(np.log(moe.likelihood_.shape_), best.x[3], atol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LIKELIHOODS)
 def test_weight_two_is_a_row_given_twice(kind):
     X, y, exposure = rows_of_rates(kind, 150)
@@ -139,6 +142,7 @@ def test_weight_two_is_a_row_given_twice(kind):
 # Exposure ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), [("poisson", "exposure"), ("binomial", "trials")])
 def test_exposures_and_trials_count_where_starts_are_tried_on_a_sample(kind, name):
     coef = [[0.5, 0.0, 1.0], [0.0, -0.5, -1.0]]
@@ -175,6 +179,7 @@ def test_an_exposure_multiplies_rates_everywhere():
     assert_allclose(report["error"], moe.expert_report().columns["error"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_another_unit_of_exposure_changes_rates_alone():
     X, y, hours = rows_of_rates("poisson", 400)
     by_hour = mixture("poisson").fit(X, y, exposure=hours)

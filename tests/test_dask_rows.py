@@ -47,6 +47,7 @@ def test_classes_from_arrays():
     assert_allclose(proba.compute(), moe.predict_proba(X), **SAME)
 
 
+@pytest.mark.slow
 def test_data_frames_keep_their_names_and_unknown_numbers_of_rows():
     pandas = pytest.importorskip("pandas")
     dd = pytest.importorskip("dask.dataframe")

@@ -210,6 +210,7 @@ def test_several_outputs_are_learned_by_em(quick):
 # Cost ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_columns", "n_times"), [(3, 1), (30, 4)])
 def test_a_kernel_of_few_numbers_is_learned_on_all_rows_once(monkeypatch, n_columns, n_times):
     rng = np.random.default_rng(0)

@@ -75,6 +75,7 @@ def _rows():
     return X, y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", ["specialists", "em"])
 @pytest.mark.parametrize("name", regressors())
 def test_regressors_end_with_the_trees_that_folds_stopped_with(name, training, rows):
@@ -165,6 +166,7 @@ def test_without_a_next_fold_every_fifth_row_stops(cv, rows, stopped):
         assert not set(model.fitted_on_) & set(model.stopped_on_)
 
 
+@pytest.mark.slow
 def test_class_that_only_stopping_rows_hold_is_left_out():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(150, 2))
@@ -177,6 +179,7 @@ def test_class_that_only_stopping_rows_hold_is_left_out():
     assert moe.score(X, y) > 0.9
 
 
+@pytest.mark.slow
 def test_noise_is_not_learned():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(600, 4)), rng.normal(size=600)
@@ -186,6 +189,7 @@ def test_noise_is_not_learned():
     assert moe.score(X[300:], y[300:]) > -0.1
 
 
+@pytest.mark.slow
 def test_xgboost_callbacks_ask_too_and_others_stay(rows):
     xgboost = pytest.importorskip("xgboost")
     callback = xgboost.callback
@@ -241,6 +245,7 @@ def test_tables_with_categories_stop_early(library):
     assert moe.score(table, y) > 0.95
 
 
+@pytest.mark.slow
 def test_few_rows_of_lightgbm_are_predicted_as_many_are():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 3))

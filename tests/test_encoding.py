@@ -49,6 +49,7 @@ def test_identifiers_and_dates_are_left_out_and_named(n_experts):
     assert not names
 
 
+@pytest.mark.slow
 def test_the_gate_of_given_experts_leaves_them_out_too():
     X, y = table()
     with pytest.warns(LeftOutColumnsWarning, match="'name'"):

@@ -41,6 +41,7 @@ def by_sums():
     return mixture(n_experts=2, n_init=3, training="em", tol=1e-8).fit(*rates())
 
 
+@pytest.mark.slow
 def test_beta_family_is_learned_by_sums_and_never_falls(by_sums):
     assert np.diff(by_sums.lower_bounds_).min() > -1e-9
     coef = np.array([[e.intercept_, *e.coef_] for e in by_sums.experts_])

@@ -113,6 +113,7 @@ def test_intervals_cover_new_rows_where_lines_have_too_many_coefficients(n_colum
 # Scales at their floor --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_scale_at_its_floor_is_reported_with_the_name_of_its_expert():
     X, y = line(60, 1, 0)
     experts = [("noisy", LinearRegression()), ("exact", LinearRegression())]
@@ -127,6 +128,7 @@ def test_scale_at_its_floor_is_reported_with_the_name_of_its_expert():
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_samples", "likelihood"),
     [

@@ -115,6 +115,7 @@ def test_every_module_has_a_floor():
     assert units() - floors().keys() == set()
 
 
+@pytest.mark.slow
 def test_imports_go_down_the_floors():
     floor = floors()
     climbing = [

@@ -61,6 +61,7 @@ def test_scales_at_the_floor_are_told_with_the_kind_of_target_and_have_no_errors
     assert f"n/a in {', '.join(names)}: the errors are as small as their floor" in str(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gaussian", "rounded", "two outputs"])
 def test_scales_of_noisy_targets_are_at_no_floor(kind):
     rng, X = rows(150)

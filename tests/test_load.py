@@ -59,6 +59,7 @@ def test_objective_rises_under_the_load_prior(gate, load_balance):
     assert np.diff(moe.lower_bounds_).min() > -ROUNDING
 
 
+@pytest.mark.slow
 def test_objective_under_the_load_prior_is_the_formula():
     X, y = four_pieces(300, seed=1)
     moe = MixtureOfExpertsRegressor(
@@ -82,6 +83,7 @@ def test_constant_gate_has_the_dirichlet_mode():
     assert_allclose(moe.gate_.proportions_, expected, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gate", [SoftmaxGate(), GaussianGate(), ConstantGate()])
 def test_stronger_prior_pulls_the_loads_nearer_to_the_target(gate):
     rng = np.random.default_rng(0)

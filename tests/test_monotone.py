@@ -35,6 +35,7 @@ def steepest_fall(moe, X, column=0):
     return -np.diff(values.reshape(50, len(grid), 3), axis=1).min()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experts", "settings"),
     [

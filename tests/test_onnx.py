@@ -173,6 +173,7 @@ def test_medians_are_not_taken_for_the_means_of_a_stack(rows, monkeypatch):
         outputs(moe, rows[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_outputs", [1, 2])
 def test_smooth_regressors(n_outputs, rows):
     X, y = rows
@@ -312,6 +313,7 @@ def test_single_precision(rows):
     np.testing.assert_allclose(found["variable"][:, 0], moe.predict(X), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parameters", "n_classes"),
     [
@@ -343,6 +345,7 @@ def test_class_probabilities_are_those_of_the_mixture(parameters, n_classes, row
     check_classifier(MixtureOfExpertsClassifier(**parameters, **QUICK).fit(X, labels), X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [0, 2, 3])
 def test_histogram_boosting_on_missing_values(n_classes, rows):
     X, y = rows
@@ -374,6 +377,7 @@ def test_a_mixture_of_a_table_that_has_grown(table, training):
     check_regressor(moe.remove_expert("expert0"), X.assign(c="other"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_classes", "n_experts"), [(2, "auto"), (3, 2)])
 def test_pooled_classes_that_have_grown(rows, n_classes, n_experts):
     X, y = (part[:120] for part in rows)
@@ -427,6 +431,7 @@ class Mean(RegressorMixin, BaseEstimator):
         return np.full(len(X), self.mean_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

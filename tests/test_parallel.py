@@ -139,6 +139,7 @@ def test_mixtures_inside_the_tasks_of_a_dask_cluster_give_the_result_of_one_job(
 # One pool -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [
@@ -212,6 +213,7 @@ def killing(file, death):
 # Threads ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 @pytest.mark.usefixtures("many_threads")
 def test_jobs_times_threads_do_not_exceed_the_cores(data, backend):
@@ -275,6 +277,7 @@ def test_fits_in_several_threads_leave_the_threads_of_blas_as_they_were(data, th
     assert blas_threads() == three_blas_threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["linear", "classifier"])
 def test_fit_and_answers_of_few_rows_open_no_team_of_threads(kind, data, monkeypatch):
     monkeypatch.setattr(_parallel, "n_openmp_threads", lambda: 8)

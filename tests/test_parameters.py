@@ -120,6 +120,7 @@ def test_one_call_turns_one_expert_into_a_list_and_back():
     assert moe.get_params()["experts__alpha"] == 4.0
 
 
+@pytest.mark.slow
 def test_clone_copies_experts_and_gate():
     moe = unlike(gate=SoftmaxGate(alpha=0.3), cv=2).fit(X, Y)
     copied = clone(moe)
@@ -301,6 +302,7 @@ def test_auto_makes_no_more_folds_than_groups():
     assert "3 folds" in moe.plan_.predictions
 
 
+@pytest.mark.slow
 def test_cross_validate_routes_weights_and_groups():
     weight = rng.uniform(0.5, 2, size=80)
     with config_context(enable_metadata_routing=True):
@@ -329,6 +331,7 @@ def scaled(last):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [None, np.linspace(1, 2, 80)])
 @pytest.mark.parametrize(
     ("make", "experts", "y"),
@@ -354,6 +357,7 @@ def test_responsibilities_reach_the_last_step_with_and_without_routing(make, exp
     np.testing.assert_array_equal(routed.log_density(X, y), plain.log_density(X, y))
 
 
+@pytest.mark.slow
 def test_requests_of_the_estimators_that_were_passed_stay_as_they_were():
     expert = scaled(DecisionTreeRegressor(max_depth=2))
     with config_context(enable_metadata_routing=True):
@@ -374,6 +378,7 @@ def test_balanced_classes_are_those_of_weights_by_hand():
     assert share == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "labels", [np.array(["no", "yes"]), np.array([False, True]), np.array([-1, 7])]
 )
@@ -416,6 +421,7 @@ def test_frozen_expert_stays_as_it_is():
     np.testing.assert_array_equal(moe.predict_experts(X)[:, 0], frozen.predict(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [regressor, classifier])
 def test_out_of_fold_attributes_are_there_only_with_folds(make):
     y = Y if make is regressor else C
@@ -452,6 +458,7 @@ def test_out_of_fold_densities_are_those_of_models_that_did_not_see_the_row():
 # Other attributes -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experts", [None, DecisionTreeRegressor(max_depth=2)])
 def test_clones_are_ordered_by_falling_load(experts):
     moe = regressor(experts, n_experts=3, training="em").fit(X, Y)
@@ -463,6 +470,7 @@ def test_clones_are_ordered_by_falling_load(experts):
     np.testing.assert_array_equal(moe.predict_experts(X), np.column_stack(columns))
 
 
+@pytest.mark.slow
 def test_listed_experts_keep_their_order():
     experts = [("far", DummyRegressor(strategy="constant", constant=9.0)), ("ridge", Ridge())]
     with warnings.catch_warnings():

@@ -174,6 +174,7 @@ def test_components_are_averages_of_binomial_ones():
     assert (np.abs(draws.mean(axis=1) - ours.mean[:, 1]) < 5 * std).all()
 
 
+@pytest.mark.slow
 def test_centres_share_a_regime_each():
     centre, rng = np.repeat(np.arange(30), 2), np.random.default_rng(0)
     treated, regime = np.tile([0.0, 1.0], 30)[:, None], centre % 2

@@ -143,6 +143,7 @@ def log_density_of_one(kind, X, y, X_test, y_test):
     return stats.gamma.logpdf(y_test, shape, scale=line.predict(X_test) / shape).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("n", "p", "seed"), [(60, 5, 0), pytest.param(100, 10, 1, marks=pytest.mark.slow)]
@@ -196,6 +197,7 @@ def assert_alike(one, other, atol=1e-5):
     np.testing.assert_allclose(*values, atol=atol)
 
 
+@pytest.mark.slow
 def test_weight_of_two_is_a_row_given_twice():
     twice = np.arange(len(Y2)) % 3 == 0
     rows = np.append(np.arange(len(Y2)), np.flatnonzero(twice))
@@ -205,6 +207,7 @@ def test_weight_of_two_is_a_row_given_twice():
     np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_units_do_not_matter(fitted_counts):
     units = np.array([1e-3, 1.0, 1e5])
     scaled = pooled().fit(X2 * units + 7, Y2, exposure=60 * HOURS)

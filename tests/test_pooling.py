@@ -396,6 +396,7 @@ def test_more_columns_than_rows_are_predicted_about_as_by_cross_validated_ridge(
     assert np.mean(gains) > -0.05
 
 
+@pytest.mark.slow
 def test_a_table_of_more_columns_than_rows_is_fitted_as_its_array():
     data = planted(60, 80, random_state=1)
     settings = {"n_init": 2, "random_state": 0}
@@ -551,6 +552,7 @@ def test_a_mixture_within_a_mixture_is_not_pooled_by_default():
     assert not any(map(is_pooled, moe.fit(X2, Y2).experts_))
 
 
+@pytest.mark.slow
 def test_a_number_of_experts_is_that_number():
     X, y, *_ = one_line(60, 2, 0)
     for n_experts in (1, 2, 3):

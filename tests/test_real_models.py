@@ -96,6 +96,7 @@ CLASSIFIERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REGRESSORS)
 def test_mixture_of_regressors_beats_a_gaussian_around_the_mean(name, diabetes):
     train, test = diabetes
@@ -107,6 +108,7 @@ def test_mixture_of_regressors_beats_a_gaussian_around_the_mean(name, diabetes):
     assert abs(moe.oof_score_ - score) < 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_mixture_of_classifiers_beats_the_shares_of_the_classes(name, cancer):
     train, test = cancer

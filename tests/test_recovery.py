@@ -344,6 +344,7 @@ def three_planes(seed, n=88):
     return X, y + 0.12 * rng.normal(size=n), plane
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_three_planes_on_few_rows_are_found_behind_a_gate_that_sees_one_column(seed):
     X, y, plane = three_planes(seed)

@@ -87,6 +87,7 @@ def test_one_student_t_expert_is_the_maximum_of_the_likelihood():
     assert_allclose(moe.likelihood_.df_, best.x[4], rtol=3e-2)  # a flat top
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("likelihood", "errors"), [(StudentT("estimate"), "student"), (StudentT(3), "student")]
 )

@@ -71,6 +71,7 @@ def test_truncated_bound_rises(data, k):
     assert moe.lower_bounds_[-1] - moe.lower_bounds_[0] > 0.3
 
 
+@pytest.mark.slow
 def test_truncated_training_is_as_good_as_dense_training(data, mixture):
     sparse_ = MixtureOfExpertsRegressor(n_experts=N_REGIMES, top_k=2, random_state=0).fit(*data)
     held_out = regimes(2000, 1)

@@ -102,6 +102,7 @@ def test_a_class_that_the_sample_does_not_have_is_named():
         moe.fit(in_parts(X, label, max_expert_rows=100))
 
 
+@pytest.mark.slow
 def test_experts_without_weights_are_named_where_weights_differ():
     X, y = rows_of_two_regimes()
     weight = np.random.default_rng(0).integers(1, 3, 2000)
@@ -125,6 +126,7 @@ def test_rows_given_twice_are_rows_of_weight_two():
     assert_allclose(moe.predict(X), predictions, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_collections_of_dask():
     dask = pytest.importorskip("dask")
     da = pytest.importorskip("dask.array")

@@ -42,6 +42,7 @@ def one_hot(last):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gate", [None, ConstantGate()], ids=["softmax", "constant"])
 def test_pipelines_end_where_rows_in_memory_do(gate):
     X, y, _ = table_with_a_rare_kind()
@@ -111,6 +112,7 @@ def test_categories_are_those_of_all_blocks(bounds):
     assert_allclose(moe.predict(X), alone.predict(X))
 
 
+@pytest.mark.slow
 def test_boosting_splits_categories_as_on_the_whole_table():
     X, y, _ = table_with_a_rare_kind()
     boosting = HistGradientBoostingRegressor(max_iter=5, categorical_features="from_dtype")
@@ -144,6 +146,7 @@ def test_the_gate_leaves_out_identifiers_that_experts_may_read():
     assert moe.experts_[0].feature_names_in_.tolist() == ["a", "kind", "b", "name"]
 
 
+@pytest.mark.slow
 def test_a_gate_of_ones_own_sees_the_table_encoded():
     X, y, _ = table_with_a_rare_kind()
     rows = in_parts(X, y, bounds=[900, 2000])

@@ -247,6 +247,7 @@ def test_a_constant_target_is_predicted(value):
 # Weights, folds, jobs ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_rows_of_weight_zero_change_nothing():
     X, y, _, _ = heteroscedastic(200, seed=0)
     X_more = np.vstack([X, 5 + X[:50]])
@@ -286,6 +287,7 @@ def test_every_expert_is_fitted_once_a_fold_and_once_more(experts, n_fits):
 # As any mixture ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_is_fitted_keeps_its_meaning():
     X, y, _, _ = heteroscedastic(250, seed=0)
     moe = unlike().fit(X, y)
@@ -309,6 +311,7 @@ def test_what_is_fitted_keeps_its_meaning():
         moe.bic(X, y)
 
 
+@pytest.mark.slow
 def test_groups_stay_together():
     def in_groups(n, seed):
         """Rows that come in threes, alike in X, and in a target of which X says nothing."""
@@ -341,6 +344,7 @@ def auto(**settings):
     return MixtureOfExpertsRegressor(experts, random_state=0, **settings)
 
 
+@pytest.mark.slow
 def test_a_list_is_a_stack_unless_there_are_regimes():
     X, y, _, _ = heteroscedastic(300, seed=0)
     moe, stack = auto().fit(X, y), auto(training="stack").fit(X, y)
@@ -415,6 +419,7 @@ def test_experts_can_be_removed_but_not_added():
     assert np.isfinite(moe.log_density(X, y)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 3, 5, 9])
 def test_a_stack_of_few_rows_predicts_no_worse_than_their_mean(n):
     # Out of fold, the mean of the others is low where the target is high.

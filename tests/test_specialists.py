@@ -119,6 +119,7 @@ def test_their_number_is_chosen_out_of_fold():
     assert few.specialisation_.gain < many.specialisation_.gain
 
 
+@pytest.mark.slow
 def test_where_a_few_do_not_pay_no_more_are_tried():
     moe = clones(KNeighborsRegressor(), n_experts="auto").fit(*one_function(200, seed=0))
     assert not moe.specialisation_.kept
@@ -126,6 +127,7 @@ def test_where_a_few_do_not_pay_no_more_are_tried():
     assert moe.n_expert_fits_ == 5 * (1 + 2 * 4) + 1
 
 
+@pytest.mark.slow
 def test_no_more_are_tried_where_columns_do_not_tell_errors():
     tree = DecisionTreeRegressor(min_samples_leaf=5)
     moe = clones(tree, n_experts="auto", cv=3).fit(*chessboard(400, seed=0))
@@ -133,6 +135,7 @@ def test_no_more_are_tried_where_columns_do_not_tell_errors():
     assert moe.n_expert_fits_ == 3 * (1 + 2 * 4) + 5 < moe.plan_.most_expert_fits
 
 
+@pytest.mark.slow
 def test_first_specialists_have_a_quarter_of_the_boosted_trees_and_the_others_all():
     boosting = HistGradientBoostingRegressor(max_iter=8, min_samples_leaf=5)
     assert with_fewer_trees(make_pipeline(boosting))[-1].max_iter == 3
@@ -160,6 +163,7 @@ def test_one_function_is_left_to_the_generalist_unless_others_predict_it_better(
     assert sum(gains) > -0.01
 
 
+@pytest.mark.slow
 def test_a_mixture_without_specialists_is_consistent():
     X, y = np.random.default_rng(0).normal(size=(2, 200, 1))
     moe = clones(DecisionTreeRegressor(max_depth=2)).fit(X, y[:, 0])
@@ -177,6 +181,7 @@ def test_a_mixture_without_specialists_is_consistent():
         assert "Specialists were left out" in report._repr_html_()
 
 
+@pytest.mark.slow
 def test_intervals_cover_where_there_is_nothing_to_learn():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 3)), rng.normal(size=300)
@@ -204,6 +209,7 @@ def test_a_constant_target_is_predicted(value):
     assert np.isfinite(moe.oof_score_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 5, 10])
 def test_few_rows_will_do(n):
     X, y = chessboard(n, seed=0)
@@ -259,6 +265,7 @@ def test_what_is_fitted_keeps_its_meaning():
 # Where it is not available -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_by_name_it_is_what_auto_chooses_and_says_what_is_in_its_way():
     X, y = chessboard(300, seed=0)
     named = clones(training="specialists").fit(X, y)
@@ -287,6 +294,7 @@ def test_forests_of_too_few_trees_for_out_of_bag_predictions_are_fitted_in_folds
     np.testing.assert_array_equal(moe.oof_log_density_, in_folds.oof_log_density_)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 @pytest.mark.parametrize("is_list", [False, True])

@@ -48,6 +48,7 @@ def test_specialists_are_kept_where_there_are_regimes():
     assert loss(moe, *new) < 0.85 * loss(alone, *new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("n", [35, 120])
 def test_default_experts_specialise_or_are_left_out(n, n_classes):
@@ -108,6 +109,7 @@ def test_rows_of_weight_zero_change_nothing():
     np.testing.assert_allclose(moe.predict_proba(X), other.predict_proba(X), atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_few_rows_of_several_classes_will_do(n_classes):
     X = np.random.default_rng(0).normal(size=(12, 2))

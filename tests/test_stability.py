@@ -128,6 +128,7 @@ def fits_of(monkeypatch, moe, *args, **params):
     return given
 
 
+@pytest.mark.slow
 def test_halves_are_of_whole_subjects(monkeypatch):
     rng = np.random.default_rng(0)
     subject = np.repeat([f"p{i}" for i in range(30)], 4)

@@ -398,6 +398,7 @@ def test_medians_of_arrays_of_single_precision_keep_it():
     np.testing.assert_array_equal(rows, np.where(X > 0, np.median(X, axis=0), X))
 
 
+@pytest.mark.slow
 def test_parts_of_ones_own_that_cannot_take_missing_values_are_named_with_the_columns():
     X, gaps, y = with_gaps()
     gaps[:, 1] = X[:, 1]

@@ -123,6 +123,7 @@ def test_penalty_is_that_of_the_lowest_cross_validated_loss():
     assert 1e-4 < best.alpha < 1e3  # not at an end
 
 
+@pytest.mark.slow
 def test_rows_of_weight_zero_have_no_part_in_the_penalty():
     X, y = of_numbers(120)
     spoilt, weight = np.append(y, 1e6), np.append(np.ones(120), 0.0)
@@ -149,6 +150,7 @@ def test_a_rare_class_does_not_stop_the_choice(rare):
         assert with_best_penalty(CLASSIFIER, X, y, np.ones(40), 0).C > 0
 
 
+@pytest.mark.slow
 def test_narrow_rows_after_wide_ones_have_the_default_experts_again():
     X, y = of_numbers(60)
     moe = MixtureOfExpertsRegressor(n_experts=1, random_state=0).fit(X, y)

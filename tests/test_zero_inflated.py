@@ -198,6 +198,7 @@ def test_what_cannot_be_inflated_is_refused():
         moe.remove_expert("expert0")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize(("n_experts", "n_columns"), [(8, 1), (2, 20)])

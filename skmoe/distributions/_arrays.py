@@ -34,3 +34,16 @@ def draw_places(weights, size, random_state):
 def take(values, places):
     """The entries (n, size[, m]) of ``values`` (n, K[, m]) at ``places`` (n, size)."""
     return values[np.arange(len(places))[:, None], places]
+
+
+TINY = 1e-290  # probabilities below it lose digits
+
+
+def log_of_tail(tail, asymptote, shape, z):
+    """Logarithms of probabilities, those of ``asymptote(shape, z)`` where they underflow."""
+    with np.errstate(divide="ignore"):
+        logs = np.array(np.log(tail))
+    far = (tail < TINY) & np.isfinite(z) & (z != 0)
+    if far.any():
+        logs[far] = asymptote(*(np.broadcast_to(each, tail.shape)[far] for each in (shape, z)))
+    return logs

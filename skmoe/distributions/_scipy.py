@@ -5,11 +5,10 @@ from functools import cached_property
 import numpy as np
 from scipy import special, stats
 
-from ._arrays import take
+from ._arrays import log_of_tail, take
 from ._components import BaseComponents
 from ._quadrature import find_quantile
 
-TINY = 1e-290  # probabilities below it lose digits
 LARGEST = 700.0  # of an exponent
 SMALL = -30.0  # below it, logarithms of hazards equal those of probabilities
 
@@ -122,24 +121,20 @@ class GammaComponents(ScipyComponents):
         return np.where(is_inside, log_density - np.log(np.where(is_inside, y, 1.0)), -np.inf)
 
     def logcdf(self, y):
-        x = self.rate * np.maximum(y, 0.0)
-        return self._log_tail(special.gammainc, x, lambda shape, x: np.log(x / (shape - x)))
+        return self._log_tail(special.gammainc, y, lambda shape, x: shape - x)
 
     def logsf(self, y):
-        x = self.rate * np.maximum(y, 0.0)
-        return self._log_tail(special.gammaincc, x, lambda shape, x: np.log(x / (x + 1 - shape)))
+        return self._log_tail(special.gammaincc, y, lambda shape, x: x + 1 - shape)
 
-    def _log_tail(self, function, x, log_asymptote):
+    def _log_tail(self, function, y, divisor):
         """Logarithm of an incomplete gamma function; from the density where it underflows."""
-        tail = function(self.shape, x)
-        with np.errstate(divide="ignore"):
-            log_tail = np.log(tail)
-        far = (tail < TINY) & np.isfinite(x) & (x > 0)
-        if far.any():
-            shape, x = np.broadcast_to(self.shape, x.shape)[far], x[far]
+
+        def asymptote(shape, x):
             log_density = (shape - 1) * np.log(x) - x - special.gammaln(shape)
-            log_tail[far] = log_density + log_asymptote(shape, x)
-        return log_tail
+            return log_density + np.log(x / divisor(shape, x))
+
+        x = self.rate * np.maximum(y, 0.0)
+        return log_of_tail(function(self.shape, x), asymptote, self.shape, x)
 
 
 class WeibullComponents(ScipyComponents):

@@ -7,10 +7,9 @@ from scipy import special
 
 from .._kernels._exp import mixed_cdf, symmetric_cdf
 from .._numerics.gamma_shapes import log_gamma_ratio
-from ._arrays import take
+from ._arrays import log_of_tail, take
 from ._components import BaseComponents
 
-TINY = 1e-290  # probabilities below it lose digits
 MANY, FEW = 5_000, 8  # values, and degrees of freedom, whose distribution function is interpolated
 STEP, N_STEPS = 0.005, 8_000  # of the interpolation, in the inverse hyperbolic sine
 LARGEST = 1e150  # error in units of the scale: its square is finite
@@ -132,14 +131,11 @@ class StudentTComponents(BaseComponents):
 
 def log_tail(df, z):
     """Logarithm of Student's t distribution function, or its asymptote where it underflows."""
-    tail = special.stdtr(df, z)
-    with np.errstate(divide="ignore"):
-        log_tail = np.array(np.log(tail))
-    far = (tail < TINY) & np.isfinite(z)
-    if far.any():
-        df, z = (np.broadcast_to(values, tail.shape)[far] for values in (df, z))
-        log_tail[far] = log_t(z, df) + np.log(-z / df - 1 / z)
-    return log_tail
+
+    def asymptote(df, z):
+        return log_t(z, df) + np.log(-z / df - 1 / z)
+
+    return log_of_tail(special.stdtr(df, z), asymptote, df, z)
 
 
 @lru_cache(maxsize=64)

@@ -40,9 +40,11 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         mean = weight @ y / (weight @ sizes)
         self.unit = family.unit_of(mean)
         self._level = family.link(mean / self.unit)  # predictor of that mean
+        # Means are in that unit, by the target or by sizes.
         if family.has_density:
-            self.y_scale = np.array([self.unit])
-        y, sizes = family.relative(self.y, sizes, self.unit)
+            self.y_scale, y = np.array([self.unit]), y / self.unit
+        else:
+            sizes = sizes * self.unit
         self.targets, self.sizes = (y / sizes)[:, None], sizes[:, None]
         self._constant = family.constant(y, sizes)[:, None]
         self._is_of_one_trial = family.is_rate and bool((self.sizes == 1).all())

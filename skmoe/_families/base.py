@@ -150,10 +150,6 @@ class Family(ABC):
         """Mean relative to which predictors are, so that priors do not depend on units."""
         return 1.0
 
-    def relative(self, y, size, unit):
-        """Target and size such that means are in units of ``unit_of``."""
-        return y, size
-
     def averaged(self, mean, variance, scale, size):
         """Components around means whose predictors have a variance.
 

@@ -53,9 +53,6 @@ class PoissonFamily(LogLink):
     def components(self, mean, scale=1.0, size=1.0):
         return PoissonComponents(mean)
 
-    def relative(self, y, size, unit):
-        return y, size * unit
-
     def averaged(self, mean, variance, scale, size):
         shape = inverse_trigamma(variance)
         return NegativeBinomialComponents(mean * np.exp(log_mean_of_gamma(shape)), shape)

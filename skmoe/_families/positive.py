@@ -60,9 +60,6 @@ class GammaFamily(LogLink):
     def components(self, mean, scale=1.0, size=1.0):
         return GammaComponents(mean, np.broadcast_to(scale, mean.shape))
 
-    def relative(self, y, size, unit):
-        return y / unit, size
-
     def averaged(self, mean, variance, scale, size):
         shape = inverse_trigamma(special.polygamma(1, scale) + variance)
         mean = mean * np.exp(log_mean_of_gamma(shape) - log_mean_of_gamma(scale))

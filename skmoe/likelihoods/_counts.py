@@ -66,9 +66,6 @@ class Poisson(_Counts):
     family = PoissonFamily()
     can_be_pooled = has_sums = True
 
-    def pooled(self):
-        return PooledPoisson()
-
 
 PooledPoisson = pooled_class(Poisson)
 
@@ -204,9 +201,6 @@ class Binomial(FamilyLikelihood):
 
     def start_target(self, y, weight):
         return np.arcsin(np.sqrt(y))
-
-    def pooled(self):
-        return PooledBinomial()
 
 
 PooledBinomial = pooled_class(Binomial)

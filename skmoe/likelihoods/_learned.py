@@ -11,7 +11,7 @@ class LearnedParameters:
     """Fitted attributes with one value, or one array, for each expert."""
 
     per_expert = learned_logs = learned_values = ()
-    own_density_ = None
+    own_density_ = _pooled_class = None
     learns_batches = False
 
     def point(self):
@@ -170,7 +170,7 @@ class LearnedParameters:
         likelihood : BaseLikelihood or None
             By default None.
         """
-        return None
+        return None if self._pooled_class is None else self._pooled_class()
 
     def scale_estimator(self):
         """Unfitted regressor of squared errors that the scales depend on, or None.

@@ -144,7 +144,8 @@ def pooled_class(kind):
     The module of ``kind`` keeps it as "Pooled" and the name of ``kind``, by which it is pickled.
     """
     attributes = {"__module__": kind.__module__, "__doc__": f"{kind.__name__}, of pooled experts."}
-    return type("Pooled" + kind.__name__, (UncertainFunction, kind), attributes)
+    kind._pooled_class = type("Pooled" + kind.__name__, (UncertainFunction, kind), attributes)
+    return kind._pooled_class
 
 
 class PooledGaussian(UncertainCoefficients, Gaussian):

@@ -119,9 +119,6 @@ class Gamma(SearchedShapes):
         target = mean * np.exp(heavier.log_between(low, high) - log_mass)
         return np.clip(target, low, high), None
 
-    def pooled(self):
-        return PooledGamma()
-
 
 PooledGamma = pooled_class(Gamma)
 
@@ -255,9 +252,6 @@ class Beta(FamilyLikelihood):
 
     def start_target(self, y, weight):
         return special.logit(y)
-
-    def pooled(self):
-        return PooledBeta()
 
 
 PooledBeta = pooled_class(Beta)

@@ -1,6 +1,7 @@
 """Counts and amounts with more zeros than the experts account for."""
 
 import copy
+from operator import attrgetter
 
 import numpy as np
 
@@ -59,6 +60,11 @@ class ZeroInflated(BaseLikelihood):
     zero_expert = "zero"
     is_reweighted = True  # zeros move between a single expert and the zero component
     looks_at_target = True
+    # Those of the other likelihood.
+    n_parameters_, precision_, scale_, at_floor_ = (
+        property(attrgetter(f"likelihood_.{name}"))
+        for name in ("n_parameters_", "precision_", "scale_", "at_floor_")
+    )
 
     def __init__(self, likelihood="poisson"):
         self.likelihood = likelihood
@@ -158,24 +164,6 @@ class ZeroInflated(BaseLikelihood):
     def reorder(self, order):
         self.likelihood_ = copy.copy(self.likelihood_)
         self.likelihood_.reorder(np.asarray(order)[:-1])
-
-    @property
-    def n_parameters_(self):
-        return self.likelihood_.n_parameters_
-
-    @property
-    def scale_(self):
-        """Scales of the other likelihood."""
-        return self.likelihood_.scale_
-
-    @property
-    def at_floor_(self):
-        """Whether the scale of each expert is the smallest allowed; (n_experts,)."""
-        return self.likelihood_.at_floor_
-
-    @property
-    def precision_(self):
-        return self.likelihood_.precision_
 
     def of_expert(self, k):
         return (self, k) if self._inner[k] < 0 else self.likelihood_.of_expert(self._inner[k])

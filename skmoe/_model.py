@@ -283,9 +283,7 @@ class RegressionModel(Model):
         squares = (target(y)[:, None] - predictions) ** 2
         return squares.mean(axis=2) if squares.ndim == 3 else squares
 
-    @staticmethod
-    def error_of_loss(loss):
-        return np.sqrt(loss)
+    error_of_loss = staticmethod(np.sqrt)
 
     def draw(self, X, random_state):
         return self.distribution(X).rvs(random_state=random_state)

@@ -126,15 +126,8 @@ class Plan:
             n_experts = str(self.n_experts)
             if self.n_regimes not in (None, self.n_experts):
                 n_experts += f", {count(self.n_regimes, 'regime')}"
-        values = {
-            "training": self.training,
-            "experts": self.experts,
-            "n_experts": n_experts,
-            "gate": self.gate,
-            "likelihood": self.likelihood,
-            "predictions": self.predictions,
-        }
-        cells = [[name, value, self.reasons.get(name, "")] for name, value in values.items()]
+        chosen = vars(self) | {"n_experts": n_experts}
+        cells = [[name, chosen[name], why] for name, why in self.reasons.items()]
         if self.most_expert_fits is not None:
             fits = f"at most {self.most_expert_fits:,}"
             return [*cells, ["cost", fits, "fits of single estimators"]]

@@ -100,6 +100,7 @@ class Experts(ABC):
         batch, with ``predictions`` for it where they are ``in_sample``.
 
         New expert ``j`` is old expert ``order[j]``; ``fitted`` are the estimators in the new order.
+        After a one-pass problem ``resp`` is None, and the last sums tell what is needed.
         """
         return None
 
@@ -228,10 +229,6 @@ class LinearExperts(Experts):
 
     def forget_curvature(self):
         """Take the curvature anew before the next step from sums, where one is kept."""
-
-    def streaming_from_sums(self, order):
-        """``streaming`` after a one-pass problem; by default there is no going on."""
-        return None
 
     @abstractmethod
     def finish(self, templates):

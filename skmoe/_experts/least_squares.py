@@ -58,9 +58,6 @@ class LeastSquaresExperts(LinearExperts):
         twin.coef, twin.statistics = self.coef[order], self.statistics[order]
         return twin
 
-    def streaming_from_sums(self, order):
-        return self.streaming(None, order, None)
-
     def learn_batch(self, X, y, weights, *, keep, gain):
         """M-step for ``keep`` times the statistics so far and ``gain`` times those of a batch.
 

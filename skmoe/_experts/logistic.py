@@ -113,16 +113,13 @@ class LogisticExperts(LinearExperts):
         self.set_coef(coef)
 
     def streaming(self, resp, order, fitted):
-        masses = (resp * self.weight[:, None])[:, order].T
-        given = zip(masses, self.predictions.transpose(1, 0, 2)[order], strict=True)
-        bounds = [multinomial.curvature(self.design, *each) for each in given]
-        return self._streaming(bounds, order)
-
-    def streaming_from_sums(self, order):
-        bounds = 2 * np.einsum("kcpcq->kcpq", self._curvature[order])  # multinomial.curvature
-        return self._streaming(list(bounds), order)
-
-    def _streaming(self, bounds, order):
+        if resp is None:
+            # As ``multinomial.curvature`` would have them.
+            bounds = list(2 * np.einsum("kcpcq->kcpq", self._curvature[order]))
+        else:
+            masses = (resp * self.weight[:, None])[:, order].T
+            given = zip(masses, self.predictions.transpose(1, 0, 2)[order], strict=True)
+            bounds = [multinomial.curvature(self.design, *each) for each in given]
         twin = self.without_rows()
         twin.coef, twin.bounds = self.coef[order], bounds
         twin.forget_curvature()

@@ -59,13 +59,14 @@ class NewtonSweep(LogisticSweep):
         if self._of_rows is None:
             given = experts.mean, experts.scale, errors.constant
             self._of_rows = problem.rows.reduce(sum_rows, given)
-        functions = experts.functions.reshape(experts.n_experts, -1, len(experts.mean) + 1)
+        p = len(experts.mean) + 1
+        functions = experts.functions.reshape(experts.n_experts, -1, p)
         sums, _ = sums_of_pass(
             problem, block_pass, functions.swapaxes(1, 2), errors, resp, with_gate,
             with_grams=experts.wants_curvature,
         )  # fmt: skip
-        sums.rows_gram = self._of_rows.gram
-        sums.value += self._of_rows.constant
+        sums.rows_gram = self._of_rows[:-1].reshape(p, p)
+        sums.value += float(self._of_rows[-1])
         return sums
 
 

@@ -344,27 +344,17 @@ class FamilyErrors:
         return self.family.constant(y)
 
 
-@dataclass(frozen=True)
-class RowSums:
-    """Sums over all rows that no parameter changes."""
-
-    gram: np.ndarray  # (p, p): Gram matrix of the columns
-    constant: float  # part of the log-likelihood
-
-    __add__ = add_fields
-
-
 def sum_rows(rows, parameters):
-    """RowSums of a block; a kernel for ``RowSource.reduce``.
+    """Sums of a block that no parameter changes; a kernel for ``RowSource.reduce``.
 
+    They are the Gram matrix (p, p) of the columns, flat, and a part of the log-likelihood last.
     ``parameters`` are mean and scale of the columns, and a function of the target, or None.
     """
     mean, scale, constant = parameters
-    total = None
+    total = 0.0
     for start in range(0, rows.n_rows, PASS_ROWS):
         block = slice(start, start + PASS_ROWS)
         design, weight = standard_columns(rows.X[block], mean, scale), rows.weight[block]
         of_rows = 0.0 if constant is None else float(weight @ constant(rows.y[block]))
-        sums = RowSums(weighted_grams(design, weight[:, None])[0], of_rows)
-        total = sums if total is None else total + sums
+        total = total + np.append(weighted_grams(design, weight[:, None]), of_rows)
     return total

@@ -1,17 +1,12 @@
 """The general problem: any experts, gate and likelihood, over arrays of n rows and K experts."""
 
 from functools import partial
-from operator import attrgetter
 
 import numpy as np
 
-from .._kernels._estep import e_step
 from .._kernels._linear_run import Acceleration
-from .._parallel import kernel_threads
-from .._reports.expert_report import ReportSums
-from .._routing import Routes, keep_best
+from .._routing import Routes
 from .cross_fitted_gate import CrossFittedGate, GateSums, steps_from_sums
-from .loop import copies_of_heavier
 from .problem import Problem, shallow_copy
 
 ROUTING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions
@@ -40,7 +35,6 @@ class GeneralProblem(Problem):
 
     row_scale = gate_proba = _gate_sums = None
     accelerates = True
-    objective = -np.inf
     of_state = (
         "resp", "log_norm", "log_density", "gate_proba", "objective", "load", "working",
         "working_exposure", "working_target", "row_scale",
@@ -48,25 +42,13 @@ class GeneralProblem(Problem):
 
     def __init__(self, experts, gate, likelihood, data, *, gate_folds=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
-        self.acceleration = Acceleration()
         if gate_folds is not None:
             self.gate = CrossFittedGate(self.gate, gate_folds, sum_to_one=self.load_prior is None)
-
-    # Of the rows: factors of the means, bounds of censored targets, which of them share an expert.
-    exposure, bounds, subjects = (
-        property(attrgetter(f"data.{name}")) for name in ("exposure", "bounds", "subjects")
-    )
 
     @property
     def gate_weight(self):
         """Weights of the rows for the gate, (n_samples,)."""
         return self.weight if self.subjects is None else self.subjects.row_weight
-
-    @property
-    def means(self):
-        """Predictions of the experts, times the exposure."""
-        predictions = self.experts.predictions
-        return predictions if self.exposure is None else predictions * self.exposure[:, None]
 
     def start(self, resp):
         self.acceleration = Acceleration()
@@ -80,9 +62,9 @@ class GeneralProblem(Problem):
         if self.exposure is not None:
             self.working_exposure = np.repeat(self.exposure[:, None], self.resp.shape[1], axis=1)
 
-    def restart(self, resp, dead):
+    def reseed(self, dead):
         before, names = self.working_data, ("working", "working_exposure", "working_target")
-        self.start(resp)
+        super().reseed(dead)
         exposure = 1.0 if self.exposure is None else self.exposure[:, None]
         anew = 1.0, exposure, self.likelihood.expert_target(self.y)[:, None]
         for name, values, of_dead in zip(names, before, anew, strict=True):
@@ -90,11 +72,6 @@ class GeneralProblem(Problem):
                 values = values.copy()
                 values[:, dead] = of_dead
                 setattr(self, name, values)
-
-    def fork(self):
-        twin = super().fork()
-        twin.acceleration = Acceleration()
-        return twin
 
     def adopt(self, other):
         self._take_parts(other)
@@ -127,11 +104,12 @@ class GeneralProblem(Problem):
         now = self._point()
         proposal, _ = self.acceleration.propose(point, now - point, lambda each: each)
         if proposal is not None:
-            by_em = self.state()
+            by_em, acceleration = self.state(), self.acceleration
             self._go_to(proposal)
             if not self.objective > by_em[-1]["objective"]:
-                super().restore(by_em)
-                self.acceleration.reject()
+                self.restore(by_em)
+                self.acceleration = acceleration
+                acceleration.reject()
         return self.objective
 
     def _point(self):
@@ -259,20 +237,6 @@ class GeneralProblem(Problem):
         self.resp, self.log_norm, log_likelihood = self.posterior(*args)
         return log_likelihood
 
-    def posterior(self, log_gate, log_density, top_k=None):
-        """Responsibilities (n, K), log-densities of the rows (n,), and the log-likelihood."""
-        subjects, weight = self.subjects, self.weight
-        if subjects is not None:
-            log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
-            weight = subjects.counts
-        log_density = keep_best(log_gate, log_density, top_k)
-        resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
-        n_threads = kernel_threads(resp.size)
-        log_likelihood = e_step(log_gate, log_density, weight, resp, log_norm, n_threads)
-        if subjects is not None:
-            resp, log_norm = subjects.of_rows(resp), subjects.per_row(log_norm)
-        return resp, log_norm, log_likelihood
-
     def _set_working(self):
         """Weights, exposures and targets that the next fit of the experts takes."""
         if self.bounds is not None:
@@ -347,17 +311,6 @@ class GeneralProblem(Problem):
         squares = (self.resp * squares).sum(axis=1)
         return squares * (self.weight.sum() / max(self.weight @ squares, 1e-300))
 
-    def effective_rows(self):
-        return self.weight @ self.resp
-
-    def copies(self):
-        return copies_of_heavier(self.log_density, self.load)
-
-    def report_sums(self, model, order):
-        loss = model.losses(self.y, self.means[:, order], self.bounds)
-        proba = self.gate_proba[:, order]
-        return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
-
     def pit(self, order):
         of_pairs = self.subjects is not None or self.exposure is not None
         if self.bounds is not None or of_pairs or self.y.ndim > 1 or self.experts.own_log_density:
@@ -373,7 +326,3 @@ class GeneralProblem(Problem):
 
     def begin_gate_stream(self, gate, order):
         gate.begin_stream(self.Z, self._gate_labels()[:, order], self.weight)
-
-    def restore(self, state):
-        self.acceleration = Acceleration()
-        super().restore(state)

@@ -63,13 +63,11 @@ class OnePassProblem(Problem):
     given = sums = small = _arrays = _copies = None
     routed = None  # with ``top_k``, the mixture that predicts, a GeneralProblem
     accelerates = True
-    objective = -np.inf
     of_state = ("sums", "objective", "load")
 
     def __init__(self, experts, gate, likelihood, data, *, rows=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
         self.rows = self._in_memory() if rows is None else rows
-        self.acceleration = Acceleration()
         self.sweep = next(sweep for sweep in SWEEPS if sweep.covers(experts, likelihood))()
         gate.begin_sums(self.Z, experts.n_experts, (experts.mean, experts.scale))
 
@@ -102,7 +100,6 @@ class OnePassProblem(Problem):
     def fork(self):
         twin = super().fork()
         twin.rows = copy.copy(self.rows)  # with memory of its own
-        twin.acceleration = Acceleration()
         return twin
 
     def on_rows(self, sample):
@@ -114,7 +111,6 @@ class OnePassProblem(Problem):
 
     def _alone(self):
         self.rows, self.sweep, self.small = self._in_memory(), type(self.sweep)(), None
-        self.acceleration = Acceleration()
         self.experts.forget_curvature()
         return self
 
@@ -265,7 +261,7 @@ class OnePassProblem(Problem):
         return self.rows.reduce(sum_for_report, (self._answers, model, order))
 
     def streaming_experts(self, order, estimators):
-        return self.experts.streaming_from_sums(order)
+        return self.experts.streaming(None, order, estimators)
 
     def fit_to_routing(self):
         if self.top_k is not None:

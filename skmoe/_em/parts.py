@@ -355,23 +355,19 @@ class Parts:
         likelihood = copy.copy(problem.likelihood)
         load = problem.load_under(gate)
         order = np.arange(len(self.names))
-        if (
-            self.n_solved > 1 and not self.is_list and gate.can_reorder
-        ):  # else the order means something
+        # Else the order means something.
+        if self.n_solved > 1 and not self.is_list and gate.can_reorder:
             order[: self.n_solved] = np.argsort(-load[: self.n_solved], kind="stable")
             gate.reorder(order)
             likelihood.reorder(order)
-        target = {} if self.classes is None else {"classes": self.classes}
-        model = self.model_class(
-            names=self.names,
-            experts=[estimators[k] for k in order],
-            gate=self.gate.behind(gate),
-            likelihood=likelihood,
-            y_shape=problem.y.shape[1:],
-            top_k=settings.top_k,
-            **target,
-        )
+        experts, y_shape = [estimators[k] for k in order], problem.y.shape[1:]
+        model = self.model_of(self.names, experts, gate, likelihood, y_shape, settings.top_k)
         return model, order, load[order]
+
+    def model_of(self, names, experts, gate, *others):
+        """A Model of fitted experts and gate, without the transformers before it, and others."""
+        target = {} if self.classes is None else {"classes": self.classes}
+        return self.model_class(names, experts, self.gate.behind(gate), *others, **target)
 
     def _estimators(self, problem):
         """Fitted experts, each whole: transformers included."""

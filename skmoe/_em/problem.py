@@ -3,13 +3,69 @@
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 import numpy as np
 
-from .loop import dead_experts, reseeded, run_em
+from .._kernels._estep import e_step
+from .._kernels._linear_run import Acceleration
+from .._parallel import kernel_threads
+from .._reports.expert_report import ReportSums
+from .._routing import keep_best
+from .loop import copies_of_heavier, dead_experts, reseeded, run_em
 
 
-class Problem(ABC):
+class Finished:
+    """What reports and streams ask of a problem that was trained on the rows ``data``."""
+
+    n_revived = top_k = None
+    working = working_exposure = working_target = None  # see ``GeneralProblem``
+    # Of the rows: target, weights, factors of the means, bounds of censored targets, which of them
+    # share an expert.
+    y, weight, exposure, bounds, subjects = (
+        property(attrgetter(f"data.{name}"))
+        for name in ("y", "weight", "exposure", "bounds", "subjects")
+    )
+
+    @property
+    def working_data(self):
+        """Weights, exposures and targets that experts are fitted with, besides responsibilities."""
+        return self.working, self.working_exposure, self.working_target
+
+    def dead(self):
+        """Numbers of the experts to warn of; by default none, as one left out costs nothing."""
+        return np.arange(0)
+
+    def report_sums(self, model, order):
+        """What reports are made of: ReportSums.
+
+        Expert ``j`` of the model, made of this problem, is its expert ``order[j]``.
+        """
+        loss = model.losses(self.y, self.means[:, order], self.bounds)
+        proba = self.gate_proba[:, order]
+        return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
+
+    def pit(self, order):
+        """Distribution function at y, and number of the most probable expert, (n_samples,) each.
+
+        Numbers are those of a model, as of ``report_sums``. None where y is not continuous, or not
+        all is known.
+        """
+        return
+
+    def streaming_experts(self, order, estimators):
+        """Experts that go on with ``learn_batch``, or None.
+
+        New expert ``j`` is old expert ``order[j]``; the estimators are in the new order.
+        """
+        return
+
+    def begin_gate_stream(self, gate, order):
+        """Make a fitted gate, in a new order, ready to learn batches."""
+        return
+
+
+class Problem(Finished, ABC):
     """Experts, gate and likelihood in training on the rows of one fit.
 
     ``start`` takes responsibilities (n, K), and returns the problem; ``adopt`` takes the parameters
@@ -56,25 +112,25 @@ class Problem(ABC):
     """
 
     accelerates = is_compiled = False
-    n_revived = None
+    objective = -np.inf
     template = None  # what compiled runs of ``climb`` begin like, a LinearRun
     of_state = ()  # attributes that belong to a state, beside the parts
-    working = working_exposure = working_target = None  # see ``GeneralProblem``
 
     def __init__(
         self, experts, gate, likelihood, data, *, Z=None, n_inner=1, load_prior=None, top_k=None
     ):
-        self.experts, self.gate, self.likelihood = experts, gate, likelihood
-        self.data, self.y, self.weight = data, data.y, data.weight
+        self.experts, self.gate, self.likelihood, self.data = experts, gate, likelihood, data
         self.Z = data.Z if Z is None else Z
         self.gate_sees_columns = Z is not None
         self.n_inner, self.load_prior, self.top_k = n_inner, load_prior, top_k
+        self.acceleration = Acceleration()
         gate.load_prior = load_prior if gate.takes_load_prior else None
 
     @property
-    def working_data(self):
-        """Weights, exposures and targets that experts are fitted with, besides responsibilities."""
-        return self.working, self.working_exposure, self.working_target
+    def means(self):
+        """Predictions of the experts, times the exposure."""
+        predictions = self.experts.predictions
+        return predictions if self.exposure is None else predictions * self.exposure[:, None]
 
     # Initial state --------------------------------------------------------------------------
 
@@ -82,8 +138,7 @@ class Problem(ABC):
         """A problem of the same parts on some of the rows, with weights of the same sum."""
         twin = self.fork()
         twin.experts = self.experts.on_rows(sample.rows, sample.weight)
-        twin.data, twin.y, twin.weight = sample, sample.y, sample.weight
-        twin.Z = sample.columns if self.gate_sees_columns else sample.Z
+        twin.data, twin.Z = sample, sample.columns if self.gate_sees_columns else sample.Z
         return twin
 
     def fork(self):
@@ -91,6 +146,7 @@ class Problem(ABC):
         twin = shallow_copy(self)
         twin.experts = shallow_copy(self.experts)
         twin.gate, twin.likelihood = shallow_copy(self.gate), shallow_copy(self.likelihood)
+        twin.acceleration = Acceleration()
         return twin
 
     def _take_parts(self, other):
@@ -143,6 +199,7 @@ class Problem(ABC):
     def restore(self, state):
         """Back to an earlier state."""
         experts, gate, likelihood, arrays = state
+        self.acceleration = Acceleration()
         self.experts.restore(experts)
         self.gate, self.likelihood = shallow_copy(gate), shallow_copy(likelihood)
         vars(self).update(arrays)
@@ -160,11 +217,21 @@ class Problem(ABC):
 
     def reseed(self, dead):
         """Hand each of these experts the rows around a place of high loss."""
-        self.restart(reseeded(self.resp, -self.log_norm, dead, self.data), dead)
+        self.start(reseeded(self.resp, -self.log_norm, dead, self.data))
 
-    def restart(self, resp, dead):
-        """Go on from responsibilities in which dead experts have rows again."""
-        self.start(resp)
+    def posterior(self, log_gate, log_density, top_k=None):
+        """Responsibilities (n, K), log-densities of the rows (n,), and the log-likelihood."""
+        subjects, weight = self.subjects, self.weight
+        if subjects is not None:
+            log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
+            weight = subjects.counts
+        log_density = keep_best(log_gate, log_density, top_k)
+        resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
+        n_threads = kernel_threads(resp.size)
+        log_likelihood = e_step(log_gate, log_density, weight, resp, log_norm, n_threads)
+        if subjects is not None:
+            resp, log_norm = subjects.of_rows(resp), subjects.per_row(log_norm)
+        return resp, log_norm, log_likelihood
 
     # Attributes of the problem --------------------------------------------------------------
 
@@ -173,24 +240,17 @@ class Problem(ABC):
         of_experts = self.likelihood.log_prior(self.experts.penalty) + self.experts.own_log_prior
         return self.gate.log_prior() + of_experts
 
-    @abstractmethod
     def effective_rows(self):
         """Weight of the rows of each expert, (K,)."""
+        return self.weight @ self.resp
 
-    @abstractmethod
     def copies(self):
         """Whether a heavier expert has the same density everywhere, (K,): both then stay alike."""
+        return copies_of_heavier(self.log_density, self.load)
 
     def dead(self):
         """Numbers of the experts with next to no rows, and of copies of others."""
         return dead_experts(self)
-
-    @abstractmethod
-    def report_sums(self, model, order):
-        """What reports are made of: ReportSums.
-
-        Expert ``j`` of the model, made of this problem, is its expert ``order[j]``.
-        """
 
     def finished_gate(self, given):
         """A copy of the gate, with its own settings in place of EM's.
@@ -206,27 +266,8 @@ class Problem(ABC):
         """Mean probability (K,) that the finished gate gives to each expert."""
         return self.load
 
-    def pit(self, order):
-        """Distribution function at y, and number of the most probable expert, (n_samples,) each.
-
-        Numbers are those of a model, as of ``report_sums``. None where y is not continuous, or not
-        all is known.
-        """
-        return
-
     def fit_to_routing(self):
         """Fit the scales to the mixture that predicts, where that is another one."""
-        return
-
-    def streaming_experts(self, order, estimators):
-        """Experts that go on with ``learn_batch``, or None.
-
-        New expert ``j`` is old expert ``order[j]``; the estimators are in the new order.
-        """
-        return
-
-    def begin_gate_stream(self, gate, order):
-        """Make a fitted gate, in a new order, ready to learn batches."""
         return
 
 

@@ -16,22 +16,20 @@ References
 """
 
 from itertools import combinations
+from operator import attrgetter
 
 import numpy as np
 from scipy import sparse, special
 from sklearn.base import clone
 
-from .._em.loop import copies_of_heavier
 from .._em.problem import Problem, shallow_copy
 from .._experts.fitting import split_last
 from .._experts.pooled import PooledExperts, variance_groups
 from .._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
 from .._experts.pooled_logistic import PooledLogisticExperts
-from .._kernels._estep import e_step
 from .._kernels._softmax_steps import learn_softmax, softmax_volume
 from .._numerics import multinomial as _multinomial
 from .._numerics.columns import StandardColumns, Surroundings, sparse_rows
-from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._tables.encoding import numeric_matrix
 from ..likelihoods._pooled import PooledCategorical, PooledGaussian
@@ -164,6 +162,7 @@ class PooledProblem(Problem):
 
     of_state = ("resp", "log_norm", "log_density", "objective", "_evidence")  # and parts
     is_at_optimum = False
+    gate_proba = property(attrgetter("gate.proba"))
 
     def start(self, resp, alpha=None):
         resp = resp if self.data.subjects is None else self.data.subjects.average(resp)
@@ -209,19 +208,10 @@ class PooledProblem(Problem):
 
     def _e_step(self):
         self.log_density = self.experts.expected_log_density()
-        log_gate, subjects = np.ascontiguousarray(self.gate.log_proba), self.data.subjects
-        log_density, weight = self.log_density, self.weight
-        if subjects is not None:
-            log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
-            weight = subjects.counts
-        self.resp, self.log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
-        n_threads = kernel_threads(log_gate.size)
-        bound = e_step(log_gate, log_density, weight, self.resp, self.log_norm, n_threads)
-        if subjects is not None:
-            self.resp = subjects.of_rows(self.resp)
-            self.log_norm = subjects.per_row(self.log_norm)
-        self.log_norm -= self._log_unit
-        bound += self.gate.log_prior() - self.experts.divergence
+        log_gate = np.ascontiguousarray(self.gate.log_proba)
+        self.resp, log_norm, bound = self.posterior(log_gate, self.log_density)
+        self.log_norm = log_norm - self._log_unit
+        bound += self.log_prior()
         self.objective = float(bound / self.weight.sum() - self._log_unit)
         self._evidence = None
         return self.objective
@@ -256,29 +246,14 @@ class PooledProblem(Problem):
         """Log-prior of the gate, less the KL divergence of the experts from their prior."""
         return self.gate.log_prior() - self.experts.divergence
 
-    def effective_rows(self):
-        return self.weight @ self.resp
-
-    def copies(self):
-        return copies_of_heavier(self.log_density, self.load)
-
     def dead(self):
         """No expert: one of few rows is held up by the others, or the evidence would be lower."""
         return np.arange(0)
 
-    def report_sums(self, model, order):
-        loss = model.losses(self.y, self._means(order))
-        proba = self.gate.proba[:, order]
-        return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
-
     def sums_of_regimes(self, model, groups, order):
-        """The same of regimes; ``groups`` are those of the model's experts."""
-        resp, proba, means = self.resp[:, order], self.gate.proba[:, order], self._means(order)
-        return ReportSums.of_predictions(model, groups, resp, proba, means, self.y, self.weight)
-
-    def _means(self, order):
-        means, exposure = self.experts.predictions[:, order], self.data.exposure
-        return means if exposure is None else means * exposure[:, None]
+        """``report_sums`` of regimes; ``groups`` are those of the model's experts."""
+        given = (each[:, order] for each in (self.resp, self.gate_proba, self.means))
+        return ReportSums.of_predictions(model, groups, *given, self.y, self.weight)
 
     def finished_gate(self, given):
         """A fitted public gate with these weights, with kind and other settings of ``given``."""

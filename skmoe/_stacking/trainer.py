@@ -7,13 +7,13 @@ import numpy as np
 from .._data import TrainingData
 from .._doors import ready
 from .._em.loop import Run, count
+from .._em.problem import Finished
 from .._em.trainer import Trainer, surrogate, train_surrogate
 from .._experts.base import Experts
 from .._experts.fitting import STACK, split_last
 from .._experts.prediction import tells_density
 from .._model import Model
 from .._parallel import few_threads
-from .._reports.expert_report import ReportSums
 from ..gates import SoftmaxGate
 from .classification import ClassificationDensities
 from .clones import Clones
@@ -22,7 +22,7 @@ from .specialisation import Specialisation
 
 
 @dataclass
-class Stacked:
+class Stacked(Finished):
     """What was learned, with what estimators ask of a trained problem."""
 
     data: TrainingData  # the rows
@@ -43,18 +43,6 @@ class Stacked:
     cdf: np.ndarray | None
     of_expert: np.ndarray | None
 
-    n_revived, working_data = None, ()
-
-    @property
-    def y(self):
-        """Target."""
-        return self.data.y
-
-    @property
-    def weight(self):
-        """Weights of the rows, (n_samples,)."""
-        return self.data.weight
-
     @property
     def load(self):
         """Mean gate probabilities, (n_components,)."""
@@ -65,20 +53,7 @@ class Stacked:
         return self.prior
 
     def pit(self, order):
-        """See ``Problem.pit``."""
         return None if self.cdf is None else (self.cdf, np.argsort(order)[self.of_expert])
-
-    def dead(self):
-        """No component: one that the gate leaves out costs nothing."""
-        return []
-
-    def report_sums(self, model, order):
-        """What reports are made of: ReportSums."""
-        loss, proba = model.losses(self.y, self.means[:, order]), self.gate_proba[:, order]
-        return ReportSums.of(self.resp[:, order], proba, loss, self.weight, None)
-
-    def streaming_experts(self, order, estimators):
-        """None: all rows are needed at once."""
 
 
 class StackedTrainer(Trainer):
@@ -206,15 +181,8 @@ class StackedTrainer(Trainer):
             order = np.append(0, 1 + np.argsort(-(weight @ gate_proba)[1:], kind="stable"))
             gate.reorder(order)
         likelihood.reorder(order)
-        target = {} if parts.classes is None else {"classes": parts.classes}
-        model = parts.model_class(
-            names=chosen.names,
-            experts=[fitted[k] for k in order],
-            gate=parts.gate.behind(gate),
-            likelihood=likelihood,
-            y_shape=data.y.shape[1:],
-            **target,
-        )
+        fitted, y_shape = [fitted[k] for k in order], data.y.shape[1:]
+        model = parts.model_of(chosen.names, fitted, gate, likelihood, y_shape)
         stacked = Stacked(
             data=data,
             experts=experts,

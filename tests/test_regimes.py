@@ -430,8 +430,9 @@ def test_two_lines_of_a_rounded_target_are_two_regimes():
     assert MixtureOfExpertsRegressor(random_state=0).fit(X, y).n_regimes_ == 2
 
 
+@pytest.mark.parametrize("n_regimes", [1, 2])
 @pytest.mark.parametrize("kind", [SHAPE, SPREAD])
-def test_bound_of_tied_experts_never_falls(kind, monkeypatch):
+def test_bound_of_tied_experts_never_falls(kind, n_regimes, monkeypatch):
     problems, new = [], RegimeSearch._new
 
     def remembered(self, *given):
@@ -442,10 +443,21 @@ def test_bound_of_tied_experts_never_falls(kind, monkeypatch):
     X, y = two_lines("t3", 120, seed=1)
     MixtureOfExpertsRegressor(random_state=0, n_experts=3).fit(X, y)
     gate = RegimeGate if kind == SHAPE else PooledGate
-    problem = next(each for each in problems if type(each.gate) is gate)
+    of_kind = [each for each in problems if type(each.gate) is gate]
+    problem = next(each for each in of_kind if each.experts.ties.n_regimes == n_regimes)
     rng = np.random.default_rng(0)
     problem.start(rng.dirichlet(np.ones(problem.experts.n_experts), size=len(y)))
-    objectives = [problem.step() for _ in range(60)]
+    compiled = problem.fork()
+    assert compiled.is_compiled
+    objectives = [problem.step() for _ in range(10)]
+    for n_rounds in (3, 7):  # it goes on from where it was
+        run = compiled.advance(n_rounds, -np.inf, False, [], -np.inf)
+    np.testing.assert_allclose(run, objectives[3:], rtol=1e-8)
+    for each in (problem, compiled):  # which have the same responsibilities
+        each.learn_alpha()
+    np.testing.assert_allclose(compiled.evidence, problem.evidence, rtol=1e-8)
+    np.testing.assert_allclose(compiled.experts.coef, problem.experts.coef, atol=1e-6)
+    objectives += [problem.step() for _ in range(50)]
     # rounding of a sum over rows, relative to its size
     assert np.diff(objectives).min() > -1e-10 * np.abs(objectives).max()
 

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.dummy import DummyRegressor
 from sklearn.frozen import FrozenEstimator
 
+from .._kernels._pooled import join_sums, part_moments
 from .._numerics.columns import sparse_standardisation, standardised, with_intercept
 from .._numerics.statistics import row_products
 
@@ -273,25 +274,20 @@ class Ties:
     """
 
     def __init__(self, regime, has_offsets, n_columns):
-        self.regime, self.has_offsets = np.asarray(regime), has_offsets
+        self.regime, self.has_offsets = np.asarray(regime, dtype=np.int32), has_offsets
         self.n_regimes = int(self.regime.max()) + 1
         place = [np.count_nonzero(self.regime[:k] == r) for k, r in enumerate(self.regime)]
         self.n_offsets = max(place) + 1 if has_offsets else 0
-        self._size, self._place = n_columns, n_columns + np.array(place)  # of each one's offset
+        # ``place`` is the number of each one's offset, among all coefficients of its regime.
+        self._size, self.place = n_columns, np.array(place, dtype=np.int32) + n_columns
 
     def joined(self, gram, cross):
         """Sums (K, q, q) and (K, q) of experts as those of regimes, (R, q + m, ...)."""
-        q, size = self._size, self._size + self.n_offsets
-        joined, of_target = np.zeros((self.n_regimes, size, size)), np.zeros((self.n_regimes, size))
-        for r, place, own, target in zip(self.regime, self._place, gram, cross, strict=True):
-            joined[r, :q, :q] += own
-            of_target[r, :q] += target
-            if self.has_offsets:
-                joined[r, place, :q] += own[-1]
-                joined[r, :q, place] += own[-1]
-                joined[r, place, place] += own[-1, -1]
-                of_target[r, place] += target[-1]
-        return joined, of_target
+        size = self._size + self.n_offsets
+        found = np.zeros((self.n_regimes, size, size)), np.zeros((self.n_regimes, size))
+        sums = np.ascontiguousarray(gram), np.ascontiguousarray(cross)
+        join_sums(*sums, self.regime, self.place, *found)
+        return found
 
     def padded(self, levels):
         # Offsets are none.
@@ -299,16 +295,11 @@ class Ties:
 
     def parted(self, coefficients):
         """``Coefficients`` of regimes with means and covariances of the experts' ones."""
-        q, mean, cov = self._size, coefficients.mean[self.regime], coefficients.cov[self.regime]
-        parted_mean, parted = mean[:, :q].copy(), cov[:, :q, :q].copy()
-        if self.has_offsets:
-            each = np.arange(len(mean))
-            offset = cov[each, self._place]
-            parted_mean[:, -1] += mean[each, self._place]
-            parted[:, -1] += offset[:, :q]
-            parted[:, :, -1] += offset[:, :q]
-            parted[:, -1, -1] += offset[each, self._place]
-        return replace(coefficients, mean=parted_mean, cov=parted)
+        shape = len(self.regime), self._size
+        mean, cov = np.empty(shape), np.empty((*shape, self._size))
+        moments = coefficients.mean, coefficients.cov
+        part_moments(*moments, self.regime, self.place, mean, cov)
+        return replace(coefficients, mean=mean, cov=cov)
 
 
 # An expert that always predicts zero, added to linear experts that are solved together -----------

@@ -335,9 +335,9 @@ class PooledExperts(Pooled, LeastSquaresExperts):
             self._begin_anew()
         precisions, n_rounds = self.posteriors[0][1], ROUNDS_OF_ONE if self.n_experts == 1 else 1
         return LinesRun(
-            (self.design, self.targets[:, 0], self.weight), (gate.design, gate.penalty, gate.coef),
-            self._groups, resp, self.tau[0], self.rho[0], n_rounds, nu=self.nu,
-            floor=self.floor[0], precisions=np.stack([precisions.shape, precisions.rate]),
+            (self.design, self.targets[:, 0], self.weight), gate.given, self._groups, resp,
+            self.tau[0], self.rho[0], n_rounds, nu=self.nu, floor=self.floor[0],
+            precisions=np.stack([precisions.shape, precisions.rate]), ties=self.ties,
         )  # fmt: skip
 
     def take_run(self, run):

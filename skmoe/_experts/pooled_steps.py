@@ -133,8 +133,8 @@ class PooledInSteps(Pooled):
             others = found.curvature[:, :, 0], found.working[:, :, 0]
             own["expected"] = np.hstack([found.value, *others])
         return ClassesRun(
-            (self.design, self.targets[:, 0], self.weight), (gate.design, gate.penalty, gate.coef),
-            self._groups, resp, *(each[0] for each in variances), size=self._size,
+            (self.design, self.targets[:, 0], self.weight), gate.given, self._groups, resp,
+            *(each[0] for each in variances), size=self._size,
             learns_variances=self.learns_variances,
             limits=(self.largest_size, GROWTH, SMALLEST_SIZE, ROUNDING), **own,
         )  # fmt: skip

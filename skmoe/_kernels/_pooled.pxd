@@ -20,6 +20,14 @@ cdef struct Posterior:
 
 
 cdef void learn(const Problem*, double*, double*, const int*, double*, Posterior*) noexcept nogil
+cdef void join(
+    const double*, const double*, const int*, const int*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+    Py_ssize_t, double*, double*
+) noexcept nogil
+cdef void part(
+    const double*, const double*, const int*, const int*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+    double*, double*
+) noexcept nogil
 cdef void find_precisions(
     Py_ssize_t, const double*, const double*, Py_ssize_t, const double*, double*, double*
 ) noexcept nogil

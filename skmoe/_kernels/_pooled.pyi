@@ -18,6 +18,22 @@ def variance_steps(
     var: NDArray[np.float64],
     steps: NDArray[np.float64],
 ) -> None: ...
+def join_sums(
+    gram: NDArray[np.float64],
+    cross: NDArray[np.float64],
+    regime: NDArray[np.int32],
+    place: NDArray[np.int32],
+    joined: NDArray[np.float64],
+    joined_cross: NDArray[np.float64],
+) -> None: ...
+def part_moments(
+    mean: NDArray[np.float64],
+    cov: NDArray[np.float64],
+    regime: NDArray[np.int32],
+    place: NDArray[np.int32],
+    parted: NDArray[np.float64],
+    parted_cov: NDArray[np.float64],
+) -> None: ...
 def learn_precisions(
     mass: NDArray[np.float64],
     squares: NDArray[np.float64],

@@ -136,7 +136,7 @@ static double skmoe_pooled_bound(
 SKMOE_CLONES
 static double skmoe_pooled_shares(
     const double *log_density, /* IN: (n, B) */
-    const double *log_gate,    /* IN: (n, B) or NULL */
+    const double *log_gate,    /* IN: (n, B) */
     const double *weight,      /* IN: (B,) */
     double *resp,              /* OUT: (n, B) */
     double *log_norm,          /* OUT: (B,) */
@@ -146,7 +146,7 @@ static double skmoe_pooled_shares(
     for (k = 0; k < n; k++) {
         ptrdiff_t at = k * SKMOE_BLOCK;
         for (i = 0; i < rows; i++)
-            resp[at + i] = log_density[at + i] + (log_gate ? log_gate[at + i] : 0);
+            resp[at + i] = log_density[at + i] + log_gate[at + i];
     }
     softmax_f64(resp, NULL, log_norm, total, n, rows);
     for (i = 0; i < rows; i++) log_norm[i] += skmoe_log_f64(total[i]);

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,13 +9,14 @@ class PooledRun:
     def __init__(
         self,
         rows: tuple[Doubles, Doubles, Doubles],
-        gate: tuple[Doubles, Doubles, Doubles],
+        gate: tuple[Any, ...],
         groups: NDArray[np.int32],
         resp: Doubles,
         tau: Doubles,
         rho: Doubles,
         n_rounds: int,
         n_arrays: int,
+        ties: Any = None,
     ) -> None: ...
     def begin(self, n_rounds: int, log_gate: Doubles, log_unit: float) -> float: ...
     def advance(
@@ -25,10 +28,13 @@ class PooledRun:
     def of_variances(self) -> tuple[Doubles, Doubles]: ...
     def of_sums(self) -> tuple[Doubles, Doubles]: ...
     def of_gate(self) -> tuple[Doubles, tuple[Doubles, Doubles]]: ...
+    def of_counts(self) -> Doubles: ...
     def of_rows(self) -> dict[str, Doubles]: ...
 
 class LinesRun(PooledRun):
-    def __init__(self, *given: object, nu: Doubles, floor: float, precisions: Doubles) -> None: ...
+    def __init__(
+        self, *given: object, nu: Doubles, floor: float, precisions: Doubles, ties: Any
+    ) -> None: ...
     def of_precisions(self) -> tuple[Doubles, Doubles, float, float]: ...
     def of_squares(self) -> Doubles: ...
 

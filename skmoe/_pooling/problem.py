@@ -72,6 +72,7 @@ class PooledGate:
     takes_load_prior = is_costly = False
     sees_rows = True
     objective = "conditional"
+    given = property(lambda self: (self.design, self.penalty, self.coef))  # to a ``PooledRun``
 
     def __init__(self, Z, weight, columns=None):
         self.weight = weight
@@ -179,10 +180,9 @@ class PooledProblem(Problem):
     @property
     def is_compiled(self):
         experts, gate = self.experts, self.gate
-        is_plain = experts.has_run and experts.ties is None and type(gate) is PooledGate
         has_levels = experts.levels is not None or gate.columns.levels is not None
         is_small = gate.coef.size <= _multinomial.NEWTON_LIMIT and self.data.subjects is None
-        return is_plain and is_small and not has_levels and self.weight.all()
+        return experts.has_run and is_small and not has_levels and self.weight.all()
 
     def advance(self, n_iter, tol, foresees, gains, reference):
         if not self.is_compiled:
@@ -191,6 +191,7 @@ class PooledProblem(Problem):
         objectives = run.advance(n_iter, tol, reference, self._log_unit)
         if objectives[-1] < max(objectives[:-1], default=-np.inf):  # by rounding: to the best one
             return self.advance(len(objectives) - 1, tol, foresees, gains, reference)
+        self.gate.counts = run.of_counts()
         self.gate.set_coef(*run.of_gate())
         self._take_run(run, objectives[-1], len(objectives))
         return objectives
@@ -206,8 +207,9 @@ class PooledProblem(Problem):
         self.gate.fit(self.resp)
         return self._e_step()
 
-    def _e_step(self):
-        self.log_density = self.experts.expected_log_density()
+    def _e_step(self, expects=True):
+        if expects:
+            self.log_density = self.experts.expected_log_density()
         log_gate = np.ascontiguousarray(self.gate.log_proba)
         self.resp, log_norm, bound = self.posterior(log_gate, self.log_density)
         self.log_norm = log_norm - self._log_unit
@@ -237,7 +239,7 @@ class PooledProblem(Problem):
         """A better precision of the gate's prior, and its weights; the change of its logarithm."""
         before = self.gate.alpha
         self.gate.learn_alpha(self.resp)
-        self._e_step()
+        self._e_step(expects=False)
         return np.abs(np.log(self.gate.alpha / before)).max(initial=0.0)
 
     # Attributes of the problem --------------------------------------------------------------
@@ -358,30 +360,31 @@ class RegimeGate(PooledGate):
         return coef
 
     def begin(self, resp, alpha=None):
-        self._learn_shares(resp)
+        self.counts = PRIOR_COUNT + self.weight @ resp
         super().begin(resp, alpha, self._members.shape[1])
 
     def _targets(self, resp):
-        self._learn_shares(resp)
+        self.counts = PRIOR_COUNT + self.weight @ resp
         return super()._targets(resp @ self._members)
 
     def log_prior(self):
         """Log-prior of the weights, less the KL divergence of the shares from their prior."""
-        counts, prior = self._counts, PRIOR_COUNT
+        counts, prior = self.counts, PRIOR_COUNT
         total, of_prior = counts @ self._members, prior * self._members.sum(axis=0)
         divergence = special.gammaln(total).sum() - special.gammaln(counts).sum()
         divergence -= special.gammaln(of_prior).sum() - len(counts) * special.gammaln(prior)
         divergence += (counts - prior) @ self._log_share
         return super().log_prior() - float(divergence)
 
-    def _learn_shares(self, resp):
-        self._counts = PRIOR_COUNT + self.weight @ resp
-        total = (self._counts @ self._members)[self.regime]
-        self._share = self._counts / total  # the mean
-        self._log_share = special.digamma(self._counts) - special.digamma(total)
+    @property
+    def given(self):
+        return *super().given, self.regime, self.counts, PRIOR_COUNT
 
     def set_coef(self, coef, at=None):
         super().set_coef(coef, at)
+        total = (self.counts @ self._members)[self.regime]
+        self._share = self.counts / total  # the mean
+        self._log_share = special.digamma(self.counts) - special.digamma(total)
         self.proba = self._at[0][:, self.regime] * self._share
         self.log_proba = self._at[1][:, self.regime] + self._log_share
 

@@ -117,14 +117,15 @@ def _warn_of_training(trainer, run, model, dead, load, leaks, notes):
         )
     floored = np.setdiff1d(np.flatnonzero(model.likelihood.at_floor_), dead)
     if folds is None and len(floored):
-        names, said = first_of([model.names[k] for k in floored]), "ended at their floor."
+        names = first_of([model.names[k] for k in floored])
+        said = f"The experts {names} predict their rows almost without error."
         memorised = (
-            "Unless the target has no noise, they memorised their rows, and intervals are too "
-            "narrow: use cv=5 (with training='em'), fewer experts or more rows."
+            "Unless the target has no noise, they have memorised these rows, and intervals for new "
+            "rows are too narrow: use fewer experts, more rows, or training='em' with cv=5."
         )
         why = " ".join(leaks()) or kind_of_target(problem.y, problem.weight) or memorised
-        warn_user(f"The scales of the experts {names} {said} {why}", ScaleFloorWarning)
-        notes.append(f"The scales of {names} {said} {memorised * (why == memorised)}".strip())
+        warn_user(f"{said} {why}", ScaleFloorWarning)
+        notes.append(f"{said} {memorised}" if why == memorised else said)
     message = trainer.settings.not_converged(run, folds)
     if message is not None:
         warn_user(message, ConvergenceWarning)

@@ -284,8 +284,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         if self.verbose:
             print(plan, flush=True)
         if not self._in_stack and plan.most_expert_fits is None:  # others warn by their first fits
-            quicker = "a number for n_experts, a smaller n_init, a sample of the rows"
-            warn_if_long("This fit", seconds_of(plan), f"{quicker}, or a list of estimators")
+            quicker = "a number for n_experts, a smaller n_init, fewer rows, a list of estimators"
+            warn_if_long("This fit", seconds_of(plan), quicker, self.verbose > 0)
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
         rows.adapt(plan)
         parts = make_parts(self, plan, rows.adapted, gate_seed)
@@ -300,8 +300,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         trainer = make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain)
         are_forests = all(isinstance(split_last(each)[1], FORESTS) for each in parts.templates)
         most_fits = None if self._in_stack else plan.most_expert_fits
-        say, prefer = Progress(settings).say, "threads" if are_forests else None
-        with one_pool(self.n_jobs, prefer, most_fits, say):
+        say = Progress(settings).say if self.verbose else None
+        with one_pool(self.n_jobs, "threads" if are_forests else None, most_fits, say):
             trained = trainer.train(rows.previous, tasks, partial(attributes_now, self))
         set_fitted(self, plan, *trained)
         tasks.end()

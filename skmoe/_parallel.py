@@ -125,7 +125,8 @@ class Jobs:
             pace = (pool.seconds - first) / max(len(done) - n_first, 1)
             total = pool.seconds + pace * max(most - pool.n_made, 0)
             if pool.seconds > ENOUGH_SECONDS * (5 if len(done) < unlike else 1):
-                pool.was_long = pool.was_long or warn_if_long(what, total, QUICKER)
+                given = what, total, QUICKER, pool.say is not None
+                pool.was_long = pool.was_long or warn_if_long(*given)
             self.tell(f"{pool.n_made} of {what[0].lower()}{what[1:]}")
             if len(done) == len(arguments) or (pool.seconds > shown + 1 and len(done) > n_first):
                 yield done, pool.seconds, total

@@ -16,12 +16,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 
-from ._compat import (
-    BaseComposition,
-    QuickParameters,
-    VisualBlock,
-    name_estimators,
-)
+from ._compat import BaseComposition, QuickParameters, VisualBlock, name_estimators
 from ._doors import ready
 from ._experts.base import with_zero
 from ._experts.fitting import offers

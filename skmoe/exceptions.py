@@ -52,9 +52,8 @@ class LeftOutColumnsWarning(UserWarning):
 class LongFitWarning(UserWarning):
     """Issued where a fit, or a number of refits, will take more than about ten seconds.
 
-    It gives the time, within a factor of five, and ways to shorten the fit: a given number of
-    experts, fewer starts, a sample of the rows. ``warnings.simplefilter("ignore", LongFitWarning)``
-    turns it off.
+    It gives the time, within a factor of five, and ways to shorten the fit.
+    ``warnings.simplefilter("ignore", LongFitWarning)`` turns it off.
     """
 
 
@@ -107,11 +106,12 @@ def warn_user(message, category):
     warnings.warn(message, category, stacklevel=level)
 
 
-def warn_if_long(what, seconds, quicker):
-    """Warn of a wait of so many seconds, if it is a long one; whether it is."""
+def warn_if_long(what, seconds, quicker, is_told=False):
+    """Warn of a wait of so many seconds, if it is long; whether it is. ``is_told`` is verbose."""
     if seconds > LONG:
         about = f"{what} may take about {float(f'{seconds:.1g}'):,g} s"
-        warn_user(f"{about}. Quicker: {quicker}. verbose=1 shows progress.", LongFitWarning)
+        more = "" if is_told else " verbose=1 shows progress."
+        warn_user(f"{about}. Quicker: {quicker}.{more}", LongFitWarning)
     return seconds > LONG
 
 

@@ -14,13 +14,7 @@ from ._experts.fitting import inside_offering
 from ._validation import check_single_trials
 from .distributions._arrays import check_probabilities
 
-__all__ = [
-    "concordance_index",
-    "crps_score",
-    "interval_score",
-    "log_score",
-    "pinball_score",
-]
+__all__ = ["concordance_index", "crps_score", "interval_score", "log_score", "pinball_score"]
 
 TIED = 1e-8  # predictions that differ by no more are equal
 
@@ -344,6 +338,7 @@ def _unwrap(estimator, X):
     if mixture is None:
         raise TypeError(
             f"{type(estimator).__name__} has no log_density: these scores are for mixtures, "
-            "Pipelines that end in one, and searches over them."
+            "Pipelines that end in one, and searches over them. For the density of one model take "
+            "MixtureOfExpertsRegressor(model, n_experts=1)."
         )
     return mixture, X

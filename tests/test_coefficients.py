@@ -133,9 +133,33 @@ def test_a_gate_without_coefficients_is_left_out():
     odds = constant.loc[("gate: log-odds against expert0", "intercept")]
     assert_allclose(special.softmax(odds), moe.gate_.proportions_)
     table = moe.set_params(gate=GaussianGate()).fit(X, y).coefficients()
-    assert set(table.parts) == {"prediction"}
+    assert set(table.parts) == {"prediction", "errors"}
     assert "The gate, GaussianGate, has no coefficients." in str(table)
     assert set(moe.set_params(n_experts=1).fit(X, y).coefficients().parts) == {"prediction"}
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "term"), [("gaussian", "standard deviation"), ("student_t", "scale")]
+)
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_experts_that_differ_in_their_errors_alone_can_be_told_apart(likelihood, term, n_outputs):
+    X = np.random.default_rng(0).normal(size=(400, 2))
+    sizes = np.where(X[:, :1] > 0, 3.0, 0.2) * [1.0, 5.0][:n_outputs]
+    y = X[:, 1:] + sizes * np.random.default_rng(1).normal(size=(400, n_outputs))
+    y = y if n_outputs > 1 else y.ravel()
+    settings = {"training": "em", "n_experts": 2, "likelihood": likelihood, "n_init": 2}
+    moe = MixtureOfExpertsRegressor(random_state=0, **settings).fit(X, y)
+    errors = moe.coefficients().to_frame().loc["errors"]
+    names = [term] if n_outputs == 1 else [f"{term}, output {j}" for j in range(n_outputs)]
+    assert errors.index.tolist() == names
+    assert_allclose(errors.to_numpy().T, moe.likelihood_.scale_.reshape(2, n_outputs))
+    assert (errors.max(axis=1) > 8 * errors.min(axis=1)).all()
+    if likelihood == "gaussian":
+        moe.set_params(training="pooled").fit(X, y)
+        errors = moe.coefficients(by="expert").to_frame().loc["errors"]
+        assert (errors.max(axis=1) > 8 * errors.min(axis=1)).all()
+    alone = MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood).fit(X, y)
+    assert "errors" not in alone.coefficients().parts
 
 
 def table_of_strings(n_samples=400):

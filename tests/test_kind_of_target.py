@@ -33,7 +33,7 @@ NAMED = {
     "zeros": r"% of the targets are exactly 0.*ZeroInflated\('gamma'\)",
     "ceiling": "% of the targets are exactly .*censored.*upper",
     "within": "% of the targets are exactly 5: classify",
-    "exact": "Unless the target has no noise, they memorised their rows",
+    "exact": "Unless the target has no noise, they have memorised these rows",
 }
 
 
@@ -47,7 +47,7 @@ def test_scales_at_the_floor_are_told_with_the_kind_of_target_and_have_no_errors
     y = target(kind) * unit
     n_experts = "auto" if training == "pooled" else 2
     moe = MixtureOfExpertsRegressor(n_experts=n_experts, training=training, random_state=0)
-    named = NAMED[kind] if unit == 1.0 else "at their floor"
+    named = NAMED[kind] if unit == 1.0 else "almost without error"
     with pytest.warns(ScaleFloorWarning, match=named):
         moe.fit(X, y)
     at_floor = moe.likelihood_.at_floor_ if training == "pooled" else np.ones(2, dtype=bool)

@@ -494,3 +494,24 @@ def test_the_cost_in_seconds_grows_with_the_work():
         for cuts in ([0], [-1, -0.5, 0, 1])
     )
     assert seconds_in(many) > seconds_in(few)
+
+
+def test_the_cost_of_other_models_is_a_number_of_fits_and_of_diverse_seconds():
+    def cost(experts, **given):
+        return regressor(experts, **given).plan(X, Y).cells[-1]
+
+    assert cost(TREE)[1:] == [
+        "at most 134",
+        "fits of single estimators: time one of them, and multiply",
+    ]
+    assert cost(LIST)[2].endswith("and multiply (more if linear regimes lead to EM)")
+    assert cost(LIST, training="stack")[2].endswith("and multiply")
+    assert cost("diverse")[2] == "fits of single estimators: about 3 s in all"
+
+
+def test_what_was_fitted_counts_what_stands_beside_the_experts():
+    moe = regressor(LIST, training="stack").fit(X, Y)
+    assert " 2 experts, one for each estimator of the list, and their stack." in moe.plan_.sentence
+    alone = fitted_by_default().plan_
+    assert (alone.gate, alone.reasons["gate"]) == ("none", "one expert answers for every row")
+    assert any(each.startswith("No regimes were found. Evidence: 1 ") for each in alone.findings)

@@ -38,9 +38,9 @@ def notes(chosen, *others, converge=lambda problem: problem, weight=None):
 
 def test_another_partition_of_nearly_as_much_evidence_is_noted():
     (note,) = notes(stand_in(LABELS, 0), stand_in(OTHERS, -2), stand_in(OTHERS, -1.5))
-    assert "into 2 regimes (adjusted Rand index 0.00) is 1.5 nats behind" in note
+    assert "into 2 regimes (adjusted Rand index 0.00) has a log-evidence 1.5 nats below" in note
     (note,) = notes(stand_in(LABELS, 0), stand_in(OTHERS, 1))  # given up, and then it was better
-    assert "is 1.0 nats ahead" in note
+    assert "1.0 nats above that of this one" in note
 
 
 @pytest.mark.parametrize(

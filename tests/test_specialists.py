@@ -87,12 +87,18 @@ def test_a_softmax_gate_is_kept_where_a_forest_scores_no_higher():
     moe.fit(X, y)
     assert type(moe.gate_) is SoftmaxGate
     assert moe.plan_.gate == "SoftmaxGate"
-    assert "as high; a forest's is +0.0" in moe.plan_.reasons["gate"]
+    assert (
+        "the default; a ForestGate changes the out-of-fold log-density by +0.0"
+        in moe.plan_.reasons["gate"]
+    )
     weight = moe.gate_.coef_[1:] - moe.gate_.coef_[0]
     assert np.argmax(np.abs(weight).max(axis=0)) == 0  # the column that decides
     plan = fitted_once().plan_
     assert plan.gate == "ForestGate"
-    assert "as high; a forest's is +0." in plan.reasons["gate"]
+    assert (
+        "the default; a ForestGate changes the out-of-fold log-density by +0."
+        in plan.reasons["gate"]
+    )
 
 
 def segments(n, seed):
@@ -257,7 +263,12 @@ def test_what_is_fitted_keeps_its_meaning():
     assert moe.oof_score_ == pytest.approx(moe.specialisation_.score_with)
     assert moe.lower_bound_ == moe.lower_bounds_[-1]
     assert moe._log_prior < 0
-    assert "Specialists were kept" in str(moe.expert_report())
+    report = str(moe.expert_report())
+    assert "Specialists were kept" in report
+    outcome = "as specialists raise the out-of-fold log-density, and the generalist"
+    assert outcome == moe.plan_.reasons["n_experts"]
+    assert f"2 experts, {outcome}." in " ".join(report.split())
+    assert "optima" not in report  # those of linear experts, which found the regions
     with pytest.raises(ValueError, match="cannot be counted"):
         moe.bic(X, y)
 

@@ -107,7 +107,10 @@ def test_level_one_has_a_line_for_each_number_that_is_tried_and_the_next_one(tra
     text = capsys.readouterr().out
     assert "Start" not in text
     assert "Iteration" not in text
-    line = r"(?m)^ +[\d.]+ s  (\d+) experts?: [^,]* (\S+?)(?:, next (\d+)( from another start)?)?$"
+    line = (
+        r"(?m)^ +[\d.]+ s  (\d+) experts?: [^;]* (\S+?)"
+        r"(?:; trying (\d+) experts?( from another start)?)?$"
+    )
     tried, values, following, again = zip(*re.findall(line, text), strict=True)
     if training == "em":
         assert following == (*tried[1:], "")
@@ -127,6 +130,10 @@ def test_a_long_fit_is_warned_of_once_and_before_it_begins(monkeypatch):
     with pytest.warns(LongFitWarning, match="This fit may take about .* n_init") as caught:
         fit("pooled", cv="auto")
     assert [each.category for each in caught] == [LongFitWarning]
+    assert "verbose=1 shows progress" in str(caught[0].message)
+    with pytest.warns(LongFitWarning) as caught:
+        fit("pooled", cv="auto", verbose=1)
+    assert "verbose" not in str(caught[0].message)  # which is on
     monkeypatch.setattr(_parallel, "ENOUGH_SECONDS", 0)
     with pytest.warns(LongFitWarning, match=r"\d+ fits of experts may take") as caught:
         moe = fit("specialists")
@@ -147,7 +154,7 @@ def test_fits_of_experts_are_counted_while_they_are_made(name, capsys, monkeypat
 
 def test_a_list_is_not_judged_by_its_quickest_estimator(monkeypatch):
     seconds = []
-    monkeypatch.setattr(_parallel, "warn_if_long", lambda what, each, quicker: seconds.append(each))
+    monkeypatch.setattr(_parallel, "warn_if_long", lambda what, each, *_: seconds.append(each))
     monkeypatch.setattr(_parallel, "ENOUGH_SECONDS", 0.1)
     fit("stacked", experts=[("ridge", Ridge()), ("slow", Slow())])  # 0.2 s in each of two folds
     assert 0.55 < seconds[0] < 1.2  # the fit to all rows included
@@ -164,13 +171,16 @@ def test_refits_tell_how_long_they_take_and_have_one_bar(monkeypatch, capsys):
     monkeypatch.setattr(_parallel, "ENOUGH_SECONDS", 0)
     monkeypatch.setattr(exceptions, "LONG", 1e-3)
     with pytest.warns(LongFitWarning, match="4 fits may take") as caught:
-        moe.stability(X, Y, n_resamples=2, verbose=1)
+        moe.stability(X, Y, n_resamples=2)
     assert len(caught) == 1
+    moe.stability(X, Y, n_resamples=2, verbose=1)  # its lines say how long it takes
     assert re.match(r"(?s)4 fits begin\n.*\n4 of 4 fits, ", capsys.readouterr().out)
     with pytest.warns(LongFitWarning, match=r"3 fits \(n_resamples and n_jobs of .*\) may take"):
-        bootstrap(moe, X, Y, n_resamples=3, verbose=1)
+        bootstrap(moe, X, Y, n_resamples=3)
+    bootstrap(moe, X, Y, n_resamples=3, verbose=1)
     assert "3 of 3 fits" in capsys.readouterr().out
     with pytest.warns(LongFitWarning, match="2 fits may take") as caught:
-        select_n_experts(moe, X, Y, n_experts=2, verbose=1)
+        select_n_experts(moe, X, Y, n_experts=2)
     assert len(caught) == 1
+    select_n_experts(moe, X, Y, n_experts=2, verbose=1)
     assert "2 of 2 fits" in capsys.readouterr().out

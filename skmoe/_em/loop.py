@@ -160,7 +160,8 @@ def refits(mixture, rows, function, shared, tasks, n_jobs, verbose=0, what="fits
         _compat.callback_management_context(twin),
         jobs(n_jobs, shared) as run,
     ):
-        warnings.filterwarnings("ignore", rf"(?!{len(tasks)} fits)")  # of one refit among many
+        # Of one refit among many; of all where their time is printed.
+        warnings.filterwarnings("ignore", "" if verbose else rf"(?!{len(tasks)} fits)")
         told = FitTasks(twin, *rows, None)
         told.begin(len(tasks))
         if verbose:
@@ -210,7 +211,7 @@ class Progress:
         """End the line of the last number of experts by the one that comes next."""
         if self._before:
             again = " from another start" if n_experts in self._tried else ""
-            print(f", next {n_experts}{again}", flush=True)
+            print(f"; trying {count(n_experts)}{again}", flush=True)
             self._before = ""
         self._tried.add(n_experts)
 
@@ -228,14 +229,14 @@ def compared(criterion, values, chosen=None, what="expert"):
     """
     best = max(values, key=values.get) if chosen is None else chosen
     others = [k for k in values if k != best and np.isfinite(values[k])]  # others: unbounded
-    said = f"{criterion}: {count(best, what)}"
+    said = f"{'No regimes were found. ' * (best == 1)}{criterion}: {count(best, what)}"
     if not others:
         return f"{said}, and no other number was tried."
     losses = {k: values[best] - values[k] for k in sorted(others, key=values.get, reverse=True)}
     few = " (better, but by too little for one more)"
     shown = [f"{loss:.1f} for {k}{few if loss < 0 else ''}" for k, loss in losses.items()]
-    scale = "3 nats are odds of 20 to 1"
-    return f"{said}; in nats over all rows, worse by {', '.join(shown)} ({scale})."
+    lost = ", ".join(shown).replace(" for", " nats for", 1)
+    return f"{said}; worse by {lost} (3 nats are odds of 20 to 1)."
 
 
 # Dead experts, and the rows that they are re-seeded with -----------------------------------------

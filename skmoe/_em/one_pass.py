@@ -30,13 +30,7 @@ from .sweeps import LeastSquaresSweep, LogisticSweep, Sweep
 
 REPORT_ROWS = 4096
 FIRST_ROWS = 32  # enough to distinguish most experts
-SWEEPS = (
-    LeastSquaresSweep,
-    LogisticSweep,
-    OutputsSweep,
-    MultinomialSweep,
-    GeneralizedLinearSweep,
-)
+SWEEPS = (LeastSquaresSweep, LogisticSweep, OutputsSweep, MultinomialSweep, GeneralizedLinearSweep)
 
 
 class OnePassProblem(Problem):

@@ -298,7 +298,7 @@ def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0
             else:  # that a task is handed over takes longer than the task
                 coming = (_climb(climbing, *each) for each in tasks)
             for each in coming:
-                run.tell(f"EM run {each.number + 1} from a start or move")
+                run.tell(f"EM run {each.number + 1}, {len(starts)} of them from starts")
                 found.append(each)
             before = sum(len(each.objectives) for each in climbers)
             left -= sum(len(each.objectives) for each in found) - before

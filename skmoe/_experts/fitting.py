@@ -174,12 +174,7 @@ def _set_requests(estimator, wanted):
 STACK = "stack"  # the expert that combines the others, all fitted on all rows
 # Their trees grow without Python's lock, so that threads suffice, and are so large that sending
 # them to another process takes long.
-FORESTS = (
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
+FORESTS = (ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor)
 COPIES = ("copy", "copy_X")  # parameters of scikit-learn's: whether rows are copied
 GENERALIST = "generalist"  # the expert that is fitted on all rows, with copies that specialise
 LINES = "lines"  # the default mixture among "diverse" experts, only for stacks

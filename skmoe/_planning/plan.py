@@ -13,7 +13,7 @@ from .._em.one_pass import make_problem
 from .._em.parts import GateParts, Parts, adapt_experts
 from .._em.problem import FEW_ROWS, Settings
 from .._em.trainer import Trainer
-from .._experts.fitting import LINES, STACK, column_names, is_frozen
+from .._experts.fitting import GENERALIST, LINES, STACK, column_names, is_frozen
 from .._experts.folds import (
     IN_FOLDS,
     IN_SAMPLE,
@@ -24,16 +24,13 @@ from .._experts.folds import (
     with_best_penalty,
 )
 from .._reports.by_regime import WIDTH, html_table, in_lines
-from .._tables.encoding import (
-    needs_encoding,
-    warn_of_left_out,
-    warn_of_numbers,
-)
+from .._tables.encoding import needs_encoding, warn_of_left_out, warn_of_numbers
 from .._validation import check_enough_rows, check_rows
 from ..gates import SoftmaxGate
 from ..gates._base import linear_columns_of
 from .ways import (
     MOST_EXPERTS,
+    OF_ONE,
     OUT_OF_FOLD,
     Request,
     choose_experts,
@@ -46,8 +43,10 @@ from .ways import (
     has_plain_gate,
     rows_that_count,
     specialists_to_try,
+    time_of_fits,
 )
 
+KEPT = "category", "effects"  # kinds of columns of strings that experts see
 DECISIVE = 3.0  # log-evidence over all rows, a factor of 20
 AVERAGES = (
     "Predictions will average over one expert and the number chosen, or of one expert of classes "
@@ -116,21 +115,17 @@ class Plan:
     n_init: int = field(default=1, repr=False)
     # How many reasons make EM slow: arrays in place of sums, Newton steps for the experts.
     n_slow: int = field(default=0, repr=False)
+    time_of_fits: str = field(default="", repr=False)  # how long single estimators take, in words
 
     @property
     def cells(self):
         """Rows of the table: name, choice and reason."""
-        if self.n_experts is None:
-            n_experts = f"up to {self.most_experts}"
-        else:
-            n_experts = str(self.n_experts)
-            if self.n_regimes not in (None, self.n_experts):
-                n_experts += f", {count(self.n_regimes, 'regime')}"
+        n_experts = f"{self.n_experts or f'up to {self.most_experts}'}{self._of_regimes}"
         chosen = vars(self) | {"n_experts": n_experts}
         cells = [[name, chosen[name], why] for name, why in self.reasons.items()]
         if self.most_expert_fits is not None:
             fits = f"at most {self.most_expert_fits:,}"
-            return [*cells, ["cost", fits, "fits of single estimators"]]
+            return [*cells, ["cost", fits, f"fits of single estimators: {self.time_of_fits}"]]
         n_rows, n_columns, _ = self.shape
         tried = "1 to " * (self.number_by is not None) + count(self.most_experts)
         what = f"{count(self.n_init, 'start')}, {tried}, {n_rows:,} rows x {n_columns:,} columns"
@@ -164,11 +159,13 @@ class Plan:
     @property
     def sentence(self):
         """The way of training and the number of experts, for reports."""
-        n_experts = count(self.n_experts)
-        if self.n_regimes not in (None, self.n_experts):
-            n_experts += f" of {count(self.n_regimes, 'regime')}"
-        why = self.reasons["n_experts"]
+        n_experts, why = count(self.n_experts) + self._of_regimes, self.reasons["n_experts"]
         return f'Trained by "{self.training}": {self.reasons["training"]}. {n_experts}, {why}.'
+
+    @property
+    def _of_regimes(self):
+        fewer = self.n_regimes not in (None, self.n_experts)
+        return f" of {count(self.n_regimes, 'regime')}" if fewer else ""
 
     @property
     def goes_on(self):
@@ -195,7 +192,7 @@ class Plan:
 
         ``names`` are those of the experts, ``n_rows`` is the weight of all rows.
         """
-        reasons, zero = self.reasons, self.request.likelihood.zero_expert
+        reasons, gate = dict(self.reasons), self.gate
         training, notes = trainer.way, trainer.findings(n_rows)
         has_ties = trainer.regimes is not None and trainer.regimes.n_regimes < len(names)
         if self.n_experts is None and trainer.log_evidence is not None and not has_ties:
@@ -209,14 +206,21 @@ class Plan:
                     "n_experts says how many there may be."
                 )
         if training != self.training:
-            reasons = reasons | {"training": trainer.reason}
-        gate = self.gate
-        if trainer.default_gate is not None:
+            reasons["training"] = trainer.reason
+        if len(names) == 1:
+            gate, reasons["gate"] = "none", OF_ONE
+        elif trainer.default_gate is not None:
             gate, why = trainer.default_gate
-            reasons = reasons | {"gate": f"{reasons['gate']}; {why}"}
-        n_experts = len([name for name in names if name not in (STACK, zero)])
+            reasons["gate"] = f"{reasons['gate'].partition(';')[0]}; {why}"
+        if trainer.specialisation is not None and training == "specialists":
+            verdict = "raise" if len(names) > 1 else "do not raise"
+            reasons["n_experts"] = f"as specialists {verdict} the out-of-fold log-density"
+        more = {STACK: "their stack", self.request.likelihood.zero_expert: "the zeros"}
         if training == "specialists":
-            n_experts = max(1, n_experts - 1)  # beside the generalist
+            more[GENERALIST] = "the generalist"
+        n_experts = max(1, sum(name not in more for name in names))
+        if len(names) > 1:
+            reasons["n_experts"] += "".join(f", and {more[name]}" for name in names if name in more)
         return replace(
             self,
             training=training,
@@ -370,8 +374,7 @@ def make_plan(mixture, given):
     n_columns, takes_newton = np.shape(rows.X)[1], request.likelihood.expert_family is not None
     if request.is_solved and rows.described.strings:  # levels of strings are columns
         levels = rows.described.levels.values()
-        kept = [len(each.values) for each in levels if each.kind in ("category", "effects")]
-        n_columns += sum(kept) - len(levels)
+        n_columns += sum(len(each.values) for each in levels if each.kind in KEPT) - len(levels)
     most = min(MOST_EXPERTS, np.count_nonzero(rows.weight)) if n_experts is None else n_experts
     most_fits = _most_fits(mixture, training, request, n_experts, int(most), kind, n_folds or 1)
     return Plan(
@@ -401,6 +404,7 @@ def make_plan(mixture, given):
         shape=(given.n_rows, n_columns, request.n_outputs),
         n_init=mixture.n_init,
         n_slow=0 if training == "pooled" else (not request.has_sums) + takes_newton,
+        time_of_fits=time_of_fits(training, request, given.n_rows * n_columns),
     )
 
 

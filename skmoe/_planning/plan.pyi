@@ -30,6 +30,7 @@ class Plan:
     shape: Any
     n_init: Any
     n_slow: Any
+    time_of_fits: Any
     def __init__(
         self,
         training: Literal["em", "pooled", "stack", "specialists"],
@@ -53,6 +54,7 @@ class Plan:
         shape: Any = ...,
         n_init: Any = 1,
         n_slow: Any = 0,
+        time_of_fits: Any = "",
     ) -> None: ...
     @property
     def cells(self) -> Any: ...

@@ -23,6 +23,8 @@ from .._experts.solvers import are_solved_sparse, is_linear
 from ..gates._classifier import as_gate
 from ..likelihoods import BaseLikelihood
 
+DIVERSE, ENTRIES_PER_SECOND, SLOWER_CLASSES = 3.0, 3e3, 3  # seconds of "diverse", measured
+OF_ONE = "one expert answers for every row"
 AS_GOOD = "where its out-of-fold log-density is as high"
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
 POOLED_GATES = "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance"
@@ -315,7 +317,7 @@ def specialists_to_try(n_experts, most):
 def choose_gate(mixture, training, request):
     """The gate in words, whether it is the default, and the reason."""
     if len(request.names) == 1:
-        return "none", True, "one expert answers for every row"
+        return "none", True, OF_ONE
     default = mixture._default_gate(training)
     if request.gate is None:
         _, unseen = request.monotone
@@ -383,6 +385,16 @@ def choose_experts(request):
         shape = "{:,} rows of {:,} columns".format(*request.rows.X.shape)
         return name, f"the default of {shape}; its penalty is chosen by cross-validation"
     return name, "the default" if request.kind == "default" else "as asked for"
+
+
+def time_of_fits(training, request, n_entries):
+    """How long fits of single estimators take, in words, where X has so many entries."""
+    if request.kind == "list" and request.encodes:
+        slower = SLOWER_CLASSES if request.mixture._classifies else 1
+        seconds = slower * (DIVERSE + n_entries / ENTRIES_PER_SECOND)
+        return f"about {float(f'{seconds:.1g}'):g} s in all"
+    may_be_em = training == "stack" and request.mixture.training == "auto"
+    return "time one of them, and multiply" + " (more if linear regimes lead to EM)" * may_be_em
 
 
 def _in_words(part):

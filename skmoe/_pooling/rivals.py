@@ -8,7 +8,6 @@ from itertools import combinations
 import numpy as np
 from scipy import optimize, sparse, special
 
-from .._em.loop import count
 from .._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
 from .._kernels._errors import learn_variance, likelihood_of_shape
 from .._numerics import multinomial
@@ -74,8 +73,8 @@ class Rivals:
         n_regimes, (nats, rand) = count_regimes(chosen), min(found)
         return [
             f"Another partition of the rows into {n_regimes} {word}s (adjusted Rand index "
-            f"{round(rand, 2) + 0.0:.2f}) is {_lead(nats)} this one: which rows belong together is "
-            "a close call."
+            f"{round(rand, 2) + 0.0:.2f}) has a log-evidence {_lead(nats)} that of this "
+            "one: which rows belong together is a close call."
         ]
 
 
@@ -86,16 +85,16 @@ def close_numbers(support, chosen, word="regime"):
     "regime" or "expert".
     """
     found = [
-        f"{count(k, word)} {'is' if k == 1 else 'are'} {_lead(support[chosen] - each)} {chosen}"
+        f"of {k} is {_lead(support[chosen] - each)} that of {chosen}"
         for k, each in support.items()
         if k != chosen and support[chosen] - each < CLOSE
     ]
-    found, start = ", and ".join(found), f"The number of {word}s is a close call: "
-    return [f"{start}by log-evidence over all rows, {found}."] if found else []
+    found, start = " and that ".join(found), f"The number of {word}s is a close call: "
+    return [f"{start}the log-evidence {found}."] if found else []
 
 
 def _lead(nats):
-    return f"{abs(nats):.1f} nats {'behind' if nats >= 0 else 'ahead of'}"
+    return f"{abs(nats):.1f} nats {'below' if nats >= 0 else 'above'}"
 
 
 def count_regimes(problem):

@@ -105,9 +105,21 @@ def coefficient_table(mixture, by):
     groups = groups_of(mixture, by)
     if groups.are_regimes:
         return _table_of_regimes(mixture, groups, values, values_of_gate, spread)
+    scale, is_pooled = mixture.likelihood_.scale_, mixture.likelihood_.averages_experts
+    depends_on_row = mixture.likelihood_.scale_model_ is not None and not is_pooled
+    if len(experts) > 1 and not (scale is None or depends_on_row or is_classifier(mixture)):
+        values["errors"] = _of_errors(mixture, experts, scale.reshape(len(scale), -1))
     if values_of_gate:
         values[f"gate: log-odds against {experts[0]}"] = values_of_gate
     return _table(experts, values, spread, note)
+
+
+def _of_errors(mixture, names, scales):
+    """Scales (n_groups, n_outputs) of the errors, by term and name."""
+    kind = "scale" if mixture.likelihood_.is_robust else "standard deviation"
+    many = len(scales.T) > 1
+    terms = [f"{kind}, output {j}" if many else kind for j in range(len(scales.T))]
+    return {t: dict(zip(names, s, strict=False)) for t, s in zip(terms, scales.T, strict=True)}
 
 
 def _order_levels(mixture, values, names):
@@ -181,9 +193,8 @@ def _table(names, values, spread, note):
 
 def _table_of_regimes(mixture, groups, values, values_of_gate, spread):
     """The same for regimes: slopes, mean level and size of the errors, and gate between them."""
-    experts, likelihood = list(mixture.named_experts_), mixture.likelihood_
-    load = mixture.expert_load_
-    of_regimes, variances = {}, []
+    experts, load = list(mixture.named_experts_), mixture.expert_load_
+    likelihood, of_regimes, variances = mixture.likelihood_, {}, []
 
     def by_name(of_groups):
         return dict(zip(groups.names, of_groups, strict=True))
@@ -201,10 +212,9 @@ def _table_of_regimes(mixture, groups, values, values_of_gate, spread):
             scale = likelihood.scale_.reshape(len(experts), -1)[:, len(variances)]
             levels = rows["intercept"][None]
             variances.append(groups.error_variance(levels, load[None], scale)[0])
-    for j, variance in enumerate(variances):
-        of_output = f", output {j}" if len(variances) > 1 else ""
-        errors = of_regimes.setdefault("errors", {})
-        errors[f"standard deviation{of_output}"] = by_name(np.sqrt(variance))
+    if variances:
+        scales = np.sqrt(np.stack(variances, axis=1))
+        of_regimes["errors"] = _of_errors(mixture, groups.names, scales)
     note = [composition(groups, experts)]
     gate = split_last(mixture.gate_)[1]
     if likelihood.offset_var_ is None and gate.sees_rows:

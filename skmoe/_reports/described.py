@@ -147,9 +147,9 @@ class DescribedMixture(AnyRows):
         posterior, and ten or more levels of a column are random effects: differences from their
         mean, sorted, with their standard deviation. ``summary`` has the same numbers.
 
-        For a regime of several experts, the intercept is at the mean of its errors, whose standard
-        deviation is in the table, too. The coefficients of the gate are those between regimes, left
-        out where it also determines the variance within one.
+        The standard deviations of the errors are shown if there are several experts. The intercept
+        of a regime is at the mean of its errors. The gate between regimes is left out where it also
+        determines the variance within one.
 
         Parameters
         ----------

@@ -12,12 +12,12 @@ from .by_regime import REGIME, html_table, in_lines, text_table
 FAR_MORE = 20.0  # ratio of probabilities above which a row is on the wrong side
 LEAST_MISPLACED = 0.1  # rows
 SAME_OPTIMUM = 1e-3  # per unit of weight
-OPTIMA = "objective", "share of starts", "fewest rows"
+OPTIMA = "objective", "share of runs", "fewest rows"
 CERTAIN = 0.9  # mean gate probability of an expert's own rows
 
 
 class ExpertReport:
-    r"""A table of the experts, their overlap, and the optima that the starts found.
+    r"""A table of the experts, their overlap, and the optima that EM runs found.
 
     Prints as text, shows as HTML in a notebook, and turns into a DataFrame with ``to_frame``.
 
@@ -32,13 +32,12 @@ class ExpertReport:
         ``overlap``: the largest entry of its row in ``overlap``, and ``with``, the name of that
         expert. ``error``: root mean squared error, or share of wrong classes, on its rows.
         ``scale``: that of the likelihood, NaN if it has none, as for counts; for classes the
-        temperature; for regimes the standard deviation of the errors over these rows, on which it
-        may depend. ``revived``: number of re-seedings.
+        temperature; for regimes the standard deviation over these rows. ``revived``: re-seedings.
     overlap : ndarray of shape (n_experts, n_experts)
         Entry (k, j): the share of expert k's rows that expert j has, by responsibilities.
     optima : list of dict
-        Distinct optima of the starts, best first: ``objective``, ``share`` of the starts that led
-        to it, and ``smallest``, the smallest number of effective rows of an expert.
+        Distinct optima of the EM runs from starts and from moves, best first: ``objective``,
+        ``share`` of these runs, and ``smallest``, the fewest effective rows of an expert.
     balance : dict
         Usual measures of balance of sparse mixtures. ``variation``: coefficient of variation of the
         loads, their standard deviation divided by their mean. ``unused``: number of experts without
@@ -83,7 +82,7 @@ class ExpertReport:
         lines = [text_table(list(self.columns), self._cells()), "", self._balance_line()]
         lines += map(in_lines, self._sentences())
         if self.optima:
-            lines += ["", f"optima found by the starts ({', '.join(OPTIMA)})"]
+            lines += ["", f"optima found by the EM runs ({', '.join(OPTIMA)})"]
             lines += ["{:>12}{:>8}{:>10}".format(*each) for each in self._cells_of_optima()]
         return "\n".join(lines)
 
@@ -93,17 +92,17 @@ class ExpertReport:
         return self.notes if self.plan is None else [self.plan, *self.notes]
 
     def _balance_line(self):
-        line = f"loads: coefficient of variation {self.balance['variation']:.3g}"
+        balance, own = self.balance, "; error: on the expert's own rows" * (len(self.overlap) > 1)
+        line = f"loads: coefficient of variation {balance['variation']:.3g}"
         if self.is_sparse:
-            line += f", {self.balance['unused']} unused"
-            line += f", Switch's balance {self.balance['switch']:.3g} (1 is even)"
-        return line
+            line += f", {balance['unused']} unused, Switch's {balance['switch']:.3g} (1 is even)"
+        return line + own
 
     def _repr_html_(self):
         below = self._balance_line(), *self._sentences()
         text = html_table(list(self.columns), self._cells(), below=below)
         if self.optima:
-            text += html_table(OPTIMA, self._cells_of_optima(), "Optima found by the starts")
+            text += html_table(OPTIMA, self._cells_of_optima(), "Optima found by the EM runs")
         return text
 
     def _cells_of_optima(self):

@@ -39,9 +39,8 @@ class Specialisation:
 
     def __str__(self):
         verdict = "kept" if self.kept else "left out"
-        if self.of_list:
-            what = f"Experts by EM were {verdict}: compared with experts of all rows"
-        else:
-            what = f"Specialists were {verdict}: compared with the generalist alone"
+        names = ("Specialists", "the generalist alone"), ("Experts by EM", "experts of all rows")
+        what, other = names[self.of_list]
+        what = f"{what} were {verdict}: compared with {other}"
         change = f"{self.gain:+.3f} a row (standard error {self.standard_error:.3f})"
         return in_lines(f"{what}, they change the out-of-fold log-density by {change}.")

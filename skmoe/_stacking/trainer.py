@@ -110,7 +110,7 @@ class StackedTrainer(Trainer):
         self.problem, order = self._finish(*found)
         self.progress.say("Trained", self.problem.objective)
         if self.instead is not None and self._has_linear_regimes():
-            self.progress.say("A mixture of linear experts explains the target better: trying EM")
+            self.progress.say("Linear experts explain the target better: trying EM, with more fits")
             em = self.instead()
             trained = em.train(previous, tasks, attributes_now)
             self.specialisation = em.specialisation = Specialisation.of(
@@ -120,6 +120,7 @@ class StackedTrainer(Trainer):
             if self.specialisation.kept:
                 return trained
         run = Run([self.problem.objective], converged=self.problem.converged)
+        self.ends = []  # of linear experts that found regimes
         return self, run, self.problem.model, order, self.problem.load[order]
 
     def _fit_unlike(self):
@@ -154,8 +155,8 @@ class StackedTrainer(Trainer):
         if gain is None or self.way != "specialists":
             return None
         name = type(split_last(self.problem.model.gate)[1]).__name__
-        more = f"{gain.gain:+.3f} a row (standard error {gain.standard_error:.3f})"
-        return name, f"a forest's is {more}"
+        gained = f"{gain.gain:+.3f} a row (standard error {gain.standard_error:.3f})"
+        return name, f"a ForestGate changes the out-of-fold log-density by {gained}"
 
     def _has_linear_regimes(self):
         """Whether the log-likelihood of linear experts, less BIC's penalty, is above the score."""
@@ -167,7 +168,7 @@ class StackedTrainer(Trainer):
         if self.parts.classes is not None and needed >= 0:  # probabilities are at most 1
             return False
         train_surrogate(self, linear)
-        self.ends, self.paths = [], []  # nothing continues from there
+        self.paths = []  # nothing continues from there
         return linear.objective - per_parameter * linear.likelihood.n_parameters_ > needed
 
     def _finish(self, chosen, fitted, experts):

@@ -94,13 +94,9 @@ def functions(X, y, weight, n_experts, random_state):
 
 def layers(values, weight, n_layers):
     """Layers of about equal weight, from low values to high; (n,) labels."""
-    order = np.argsort(values, kind="stable")
-    cumulative = np.cumsum(weight[order]) / weight.sum()
-    labels = np.zeros(len(values), dtype=int)
-    for layer in range(1, n_layers):
-        last = values[order[np.searchsorted(cumulative, layer / n_layers - 1e-9)]]
-        labels[values > last + 1e-9] = layer  # a row and its copies are on the same side
-    return labels
+    shares = np.arange(1, n_layers) / n_layers - 1e-9
+    ends = np.quantile(values, shares, weights=weight, method="inverted_cdf")
+    return np.searchsorted(ends + 1e-9, values)  # a row and its copies are on the same side
 
 
 def layers_of_x(X, y, weight, n_experts, random_state):

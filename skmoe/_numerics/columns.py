@@ -314,8 +314,7 @@ def start_columns(Z, weight):
     else:
         columns = numeric_matrix(Z)
         mean, scale = standardisation(columns, weight)
-        columns = columns - mean
-        columns /= scale
+        columns = _standardised(columns, mean, scale)
         if columns.shape[1] <= MOST_COLUMNS:
             return columns
     return principal_components(columns, weight)
@@ -344,7 +343,7 @@ LARGE_SHARE, TIMES_NEXT = 0.1, 3.0
 FEWEST_VALUES = 10  # that a target has which is not discrete
 LARGEST_COUNT = 1_000  # whole numbers above may be prices
 MOST_SHARE_OF_VALUES = 0.5  # distinct values to rows, of counts
-DECILES = 0.1, 0.9
+DECILES = np.array([0.1, 0.9]) - 1e-9  # which rounding of weights does not move
 BEYOND_DECILES = 0.25  # of the distance between first and last decile, beyond each of them
 SAME = 1e-12  # of the range of the target: values that are nearer differ by rounding
 FEW_VALUES = 10_000
@@ -393,15 +392,9 @@ def outlier_bounds(y, weight):
 
     They are of shape () or (n_outputs,), and the extremes of y where the deciles are one value.
     """
-    ends = []
+    ends, weights = [], None if (weight == weight[0]).all() else weight  # no sort without any
     for column in y.reshape(len(y), -1).T:
-        if (weight == weight[0]).all():
-            places = [max(int(np.ceil((q - 1e-9) * len(y))) - 1, 0) for q in DECILES]
-            first, last = np.partition(column, places)[places]
-        else:
-            order = np.argsort(column, kind="stable")
-            cumulative = np.cumsum(weight[order]) / weight.sum()
-            first, last = (column[order[np.searchsorted(cumulative, q - 1e-9)]] for q in DECILES)
+        first, last = np.quantile(column, DECILES, weights=weights, method="inverted_cdf")
         beyond = BEYOND_DECILES * (last - first)
         used = column[weight > 0] if first == last else [first - beyond, last + beyond]
         ends.append((np.min(used), np.max(used)))

@@ -156,9 +156,7 @@ class GaussianGate(BaseGate):
         return Z / np.maximum(np.abs(Z).max(axis=1, keepdims=True) / FARTHEST, 1.0)
 
     def predict_log_proba(self, X):
-        log_joint = self._log_joint(X)
-        log_joint -= log_joint.max(axis=1, keepdims=True)
-        return log_joint - special.logsumexp(log_joint, axis=1, keepdims=True)
+        return special.log_softmax(self._log_joint(X), axis=1)
 
     def score_samples(self, X):
         r"""Log-density of each row, :math:`\log \sum_k a_k N(x; m_k, C_k)`.

@@ -64,7 +64,7 @@ class SearchedShapes(FamilyLikelihood):
 def _lowest(loss, shape, longest):
     last = min(np.log(shape), np.log(LARGEST_SHAPE))  # which may have been extrapolated beyond
     ends = last - longest, min(last + longest, np.log(LARGEST_SHAPE))
-    best = optimize.minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-5})
+    best = optimize.minimize_scalar(loss, bounds=ends, method="bounded")
     return np.exp(best.x if best.fun < loss(last) else last)
 
 

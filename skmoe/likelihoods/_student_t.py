@@ -155,9 +155,7 @@ class StudentT(ScaledErrors):
 
 def _best_df(loss, last):
     """Degrees of freedom of the smallest loss, a function of their logarithm, or ``last``."""
-    best = optimize.minimize_scalar(
-        loss, bounds=np.log(DF_BOUNDS), method="bounded", options={"xatol": 1e-5}
-    )
+    best = optimize.minimize_scalar(loss, bounds=np.log(DF_BOUNDS), method="bounded")
     return float(np.exp(best.x)) if best.fun < loss(np.log(last)) else last
 
 

@@ -22,7 +22,7 @@ from skmoe.exceptions import ExpertCollapseWarning, ThinnedRowsWarning
 from skmoe.gates import BaseGate, ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
 from skmoe.rows import Blocks, Files
-from skmoe.rows._blocks import BlockRows, open_rows
+from skmoe.rows._blocks import IterableRows, open_rows
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 
@@ -109,12 +109,12 @@ def test_parts_that_a_pass_over_the_rows_covers(params):
 
 def test_kernels_travel_to_the_rows(lines, monkeypatch):
     X, y, weight, moe = lines
-    task = BlockRows._task
+    add = IterableRows._add_blocks
 
-    def sent(self, *args):
-        return pickle.loads(pickle.dumps(task(self, *args)))
+    def sent(self, task):
+        return add(self, pickle.loads(pickle.dumps(task)))
 
-    monkeypatch.setattr(BlockRows, "_task", sent)
+    monkeypatch.setattr(IterableRows, "_add_blocks", sent)
     files = in_parts(X, y, weight, bounds=[900, 2000])
     assert_same_mixtures(moe, MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files))
 

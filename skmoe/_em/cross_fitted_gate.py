@@ -67,10 +67,6 @@ class CrossFittedGate:
             self._parts[fold] = GateSums(X, weight, train)
         return self._parts[fold].stepped(model, labels)
 
-    def log_proba_of_each(self, X):
-        """Log-probabilities (n_samples, n_experts) by each of the copies, one after the other."""
-        return (model.log_proba_of_checked(X) for model in self.models)
-
     def log_proba_of_checked(self, X):
         """Log-probabilities (n_samples, n_experts), of the models that did not see the row."""
         return self._out_of_fold(lambda model, rows: model.log_proba_of_checked(rows), X)

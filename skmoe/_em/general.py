@@ -174,7 +174,7 @@ class GeneralProblem(Problem):
             log_gate = np.log(np.maximum(mass / mass.sum(), 1e-300))
             log_gate = np.tile(log_gate, (len(self.resp), 1))
             return self._labels_around(log_gate, self.expert_log_density())
-        each = self.gate.log_proba_of_each(self.Z)
+        each = (model.log_proba_of_checked(self.Z) for model in self.gate.models)
         return (self._labels_around(log_gate, self.log_density) for log_gate in each)
 
     def _labels_around(self, log_gate, log_density):

@@ -103,11 +103,6 @@ class GateParts:
             last_name = given.steps[-1][0]
         return cls(clone(trained), step_by_step(trained), encoder, last_name, has_default_encoder)
 
-    @property
-    def can_memorise(self):
-        """Whether the gate can memorise its rows."""
-        return self.trained.can_memorise
-
     def fit_encoder(self, X, y, weight):
         """What the gate sees of X; fits the transformers."""
         if self.encoder is None:
@@ -331,14 +326,20 @@ class Parts:
             data.weight,
             target=self.likelihood.transform,
             folds=folds,
-            min_responsibility=settings.least_responsibility(folds, len(self.names)),
+            min_responsibility=0.0 if folds is None else min(0.1, 0.5 / len(self.names)),
             classes=self.classes,
             are_clones=not self.is_list and self.likelihood.zero_expert is None,
             quiet=self.is_default,
             density_floor=density_floor,
         )
-        if report_weights and np.ptp(data.weight[data.weight > 0]) > 0:
-            warn_of_ignored_weights(experts.ignoring_weights())
+        taken = zip(self.names, experts.weighted, strict=True)
+        ignoring = [name for name, takes_weights in taken if not takes_weights]
+        if report_weights and ignoring and np.ptp(data.weight[data.weight > 0]) > 0:
+            warn_user(
+                f"The experts {ignoring} take no sample_weight and are fitted without it; scales "
+                "and gate use it.",
+                IgnoredWeightsWarning,
+            )
         return experts
 
     # Model ----------------------------------------------------------------------------------
@@ -387,16 +388,6 @@ class Parts:
         before = [] if self.transformer is None else self.transformer.steps
         last_name = self.templates[0].steps[-1][0]
         return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
-
-
-def warn_of_ignored_weights(names):
-    """Name the experts, if there are any, that unequal weights do not reach."""
-    if names:
-        warn_user(
-            f"The experts {names} take no sample_weight and are fitted without it; scales and "
-            "gate use it.",
-            IgnoredWeightsWarning,
-        )
 
 
 def adapt_experts(templates, described, *, is_default, columns=None, **encoding):

@@ -343,7 +343,3 @@ class Settings:
     def active_top_k(self, n_experts):
         """Experts that a row keeps, or None where that is all of them."""
         return None if self.top_k is None or self.top_k >= n_experts else self.top_k
-
-    def least_responsibility(self, folds, n_experts):
-        """Responsibility below which a row is not given to an expert."""
-        return 0.0 if folds is None else min(0.1, 0.5 / n_experts)

@@ -277,10 +277,6 @@ class EstimatorExperts(Experts):
         exposure = exposure[rows, k]
         return RowsOfExpert(rows, None if weights is None else weights * exposure, exposure, target)
 
-    def ignoring_weights(self):
-        """Names of the experts that take no weights."""
-        return [name for name, takes in zip(self.names, self.weighted, strict=True) if not takes]
-
     def streaming(self, resp, order, fitted):
         if not all(learns_batches(estimator) for estimator in self.estimators):
             return None

@@ -94,6 +94,7 @@ class PooledInSteps(Pooled):
     learns_variances = True
     tau = property(lambda self: self.posterior.tau)
     rho = property(lambda self: self.posterior.rho)
+    divergence = property(lambda self: self.posterior.divergence)
 
     def begin(self, resp):
         shape = (self.n_pooled, self.n_experts, self.design.shape[1])
@@ -213,10 +214,6 @@ class PooledInSteps(Pooled):
         """Back to an earlier state."""
         posterior, self._size = state
         self._set(posterior)
-
-    @property
-    def divergence(self):
-        return self.posterior.divergence
 
     def expected_log_density(self):
         return self.posterior.expected.value

@@ -329,7 +329,7 @@ class FitRows:
             self.started(likelihood, data, n_experts),
             data,
             in_sample=folds is None,
-            gate_folds=splitting.gate_folds(folds, data, can_memorise=parts.gate.can_memorise),
+            gate_folds=splitting.gate_folds(folds, data, can_memorise=gate.can_memorise),
             load_prior=gate.prior_counts(n_experts, data.unit_weight.sum()),
             top_k=settings.active_top_k(n_experts),
         )

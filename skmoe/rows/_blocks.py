@@ -129,7 +129,7 @@ class BlockRows(RowSource):
 
     def reduce(self, kernel, parameters):
         """See ``RowSource``; raises if the number or weight of rows differs from the first pass."""
-        task = self._task(kernel, parameters)
+        task = replace(self._every_task, kernel=kernel, parameters=parameters)
         found = self._add_blocks(task)
         if task.as_given:
             return found
@@ -151,9 +151,6 @@ class BlockRows(RowSource):
 
         ``task(number, X, y, weight)`` gets an unchanged block, and its number from 0.
         """
-
-    def _task(self, kernel, parameters):
-        return replace(self._every_task, kernel=kernel, parameters=parameters)
 
 
 @dataclass(frozen=True)

@@ -124,11 +124,6 @@ class FirstLook:
         """Whether the target is a single number, or one of two classes."""
         return len(self.values) == 2 if self.target is None else self.target.mean.size == 1
 
-    @property
-    def has_unequal_weights(self):
-        """Whether positive weights differ."""
-        return self.weight_squares * self.n_used > self.weight**2 * (1 + 1e-12)
-
     def _all_values(self, other):
         if isinstance(self.values, tuple):
             both = zip(self.values, other.values, strict=True)

@@ -35,7 +35,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     feature_names_in_: np.ndarray
     n_estimators: int
     min_samples_leaf: int | float
-    max_features: Literal["sqrt", "log2"] | int | float | None
+    max_features: Literal["best", "sqrt", "log2"] | int | float | None
     n_jobs: int | None
     random_state: int | np.random.RandomState | None
     set_fit_request: Callable[..., Any]
@@ -45,7 +45,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         n_estimators: int = 100,
         *,
         min_samples_leaf: int | float = 1,
-        max_features: Literal["sqrt", "log2"] | int | float | None = 1.0,
+        max_features: Literal["best", "sqrt", "log2"] | int | float | None = 1.0,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None: ...

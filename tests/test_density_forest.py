@@ -62,6 +62,20 @@ def test_weights_are_shares_of_leaves(weighted):
     np.testing.assert_allclose(forest.predict(new), dist.mean())
 
 
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_the_best_share_of_columns_is_by_the_density_out_of_bag(share):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 60)), rng.normal(size=200)
+    if share == 1:
+        y = X[:, 0] + 0.1 * y
+    else:  # all columns measure the target, each with its own error
+        X += 2 * y[:, None]
+    forest = DensityForestRegressor(30, max_features="best", random_state=0).fit(X, y)
+    same = DensityForestRegressor(30, max_features=share, random_state=0).fit(X, y)
+    assert forest.forest_.max_features == share
+    np.testing.assert_array_equal(forest.predict(X), same.predict(X))
+
+
 @pytest.mark.parametrize("skewed", [False, True])
 def test_the_kernels_have_the_best_density_out_of_bag(skewed):
     X, y = noisy_line(80)

@@ -24,7 +24,7 @@ from .smooth import SmoothRegressor
 RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
 NET_ROWS = 2_000  # of fewer, random trees predict as well as a net, in less time
 EM_ROWS, ROWS_PER_COEFFICIENT = 10_000, 100  # from which on EM is not begun anew in each fold
-NET = {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.005, "max_iter": 500}
+NET = {"early_stopping": True, "hidden_layer_sizes": (64, 64), "learning_rate_init": 0.005}
 # Many trees of few columns each: they gain much where there is little noise, and where there is
 # much the other experts get the weight.
 BOOSTING = {"max_iter": 200, "max_features": 0.5, "min_samples_leaf": 5, "early_stopping": False}
@@ -69,18 +69,17 @@ def _regressors(n_rows, several_outputs):
     is_small = n_rows < NET_ROWS
     leaves = {"max_leaf_nodes": 15 if is_small else 31}
     boosting = ensemble.HistGradientBoostingRegressor(**BOOSTING | leaves)
-    forest = ensemble.RandomForestRegressor if several_outputs else DensityForestRegressor
+    density = DensityForestRegressor(max_features=1.0 if is_small else "best")
     # With many rows steps are of more of them, and an epoch without gain says more.
     patience = int(np.clip(200_000 // max(n_rows, 1), 3, 10))
     steps = {"batch_size": max(128, n_rows // 160), "n_iter_no_change": patience}
-    net = MLPRegressor(early_stopping=True, **NET | steps)
-    net = _behind_scaler(ScaledTarget(net, transformer=StandardScaler()))
+    net = ScaledTarget(MLPRegressor(max_iter=500, **NET | steps), transformer=StandardScaler())
     trees = make_pipeline(_imputer_of_list(), ensemble.ExtraTreesRegressor(50))
     return [
         ("ridge", _behind_scaler(RidgeCV(RIDGE_PENALTIES))),
         ("boosting", MultiOutputRegressor(boosting) if several_outputs else boosting),
-        ("forest", forest()),
-        ("trees", trees) if is_small else ("net", net),
+        ("forest", ensemble.RandomForestRegressor() if several_outputs else density),
+        ("trees", trees) if is_small else ("net", _behind_scaler(net)),
         ("process", _behind_scaler(SmoothRegressor())),
     ]
 
@@ -118,9 +117,8 @@ def fit_of_list(experts, resp, by_row):
     last = [k for k in begun if has_experts(split_last(experts.estimators[k])[1])]
     _begin_on_all_rows(experts, resp, [k for k in begun if k not in last])
     forests = [k for k in experts.of_all_rows if is_density_forest(experts.estimators[k])]
-    estimators = list(experts.estimators)
-    for k in forests:
-        estimators[k] = FrozenEstimator(_out_of_bag(experts, k))
+    bagged = {k: FrozenEstimator(_out_of_bag(experts, k)) for k in forests}
+    estimators = [bagged.get(k, each) for k, each in enumerate(experts.estimators)]
     everything = np.arange(len(experts.y))
     tasks = [FitTask(k, 0, RowsOfExpert(everything[:0]), None, everything) for k in forests]
     experts.n_fits -= sum(task.k in forests for task in plan.tasks)
@@ -150,9 +148,8 @@ def _begin_on_all_rows(experts, resp, numbers, prepare=None):
     models = experts.fit_to_all(numbers, resp, resp, prepare=prepare)
     found = dict(zip(numbers, models, strict=True))
     experts.of_all_rows |= found
-    n_rows = len(experts.y)
     experts.going_on |= {
-        k: in_fold(each) for k, each in found.items() if forgets_rows(each, n_rows)
+        k: in_fold(each) for k, each in found.items() if forgets_rows(each, len(experts.y))
     }
 
 
@@ -186,10 +183,9 @@ def can_begin_on_all_rows(estimator, by_row):
 
 
 def _is_blind(step):
-    if isinstance(step, Pipeline):
-        return all(_is_blind(each) for _, each in step.steps)
-    if isinstance(step, ColumnTransformer):
-        return all(_is_blind(each) for _, each, _ in step.transformers)
+    if isinstance(step, Pipeline | ColumnTransformer):
+        steps = step.steps if isinstance(step, Pipeline) else step.transformers
+        return all(_is_blind(each) for _, each, *_ in steps)
     return isinstance(step, BLIND)
 
 

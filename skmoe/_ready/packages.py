@@ -21,6 +21,7 @@ STOPPING = {
     "xgboost": ("early_stopping_rounds", "callbacks"),
     "catboost": ("early_stopping_rounds", "od_wait", "od_type"),
 }  # fmt: skip
+OF_WEIGHTS = {"lightgbm": "eval_sample_weight", "xgboost": "sample_weight_eval_set"}
 
 # Chosen by the log-density of quantile forests on small tables, and of simulated distributions.
 LEVELS = ((np.arange(20) + 0.5) / 20).tolist()  # of the quantiles that a density is made of
@@ -37,11 +38,8 @@ def _library_of(estimator):
 
 def _stopping_params(estimator):
     """Names of the parameters by which an estimator asks for early stopping."""
-    library = _library_of(estimator)
-    if library is None:
-        return []
-    params = estimator.get_params(deep=False)
-    return [name for name in STOPPING[library] if _is_set(params.get(name))]
+    names = STOPPING.get(_library_of(estimator), ())
+    return [name for name in names if _is_set(estimator.get_params(deep=False).get(name))]
 
 
 def _is_set(value):
@@ -109,12 +107,10 @@ def fit_validated(model, X, y, weights, validation):
 def _validating(estimator, X, y, weights):
     """Arguments of ``fit`` for a validation set."""
     library = _library_of(estimator)
-    if library == "lightgbm":
-        given = {} if weights is None else {"eval_sample_weight": [weights]}
-        return {"eval_set": [(X, y)], **given}
-    if library == "xgboost":
-        given = {} if weights is None else {"sample_weight_eval_set": [weights]}
-        return {"eval_set": [(X, y)], "verbose": False, **given}
+    if library in OF_WEIGHTS:
+        given = {} if weights is None else {OF_WEIGHTS[library]: [weights]}
+        quiet = {"verbose": False} if library == "xgboost" else {}
+        return {"eval_set": [(X, y)]} | given | quiet
     categories = list(estimator.get_params(deep=False).get("cat_features") or [])
     pool = sys.modules["catboost"].Pool(X, y, weight=weights, cat_features=categories)
     return {"eval_set": pool}
@@ -125,8 +121,7 @@ def with_median_trees(estimator, models):
 
     It needs no validation set, and has all trees where no model stopped.
     """
-    counts = [_count_trees(split_last(model)[1]) for model in models]
-    counts = [count for count in counts if count]
+    counts = [count for each in models if (count := _count_trees(split_last(each)[1]))]
     last = split_last(estimator)[1]
     name = "iterations" if _library_of(last) == "catboost" else "n_estimators"
     n_trees = {name: int(np.median(counts))} if counts else {}

@@ -21,6 +21,8 @@ KINDS = {
     "ridge": (MixtureOfExpertsRegressor, Ridge(2.0), {}),
     "default": (MixtureOfExpertsRegressor, None, {}),
     "logistic": (MixtureOfExpertsClassifier, LogisticRegression(C=0.5), {}),
+    "three classes": (MixtureOfExpertsClassifier, LogisticRegression(C=0.5), {}),
+    "four classes": (MixtureOfExpertsClassifier, LogisticRegression(C=2.0), {}),
 }
 GATES = {
     "softmax": SoftmaxGate(),
@@ -39,7 +41,8 @@ def mixture_from(kind, gate, *, step_by_step, monkeypatch, dtype=float, copy=Fal
     y = np.where(X[:, 0] > 0, 2 * X[:, 0] + 1, -X[:, 0]) + 0.3 * rng.normal(size=300)
     resp, weight = rng.dirichlet(np.ones(3), size=300), rng.integers(0, 4, size=300)
     if make is MixtureOfExpertsClassifier:
-        y = (y > np.median(y)).astype(int)
+        n_classes = {"three classes": 3, "four classes": 4}.get(kind, 2)
+        y = np.digitize(y, np.quantile(y, np.arange(1, n_classes) / n_classes))
     with monkeypatch.context() as patched:
         if step_by_step:
             patched.setattr(OnePassProblem, "advance", Problem.advance)
@@ -65,7 +68,7 @@ def test_runs_make_the_iterations_that_are_made_step_by_step(kind, gate, monkeyp
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("kind", ["lines", "logistic"])
+@pytest.mark.parametrize("kind", ["lines", "logistic", "four classes"])
 def test_runs_on_single_precision(kind, monkeypatch):
     given = {"step_by_step": False, "monkeypatch": monkeypatch, "max_iter": 8}
     single, _ = mixture_from(kind, "softmax", dtype=np.float32, **given)

@@ -12,7 +12,7 @@ from .._experts.generalized_linear import GeneralizedLinearExperts
 from .._experts.logistic import LogisticExperts
 from .._numerics.gamma_shapes import LARGEST_SHAPE
 from .._numerics.multinomial import NEWTON_LIMIT
-from .sums import ClassErrors, FamilyErrors, GaussianErrors, block_pass, sum_rows
+from .sums import ClassErrors, FamilyErrors, GaussianErrors, block_pass
 from .sweeps import LeastSquaresSweep, LogisticSweep, Sweep, sums_of_pass
 
 SPARSE_NEWTON_LIMIT = 1300  # weights; of sparse rows Gram matrices take no time, factors little
@@ -46,27 +46,22 @@ class OutputsSweep(LeastSquaresSweep):
 class NewtonSweep(LogisticSweep):
     """Experts that make Newton steps from sums of a pass by blocks."""
 
-    _of_rows = None
-    begin_run = Sweep.begin_run
-
     @staticmethod
     @abstractmethod
     def _errors(problem):
         """How the target lies around the linear functions, as ``PassParameters`` takes it."""
 
+    def _constant(self, problem):
+        return self._errors(problem).constant
+
     def sums(self, problem, resp=None, with_gate=True):
-        experts, errors = problem.experts, self._errors(problem)
-        if self._of_rows is None:
-            given = experts.mean, experts.scale, errors.constant
-            self._of_rows = problem.rows.reduce(sum_rows, given)
-        p = len(experts.mean) + 1
-        functions = experts.functions.reshape(experts.n_experts, -1, p)
+        experts, (gram, constant) = problem.experts, self.sums_of_rows(problem)
+        functions = experts.functions.reshape(experts.n_experts, -1, len(experts.mean) + 1)
         sums, _ = sums_of_pass(
-            problem, block_pass, functions.swapaxes(1, 2), errors, resp, with_gate,
+            problem, block_pass, functions.swapaxes(1, 2), self._errors(problem), resp, with_gate,
             with_grams=experts.wants_curvature,
         )  # fmt: skip
-        sums.rows_gram = self._of_rows[:-1].reshape(p, p)
-        sums.value += float(self._of_rows[-1])
+        sums.rows_gram, sums.value = gram, sums.value + constant
         return sums
 
 
@@ -99,6 +94,8 @@ class GeneralizedLinearSweep(NewtonSweep):
             return False
         is_prior = experts.prior or not experts.alpha.any()  # else the objective may fall
         return experts.family == likelihood.family and is_prior
+
+    begin_run = Sweep.begin_run
 
     def step(self, problem):
         family, likelihood = problem.experts.family, problem.likelihood

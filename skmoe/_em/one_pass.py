@@ -165,7 +165,7 @@ class OnePassProblem(Problem):
 
     def _iterate(self, run, resp, *wanted):
         """Objectives of a compiled run on the rows."""
-        memory = pass_memory(self.rows, *run.coef.shape, True)
+        memory = pass_memory(self.rows, *run.logits.shape[::-1], True, run.n_classes)
         return advance(run, self.rows.X, resp, *wanted, *memory)
 
     def climbing(self, rounded=True):
@@ -193,7 +193,10 @@ class OnePassProblem(Problem):
             return super().resp_of(state)
         return responsibilities(state, self.rows.X)
 
-    is_compiled = property(lambda self: type(self.sweep).begin_run is not Sweep.begin_run)
+    @property
+    def is_compiled(self):
+        is_sparse = sparse.issparse(self.experts.rows.X)
+        return type(self.sweep).begin_run is not Sweep.begin_run and not is_sparse
 
     def load_from_sums(self):
         """Set the load from the sums of the last pass, where it is what the gate has."""

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from .._experts.generalized_linear import LARGEST_PREDICTOR
-from .._kernels._linear_pass import linear_pass, sizes
+from .._kernels._linear_pass import linear_pass, of_classes, sizes
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.statistics import GramSums, add_fields, unpack, weighted_grams
 from .._parallel import kernel_threads
@@ -75,23 +75,26 @@ class Sums:
     __add__ = add_fields
 
     @classmethod
-    def from_kernel(cls, flat, n_experts, p, with_curvature):
-        """Take the kernel's numbers apart, as those of linear experts."""
-        n_pairs = p * (p + 1) // 2
+    def from_kernel(cls, flat, n_experts, p, with_curvature, n_classes=2):
+        """Take the kernel's numbers apart, as those of linear experts, or of so many classes."""
+        n_functions, n_grams = of_classes(n_classes)
+        n_pairs, n_slopes = p * (p + 1) // 2, n_experts * n_functions
         at_slopes = 1 + n_experts
-        at_grams = at_slopes + 2 * n_experts * p
-        at_pairs = at_grams + n_pairs * n_experts
-        slopes = flat[at_slopes:at_grams].reshape(p, 2 * n_experts)
+        at_grams = at_slopes + (n_experts + n_slopes) * p
+        at_pairs = at_grams + n_pairs * n_experts * n_grams
+        slopes = flat[at_slopes:at_grams].reshape(p, -1)
         pairs = flat[at_pairs:].reshape(n_pairs, -1) if with_curvature else None
-        gram = unpack(flat[at_grams:at_pairs].reshape(n_pairs, n_experts), p)
+        gram = unpack(flat[at_grams:at_pairs].reshape(n_pairs, -1), p)
+        if n_classes > 2:
+            gram = gram.reshape(n_experts, n_grams, p, p)
         return cls(
             float(flat[0]),
             gram,
-            slopes[:, :n_experts].T[:, :, None],
+            slopes[:, :n_slopes].reshape(p, n_experts, n_functions).swapaxes(0, 1),
             flat[1:at_slopes, None],
-            slopes[:, n_experts:],
+            slopes[:, n_slopes:],
             None if pairs is None else unpack(pairs, p),
-            gram[:, -1, -1],
+            gram[..., -1, -1],
             gram.sum(axis=0),
             flat,
             is_separate=n_experts * p > NEWTON_LIMIT,
@@ -131,9 +134,9 @@ def run_pass(rows, parameters):
     return flat
 
 
-def pass_memory(rows, n_experts, p, with_curvature):
+def pass_memory(rows, n_experts, p, with_curvature, n_classes=2):
     """Rows that are summed at a time, and memory for the compiled pass: workspace, and sums."""
-    n_sums, n_workspace = sizes(n_experts, p, with_curvature)
+    n_sums, n_workspace = sizes(n_experts, p, with_curvature, n_classes)
     n_chunks = max(1, min(MOST_CHUNKS, CHUNK_NUMBERS // n_sums))
     blocks = -(-rows.n_rows // BLOCK_ROWS)
     chunk_rows = BLOCK_ROWS * -(-blocks // n_chunks)

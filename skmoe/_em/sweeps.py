@@ -20,7 +20,7 @@ from .._kernels._linear_run import LinearRun
 from .._numerics.statistics import LEAST_PIVOT, LeastSquaresStatistics
 from ..likelihoods import Categorical, Gaussian
 from .problem import shallow_copy
-from .sums import LOG_ROOT_2_PI, PassParameters, Sums, run_pass
+from .sums import LOG_ROOT_2_PI, PassParameters, Sums, run_pass, sum_rows
 
 SMALLEST_STEP = 1e-3  # below this, parameters are not changed
 ROUNDING = 1e-13  # relative rounding error of an objective
@@ -119,10 +119,10 @@ class LeastSquaresSweep(Sweep):
             "floor": float(likelihood.floor_), "variance": float(likelihood._variance),
             "shared": likelihood.scale == "shared", "least_pivot": LEAST_PIVOT,
         }  # fmt: skip
-        coef = experts.standard_coef[:, :, 0]
-        run = begin_run(problem, coef, experts.alpha, None, settings, is_given)
-        if run is not None and not is_given:
-            run.errors = np.array(likelihood.scale_)
+        run = begin_run(problem, None, settings, is_given)
+        if run is not None:
+            run.coef = np.array(experts.standard_coef[:, :, 0])
+            run.errors = run.errors if is_given else np.array(likelihood.scale_)
         return run
 
     def end_run(self, problem, run, n_iter):
@@ -245,7 +245,7 @@ class LeastSquaresSweep(Sweep):
 class LogisticSweep(Sweep):
     """Logistic experts of two classes."""
 
-    _rows_gram = None
+    _of_rows = None
 
     @classmethod
     def covers(cls, experts, likelihood):
@@ -263,11 +263,12 @@ class LogisticSweep(Sweep):
         experts = problem.experts
         settings = {
             "longest_expert_drift": experts.longest_drift, "n_newton": experts.n_first_newton,
+            "n_classes": experts.n_classes,
         }  # fmt: skip
-        gram = self._gram_of_rows(problem)
-        run = begin_run(problem, experts.log_odds, experts.alpha, gram, settings, is_given)
-        if run is not None and not is_given:
-            experts.begin_run(run)
+        gram, _ = self.sums_of_rows(problem)
+        run = begin_run(problem, gram, settings, is_given)
+        if run is not None:
+            experts.begin_run(run, is_given=is_given)
         return run
 
     def end_run(self, problem, run, n_iter):
@@ -359,56 +360,62 @@ class LogisticSweep(Sweep):
         return problem.sums.value + problem.log_prior()
 
     def sums(self, problem, resp=None, with_gate=True):
-        experts, _ = problem.experts, self._gram_of_rows(problem)
-        with_grams = experts.wants_curvature
-        sums = self._run(problem, experts.log_odds, resp, with_gate, with_grams)
+        experts, with_grams = problem.experts, problem.experts.wants_curvature
+        log_odds = experts.coef[:, :, 1] - experts.coef[:, :, 0]
+        given = log_odds, np.ones(len(log_odds)), resp, with_gate
+        sums = run_compiled(problem, *given, logistic=True, with_grams=with_grams)
         sums.has_grams = with_grams
+        self.sums_of_rows(problem)
         return self._of_classes(sums)
 
-    def _gram_of_rows(self, problem):
-        if self._rows_gram is None:  # where all is 0, every curvature is a quarter
-            nothing = np.zeros_like(problem.experts.log_odds)
-            self._rows_gram = 4 * self._run(problem, nothing, None, False, True).gram.sum(axis=0)
-        return self._rows_gram
+    def sums_of_rows(self, problem):
+        # Gram matrix of all rows, and a part of the log-likelihood that nothing changes.
+        if self._of_rows is None:
+            experts, constant = problem.experts, self._constant(problem)
+            flat = problem.rows.reduce(sum_rows, (experts.mean, experts.scale, constant))
+            p = len(experts.mean) + 1
+            self._of_rows = flat[:-1].reshape(p, p), float(flat[-1])
+        return self._of_rows
+
+    @staticmethod
+    def _constant(problem):
+        """A function of the target that log-densities have besides, or None."""
 
     def _of_classes(self, sums):
         """Sums of one function of each expert as those of two classes."""
         sums.mass, sums.squares = sums.squares[:, 0], None
-        sums.gram = sums.gram[:, None]  # one pair of classes
-        sums.cross = np.concatenate([-sums.cross, sums.cross], axis=2)
-        sums.rows_gram = self._rows_gram
+        if sums.gram.ndim == 3:  # of one pair of classes
+            sums.gram = sums.gram[:, None]
+            sums.cross = np.concatenate([-sums.cross, sums.cross], axis=2)
+        sums.rows_gram, _ = self._of_rows
         return sums
-
-    @staticmethod
-    def _run(problem, functions, resp, with_gate, with_grams):
-        given = functions, np.ones(len(functions)), resp, with_gate
-        return run_compiled(problem, *given, logistic=True, with_grams=with_grams)
 
 
 # Many iterations at once --------------------------------------------------------------------------
 
 
-def begin_run(problem, coef, penalty, rows_gram, settings, is_given):
+def begin_run(problem, rows_gram, settings, is_given):
     """A LinearRun at the parameters of a problem, but for scales; None for rows elsewhere."""
     experts, gate, rows = problem.experts, problem.gate, problem.rows
-    if gate.alpha_of_runs is None or type(rows) is not ArrayRows:
+    if gate.alpha_of_runs is None or type(rows) is not ArrayRows or sparse.issparse(rows.X):
         return None
     # Where experts change rows, what goes farther along the last steps ends in worse optima.
     accelerates = problem.accelerates and problem.top_k is None
     acceleration = problem.acceleration if accelerates else None
     run = LinearRun(
-        experts.n_experts, rows.y, rows.weight, experts.mean, experts.scale, penalty,
+        experts.n_experts, rows.y, rows.weight, experts.mean, experts.scale, experts.alpha,
         rows_gram, acceleration, alpha=gate.alpha_of_runs, longest_drift=gate.longest_drift,
         rounding=max(ROUNDING, np.finfo(rows.X.dtype).eps),
         n_kept=problem.top_k or experts.n_experts, **settings,
     )  # fmt: skip
-    run.coef = np.array(coef, dtype=np.float64)
     gate.begin_run(run)
     if not is_given:
         sums = problem.sums
-        np.asarray(run.sums)[: len(sums.flat)] = sums.flat
-        run.has_pairs, run.has_grams = sums.pairs is not None, sums.has_grams
-        run.value = sums.value + problem.log_prior()
+        run.value = np.nan  # a pass comes first
+        if sums.flat is not None:
+            np.asarray(run.sums)[: len(sums.flat)] = sums.flat
+            run.has_pairs, run.has_grams = sums.pairs is not None, sums.has_grams
+            run.value = sums.value + problem.log_prior()
     return run
 
 
@@ -421,8 +428,8 @@ def end_run(problem, run):
 
 def sums_of(run, flat, has_pairs):
     """Flat sums of a run as Sums."""
-    n_sums, _ = sizes(*run.coef.shape, has_pairs)
-    return Sums.from_kernel(np.asarray(flat)[:n_sums], *run.coef.shape, has_pairs)
+    shape = *run.logits.shape[::-1], has_pairs, run.n_classes
+    return Sums.from_kernel(np.asarray(flat)[: sizes(*shape)[0]], *shape)
 
 
 def sums_of_pass(problem, kernel, coef, errors, resp, with_gate, **settings):

@@ -35,11 +35,6 @@ class LogisticExperts(LinearExperts):
         return np.eye(self.n_classes)[self.y]
 
     @property
-    def log_odds(self):
-        """Coefficients of the log-odds of the second of two classes, (n_experts, p)."""
-        return self.coef[:, :, 1] - self.coef[:, :, 0]
-
-    @property
     def functions(self):
         """Coefficients of the classes' linear functions, (n_experts, n_classes, p)."""
         return self.coef.swapaxes(1, 2)
@@ -62,20 +57,16 @@ class LogisticExperts(LinearExperts):
         self._drift_by(squares)
         self.set_coef(coef)
 
-    def begin_run(self, run):
-        """Copy the curvature of two classes into a LinearRun, if there is one."""
-        run.has_curvature = self._curvature is not None
-        if run.has_curvature:
-            curvature = self._curvature[:, 1, :, 1].copy()
-            run.curvature, run.expert_drift = curvature, self._drift
+    def begin_run(self, run, *, is_given):
+        """Give functions and curvature, if there is one, to a LinearRun."""
+        run.take_classes(self.functions, None if is_given else self._curvature)
+        run.expert_drift = self._drift
 
     def end_run(self, run):
         """Take functions and curvature from a LinearRun."""
-        curvature, half = np.asarray(run.curvature), 0.5 * np.asarray(run.coef)[:, :, None]
-        rows = np.stack([curvature, -curvature], axis=2)  # (K, p, 2, p)
-        self._curvature = np.stack([rows, -rows], axis=1)
+        functions, self._curvature = run.of_classes()
         self._factors, self._drift = None, run.expert_drift
-        self.set_coef(np.concatenate([-half, half], axis=2))
+        self.set_coef(functions.swapaxes(1, 2))
 
     def set_functions(self, functions):
         change = (functions - self.functions).reshape(self.n_experts, -1, 1)

@@ -126,20 +126,53 @@ SKMOE_INLINE void NAME(logistic_density)(
     }
 }
 
+/* The same of three classes and more, each of which has a function: probabilities in place of these.
+ */
+SKMOE_INLINE void NAME(multinomial_density)(
+    REAL *functions, /* IN OUT: (n * n_classes, B), probabilities on return */
+    const REAL *y,   /* IN: (B,) class numbers */
+    REAL *exponent,  /* OUT: (n, B) */
+    REAL *factor,    /* OUT: (n, B) */
+    ptrdiff_t n_classes, ptrdiff_t n, ptrdiff_t rows) {
+    REAL largest[SKMOE_BLOCK], total[SKMOE_BLOCK];
+    ptrdiff_t i, k, c;
+    for (k = 0; k < n; k++) {
+        REAL *own = functions + k * n_classes * SKMOE_BLOCK;
+        REAL *power = exponent + k * SKMOE_BLOCK, *part = factor + k * SKMOE_BLOCK;
+        for (i = 0; i < rows; i++) power[i] = 0;
+        for (c = 0; c < n_classes; c++) {
+            const REAL *of_class = own + c * SKMOE_BLOCK;
+            REAL number = (REAL)c;
+            for (i = 0; i < rows; i++) power[i] = y[i] == number ? of_class[i] : power[i];
+        }
+        NAME(softmax)(own, NULL, largest, total, n_classes, rows);
+        for (i = 0; i < rows; i++) power[i] -= largest[i], part[i] = 1 / total[i];
+    }
+}
+
+SKMOE_INLINE void NAME(class_density)(
+    REAL *functions, const REAL *y, REAL *exponent, REAL *factor, ptrdiff_t n_classes, ptrdiff_t n,
+    ptrdiff_t rows) {
+    if (n_classes > 2)
+        NAME(multinomial_density)(functions, y, exponent, factor, n_classes, n, rows);
+    else
+        NAME(logistic_density)(functions, y, exponent, factor, n, rows);
+}
+
 /* E-step of logistic experts: log-likelihood of the rows. */
 SKMOE_CLONES
 static double NAME(logistic_e_step)(
     REAL *gate,         /* IN OUT: (n, B) logits, probabilities on return */
-    REAL *log_odds,     /* IN OUT: (n, B) of class 1, errors on return */
-    const REAL *y,      /* IN: (B,) 0 or 1 */
+    REAL *functions,    /* IN OUT: as of class_density; of two classes (n, B), errors on return */
+    const REAL *y,      /* IN: (B,) */
     const REAL *weight, /* IN: (B,) */
     REAL *factor,       /* OUT: (n, B) memory */
     REAL *resp,         /* OUT: (n, B) */
-    ptrdiff_t n, ptrdiff_t rows) {
+    ptrdiff_t n_classes, ptrdiff_t n, ptrdiff_t rows) {
     REAL largest_gate[SKMOE_BLOCK], total_gate[SKMOE_BLOCK];
     REAL largest[SKMOE_BLOCK], total[SKMOE_BLOCK];
     ptrdiff_t i, k;
-    NAME(logistic_density)(log_odds, y, resp, factor, n, rows);
+    NAME(class_density)(functions, y, resp, factor, n_classes, n, rows);
     for (k = 0; k < n; k++)
         for (i = 0; i < rows; i++) resp[k * SKMOE_BLOCK + i] += gate[k * SKMOE_BLOCK + i];
     NAME(softmax)(gate, NULL, largest_gate, total_gate, n, rows);
@@ -188,16 +221,16 @@ static double NAME(given_gaussian)(
 SKMOE_CLONES
 static double NAME(given_logistic)(
     REAL *gate,         /* IN OUT: (n, B) logits, probabilities on return */
-    REAL *log_odds,     /* IN OUT: (n, B) of class 1, errors on return */
-    const REAL *y,      /* IN: (B,) 0 or 1 */
+    REAL *functions,    /* IN OUT: as of logistic_e_step */
+    const REAL *y,      /* IN: (B,) */
     const REAL *weight, /* IN: (B,) */
     const REAL *resp,   /* IN: (n, B) */
     REAL *exponent,     /* OUT: (n, B) memory */
     REAL *factor,       /* OUT: (n, B) memory */
-    ptrdiff_t n, ptrdiff_t rows) {
+    ptrdiff_t n_classes, ptrdiff_t n, ptrdiff_t rows) {
     double of_row[SKMOE_BLOCK] = {0};
     ptrdiff_t i, k;
-    NAME(logistic_density)(log_odds, y, exponent, factor, n, rows);
+    NAME(class_density)(functions, y, exponent, factor, n_classes, n, rows);
     for (k = 0; k < n; k++) {
         ptrdiff_t at = k * SKMOE_BLOCK;
         for (i = 0; i < rows; i++)
@@ -288,6 +321,41 @@ static void NAME(curvature_weights)(
                 REAL product = proba[k * SKMOE_BLOCK + i] * proba[l * SKMOE_BLOCK + i];
                 products[i] = product > (REAL)1e-26 ? weight[i] * product : 0; /* see _exp.h */
             }
+}
+
+/* As logistic_weights for three classes and more: what the curvature of each pair is weighted with. */
+SKMOE_CLONES
+static void NAME(multinomial_weights)(
+    const REAL *proba,   /* IN: (n, B) */
+    const REAL *resp,    /* IN: (n, B) */
+    const REAL *classes, /* IN: (n * n_classes, B) probabilities */
+    const REAL *y,       /* IN: (B,) class numbers */
+    const REAL *weight,  /* IN: (B,) */
+    REAL *curvature,     /* OUT: (n * n_classes * (n_classes - 1) / 2, B) */
+    REAL *pull,          /* OUT: (n * n_classes, B) */
+    REAL *lack,          /* OUT: (n, B) */
+    double *masses,      /* IN OUT: (n,) */
+    ptrdiff_t n_classes, ptrdiff_t n, ptrdiff_t rows) {
+    REAL mass[SKMOE_BLOCK];
+    ptrdiff_t i, k, c;
+    for (k = 0; k < n; k++) {
+        ptrdiff_t at = k * SKMOE_BLOCK;
+        for (i = 0; i < rows; i++) {
+            REAL share = resp[at + i];
+            mass[i] = share > (REAL)1e-26 ? weight[i] * share : 0; /* see _exp.h */
+            lack[at + i] = weight[i] * (share - proba[at + i]);
+        }
+        masses[k] += NAME(ordered_sum)(weight, resp + at, rows);
+        for (c = 0; c < n_classes; c++, pull += SKMOE_BLOCK) {
+            const REAL *of_class = classes + c * SKMOE_BLOCK;
+            REAL number = (REAL)c;
+            for (i = 0; i < rows; i++)
+                pull[i] = mass[i] * ((y[i] == number ? (REAL)1 : (REAL)0) - of_class[i]);
+        }
+        NAME(curvature_weights)(classes, mass, curvature, n_classes, rows);
+        classes += n_classes * SKMOE_BLOCK;
+        curvature += n_classes * (n_classes - 1) / 2 * SKMOE_BLOCK;
+    }
 }
 
 /* What bounds the gate's curvature expert by expert: weight * proba, or twice its variance. */

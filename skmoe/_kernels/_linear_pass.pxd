@@ -12,12 +12,18 @@ cdef struct Problem:
     Py_ssize_t n_columns     # p, the intercept included
     Py_ssize_t n_pairs       # p (p + 1) / 2
     Py_ssize_t n_curvatures  # K (K - 1) / 2, or K; 0 where the gate's is not asked for
+    Py_ssize_t n_classes     # of logistic experts
+    Py_ssize_t n_functions   # of each expert: one, or one for each of three classes and more
+    Py_ssize_t n_grams       # of each expert: one, or one for each pair of these classes
     Py_ssize_t n_kept        # experts that share a row at most
     Py_ssize_t n_sums
     bint logistic
     bint with_grams
     double y_mean
     double y_scale
+
+
+cdef void set_sizes(Problem*, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint) noexcept nogil
 
 
 cdef void sum_rows(

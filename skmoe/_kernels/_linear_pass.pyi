@@ -5,7 +5,10 @@ from numpy.typing import NDArray
 
 Floating = TypeVar("Floating", np.float32, np.float64)
 
-def sizes(n_experts: int, n_columns: int, with_curvature: bool) -> tuple[int, int]: ...
+def of_classes(n_classes: int) -> tuple[int, int]: ...
+def sizes(
+    n_experts: int, n_columns: int, with_curvature: bool, n_classes: int = 2
+) -> tuple[int, int]: ...
 def linear_pass(
     X: NDArray[Floating],
     y: NDArray[np.float64],

@@ -18,13 +18,13 @@ cdef extern from "_block.h" nogil:
         Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     double logistic_e_step_f64(
         double*, double*, const double*, const double*, double*, double*,
-        Py_ssize_t, Py_ssize_t) noexcept
+        Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     double given_gaussian_f64(
         double*, double*, const double*, const double*, const double*,
         Py_ssize_t, Py_ssize_t) noexcept
     double given_logistic_f64(
         double*, double*, const double*, const double*, const double*, double*, double*,
-        Py_ssize_t, Py_ssize_t) noexcept
+        Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     void gaussian_weights_f64(
         const double*, const double*, const double*, const double*, double*, double*, double*,
         double*, Py_ssize_t, Py_ssize_t) noexcept
@@ -35,18 +35,25 @@ cdef extern from "_block.h" nogil:
         float*, float*, const float*, const float*, const float*, const float*, float*,
         Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     double logistic_e_step_f32(
-        float*, float*, const float*, const float*, float*, float*, Py_ssize_t, Py_ssize_t) noexcept
+        float*, float*, const float*, const float*, float*, float*,
+        Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     double given_gaussian_f32(
         float*, float*, const float*, const float*, const float*, Py_ssize_t, Py_ssize_t) noexcept
     double given_logistic_f32(
         float*, float*, const float*, const float*, const float*, float*, float*,
-        Py_ssize_t, Py_ssize_t) noexcept
+        Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     void gaussian_weights_f32(
         const float*, const float*, const float*, const float*, float*, float*, float*,
         double*, Py_ssize_t, Py_ssize_t) noexcept
     void logistic_weights_f32(
         const float*, const float*, const float*, const float*, float*, float*, float*,
         double*, Py_ssize_t, Py_ssize_t) noexcept
+    void multinomial_weights_f64(
+        const double*, const double*, const double*, const double*, const double*, double*,
+        double*, double*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
+    void multinomial_weights_f32(
+        const float*, const float*, const float*, const float*, const float*, float*, float*,
+        float*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     void curvature_weights_f64(
         const double*, const double*, double*, Py_ssize_t, Py_ssize_t) noexcept
     void curvature_weights_f32(const float*, const float*, float*, Py_ssize_t, Py_ssize_t) noexcept
@@ -70,7 +77,12 @@ cdef enum:
     LINE = 64  # bytes; a block's arrays start at multiples of it
 
 
-def sizes(n_experts, n_columns, with_curvature):
+def of_classes(n_classes):
+    """Functions and Gram matrices of each expert of so many classes: one, or more for over two."""
+    return (n_classes, n_classes * (n_classes - 1) // 2) if n_classes > 2 else (1, 1)
+
+
+def sizes(n_experts, n_columns, with_curvature, n_classes=2):
     """Lengths of the sums and of one thread's workspace.
 
     Parameters
@@ -79,24 +91,40 @@ def sizes(n_experts, n_columns, with_curvature):
         The intercept counts as a column.
     with_curvature : bool
         Whether the gate's curvature is asked for.
+    n_classes : int, default=2
+        Classes of logistic experts; those of three and more have a function for each class.
 
     Returns
     -------
     n_sums, n_workspace : int
         Numbers of float64 in the sums and in the workspace; exact, however large.
     """
-    n_experts, n_columns = int(n_experts), int(n_columns)  # no products of a fixed width
-    n_pairs, n_curvatures = _counts(n_experts, n_columns, with_curvature)
-    n_sums = 1 + n_experts * (1 + 2 * n_columns) + n_pairs * (n_experts + n_curvatures)
-    return n_sums, LINE + STRIDE * (2 + n_columns + 6 * n_experts + n_curvatures)
+    # No products of a fixed width.
+    K, p = int(n_experts), int(n_columns)
+    n_functions, n_grams = of_classes(int(n_classes))
+    n_curvatures = 0
+    if with_curvature:
+        n_curvatures = K * (K - 1) // 2 if K * p <= MOST_PAIRED else K
+    n_sums = 1 + K + K * (1 + n_functions) * p
+    n_sums += p * (p + 1) // 2 * (K * n_grams + n_curvatures)
+    n_arrays = 2 + p + K * (3 + 2 * n_functions + n_grams) + n_curvatures
+    return n_sums, LINE + STRIDE * (n_arrays + (n_functions > 1))
 
 
-def _counts(n_experts, n_columns, with_curvature):
-    """Pairs of columns, and weights of the gate's curvature where it is asked for."""
-    n_curvatures = n_experts
-    if n_experts * n_columns <= MOST_PAIRED:
-        n_curvatures = n_experts * (n_experts - 1) // 2
-    return n_columns * (n_columns + 1) // 2, n_curvatures if with_curvature else 0
+cdef void set_sizes(
+    Problem* problem, Py_ssize_t K, Py_ssize_t p, Py_ssize_t n_classes, bint with_curvature,
+) noexcept nogil:
+    """Set the numbers of a problem, those of `sizes`."""
+    cdef Py_ssize_t C = n_classes
+    problem.n_experts, problem.n_columns, problem.n_classes = K, p, C
+    problem.n_functions, problem.n_grams = 1, 1
+    if C > 2:
+        problem.n_functions, problem.n_grams = C, C * (C - 1) // 2
+    problem.n_pairs, problem.n_curvatures = p * (p + 1) // 2, 0
+    if with_curvature:
+        problem.n_curvatures = K * (K - 1) // 2 if K * p <= MOST_PAIRED else K
+    problem.n_sums = 1 + K + K * (1 + problem.n_functions) * p
+    problem.n_sums += problem.n_pairs * (K * problem.n_grams + problem.n_curvatures)
 
 
 def linear_pass(
@@ -168,10 +196,8 @@ def linear_pass(
     cdef Py_ssize_t n_samples = X.shape[0]
     cdef Problem problem
     n_experts, n_columns, asked = precision.shape[0], X.shape[1] + 1, bool(with_curvature)
-    problem.n_experts, problem.n_columns = n_experts, n_columns
-    problem.n_pairs, problem.n_curvatures = _counts(n_experts, n_columns, asked)
+    set_sizes(&problem, n_experts, n_columns, 2, asked)
     n_sums, n_workspace = sizes(n_experts, n_columns, asked)
-    problem.n_sums = n_sums
     problem.y_mean, problem.y_scale = y_mean, y_scale
     problem.logistic, problem.with_grams = logistic, with_grams
     problem.n_kept = n_kept
@@ -207,7 +233,7 @@ cdef void sum_rows(
     const double[::1] sample_weight,     # IN
     const double[::1] mean,              # IN
     const double[::1] scale,             # IN
-    const floating[:, ::1] coef,         # IN
+    const floating[:, ::1] coef,         # IN: an even number of functions
     const floating[::1] precision,       # IN
     const floating[::1] log_scale,       # IN
     const double[:, ::1] resp,           # IN
@@ -264,17 +290,21 @@ cdef void _pass_chunk(
     cdef floating* target = <floating*> ((<uintptr_t> workspace + LINE - 1) // LINE * LINE)
     cdef floating* weight = target + STRIDE
     cdef floating* design = weight + STRIDE
+    cdef Py_ssize_t n_classes = problem.n_classes
+    cdef Py_ssize_t n_functions = n_experts * problem.n_functions
+    cdef Py_ssize_t n_grams = n_experts * problem.n_grams
+    cdef Py_ssize_t n_slopes = n_experts + n_functions
     cdef floating* gate = design + n_columns * STRIDE
     cdef floating* means = gate + n_experts * STRIDE
-    cdef floating* shares = means + n_experts * STRIDE
+    cdef floating* shares = means + (n_functions + n_slopes % 2) * STRIDE
     cdef floating* mass = shares + n_experts * STRIDE
-    cdef floating* pull = mass + n_experts * STRIDE
-    cdef floating* lack = pull + n_experts * STRIDE
+    cdef floating* pull = mass + n_grams * STRIDE
+    cdef floating* lack = pull + n_functions * STRIDE
     cdef floating* curvatures = lack + n_experts * STRIDE
     cdef double* squares = sums + 1
     cdef double* slopes = squares + n_experts
-    cdef double* grams = slopes + 2 * n_experts * n_columns
-    cdef double* gate_grams = grams + problem.n_pairs * n_experts
+    cdef double* grams = slopes + n_slopes * n_columns
+    cdef double* gate_grams = grams + problem.n_pairs * n_grams
     cdef Py_ssize_t block, row, n_rows, rows, j
     cdef Py_ssize_t K = problem.n_experts
     cdef Py_ssize_t p = problem.n_columns
@@ -295,16 +325,21 @@ cdef void _pass_chunk(
         if resp is not None:
             _copy_columns(resp, row, n_rows, rows, shares)
         if floating is double:
-            predict_f64(design, &coef[0, 0], gate, p, 2 * K, rows)
+            predict_f64(design, &coef[0, 0], gate, p, n_slopes + n_slopes % 2, rows)
             if problem.logistic:
                 if resp is None:
                     sums[0] += logistic_e_step_f64(
-                        gate, means, target, weight, mass, shares, K, rows)
+                        gate, means, target, weight, mass, shares, n_classes, K, rows)
                 else:
                     sums[0] += given_logistic_f64(
-                        gate, means, target, weight, shares, mass, pull, K, rows)
-                logistic_weights_f64(
-                    gate, shares, means, weight, mass, pull, lack, squares, K, rows)
+                        gate, means, target, weight, shares, mass, pull, n_classes, K, rows)
+                if n_classes > 2:
+                    multinomial_weights_f64(
+                        gate, shares, means, target, weight, mass, pull, lack, squares,
+                        n_classes, K, rows)
+                else:
+                    logistic_weights_f64(
+                        gate, shares, means, weight, mass, pull, lack, squares, K, rows)
             else:
                 if resp is None:
                     sums[0] += gaussian_e_step_f64(
@@ -314,9 +349,9 @@ cdef void _pass_chunk(
                     sums[0] += given_gaussian_f64(gate, means, target, weight, shares, K, rows)
                 gaussian_weights_f64(
                     gate, shares, means, weight, mass, pull, lack, squares, K, rows)
-            add_sums_f64(design, pull, slopes, p, 2 * K, rows)
+            add_sums_f64(design, pull, slopes, p, n_slopes, rows)
             if problem.with_grams:
-                add_grams_f64(design, mass, grams, p, K, rows)
+                add_grams_f64(design, mass, grams, p, n_grams, rows)
             if problem.n_curvatures:
                 if K * p > MOST_PAIRED:
                     separate_weights_f64(gate, weight, curvatures, K, rows)
@@ -324,16 +359,21 @@ cdef void _pass_chunk(
                     curvature_weights_f64(gate, weight, curvatures, K, rows)
                 add_grams_f64(design, curvatures, gate_grams, p, problem.n_curvatures, rows)
         else:
-            predict_f32(design, &coef[0, 0], gate, p, 2 * K, rows)
+            predict_f32(design, &coef[0, 0], gate, p, n_slopes + n_slopes % 2, rows)
             if problem.logistic:
                 if resp is None:
                     sums[0] += logistic_e_step_f32(
-                        gate, means, target, weight, mass, shares, K, rows)
+                        gate, means, target, weight, mass, shares, n_classes, K, rows)
                 else:
                     sums[0] += given_logistic_f32(
-                        gate, means, target, weight, shares, mass, pull, K, rows)
-                logistic_weights_f32(
-                    gate, shares, means, weight, mass, pull, lack, squares, K, rows)
+                        gate, means, target, weight, shares, mass, pull, n_classes, K, rows)
+                if n_classes > 2:
+                    multinomial_weights_f32(
+                        gate, shares, means, target, weight, mass, pull, lack, squares,
+                        n_classes, K, rows)
+                else:
+                    logistic_weights_f32(
+                        gate, shares, means, weight, mass, pull, lack, squares, K, rows)
             else:
                 if resp is None:
                     sums[0] += gaussian_e_step_f32(
@@ -343,9 +383,9 @@ cdef void _pass_chunk(
                     sums[0] += given_gaussian_f32(gate, means, target, weight, shares, K, rows)
                 gaussian_weights_f32(
                     gate, shares, means, weight, mass, pull, lack, squares, K, rows)
-            add_sums_f32(design, pull, slopes, p, 2 * K, rows)
+            add_sums_f32(design, pull, slopes, p, n_slopes, rows)
             if problem.with_grams:
-                add_grams_f32(design, mass, grams, p, K, rows)
+                add_grams_f32(design, mass, grams, p, n_grams, rows)
             if problem.n_curvatures:
                 if K * p > MOST_PAIRED:
                     separate_weights_f32(gate, weight, curvatures, K, rows)

@@ -13,7 +13,7 @@ from libc.math cimport INFINITY, exp, fabs, fmax, fmin, isnan, log, sqrt
 from libc.string cimport memcpy, memmove
 from scipy.linalg.cython_lapack cimport dsyev
 
-from ._linear_pass cimport MOST_PAIRED, Problem, sum_rows
+from ._linear_pass cimport MOST_PAIRED, Problem, set_sizes, sum_rows
 
 cdef extern from "_cholesky.h" nogil:
     double skmoe_cholesky(double*, Py_ssize_t) noexcept
@@ -53,16 +53,15 @@ cdef void _pass(
     cdef Py_ssize_t K = run.K
     cdef Py_ssize_t j, k
     cdef bint with_grams = run.wants_grams()
-    problem.n_experts, problem.n_columns, problem.n_pairs = K, run.p, run.n_pairs
-    problem.n_curvatures = run.n_curvatures if with_pairs else 0
-    problem.n_sums = 1 + K * (1 + 2 * run.p) + run.n_pairs * (K + problem.n_curvatures)
+    set_sizes(&problem, K, run.p, run.n_classes, with_pairs)
     problem.logistic, problem.with_grams = run.logistic, with_grams
     problem.n_kept = run.n_kept
     problem.y_mean, problem.y_scale = run.y_mean, run.y_scale
     for k in range(K):
         for j in range(run.p):
             coef[k, j] = <floating> run.logits[j, k]
-            coef[K + k, j] = <floating> run.coef[k, j]
+        for j in range(run.q):
+            coef[K + k * run.n_functions + j // run.p, j % run.p] = <floating> run.coef[k, j]
         units[0, k] = <floating> (run.y_scale / run.errors[k])
         units[1, k] = <floating> (log(run.errors[k]) + LOG_ROOT_2_PI)
     sum_rows(
@@ -251,7 +250,8 @@ def advance(
     cdef bint done, is_first
     cdef double objective, before
     dtype = np.asarray(X).dtype
-    cdef floating[:, ::1] coef = np.empty((2 * run.K, run.p), dtype)
+    n_functions = run.K * (1 + run.n_functions)
+    cdef floating[:, ::1] coef = np.zeros((n_functions + n_functions % 2, run.p), dtype)
     cdef floating[:, ::1] units = np.empty((2, run.K), dtype)
     run.chunk_rows, run.partial, run.resp = chunk_rows, partial, resp
     run.n_threads = <int> max(1, min(workspace.shape[0], partial.shape[0], INT_MAX))
@@ -307,23 +307,34 @@ def responsibilities(LinearRun run, const floating[:, :] X) -> np.ndarray:
     """
     cdef Py_ssize_t n_samples = X.shape[0]
     cdef Py_ssize_t K = run.K
-    cdef Py_ssize_t i, j, k, other, n_above
+    cdef Py_ssize_t F = run.n_functions
+    cdef Py_ssize_t c, i, j, k, other, n_above
     cdef double column, largest, total, error
     cdef double[::1] joint = np.empty(K)
-    cdef double[::1] means = np.empty(K)
+    cdef double[::1] means = np.empty(K * F)
     found = np.empty((n_samples, K))
     cdef double[:, ::1] resp = found
     with nogil:
         for i in range(n_samples):
             for k in range(K):
-                joint[k], means[k] = run.logits[run.p - 1, k], run.coef[k, run.p - 1]
+                joint[k] = run.logits[run.p - 1, k]
+                for c in range(F):
+                    means[k * F + c] = run.coef[k, (c + 1) * run.p - 1]
             for j in range(run.p - 1):
                 column = (X[i, j] - run.mean[j]) / run.scale[j]
                 for k in range(K):
                     joint[k] += column * run.logits[j, k]
-                    means[k] += column * run.coef[k, j]
+                    for c in range(F):
+                        means[k * F + c] += column * run.coef[k, c * run.p + j]
             for k in range(K):
-                if run.logistic:
+                if F > 1:
+                    largest, total = -INFINITY, 0.0
+                    for c in range(F):
+                        largest = fmax(largest, means[k * F + c])
+                    for c in range(F):
+                        total += exp(means[k * F + c] - largest)
+                    joint[k] += means[k * F + <Py_ssize_t> run.y[i]] - largest - log(total)
+                elif run.logistic:
                     error = -means[k] if run.y[i] > 0 else means[k]
                     joint[k] -= fmax(error, 0.0) + log(1.0 + exp(-fabs(error)))
                 else:

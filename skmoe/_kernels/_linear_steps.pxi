@@ -6,21 +6,22 @@ cdef class LinearRun:
     """A mixture of linear experts in training, with its rows.
 
     Attributes are read and set between runs: ``logits`` (p, K) of the gate in standardised columns,
-    the intercept last, ``coef`` (K, p) of the experts, and ``errors`` (K,), their scales; ``sums``
+    the intercept last, ``coef`` (K, q) of the experts, and ``errors`` (K,), their scales; ``sums``
     of a pass with these, with ``has_grams`` and ``has_pairs``, the curvatures of experts and gate
     that it has summed; of the gate ``mass`` (K,), and ``factor`` (K p, K p), ``bound`` (K, p, p)
     and ``drift`` of a curvature, if it ``has_factor``, above 500 weights factors (K p, p); of
-    logistic experts ``curvature`` (K, p, p) and ``expert_drift``, if it ``has_curvature``;
+    logistic experts ``curvature`` (K, q, q) and ``expert_drift``, if it ``has_curvature``;
     ``value``, the penalised log-likelihood. From the last M-step of linear experts: ``row_masses``
     and ``squares`` (K,) of the residuals, and from the iterate before it ``other_sums`` and
-    ``old_coef``.
+    ``old_coef``. q is p, or of three classes and more as often, their functions one after the
+    other.
 
     Parameters
     ----------
     n_experts : int
         K.
     y, weight : float64 array of shape (n_samples,)
-        Target, 0 or 1 of logistic experts, and weights.
+        Target, class numbers of logistic experts, and weights.
     mean, scale : float64 array of shape (p - 1,)
         What the columns are standardised with.
     penalty : float64 array of shape (p - 1,)
@@ -45,12 +46,16 @@ cdef class LinearRun:
         Change of logits and functions after which curvature is recomputed; negative: every step.
     n_newton : int
         Steps of logistic experts, at most, for given responsibilities.
+    n_classes : int
+        Classes of logistic experts.
     least_pivot : float
         Smallest pivot of a Cholesky factor over its largest; below, slopes are of least norm.
     """
 
-    cdef Py_ssize_t K, p, n_pairs, n_curvatures, n_kept
+    cdef Problem sizes  # of a pass with the gate's curvature
+    cdef Py_ssize_t K, p, q, n_functions, n_kept, at_grams
     cdef Py_ssize_t n_newton
+    cdef readonly Py_ssize_t n_classes
     cdef bint logistic, is_constant, is_prior, shared
     cdef double y_mean, y_scale, alpha, floor, variance, longest_drift, longest_expert_drift
     cdef double least_pivot, total_weight, bound_mass, entropy, rounding, epsilon, unit
@@ -80,13 +85,11 @@ cdef class LinearRun:
         self, n_experts, y, weight, mean, scale, penalty, rows_gram, acceleration, *,
         y_mean=0.0, y_scale=1.0, is_prior=True, alpha=-1.0, floor=0.0, variance=1.0, shared=False,
         n_kept=2**31, longest_drift=0.1, longest_expert_drift=0.1, least_pivot=1e-6,
-        rounding=1e-13, n_newton=0,
+        rounding=1e-13, n_newton=0, n_classes=2,
     ):
         self.y, self.weight, self.mean, self.scale, self.penalty = y, weight, mean, scale, penalty
         K, p = n_experts, len(mean) + 1
-        is_paired = K * p <= MOST_PAIRED
-        self.K, self.p, self.n_pairs, self.n_kept = K, p, p * (p + 1) // 2, min(n_kept, K)
-        self.n_curvatures = K * (K - 1) // 2 if is_paired else K
+        self.K, self.p, self.n_kept, self.n_classes = K, p, min(n_kept, K), n_classes
         self.rows_gram, self.logistic = rows_gram, rows_gram is not None
         self.acceleration, self.is_constant = acceleration, alpha < 0
         self.y_mean, self.y_scale, self.is_prior, self.alpha = y_mean, y_scale, is_prior, alpha
@@ -99,11 +102,14 @@ cdef class LinearRun:
 
     cdef void _allocate(self):
         """Arrays of the parameters, of the sums and of steps."""
-        K, p = self.K, self.p
-        n_sums = 1 + K * (1 + 2 * p) + self.n_pairs * (K + self.n_curvatures)
-        self.sums, self.other_sums = np.zeros((2, n_sums))
+        set_sizes(&self.sizes, self.K, self.p, self.n_classes, True)
+        self.n_functions = self.sizes.n_functions
+        self.q = self.n_functions * self.p
+        self.at_grams = 1 + self.K * (1 + self.p + self.q)
+        K, p, q = self.K, self.p, self.q
+        self.sums, self.other_sums = np.zeros((2, self.sizes.n_sums))
         self.logits, self.old_logits, self.em_logits, self.gate_step = np.zeros((4, p, K))
-        self.coef, self.old_coef, self.em_coef, self.expert_step = np.zeros((4, K, p))
+        self.coef, self.old_coef, self.em_coef, self.expert_step = np.zeros((4, K, q))
         self.errors, self.old_errors, self.em_errors = np.ones((3, K))
         self.squares, self.decrements = np.ones((2, K))
         self.mass, self.old_mass, self.em_mass, self.row_masses = np.ones((4, K))
@@ -111,11 +117,11 @@ cdef class LinearRun:
             self.factor = np.zeros((K * p, K * p if K * p <= MOST_PAIRED else p))
             self.bound = np.zeros((K, p, p))
         if self.logistic:
-            self.curvature, self.factors = np.zeros((2, K, p, p))
+            self.curvature, self.factors = np.zeros((2, K, q, q))
         self.resp = self.no_resp = None
-        self.gram, self.vector = np.zeros((p, p)), np.zeros(K * p)
+        self.gram, self.vector = np.zeros((p, p)), np.zeros(max(K * p, q))
         self.singular, self.work = np.zeros((p, p - 1)), np.zeros(5 * p + 1)
-        n = 2 * K * p + (0 if self.logistic else K)
+        n = K * (p + q) + (0 if self.logistic else K)
         self.point, self.step, self.goal = np.zeros((3, n))
         self.weighted = np.zeros((MEMORY + 1, n))
 
@@ -127,9 +133,8 @@ cdef class LinearRun:
     def beside(self, LinearRun other):
         """A run on the same rows that begins with the gate of another one, None for its own."""
         cdef LinearRun twin = LinearRun.__new__(LinearRun)
-        twin.K, twin.p, twin.n_pairs, twin.n_kept = self.K, self.p, self.n_pairs, self.n_kept
-        twin.n_curvatures, twin.n_newton, twin.logistic = (
-            self.n_curvatures, self.n_newton, self.logistic)
+        twin.K, twin.p, twin.n_kept, twin.n_classes = self.K, self.p, self.n_kept, self.n_classes
+        twin.n_newton, twin.logistic = self.n_newton, self.logistic
         twin.is_constant, twin.is_prior, twin.shared = self.is_constant, self.is_prior, self.shared
         twin.y_mean, twin.y_scale, twin.alpha = self.y_mean, self.y_scale, self.alpha
         twin.floor, twin.variance, twin.rounding = self.floor, self.variance, self.rounding
@@ -173,24 +178,45 @@ cdef class LinearRun:
         """Weight of the rows of each expert, (K,)."""
         return [self.mass_of(k) for k in range(self.K)]
 
+    def take_classes(self, functions, curvature):
+        """Begin with functions (K, C, p) of the classes, and their curvature (K, C, p, C, p)."""
+        if self.n_classes == 2:  # log-odds of the second
+            functions = functions[:, 1] - functions[:, 0]
+        self.coef = np.array(functions.reshape(self.K, self.q), order="C")
+        self.has_curvature = curvature is not None
+        if self.has_curvature:
+            curvature = curvature[:, 1, :, 1] if self.n_classes == 2 else curvature
+            self.curvature = np.array(curvature.reshape(self.K, self.q, self.q), order="C")
+
+    def of_classes(self):
+        """Functions of the classes and their curvature, as ``take_classes`` takes them."""
+        K, C, p = self.K, self.n_classes, self.p
+        coef, curvature = np.array(self.coef), np.asarray(self.curvature)
+        if C > 2:
+            return coef.reshape(K, C, p), curvature.reshape(K, C, p, C, p)
+        rows = np.stack([curvature, -curvature], axis=2)
+        return 0.5 * np.stack([-coef, coef], axis=1), np.stack([rows, -rows], axis=1)
+
     # Sums over the rows ----------------------------------------------------------------------
 
     cdef double gram_of(self, Py_ssize_t k, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
         """Entry of the Gram matrix of an expert, of its curvature if experts are logistic."""
         cdef Py_ssize_t place = j * (j + 1) // 2 + i if i <= j else i * (i + 1) // 2 + j
-        return self.sums[1 + self.K * (1 + 2 * self.p) + place * self.K + k]
+        return self.sums[self.at_grams + place * self.K + k]
 
     cdef double mass_of(self, Py_ssize_t k) noexcept nogil:
         """Weight of the rows of an expert."""
         return self.sums[1 + k] if self.logistic else self.gram_of(k, self.p - 1, self.p - 1)
 
     cdef double pull_of(self, Py_ssize_t k, Py_ssize_t j) noexcept nogil:
-        """Weighted product of a column and the residuals of an expert."""
-        return self.sums[1 + self.K + j * 2 * self.K + k]
+        """Weighted product of a column and the residuals of an expert, of each function."""
+        cdef Py_ssize_t F = self.n_functions
+        return self.sums[1 + self.K + (j % self.p) * self.K * (F + 1) + k * F + j // self.p]
 
     cdef double excess_of(self, Py_ssize_t k, Py_ssize_t j) noexcept nogil:
         """Product of a column and responsibilities minus gate probabilities."""
-        return self.sums[1 + self.K + j * 2 * self.K + self.K + k]
+        cdef Py_ssize_t n_pulls = self.K * self.n_functions
+        return self.sums[1 + self.K + j * (n_pulls + self.K) + n_pulls + k]
 
     # Priors and bounds -----------------------------------------------------------------------
 
@@ -210,9 +236,13 @@ cdef class LinearRun:
         cdef Py_ssize_t j
         if not (self.is_prior or self.logistic):
             return 0.0
-        for j in range(self.p - 1):
-            total += self.penalty[j] * self.coef[k, j] * self.coef[k, j]
+        for j in range(self.q):
+            total += self.penalty_at(j) * self.coef[k, j] * self.coef[k, j]
         return total * self.y_scale * self.y_scale
+
+    cdef double penalty_at(self, Py_ssize_t j) noexcept nogil:
+        """Penalty of a coefficient; intercepts have none."""
+        return self.penalty[j % self.p] if j % self.p < self.p - 1 else 0.0
 
     cdef double expert_prior(self) noexcept nogil:
         cdef double total = 0.0
@@ -238,8 +268,8 @@ cdef class LinearRun:
         """Factor of the gate's curvature, where the last pass has summed it; False if none."""
         cdef Py_ssize_t K = self.K
         cdef Py_ssize_t p = self.p
-        cdef Py_ssize_t C = self.n_curvatures
-        cdef Py_ssize_t start = 1 + K * (1 + 2 * p) + self.n_pairs * K
+        cdef Py_ssize_t C = self.sizes.n_curvatures
+        cdef Py_ssize_t start = self.at_grams + self.sizes.n_pairs * self.sizes.n_grams * K
         cdef Py_ssize_t i, j, k, other, pair
         cdef double entry, of_column, shared
         cdef double largest = 1e-300
@@ -291,7 +321,7 @@ cdef class LinearRun:
         """The same for a bound on the curvature expert by expert."""
         cdef Py_ssize_t K = self.K
         cdef Py_ssize_t p = self.p
-        cdef Py_ssize_t start = 1 + K * (1 + 2 * p) + self.n_pairs * K
+        cdef Py_ssize_t start = self.at_grams + self.sizes.n_pairs * self.sizes.n_grams * K
         cdef Py_ssize_t i, j, k
         cdef double entry
         cdef double largest = 1e-300
@@ -463,42 +493,97 @@ cdef class LinearRun:
                 slopes[j] += self.singular[i, j] * parts[i]
         return True
 
+    cdef void take_curvature(self, Py_ssize_t k) noexcept nogil:
+        """Curvature of a logistic expert at the last pass."""
+        cdef Py_ssize_t p = self.p
+        cdef Py_ssize_t C = self.n_classes
+        cdef Py_ssize_t E = self.sizes.n_grams
+        cdef Py_ssize_t c, d, i, j, place
+        cdef double entry
+        cdef double[:, :] H = self.curvature[k]
+        if C == 2:
+            for i in range(p):
+                for j in range(p):
+                    H[i, j] = self.gram_of(k, i, j)
+            return
+        H[:, :] = 0.0
+        for i in range(p):
+            for j in range(p):
+                place = j * (j + 1) // 2 + i if i <= j else i * (i + 1) // 2 + j
+                place = self.at_grams + (place * self.K + k) * E
+                for d in range(C):
+                    for c in range(d):
+                        entry = self.sums[place + d * (d - 1) // 2 + c]
+                        H[c * p + i, c * p + j] += entry
+                        H[d * p + i, d * p + j] += entry
+                        H[c * p + i, d * p + j] = H[d * p + i, c * p + j] = -entry
+
+    cdef bint factor_curvature(self, Py_ssize_t k) noexcept nogil:
+        """Its factor, with the penalty; False where it is singular."""
+        cdef Py_ssize_t p = self.p
+        cdef Py_ssize_t q = self.q
+        cdef Py_ssize_t C = self.n_functions
+        cdef Py_ssize_t c, d, i, j
+        cdef double of_column
+        cdef double largest = 1e-300
+        cdef double* factor = &self.factors[k, 0, 0]
+        memcpy(factor, &self.curvature[k, 0, 0], q * q * sizeof(double))
+        for j in range(p):
+            of_column = 0.0
+            for c in range(C):
+                of_column += self.curvature[k, c * p + j, c * p + j]
+            largest = fmax(largest, of_column)
+        for j in range(p if C > 1 else 0):
+            # Along (1, ..., 1) over the classes it is flat; any curvature there will do.
+            of_column = 0.0
+            for c in range(C):
+                of_column += self.curvature[k, c * p + j, c * p + j]
+            of_column = fmax(of_column, FLOOR * largest) / C
+            for c in range(C):
+                for d in range(C):
+                    factor[(c * p + j) * q + d * p + j] += of_column
+        for i in range(q):
+            factor[i * q + i] += FLOOR * largest + self.penalty_at(i)
+        return skmoe_cholesky(factor, q) > 0
+
     cdef bint find_expert_steps(self) noexcept nogil:
         """Newton directions of logistic experts; False where a curvature is singular."""
         cdef Py_ssize_t p = self.p
-        cdef Py_ssize_t i, j, k
-        cdef double largest, change, slope
-        cdef double* factor
+        cdef Py_ssize_t q = self.q
+        cdef Py_ssize_t C = self.n_functions
+        cdef Py_ssize_t c, i, j, k
+        cdef double change, largest, mean
+        cdef double* step
         for k in range(self.K):
-            factor = &self.factors[k, 0, 0]
+            step = &self.expert_step[k, 0]
             if self.has_grams:
+                self.take_curvature(k)
+            if (self.has_grams or not self.is_factored) and not self.factor_curvature(k):
+                return False
+            for j in range(q):
+                step[j] = self.pull_of(k, j) - self.penalty_at(j) * self.coef[k, j]
+                self.vector[j] = step[j]
+            skmoe_solve_factored(&self.factors[k, 0, 0], step, q)
+            for j in range(p if C > 1 else 0):
+                mean = 0.0
+                for c in range(C):
+                    mean += step[c * p + j]
+                for c in range(C):
+                    step[c * p + j] -= mean / C
+            self.decrements[k] = dot(&self.vector[0], step, q)
+            largest = 0.0
+            for c in range(C):
+                change = 0.0
                 for i in range(p):
                     for j in range(p):
-                        self.curvature[k, i, j] = self.gram_of(k, i, j)
-            if self.has_grams or not self.is_factored:
-                largest = 1e-300
-                for i in range(p):
-                    for j in range(p):
-                        factor[i * p + j] = self.curvature[k, i, j]
-                    largest = fmax(largest, factor[i * p + i])
-                for i in range(p):
-                    factor[i * p + i] += FLOOR * largest + (self.penalty[i] if i < p - 1 else 0.0)
-                if not skmoe_cholesky(factor, p) > 0:
-                    return False
-            for j in range(p):
-                slope = self.penalty[j] * self.coef[k, j] if j < p - 1 else 0.0
-                self.vector[j] = self.expert_step[k, j] = self.pull_of(k, j) - slope
-            skmoe_solve_factored(factor, &self.expert_step[k, 0], p)
-            self.decrements[k] = dot(&self.vector[0], &self.expert_step[k, 0], p)
-            change = 0.0
-            for i in range(p):
-                for j in range(p):
-                    change += self.expert_step[k, i] * self.rows_gram[i, j] * self.expert_step[k, j]
-            change = 0.5 * sqrt(fmax(change / self.rows_gram[p - 1, p - 1], 0.0))
+                        change += step[c * p + i] * self.rows_gram[i, j] * step[c * p + j]
+                largest = fmax(largest, change)
+            change = sqrt(fmax(largest / self.rows_gram[p - 1, p - 1], 0.0))
+            change *= 0.5 if C == 1 else 1.0  # of each of two classes
             change = fmin(1.0, LONGEST_CHANGE / fmax(change, 1e-300))
             self.decrements[k] *= change
-            for j in range(p):
-                self.expert_step[k, j] *= change
+            for j in range(q):
+                step[j] *= change
         if self.has_grams:
             self.expert_drift = 0.0
         self.has_curvature = self.is_factored = True
@@ -510,16 +595,18 @@ cdef class LinearRun:
         cdef double squares = 0.0
         for k in range(self.K):
             squares += size * self.decrements[k]
-            for j in range(self.p):
+            for j in range(self.q):
                 self.coef[k, j] = self.old_coef[k, j] + size * self.expert_step[k, j]
         self.expert_drift = drift
         self.add_expert_drift(squares)
 
     cdef void add_expert_drift(self, double squares) noexcept nogil:
         cdef double mass = 0.0
-        cdef Py_ssize_t k
+        cdef Py_ssize_t c, j, k
         for k in range(self.K):
-            mass += self.curvature[k, self.p - 1, self.p - 1]
+            for c in range(self.n_functions):
+                j = (c + 1) * self.p - 1
+                mass += self.curvature[k, j, j] * (0.5 if self.n_functions > 1 else 1.0)
         self.expert_drift += sqrt(fmax(squares, 0.0) / fmax(mass, 1e-300))
 
     # Iterates --------------------------------------------------------------------------------
@@ -566,9 +653,9 @@ cdef class LinearRun:
         """Functions, logarithms of scales, and logits."""
         cdef Py_ssize_t K = self.K
         cdef Py_ssize_t p = self.p
-        cdef Py_ssize_t start = K * p
+        cdef Py_ssize_t start = K * self.q
         cdef Py_ssize_t j, k
-        memcpy(out, &coef[0, 0], K * p * sizeof(double))
+        memcpy(out, &coef[0, 0], start * sizeof(double))
         if not self.logistic:
             for k in range(K):
                 out[start + k] = log(errors[k])
@@ -596,21 +683,22 @@ cdef class LinearRun:
         """A direction times the curvature of the complete data at the last pass."""
         cdef Py_ssize_t K = self.K
         cdef Py_ssize_t p = self.p
-        cdef Py_ssize_t start = K * p
+        cdef Py_ssize_t q = self.q
+        cdef Py_ssize_t start = K * q
         cdef Py_ssize_t i, j, k
         cdef double precision, total
         for k in range(K):
             precision = (self.y_scale / self.errors[k]) ** 2
-            for i in range(p):
+            for i in range(q):
                 total = 0.0
-                for j in range(p):
+                for j in range(q):
                     if self.logistic:
-                        total += self.curvature[k, i, j] * direction[k * p + j]
+                        total += self.curvature[k, i, j] * direction[k * q + j]
                     else:
-                        total += self.gram_of(k, i, j) * direction[k * p + j]
-                if self.logistic and i < p - 1:
-                    total += self.penalty[i] * direction[k * p + i]
-                out[k * p + i] = total if self.logistic else precision * total
+                        total += self.gram_of(k, i, j) * direction[k * q + j]
+                if self.logistic:
+                    total += self.penalty_at(i) * direction[k * q + i]
+                out[k * q + i] = total if self.logistic else precision * total
         if not self.logistic:
             for k in range(K):
                 out[start + k] = 2 * self.mass_of(k) * direction[start + k]
@@ -630,7 +718,8 @@ cdef class LinearRun:
         """Take the parameters that were proposed; EM's are kept."""
         cdef Py_ssize_t K = self.K
         cdef Py_ssize_t p = self.p
-        cdef Py_ssize_t start = K * p
+        cdef Py_ssize_t q = self.q
+        cdef Py_ssize_t start = K * q
         cdef Py_ssize_t i, j, k
         cdef double squares = 0.0
         cdef double largest = -INFINITY
@@ -638,11 +727,11 @@ cdef class LinearRun:
         cdef double masses = 0.0
         self.em_logits[:, :], self.em_coef[:, :] = self.logits, self.coef
         self.em_errors[:], self.em_mass[:] = self.errors, self.mass
-        memcpy(&self.coef[0, 0], &self.goal[0], K * p * sizeof(double))
+        memcpy(&self.coef[0, 0], &self.goal[0], start * sizeof(double))
         if self.logistic:
             for k in range(K):
-                for i in range(p):
-                    for j in range(p):
+                for i in range(q):
+                    for j in range(q):
                         squares += (
                             self.curvature[k, i, j] * (self.coef[k, i] - self.em_coef[k, i])
                             * (self.coef[k, j] - self.em_coef[k, j]))

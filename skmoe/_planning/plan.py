@@ -237,7 +237,7 @@ class Plan:
 # Approximate time of linear experts that are solved together ----------------------------------
 
 
-SECONDS, PER_ENTRY = 0.05, 3e-6  # for an expert with ten starts, and for each entry of its columns
+SECONDS, PER_ENTRY = 0.025, 3e-6  # for an expert with ten starts, and for each entry of its columns
 FEW_STARTS = 5  # number of starts that costs as much as what does not depend on it
 OF_STARTS, LATER = 5_000, 0.1  # rows on which starts are tried, share of that work for others
 SEARCHED = 0.55  # share of the experts that are tried: a search ends two numbers after the best
@@ -252,7 +252,7 @@ def seconds_of(plan):
     n_experts = most if is_given else SEARCHED * most * (most + 1) / 2
     starts = (FEW_STARTS + plan.n_init) / (FEW_STARTS + 10)
     seconds = SECONDS + PER_ENTRY * n_rows * min(n_rows, n_columns)
-    return n_experts * starts * seconds * n_outputs * SLOW**plan.n_slow
+    return n_experts * starts * seconds * (1 + n_outputs) / 2 * SLOW**plan.n_slow
 
 
 # The rows of a fit -------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from sklearn.base import clone
 
 from .._data import Subjects
 from .._numerics.multinomial import definite_factors
-from .._numerics.statistics import LeastSquaresStatistics, standardisation
+from .._numerics.statistics import LeastSquaresStatistics, each_times, standardisation
 from .._tables.mixed import as_pandas, column_numbers, is_table
 from ..distributions import GaussianComponents
 from ..likelihoods._gaussian import ScaledErrors
@@ -289,7 +289,7 @@ class RandomEffects(ScaledErrors):
         products, gain = subjects.products(residuals), []
         for k, factor in enumerate(self.relative_factor_):
             roots, log_det = subjects.roots(factor)
-            along = _each(roots.swapaxes(1, 2), products[..., k])
+            along = each_times(roots.swapaxes(1, 2), products[..., k])
             gain.append(0.5 * ((along**2).sum(axis=1) / self.scale_[k] ** 2 - log_det))
         return rows + subjects.of_rows(np.transpose(gain) / subjects.sizes[:, None])
 
@@ -318,7 +318,7 @@ class RandomEffects(ScaledErrors):
         for k, factor in enumerate(self.relative_factor_):
             roots, _ = subjects.roots(factor)
             outer = roots @ roots.swapaxes(1, 2)
-            means.append(_each(outer, products[..., k]))
+            means.append(each_times(outer, products[..., k]))
             covariances.append(self.scale_[k] ** 2 * outer)
         return np.stack(means, axis=1), np.stack(covariances, axis=1)
 
@@ -385,12 +385,12 @@ def _profile(factor, resp, products, squares, penalty, floor, subjects):
     """
     grams, mass = subjects.grams, resp @ subjects.sizes
     inner, log_det = subjects.inner_roots(factor)
-    along = _each(inner.swapaxes(1, 2), products @ factor)
+    along = each_times(inner.swapaxes(1, 2), products @ factor)
     rest = resp @ (squares - (along**2).sum(axis=1)) + penalty
     variance = max(rest / mass, floor**2)
     loss = np.log(variance) + rest / variance / mass + resp @ log_det / mass
-    shrunk = _each(inner, along)
-    left = products - _each(grams, shrunk @ factor.T)
+    shrunk = each_times(inner, along)
+    left = products - each_times(grams, shrunk @ factor.T)
     of_size = (grams @ factor) @ (inner @ inner.swapaxes(1, 2))
     slope = np.tensordot(resp, of_size, 1) - (resp[:, None] * left).T @ shrunk / variance
     return loss, 2 * slope / mass, variance
@@ -424,8 +424,3 @@ def _best_factor(given, last, places, units):
     tried = [(*_profile(each, *given), each) for each in (last, factor_of(found.x))]
     _, _, variance, factor = min(tried, key=lambda each: each[0])
     return np.sqrt(variance), factor
-
-
-def _each(matrices, vectors):
-    """A matrix of each subject times a vector of its own."""
-    return (matrices @ vectors[:, :, None])[..., 0]

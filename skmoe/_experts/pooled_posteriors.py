@@ -12,6 +12,7 @@ from scipy import linalg
 
 from .._kernels._pooled import learn_posterior, variance_steps
 from .._numerics.multinomial import definite_factors
+from .._numerics.statistics import each_times
 
 ROUNDING = 1e-14  # of a matrix of sums, relative
 MOMENTS = "mean", "var"
@@ -84,7 +85,7 @@ def _solved_apart(given, levels):
     alone, half, log_det = grams.inverse(np.sqrt(tau if n_experts > 1 else tau + rho))
 
     def own(right):  # L_k right_k
-        return alone * right + _each_times(half.transpose(0, 2, 1), _each_times(half, right))
+        return alone * right + each_times(half.transpose(0, 2, 1), each_times(half, right))
 
     own_cross = own(cross)
     evidence = 0.5 * np.vdot(cross, own_cross) - log_det
@@ -182,10 +183,6 @@ class Grams:
         apart = np.append(root[:n] ** 2 / mass, np.zeros(len(inner)))
         log_det = 0.5 * np.log(mass).sum() + _half_log_det(within) + _half_log_det(factor)
         return apart, shared * root, log_det
-
-
-def _each_times(matrices, vectors):
-    return (matrices @ vectors[:, :, None])[:, :, 0]
 
 
 def _factor(matrices):

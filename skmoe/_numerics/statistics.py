@@ -261,6 +261,11 @@ def solve_dual(products, ones, right, ridge):
     return numbers, (unit.T @ right - along @ numbers) / length
 
 
+def each_times(matrices, vectors):
+    """Products (..., m) of matrices (..., m, n) and vectors (..., n), one of each."""
+    return (matrices @ vectors[..., None])[..., 0]
+
+
 def solve_symmetric(matrices, rights):
     """Least-norm solutions (n, p, m) of n positive semi-definite systems (n, p, p)."""
     if not rights.size:

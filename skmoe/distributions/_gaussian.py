@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import special
 
+from .._numerics.statistics import each_times
 from ._arrays import take
 from ._components import BaseComponents
 
@@ -126,7 +127,7 @@ class CorrelatedComponents(GaussianComponents):
         self.factor = factor
 
     def logpdf(self, y):
-        whitened = _times(np.linalg.inv(self.factor), y - self.mean)
+        whitened = each_times(np.linalg.inv(self.factor), y - self.mean)
         log_det = np.log(np.diagonal(self.factor, axis1=-2, axis2=-1)).sum(axis=-1)
         n_outputs = self.mean.shape[2]
         return -0.5 * (whitened**2).sum(axis=2) - log_det - n_outputs * _HALF_LOG_2PI
@@ -139,12 +140,7 @@ class CorrelatedComponents(GaussianComponents):
     def rvs(self, places, random_state):
         mean = take(self.mean, places)
         factor = np.broadcast_to(self.factor, (*self.mean.shape, self.mean.shape[2]))
-        return mean + _times(take(factor, places), random_state.standard_normal(mean.shape))
-
-
-def _times(matrices, vectors):
-    """Products (..., m) of matrices (..., m, m) and vectors (..., m)."""
-    return (matrices @ vectors[..., None])[..., 0]
+        return mean + each_times(take(factor, places), random_state.standard_normal(mean.shape))
 
 
 def _mean_absolute(mean, std):

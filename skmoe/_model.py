@@ -175,9 +175,9 @@ class Model(ABC):
         """
 
     @staticmethod
-    @abstractmethod
     def error_of_loss(loss):
         """Error of an expert from its mean loss: its root, or the share of wrong classes."""
+        return loss
 
     @abstractmethod
     def draw(self, X, random_state):
@@ -326,10 +326,6 @@ class ClassificationModel(Model):
 
     def losses(self, y, predictions, bounds=None):
         return (predictions.argmax(axis=2) != y[:, None]).astype(float)
-
-    @staticmethod
-    def error_of_loss(loss):
-        return loss
 
     def draw(self, X, random_state):
         return draw_places(self.proba(X), 1, random_state)[:, 0]

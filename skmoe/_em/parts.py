@@ -280,13 +280,9 @@ class Parts:
         they are turned then.
         """
         n_rows, n_columns = design.shape
-        if (
-            encoder is None
-            or not self.is_default
-            or (n_columns >= n_rows and n_columns > MOST_TURNED)
-        ):
-            return None
-        return blocks_of_levels(encoder)
+        is_turned = n_columns >= n_rows and n_columns > MOST_TURNED
+        has_levels = encoder is not None and self.is_default and not is_turned
+        return blocks_of_levels(encoder) if has_levels else None
 
     def first(self, n_experts, *, is_gated=True):
         """Parts of so many clones of the expert, whose gate may be one of proportions."""

@@ -181,15 +181,9 @@ def draw_starts(init, n_init, data, n_experts, seed, labels):
     of_auto = AUTO_OF_CLASSES if of_classes else AUTO
     names = of_auto if init == "auto" else [init]  # to go through in turn
     target = data.y if of_classes else data.target
-    return [
-        soften(
-            STARTS[names[i % len(names)]](
-                data.columns, target, data.weight, n_experts, random_state
-            ),
-            n_experts,
-        )
-        for i in range(n_init)
-    ]
+    given = data.columns, target, data.weight, n_experts, random_state
+    drawn = (STARTS[names[i % len(names)]](*given) for i in range(n_init))
+    return [soften(each, n_experts) for each in drawn]
 
 
 # Starts next to a mixture: one of its experts is dissolved, and another is halved ----------------

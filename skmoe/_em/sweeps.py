@@ -204,14 +204,9 @@ class LeastSquaresSweep(Sweep):
 
     def point(self, problem):
         """Linear functions, logarithms of scales, and logits."""
-        functions, scale = problem.experts.standard_coef, problem.likelihood.scale_
-        return np.concatenate(
-            [
-                functions.swapaxes(1, 2).ravel(),
-                np.log(scale).ravel(),
-                problem.gate.sum_logits().T.ravel(),
-            ]
-        )
+        functions = problem.experts.standard_coef.swapaxes(1, 2)
+        parts = functions, np.log(problem.likelihood.scale_), problem.gate.sum_logits().T
+        return np.concatenate([part.ravel() for part in parts])
 
     def go_to(self, problem, point):
         experts, likelihood = problem.experts, problem.likelihood

@@ -90,9 +90,7 @@ class LearnedParameters:
         order : ndarray of shape (n_kept,)
             A permutation, or a part of one.
         """
-        for name in self.per_expert:
-            setattr(self, name, vars(self)[name][order])
-        for name in ("own_density_", "regime_"):
+        for name in (*self.per_expert, "own_density_", "regime_"):
             if vars(self).get(name) is not None:
                 setattr(self, name, vars(self)[name][order])
 

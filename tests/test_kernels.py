@@ -14,7 +14,7 @@ from skmoe._kernels._errors import learn_variance, likelihood_of_shape
 from skmoe._kernels._estep import e_step
 from skmoe._kernels._exp import exp, log, mixed_cdf, symmetric_cdf
 from skmoe._kernels._grams import add_grams, add_sparse_grams, workspace_size
-from skmoe._kernels._k_means import k_means
+from skmoe._kernels._k_means import far_rows, k_means
 from skmoe._kernels._linear_pass import linear_pass, sizes
 from skmoe._routing import keep_best
 
@@ -569,3 +569,22 @@ def test_k_means_is_that_of_scikit_learn(n_clusters):
     reference = KMeans(n_clusters, init=centres, n_init=1, tol=0.0, max_iter=20)
     k_means(points, weight, centres, 20, labels)
     assert_array_equal(labels, reference.fit_predict(points, sample_weight=weight))
+
+
+@pytest.mark.parametrize("n_distinct", [200, 2])
+def test_far_rows_are_those_of_greedy_k_means(n_distinct):
+    rng = np.random.default_rng(n_distinct)
+    points = np.repeat(rng.normal(size=(n_distinct, 3)), 200 // n_distinct, axis=0)
+    mass, quantiles, drawn = rng.integers(0, 3, 200) * 1.0, rng.random((4, 3)), np.empty((4, 3))
+    far_rows(points, mass, quantiles, drawn)
+    expected, distance = [], np.full(200, np.inf)
+    for of_row in quantiles:
+        cumulative = np.cumsum(mass * distance if expected else mass)
+        cumulative = cumulative if cumulative[-1] > 0 else np.cumsum(mass)
+        rows = np.searchsorted(cumulative, of_row * cumulative[-1], side="right")
+        rows = rows if expected else rows[:1]
+        near = np.minimum(distance, ((points[rows, None] - points) ** 2).sum(axis=2))
+        best = np.argmin(near @ mass)
+        expected.append(points[rows[best]])
+        distance = near[best]
+    assert_array_equal(drawn, expected)

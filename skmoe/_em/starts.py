@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from .._experts.fitting import seeded
-from .._kernels._k_means import k_means
+from .._kernels._k_means import far_rows, k_means
 from .._kernels._linear_run import dissolved
 from .._parallel import few_threads, jobs, kernel_threads
 from .loop import NEARLY_SAME, enough_effective_rows
@@ -34,29 +34,15 @@ def enough_rows(n_experts, data, part):
 def draw_rows(points, mass, n_rows, random_state):
     """Rows far from each other (greedy k-means++), drawn as quantiles along a random direction."""
     order = np.argsort(points @ random_state.standard_normal(points.shape[1]), kind="stable")
-    points, mass = points[order], mass[order]
-    n_trials = 2 + int(np.log(n_rows))
-    drawn, distance = [], None
-    for quantiles in random_state.uniform(size=(n_rows, n_trials)):
-        cumulative = np.cumsum(mass if distance is None else mass * distance)
-        if not cumulative[-1] > 0:  # fewer distinct rows than asked for
-            cumulative = np.cumsum(mass)
-        rows = np.searchsorted(cumulative, quantiles * cumulative[-1], side="right")
-        best_left = np.inf
-        for row in np.minimum(rows if drawn else rows[:1], len(points) - 1):
-            from_row = ((points - points[row]) ** 2).sum(axis=1)
-            nearest = from_row if distance is None else np.minimum(distance, from_row)
-            left = mass @ nearest
-            if left < best_left * (1 - 1e-9):  # rounding errors do not decide
-                best_left, best_row, best_nearest = left, row, nearest
-        drawn.append(points[best_row])
-        distance = best_nearest
-    return np.array(drawn)
+    quantiles = random_state.uniform(size=(n_rows, 2 + int(np.log(n_rows))))
+    drawn = np.empty((n_rows, points.shape[1]))
+    far_rows(points[order], mass[order], quantiles, drawn)
+    return drawn
 
 
 def _k_means(points, weight, n_experts, random_state):
-    centres = draw_rows(points, weight, n_experts, random_state)
     points, labels = np.ascontiguousarray(points, np.float64), np.empty(len(points), np.intp)
+    centres = draw_rows(points, weight, n_experts, random_state)
     k_means(points, weight, centres, K_MEANS_STEPS, labels)
     return labels
 
@@ -340,7 +326,7 @@ def _climb(problem, climber, max_iter, gain):
     found, state, rows = problem.climb(climber.resp, climber.state, max_iter, gain)
     objectives = climber.objectives + found
     last = objectives[-1] - (objectives[-2] if objectives[1:] else -np.inf)
-    best = max((each for each in objectives if each == each), default=np.nan)
+    best = np.fmax.reduce([climber.objective, *found])
     excess = small_sample_excess(problem, rows) / problem.weight.sum()
     is_whole = bool(rows.min() >= enough_effective_rows(problem, len(rows)))
     rank = is_whole, best - excess if best == best else -np.inf

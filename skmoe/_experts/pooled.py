@@ -337,7 +337,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         return LinesRun(
             (self.design, self.targets[:, 0], self.weight), gate.given, self._groups, resp,
             self.tau[0], self.rho[0], n_rounds, nu=self.nu, floor=self.floor[0],
-            precisions=np.stack([precisions.shape, precisions.rate]), ties=self.ties,
+            precisions=np.array([precisions.shape, precisions.rate]), ties=self.ties,
         )  # fmt: skip
 
     def take_run(self, run):

@@ -1,6 +1,85 @@
 """Lloyd's k-means, of a few steps on as many rows as starts are tried on."""
 
+from libc.math cimport INFINITY
+
 import numpy as np
+
+
+def far_rows(
+    const double[:, ::1] points,     # IN: (n_samples, d)
+    const double[::1] mass,          # IN: (n_samples,)
+    const double[:, ::1] quantiles,  # IN: (n_rows, n_trials)
+    double[:, ::1] drawn,            # OUT: (n_rows, d)
+) -> None:
+    """Rows far from each other, by greedy k-means++.
+
+    Each is the best of some rows, which are quantiles of the mass times the squared distance to
+    those before: it leaves the smallest sum of these products. The first one is not chosen.
+
+    Parameters
+    ----------
+    points : float64 array of shape (n_samples, d)
+        Rows, in the order of which quantiles are.
+    mass : float64 array of shape (n_samples,)
+        Of the rows.
+    quantiles : float64 array of shape (n_rows, n_trials)
+        Between 0 and 1, of the rows to choose from.
+    drawn : float64 array of shape (n_rows, d)
+        Written to.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    cdef Py_ssize_t n = points.shape[0], d = points.shape[1], n_rows = quantiles.shape[0]
+    cdef Py_ssize_t i, j, number, trial, row, best
+    cdef double left, least, way, total
+    _check_shape("mass", (mass.shape[0],), (n,))
+    _check_shape("drawn", (drawn.shape[0], drawn.shape[1]), (n_rows, d))
+    cdef double[::1] cumulative = np.empty(n)
+    cdef double[::1] distance = np.full(n, INFINITY)
+    cdef double[::1] nearest = np.empty(n)
+    cdef double[::1] kept = np.empty(n)
+    with nogil:
+        for number in range(n_rows):
+            total = 0.0
+            for i in range(n if number else 0):
+                total += mass[i] * distance[i]
+                cumulative[i] = total
+            if not total > 0:  # the first one, or fewer distinct rows than asked for
+                total = 0.0
+                for i in range(n):
+                    total += mass[i]
+                    cumulative[i] = total
+            least, best = INFINITY, 0
+            for trial in range(quantiles.shape[1] if number else 1):
+                row = min(_after(cumulative, quantiles[number, trial] * total), n - 1)
+                left = 0.0
+                for i in range(n):
+                    nearest[i] = 0.0
+                    for j in range(d):
+                        way = points[i, j] - points[row, j]
+                        nearest[i] += way * way
+                    nearest[i] = min(nearest[i], distance[i])
+                    left += mass[i] * nearest[i]
+                if left < least * (1 - 1e-9) or trial == 0:  # rounding errors do not decide
+                    least, best = left, row
+                    kept, nearest = nearest, kept
+            drawn[number] = points[best]
+            distance, kept = kept, distance
+
+
+cdef Py_ssize_t _after(const double[::1] cumulative, double value) noexcept nogil:
+    """How many entries are no more than a value."""
+    cdef Py_ssize_t first = 0, last = cumulative.shape[0], middle
+    while first < last:
+        middle = (first + last) // 2
+        if cumulative[middle] <= value:
+            first = middle + 1
+        else:
+            last = middle
+    return first
 
 
 def k_means(

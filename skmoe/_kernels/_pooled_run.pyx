@@ -105,17 +105,16 @@ cdef class PooledRun:
     def __init__(self, rows, gate, groups, resp, tau, rho, n_rounds, n_arrays, ties=None):
         (n, K), (design, y, weight) = resp.shape, rows
         gate_design, gate_penalty, coef, *shares = gate
-        q, p, alone = design.shape[1], len(gate_penalty), np.arange(K)
+        q, p, F, alone = design.shape[1], len(gate_penalty), coef.shape[1], range(K)
         function, counts, prior_count = shares or (alone, np.ones(K), 1.0)
-        regime, place, s = (alone, alone, q) if ties is None else (
-            ties.regime, ties.place, q + ties.n_offsets)
-        R, F = np.max(regime) + 1, np.max(function) + 1
-        given = design, y, weight, gate_design, coef, groups, tau, rho, regime, place, function
-        shapes = (n, q), (n,), (n,), (n, p), (p, F), (2, s), (s,), (s,), (K,), (K,), (K,)
-        if tuple(each.shape for each in given) != shapes:
+        regime, place, R, s = (alone, alone, K, q) if ties is None else (
+            ties.regime, ties.place, ties.n_regimes, q + ties.n_offsets)
+        given = design, y, weight, gate_design, coef, groups, tau, rho
+        shapes = (n, q), (n,), (n,), (n, p), (p, F), (2, s), (s,), (s,)
+        cdef const int[:, ::1] numbers = np.array([regime, place, function], dtype=np.intc)
+        if tuple(each.shape for each in given) != shapes or numbers.shape[1] != K:
             raise ValueError(f"Shapes disagree with responsibilities of shape {resp.shape}")
-        self.regime, self.place, self.function = (
-            np.array(each, dtype=np.intc) for each in (regime, place, function))
+        self.regime, self.place, self.function = numbers[0], numbers[1], numbers[2]
         self.is_tied, self.has_shares = ties is not None, bool(shares)
         self.R, self.s, self.F, self.prior_count = R, s, F, prior_count
         self.counts, self.log_share, self.of_shares = np.array(counts), np.zeros(K), 0.0

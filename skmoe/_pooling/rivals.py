@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
-from scipy import optimize, sparse, special
+from scipy import optimize, special
 
 from .._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
 from .._kernels._errors import learn_variance, likelihood_of_shape
@@ -115,7 +115,8 @@ def rand_index(labels, others, weight):
 
     For many rows it is that of pairs of different rows, and a weight of 2 is a row given twice.
     """
-    shared = sparse.coo_array((weight / weight.sum(), (labels, others))).toarray()
+    shared = np.zeros((labels.max() + 1, others.max() + 1))
+    np.add.at(shared, (labels, others), weight / weight.sum())
     both = np.square(shared).sum()
     one, other = (np.square(shared.sum(axis=axis)).sum() for axis in (0, 1))
     by_chance, most = one * other, 0.5 * (one + other)
@@ -305,10 +306,10 @@ def uneven_line(one):
     the likeliest function (n_samples,); and the columns (n_samples, q) that this is of.
     """
     X, weight = np.clip(one.experts.standard[:, :-1], -FAR, FAR), one.weight
-    bases = [X]
-    for column in X.T:
+    bases, quantiles = [X], np.quantile(X, PARTS, axis=0, weights=weight, method="inverted_cdf")
+    for column, knots in zip(X.T, quantiles.T, strict=True):
         if len(np.unique(column)) >= FEWEST_SPREAD_VALUES:
-            knots = np.unique(np.quantile(column, PARTS, weights=weight, method="inverted_cdf"))
+            knots = np.unique(knots)
             place = np.interp(column, knots, np.arange(len(knots)))
             hats = np.maximum(1 - np.abs(place[:, None] - np.arange(len(knots))), 0)
             bases += [np.column_stack([column, column**2]), hats]

@@ -89,3 +89,16 @@ def test_what_is_left_to_gain_is_foreseen_by_the_slowest_of_the_last_gains():
     assert left_to_gain([8.0, 4.0, 1.0], 1.0, True) == pytest.approx(2.0)  # halved at least
     assert left_to_gain([1.0], 1.0, True) == pytest.approx(200.0)
     assert left_to_gain([1.0, -1e-3], 1.0, True) == -1e-3
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_logistic_experts_without_penalty_are_tried_on_columns_given_twice(n_classes):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    functions = np.where(X[:, :1] > 0, X @ rng.normal(size=(4, n_classes)), -2 * X[:, :n_classes])
+    y = (functions + rng.gumbel(size=functions.shape)).argmax(axis=1)
+    moe = MixtureOfExpertsClassifier(LogisticRegression(C=np.inf), 2, training="em", random_state=0)
+    once = moe.fit(X, y).lower_bound_
+    twice = moe.fit(np.hstack([X, X, X[:, :2] + X[:, 2:]]), y)
+    assert all(np.isfinite(bounds).all() for bounds in twice.start_lower_bounds_)
+    assert twice.lower_bound_ > once - 0.01  # per row

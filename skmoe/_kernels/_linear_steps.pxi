@@ -529,32 +529,37 @@ cdef class LinearRun:
                         H[c * p + i, d * p + j] = H[d * p + i, c * p + j] = -entry
 
     cdef bint factor_curvature(self, Py_ssize_t k) noexcept nogil:
-        """Its factor, with the penalty; False where it is singular."""
+        """Its factor, with the penalty and as little more on the diagonal as it needs."""
         cdef Py_ssize_t p = self.p
         cdef Py_ssize_t q = self.q
         cdef Py_ssize_t C = self.n_functions
         cdef Py_ssize_t c, d, i, j
         cdef double of_column
         cdef double largest = 1e-300
+        cdef double share = FLOOR
         cdef double* factor = &self.factors[k, 0, 0]
-        memcpy(factor, &self.curvature[k, 0, 0], q * q * sizeof(double))
-        for j in range(p):
-            of_column = 0.0
-            for c in range(C):
-                of_column += self.curvature[k, c * p + j, c * p + j]
-            largest = fmax(largest, of_column)
-        for j in range(p if C > 1 else 0):
-            # Along (1, ..., 1) over the classes it is flat; any curvature there will do.
-            of_column = 0.0
-            for c in range(C):
-                of_column += self.curvature[k, c * p + j, c * p + j]
-            of_column = fmax(of_column, FLOOR * largest) / C
-            for c in range(C):
-                for d in range(C):
-                    factor[(c * p + j) * q + d * p + j] += of_column
-        for i in range(q):
-            factor[i * q + i] += FLOOR * largest + self.penalty_at(i)
-        return skmoe_cholesky(factor, q) > 0
+        while share <= 1:
+            memcpy(factor, &self.curvature[k, 0, 0], q * q * sizeof(double))
+            for j in range(p):
+                of_column = 0.0
+                for c in range(C):
+                    of_column += self.curvature[k, c * p + j, c * p + j]
+                largest = fmax(largest, of_column)
+            for j in range(p if C > 1 else 0):
+                # Along (1, ..., 1) over the classes it is flat; any curvature there will do.
+                of_column = 0.0
+                for c in range(C):
+                    of_column += self.curvature[k, c * p + j, c * p + j]
+                of_column = fmax(of_column, FLOOR * largest) / C
+                for c in range(C):
+                    for d in range(C):
+                        factor[(c * p + j) * q + d * p + j] += of_column
+            for i in range(q):
+                factor[i * q + i] += share * largest + self.penalty_at(i)
+            if skmoe_cholesky(factor, q) > 0:
+                return True
+            share *= 10
+        return False
 
     cdef bint find_expert_steps(self) noexcept nogil:
         """Newton directions of logistic experts; False where a curvature is singular."""

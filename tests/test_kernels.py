@@ -530,10 +530,12 @@ def test_grams_of_sparse_rows_without_room_are_refused(n_rows, n_sums):
 # Errors of one regression -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n_samples", "n_columns"), [(40, 2), (1300, 5)])
+@pytest.mark.parametrize(("n_samples", "n_columns"), [(40, 2), (1300, 5), (300, 42)])
 def test_likelihood_of_shapes_of_errors_is_that_of_em(n_samples, n_columns):
     rng = np.random.default_rng(0)
     X, weight = rng.normal(size=(n_samples, n_columns)), rng.integers(0, 3, n_samples) * 1.0
+    if n_columns == 42:  # most are levels, of which a row has one or none
+        X[:, 2:] = rng.integers(0, 41, n_samples)[:, None] == np.arange(40)
     design, sd = np.column_stack([X, np.ones(n_samples)]), np.exp(0.3 * X[:, 1])
     target, around = rng.standard_t(3, size=n_samples) / sd, 0.0
     centre, variance, share = np.array([-1.0, 0.0, 1.0]), np.ones(3), np.ones(3) / 3

@@ -35,6 +35,7 @@ cdef extern from "_cholesky.h" nogil:
 cdef enum:
     LINE = 64        # bytes; arrays of a block start at multiples of it
     MOST_STEPS = 100  # of Newton
+    SPARSE = 100      # products in a Gram matrix, over those of a row, from which rows are sparse
 
 cdef double FLOOR = 1e-12     # of a curvature, over the largest
 cdef double SHORTEST = 1e-8   # part of a step
@@ -49,6 +50,8 @@ cdef struct Rows:
     double* packed          # (p (p + 1) / 2, 1)
     double* matrix          # (p, p)
     double* coef            # (2, p), the second one zeros
+    Py_ssize_t most         # entries of a row that are not zero
+    const int* places       # (n, most): their columns, then -1; NULL unless rows are sparse
 
 
 cdef double* _array(const Rows* rows, Py_ssize_t number, Py_ssize_t part) noexcept nogil:
@@ -76,6 +79,7 @@ cdef double[::1] _begin(Rows* rows, Py_ssize_t n, Py_ssize_t p, Py_ssize_t n_arr
     rows.packed = rows.sums + p
     rows.matrix = rows.packed + n_pairs
     rows.coef = rows.matrix + p * p
+    rows.places = NULL
     return memory
 
 
@@ -89,6 +93,51 @@ cdef void _take(Rows* rows, const double[:] column, Py_ssize_t part) noexcept no
             array[i] = column[number * BLOCK_ROWS + i]
 
 
+cdef int[:, ::1] _find_places(Rows* rows):
+    """Places of the entries that are not zero, to be kept; None if rows are not sparse."""
+    cdef Py_ssize_t i, j, used
+    cdef const double* row
+    rows.most = 1
+    for i in range(rows.n):
+        row, used = _array(rows, i // BLOCK_ROWS, -rows.p) + i % BLOCK_ROWS, 0
+        for j in range(rows.p):
+            used += row[j * STRIDE] != 0
+        rows.most = max(rows.most, used)
+    if rows.p * rows.p < SPARSE * rows.most * rows.most:
+        return None
+    cdef int[:, ::1] places = np.full((rows.n, rows.most), -1, dtype=np.intc)
+    for i in range(rows.n):
+        row, used = _array(rows, i // BLOCK_ROWS, -rows.p) + i % BLOCK_ROWS, 0
+        for j in range(rows.p):
+            if row[j * STRIDE] != 0:
+                places[i, used] = <int> j
+                used += 1
+    rows.places = &places[0, 0]
+    return places
+
+
+cdef void _add_sparse_grams(Rows* rows, Py_ssize_t of_grams) noexcept nogil:
+    """The upper triangle of the Gram matrix, from entries that are not zero."""
+    cdef Py_ssize_t p = rows.p, i, j, k
+    cdef const double* row
+    cdef const int* places
+    cdef double weighted
+    for j in range(p * p):
+        rows.matrix[j] = 0.0
+    for i in range(rows.n):
+        row = _array(rows, i // BLOCK_ROWS, -p) + i % BLOCK_ROWS
+        places = rows.places + i * rows.most
+        for j in range(rows.most):
+            if places[j] < 0:
+                break
+            weighted = _array(rows, i // BLOCK_ROWS, of_grams)[i % BLOCK_ROWS]
+            weighted *= row[places[j] * STRIDE]
+            for k in range(j, rows.most):
+                if places[k] < 0:
+                    break
+                rows.matrix[places[j] * p + places[k]] += weighted * row[places[k] * STRIDE]
+
+
 cdef void _sum(Rows* rows, Py_ssize_t of_sums, Py_ssize_t of_grams) noexcept nogil:
     """Sums of the columns, and their Gram matrix, with the weights of two arrays of the blocks."""
     cdef Py_ssize_t p = rows.p, i, j, number
@@ -99,8 +148,12 @@ cdef void _sum(Rows* rows, Py_ssize_t of_sums, Py_ssize_t of_grams) noexcept nog
     for number in range(_n_blocks(rows)):
         add_sums_f64(_array(rows, number, -p), _array(rows, number, of_sums), rows.sums, p, 1,
                      _length(rows, number))
-        add_grams_f64(_array(rows, number, -p), _array(rows, number, of_grams), rows.packed, p, 1,
-                      _length(rows, number))
+        if rows.places == NULL:
+            add_grams_f64(_array(rows, number, -p), _array(rows, number, of_grams), rows.packed, p,
+                          1, _length(rows, number))
+    if rows.places != NULL:
+        _add_sparse_grams(rows, of_grams)
+        return
     for j in range(p):
         for i in range(j + 1):
             rows.matrix[i * p + j] = rows.packed[j * (j + 1) // 2 + i]
@@ -274,9 +327,10 @@ def likelihood_of_shape(
     # 0 are errors over scales, 1 weights, 2 inverse scales, 3 errors around the function, 4 to 6
     # shares, 7 curvatures, 8 the right-hand side, then the function.
     cdef double[::1] _memory = _begin(&rows, n, p, 11)
+    for j in range(p):
+        _take(&rows, design[:, j], j - p)
+    cdef int[:, ::1] _places = _find_places(&rows)
     with nogil:
-        for j in range(p):
-            _take(&rows, design[:, j], j - p)
         _take(&rows, errors, 0)
         _take(&rows, weight, 1)
         _take(&rows, sd, 2)

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from planted import planted
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._experts.base import Ties
 from skmoe._experts.pooled import variance_groups
 from skmoe._experts.pooled_posteriors import learn_variances, pooled_coefficients, with_whole_cov
 from skmoe._numerics.columns import StandardColumns, quadratic_forms, sparse_rows
@@ -149,6 +150,13 @@ def test_levels_solved_apart_have_the_posterior_of_all_columns_at_once():
     assert_allclose(
         quadratic_forms(design, found.cov, levels), quadratic_forms(design, found.cov), rtol=1e-9
     )
+    ties = Ties([0, 1, 0], True, len(tau))
+    variances = np.pad(np.stack([tau, rho]), [(0, 0), (0, ties.n_offsets)], constant_values=0.1)
+    given = gram[None], cross[None], *variances[:, None]
+    tied = [learn_variances(*given, ties=ties, levels=each)[0][0] for each in (None, levels)]
+    assert_allclose(tied[1].mean, tied[0].mean, rtol=1e-8, atol=1e-11)
+    tied[0].cov[:, between] = 0
+    assert_allclose(tied[1].cov, tied[0].cov, rtol=1e-8, atol=1e-11)
 
 
 def table_of_two_regimes(n_rows, *, of_levels, of_number, seed=0):

@@ -297,7 +297,7 @@ class Ties:
         """``Coefficients`` of regimes with means and covariances of the experts' ones."""
         shape = len(self.regime), self._size
         mean, cov = np.empty(shape), np.empty((*shape, self._size))
-        moments = coefficients.mean, coefficients.cov
+        moments = map(np.ascontiguousarray, (coefficients.mean, coefficients.cov))
         part_moments(*moments, self.regime, self.place, mean, cov)
         return replace(coefficients, mean=mean, cov=cov)
 

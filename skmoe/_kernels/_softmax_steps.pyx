@@ -119,22 +119,26 @@ def softmax_volume(
     cdef Problem problem
     cdef Py_ssize_t n_pairs = pairs.shape[0], p = penalty.shape[0], i, j, pair
     cdef Py_ssize_t K = <Py_ssize_t> (0.5 + sqrt(0.25 + 2.0 * n_pairs) + 1e-9)
+    cdef double volume
+    cdef double* variances = NULL
     n_columns = penalty.shape[0]
     _check_shape("pairs", (pairs.shape[1], pairs.shape[2]), (n_columns, n_columns))
     if variance is not None:
         _check_shape("variance", (variance.shape[0],), (n_columns,))
         variance[:] = 0.0
+        variances = &variance[0]
     if K == 1:
         return 0.0
     cdef double[::1] _memory = begin(&problem, 0, p, K, penalty)
-    for j in range(p):
-        for i in range(j + 1):
-            for pair in range(n_pairs):
-                problem.grams[(j * (j + 1) // 2 + i) * n_pairs + pair] = pairs[pair, i, j]
-    _factor(&problem)
-    volume = _volume(&problem)
-    if variance is not None:
-        _variances(&problem, &variance[0])
+    with nogil:
+        for j in range(p):
+            for i in range(j + 1):
+                for pair in range(n_pairs):
+                    problem.grams[(j * (j + 1) // 2 + i) * n_pairs + pair] = pairs[pair, i, j]
+        _factor(&problem)
+        volume = _volume(&problem)
+        if variances != NULL:
+            _variances(&problem, variances)
     return volume
 
 

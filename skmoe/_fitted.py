@@ -313,7 +313,7 @@ class FittedMixture(AnyRows):
 
         Parameters can be counted of linear experts that are at the maximum of a likelihood.
         """
-        pooled = {"n_experts": len(self.experts_), "training": "em", "cv": False}
+        pooled = {"n_experts": self.plan_.n_experts, "training": "em", "cv": False}
         gate = split_last(self.gate_)[1]
         if self.top_k is not None and self.top_k < len(self.experts_):
             why, settings = "a mixture with top_k is not at the maximum", {"top_k": None}

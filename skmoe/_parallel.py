@@ -127,7 +127,8 @@ class Jobs:
             if pool.seconds > ENOUGH_SECONDS * (5 if len(done) < unlike else 1):
                 given = what, total, QUICKER, pool.say is not None
                 pool.was_long = pool.was_long or warn_if_long(*given)
-            self.tell(f"{pool.n_made} of {what[0].lower()}{what[1:]}")
+            is_more = pool.n_made > (pool.most_fits or pool.n_made)  # by EM, after a stack
+            self.tell(f"{pool.n_made} {'fits' if is_more else f'of {what[0].lower()}{what[1:]}'}")
             if len(done) == len(arguments) or (pool.seconds > shown + 1 and len(done) > n_first):
                 yield done, pool.seconds, total
                 shown = pool.seconds

@@ -278,6 +278,14 @@ def test_planted_regimes_are_recovered(seed):
     assert max(e.intercept_ for e in naive.experts_) < 2 - 4 * 0.04
 
 
+def test_a_fit_says_what_its_predictions_and_errors_are_of():
+    X, y, upper, _ = failure_times(200)
+    moe = mixture("log_normal", n_experts=1)
+    note = "Predictions are of targets without censoring"
+    assert note in str(moe.fit(X, y, upper=upper).expert_report())
+    assert note not in str(moe.fit(X, y).expert_report())
+
+
 def test_standard_errors_are_of_the_observed_information():
     X, y, upper = all_kinds()
     moe = mixture("log_normal", 1, tol=1e-12).fit(X, y, upper=upper)

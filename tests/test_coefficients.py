@@ -162,6 +162,22 @@ def test_experts_that_differ_in_their_errors_alone_can_be_told_apart(likelihood,
     assert "errors" not in alone.coefficients().parts
 
 
+def test_summary_says_how_far_from_the_coefficients_it_is():
+    X, y = mixed_table()
+    em = {"n_experts": 2, "training": "em", "n_init": 2, "random_state": 0}
+    y, X = y + 2 * np.random.default_rng(2).normal(size=len(y)), X[["dose"]]
+    early = MixtureOfExpertsRegressor(tol=1e-3, **em).fit(X, y)
+    table, found = early.coefficients(), early.summary(X, y)
+    note = next(each for each in found.notes if "where EM stopped" in each)
+    far = float(note.split("up to ")[1].split()[0])
+    apart = (
+        table.to_frame().loc["prediction"].to_numpy().T - found.estimate[:6].reshape(2, 3)[:, :2]
+    )
+    assert 0 < (abs(apart) / found.std_error[:6].reshape(2, 3)[:, :2]).max() < 1.1 * far
+    late = MixtureOfExpertsRegressor(tol=1e-12, max_iter=5000, **em).fit(X, y)
+    assert "where EM stopped" not in str(late.summary(X, y))
+
+
 def table_of_strings(n_samples=400):
     """A number, a kind of three levels, a town of twelve, and a target of two regimes."""
     rng = np.random.default_rng(0)

@@ -163,6 +163,7 @@ def test_regions_are_where_an_expert_is_the_most_probable(plane):
 def test_expert_curves_are_predictions_and_thick_where_the_gate_prefers_them(curve):
     moe, X, y = curve
     display = ExpertDisplay.from_estimator(moe, X, y)
+    assert display.ax_.get_legend().get_title().get_text() == "thick: preferred by the gate"
     at = display.points[:, None]
     preferred = moe.gate_proba(at).argmax(axis=1)
     for k in range(3):

@@ -83,7 +83,7 @@ def test_a_softmax_gate_is_kept_where_a_forest_scores_no_higher():
     is_first = rng.uniform(size=400) < 1 / (1 + np.exp(-2 * X[:, 0]))
     y = np.where(is_first, np.sin(2 * X[:, 2]) + 4, X[:, 3] ** 2) + 0.3 * rng.normal(size=400)
     moe = clones(DecisionTreeRegressor(min_samples_leaf=5), cv=3, n_init=3)
-    assert "a softmax gate, quicker to serve" in moe.plan(X, y).reasons["gate"]
+    assert "the default; or a SoftmaxGate, if" in moe.plan(X, y).reasons["gate"]
     moe.fit(X, y)
     assert type(moe.gate_) is SoftmaxGate
     assert moe.plan_.gate == "SoftmaxGate"

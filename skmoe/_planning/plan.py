@@ -48,6 +48,9 @@ from .ways import (
 
 KEPT = "category", "effects"  # kinds of columns of strings that experts see
 DECISIVE = 3.0  # log-evidence over all rows, a factor of 20
+CENSORED = (
+    "Predictions are of targets without censoring; errors are distances from the bounds."
+)
 AVERAGES = (
     "Predictions will average over one expert and the number chosen, or of one expert of classes "
     "over its prior variance, unless the evidence is clear."
@@ -194,13 +197,12 @@ class Plan:
         """
         reasons, gate = dict(self.reasons), self.gate
         training, notes = trainer.way, trainer.findings(n_rows)
+        notes += [CENSORED] * (self.request.rows.bounds is not None)
         has_ties = trainer.regimes is not None and trainer.regimes.n_regimes < len(names)
         if self.n_experts is None and trainer.log_evidence is not None and not has_ties:
             *fewer, largest = sorted(trainer.log_evidence)
-            rise = trainer.log_evidence[largest] - max(
-                map(trainer.log_evidence.get, fewer or [largest])
-            )
-            if rise > DECISIVE / n_rows:
+            best = max(map(trainer.log_evidence.get, fewer or [largest]))
+            if trainer.log_evidence[largest] - best > DECISIVE / n_rows:
                 notes.append(
                     f"The evidence still rises at {largest} experts, the largest number tried: "
                     "n_experts says how many there may be."

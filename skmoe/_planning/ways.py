@@ -25,7 +25,6 @@ from ..likelihoods import BaseLikelihood
 
 DIVERSE, ENTRIES_PER_SECOND, SLOWER_CLASSES = 3.0, 3e3, 3  # seconds of "diverse", measured
 OF_ONE = "one expert answers for every row"
-AS_GOOD = "where its out-of-fold log-density is as high"
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
 POOLED_GATES = "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance"
 
@@ -272,10 +271,7 @@ def choose_number(training, request, previous):
     if n_before is not None:
         return n_before, "as many as in the last fit, since warm_start=True"
     if training == "specialists":
-        return None, (
-            "chosen by the out-of-fold log-density: 4 specialists if they raise it by more than "
-            "its standard error, 8 if columns still predict errors and these raise it again"
-        )
+        return None, f"none, 4 or 8 specialists, by {OUT_OF_FOLD}"
     if is_frozen(request.templates[0]):
         return 1, "copies of a frozen model would be equal"
     way = chosen_by(training, request)
@@ -321,10 +317,9 @@ def choose_gate(mixture, training, request):
     default = mixture._default_gate(training)
     if request.gate is None:
         _, unseen = request.monotone
-        why = f"the default, of all columns but {unseen}, in which experts are monotone"
-        why = why if unseen else "the default"
+        why = "the default" + f", without {unseen}, in which experts are monotone" * bool(unseen)
         if training == "specialists":
-            why += f"; a softmax gate, quicker to serve, {AS_GOOD}"
+            why += "; or a SoftmaxGate, if its out-of-fold log-density is as high"
         return type(default).__name__, True, why
     asked = request.gate
     if mixture.gate is asked and type(asked) is type(default):

@@ -180,7 +180,7 @@ def best_surface(search, problem):
             part = small / top
             value = _evidence(search, replace(data, y=special.logit(part)), X)
             value -= data.weight @ np.log(top * part * (1 - part))
-            found[f"one line of the log-odds of y / {top:g}", "a fit to these"] = value
+            found[f"one line of the log-odds of y / {top:g}", "a model of these log-odds"] = value
         to_beat = max(search.n_rows * problem.evidence - CLOSE, *found.values())
         if y.min() >= 0 and (y == np.round(y)).all() and _most_of_counts(problem) > to_beat:
             value = overdispersed_evidence(problem, PoissonFamily())

@@ -13,6 +13,7 @@ from .._tables.encoding import DescribedColumns
 from .._tables.mixed import check_table, is_missing, is_table
 from .by_regime import html_table, in_lines, text_table
 
+LEAST_SHARE = 5e-4  # of the rows, for more than a line
 LEAST_DIFFERENCE = 0.1  # in standard deviations; smaller ones are not printed
 MOST_LINES = 5  # lines printed for an expert
 MOST_CLASSES = 3
@@ -120,7 +121,7 @@ class ExpertProfiles:
         return pd.concat(frames, names=[self.kind, "feature"])
 
     def _headline(self, profile):
-        predicts = f", predicts {self._answer(profile)}" if profile.share > 0 else ""
+        predicts = f", predicts {self._answer(profile)}" if profile.share > LEAST_SHARE else ""
         share = f"{_percent(profile.share)} of the rows ({profile.rows:.0f})"
         return f"{profile.expert}: {share}{predicts}"
 
@@ -157,7 +158,7 @@ class ExpertProfiles:
 
     def _below(self, profile):
         """Line below the features of an expert."""
-        if not profile.share > 0:
+        if profile.share < LEAST_SHARE:
             return []
         shown = [profile.features["column"][i] for i in profile.shown()]
         columns = list(dict.fromkeys([*shown, *profile.typical_values]))

@@ -50,7 +50,7 @@ class Estimates:
         If there is no such likelihood.
     """
 
-    keeps_all_columns = False
+    keeps_all_columns, distance = False, 0.0  # standard errors from the fit to the maximum
 
     def __init__(self, mixture, X, y, sample_weight=None, metadata=NO_METADATA):
         check_applies(mixture)
@@ -219,15 +219,15 @@ class Estimates:
         to_raw = self.in_raw_units(theta)[1][known]
         std_error = np.sqrt(np.diag(to_raw @ covariance @ to_raw.T))
         distance = np.abs(to_raw @ (theta - fitted)) / std_error
-        farthest, worst = distance.max(), known[distance.argmax()]
-        if farthest > FARTHEST:
+        self.distance, worst = distance.max(), known[distance.argmax()]
+        if self.distance > FARTHEST:
             parts, terms = parameter_names(self.mixture)
             raise ValueError(
                 f"The fit is not at the maximum of the likelihood: {terms[worst]} of "
-                f"{parts[worst]} is {farthest:.1f} standard errors from there. Either EM stopped "
-                "early (run `mixture.set_params(tol=1e-9, max_iter=10_000).fit(X, y)`), or a "
-                "penalty pulls (lower the "
-                "alpha of SoftmaxGate, Ridge or PoissonRegressor, or load_balance, raise C), "
+                f"{parts[worst]} is {self.distance:.1f} standard errors from there. Either EM "
+                "stopped early (run `mixture.set_params(tol=1e-9, max_iter=10_000).fit(X, y)`), "
+                "or a penalty pulls (lower the alpha of SoftmaxGate, Ridge or PoissonRegressor, or "
+                "load_balance, raise C), "
                 f"or these are not the rows, weights, subjects or exposures of the fit. {OTHERWISE}"
             )
 

@@ -164,8 +164,8 @@ class PosteriorEstimates(Estimates):
             notes.append(DEPENDENT)
         experts = np.array(list(self.mixture.named_experts_))[self._at_floor].tolist()
         if experts and not known.all():
-            note = f"std_error n/a in {', '.join(experts)}: the errors are as small as their floor"
-            notes.append("\n".join(filter(None, (note, self.kind))))
+            said = "the errors are as small as their floor"
+            notes.append(f"std_error n/a in {', '.join(experts)}: {said}")
         for part, term, is_known in zip(*parts_and_terms, known, strict=True):
             if not is_known and part.split(": output ")[0] not in experts:
                 names.setdefault(part, []).append(term)

@@ -11,6 +11,8 @@ from ._bootstrap import EstimateTable, bootstrap_covariance
 from ._estimates import parameter_names
 from ._posterior import estimates_of
 
+VISIBLE = 1e-3  # standard errors, from which on printed digits may differ
+BEYOND_EM = "Estimates are up to {:.1g} standard errors from coefficients(), where EM stopped."
 COMPLEX_STEP = 1e-30j
 LOGS = ("scale", "subject_scale", "shape", "concentration", "df", "share")
 UNTESTED = (*(f"log_{name}" for name in LOGS), "skew")  # never zero, or a saddle
@@ -20,8 +22,8 @@ KINDS = {
     "observed": "standard errors from the observed information",
     "sandwich": "standard errors from the sandwich",
     "bootstrap": "std_error: standard deviation over bootstrap resamples of the rows",
-    "posterior": "std_error: standard deviation of the posterior, taken to be normal\n"
-    "and to have known prior variances",
+    "posterior": "std_error: posterior standard deviation (normal approximation,\n"
+    "prior variances taken as known)",
 }
 
 
@@ -164,6 +166,8 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by, max_rows):
         raw, covariance, value, are_known = estimates.found(cov == "sandwich")
         recode, df = estimates.in_full_rank(), estimates.degrees_of_freedom(cov == "sandwich")
         known = are_known(recode)
+        if estimates.distance > VISIBLE:
+            lacking = [in_lines(BEYOND_EM.format(estimates.distance))]
         raw, covariance = recode @ raw, recode @ covariance @ recode.T
         covariance[~known] = covariance[:, ~known] = np.nan
         if not is_pooled:

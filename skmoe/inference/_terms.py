@@ -65,8 +65,8 @@ class ExpertTerms(ABC):
     standardises = joins_rows = False
     n_scales = 1
     at_bound_message = (
-        "The scale of {names} is at its floor: there the likelihood is not at a maximum, "
-        "and has no standard errors. Ask for fewer experts, or give less exact targets."
+        "{names} predict their rows almost without error: the scale is at its floor, where there "
+        "are no standard errors. Ask for fewer experts."
     )
 
     def __init__(self, theta, design, target):

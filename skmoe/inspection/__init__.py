@@ -10,9 +10,4 @@ from ._calibration import CalibrationDisplay
 from ._membership import GateDisplay
 from ._predictions import ExpertDisplay, PredictiveDisplay
 
-__all__ = [
-    "CalibrationDisplay",
-    "ExpertDisplay",
-    "GateDisplay",
-    "PredictiveDisplay",
-]
+__all__ = ["CalibrationDisplay", "ExpertDisplay", "GateDisplay", "PredictiveDisplay"]

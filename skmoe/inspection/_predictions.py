@@ -228,7 +228,8 @@ class ExpertDisplay:
             low, high = np.nanmin(shown), np.nanmax(shown)
             margin = 0.05 * (high - low)
             ax.set_ylim(low - margin, high + margin)
-        ax.legend(handlelength=3.5)
+        style = "thick" if self.axis.ordered else "filled"
+        ax.legend(handlelength=3.5, title=f"{style}: preferred by the gate", title_fontsize="small")
         return self
 
     def _heights(self):

@@ -141,7 +141,4 @@ def _report_sums(mixture, rows, groups):
     return report_sums(mixture._model, groups, rows)
 
 
-SUMMED = {
-    "expert_report": expert_report,
-    "score": score,
-}
+SUMMED = {"expert_report": expert_report, "score": score}

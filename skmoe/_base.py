@@ -103,7 +103,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Random number generator of folds, starts and experts without seeds of their own.
     verbose : int, default=0
         1 prints the plan and a line for each number of experts that is tried, with the seconds so
-        far and the next number; 2 also prints each start and each EM iteration.
+        far and the next number; 2 also prints each EM run and each iteration.
 
     Attributes
     ----------
@@ -137,8 +137,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         log-densities ``score_without`` and ``score_with`` them, their difference ``gain``, its
         ``standard_error``, and whether they were ``kept``.
     start_lower_bounds_ : list of list of float
-        Objectives of each start after each iteration, with linear experts; EM continued from the
-        best. Empty with one start or one expert, and for pooled experts, which have other starts.
+        Objectives of each EM run, from starts and from moves, with linear experts; EM continued
+        from the best. Empty with one start or one expert, and for pooled experts.
     n_iter_ : int
         EM iterations.
     n_expert_fits_ : int

@@ -109,9 +109,8 @@ def warn_user(message, category):
 def warn_if_long(what, seconds, quicker, is_told=False):
     """Warn of a wait of so many seconds, if it is long; whether it is. ``is_told`` is verbose."""
     if seconds > LONG:
-        about = f"{what} may take about {float(f'{seconds:.1g}'):,g} s"
-        more = "" if is_told else " verbose=1 shows progress."
-        warn_user(f"{about}. Quicker: {quicker}.{more}", LongFitWarning)
+        about = f"{what} may take about {float(f'{seconds:.1g}'):,g} s. Quicker: {quicker}."
+        warn_user(about + " verbose=1 shows progress." * (not is_told), LongFitWarning)
     return seconds > LONG
 
 

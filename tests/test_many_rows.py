@@ -322,7 +322,7 @@ def test_a_fit_tells_of_rows_starts_and_iterations_when_asked(capsys):
     seconds = plan.index(next(line for line in plan if line.startswith("cost")))
     assert lines[1 : 1 + seconds] == plan[:seconds]
     assert lines[1 + len(plan)] == "Fitting 2 experts on 2,000 rows"
-    starts = [line.split()[1] for line in lines if line.startswith("  Start ")]
+    starts = [line.split()[2] for line in lines if line.startswith("  EM run ")]
     assert starts == [str(number) for number in range(1, len(starts) + 1)]  # and what they lead to
     assert len(starts) == len(moe.start_lower_bounds_) >= 3
     assert sum(line.startswith("  Iteration ") for line in lines) == moe.n_iter_

@@ -509,6 +509,14 @@ def test_the_cost_of_other_models_is_a_number_of_fits_and_of_diverse_seconds():
     assert cost("diverse")[2] == "fits of single estimators: about 3 s in all"
 
 
+def test_reports_show_the_best_optima_of_many():
+    report = fitted_by_default().expert_report()
+    report.optima = [{"objective": -k, "share": 0.1, "smallest": 9.0} for k in range(8)]
+    text = str(report)
+    assert "optima found by the EM runs, the best 5 of 8 (" in text
+    assert text.count("10%") == 5 == report._repr_html_().count("10%")
+
+
 def test_what_was_fitted_counts_what_stands_beside_the_experts():
     moe = regressor(LIST, training="stack").fit(X, Y)
     assert " 2 experts, one for each estimator of the list, and their stack." in moe.plan_.sentence

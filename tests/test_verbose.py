@@ -83,7 +83,7 @@ def test_a_fit_speaks_when_asked_and_of_numbers_alone(name, capsys):
         for line, objective in zip(iterations, moe.lower_bounds_, strict=True):
             assert f"lower bound {objective:.6f}" in line
         assert ["gain" in line for line in iterations] == [False] + [True] * (moe.n_iter_ - 1)
-    starts = {line.split()[1] for line in text.splitlines() if line.startswith("  Start ")}
+    starts = {line.split()[2] for line in text.splitlines() if line.startswith("  EM run ")}
     without = ("stacked", "stacked classes", "one start", "top k")
     if name in without:
         assert not starts

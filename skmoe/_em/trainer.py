@@ -258,7 +258,7 @@ class Trainer:
             self.notes = [*self.notes, self.few_met + others]
         for number, path in enumerate(paths, 1):
             said = f"\t {count(len(path), 'iteration')}"
-            self.progress.say(f"  Start {number}", max(path), said, level=2)
+            self.progress.say(f"  EM run {number}", max(path), said, level=2)
         return ends, paths
 
     def _draw(self, data):

@@ -48,9 +48,7 @@ from .ways import (
 
 KEPT = "category", "effects"  # kinds of columns of strings that experts see
 DECISIVE = 3.0  # log-evidence over all rows, a factor of 20
-CENSORED = (
-    "Predictions are of targets without censoring; errors are distances from the bounds."
-)
+CENSORED = "Predictions are of targets without censoring; errors are distances from the bounds."
 AVERAGES = (
     "Predictions will average over one expert and the number chosen, or of one expert of classes "
     "over its prior variance, unless the evidence is clear."
@@ -195,9 +193,8 @@ class Plan:
 
         ``names`` are those of the experts, ``n_rows`` is the weight of all rows.
         """
-        reasons, gate = dict(self.reasons), self.gate
-        training, notes = trainer.way, trainer.findings(n_rows)
-        notes += [CENSORED] * (self.request.rows.bounds is not None)
+        reasons, gate, training = dict(self.reasons), self.gate, trainer.way
+        notes = trainer.findings(n_rows) + [CENSORED] * (self.request.rows.bounds is not None)
         has_ties = trainer.regimes is not None and trainer.regimes.n_regimes < len(names)
         if self.n_experts is None and trainer.log_evidence is not None and not has_ties:
             *fewer, largest = sorted(trainer.log_evidence)

@@ -23,7 +23,7 @@ from .._experts.solvers import are_solved_sparse, is_linear
 from ..gates._classifier import as_gate
 from ..likelihoods import BaseLikelihood
 
-DIVERSE, ENTRIES_PER_SECOND, SLOWER_CLASSES = 3.0, 3e3, 3  # seconds of "diverse", measured
+DIVERSE, ENTRIES, SLOWER_CLASSES = 3.0, 3e3, 3  # seconds of "diverse", measured
 OF_ONE = "one expert answers for every row"
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
 POOLED_GATES = "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance"
@@ -336,7 +336,7 @@ def choose_likelihood(training, request):
     if is_stacked and not classifies:
         return "StudentT", "tails, and scales by row, are learned from out-of-fold errors"
     if classifies and not (is_stacked or request.likelihood.is_ordered):
-        return in_words, "the only one of classes"
+        return in_words, "the one for classes"
     if is_default and classifies:
         return in_words, "calibrated out of fold"
     if is_default:
@@ -385,8 +385,7 @@ def choose_experts(request):
 def time_of_fits(training, request, n_entries):
     """How long fits of single estimators take, in words, where X has so many entries."""
     if request.kind == "list" and request.encodes:
-        slower = SLOWER_CLASSES if request.mixture._classifies else 1
-        seconds = slower * (DIVERSE + n_entries / ENTRIES_PER_SECOND)
+        seconds = SLOWER_CLASSES**request.mixture._classifies * (DIVERSE + n_entries / ENTRIES)
         return f"about {float(f'{seconds:.1g}'):g} s in all"
     may_be_em = training == "stack" and request.mixture.training == "auto"
     return "time one of them, and multiply" + " (more if linear regimes lead to EM)" * may_be_em

@@ -108,18 +108,20 @@ def coefficient_table(mixture, by):
     scale, is_pooled = mixture.likelihood_.scale_, mixture.likelihood_.averages_experts
     depends_on_row = mixture.likelihood_.scale_model_ is not None and not is_pooled
     if len(experts) > 1 and not (scale is None or depends_on_row or is_classifier(mixture)):
-        values["errors"] = _of_errors(mixture, experts, scale.reshape(len(scale), -1))
+        values |= _of_errors(mixture, experts, scale.reshape(len(scale), -1))
     if values_of_gate:
         values[f"gate: log-odds against {experts[0]}"] = values_of_gate
     return _table(experts, values, spread, note)
 
 
 def _of_errors(mixture, names, scales):
-    """Scales (n_groups, n_outputs) of the errors, by term and name."""
+    """Scales (n_groups, n_outputs) of the errors, by part, term and name."""
     kind = "scale" if mixture.likelihood_.is_robust else "standard deviation"
     many = len(scales.T) > 1
     terms = [f"{kind}, output {j}" if many else kind for j in range(len(scales.T))]
-    return {t: dict(zip(names, s, strict=False)) for t, s in zip(terms, scales.T, strict=True)}
+    part = "errors of the logarithm" if mixture.likelihood_.changes_target else "errors"
+    each = zip(terms, scales.T, strict=True)
+    return {part: {term: dict(zip(names, scale, strict=False)) for term, scale in each}}
 
 
 def _order_levels(mixture, values, names):
@@ -214,7 +216,7 @@ def _table_of_regimes(mixture, groups, values, values_of_gate, spread):
             variances.append(groups.error_variance(levels, load[None], scale)[0])
     if variances:
         scales = np.sqrt(np.stack(variances, axis=1))
-        of_regimes["errors"] = _of_errors(mixture, groups.names, scales)
+        of_regimes |= _of_errors(mixture, groups.names, scales)
     note = [composition(groups, experts)]
     gate = split_last(mixture.gate_)[1]
     if likelihood.offset_var_ is None and gate.sees_rows:

@@ -13,6 +13,7 @@ FAR_MORE = 20.0  # ratio of probabilities above which a row is on the wrong side
 LEAST_MISPLACED = 0.1  # rows
 SAME_OPTIMUM = 1e-3  # per unit of weight
 OPTIMA = "objective", "share of runs", "fewest rows"
+SHOWN = 5  # optima
 CERTAIN = 0.9  # mean gate probability of an expert's own rows
 
 
@@ -82,7 +83,7 @@ class ExpertReport:
         lines = [text_table(list(self.columns), self._cells()), "", self._balance_line()]
         lines += map(in_lines, self._sentences())
         if self.optima:
-            lines += ["", f"optima found by the EM runs ({', '.join(OPTIMA)})"]
+            lines += ["", f"{self._of_runs()} ({', '.join(OPTIMA)})"]
             lines += ["{:>12}{:>8}{:>10}".format(*each) for each in self._cells_of_optima()]
         return "\n".join(lines)
 
@@ -102,13 +103,17 @@ class ExpertReport:
         below = self._balance_line(), *self._sentences()
         text = html_table(list(self.columns), self._cells(), below=below)
         if self.optima:
-            text += html_table(OPTIMA, self._cells_of_optima(), "Optima found by the EM runs")
+            text += html_table(OPTIMA, self._cells_of_optima(), self._of_runs())
         return text
+
+    def _of_runs(self):
+        few = f", the best {SHOWN} of {len(self.optima)}" * (len(self.optima) > SHOWN)
+        return f"optima found by the EM runs{few}"
 
     def _cells_of_optima(self):
         return [
             [f"{o['objective']:.4f}", f"{o['share']:.0%}", f"{o['smallest']:.1f}"]
-            for o in self.optima
+            for o in self.optima[:SHOWN]
         ]
 
 

@@ -143,7 +143,7 @@ class ExpertProfiles:
         """Cells of the features to print."""
         features, cells = profile.features, []
         for i in profile.shown():
-            is_level = np.isfinite(features["lift"][i])
+            is_level = np.isfinite(lift := features["lift"][i])
             show = _percent if is_level else _number
             cells.append(
                 [
@@ -151,7 +151,7 @@ class ExpertProfiles:
                     show(features["inside"][i]),
                     show(features["outside"][i]),
                     f"{features['difference'][i]:+.1f}",
-                    _lift(features["lift"][i]) if is_level else "",
+                    ("<0.01" if lift < 0.01 else f"{lift:.2g}") if is_level else "",
                 ]
             )
         return cells
@@ -198,10 +198,6 @@ def _percent(share):
 
 def _number(value):
     return f"{value:.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
-
-
-def _lift(value):
-    return "<0.01" if value < 0.01 else f"{value:.2g}"
 
 
 def _value(value):

@@ -115,7 +115,7 @@ for name, count in found.items():
     print(f"{name}: the better optimum in {count} of 5")
 
 # %%
-# The end of a report lists the optima of the starts, and ``start_lower_bounds_`` has their paths.
+# The end of a report lists the optima of the EM runs, and ``start_lower_bounds_`` has their paths.
 # Here most led to the same optimum, which is a good sign; if a single start found the best one,
 # raise ``n_init``.
 
@@ -123,7 +123,7 @@ print(default.expert_report())
 figure, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
 for path in default.start_lower_bounds_[:10]:  # what follows are moves
     ax.plot(path, "o-", color="0.5", markevery=[-1], markersize=4)
-ax.set(xlabel="EM iteration", ylabel="objective of each start (nats per row)")
+ax.set(xlabel="EM iteration", ylabel="objective of each run (nats per row)")
 plt.show()
 
 # %%

@@ -45,8 +45,8 @@ class CoefficientTable:
     experts : list of str
         Names of the experts, or of the regimes, one column each.
     parts, terms : list of str
-        For each row the linear predictor, such as the prediction, the log-odds of a class, or the
-        gate's log-odds against the first expert; and the column of X.
+        For each row the linear predictor, such as the prediction, the log-odds of a class, the
+        gate's log-odds against the first expert, or "errors"; and the column of X.
     values : ndarray of shape (n_rows, n_experts)
         In the units of X and y; NaN if the expert does not use the column.
     note : str

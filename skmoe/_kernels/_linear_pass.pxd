@@ -19,11 +19,12 @@ cdef struct Problem:
     Py_ssize_t n_sums
     bint logistic
     bint with_grams
+    bint is_paired           # whether the gate's curvature is by pairs of experts
     double y_mean
     double y_scale
 
 
-cdef void set_sizes(Problem*, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint) noexcept nogil
+cdef void set_sizes(Problem*, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint, Py_ssize_t) noexcept nogil
 
 
 cdef void sum_rows(

@@ -113,16 +113,18 @@ def sizes(n_experts, n_columns, with_curvature, n_classes=2):
 
 cdef void set_sizes(
     Problem* problem, Py_ssize_t K, Py_ssize_t p, Py_ssize_t n_classes, bint with_curvature,
+    Py_ssize_t most_paired,
 ) noexcept nogil:
-    """Set the numbers of a problem, those of `sizes`."""
+    """Set the numbers of a problem, those of `sizes`, with so many weights of a paired gate."""
     cdef Py_ssize_t C = n_classes
     problem.n_experts, problem.n_columns, problem.n_classes = K, p, C
     problem.n_functions, problem.n_grams = 1, 1
     if C > 2:
         problem.n_functions, problem.n_grams = C, C * (C - 1) // 2
     problem.n_pairs, problem.n_curvatures = p * (p + 1) // 2, 0
+    problem.is_paired = K * p <= most_paired
     if with_curvature:
-        problem.n_curvatures = K * (K - 1) // 2 if K * p <= MOST_PAIRED else K
+        problem.n_curvatures = K * (K - 1) // 2 if problem.is_paired else K
     problem.n_sums = 1 + K + K * (1 + problem.n_functions) * p
     problem.n_sums += problem.n_pairs * (K * problem.n_grams + problem.n_curvatures)
 
@@ -196,7 +198,7 @@ def linear_pass(
     cdef Py_ssize_t n_samples = X.shape[0]
     cdef Problem problem
     n_experts, n_columns, asked = precision.shape[0], X.shape[1] + 1, bool(with_curvature)
-    set_sizes(&problem, n_experts, n_columns, 2, asked)
+    set_sizes(&problem, n_experts, n_columns, 2, asked, MOST_PAIRED)
     n_sums, n_workspace = sizes(n_experts, n_columns, asked)
     problem.y_mean, problem.y_scale = y_mean, y_scale
     problem.logistic, problem.with_grams = logistic, with_grams
@@ -353,10 +355,10 @@ cdef void _pass_chunk(
             if problem.with_grams:
                 add_grams_f64(design, mass, grams, p, n_grams, rows)
             if problem.n_curvatures:
-                if K * p > MOST_PAIRED:
-                    separate_weights_f64(gate, weight, curvatures, K, rows)
-                else:
+                if problem.is_paired:
                     curvature_weights_f64(gate, weight, curvatures, K, rows)
+                else:
+                    separate_weights_f64(gate, weight, curvatures, K, rows)
                 add_grams_f64(design, curvatures, gate_grams, p, problem.n_curvatures, rows)
         else:
             predict_f32(design, &coef[0, 0], gate, p, n_slopes + n_slopes % 2, rows)
@@ -387,10 +389,10 @@ cdef void _pass_chunk(
             if problem.with_grams:
                 add_grams_f32(design, mass, grams, p, n_grams, rows)
             if problem.n_curvatures:
-                if K * p > MOST_PAIRED:
-                    separate_weights_f32(gate, weight, curvatures, K, rows)
-                else:
+                if problem.is_paired:
                     curvature_weights_f32(gate, weight, curvatures, K, rows)
+                else:
+                    separate_weights_f32(gate, weight, curvatures, K, rows)
                 add_grams_f32(design, curvatures, gate_grams, p, problem.n_curvatures, rows)
 
 

@@ -53,7 +53,7 @@ cdef void _pass(
     cdef Py_ssize_t K = run.K
     cdef Py_ssize_t j, k
     cdef bint with_grams = run.wants_grams()
-    set_sizes(&problem, K, run.p, run.n_classes, with_pairs)
+    set_sizes(&problem, K, run.p, run.n_classes, with_pairs, run.most_paired)
     problem.logistic, problem.with_grams = run.logistic, with_grams
     problem.n_kept = run.n_kept
     problem.y_mean, problem.y_scale = run.y_mean, run.y_scale

@@ -54,7 +54,7 @@ cdef class LinearRun:
 
     cdef Problem sizes  # of a pass with the gate's curvature
     cdef Py_ssize_t K, p, q, n_functions, n_kept, at_grams
-    cdef Py_ssize_t n_newton
+    cdef Py_ssize_t n_newton, most_paired
     cdef readonly Py_ssize_t n_classes
     cdef bint logistic, is_constant, is_prior, shared
     cdef double y_mean, y_scale, alpha, floor, variance, longest_drift, longest_expert_drift
@@ -98,11 +98,12 @@ cdef class LinearRun:
         self.least_pivot, self.rounding, self.n_newton = least_pivot, rounding, n_newton
         self.total_weight, self.bound_mass = np.sum(weight), 1e-300
         self.epsilon, self.unit = np.finfo(np.float64).eps, 1.0
+        self.most_paired = MOST_PAIRED
         self._allocate()
 
     cdef void _allocate(self):
         """Arrays of the parameters, of the sums and of steps."""
-        set_sizes(&self.sizes, self.K, self.p, self.n_classes, True)
+        set_sizes(&self.sizes, self.K, self.p, self.n_classes, True, self.most_paired)
         self.n_functions = self.sizes.n_functions
         self.q = self.n_functions * self.p
         self.at_grams = 1 + self.K * (1 + self.p + self.q)
@@ -126,7 +127,7 @@ cdef class LinearRun:
         self.point, self.step, self.goal = of_point[0], of_point[1], of_point[2]
         self.weighted = of_point[3:]
         if not self.is_constant:
-            self.factor = np.zeros((K * p, K * p if K * p <= MOST_PAIRED else p))
+            self.factor = np.zeros((K * p, K * p if self.sizes.is_paired else p))
             self.bound = np.zeros((K, p, p))
         if self.logistic:
             self.curvature, self.factors = np.zeros((2, K, q, q))
@@ -144,6 +145,7 @@ cdef class LinearRun:
         cdef LinearRun twin = LinearRun.__new__(LinearRun)
         twin.K, twin.p, twin.n_kept, twin.n_classes = self.K, self.p, self.n_kept, self.n_classes
         twin.n_newton, twin.logistic = self.n_newton, self.logistic
+        twin.most_paired = self.most_paired
         twin.is_constant, twin.is_prior, twin.shared = self.is_constant, self.is_prior, self.shared
         twin.y_mean, twin.y_scale, twin.alpha = self.y_mean, self.y_scale, self.alpha
         twin.floor, twin.variance, twin.rounding = self.floor, self.variance, self.rounding
@@ -173,6 +175,12 @@ cdef class LinearRun:
         twin.rounding = fmax(twin.epsilon, self.rounding)
         twin.least_pivot = fmax(10 * twin.epsilon, self.least_pivot)
         return twin
+
+    def separated(self):
+        """A run like this one with a bound on the gate's curvature where pairs cost more."""
+        cdef LinearRun twin = self.beside(self)
+        twin.most_paired = min(self.most_paired, 3 * self.p)  # more experts have more pairs
+        return twin.beside(twin)
 
     def going_on(self, LinearRun other):
         """The other run or, if that one is of another precision, a run at its parameters."""
@@ -288,7 +296,7 @@ cdef class LinearRun:
         if not self.has_pairs:
             return self.has_factor
         self.drift = 0.0
-        if n > MOST_PAIRED:
+        if not self.sizes.is_paired:
             return self.take_separate_curvatures()
         for i in range(n * n):
             H[i] = 0.0

@@ -208,10 +208,10 @@ class ExtendedMixture(BaseMixtureOfExperts):
 
         For pooled experts the table describes the posterior, without tests. ``std_error`` are the
         standard deviations of Laplace's approximation [3]_: the inverse of the observed information
-        plus the precision of the prior. Prior variances are treated as known, but intercepts may
-        differ as much as their slopes, and the prior of the gate's slopes is a weak one. If no
-        slope of the experts matters, or they do not differ, standard deviations are almost zero.
-        Intervals of coefficients with Gaussian errors are those of Student's t.
+        plus the precision of the prior. Prior variances of slopes are treated as known. The prior
+        lets intercepts differ as much as slopes. The prior of the gate's slopes is weak. If no
+        slope matters, or experts do not differ, standard deviations are almost zero, because the
+        prior then fixes the slopes. With Gaussian errors, intervals are those of Student's t.
 
         All coefficients of pooled experts are identified, but levels of a string column only by
         their differences: from the most frequent one, whose coefficient is n/a, or, for random

@@ -124,7 +124,7 @@ class Jobs:
                 first = pool.seconds
             pace = (pool.seconds - first) / max(len(done) - n_first, 1)
             total = pool.seconds + pace * max(most - pool.n_made, 0)
-            if pool.seconds > ENOUGH_SECONDS * (5 if len(done) < unlike else 1):
+            if pool.seconds > ENOUGH_SECONDS * (30 if len(done) < unlike else 1):
                 quicker = f"{QUICKER[pool.most_fits is not None]}, n_jobs=-1, fewer rows"
                 given = what, total, quicker, pool.say is not None
                 pool.was_long = pool.was_long or warn_if_long(*given)
@@ -134,9 +134,9 @@ class Jobs:
                 yield done, pool.seconds, total
                 shown = pool.seconds
 
-    def of_experts(self, function, arguments, unlike=1):
+    def of_experts(self, function, arguments, unlike=1, are_counted=True):
         """Results in a list, of fits of experts, of which the pool says how many there are."""
-        most = self._pool.most_fits
+        most = self._pool.most_fits if are_counted else None
         if most is None or not arguments:
             return list(self.one_by_one(function, arguments))
         given = f"Up to {most} fits of experts", most if unlike > 1 else most // FEW_OF, unlike
@@ -217,9 +217,8 @@ def jobs(n_jobs, shared):
             pool = Pool(n_jobs, stack)
         backend, _ = get_active_backend(prefer=pool.prefer)
         n_effective = effective_n_jobs(n_jobs)
-        n_threads = None
-        if isinstance(backend, ThreadingBackend) and n_effective > 1:
-            n_threads = max(1, cpu_count() // n_effective)
+        are_threads = isinstance(backend, ThreadingBackend) and n_effective > 1
+        n_threads = max(1, cpu_count() // n_effective) if are_threads else None
         is_dask = type(backend).__name__ == DASK
         if is_dask:  # it then sends a reference for ``shared``
             backend.data_futures[id(shared)] = _submit(backend.client, shared)

@@ -342,7 +342,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         -------
         interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_levels)
             Lower and upper end; with several outputs there is one more axis. Infinite with fewer
-            than ``level / (1 - level)`` calibration rows, by weight with "oof".
+            than ``level / (1 - level)`` calibration rows ("oof": less than that sum of weights).
 
         Raises
         ------

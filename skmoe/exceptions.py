@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from sklearn.exceptions import ConvergenceWarning
 
 INTERRUPTED = "Training interrupted by user"  # what nets warn of where they catch Ctrl-C
-LONG = 10.0  # seconds, above which users are warned of a wait
+LONG = 5.0  # seconds, above which users are warned of a wait
 OURS = ("skmoe", "sklearn", "contextlib", "joblib")  # whose frames a warning does not point to
 
 __all__ = [
@@ -50,7 +50,7 @@ class LeftOutColumnsWarning(UserWarning):
 
 
 class LongFitWarning(UserWarning):
-    """Issued where a fit, or a number of refits, will take more than about ten seconds.
+    """Issued where a fit, or a number of refits, will take more than about five seconds.
 
     It gives the time, within a factor of five, and ways to shorten the fit.
     ``warnings.simplefilter("ignore", LongFitWarning)`` turns it off.

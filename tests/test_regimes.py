@@ -233,7 +233,17 @@ def test_lines_that_cross_and_a_step_are_no_surface(make, monkeypatch):
     assert notes == []
 
 
-@pytest.mark.parametrize("kind", ["logarithm", "log-odds", "counts", "skewed errors"])
+def test_a_line_with_other_errors_is_named_with_the_call_that_has_them():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(400, 3))
+    y = np.exp(1 + X @ [0.5, -0.4, 0.2] + 0.3 * np.exp(0.7 * X[:, 0]) * rng.normal(size=400))
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    (note,) = [each for each in moe.plan_.findings if "one regression function" in each]
+    assert "target's logarithm with heteroscedastic errors" in note
+    assert "with MixtureOfExpertsRegressor(likelihood='log_normal') by" in note  # of any number
+
+
+@pytest.mark.parametrize("kind", ["logarithm", "log-odds", "counts", "skewed"])
 def test_one_line_of_another_kind_is_one_regime(kind):
     rng = np.random.default_rng(3)
     X = rng.normal(size=(300, 3))
@@ -242,7 +252,7 @@ def test_one_line_of_another_kind_is_one_regime(kind):
         "logarithm": lambda: np.exp(1 + 0.5 * linear + 0.5 * rng.normal(size=300)),
         "log-odds": lambda: 100 * special.expit(1.5 * linear + 0.4 * rng.normal(size=300)),
         "counts": lambda: rng.poisson(np.exp(1 + 0.5 * linear)).astype(float),
-        "skewed errors": lambda: linear + np.exp(0.6 * X[:, 0]) * rng.exponential(size=300),
+        "skewed": lambda: linear + np.exp(0.6 * X[:, 0]) * rng.exponential(size=300),
     }[kind]()
     rows = np.vstack([X, X[:1]]), np.append(y, -1.0), np.append(np.ones(300), 0.0)
     moe = MixtureOfExpertsRegressor(random_state=0).fit(*rows)  # the last one does not count
@@ -251,7 +261,7 @@ def test_one_line_of_another_kind_is_one_regime(kind):
     assert kind in note
     if kind != "logarithm":
         return
-    assert "Compare likelihood='log_normal' and n_experts=1, by" in note
+    assert "with MixtureOfExpertsRegressor(n_experts=1, likelihood='log_normal') by" in note
     # An independent computation: BIC of least squares of the logarithm.
     design = np.column_stack([np.ones(300), X])
     residual = np.log(y) - design @ np.linalg.lstsq(design, np.log(y), rcond=None)[0]

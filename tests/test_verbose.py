@@ -12,6 +12,7 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, _parall
 from skmoe._em import loop
 from skmoe.exceptions import LongFitWarning
 from skmoe.inference import bootstrap
+from skmoe.likelihoods import Gaussian
 from skmoe.model_selection import select_n_experts
 
 RNG = np.random.default_rng(0)
@@ -141,10 +142,11 @@ def test_a_long_fit_is_warned_of_once_and_before_it_begins(monkeypatch):
     assert len(caught) == 1
 
 
-@pytest.mark.parametrize("name", ["stacked", "specialists", "clones"])
+@pytest.mark.parametrize("name", ["stacked", "specialists", "clones", "scale that depends on x"])
 def test_fits_of_experts_are_counted_while_they_are_made(name, capsys, monkeypatch):
     monkeypatch.setattr(loop, "SILENCE", -1.0)
-    moe = fit(name, verbose=1)
+    given = {"n_experts": 1, "likelihood": Gaussian("auto")} if " " in name else {}
+    moe = fit("specialists" if given else name, verbose=1, **given)
     lines = re.findall(r"s  (\d+) of up to (\d+) fits of experts", capsys.readouterr().out)
     done, most = (list(map(int, each)) for each in zip(*lines, strict=True))
     assert set(most) == {moe.plan_.most_expert_fits}

@@ -36,6 +36,7 @@ def learn_scale_model(problem, X, estimator, folds, *, optional, n_jobs):
             ["scale"], [estimator], X, squares, problem.weight, folds=folds,
             min_responsibility=0.0, classes=None, are_clones=False,
         )  # fmt: skip
+        learner.are_counted = False  # among the experts' fits
         with learner.side_by_side(n_jobs):
             learner.fit(np.ones((len(squares), 1)))
         variance = np.clip(learner.predictions[:, 0], *BOUNDS)

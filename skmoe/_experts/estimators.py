@@ -63,6 +63,8 @@ class EstimatorExperts(Experts):
         None asks for those of mixtures alone.
     """
 
+    are_counted = True  # whether progress counts their fits
+
     def __init__(
         self, names, estimators, X, y, weight, *, folds, min_responsibility, classes,
         are_clones, target=None, quiet=False, density_floor=None,
@@ -216,7 +218,7 @@ class EstimatorExperts(Experts):
             if self.quiet or all_continue:  # the next refit continues
                 warnings.simplefilter("ignore", ConvergenceWarning)
             unlike = 1 if self.are_clones else len(self.estimators)
-            return self._jobs.of_experts(fit_and_predict, arguments, unlike)
+            return self._jobs.of_experts(fit_and_predict, arguments, unlike, self.are_counted)
 
     def _last(self, k, fold, rows):
         """The model from which expert k goes on in this fold, or None.

@@ -47,6 +47,7 @@ from .ways import (
 )
 
 KEPT = "category", "effects"  # kinds of columns of strings that experts see
+REASONED = "training", "experts", "n_experts", "gate", "likelihood", "predictions"
 DECISIVE = 3.0  # log-evidence over all rows, a factor of 20
 CENSORED = "Predictions are of targets without censoring; errors are distances from the bounds."
 AVERAGES = (
@@ -376,22 +377,12 @@ def make_plan(mixture, given):
         n_columns += sum(len(each.values) for each in levels if each.kind in KEPT) - len(levels)
     most = min(MOST_EXPERTS, np.count_nonzero(rows.weight)) if n_experts is None else n_experts
     most_fits = _most_fits(mixture, training, request, n_experts, int(most), kind, n_folds or 1)
+    reasons = why_training, why_experts, why_n_experts, why_gate, why_likelihood, why_folds
+    predictions = kind if n_folds is None else f"{kind}, {count(n_folds, 'fold')}"
+    chosen = training, n_experts, int(most), experts, gate, likelihood, predictions
     return Plan(
-        training=training,
-        n_experts=n_experts,
-        most_experts=int(most),
-        experts=experts,
-        gate=gate,
-        likelihood=likelihood,
-        predictions=kind if n_folds is None else f"{kind}, {count(n_folds, 'fold')}",
-        reasons={
-            "training": why_training,
-            "experts": why_experts,
-            "n_experts": why_n_experts,
-            "gate": why_gate,
-            "likelihood": why_likelihood,
-            "predictions": why_folds,
-        },
+        *chosen,
+        reasons=dict(zip(REASONED, reasons, strict=True)),
         most_expert_fits=most_fits,
         notes=[AVERAGES] if averages else [],
         request=request,

@@ -245,6 +245,9 @@ def choose_training(training, request):
     last = lacking("em", request)
     if last is not None:
         raise ValueError(f"This mixture needs {last}. {LACK_NO_WAY}")
+    if lack.startswith("likelihood="):
+        lack = f"the default, does not support likelihood={_in_words(request.mixture.likelihood)}"
+        return "em", f'"{way}", {lack}'
     return "em", f'"{way}" needs {lack}'
 
 
@@ -337,11 +340,10 @@ def choose_likelihood(training, request):
         return "StudentT", "tails, and scales by row, are learned from out-of-fold errors"
     if classifies and not (is_stacked or request.likelihood.is_ordered):
         return in_words, "the one for classes"
-    if is_default and classifies:
-        return in_words, "calibrated out of fold"
-    if is_default:
-        return in_words, "the default of training by 'em' and 'pooled'"
-    return in_words, "as asked for"
+    if not is_default:
+        return in_words, "as asked for"
+    why = "calibrated out of fold" if classifies else "the default of training by 'em' and 'pooled'"
+    return in_words, why
 
 
 def rows_that_count(training, request, n_experts):

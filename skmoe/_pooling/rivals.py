@@ -125,12 +125,10 @@ def rand_index(labels, others, weight):
 
 # One regression function in place of several planes, by the same evidence -----------------------
 
-# Planes imitate a surface, each in a part of the rows, and its errors where these are skewed or
-# grow with the mean. They are compared with single experts: the plane with squares, products and
-# bends of the columns and a curve of its own prediction [3]_, of which few are chosen by forward
-# selection with BIC [1]_, [2]_; a plane of the target's logarithm; and a log-linear model of
-# counts. Errors of the first two may have heavy tails, or a variance that depends on the row, and
-# then any shape. Interactions with levels of strings are no candidates, but regimes.
+# Planes imitate a surface, each in a part of the rows, and errors that are skewed or grow with the
+# mean. Their rivals are single experts: the plane with squares, products and bends of columns and a
+# curve of its own prediction [3]_, by forward selection with BIC [1]_, [2]_; a plane of the log
+# of the target, both with any errors; and a log-linear model of counts. No levels interact.
 #
 # References
 # ----------
@@ -159,6 +157,11 @@ def best_surface(search, problem):
         return -np.inf, []
     X, one, y = experts.standard[:, :-1], trainer.one_line(), data.y[data.weight > 0]
     found, notes, model = {(): -np.inf}, [], "RidgeCV"
+
+    def compare(what, call, plus, *given):  # one log-normal expert has errors of one variance
+        value, of_errors = _evidence(search, *given)
+        found[what + of_errors, call.format("" if of_errors else "n_experts=1, ")] = value + plus
+
     if trainer.parts.classes is not None:
         model, design, labels = "LogisticRegression", experts.design, data.y.astype(int)
         gain = gain_of_calibration(design, labels, data.weight, len(trainer.parts.classes))
@@ -166,21 +169,20 @@ def best_surface(search, problem):
     names, terms, log_prior = _chosen(trainer, one.experts)
     if names:
         call = f"make_pipeline(PolynomialFeatures(2), {model}()), or a tree as expert"
-        value = _evidence(search, data, np.hstack([X, terms])) + log_prior
-        found[f"one line with {' and '.join(dict.fromkeys(names))}", call] = value
+        what = f"one line with {' and '.join(dict.fromkeys(names))}"
+        compare(what, call, log_prior, data, np.hstack([X, terms]))
     if experts.can_be_wider and y.ndim == 1:
-        value = _evidence(search, data)
-        found["one heteroscedastic line with skewed errors", "sklearn's QuantileRegressor"] = value
+        compare("one line", "sklearn's QuantileRegressor", 0.0, data)
         top, small = 1.0 if y.max() < 1 else 100.0, np.clip(data.y, y.min(), y.max())
         if y.min() > 0:
-            value = _evidence(search, replace(data, y=np.log(small)), X)
-            call = "likelihood='log_normal' and n_experts=1, by skmoe.metrics.log_score"
-            found["one line of the target's logarithm", call] = value - data.weight @ np.log(small)
+            call = "MixtureOfExpertsRegressor({}likelihood='log_normal') by skmoe.metrics.log_score"
+            given = call, -data.weight @ np.log(small), replace(data, y=np.log(small)), X
+            compare("one line of the target's logarithm", *given)
         if y.min() > 0 and top / 2 < y.max() < top:
             part = small / top
-            value = _evidence(search, replace(data, y=special.logit(part)), X)
-            value -= data.weight @ np.log(top * part * (1 - part))
-            found[f"one line of the log-odds of y / {top:g}", "a model of these log-odds"] = value
+            plus = -data.weight @ np.log(top * part * (1 - part))
+            given = "a model of these log-odds", plus, replace(data, y=special.logit(part)), X
+            compare(f"one line of the log-odds of y / {top:g}", *given)
         to_beat = max(search.n_rows * problem.evidence - CLOSE, *found.values())
         if y.min() >= 0 and (y == np.round(y)).all() and _most_of_counts(problem) > to_beat:
             value = overdispersed_evidence(problem, PoissonFamily())
@@ -189,12 +191,12 @@ def best_surface(search, problem):
     best = max(found, key=found.get)
     nats = found[best] - search.n_rows * problem.evidence
     if nats > -CLOSE:
-        verdict = f"The {experts.n_experts} experts may be no regimes but"
+        verdict = f"The {experts.n_experts} experts may together"
         if nats > CLOSE and experts.can_be_tied:
-            verdict = f"No regimes were found: the {experts.n_experts} experts are"
-        better = f"{'higher' if nats > 0 else 'lower'} than theirs by {abs(nats):.1f} nats"
-        text = f"{verdict} pieces of one regression function. The log-evidence of {best[0]} is "
-        notes.insert(0, f"{text}{better} over all rows. Compare {best[1]}.")
+            verdict = f"No regimes were found: the {experts.n_experts} experts"
+        by = f"{'higher' if nats > 0 else 'lower'} than theirs by {abs(nats):.1f} nats for all rows"
+        text = f"{verdict} describe one regression function and its errors. The log-evidence of"
+        notes.insert(0, f"{text} {best[0]} is {by}. Compare this mixture with {best[1]}.")
     return nats, notes
 
 
@@ -237,7 +239,7 @@ def _chosen(trainer, one):
 
 
 def _evidence(search, data, design=None):
-    """Log-evidence over all rows of one regression function on these columns, whatever its errors.
+    """Log-evidence over all rows of one function on these columns, and its likeliest errors.
 
     Columns of the design behind the experts' are no levels; None are those of the one line.
     """
@@ -250,7 +252,7 @@ def _evidence(search, data, design=None):
     one = trainer.one_line()
     value = search.n_rows * one.evidence
     if not one.experts.can_be_wider or data.y.ndim > 1:
-        return value
+        return value, ""
     design, weight = one.experts.design, data.weight
     errors = (one.experts.targets - design @ one.experts.coef[0])[:, 0]
     errors /= np.sqrt(np.average(errors**2, weights=weight))
@@ -258,7 +260,10 @@ def _evidence(search, data, design=None):
     cost = 0.5 * _rank(search.spread, weight) * np.log(search.n_rows)
     even = _gain_of_shape(errors, design, np.ones(len(design)), weight)
     uneven = _gain_of_shape(errors, design, np.sqrt(variance), weight) - cost
-    return value + max(gain, even, uneven, 0.0)
+    shape = "skewed or heavy-tailed errors"
+    kinds = "", " with heteroscedastic errors", f" with {shape}", f" with heteroscedastic, {shape}"
+    gain, kind = max(zip((0.0, gain, even, uneven), kinds, strict=True))
+    return value + gain, kind
 
 
 def _gain_of_shape(errors, design, sd, weight):
@@ -272,8 +277,7 @@ def _gain_of_shape(errors, design, sd, weight):
     return gain - 4 * np.log(weight.sum())  # eight parameters
 
 
-# One regression whose errors are larger in some rows than in others, against a mixture of lines
-# ---
+# One regression whose errors are larger in some rows than in others -----------------------------
 
 # A softmax gate leads from narrow errors to wide ones along the columns, and errors that are wide
 # at both ends of a column look like lines that cross. Here the variance of the errors is a

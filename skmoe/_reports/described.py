@@ -147,15 +147,15 @@ class DescribedMixture(AnyRows):
         posterior, and ten or more levels of a column are random effects: differences from their
         mean, sorted, with their standard deviation. ``summary`` has the same numbers.
 
-        The standard deviations of the errors are shown if there are several experts. The intercept
-        of a regime is at the mean of its errors. The gate between regimes is left out where it also
+        Standard deviations of the errors are shown if there are several experts. The intercept of a
+        regime includes the mean of its errors. The gate between regimes is left out where it also
         determines the variance within one.
 
         Parameters
         ----------
         by : {"regime", "expert"}, default="regime"
-            Columns for each regime (regime0 is the experts of ``regimes_[0]``) or for each expert.
-            The two differ only if there are fewer regimes than experts.
+            Columns for each regime (regime0 is the experts of ``regimes_[0]``) or for each expert,
+            which are also shown where several experts are a single regime.
         max_rows : int or None, default=60
             Rows that are printed under each heading at most, the first and the last. None is all.
 
@@ -212,7 +212,7 @@ class DescribedMixture(AnyRows):
             the transformers.
         by : {"regime", "expert"}, default="regime"
             Profiles of each regime (regime0 is the experts of ``regimes_[0]`` together) or of each
-            expert. The two differ only if there are fewer regimes than experts.
+            expert, which are also shown where several experts are a single regime.
 
         Returns
         -------

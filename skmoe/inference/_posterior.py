@@ -48,8 +48,8 @@ COMMON_LOG_SCALE = 10.0  # standard deviation of what log-scales share: as good 
 LEAST_CURVATURE = 1e-3  # of the log-posterior, that of the prior being 1, for a normal one
 LARGEST_SHARE = 0.1  # of a variance, along directions in which the posterior is not normal
 NOT_NORMAL = (
-    "std_error n/a: in these parameters the fit is no maximum of the posterior, which is not\n"
-    "normal near it; refits estimate each: cov='bootstrap'. {}"
+    "No standard error (n/a): the fit is not at a maximum of the posterior in these parameters.\n"
+    "summary(X, y, cov='bootstrap') estimates them by refits. {}"
 )
 DEPENDENT = (
     "columns depend on each other: differences of their coefficients are known better than each"

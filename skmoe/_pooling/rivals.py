@@ -165,7 +165,7 @@ def best_surface(search, problem):
     if trainer.parts.classes is not None:
         model, design, labels = "LogisticRegression", experts.design, data.y.astype(int)
         gain = gain_of_calibration(design, labels, data.weight, len(trainer.parts.classes))
-        found[CALIBRATED, "its calibration"] = gain + search.n_rows * one.evidence
+        found[CALIBRATED, "CalibratedClassifierCV"] = gain + search.n_rows * one.evidence
     names, terms, log_prior = _chosen(trainer, one.experts)
     if names:
         call = f"make_pipeline(PolynomialFeatures(2), {model}()), or a tree as expert"
@@ -191,7 +191,7 @@ def best_surface(search, problem):
     best = max(found, key=found.get)
     nats = found[best] - search.n_rows * problem.evidence
     if nats > -CLOSE:
-        verdict = f"The {experts.n_experts} experts may together"
+        verdict = f"The {experts.n_experts} experts may be no regimes, but together"
         if nats > CLOSE and experts.can_be_tied:
             verdict = f"No regimes were found: the {experts.n_experts} experts"
         by = f"{'higher' if nats > 0 else 'lower'} than theirs by {abs(nats):.1f} nats for all rows"

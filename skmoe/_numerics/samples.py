@@ -224,11 +224,11 @@ def _in_interquartile_ranges(column):
             return np.array([numbers.setdefault(v, len(numbers)) for v in values], dtype=float)
         except TypeError:  # lists and the like are not compared: none equals another
             return np.arange(len(values), dtype=float)
-    known = values[np.isfinite(values)]
+    known = np.sort(values[np.isfinite(values)])  # quicker than percentiles, of many columns
     if not len(known):
         return np.zeros(len(values))
-    spread = np.subtract(*np.percentile(known, [75, 25])) or known.std() or 1.0
-    return np.where(np.isfinite(values), (values - known.min()) / spread, -1.0)
+    spread = known[3 * len(known) // 4] - known[len(known) // 4] or known.std() or 1.0
+    return np.where(np.isfinite(values), (values - known[0]) / spread, -1.0)
 
 
 def _log_share_within(values, width):

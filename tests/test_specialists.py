@@ -116,7 +116,7 @@ def test_their_number_is_chosen_out_of_fold():
     neighbours = KNeighborsRegressor()
     many = clones(neighbours, n_experts="auto").fit(*segments(600, seed=0))
     assert many.plan_.n_experts == 8
-    assert many.plan_.findings[0].startswith("Out-of-fold log-density: 8 experts; in nats")
+    assert many.plan_.findings[0].startswith("Out-of-fold log-density: 8 experts; worse by")
     assert many.n_expert_fits_ == many.plan_.most_expert_fits == 5 * (1 + 2 * 4 + 2 * 8) + 9
     few = clones(neighbours, n_experts=4).fit(*segments(600, seed=0))
     gain = many.log_density(X_new, y_new).mean() - few.log_density(X_new, y_new).mean()

@@ -14,6 +14,7 @@ os.environ["MPLBACKEND"] = "Agg"  # before anybody imports matplotlib
 # Before NumPy is: tests run side by side, in processes, and what is about threads asks for them.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 DATA = Path(__file__).parents[2] / "shared" / "data"
+SLOW = Path(__file__).with_name("slow.txt")
 # All that may be skipped where SKMOE_NO_SKIPS=1 says that everything is installed.
 NO_DATA = "The data sets are not part of the package."
 MAY_BE_SKIPPED = {
@@ -23,6 +24,15 @@ MAY_BE_SKIPPED = {
     "no fork on this system",
     "one core",
 }
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are deselected by their marks
+def pytest_collection_modifyitems(items):
+    """Mark the tests that slow.txt lists as slow."""
+    slow = set(SLOW.read_text("utf-8").split())
+    for item in items:
+        if f"{item.path.name}::{getattr(item, 'originalname', '')}" in slow:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_sessionfinish(session):

@@ -64,7 +64,6 @@ def passes(monkeypatch):
     return made
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,7 +75,6 @@ def test_objective_never_falls_on_many_problems(kind, monkeypatch):
         assert steps.min() > -1e-9 * abs(moe.lower_bound_)  # a sum over rows is rounded
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_fewer_passes_to_the_same_optimum_or_a_better_one(kind, passes, monkeypatch):
     counts = []

@@ -96,7 +96,6 @@ def test_negative_binomial_regression_is_the_maximum_of_a_general_optimiser(weig
     assert weight @ moe.log_density(X, y) > -found.fun - 1e-8
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["negative binomial", "student", "tobit", "poisson"])
 def test_a_slow_mixture_stops_when_no_more_than_tol_is_left(name):
     if name == "tobit":  # regimes that overlap, so that EM is slow
@@ -131,7 +130,6 @@ def three_lines(seed, n=150):
     return X, np.where(y <= 0, -np.inf, y), {"upper": np.maximum(y, 0.0)}
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
     ("seed", "gate", "converges"),

@@ -38,7 +38,6 @@ def one_by_one(moe, X):
     return np.stack([expert.predict(X) for expert in moe.experts_], axis=1)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_classes", [None, 2, 4])
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -59,7 +58,6 @@ def test_predictions_are_those_of_the_experts(n_classes, fit_intercept, dtype):
     assert_allclose(answer, mixed, rtol=1e-9)
 
 
-@pytest.mark.slow
 def test_an_expert_that_is_replaced_is_heard_at_once():
     X, y = kinked()
     moe = MixtureOfExpertsRegressor(Ridge(), 2, random_state=0).fit(X, y)
@@ -89,7 +87,6 @@ def test_subclasses_answer_for_themselves():
     assert_allclose(moe.gate_proba(X), 0.5)
 
 
-@pytest.mark.slow
 def test_what_is_wrong_with_the_rows_is_said_as_ever():
     X, y = kinked()
     moe = MixtureOfExpertsRegressor(Ridge(), 2, random_state=0).fit(X, y)

@@ -210,7 +210,6 @@ def test_rows_that_are_close_next_to_an_outlier_are_not_far():
     np.testing.assert_allclose(found.far([[500.0]]), 1.0, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_new_rows_of_one_line_are_hardly_less_likely_than_under_one_expert():
     gaps = []
     for seed in range(4):
@@ -311,7 +310,6 @@ def log_evidence_of_one_column(x, y, variance):
     return special.logsumexp(value) + np.log(80 / 1600 * 30 / 400)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("slope", [1.5, 6.0])
 def test_one_expert_of_classes_averages_over_its_prior_variance(slope):
     X, y = classes_of_one_line(40, slope)
@@ -332,7 +330,6 @@ def test_one_expert_of_classes_averages_over_its_prior_variance(slope):
     assert (log_odds[0] < log_odds[1]) == (learned > 1)
 
 
-@pytest.mark.slow
 def test_large_slopes_and_none_are_not_held_at_the_unit_variance():
     moe = MixtureOfExpertsClassifier(**QUICK).fit(*classes_of_one_line(100, 1e3))
     assert not hasattr(moe, "model_weights_")
@@ -343,7 +340,6 @@ def test_large_slopes_and_none_are_not_held_at_the_unit_variance():
     np.testing.assert_allclose(moe.predict_proba(X), 1 / 3, atol=0.1)
 
 
-@pytest.mark.slow
 def test_counts():
     X, log_mean = lines(60, slopes=(0.55, -0.55), noise=0.0)
     y = np.random.default_rng(2).poisson(np.exp(0.5 + log_mean))
@@ -358,7 +354,6 @@ def test_counts():
     np.testing.assert_array_equal(dist.ppf(0.7), (proba.cumsum(axis=0) < 0.7).sum(axis=0))
 
 
-@pytest.mark.slow
 def test_several_outputs():
     X, y = lines(60)
     y = np.column_stack([y, 0.2 * y + np.random.default_rng(3).normal(size=60)])
@@ -374,7 +369,6 @@ def test_several_outputs():
     np.testing.assert_allclose(cov, dist.cov()[:3], rtol=0.1, atol=0.03)
 
 
-@pytest.mark.slow
 def test_subjects_are_averaged_whole():
     rng = np.random.default_rng(4)
     subject = np.repeat(np.arange(30), 2)

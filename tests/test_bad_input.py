@@ -403,7 +403,6 @@ def test_sparse_column_that_is_too_large_is_refused():
     assert_fit_raises(regressor(Ridge()), rows, Y, ValueError, "Column 1 of X.*infinite")
 
 
-@pytest.mark.slow
 def test_a_column_that_is_constant_may_be_zero():
     moe = regressor().fit(np.column_stack([X, np.zeros(60)]), Y)
     assert np.isfinite(moe.predict(np.column_stack([X, np.full(60, 1e-300)]))).all()
@@ -419,7 +418,6 @@ def test_rows_too_large_to_compute_with_are_refused_when_predicting(gate):
         moe.log_density(X[:1], [1e170])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("make", [regressor, classifier])
 @pytest.mark.parametrize("scale", [1 / 60, 1e-6, 1e-18])
 def test_weights_that_make_all_rows_less_than_a_few_are_warned_of(make, scale):
@@ -431,7 +429,6 @@ def test_weights_that_make_all_rows_less_than_a_few_are_warned_of(make, scale):
             make().fit(X, y, sample_weight=weight * scale)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "weight",
     [
@@ -483,7 +480,6 @@ def test_folds_that_leave_nothing_to_train_on_are_refused(make, train, weight):
     assert_fit_raises(make(expert, cv=folds), X, y, ValueError, match, sample_weight=weight)
 
 
-@pytest.mark.slow  # joblib starts its workers, and stops them after the error
 def test_error_of_an_expert_in_another_process_keeps_its_type_and_names_the_expert():
     experts = [("good", Ridge()), ("bad", Ridge(alpha=-1.0))]  # of a class that workers can import
     moe = regressor(experts, n_experts="auto", cv=False, n_jobs=2)
@@ -688,7 +684,6 @@ def test_pipeline_printed_for_a_gate_that_cannot_take_an_array_fits(gate):
     np.testing.assert_allclose(moe.gate_proba(rows).sum(axis=1), 1.0)
 
 
-@pytest.mark.slow
 def test_pipeline_printed_for_an_array_fits():
     missing = with_value(X, np.nan)
     match = r"LogisticRegression cannot take NaN, which the columns \[0, 1\]"
@@ -837,7 +832,6 @@ def test_one_row_is_refused(experts, training):
         moe.plan(X[:1], Y[:1])
 
 
-@pytest.mark.slow
 def test_information_criteria_of_cross_fitted_experts_are_refused():
     moe = regressor(DecisionTreeRegressor(max_depth=2)).fit(X, Y)
     for criterion in (moe.bic, moe.aic):

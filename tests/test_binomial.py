@@ -73,7 +73,6 @@ def test_components_are_binomial():
 # Maximum likelihood --------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_regimes_are_recovered_and_the_objective_rises():
     X, y, trials = logistic_regimes(3000)
     moe = mixture().fit(X, y, trials=trials)
@@ -118,7 +117,6 @@ def test_one_expert_is_the_logistic_regression_of_each_trial(C):
     assert_allclose(moe.predict(X), reference.predict_proba(X)[:, 1], rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_single_trials_are_two_classes():
     X, y, trials = logistic_regimes(600)
     won = (np.random.RandomState(1).uniform(size=600) < y / trials).astype(int)
@@ -133,7 +131,6 @@ def test_single_trials_are_two_classes():
 # Ways to give rows ---------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_two_columns_are_successes_and_failures():
     X, y, trials = logistic_regimes(200)
     counts = np.column_stack([y, trials - y])
@@ -238,7 +235,6 @@ def test_any_number_of_trials_has_quantiles_and_draws(trials, rate):
     assert np.isfinite(components.logpdf(components.ppf(0.5))).all()
 
 
-@pytest.mark.slow
 def test_scores_do_not_compare_successes_with_rates():
     X, y, trials = logistic_regimes(100)
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="binomial").fit(X, y, trials=trials)

@@ -25,7 +25,6 @@ def equal_halves(n_samples=200, seed=0):
 mixture = partial(MixtureOfExpertsRegressor, n_experts=2, training="em", n_init=3, random_state=0)
 
 
-@pytest.mark.slow
 def test_standard_errors_are_those_of_least_squares():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 1))
@@ -42,7 +41,6 @@ def test_standard_errors_are_those_of_least_squares():
     assert_allclose((high - low)[:2], 3.92 * expected, rtol=0.3)
 
 
-@pytest.mark.slow
 def test_standard_errors_of_a_mixture_agree_with_the_information():
     X, y = equal_halves()
     moe = mixture(gate=ConstantGate()).fit(X, y)
@@ -65,7 +63,6 @@ def test_experts_of_resamples_are_in_the_order_of_the_mixture(monkeypatch):
     assert 0 < (draws[0] > 0.5).sum() < 20
 
 
-@pytest.mark.slow
 def test_groups_are_drawn_together():
     X, y = equal_halves(60)
     X, y, groups = (np.repeat(each, 4, axis=0) for each in (X, y, [f"p{i}" for i in range(60)]))
@@ -76,7 +73,6 @@ def test_groups_are_drawn_together():
     assert_allclose(together / alone, 2, rtol=0.35)  # four copies know no more than one
 
 
-@pytest.mark.slow
 def test_subjects_are_drawn_whole_and_twice_as_two():
     rng = np.random.default_rng(0)
     subject = np.repeat([f"p{i}" for i in range(40)], 4)
@@ -99,7 +95,6 @@ def test_subjects_are_drawn_whole_and_twice_as_two():
         bootstrap(tree, X, y, subject=subject, statistic=lambda m: m.predict(X[:1]))
 
 
-@pytest.mark.slow
 def test_exposures_go_with_their_rows():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(150, 1))
@@ -118,7 +113,6 @@ def test_exposures_go_with_their_rows():
     assert_allclose(result.estimate, [0.5, 0.3], atol=0.1)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("training", ["em", "pooled"])
 def test_levels_that_resamples_lack_have_no_intervals_and_others_have_theirs(training, monkeypatch):
     rng = np.random.default_rng(0)
@@ -142,7 +136,6 @@ def test_levels_that_resamples_lack_have_no_intervals_and_others_have_theirs(tra
     assert np.isfinite(list(error.values())).all()
 
 
-@pytest.mark.slow
 def test_any_mixture_has_a_bootstrap_of_a_statistic():
     X, y = equal_halves(80)
     weight = np.arange(80) % 2

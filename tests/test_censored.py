@@ -264,7 +264,6 @@ def within(summary, truth):
     return (estimate - truth) / error
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_planted_regimes_are_recovered(seed):
     X, y, upper, _ = failure_times(600, seed)
@@ -379,7 +378,6 @@ def test_a_warm_start_stays_at_the_optimum():
 # Any estimators ------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_forests_as_experts_know_of_censoring():
     X, y, upper, time = failure_times(300)
     X_new, _, _, time_new = failure_times(400, seed=1)

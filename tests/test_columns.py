@@ -74,7 +74,6 @@ def test_planted_lines_and_odds_are_found_under_the_names_of_the_columns(data, t
         assert set(names) == {"intercept", "dose", "log_scale", "kind=cat", "kind=dog"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("experts", [None, Ridge(), DecisionTreeRegressor(max_depth=3)])
 def test_other_columns_change_nothing(data, experts):
     X, y = data

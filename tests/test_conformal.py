@@ -128,7 +128,6 @@ def rough(n, seed):
     return X, np.abs(X[:, 0]) + X[:, 1] + noise
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("params", "n", "n_draws"),
     [

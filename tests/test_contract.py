@@ -65,7 +65,6 @@ def test_estimator_keeps_the_contract_of_scikit_learn(estimator, check):
     check(estimator)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("array_namespaces")
 @parametrize_with_checks(WITH_FOLDS)
 def test_experts_and_gates_with_folds_keep_it(estimator, check):

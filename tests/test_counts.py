@@ -58,7 +58,6 @@ def fabric(load):
 TEXTBOOK = [(np_reg, -440.6403), (seizure, -376.1762), (fabric, -84.8882)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("experts", [None, PoissonRegressor(alpha=0)])
 @pytest.mark.parametrize(("problem", "log_likelihood"), TEXTBOOK)
 def test_textbook_likelihood_is_reached(problem, log_likelihood, experts, shared_data):
@@ -69,7 +68,6 @@ def test_textbook_likelihood_is_reached(problem, log_likelihood, experts, shared
     assert np.diff(moe.lower_bounds_).min() >= -1e-12
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", LIKELIHOODS)
 def test_planted_regimes_are_recovered_and_the_objective_rises(kind):
     X, y, exposure = rows_of_rates(kind)
@@ -124,7 +122,6 @@ def test_one_expert_is_the_maximum_that_a_general_optimiser_finds(kind):
     assert_allclose(np.log(moe.likelihood_.shape_), best.x[3], atol=1e-2)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", LIKELIHOODS)
 def test_weight_two_is_a_row_given_twice(kind):
     X, y, exposure = rows_of_rates(kind, 150)
@@ -142,7 +139,6 @@ def test_weight_two_is_a_row_given_twice(kind):
 # Exposure ------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), [("poisson", "exposure"), ("binomial", "trials")])
 def test_exposures_and_trials_count_where_starts_are_tried_on_a_sample(kind, name):
     coef = [[0.5, 0.0, 1.0], [0.0, -0.5, -1.0]]
@@ -152,7 +148,6 @@ def test_exposures_and_trials_count_where_starts_are_tried_on_a_sample(kind, nam
     assert_allclose(found, [-1.0, 1.0], atol=0.1)  # of standard errors of about 0.02
 
 
-@pytest.mark.slow
 def test_an_exposure_multiplies_rates_everywhere():
     X, y, exposure = rows_of_rates("negative_binomial", 400)
     moe = mixture("negative_binomial", n_init=1, tol=1e-5).fit(X, y, exposure=exposure)
@@ -179,7 +174,6 @@ def test_an_exposure_multiplies_rates_everywhere():
     assert_allclose(report["error"], moe.expert_report().columns["error"], rtol=1e-4)
 
 
-@pytest.mark.slow
 def test_another_unit_of_exposure_changes_rates_alone():
     X, y, hours = rows_of_rates("poisson", 400)
     by_hour = mixture("poisson").fit(X, y, exposure=hours)

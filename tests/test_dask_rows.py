@@ -47,7 +47,6 @@ def test_classes_from_arrays():
     assert_allclose(proba.compute(), moe.predict_proba(X), **SAME)
 
 
-@pytest.mark.slow
 def test_data_frames_keep_their_names_and_unknown_numbers_of_rows():
     pandas = pytest.importorskip("pandas")
     dd = pytest.importorskip("dask.dataframe")
@@ -111,7 +110,6 @@ def test_an_error_in_the_middle_leaves_the_mixture_as_it_was():
     assert vars(moe) == before
 
 
-@pytest.mark.slow
 def test_a_cluster_fits_what_one_machine_fits():
     distributed = pytest.importorskip("distributed")
     X, y, _, _ = two_lines()
@@ -130,7 +128,6 @@ def test_a_cluster_fits_what_one_machine_fits():
     assert_same_mixtures(moe, other)
 
 
-@pytest.mark.slow
 def test_nobody_imports_dask_who_has_no_collection():
     code = (
         "import sys, numpy as np\n"

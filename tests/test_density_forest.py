@@ -34,7 +34,6 @@ def weights_of_bags(estimator):
     return {check.format(kind): why for kind in ("dense", "sparse")}
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("array_namespaces")
 @parametrize_with_checks([SMALL], expected_failed_checks=weights_of_bags)
 def test_scikit_learn_contract(estimator, check):
@@ -103,7 +102,6 @@ def test_the_kernels_have_the_best_density_out_of_bag(skewed):
     assert (forest.width_, forest.adaptive_) == max(possible, key=score)
 
 
-@pytest.mark.slow
 def test_two_peaks_are_recovered():
     X, y, _ = two_peaks(2000)
     new, target, truth = two_peaks(500, seed=1)
@@ -207,7 +205,6 @@ def test_out_of_bag_no_tree_has_seen_the_row_nor_has_a_leaf_its_weight():
     assert (seen.all(axis=1)).any()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("by_row", [True, False])
 def test_a_stack_asks_its_forest_out_of_bag_unless_rows_belong_together(by_row):
     X, y, _ = two_peaks(300)
@@ -219,7 +216,6 @@ def test_a_stack_asks_its_forest_out_of_bag_unless_rows_belong_together(by_row):
     assert moe.oof_log_density_.mean() < moe.log_density(new, target).mean() + 0.03
 
 
-@pytest.mark.slow
 def test_in_a_stack_it_keeps_its_peaks():
     X, y, _ = two_peaks(600)
     experts = [("forest", DensityForestRegressor(50)), ("line", Ridge())]

@@ -52,7 +52,6 @@ def test_components_of_no_weight_do_not_matter():
     assert_allclose(dist.logpdf(0.3), without.logpdf(0.3))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_moments_and_distribution_function_are_integrals_of_the_density(seed):
     dist = random_mixtures(seed, n=1)

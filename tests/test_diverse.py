@@ -108,7 +108,6 @@ def test_each_fit_has_estimators_of_its_own():
 # A list in every respect -----------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("classifies", [False, True])
 def test_mixed_tables_are_fitted_and_reported_on(classifies):
     moe, (X, y) = fitted(classifies), rows(300, seed=1)
@@ -119,7 +118,6 @@ def test_mixed_tables_are_fitted_and_reported_on(classifies):
     assert moe.score(X, labels(y) if classifies else y) > 0.8
 
 
-@pytest.mark.slow
 def test_it_is_the_list_that_it_stands_for_in_copies_too(quick):
     X, y = rows(60)
     X = X[["a", "b"]].to_numpy()
@@ -132,7 +130,6 @@ def test_it_is_the_list_that_it_stands_for_in_copies_too(quick):
         assert other.oof_score_ == moe.oof_score_
 
 
-@pytest.mark.slow
 def test_arrays_may_have_missing_values(quick):
     X, y = rows(80)
     X = X[["a", "b", "c"]].to_numpy()
@@ -173,7 +170,6 @@ def test_it_learns_no_streams():
     assert not hasattr(MixtureOfExpertsRegressor("diverse"), "partial_fit")
 
 
-@pytest.mark.slow
 def test_lines_see_the_table_itself_and_their_density_is_kept(quick):
     X, y = rows(150)
     y = np.where(np.arange(150) % 2, 1.0, -1.0) * X["a"].to_numpy() + 0.001 * y
@@ -187,7 +183,6 @@ def test_lines_see_the_table_itself_and_their_density_is_kept(quick):
     assert moe.fit(X[["a", "b"]].to_numpy(), y).named_experts_["lines"][-1].n_experts == 1
 
 
-@pytest.mark.slow
 def test_groups_weights_and_another_splitter(quick):
     X, y = rows(90)
     weight, groups = np.repeat([1.0, 2.0, 0.5], 30), np.arange(90) // 3
@@ -197,7 +192,6 @@ def test_groups_weights_and_another_splitter(quick):
     assert list(moe.named_experts_) == ["ridge", "boosting", "lines", "stack"]
 
 
-@pytest.mark.slow
 def test_several_outputs_are_learned_by_em(quick):
     X, y = rows(60)
     moe = MixtureOfExpertsRegressor("diverse", max_iter=1, n_init=1, random_state=0)
@@ -210,7 +204,6 @@ def test_several_outputs_are_learned_by_em(quick):
 # Cost ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("n_columns", "n_times"), [(3, 1), (30, 4)])
 def test_a_kernel_of_few_numbers_is_learned_on_all_rows_once(monkeypatch, n_columns, n_times):
     rng = np.random.default_rng(0)
@@ -240,7 +233,6 @@ def test_scales_are_wider_in_a_gap():
     assert np.median(std[left]) < 0.1
 
 
-@pytest.mark.slow
 def test_lines_of_a_list_are_sought_as_those_that_stand_alone(shared_data):
     X, y, *_ = shared_data("cps1985")
     rows = np.random.default_rng(2).permutation(len(y))[:450]
@@ -252,7 +244,6 @@ def test_lines_of_a_list_are_sought_as_those_that_stand_alone(shared_data):
     assert best_inside > best - 0.002
 
 
-@pytest.mark.slow
 def test_lines_far_behind_the_other_experts_are_not_searched_on():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(300, 1))

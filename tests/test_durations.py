@@ -117,7 +117,6 @@ def test_targets_that_are_not_positive_are_refused():
         moe.fit(np.zeros((4, 1)), [1.0, 2.0, 0.0, 3.0])
 
 
-@pytest.mark.slow
 def test_a_precise_regime_beside_a_far_one_is_fitted_under_censoring():
     rng = np.random.default_rng(0)
     X, k = rng.normal(size=(300, 1)), np.arange(300) % 2
@@ -136,7 +135,6 @@ def test_a_precise_regime_beside_a_far_one_is_fitted_under_censoring():
 # How many regimes ------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_one_regime_in_few_rows_is_one_expert():
     X = np.random.default_rng(1).normal(size=(40, 3))  # of which some are learned by heart
     y = np.exp(X[:, 0]) * np.random.default_rng(2).weibull(2.0, size=40)

@@ -75,7 +75,6 @@ def _rows():
     return X, y
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("training", ["specialists", "em"])
 @pytest.mark.parametrize("name", regressors())
 def test_regressors_end_with_the_trees_that_folds_stopped_with(name, training, rows):
@@ -87,7 +86,6 @@ def test_regressors_end_with_the_trees_that_folds_stopped_with(name, training, r
     assert moe.score(*rows) > 0.6
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", classifiers())
 def test_classifiers_end_with_the_trees_that_folds_stopped_with(name, rows):
     X, y = rows
@@ -166,7 +164,6 @@ def test_without_a_next_fold_every_fifth_row_stops(cv, rows, stopped):
         assert not set(model.fitted_on_) & set(model.stopped_on_)
 
 
-@pytest.mark.slow
 def test_class_that_only_stopping_rows_hold_is_left_out():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(150, 2))
@@ -179,7 +176,6 @@ def test_class_that_only_stopping_rows_hold_is_left_out():
     assert moe.score(X, y) > 0.9
 
 
-@pytest.mark.slow
 def test_noise_is_not_learned():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(600, 4)), rng.normal(size=600)
@@ -189,7 +185,6 @@ def test_noise_is_not_learned():
     assert moe.score(X[300:], y[300:]) > -0.1
 
 
-@pytest.mark.slow
 def test_xgboost_callbacks_ask_too_and_others_stay(rows):
     xgboost = pytest.importorskip("xgboost")
     callback = xgboost.callback
@@ -201,7 +196,6 @@ def test_xgboost_callbacks_ask_too_and_others_stay(rows):
         assert [type(kept).__name__ for kept in each.callbacks] == ["LearningRateScheduler"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("by", ["parameter", "dtype"])
 def test_categories_reach_lightgbm(by):
     pandas = pytest.importorskip("pandas")
@@ -228,7 +222,6 @@ def test_categories_reach_lightgbm(by):
         assert splits_by_level(LGBMRegressor(**stump), table)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("library", ["xgboost", "catboost"])
 def test_tables_with_categories_stop_early(library):
     pandas, module = pytest.importorskip("pandas"), pytest.importorskip(library)
@@ -245,7 +238,6 @@ def test_tables_with_categories_stop_early(library):
     assert moe.score(table, y) > 0.95
 
 
-@pytest.mark.slow
 def test_few_rows_of_lightgbm_are_predicted_as_many_are():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 3))

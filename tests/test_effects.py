@@ -227,7 +227,6 @@ def test_effects_are_average_derivatives_of_predictions():
         assert_allclose(effects_of(effects, name), gate[:, k], atol=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_effects_on_classes_are_those_of_their_probabilities_and_sum_to_zero(n_classes):
     X, eta, rng = two_regimes(n=600)
@@ -259,7 +258,6 @@ def people(seed=0, n=300):
     return table, y
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("training", ["em", "pooled"])
 def test_effects_of_levels_are_differences_of_predictions(training):
     table, y = people(n=200)

@@ -188,7 +188,6 @@ def reference_em(X, y, resp, weight, alpha, n_iter):
     return beta, sigma, pi
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("seed", "n_experts"), [(0, 2), (1, 3)])
 def test_regression_reaches_the_optimum_of_an_independent_em(seed, n_experts, weighted):
@@ -252,7 +251,6 @@ def penalised_log_likelihood(flat, X, Z, labels, weight, C, K):
     return likelihood - 0.5 / C * (experts[:, :-1] ** 2).sum() - 0.05 * (gate[:-1] ** 2).sum()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_experts", [2, 3])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_gradient_of_the_penalised_likelihood_vanishes_for_a_fitted_classifier(n_experts, weighted):
@@ -286,7 +284,6 @@ def test_gradient_of_the_penalised_likelihood_vanishes_for_a_fitted_classifier(n
 # Information criteria ---------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")  # of a third of two
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
 @pytest.mark.parametrize("n_outputs", [None, 2])
@@ -393,7 +390,6 @@ def test_experts_that_do_not_maximise_the_likelihood_are_not_called_converged(al
     assert moe.converged_ == (after >= moe.lower_bound_ - moe.tol).all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["concrete", "power_plant", "banana", "mammographic"])
 def test_defaults_converge_on_ordinary_tables(name, shared_data):
     X, y, _, info = shared_data(name)
@@ -425,7 +421,6 @@ def test_an_expert_that_starts_with_next_to_nothing_is_brought_to_life(seed):
     assert_allclose(slopes, [-1, 2], atol=0.05)  # five standard errors
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 def test_more_experts_than_the_rows_can_feed_are_reported():
     x = np.repeat([-1.0, 0.0, 1.0], 20)
@@ -456,7 +451,6 @@ def test_float32_gives_the_result_of_float64(kind, training):
     assert_allclose(moe.fit(X32, y).log_density(X32, y), expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experts", "params"),
     [

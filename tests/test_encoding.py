@@ -49,7 +49,6 @@ def test_identifiers_and_dates_are_left_out_and_named(n_experts):
     assert not names
 
 
-@pytest.mark.slow
 def test_the_gate_of_given_experts_leaves_them_out_too():
     X, y = table()
     with pytest.warns(LeftOutColumnsWarning, match="'name'"):
@@ -68,7 +67,6 @@ def tree():
     return make_pipeline(dose, DecisionTreeClassifier(max_depth=2))
 
 
-@pytest.mark.slow
 def test_experts_of_other_kinds_see_means_of_the_target_by_level(monkeypatch):
     rng = np.random.default_rng(0)
     level, effect = rng.integers(50, size=220), 3 * rng.normal(size=50)
@@ -89,7 +87,6 @@ def test_experts_of_other_kinds_see_means_of_the_target_by_level(monkeypatch):
     assert moe.score(X[120:], y[120:]) > 0.7 > 0.3 > without.score(X[["x"]][120:], y[120:])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("experts", [Ridge(), [("a", Ridge()), ("b", Ridge(9.0))]])
 @pytest.mark.parametrize("columns", [["dose", "kind"], ["dose", "when", "took", "kind"]])
 def test_given_experts_see_a_mixed_table_as_behind_the_default_encoder(experts, columns):

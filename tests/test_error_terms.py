@@ -55,7 +55,6 @@ def test_gradient_and_information_are_derivatives(case):
     np.testing.assert_allclose(information / size, differences / size, atol=1e-7)
 
 
-@pytest.mark.slow
 def test_agrees_with_refit_of_flexmix(shared_data):
     # refit() of flexmix 2.3-20 for yn ~ x + I(x^2) and yp ~ x, two components.
     table, normal, *_ = shared_data("NPreg")

@@ -162,7 +162,6 @@ def test_radial_gate_finds_planted_islands():
     assert (moe.responsibilities(X, y).argmax(axis=1) == order[k]).mean() > 0.97
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("experts", [None, DecisionTreeRegressor(max_depth=2, random_state=0)])
 def test_linear_gate_without_sums_over_rows_is_fitted_row_by_row(experts):
     class Own(BaseGate):
@@ -289,7 +288,6 @@ def test_a_likelihood_without_a_name_is_in_no_message():
     assert not any("gumbel" in message for message in messages())
 
 
-@pytest.mark.slow
 def test_a_name_is_the_likelihood(named):
     X, y, _ = rows_of_two_regimes(0, 200)
     moe, other = (mixture(likelihood=each, training="em").fit(X, y) for each in ("gumbel", named()))

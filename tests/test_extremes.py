@@ -311,7 +311,6 @@ def test_scipy_counts_have_quantiles_where_scipy_has_none():
             assert_allclose(dist.cdf(dist.ppf(q)), q, rtol=1e-4)  # of a step
 
 
-@pytest.mark.slow
 def test_counts_of_any_mean_take_no_time():
     methods = ("entropy", "median")
     for dist in map(poisson, MEANS):

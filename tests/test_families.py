@@ -41,7 +41,6 @@ def by_sums():
     return mixture(n_experts=2, n_init=3, training="em", tol=1e-8).fit(*rates())
 
 
-@pytest.mark.slow
 def test_beta_family_is_learned_by_sums_and_never_falls(by_sums):
     assert np.diff(by_sums.lower_bounds_).min() > -1e-9
     coef = np.array([[e.intercept_, *e.coef_] for e in by_sums.experts_])
@@ -58,7 +57,6 @@ def test_beta_family_has_standard_errors_at_the_maximum(by_sums):
     assert (gap < 4 * table["std_error"].to_numpy()[[3, 7]].max()).all()
 
 
-@pytest.mark.slow
 def test_beta_family_is_pooled_and_finds_its_regimes(by_sums):
     X, y = rates()
     moe = mixture().fit(X, y)

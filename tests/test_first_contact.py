@@ -83,7 +83,6 @@ def _fitted(request):
     return mixture(random_state=0).fit(X, y), X, y
 
 
-@pytest.mark.slow
 def test_tables_print(fitted):
     moe, X, y = fitted
     names = set(moe.coefficients().terms)
@@ -108,7 +107,6 @@ def test_tables_print(fitted):
         assert str(profiles).count("% of the rows") == n_told
 
 
-@pytest.mark.slow
 def test_displays_draw(fitted):
     moe, X, y = fitted
     word, number = (

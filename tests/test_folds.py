@@ -82,7 +82,6 @@ def test_linear_experts_are_in_sample_from_ten_rows_a_coefficient_on(estimators,
     assert len(auto(estimators, X, 10.0 * n_coefficients - 1)) == 5
 
 
-@pytest.mark.slow
 def test_weights_count_as_rows():
     X, y = line(80, 3, 0)
     moe = MixtureOfExpertsRegressor(
@@ -93,7 +92,6 @@ def test_weights_count_as_rows():
     assert not hasattr(moe.fit(X[:40], y[:40], sample_weight=np.full(40, 2.0)), "oof_score_")
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 @pytest.mark.parametrize(  # 3.8, 1.6 and 0.7 rows a coefficient
     "n_columns", [pytest.param(n, marks=[pytest.mark.slow] * (n != 30)) for n in (12, 30, 70)]
@@ -113,7 +111,6 @@ def test_intervals_cover_new_rows_where_lines_have_too_many_coefficients(n_colum
 # Scales at their floor --------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_scale_at_its_floor_is_reported_with_the_name_of_its_expert():
     X, y = line(60, 1, 0)
     experts = [("noisy", LinearRegression()), ("exact", LinearRegression())]
@@ -128,7 +125,6 @@ def test_scale_at_its_floor_is_reported_with_the_name_of_its_expert():
         )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_samples", "likelihood"),
     [
@@ -157,7 +153,6 @@ def uneven(n_samples, seed):
     return X, X[:, 0] + 0.3 * rng.normal(size=n_samples), rng.pareto(1.0, size=n_samples) + 0.05
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_trees", [30, 100])
 def test_forests_whose_bags_all_hold_the_heavy_rows_fall_back_to_folds(n_trees):
     X, y, weight = uneven(66, 0)

@@ -22,7 +22,6 @@ def quadrants(n, seed=0):
 BOOTSTRAP = {"check_sample_weight_equivalence_on_dense_data": "rows are drawn, not their weight"}
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Some inputs do not have OOB scores")  # one row alone
 @pytest.mark.usefixtures("array_namespaces")
 @parametrize_with_checks(

@@ -8,7 +8,6 @@ import pytest
 SPEC = importlib.util.spec_from_file_location("fuzz", Path(__file__).parent / "fuzz.py")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 2])
 def test_random_mixtures_are_refused_with_a_message_or_keep_what_must_hold(seed):
     fuzz = importlib.util.module_from_spec(SPEC)

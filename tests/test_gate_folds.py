@@ -44,7 +44,6 @@ def two_regimes(n_samples, seed):
 SLOW = {"gaussian", "forest", "boosting"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(each, marks=[pytest.mark.slow] * (each in SLOW)) for each in GATES]
 )

@@ -296,7 +296,6 @@ def steered_by_five(X, rng):
     return np.where(first, 3 + 2 * X[:, 0], -X[:, 1]) + 0.3 * rng.normal(size=len(X))
 
 
-@pytest.mark.slow
 def test_l1_gate_over_two_thousand_columns_comes_near_the_gate_that_is_told_which_matter():
     """Held-out log-score on 200 training rows at one stated alpha."""
     five = make_column_transformer(("passthrough", [0, 1, 2, 3, 4]))

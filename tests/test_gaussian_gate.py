@@ -89,7 +89,6 @@ def test_joint_likelihood_rises_with_every_iteration(covariance_type, weighted):
     assert np.diff(moe.lower_bounds_).min() > -1e-9  # sums of 400 terms, per unit of weight
 
 
-@pytest.mark.slow
 def test_objective_is_the_joint_density_and_the_prior():
     X, y, _ = blobs(300, seed=2)
     moe = MixtureOfExpertsRegressor(LinearRegression(), 3, gate=GaussianGate(), random_state=0).fit(
@@ -100,7 +99,6 @@ def test_objective_is_the_joint_density_and_the_prior():
     assert_allclose(moe.lower_bound_, objective, rtol=1e-12)
 
 
-@pytest.mark.slow
 def test_planted_blobs_are_recovered_and_beat_hyperplanes():
     X, y, blob = blobs(1500, seed=0)
     X_test, y_test, _ = blobs(3000, seed=1)

@@ -352,7 +352,6 @@ def new_classes(n, seed, n_classes=2):
     return X, np.where(one & (n_classes == 2), "a", "b")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 1])
 @pytest.mark.parametrize(
     "gate",
@@ -806,7 +805,6 @@ def test_what_needs_the_rows_of_the_fit_says_what_came_after_it(moe, name, chang
     moe.partial_fit(*rows)
 
 
-@pytest.mark.slow
 def test_what_speaks_of_one_fit_is_gone_once_the_mixture_has_changed():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 2))

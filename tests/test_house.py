@@ -115,7 +115,6 @@ def test_every_module_has_a_floor():
     assert units() - floors().keys() == set()
 
 
-@pytest.mark.slow
 def test_imports_go_down_the_floors():
     floor = floors()
     climbing = [
@@ -152,6 +151,13 @@ def test_files_that_contributing_names_are_there_with_what_is_said_to_be_in_them
 
 
 # Leaves ---------------------------------------------------------------------------------------
+
+
+def test_slow_tests_are_there():
+    tests = Path(__file__).parent
+    for name in tests.joinpath("slow.txt").read_text("utf-8").split():
+        file, _, test = name.partition("::")
+        assert f"\ndef {test}(" in tests.joinpath(file).read_text("utf-8"), name
 
 
 def test_the_core_imports_no_leaf_but_at_its_door():

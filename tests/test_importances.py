@@ -37,7 +37,6 @@ def test_importances_are_those_of_the_experts_weighted_by_load():
     assert moe.feature_importances_[3] < 0.1
 
 
-@pytest.mark.slow
 def test_classifiers_have_importances_too():
     forest = RandomForestClassifier(20, max_depth=3)
     moe = MixtureOfExpertsClassifier(forest, 2, n_init=2, random_state=0).fit(X, Y > 0)

@@ -75,7 +75,6 @@ def test_gradient_and_information_are_derivatives(terms, n_experts, with_subject
     assert_allclose(information, -differences, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.slow
 def test_standard_errors_of_counts_are_those_of_flexmix(shared_data):
     # m <- flexmix(Patents ~ lgRD, data = patent, k = 3, model = FLXMRglm(family = "poisson"),
     #              concomitant = FLXPmultinom(~RDS),
@@ -264,7 +263,6 @@ def test_weight_two_is_a_row_given_twice_and_units_go_through():
     assert_allclose(scaled.std_error / factor, weighted.std_error, rtol=1e-4)
 
 
-@pytest.mark.slow
 def test_intervals_cover_what_was_planted():
     # Of 11 parameters in 60 tables the share is known to about 1.3 points.
     hits = []
@@ -279,7 +277,6 @@ def test_intervals_cover_what_was_planted():
     assert 0.90 < np.mean(hits) < 0.975
 
 
-@pytest.mark.slow
 def test_sandwich_covers_where_errors_are_unequal():
     rng = np.random.default_rng(0)
     z = {"observed": [], "sandwich": []}
@@ -308,7 +305,6 @@ def test_a_column_that_is_called_as_a_parameter_is_tested():
     assert np.isnan(p_value["log_scale"])
 
 
-@pytest.mark.slow
 def test_classes_have_log_odds_against_the_first():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1500, 2))

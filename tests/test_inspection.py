@@ -348,7 +348,6 @@ def test_pipelines_and_searches_are_drawn_over_the_columns_they_are_given(table)
     assert experts.names == ["expert0", "expert1"]
 
 
-@pytest.mark.slow
 def test_drawing_on_given_axes(curve, plane):
     moe, X, y = curve
     figure, ax = plt.subplots()

@@ -54,7 +54,6 @@ def test_no_columns_make_a_gaussian_mixture(plain):
     assert set(moe.coefficients().terms) == terms
 
 
-@pytest.mark.slow
 def test_experts_without_columns_are_levels_that_the_gate_chooses_between():
     rng = np.random.default_rng(2)
     X = rng.uniform(-1, 1, size=(400, 1))

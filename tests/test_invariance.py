@@ -165,7 +165,6 @@ def mixtures():
     }
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*oob.*:UserWarning")
 @pytest.mark.parametrize(
     "backend",
@@ -214,7 +213,6 @@ def classifier(kind, cv=4):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["logistic", "trees"])
 def test_weight_of_two_is_a_row_given_twice_to_a_classifier(kind):
     X, y = classes()
@@ -229,7 +227,6 @@ def test_weight_of_two_is_a_row_given_twice_to_a_classifier(kind):
     assert_allclose(moe.predict_proba(X), other.predict_proba(X), rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["logistic", "trees"])
 def test_names_of_the_classes_do_not_matter(kind):
     X, y = classes()
@@ -240,7 +237,6 @@ def test_names_of_the_classes_do_not_matter(kind):
     assert_allclose(moe.predict_proba(X), other.predict_proba(X)[:, ::-1], rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

@@ -63,7 +63,6 @@ def test_scales_at_the_floor_are_told_with_the_kind_of_target_and_have_no_errors
     assert all(said.count(note) == 1 for note in moe.plan_.findings)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gaussian", "rounded", "two outputs"])
 def test_scales_of_noisy_targets_are_at_no_floor(kind):
     rng, X = rows(150)

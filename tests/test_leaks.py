@@ -37,7 +37,6 @@ def test_a_column_in_the_order_of_the_target(table):
     assert "The columns ['d'] put the rows in the order of the target" in said
 
 
-@pytest.mark.slow
 def test_a_column_whose_levels_have_one_target_each(table):
     X, y = table
     level = np.arange(120) % 30

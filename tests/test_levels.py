@@ -47,7 +47,6 @@ def test_levels_that_tell_much_are_used_however_many_they_are(n_levels, per_leve
     assert np.corrcoef(moe.predict(levels[["a", "b", "c", "state"]]), effects)[0, 1] > 0.97
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("n_levels", "per_level"), [(48, 11), (80, 1.5)])
 def test_levels_that_tell_nothing_cost_next_to_nothing(n_levels, per_level):
     tables = [table_of_levels(n_levels, per_level, 0.0, seed)[:2] for seed in range(2)]
@@ -72,7 +71,6 @@ def test_intercepts_are_free_beside_levels_of_unlike_frequencies(likelihood):
     assert_allclose(predicted.mean(), np.mean(y), rtol=tolerance)
 
 
-@pytest.mark.slow
 def test_intervals_of_levels_that_fit_has_not_seen_hold():
     held = []
     for seed in range(8):
@@ -170,7 +168,6 @@ def table_of_two_regimes(n_rows, *, of_levels, of_number, seed=0):
     return X, sign * (2 + X["b"].to_numpy()) + 0.3 * rng.normal(size=n_rows)
 
 
-@pytest.mark.slow
 def test_levels_of_the_gate_have_a_variance_of_their_own():
     X, y = table_of_two_regimes(700, of_levels=3.0, of_number=0.0)
     moe = MixtureOfExpertsRegressor(**ONE | {"n_experts": 2}).fit(X, y)
@@ -188,7 +185,6 @@ def test_levels_of_the_gate_have_a_variance_of_their_own():
     assert (errors["std_error"].dropna() < 1.1 * np.sqrt(4 / precision[-1])).all()
 
 
-@pytest.mark.slow
 def test_two_regimes_have_levels_that_their_gate_does_not_see():
     (X, y), _, effects = table_of_levels(48, 8, 2.0)
     y = y + np.where(X["a"] > 0, 4 * X["b"], -4 * X["b"])
@@ -216,7 +212,6 @@ def test_levels_that_do_not_matter_are_printed_as_one_line():
         assert np.char.startswith(terms.to_numpy(str), "state=").sum() == 20
 
 
-@pytest.mark.slow
 def test_levels_that_do_not_matter_to_the_gate_are_one_line_and_others_at_most_max_rows():
     rng = np.random.default_rng(0)
     x, up = np.repeat(rng.normal(size=(2, 20)), 20, axis=1)  # the same in all states

@@ -136,7 +136,6 @@ def test_planted_temperature_is_learned(temperature):
     assert_allclose(likelihood.calibrate(prediction)[:, 0], truth, atol=0.02)
 
 
-@pytest.mark.slow
 def test_temperature_and_smoothing_are_learned_together_and_raise_the_likelihood():
     prediction, y, truth = planted_predictions(0.6, 0.1)
     likelihood = Categorical().start(y, np.ones(len(y)), 1)

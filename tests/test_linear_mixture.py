@@ -112,7 +112,6 @@ def wide(n, p):
     "params",
     [{"n_experts": 1}, {"n_experts": 2, "gate": ConstantGate()}, {"n_experts": 2, "cv": 2}],
 )
-@pytest.mark.slow
 def test_memory_of_a_wide_fit_is_that_of_its_rows(params):
     n, p = 8, 65_535  # whose square does not fit 32 bits, nor 34 GB of memory
     X, y = wide(n, p)

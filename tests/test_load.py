@@ -59,7 +59,6 @@ def test_objective_rises_under_the_load_prior(gate, load_balance):
     assert np.diff(moe.lower_bounds_).min() > -ROUNDING
 
 
-@pytest.mark.slow
 def test_objective_under_the_load_prior_is_the_formula():
     X, y = four_pieces(300, seed=1)
     moe = MixtureOfExpertsRegressor(
@@ -83,7 +82,6 @@ def test_constant_gate_has_the_dirichlet_mode():
     assert_allclose(moe.gate_.proportions_, expected, atol=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("gate", [SoftmaxGate(), GaussianGate(), ConstantGate()])
 def test_stronger_prior_pulls_the_loads_nearer_to_the_target(gate):
     rng = np.random.default_rng(0)
@@ -101,7 +99,6 @@ def test_stronger_prior_pulls_the_loads_nearer_to_the_target(gate):
     assert distances[-1] < 0.1
 
 
-@pytest.mark.slow
 def test_target_load_is_followed_in_its_own_order():
     X, y = crossing_lines(500, seed=0)
     gate = SoftmaxGate(load_balance=20.0, target_load=[1, 4])

@@ -41,7 +41,6 @@ def test_strings_from_blocks_are_those_of_rows_in_memory(bounds):
     assert_allclose(np.asarray(other.predict(in_parts(X, bounds=bounds))), other.predict(X), **SAME)
 
 
-@pytest.mark.slow
 def test_blocks_in_which_a_column_is_empty():
     X, y, _ = mixed_table()
     order = np.argsort(X["kind"].isna() * 2.0 + X["b"].isna(), kind="stable")
@@ -63,7 +62,6 @@ def test_blocks_in_which_a_column_is_empty():
     assert moe.lower_bound_ == pytest.approx(expected.lower_bound_, abs=1e-5)
 
 
-@pytest.mark.slow
 def test_two_classes_of_mixed_rows_and_rows_given_twice():
     X, _, labels = mixed_table()
     X["a"], weight = X["a"].round(1), np.random.default_rng(0).integers(1, 3, len(X))
@@ -77,7 +75,6 @@ def test_two_classes_of_mixed_rows_and_rows_given_twice():
     assert_allclose(other.predict_proba(X), moe.predict_proba(X), **SAME)
 
 
-@pytest.mark.slow
 def test_parquet_files_with_strings(tmp_path):
     pytest.importorskip("pyarrow")
     X, y, _ = mixed_table()
@@ -93,7 +90,6 @@ def test_parquet_files_with_strings(tmp_path):
     assert np.asarray(moe.predict(files)).shape == (2000,)
 
 
-@pytest.mark.slow
 def test_directories_datasets_and_tables_of_pyarrow(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     dataset = pytest.importorskip("pyarrow.dataset")
@@ -120,7 +116,6 @@ def test_directories_datasets_and_tables_of_pyarrow(tmp_path):
     assert in_memory.feature_names_in_.tolist() == ["a", "kind", "b", "c"]
 
 
-@pytest.mark.slow
 def test_data_frames_of_dask_with_strings():
     dask = pytest.importorskip("dask")
     dd = pytest.importorskip("dask.dataframe")
@@ -134,7 +129,6 @@ def test_data_frames_of_dask_with_strings():
     assert_allclose(mean, other.predict(X), **SAME)
 
 
-@pytest.mark.slow
 def test_identifiers_are_left_out_and_named(monkeypatch):
     X, y, _ = mixed_table()
     named = X.assign(name=[f"row {i}" for i in range(2000)])

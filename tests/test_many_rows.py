@@ -73,7 +73,6 @@ def test_classes_from_blocks_are_those_of_rows_in_memory(bounds):
     assert_same_mixtures(moe, other)
 
 
-@pytest.mark.slow
 def test_bic_of_a_sample_chooses_the_number_of_experts():
     X, y, weight, labels = two_lines()
     for kind, target in ((MixtureOfExpertsRegressor, y), (MixtureOfExpertsClassifier, labels)):
@@ -363,7 +362,6 @@ def test_a_fit_on_files_goes_on_as_a_stream(lines):
     assert_allclose(other.predict(X), moe_again.predict(X), **SAME)
 
 
-@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(monkeypatch):
     monkeypatch.setattr("skmoe.rows._look.MOST_VALUES", 1000)
     n = 10_000
@@ -448,7 +446,6 @@ class Hesitant(SoftmaxGate):
         super().learn_sums(sums, 0.5 * size)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("gate", [Kept(), Hesitant()], ids=["proportions", "softmax"])
 def test_a_gate_with_sums_over_rows_is_fitted_as_in_memory(gate):
     X, y, weight, _ = two_lines(unlike_units=True)
@@ -469,7 +466,6 @@ def test_a_gate_with_sums_over_rows_is_fitted_as_in_memory(gate):
         assert_allclose(other.gate_.proportions_, expected, atol=1e-4)
 
 
-@pytest.mark.slow
 def test_a_gate_that_does_not_promise_sums_is_asked_for_none():
     class Own(ConstantGate):
         def fit(self, X, y, sample_weight=None):

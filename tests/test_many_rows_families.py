@@ -47,7 +47,6 @@ KINDS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "bounds",
     [[2000], [1, 40, 40, 801, 1500, 2000]],
@@ -61,7 +60,6 @@ def test_mixtures_from_blocks_are_those_of_rows_in_memory(kind, params, bounds):
     assert_same_mixtures(moe, other)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["outputs", "classes", "counts", "gamma"])
 def test_mixtures_from_collections_of_dask_are_those_of_rows_in_memory(kind):
     array = pytest.importorskip("dask.array")
@@ -92,7 +90,6 @@ def test_scales_of_outputs_on_grids_have_the_floors_of_all_rows():
     assert_allclose(moe.likelihood_.floor_, floors, rtol=1e-10)
 
 
-@pytest.mark.slow
 def test_rows_of_all_kinds_count_twice_where_they_are_given_twice():
     X, y, _ = rows_of_each_kind(n=1200)
     times = np.random.default_rng(1).integers(0, 3, size=len(X))

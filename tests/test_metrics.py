@@ -67,7 +67,6 @@ def test_interval_score_is_width_and_fine_of_the_gaussian_quantiles():
     assert_allclose(interval_score(moe, X, y, weight, level=0.8), expected, rtol=1e-7)
 
 
-@pytest.mark.slow
 def test_pinball_score_is_scikit_learns_loss_of_predicted_quantiles():
     rng = np.random.default_rng(2)
     X = rng.uniform(-2, 2, size=(300, 1))
@@ -83,7 +82,6 @@ def test_pinball_score_is_scikit_learns_loss_of_predicted_quantiles():
         assert_allclose(score, -np.mean(losses), rtol=1e-9)
 
 
-@pytest.mark.slow
 def test_crps_score_is_twice_the_pinball_score_over_all_quantiles():
     rng = np.random.default_rng(2)
     X = rng.uniform(-2, 2, size=(60, 1))

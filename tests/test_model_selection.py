@@ -110,7 +110,6 @@ def test_cross_validated_scores_are_those_of_mixtures_that_did_not_see_the_row()
     assert_allclose(found["std_error"][1 - best], np.sqrt(spread / weight.sum()), rtol=0.05)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_samples", "n_features"),
     [(30, 1), (100, 20)],
@@ -158,7 +157,6 @@ def test_criteria_are_told_of_exposure_and_subjects(given):
     assert found.best_n_experts_ == 2
 
 
-@pytest.mark.slow
 def test_cross_validation_holds_out_whole_subjects_and_scores_them_together():
     X, y, exposure, subject = patients()
     order = np.random.default_rng(0).permutation(len(y))

@@ -35,7 +35,6 @@ def steepest_fall(moe, X, column=0):
     return -np.diff(values.reshape(50, len(grid), 3), axis=1).min()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experts", "settings"),
     [
@@ -72,7 +71,6 @@ def test_sparse_rows_can_be_constrained_in_every_column():
     assert_allclose(found, moe.fit(X, y).predict(X), rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_a_gate_that_sees_the_column_breaks_it():
     X, y = regimes()
     expert = LGBMRegressor(monotone_constraints=[1, 0, 0], **LIGHT)

@@ -95,7 +95,6 @@ def test_planted_parameters_are_recovered():
     assert_allclose(moe.expert_load_, moe.gate_proba(X).mean(axis=0), atol=0.02)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("size", [50, 200, 5000])
 def test_stream_reaches_most_of_the_gain_of_batch_em(size):
     X, y = draw(10_000)
@@ -182,7 +181,6 @@ def test_wide_gate_learns_from_batches(monkeypatch):
 # Weights, batches, forgetting -------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("gate", [SoftmaxGate(), GaussianGate()], ids=["softmax", "gaussian"])
 def test_weight_is_repetition(gate):
     X, y = draw(2500)
@@ -294,7 +292,6 @@ def test_a_search_that_would_take_long_is_spread_over_the_batches(refits, monkey
     assert score(moe, *held_out) > score(whole, *held_out) - 0.02
 
 
-@pytest.mark.slow
 def test_a_class_that_is_new_does_not_meet_a_search_that_goes_on(refits, monkeypatch):
     monkeypatch.setattr(changes, "STREAM_WORK", 2e7)
     X, y = draw_classes(600)
@@ -420,7 +417,6 @@ def test_several_outputs():
     assert moe.likelihood_.scale_.shape == (3, 2)
 
 
-@pytest.mark.slow
 def test_table_with_strings_and_missing_values():
     X, y = draw(4000)
     table = pd.DataFrame(X, columns=["a", "b"])
@@ -457,7 +453,6 @@ def test_experts_behind_a_transformer_and_gate_in_a_pipeline(monkeypatch):
     assert_allclose(moe.predict(X), plain.predict(X), atol=1e-5)
 
 
-@pytest.mark.slow
 def test_logistic_experts_reach_most_of_the_gain_of_batch_em():
     X, y = draw_classes(10_000)
     held_out = draw_classes(10_000, seed=1)
@@ -475,7 +470,6 @@ def test_logistic_experts_reach_most_of_the_gain_of_batch_em():
     assert score(start, *held_out) > floor + 0.9 * gain
 
 
-@pytest.mark.slow
 def test_class_that_comes_late_is_learned():
     X, y = draw_classes(12_000)
     y = y.astype("<U5")
@@ -491,7 +485,6 @@ def test_class_that_comes_late_is_learned():
     assert moe.score(X[11_000:][late[11_000:]], y[11_000:][late[11_000:]]) > 0.7
 
 
-@pytest.mark.slow
 def test_experts_with_a_partial_fit_of_their_own_learn_on():
     X, y = draw(12_000)
     held_out = draw(4000, seed=1)
@@ -718,7 +711,6 @@ def test_fitted_classifier_needs_no_classes():
     assert moe.n_samples_seen_ == 800
 
 
-@pytest.mark.slow
 def test_sparse_rows_need_experts_with_a_partial_fit():
     X, y = draw(700)
     X = sparse.csr_matrix(np.where(np.abs(X) < 0.5, 0, X))

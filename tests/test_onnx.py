@@ -129,7 +129,6 @@ def test_mean_and_gate_are_those_of_the_mixture(parameters, rows):
     check_regressor(moe, X)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "experts",
     [
@@ -146,7 +145,6 @@ def test_experts_on_all_rows_stacks_and_forest_gates(experts, rows):
     check_regressor(moe, rows[0].astype(np.float32))
 
 
-@pytest.mark.slow
 def test_the_diverse_list(rows):
     X, y = rows
     moe = MixtureOfExpertsRegressor("diverse", cv=3, **QUICK)
@@ -173,7 +171,6 @@ def test_medians_are_not_taken_for_the_means_of_a_stack(rows, monkeypatch):
         outputs(moe, rows[0])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_outputs", [1, 2])
 def test_smooth_regressors(n_outputs, rows):
     X, y = rows
@@ -186,7 +183,6 @@ def test_smooth_regressors(n_outputs, rows):
     assert len(moe.experts_[0].indicators_[0]) == 5
 
 
-@pytest.mark.slow
 def test_clones_of_a_table(table):
     encoder = make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore"), ["c", "d"]), (SimpleImputer(), ["a", "b", "n"])
@@ -196,7 +192,6 @@ def test_clones_of_a_table(table):
     check_regressor(moe.fit(*table), table[0])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "gate",
     [TreeGate(sizes=[2, 1]), TreeGate(gate=GaussianGate())],
@@ -313,7 +308,6 @@ def test_single_precision(rows):
     np.testing.assert_allclose(found["variable"][:, 0], moe.predict(X), atol=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parameters", "n_classes"),
     [
@@ -345,7 +339,6 @@ def test_class_probabilities_are_those_of_the_mixture(parameters, n_classes, row
     check_classifier(MixtureOfExpertsClassifier(**parameters, **QUICK).fit(X, labels), X)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [0, 2, 3])
 def test_histogram_boosting_on_missing_values(n_classes, rows):
     X, y = rows
@@ -366,7 +359,6 @@ def test_table_with_strings_and_missing_values_is_encoded(table):
     check_classifier(MixtureOfExpertsClassifier(n_experts=2, **QUICK).fit(X, y > 0.5), X)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("training", ["em", "pooled"])
 def test_a_mixture_of_a_table_that_has_grown(table, training):
     X, y = table
@@ -377,7 +369,6 @@ def test_a_mixture_of_a_table_that_has_grown(table, training):
     check_regressor(moe.remove_expert("expert0"), X.assign(c="other"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("n_classes", "n_experts"), [(2, "auto"), (3, 2)])
 def test_pooled_classes_that_have_grown(rows, n_classes, n_experts):
     X, y = (part[:120] for part in rows)
@@ -431,7 +422,6 @@ class Mean(RegressorMixin, BaseEstimator):
         return np.full(len(X), self.mean_)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

@@ -88,7 +88,6 @@ def test_one_expert_is_at_the_maximum_of_the_likelihood():
     assert_array_equal(alone.predict(X), moe.predict(X))
 
 
-@pytest.mark.slow
 def test_two_regimes_are_recovered_and_em_never_falls(graded):
     assert np.diff(graded.lower_bounds_).min() > -1e-9
     found = np.array([[e.coef_[0], *e.thresholds_] for e in graded.experts_])
@@ -202,7 +201,6 @@ def slopes_of(mixture):
     return [expert.coef_[0] for expert in mixture.experts_]
 
 
-@pytest.mark.slow
 def test_refits_keep_the_order_of_categories():
     X, number = grades(150)
     moe, found = mixture(n_init=1, gate=ConstantGate(), cv=False, tol=1e-3), {}

@@ -114,7 +114,6 @@ def lines():
 # What it learns ------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_recovers_a_density_that_no_scale_and_tails_have():
     (X, y, _), (X_new, y_new, truth) = two_branches(400, 0), two_branches(1000, 1)
     moe = stack(lines(), HistGradientBoostingRegressor(), Ridge()).fit(X, y)
@@ -126,7 +125,6 @@ def test_recovers_a_density_that_no_scale_and_tails_have():
     assert without.log_density(X_new, y_new).mean() < truth.mean() - 0.3
 
 
-@pytest.mark.slow
 def test_density_is_the_gates_mean_of_own_and_learned_ones():
     X, y = skewed(300, 0)
     process = make_pipeline(StandardScaler(), GaussianProcessRegressor(RBF() + WhiteKernel()))
@@ -165,7 +163,6 @@ def test_density_is_the_gates_mean_of_own_and_learned_ones():
     assert np.mean(draws < moe.predict_dist(X[:1]).ppf(0.25)[0]) == pytest.approx(0.25, abs=0.03)
 
 
-@pytest.mark.slow
 def test_own_densities_are_out_of_fold(monkeypatch):
     X, y, _ = two_branches(150, 0)
     seen, folds = [], KFold(4)
@@ -201,7 +198,6 @@ def test_lines_of_many_rows_go_on_in_folds(monkeypatch):
     assert gone_on.mean() == pytest.approx(anew.mean(), abs=1e-3)
 
 
-@pytest.mark.slow
 def test_a_density_worse_than_learned_scales_and_tails_is_not_used():
     X, y, _ = two_branches(200, 0)
     alone = stack(Certain(std=1e-4), Ridge()).fit(X, y)
@@ -229,7 +225,6 @@ def test_an_infinite_density_is_not_used():
 # Quantiles -----------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", [OfQuantiles, OfAlphas])
 def test_quantiles_make_a_density(kind):
     (X, y), (X_new, y_new) = skewed(500, 0), skewed(2000, 1)
@@ -247,7 +242,6 @@ def test_quantiles_make_a_density(kind):
     assert moe.log_density(X_new, y_new).mean() > of_log.logpdf(y_new).mean() - 0.1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1.0, 1e-3])
 @pytest.mark.parametrize("kind", [OfQuantiles, OfAlphas])
 def test_the_mean_of_a_stack_is_that_of_its_density(kind, factor):
@@ -265,7 +259,6 @@ def test_the_mean_of_a_stack_is_that_of_its_density(kind, factor):
         assert (mean > 1.02 * moe.experts_[0].predict(X)).mean() > 0.8  # than the median
 
 
-@pytest.mark.slow
 def test_quantile_forests_have_a_density():
     RandomForestQuantileRegressor = pytest.importorskip(
         "quantile_forest"
@@ -316,7 +309,6 @@ def test_components_below_the_floor_are_widened_and_others_stay():
 # All the rest --------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_units_do_not_matter():
     X, y = skewed(200, 0)
     experts = OfLogarithm(), DecisionTreeRegressor(max_depth=3)

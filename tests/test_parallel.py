@@ -87,7 +87,6 @@ def assert_same(moe, reference, X):
 # One result ---------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_jobs_give_the_result_of_one(data, backend):
     for kind in KINDS:
@@ -96,7 +95,6 @@ def test_jobs_give_the_result_of_one(data, backend):
             assert_same(fit(kind, data, n_jobs=2, **FEW), reference, data[0])
 
 
-@pytest.mark.slow
 def test_a_dask_cluster_gives_the_result_of_one_job(data, cluster):
     for kind in ["linear", "refitted", "classifier"]:
         reference = fit(kind, data, **FEW)
@@ -104,7 +102,6 @@ def test_a_dask_cluster_gives_the_result_of_one_job(data, cluster):
             assert_same(fit(kind, data, **FEW), reference, data[0])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("training", ["specialists", "stack", "em"])
 def test_forests_have_the_same_bits_on_a_dask_cluster(data, cluster, training):
     forest = RandomForestRegressor(20, min_samples_leaf=5, random_state=0)
@@ -120,14 +117,12 @@ def test_forests_have_the_same_bits_on_a_dask_cluster(data, cluster, training):
     assert_array_equal(moe.predict(data[0]), reference.predict(data[0]))
 
 
-@pytest.mark.slow
 def test_inside_a_task_none_is_one_job(cluster):
     for backend in ("dask", "loky", "threading"):
         with parallel_config(backend), jobs(2, ()) as run:
             assert list(run.one_by_one(effective_n_jobs, [(None,), (None,)])) == [1, 1]
 
 
-@pytest.mark.slow
 def test_mixtures_inside_the_tasks_of_a_dask_cluster_give_the_result_of_one_job(data, cluster):
     search = GridSearchCV(mixture(**FEW), {"n_experts": [1, 2]}, cv=2)
     reference = search.fit(*data).cv_results_["mean_test_score"]
@@ -139,7 +134,6 @@ def test_mixtures_inside_the_tasks_of_a_dask_cluster_give_the_result_of_one_job(
 # One pool -----------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [
@@ -168,7 +162,6 @@ def test_a_fit_starts_one_pool(data, kind, monkeypatch):
 # What travels -------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_data_leave_the_cluster_after_the_fit(data, cluster):
     with parallel_config("dask"):
         fit("linear", data)
@@ -182,7 +175,6 @@ def test_data_leave_the_cluster_after_the_fit(data, cluster):
 # Lost workers -------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_a_killed_worker_that_alone_held_the_data_costs_a_dask_cluster_only_time(data, tmp_path):
     distributed = pytest.importorskip("distributed")
     file = tmp_path / "fits"
@@ -213,7 +205,6 @@ def killing(file, death):
 # Threads ------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 @pytest.mark.usefixtures("many_threads")
 def test_jobs_times_threads_do_not_exceed_the_cores(data, backend):
@@ -264,7 +255,6 @@ def test_limits_of_blas_in_threads_that_end_in_any_order_leave_what_was_before(
         assert blas_threads() == three_blas_threads
 
 
-@pytest.mark.slow
 def test_fits_in_several_threads_leave_the_threads_of_blas_as_they_were(data, three_blas_threads):
     X, y = data[0][:100], data[1][:100]
 
@@ -277,7 +267,6 @@ def test_fits_in_several_threads_leave_the_threads_of_blas_as_they_were(data, th
     assert blas_threads() == three_blas_threads
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["linear", "classifier"])
 def test_fit_and_answers_of_few_rows_open_no_team_of_threads(kind, data, monkeypatch):
     monkeypatch.setattr(_parallel, "n_openmp_threads", lambda: 8)
@@ -294,7 +283,6 @@ def test_fit_and_answers_of_few_rows_open_no_team_of_threads(kind, data, monkeyp
     assert set(asked) == {1}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("behind", [False, True])
 def test_forests_grow_in_threads_where_nobody_chose_a_backend(data, behind):
     forest = parallel_experts.RecordingForest(20, random_state=0)
@@ -345,7 +333,6 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_of_a_process_with_threads_fits_and_answers(tmp_path):
     place = str(Path(_parallel.__file__).parents[1])

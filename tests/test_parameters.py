@@ -120,7 +120,6 @@ def test_one_call_turns_one_expert_into_a_list_and_back():
     assert moe.get_params()["experts__alpha"] == 4.0
 
 
-@pytest.mark.slow
 def test_clone_copies_experts_and_gate():
     moe = unlike(gate=SoftmaxGate(alpha=0.3), cv=2).fit(X, Y)
     copied = clone(moe)
@@ -140,7 +139,6 @@ def test_fit_leaves_parameters_alone():
     assert moe.gate_.get_params() == SoftmaxGate().get_params()
 
 
-@pytest.mark.slow
 def test_grid_search_goes_over_experts_gate_and_their_number():
     moe = regressor(Ridge(), gate=SoftmaxGate(), max_iter=20, tol=1e-2)
     grid = {"n_experts": [1, 2], "experts__alpha": [0.1, 100.0], "gate__alpha": [0.1]}
@@ -248,7 +246,6 @@ def test_refit_on_an_array_forgets_the_names():
     assert not hasattr(moe.experts_[0], "feature_names_in_")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("last", [Ridge(), DecisionTreeRegressor(max_depth=2)])
 def test_parts_of_a_pandas_world_fit_together(last):
     steps = (PolynomialFeatures(2), StandardScaler())
@@ -302,7 +299,6 @@ def test_auto_makes_no_more_folds_than_groups():
     assert "3 folds" in moe.plan_.predictions
 
 
-@pytest.mark.slow
 def test_cross_validate_routes_weights_and_groups():
     weight = rng.uniform(0.5, 2, size=80)
     with config_context(enable_metadata_routing=True):
@@ -331,7 +327,6 @@ def scaled(last):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("weight", [None, np.linspace(1, 2, 80)])
 @pytest.mark.parametrize(
     ("make", "experts", "y"),
@@ -357,7 +352,6 @@ def test_responsibilities_reach_the_last_step_with_and_without_routing(make, exp
     np.testing.assert_array_equal(routed.log_density(X, y), plain.log_density(X, y))
 
 
-@pytest.mark.slow
 def test_requests_of_the_estimators_that_were_passed_stay_as_they_were():
     expert = scaled(DecisionTreeRegressor(max_depth=2))
     with config_context(enable_metadata_routing=True):
@@ -378,7 +372,6 @@ def test_balanced_classes_are_those_of_weights_by_hand():
     assert share == pytest.approx(0.5, abs=0.02)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "labels", [np.array(["no", "yes"]), np.array([False, True]), np.array([-1, 7])]
 )
@@ -421,7 +414,6 @@ def test_frozen_expert_stays_as_it_is():
     np.testing.assert_array_equal(moe.predict_experts(X)[:, 0], frozen.predict(X))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("make", [regressor, classifier])
 def test_out_of_fold_attributes_are_there_only_with_folds(make):
     y = Y if make is regressor else C
@@ -458,7 +450,6 @@ def test_out_of_fold_densities_are_those_of_models_that_did_not_see_the_row():
 # Other attributes -----------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("experts", [None, DecisionTreeRegressor(max_depth=2)])
 def test_clones_are_ordered_by_falling_load(experts):
     moe = regressor(experts, n_experts=3, training="em").fit(X, Y)
@@ -470,7 +461,6 @@ def test_clones_are_ordered_by_falling_load(experts):
     np.testing.assert_array_equal(moe.predict_experts(X), np.column_stack(columns))
 
 
-@pytest.mark.slow
 def test_listed_experts_keep_their_order():
     experts = [("far", DummyRegressor(strategy="constant", constant=9.0)), ("ridge", Ridge())]
     with warnings.catch_warnings():

@@ -69,7 +69,6 @@ def test_the_default_by_other_words_is_the_default_to_the_bit(params, rows):
     np.testing.assert_array_equal(default.log_density(X, Y), other.log_density(X, Y))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experts", "gate"), [(LIST, SoftmaxGate()), (TREE, ForestGate()), (LinearRegression(), None)]
 )
@@ -80,7 +79,6 @@ def test_the_default_gate_by_name_is_the_default_to_the_bit(experts, gate):
     assert same(default, named)
 
 
-@pytest.mark.slow
 def test_top_k_of_all_is_no_top_k():
     for experts in (TREE, Ridge()):
         all_answer = regressor(experts, n_experts=2).fit(X, Y)
@@ -164,14 +162,12 @@ def test_one_regime_of_more_rows_than_are_pooled_is_one_expert():
     assert "10,000" in moe.plan_.reasons["training"]
 
 
-@pytest.mark.slow
 def test_regimes_are_as_many_as_were_planted():
     y = np.where(X[:, 0] > 0, 4 * X[:, 1], -4 * X[:, 1]) + 0.3 * rng.normal(size=120)
     for params in ({}, {"training": "em"}, {"likelihood": "student_t"}, {"top_k": 1}):
         assert regressor(**params).fit(X, y).plan_.n_experts == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 3])
 def test_even_noise_under_a_forest_is_one_expert(seed):
     # Uneven noise may be two: on half of the draws a second scale explains more out of fold.
@@ -184,7 +180,6 @@ def test_even_noise_under_a_forest_is_one_expert(seed):
     assert list(found.best_estimator_.named_experts_) == ["generalist"]
 
 
-@pytest.mark.slow
 def test_one_clone_is_the_generalist_alone():
     one, many = regressor(TREE, n_experts=1).fit(X, Y), regressor(TREE, n_experts=2).fit(X, Y)
     assert list(one.named_experts_) == ["generalist"]
@@ -332,7 +327,6 @@ def test_plan_refuses_what_fit_refuses():
 # Any gate -------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "gate",
     [GaussianGate(), DecisionTreeClassifier(max_depth=2), SoftmaxGate(alpha=3.0), ConstantGate()],
@@ -442,7 +436,6 @@ METHODS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.skipif(not GUIDE.exists(), reason="pages are not with the sources")
 @pytest.mark.parametrize("way", WAYS)

@@ -91,7 +91,6 @@ def test_posterior_of_many_trials_is_that_of_maximum_likelihood():
 # Regimes or none ------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("level", [0.0, -3.0])
 def test_without_regimes_there_is_one_expert(level):
     rows, test = logistic_rows(60, 5, 0, level=level)
@@ -101,7 +100,6 @@ def test_without_regimes_there_is_one_expert(level):
     assert log_density(moe, test) > log_density_of_one(rows, test) - 0.02
 
 
-@pytest.mark.slow
 def test_two_regimes_are_found_without_being_told():
     rows, test = logistic_rows(200, 5, 0, regimes=2)
     moe = pooled(n_experts="auto", training="auto").fit(*rows[:2], trials=rows[2])
@@ -174,7 +172,6 @@ def test_components_are_averages_of_binomial_ones():
     assert (np.abs(draws.mean(axis=1) - ours.mean[:, 1]) < 5 * std).all()
 
 
-@pytest.mark.slow
 def test_centres_share_a_regime_each():
     centre, rng = np.repeat(np.arange(30), 2), np.random.default_rng(0)
     treated, regime = np.tile([0.0, 1.0], 30)[:, None], centre % 2

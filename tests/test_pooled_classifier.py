@@ -193,7 +193,6 @@ def test_probabilities_are_averages_over_the_posterior(n_classes):
 # Regimes or none ------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "p", "n_classes", "seed"),
     [

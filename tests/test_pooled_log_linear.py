@@ -143,7 +143,6 @@ def log_density_of_one(kind, X, y, X_test, y_test):
     return stats.gamma.logpdf(y_test, shape, scale=line.predict(X_test) / shape).mean()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("n", "p", "seed"), [(60, 5, 0), pytest.param(100, 10, 1, marks=pytest.mark.slow)]
@@ -157,7 +156,6 @@ def test_without_regimes_there_is_one_expert(kind, n, p, seed):
     assert moe.log_density(X_test, y_test).mean() > one - 0.03
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_two_regimes_are_found_without_being_told(kind, seed):
@@ -169,7 +167,6 @@ def test_two_regimes_are_found_without_being_told(kind, seed):
     assert gain > -0.02
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_columns_than_rows_are_taken(kind):
     X, y, X_test, y_test = log_linear_rows(kind, 50, 70, 0)
@@ -197,7 +194,6 @@ def assert_alike(one, other, atol=1e-5):
     np.testing.assert_allclose(*values, atol=atol)
 
 
-@pytest.mark.slow
 def test_weight_of_two_is_a_row_given_twice():
     twice = np.arange(len(Y2)) % 3 == 0
     rows = np.append(np.arange(len(Y2)), np.flatnonzero(twice))
@@ -207,7 +203,6 @@ def test_weight_of_two_is_a_row_given_twice():
     np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_units_do_not_matter(fitted_counts):
     units = np.array([1e-3, 1.0, 1e5])
     scaled = pooled().fit(X2 * units + 7, Y2, exposure=60 * HOURS)
@@ -257,7 +252,6 @@ def test_experts_are_log_linear_models_and_what_is_asked_agrees(fitted_counts):
     np.testing.assert_allclose(report["error"], expected, rtol=0.03)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_patients_share_a_regime_each(kind):
     patient, rng = np.repeat(np.arange(30), 6), np.random.default_rng(0)
@@ -277,7 +271,6 @@ def test_few_rows_are_enough(kind, n):
     assert np.isfinite(moe.log_density(X2_TEST, Y2_TEST + 1)).all()
 
 
-@pytest.mark.slow
 def test_an_outlier_a_single_event_and_constant_columns_are_taken():
     y = np.where(np.arange(len(Y2)) == 3, 1e6, Y2)
     assert np.isfinite(pooled().fit(X2, y).log_density(X2_TEST, Y2_TEST)).all()
@@ -339,7 +332,6 @@ def test_of_positive_targets_what_is_asked_agrees(positive):
     np.testing.assert_allclose(shapes["std_error"], expected, rtol=0.15)
 
 
-@pytest.mark.slow
 def test_constant_exact_tiny_and_outlying_targets_are_taken():
     moe = pooled("gamma", n_experts="auto").fit(X2, np.full(len(Y2), 3.0))
     np.testing.assert_allclose(moe.predict(X2[:5]), 3.0, rtol=1e-3)

@@ -238,7 +238,6 @@ def test_bound_never_falls_with_subjects():
     assert np.ptp(coef[:, 0]) > 0.5
 
 
-@pytest.mark.slow
 def test_bound_of_one_line_is_below_its_exact_evidence_and_close():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(25, 2))
@@ -279,7 +278,6 @@ def of_patients(seed):
     return X, y, patient, regime, coef
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")  # of exact lines
 @pytest.mark.parametrize("seed", [0, 1])
 def test_patients_share_a_regime_each_and_their_number_is_found(seed):
@@ -369,7 +367,6 @@ def test_starts_on_some_of_the_rows_lead_to_the_same_mixture(few_rows_for_starts
     assert on_some.log_evidence_[2] == pytest.approx(on_all.log_evidence_[2], abs=1e-3)
 
 
-@pytest.mark.slow
 def test_two_regimes_of_many_columns_are_found_from_starts_in_few():
     X, y, X_test, y_test = two_regimes(300, 70, 0)
     moe = pooled().fit(X, y)
@@ -378,7 +375,6 @@ def test_two_regimes_of_many_columns_are_found_from_starts_in_few():
     assert gain > 1.5
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("n", "p"), [(60, 60), (60, 200)])
 def test_more_columns_than_rows_are_predicted_about_as_by_cross_validated_ridge(n, p):
     gains, alphas = [], np.logspace(-3, 4, 30)
@@ -396,7 +392,6 @@ def test_more_columns_than_rows_are_predicted_about_as_by_cross_validated_ridge(
     assert np.mean(gains) > -0.05
 
 
-@pytest.mark.slow
 def test_a_table_of_more_columns_than_rows_is_fitted_as_its_array():
     data = planted(60, 80, random_state=1)
     settings = {"n_init": 2, "random_state": 0}
@@ -545,14 +540,12 @@ def is_pooled(moe):
     return hasattr(moe, "log_evidence_") and isinstance(moe.likelihood_, PooledGaussian)
 
 
-@pytest.mark.slow
 def test_a_mixture_within_a_mixture_is_not_pooled_by_default():
     pair = MixtureOfExpertsRegressor(n_experts=2, n_init=2)
     moe = MixtureOfExpertsRegressor(pair, n_experts=2, max_iter=3, tol=1.0, random_state=0)
     assert not any(map(is_pooled, moe.fit(X2, Y2).experts_))
 
 
-@pytest.mark.slow
 def test_a_number_of_experts_is_that_number():
     X, y, *_ = one_line(60, 2, 0)
     for n_experts in (1, 2, 3):

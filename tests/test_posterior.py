@@ -147,7 +147,6 @@ def hessian(function, at, steps):
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["line", "two", "three"])
 def test_few_rows_have_the_curvature_of_the_log_posterior(kind, monkeypatch):
     def halves(experts, n_functions):  # a prior that lets all coefficients differ, not learned
@@ -334,7 +333,6 @@ def test_more_columns_than_rows_have_standard_deviations(kind, n_experts):
     assert_allclose(of_experts, np.sqrt(prior), rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_lines_of_more_columns_than_rows_are_those_of_ridge_regression():
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -469,7 +467,6 @@ def test_summary_by_bootstrap_is_the_covariance_of_its_resamples(training, monke
     assert "bootstrap" in str(found)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "n"), [("line", 150), ("two", 300)])
 def test_intervals_cover_what_was_planted(kind, n):
     hits = []

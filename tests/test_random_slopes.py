@@ -114,7 +114,6 @@ def test_columns_are_named_or_numbered_and_their_zero_does_not_matter():
     assert_allclose(mixed.likelihood_.subject_scale_[0, 1], slopes[0], rtol=0.1)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("shift", [1e2, 1e6])
 def test_slopes_around_a_far_zero_explain_no_less_than_levels_alone(shift):
     X, y, subject, _ = rows_of_subjects(40)
@@ -125,7 +124,6 @@ def test_slopes_around_a_far_zero_explain_no_less_than_levels_alone(shift):
     assert moe.log_density(X + shift, y, subject=subject).sum() >= least - 1e-2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("covariance", ["full", "diag"])
 def test_planted_regimes_with_slopes_are_recovered_and_the_objective_rises(covariance):
     X, y, subject, regime = rows_of_subjects(300)
@@ -144,7 +142,6 @@ def test_planted_regimes_with_slopes_are_recovered_and_the_objective_rises(covar
     assert (resp[:, order].argmax(axis=1) == regime).mean() > 0.97
 
 
-@pytest.mark.slow
 def test_the_density_of_a_subject_is_that_of_correlated_rows():
     X, y, subject, _ = rows_of_subjects(30)
     moe = mixture(likelihood=RandomEffects([0, 1])).fit(X, y, subject=subject)
@@ -199,7 +196,6 @@ def test_terms_are_derivatives_of_the_density_of_subjects(is_full):
     assert_allclose(at(theta).hessian(mass[labels] * weight), hessian, atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_summary_has_the_truth_within_its_intervals():
     X, y, subject, _ = rows_of_subjects(300, seed=1)
     moe = mixture().fit(X, y, subject=subject)
@@ -216,7 +212,6 @@ def test_summary_has_the_truth_within_its_intervals():
     assert "log_subject_scale: x0" in of_expert.index
 
 
-@pytest.mark.slow
 def test_weights_are_repeats():
     X, y, subject, _ = rows_of_subjects(40)
     weight = np.random.RandomState(1).randint(0, 3, size=len(y))
@@ -227,7 +222,6 @@ def test_weights_are_repeats():
     assert_allclose(weighted.likelihood_.covariance_, repeated.likelihood_.covariance_, atol=1e-3)
 
 
-@pytest.mark.slow
 def test_what_is_known_of_a_subject_is_conditioned_on():
     X, y, subject, _ = rows_of_subjects(60)
     moe = mixture().fit(X, y, subject=subject)

@@ -96,7 +96,6 @@ CLASSIFIERS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", REGRESSORS)
 def test_mixture_of_regressors_beats_a_gaussian_around_the_mean(name, diabetes):
     train, test = diabetes
@@ -108,7 +107,6 @@ def test_mixture_of_regressors_beats_a_gaussian_around_the_mean(name, diabetes):
     assert abs(moe.oof_score_ - score) < 0.25
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_mixture_of_classifiers_beats_the_shares_of_the_classes(name, cancer):
     train, test = cancer
@@ -119,7 +117,6 @@ def test_mixture_of_classifiers_beats_the_shares_of_the_classes(name, cancer):
     assert moe.score(*test) > 0.9
 
 
-@pytest.mark.slow
 def test_sparse_words_reach_experts_and_gate_as_they_are():
     """2,000 columns of word counts: two topics price the same word differently."""
     rng = np.random.default_rng(0)

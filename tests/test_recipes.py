@@ -35,7 +35,6 @@ def explained(shap, function, X):
     return explanation.values, explanation.base_values
 
 
-@pytest.mark.slow
 def test_shap_explains_predictions_and_parts(moe):
     shap = pytest.importorskip("shap")
     X, _ = draw(1, 60)
@@ -120,7 +119,6 @@ def wrapper_of_the_guide(monkeypatch):
     return names["SkmoeWrapper"]
 
 
-@pytest.mark.slow
 def test_scoringbench_scores_the_densities_of_the_mixture(monkeypatch):
     X, y = draw(1, 200)
     wrapper = wrapper_of_the_guide(monkeypatch)(experts=None).fit(*draw(0, 200))
@@ -179,7 +177,6 @@ def forecast_by(library, series):
     return forecaster.predict(steps=2), forecaster.estimator
 
 
-@pytest.mark.slow
 def test_skrub_prepares_tables():
     skrub = pytest.importorskip("skrub")
     table, y = draw_table(0, 300)

@@ -270,7 +270,6 @@ def test_planted_model_is_recovered(model, seed):
     assert_recovered(model(), seed)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("model", [six_experts, *HARD])
 def test_planted_model_of_many_experts_or_columns_is_recovered(model):
     assert_recovered(model(), seed=1)
@@ -316,7 +315,6 @@ def repeated_choices(seed, rates, columns, n_subjects=60, n_rows=8):
     return X, (rng.uniform(size=len(subject)) < rate).astype(int), subject, rate
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("columns", [False, True], ids=["intercepts", "idle columns"])
 @pytest.mark.parametrize("rates", [(0.15, 0.85), (0.05, 0.5, 0.95)])
@@ -344,7 +342,6 @@ def three_planes(seed, n=88):
     return X, y + 0.12 * rng.normal(size=n), plane
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_three_planes_on_few_rows_are_found_behind_a_gate_that_sees_one_column(seed):
     X, y, plane = three_planes(seed)

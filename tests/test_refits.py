@@ -75,7 +75,6 @@ def test_experts_that_go_on_are_always_refitted(halves):
     assert experts.n_fits == 8
 
 
-@pytest.mark.slow
 def test_kept_experts_predict_what_refitted_ones_would(monkeypatch):
     X, y = two_regimes(600)
     tree = DecisionTreeRegressor(min_samples_leaf=10)

@@ -326,7 +326,6 @@ def test_a_copy_of_an_expert_is_no_close_call():
     assert not [each for each in moe.expert_report(X, y).notes if "close call" in each]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n", [60, 200, 1000])
 @pytest.mark.parametrize("kind", KINDS)
 def test_number_of_regimes_is_the_planted_one(kind, n):
@@ -347,7 +346,6 @@ def test_number_of_regimes_is_the_planted_one(kind, n):
         assert numbers.count(truth) >= least
 
 
-@pytest.mark.slow
 def test_three_outliers_in_a_thousand_rows_are_no_regime():
     moe = MixtureOfExpertsRegressor(random_state=0).fit(*one_line("t3", 1000, 7000))
     assert 1000 * moe.expert_load_.min() < FEWEST_ROWS  # one expert has them
@@ -391,7 +389,6 @@ def test_posterior_of_ties_is_that_of_one_regression(has_offsets):
     np.testing.assert_allclose(found.evidence, evidence, rtol=1e-8)
 
 
-@pytest.mark.slow
 def test_overdispersed_counts_are_one_regime():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 3))

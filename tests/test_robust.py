@@ -87,7 +87,6 @@ def test_one_student_t_expert_is_the_maximum_of_the_likelihood():
     assert_allclose(moe.likelihood_.df_, best.x[4], rtol=3e-2)  # a flat top
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("likelihood", "errors"), [(StudentT("estimate"), "student"), (StudentT(3), "student")]
 )
@@ -139,7 +138,6 @@ def test_weight_of_two_is_a_row_given_twice(likelihood):
 # Outliers ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["student_t", "estimate"])
 def test_outliers_cost_little_from_default_starts(likelihood):
     X, y, _ = soft_lines_and_outliers(0, n=1000)

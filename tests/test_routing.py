@@ -71,7 +71,6 @@ def test_truncated_bound_rises(data, k):
     assert moe.lower_bounds_[-1] - moe.lower_bounds_[0] > 0.3
 
 
-@pytest.mark.slow
 def test_truncated_training_is_as_good_as_dense_training(data, mixture):
     sparse_ = MixtureOfExpertsRegressor(n_experts=N_REGIMES, top_k=2, random_state=0).fit(*data)
     held_out = regimes(2000, 1)
@@ -103,7 +102,6 @@ def test_all_answers_speak_of_the_same_truncated_mixture(data, mixture, k):
     assert_allclose(mixture.responsibilities(X, y), shares, rtol=1e-7, atol=1e-12)
 
 
-@pytest.mark.slow
 def test_classifier_answers_with_its_top_k():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(600, 2))
@@ -186,7 +184,6 @@ def test_each_expert_is_asked_once_for_its_own_rows(data, counting):
     assert counting.experts_[3].estimator.asked_ == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", ["frame", "csr"])
 def test_rows_of_frames_and_sparse_matrices_find_their_experts(data, form):
     X, y = data

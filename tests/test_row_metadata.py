@@ -101,7 +101,6 @@ def test_scores_are_given_what_fit_is_given_by_metadata_routing(fitted):
     assert found[0] == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.slow
 def test_averages_over_numbers_of_experts_are_those_of_predictions():
     rng = np.random.default_rng(5)
     X = rng.normal(size=(60, 2))

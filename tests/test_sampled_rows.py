@@ -46,7 +46,6 @@ MIXTURES = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("moe", "target"), MIXTURES.values(), ids=MIXTURES)
 def test_mixtures_from_blocks_are_those_of_rows_in_memory(moe, target):
     X, y = rows_of_two_regimes()
@@ -102,7 +101,6 @@ def test_a_class_that_the_sample_does_not_have_is_named():
         moe.fit(in_parts(X, label, max_expert_rows=100))
 
 
-@pytest.mark.slow
 def test_experts_without_weights_are_named_where_weights_differ():
     X, y = rows_of_two_regimes()
     weight = np.random.default_rng(0).integers(1, 3, 2000)
@@ -115,7 +113,6 @@ def test_experts_without_weights_are_named_where_weights_differ():
         moe.fit(in_parts(X, y["line"], np.full(2000, 3.0)))
 
 
-@pytest.mark.slow
 def test_rows_given_twice_are_rows_of_weight_two():
     X, y = rows_of_two_regimes()
     weight = np.random.default_rng(0).integers(1, 4, 2000)
@@ -126,7 +123,6 @@ def test_rows_given_twice_are_rows_of_weight_two():
     assert_allclose(moe.predict(X), predictions, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_collections_of_dask():
     dask = pytest.importorskip("dask")
     da = pytest.importorskip("dask.array")
@@ -138,7 +134,6 @@ def test_collections_of_dask():
     assert_allclose(moe.fit(in_parts(X, y["lines"])).predict(X), mean, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_names_of_columns_reach_the_experts():
     pandas = pytest.importorskip("pandas")
     X, y = rows_of_two_regimes()

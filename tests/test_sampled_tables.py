@@ -42,7 +42,6 @@ def one_hot(last):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("gate", [None, ConstantGate()], ids=["softmax", "constant"])
 def test_pipelines_end_where_rows_in_memory_do(gate):
     X, y, _ = table_with_a_rare_kind()
@@ -55,7 +54,6 @@ def test_pipelines_end_where_rows_in_memory_do(gate):
     assert_allclose(np.asarray(moe.predict(in_parts(X, bounds=[900, 2000]))), moe.predict(X))
 
 
-@pytest.mark.slow
 def test_classes_from_pipelines():
     X, _, labels = table_with_a_rare_kind()
     moe = MixtureOfExpertsClassifier(one_hot(LogisticRegression()), tol=1e-3, **PARAMS)
@@ -64,7 +62,6 @@ def test_classes_from_pipelines():
     assert moe.predict_proba(X).shape == (2000, 2)
 
 
-@pytest.mark.slow
 def test_trees_behind_encoders_predict_new_rows_as_well_as_from_memory():
     X, y, _ = table_with_a_rare_kind()
     X_new, y_new, _ = table_with_a_rare_kind(seed=1)
@@ -112,7 +109,6 @@ def test_categories_are_those_of_all_blocks(bounds):
     assert_allclose(moe.predict(X), alone.predict(X))
 
 
-@pytest.mark.slow
 def test_boosting_splits_categories_as_on_the_whole_table():
     X, y, _ = table_with_a_rare_kind()
     boosting = HistGradientBoostingRegressor(max_iter=5, categorical_features="from_dtype")
@@ -122,7 +118,6 @@ def test_boosting_splits_categories_as_on_the_whole_table():
     assert_allclose(moe.predict(X), boosting.fit(X, y).predict(X), rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_categories_in_data_frames_of_dask():
     dask = pytest.importorskip("dask")
     dd = pytest.importorskip("dask.dataframe")
@@ -146,7 +141,6 @@ def test_the_gate_leaves_out_identifiers_that_experts_may_read():
     assert moe.experts_[0].feature_names_in_.tolist() == ["a", "kind", "b", "name"]
 
 
-@pytest.mark.slow
 def test_a_gate_of_ones_own_sees_the_table_encoded():
     X, y, _ = table_with_a_rare_kind()
     rows = in_parts(X, y, bounds=[900, 2000])
@@ -157,7 +151,6 @@ def test_a_gate_of_ones_own_sees_the_table_encoded():
     assert (stiff.gate_[-1].coef_ ** 2).sum() < (moe.gate_[-1].coef_ ** 2).sum()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("expert", [LinearRegression(), DecisionTreeRegressor(max_depth=4)])
 def test_experts_that_cannot_take_the_table_see_it_encoded(expert):
     X, y, _ = table_with_a_rare_kind()

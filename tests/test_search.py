@@ -119,7 +119,6 @@ def test_runs_from_starts_are_those_of_the_problem(kind, monkeypatch):
     make(expert, 3, n_init=4, random_state=0, **params).fit(X, y, sample_weight=weight)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["student_t", "ordinal"])
 def test_other_errors_are_searched_from_the_optimum_of_normal_ones(likelihood, monkeypatch):
     X, y = regimes(2, n=120)

@@ -37,7 +37,6 @@ def test_directions_take_the_memory_of_one_copy_of_the_rows():
     assert peak < 2 * X.nbytes
 
 
-@pytest.mark.slow
 def test_a_fit_of_a_wide_table_holds_few_copies_of_it():
     X = rng.normal(size=(40, 5_000))
     y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=40)
@@ -53,7 +52,6 @@ def test_a_fit_of_a_wide_table_holds_few_copies_of_it():
     assert np.isfinite(moe.predict(X)).all()
 
 
-@pytest.mark.slow
 def test_a_gate_of_very_many_sparse_columns_is_warned_of(monkeypatch):
     monkeypatch.setattr(parts, "MANY_WEIGHTS", 100)
     X = sparse.random_array((80, 60), density=0.1, format="csr", rng=rng)

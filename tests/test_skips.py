@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-CONFTEST = Path(__file__).with_name("conftest.py")
+SHARED = [Path(__file__).with_name(name) for name in ("conftest.py", "slow.txt")]
 FILES = {
     "a module": "import pytest\npytest.importorskip('no_such_module')\ndef test(): pass",
     "a test": "import pytest\ndef test(): pytest.importorskip('no_such_package')",
@@ -19,7 +19,8 @@ FILES = {
 
 
 def run(folder, names, n_processes=0):
-    shutil.copy(CONFTEST, folder)
+    for each in SHARED:
+        shutil.copy(each, folder)
     for i, name in enumerate(names):
         folder.joinpath(f"test_{i}.py").write_text(FILES[name])
     command = [sys.executable, "-m", "pytest", f"-n{n_processes}", f"--rootdir={folder}", folder]
@@ -27,7 +28,6 @@ def run(folder, names, n_processes=0):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.slow
 def test_a_skip_for_want_of_a_package_fails_where_all_are_said_to_be_there(tmp_path):
     found = run(tmp_path, FILES, n_processes=1)
     assert found.returncode == pytest.ExitCode.TESTS_FAILED, found.stdout
@@ -36,7 +36,6 @@ def test_a_skip_for_want_of_a_package_fails_where_all_are_said_to_be_there(tmp_p
     assert found.stdout.count("  1, NOT ALLOWED: ") == 3
 
 
-@pytest.mark.slow
 def test_what_may_be_skipped_is_counted_and_passes(tmp_path):
     found = run(tmp_path, ["by platform", "none"])
     assert found.returncode == pytest.ExitCode.OK, found.stdout

@@ -183,7 +183,6 @@ def test_columns_of_few_values_have_none_where_these_are_numbers(effects):
     assert not len(SmoothRegressor(0).fit(X, y).indicators_[0])
 
 
-@pytest.mark.slow
 def test_of_many_rows_more_teach_the_kernel(monkeypatch):
     X, y, _ = waves(2000)
     sizes = []

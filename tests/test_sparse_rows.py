@@ -86,7 +86,6 @@ def test_sparse_rows_end_where_dense_ones_do(kind, gate):
     assert thin.bic(sparse.csr_array(X), y[kind]) == pytest.approx(dense.bic(X, y[kind]), rel=1e-6)
 
 
-@pytest.mark.slow
 def test_starts_on_sparse_rows_find_clear_regimes():
     rng = np.random.default_rng(0)
     X = (rng.random((600, 4)) < 0.4).astype(float)

@@ -45,7 +45,6 @@ def words(n, n_columns=12, seed=0):
     return X, y
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("gate", [None, SoftmaxGate()])
 @pytest.mark.parametrize(
     "params",

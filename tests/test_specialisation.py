@@ -147,7 +147,6 @@ def test_out_of_fold_density_is_that_of_new_rows():
     assert abs(moe.oof_score_ - moe.log_density(X_new, y_new).mean()) < 3 * error + 0.05
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("n", "optimism"), [(20, 0.1), (60, 0.05)])
 def test_a_stack_of_few_rows_is_not_judged_on_rows_that_it_has_seen(n, optimism):
     experts = [
@@ -247,7 +246,6 @@ def test_a_constant_target_is_predicted(value):
 # Weights, folds, jobs ------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_rows_of_weight_zero_change_nothing():
     X, y, _, _ = heteroscedastic(200, seed=0)
     X_more = np.vstack([X, 5 + X[:50]])
@@ -287,7 +285,6 @@ def test_every_expert_is_fitted_once_a_fold_and_once_more(experts, n_fits):
 # As any mixture ------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_what_is_fitted_keeps_its_meaning():
     X, y, _, _ = heteroscedastic(250, seed=0)
     moe = unlike().fit(X, y)
@@ -311,7 +308,6 @@ def test_what_is_fitted_keeps_its_meaning():
         moe.bic(X, y)
 
 
-@pytest.mark.slow
 def test_groups_stay_together():
     def in_groups(n, seed):
         """Rows that come in threes, alike in X, and in a target of which X says nothing."""
@@ -344,7 +340,6 @@ def auto(**settings):
     return MixtureOfExpertsRegressor(experts, random_state=0, **settings)
 
 
-@pytest.mark.slow
 def test_a_list_is_a_stack_unless_there_are_regimes():
     X, y, _, _ = heteroscedastic(300, seed=0)
     moe, stack = auto().fit(X, y), auto(training="stack").fit(X, y)
@@ -353,7 +348,6 @@ def test_a_list_is_a_stack_unless_there_are_regimes():
     assert moe.n_expert_fits_ == 12
 
 
-@pytest.mark.slow
 def test_regimes_of_a_list_are_found():
     (X, y), (X_new, y_new) = regimes(400, 0), regimes(2000, 1)
     moe, em = auto().fit(X, y), auto(training="em").fit(X, y)
@@ -419,7 +413,6 @@ def test_experts_can_be_removed_but_not_added():
     assert np.isfinite(moe.log_density(X, y)).all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 3, 5, 9])
 def test_a_stack_of_few_rows_predicts_no_worse_than_their_mean(n):
     # Out of fold, the mean of the others is low where the target is high.

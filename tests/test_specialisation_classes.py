@@ -122,7 +122,6 @@ def test_predicts_the_average_of_experts_and_stack_by_the_gate():
     np.testing.assert_array_equal(moe.predict_experts(X), proba.argmax(axis=2))
 
 
-@pytest.mark.slow
 def test_out_of_fold_score_is_no_better_than_chance_where_labels_are_noise():
     chance = 2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3)
     scores = []
@@ -270,7 +269,6 @@ def test_what_is_fitted_keeps_its_meaning():
         np.testing.assert_array_equal(other.predict_proba(X), moe.predict_proba(X))
 
 
-@pytest.mark.slow
 def test_regimes_of_a_list_are_found():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(2600, 3))

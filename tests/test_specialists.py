@@ -50,7 +50,6 @@ def fitted_once():
 # What it learns ------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("expert", "n_fits"),
     [
@@ -76,7 +75,6 @@ def test_specialists_halve_the_error_where_there_are_regimes(expert, n_fits):
     assert score == pytest.approx(moe.specialisation_.score_with, abs=0.15)
 
 
-@pytest.mark.slow
 def test_a_softmax_gate_is_kept_where_a_forest_scores_no_higher():
     rng = np.random.default_rng(0)
     X = rng.uniform(-2, 2, size=(400, 4))
@@ -110,7 +108,6 @@ def segments(n, seed):
     return X, np.einsum("ij,ij->i", X[:, 1:], own) + 0.3 * rng.normal(size=n)
 
 
-@pytest.mark.slow
 def test_their_number_is_chosen_out_of_fold():
     X_new, y_new = segments(2000, seed=1)
     neighbours = KNeighborsRegressor()
@@ -125,7 +122,6 @@ def test_their_number_is_chosen_out_of_fold():
     assert few.specialisation_.gain < many.specialisation_.gain
 
 
-@pytest.mark.slow
 def test_where_a_few_do_not_pay_no_more_are_tried():
     moe = clones(KNeighborsRegressor(), n_experts="auto").fit(*one_function(200, seed=0))
     assert not moe.specialisation_.kept
@@ -133,7 +129,6 @@ def test_where_a_few_do_not_pay_no_more_are_tried():
     assert moe.n_expert_fits_ == 5 * (1 + 2 * 4) + 1
 
 
-@pytest.mark.slow
 def test_no_more_are_tried_where_columns_do_not_tell_errors():
     tree = DecisionTreeRegressor(min_samples_leaf=5)
     moe = clones(tree, n_experts="auto", cv=3).fit(*chessboard(400, seed=0))
@@ -141,7 +136,6 @@ def test_no_more_are_tried_where_columns_do_not_tell_errors():
     assert moe.n_expert_fits_ == 3 * (1 + 2 * 4) + 5 < moe.plan_.most_expert_fits
 
 
-@pytest.mark.slow
 def test_first_specialists_have_a_quarter_of_the_boosted_trees_and_the_others_all():
     boosting = HistGradientBoostingRegressor(max_iter=8, min_samples_leaf=5)
     assert with_fewer_trees(make_pipeline(boosting))[-1].max_iter == 3
@@ -151,7 +145,6 @@ def test_first_specialists_have_a_quarter_of_the_boosted_trees_and_the_others_al
         assert with_fewer_trees(other) is other
 
 
-@pytest.mark.slow
 def test_one_function_is_left_to_the_generalist_unless_others_predict_it_better():
     expert, gains, n_left = KernelRidge(kernel="rbf"), [], 0
     X_new, y_new = one_function(2000, seed=99)
@@ -169,7 +162,6 @@ def test_one_function_is_left_to_the_generalist_unless_others_predict_it_better(
     assert sum(gains) > -0.01
 
 
-@pytest.mark.slow
 def test_a_mixture_without_specialists_is_consistent():
     X, y = np.random.default_rng(0).normal(size=(2, 200, 1))
     moe = clones(DecisionTreeRegressor(max_depth=2)).fit(X, y[:, 0])
@@ -187,7 +179,6 @@ def test_a_mixture_without_specialists_is_consistent():
         assert "Specialists were left out" in report._repr_html_()
 
 
-@pytest.mark.slow
 def test_intervals_cover_where_there_is_nothing_to_learn():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 3)), rng.normal(size=300)
@@ -197,7 +188,6 @@ def test_intervals_cover_where_there_is_nothing_to_learn():
     assert 0.85 < np.mean((low < y_new) & (y_new < high)) < 0.95
 
 
-@pytest.mark.slow
 def test_units_do_not_matter():
     X, y = chessboard(200, seed=0)
     smooth = KernelRidge(kernel="rbf", alpha=0.1)  # trees might turn on the last bit of a weight
@@ -215,7 +205,6 @@ def test_a_constant_target_is_predicted(value):
     assert np.isfinite(moe.oof_score_)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 5, 10])
 def test_few_rows_will_do(n):
     X, y = chessboard(n, seed=0)
@@ -225,7 +214,6 @@ def test_few_rows_will_do(n):
 # Weights, folds, jobs ------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_rows_of_weight_zero_change_nothing():
     X, y = chessboard(300, seed=0)
     X_more, y_more = np.vstack([X, 5 + X[:30]]), np.append(y, 100 + y[:30])
@@ -276,7 +264,6 @@ def test_what_is_fitted_keeps_its_meaning():
 # Where it is not available -------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_by_name_it_is_what_auto_chooses_and_says_what_is_in_its_way():
     X, y = chessboard(300, seed=0)
     named = clones(training="specialists").fit(X, y)
@@ -296,7 +283,6 @@ def test_errors_of_experts_name_them():
 # Tasks --------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_forests_of_too_few_trees_for_out_of_bag_predictions_are_fitted_in_folds():
     X, y = chessboard(200, seed=0)
     few = RandomForestRegressor(3, random_state=0)
@@ -305,7 +291,6 @@ def test_forests_of_too_few_trees_for_out_of_bag_predictions_are_fitted_in_folds
     np.testing.assert_array_equal(moe.oof_log_density_, in_folds.oof_log_density_)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 @pytest.mark.parametrize("is_list", [False, True])

@@ -38,7 +38,6 @@ def loss(moe, X, y):
     return log_loss(y, moe.predict_proba(X), labels=moe.classes_)
 
 
-@pytest.mark.slow
 def test_specialists_are_kept_where_there_are_regimes():
     moe, new = fitted(), rows(1000, seed=1, regimes=True)
     alone = clones(n_experts=1).fit(*rows(500, seed=0, regimes=True))
@@ -48,7 +47,6 @@ def test_specialists_are_kept_where_there_are_regimes():
     assert loss(moe, *new) < 0.85 * loss(alone, *new)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("n", [35, 120])
 def test_default_experts_specialise_or_are_left_out(n, n_classes):
@@ -59,7 +57,6 @@ def test_default_experts_specialise_or_are_left_out(n, n_classes):
     np.testing.assert_allclose(moe.predict_proba(X).sum(axis=1), 1.0)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_noise_is_predicted_as_by_one(seed):
     rng = np.random.default_rng(seed)
@@ -69,7 +66,6 @@ def test_noise_is_predicted_as_by_one(seed):
     assert moe.specialisation_.gain < 0.05
 
 
-@pytest.mark.slow
 def test_without_specialists_one_classifier_is_left(monkeypatch):
     X, y = rows(200, seed=0, regimes=False)
     monkeypatch.setattr("skmoe._stacking.specialisation.STANDARD_ERRORS", np.inf)
@@ -82,7 +78,6 @@ def test_without_specialists_one_classifier_is_left(monkeypatch):
     assert "left out" in str(moe.expert_report())
 
 
-@pytest.mark.slow
 def test_what_is_fitted_keeps_its_meaning():
     moe, (X, y) = fitted(), rows(500, seed=0, regimes=True)
     gate, proba = moe.gate_proba(X), moe._model.expert_proba(X)
@@ -97,7 +92,6 @@ def test_what_is_fitted_keeps_its_meaning():
     np.testing.assert_array_equal(again.predict_proba(X), moe.predict_proba(X))
 
 
-@pytest.mark.slow
 def test_rows_of_weight_zero_change_nothing():
     X, y = rows(150, seed=0, regimes=True)
     folds = [(np.arange(150) % 3 != k, np.arange(150) % 3 == k) for k in range(3)]
@@ -109,7 +103,6 @@ def test_rows_of_weight_zero_change_nothing():
     np.testing.assert_allclose(moe.predict_proba(X), other.predict_proba(X), atol=1e-8)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_few_rows_of_several_classes_will_do(n_classes):
     X = np.random.default_rng(0).normal(size=(12, 2))

@@ -102,7 +102,6 @@ def test_planted_covariances_are_recovered_under_a_likelihood_that_rises(experts
         moe.summary(X, y)
 
 
-@pytest.mark.slow
 def test_density_of_full_covariances_is_the_one_of_scipy():
     X, y, _ = planted_covariances(0, n=300)
     moe = MixtureOfExpertsRegressor(
@@ -150,7 +149,6 @@ def test_full_covariance_learns_from_streams_and_keeps_experts_apart():
 # Of the row -------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_outputs", [None, 2])
 @pytest.mark.parametrize(
     "scale", ["auto", PoissonRegressor(alpha=1e-3), RandomForestRegressor(50, min_samples_leaf=20)]
@@ -192,7 +190,6 @@ def test_auto_stays_with_constant_scales_where_errors_are_equal():
     assert_allclose(auto.bic(X, y), constant.bic(X, y), rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_scale_of_flexible_experts_is_learned_from_out_of_fold_errors():
     X, y, truth = lines_of_growing_scale(0, n=1000)
     tree = DecisionTreeRegressor(min_samples_leaf=3, random_state=0)
@@ -206,7 +203,6 @@ def test_scale_of_flexible_experts_is_learned_from_out_of_fold_errors():
     assert scores["auto"] > scores["expert"] + 0.04
 
 
-@pytest.mark.slow
 def test_density_is_that_of_the_scales_and_integrates_to_one():
     X, y, _ = lines_of_growing_scale(0)
     moe = mixture(likelihood=Gaussian("auto")).fit(X, y)
@@ -220,7 +216,6 @@ def test_density_is_that_of_the_scales_and_integrates_to_one():
     assert_array_equal(again.log_density(X, y), moe.log_density(X, y))
 
 
-@pytest.mark.slow
 def test_weight_of_two_is_a_row_given_twice():
     X, y, _ = lines_of_growing_scale(0, n=200)
     weight = np.random.default_rng(0).integers(1, 3, size=200)

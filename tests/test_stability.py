@@ -55,7 +55,6 @@ def test_clear_regimes_are_found_again_in_the_same_rows(clear):
     assert stability.word == "expert"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n_lines", [1, 2])
 def test_pooled_regimes_are_found_again_and_noise_is_one(n_lines):
     X, y = two_lines(160)
@@ -128,7 +127,6 @@ def fits_of(monkeypatch, moe, *args, **params):
     return given
 
 
-@pytest.mark.slow
 def test_halves_are_of_whole_subjects(monkeypatch):
     rng = np.random.default_rng(0)
     subject = np.repeat([f"p{i}" for i in range(30)], 4)

@@ -15,7 +15,6 @@ def _made():
     return stubs.stubs()
 
 
-@pytest.mark.slow
 def test_stubs_are_up_to_date(made):
     old = [p for p, text in made.items() if not p.exists() or p.read_text("utf-8") != text]
     assert old == [], "run python tests/stubs.py"

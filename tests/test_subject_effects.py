@@ -43,7 +43,6 @@ mixture = partial(
 )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_likelihood_of_flexmix_is_reached(seed):
     # flexmix(y ~ x | id, data = d, k = 2, model = FLXMRlmm(random = ~ 1))    # flexmix 2.3.20
@@ -137,7 +136,6 @@ def test_terms_are_derivatives_of_the_density_of_subjects():
     assert_allclose(found, hessian, atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_summary_has_both_scales():
     X, y, subject = rows_of_subjects()
     moe = mixture(n_init=2).fit(X, y, subject=subject)
@@ -206,7 +204,6 @@ def test_without_an_effect_the_variance_between_is_next_to_none():
     assert_allclose(moe.predict(X), plain.predict(X), atol=0.02)
 
 
-@pytest.mark.slow
 def test_the_mixture_is_kept_whole():
     X, y, subject = rows_of_subjects(60)
     moe = mixture(n_init=3).fit(X, y, subject=subject)

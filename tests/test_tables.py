@@ -103,7 +103,6 @@ def test_numbers_alone_are_not_encoded(mixed):
     np.testing.assert_allclose(moe.predict(numeric), as_array.predict(numeric.to_numpy(float)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experts", "gate", "n_experts"),
     [(None, None, 1), (None, None, 2), (LinearRegression(), SoftmaxGate(alpha=1.0), 2)],
@@ -173,7 +172,6 @@ OWN_GATES = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", OWN_GATES)
 def test_gates_of_ones_own_see_the_table_as_encoded_by_a_pipeline(mixed, kind):
     X, y = mixed[0].iloc[:120], mixed[1][:120]
@@ -380,7 +378,6 @@ def test_gaps_of_an_array_are_those_of_a_table_of_the_same_numbers(moe, when):
         np.testing.assert_allclose(of_array, of_table, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_diverse_experts_take_the_gaps_of_an_array_as_those_of_a_table():
     _, gaps, y = with_gaps(n=40)
     moe = MixtureOfExpertsRegressor("diverse", random_state=0)
@@ -398,7 +395,6 @@ def test_medians_of_arrays_of_single_precision_keep_it():
     np.testing.assert_array_equal(rows, np.where(X > 0, np.median(X, axis=0), X))
 
 
-@pytest.mark.slow
 def test_parts_of_ones_own_that_cannot_take_missing_values_are_named_with_the_columns():
     X, gaps, y = with_gaps()
     gaps[:, 1] = X[:, 1]

@@ -94,7 +94,6 @@ def test_a_fit_speaks_when_asked_and_of_numbers_alone(name, capsys):
         assert len(starts) >= 3
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pooled", "lines", "clones", "stacked"])
 def test_a_fit_is_silent_unasked(name, capsys, monkeypatch):
     monkeypatch.setattr(loop, "SILENCE", -1.0)

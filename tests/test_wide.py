@@ -58,7 +58,6 @@ def unfilled(monkeypatch):
             monkeypatch.setattr(kind, name, refuse)
 
 
-@pytest.mark.slow
 def test_sparse_texts_with_numbers_are_predicted_as_well_as_by_ridge(unfilled):
     X, y = of_numbers(900)
     moe = MixtureOfExpertsRegressor(random_state=0).fit(X[:300], y[:300])
@@ -68,7 +67,6 @@ def test_sparse_texts_with_numbers_are_predicted_as_well_as_by_ridge(unfilled):
     assert moe.score(X[300:], y[300:]) > plain.score(X[300:], y[300:]) - 0.01
 
 
-@pytest.mark.slow
 def test_sparse_texts_of_classes_are_predicted_as_well_as_by_logistic_regression(unfilled):
     X, y = of_classes(900)
     moe = MixtureOfExpertsClassifier(random_state=0).fit(X[:300], y[:300])
@@ -79,7 +77,6 @@ def test_sparse_texts_of_classes_are_predicted_as_well_as_by_logistic_regression
     assert moe.score(X[300:], y[300:]) > plain.score(X[300:], y[300:]) - 0.01
 
 
-@pytest.mark.slow
 def test_without_regimes_one_expert_is_the_plain_model():
     X, y = of_numbers(250)
     moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
@@ -98,7 +95,6 @@ def test_plan_names_the_experts_the_penalty_and_the_reason_and_fits_nothing(monk
     assert plan.most_expert_fits > len(PENALTIES) * folds.N_FOLDS
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("params", [{"training": "em"}, {"top_k": 1}, {"likelihood": "student_t"}])
 def test_em_has_the_penalised_experts_too(params, unfilled):
     X, y = of_numbers(200)
@@ -110,7 +106,6 @@ def test_em_has_the_penalised_experts_too(params, unfilled):
     assert np.isfinite(moe.log_density(X, y)).all()
 
 
-@pytest.mark.slow
 def test_penalty_is_that_of_the_lowest_cross_validated_loss():
     X, y = of_numbers(120)
     folds = KFold(5, shuffle=True, random_state=3)
@@ -123,7 +118,6 @@ def test_penalty_is_that_of_the_lowest_cross_validated_loss():
     assert 1e-4 < best.alpha < 1e3  # not at an end
 
 
-@pytest.mark.slow
 def test_rows_of_weight_zero_have_no_part_in_the_penalty():
     X, y = of_numbers(120)
     spoilt, weight = np.append(y, 1e6), np.append(np.ones(120), 0.0)
@@ -150,7 +144,6 @@ def test_a_rare_class_does_not_stop_the_choice(rare):
         assert with_best_penalty(CLASSIFIER, X, y, np.ones(40), 0).C > 0
 
 
-@pytest.mark.slow
 def test_narrow_rows_after_wide_ones_have_the_default_experts_again():
     X, y = of_numbers(60)
     moe = MixtureOfExpertsRegressor(n_experts=1, random_state=0).fit(X, y)

@@ -95,7 +95,6 @@ def test_agrees_with_pscl_and_flexmix():
         np.testing.assert_allclose(summary.std_error, std_error, rtol=1e-2)  # R's are numerical
 
 
-@pytest.mark.slow
 def test_two_regimes_and_zeros_are_recovered():
     rng = np.random.default_rng(1)
     X, hours = rng.uniform(-1, 1, size=(1500, 2)), rng.uniform(1, 3, size=1500)
@@ -198,7 +197,6 @@ def test_what_cannot_be_inflated_is_refused():
         moe.remove_expert("expert0")
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize(("n_experts", "n_columns"), [(8, 1), (2, 20)])

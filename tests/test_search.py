@@ -41,6 +41,15 @@ def test_moves_end_no_lower_and_some_higher(monkeypatch):
     assert max(len(moe.start_lower_bounds_) for moe in searched) > 4
 
 
+@pytest.mark.parametrize("far", ["X", "y"])
+def test_rows_of_weight_zero_may_be_beyond_single_precision(far):
+    X, y = regimes(3)
+    reference = mixture(n_experts=3).fit(X[1:], y[1:])
+    {"X": X, "y": y}[far][0] = 1e60
+    moe = mixture(n_experts=3).fit(X, y, sample_weight=np.arange(len(y)) > 0)
+    assert moe.lower_bound_ == pytest.approx(reference.lower_bound_, abs=1e-9)
+
+
 def test_more_starts_are_given_more_iterations_where_these_are_limited(monkeypatch):
     monkeypatch.setattr(trainer, "SEARCH_WORK", 1.2e7)
     X, y = regimes(5)

@@ -188,12 +188,12 @@ class OnePassProblem(Problem):
 
     def climbing(self, rounded=True):
         # Its runs are compiled; states are LinearRuns.
-        twin, experts = self.fork(), self.experts
+        twin = self.fork()
         run = twin.template = self.sweep.begin_run(twin, is_given=True)
         if run is None or not run.rises:
             return self
         if self.accelerates and rounded:  # EM goes on from there, which rounding does not change
-            columns = ((self.rows.X - experts.mean) / experts.scale).astype(np.float32)
+            columns = run.rounded_columns(self.rows.X)
             twin.template, twin.rows = run.rounded(), ArrayRows(columns, self.rows.y, self.weight)
         return twin
 

@@ -24,6 +24,7 @@ cdef enum:
     N_GAINS = 5
 
 cdef double LOG_ROOT_2_PI = 0.9189385332046727
+cdef double FARTHEST = 1e12       # standardised, in single precision, where weights may be 0
 cdef double FLOOR = 1e-12         # of a diagonal entry of a curvature, over the largest
 cdef double SMALLEST_STEP = 1e-3  # below, parameters stay where they are
 cdef double FIRST_GAIN = 1e-10    # per unit of weight; by less, given responsibilities are learned

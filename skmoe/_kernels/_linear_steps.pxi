@@ -169,6 +169,8 @@ cdef class LinearRun:
         """
         cdef LinearRun twin = self.beside(self)
         twin.mean, twin.scale = np.zeros(self.p - 1), np.ones(self.p - 1)
+        reach = FARTHEST * self.y_scale
+        twin.y = np.clip(self.y, self.y_mean - reach, self.y_mean + reach)
         twin.unit = np.max(self.weight)
         twin.weight = np.asarray(self.weight) / twin.unit
         twin.epsilon = np.finfo(np.float32).eps
@@ -181,6 +183,11 @@ cdef class LinearRun:
         cdef LinearRun twin = self.beside(self)
         twin.most_paired = min(self.most_paired, 3 * self.p)  # more experts have more pairs
         return twin.beside(twin)
+
+    def rounded_columns(self, X):
+        """The rows of such a run, (n_samples, p - 1)."""
+        columns = (X - np.asarray(self.mean)) / np.asarray(self.scale)
+        return np.clip(columns, -FARTHEST, FARTHEST).astype(np.float32)
 
     def going_on(self, LinearRun other):
         """The other run or, if that one is of another precision, a run at its parameters."""

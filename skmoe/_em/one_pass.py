@@ -21,7 +21,7 @@ from .block_sweeps import (
     GeneralizedLinearSweep,
     MultinomialSweep,
     OutputsSweep,
-)  # fmt: skip
+)
 from .general import GeneralProblem
 from .loop import N_GAINS, copies_of_heavier
 from .problem import INNER_STEPS, Problem

@@ -539,17 +539,19 @@ def test_likelihood_of_shapes_of_errors_is_that_of_em(n_samples, n_columns):
     design, sd = np.column_stack([X, np.ones(n_samples)]), np.exp(0.3 * X[:, 1])
     target, around = rng.standard_t(3, size=n_samples) / sd, 0.0
     centre, variance, share = np.array([-1.0, 0.0, 1.0]), np.ones(3), np.ones(3) / 3
-    for _ in range(9):
+    scaled = design / sd[:, None]
+    for number in range(9):
         z = (target - around)[:, None]
         log_each = np.log(share / np.sqrt(variance)) - 0.5 * (z - centre) ** 2 / variance
         resp = weight[:, None] * softmax(log_each, axis=1)
         mass = resp.sum(axis=0)
         centre, share = (resp * z).sum(axis=0) / mass, mass / weight.sum()
         variance = (resp * (z - centre) ** 2).sum(axis=0) / mass + 1e-3
-        root, pull = np.sqrt((resp / variance).sum(axis=1)), (resp / variance) @ centre
-        free = root * target - pull / np.maximum(root, 1e-300)
-        scaled = design / sd[:, None]
-        around = scaled @ np.linalg.lstsq(root[:, None] * scaled, free)[0]
+        curvature, slopes = resp @ (1 / variance), (resp * (z - centre)) @ (1 / variance) @ scaled
+        if number in (0, 1, 2, 4, 8):
+            inverse = np.linalg.pinv(scaled.T * curvature @ scaled, hermitian=True)
+        step = scaled @ inverse @ slopes
+        around += (slopes @ inverse @ slopes) / (curvature @ step**2) * step
     value = likelihood_of_shape(design, target * sd, sd, weight, 9, 1e-3)
     assert_allclose(value, weight @ logsumexp(log_each, axis=1), rtol=1e-9)
 

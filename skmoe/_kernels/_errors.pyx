@@ -39,6 +39,7 @@ cdef enum:
 
 cdef double FLOOR = 1e-12     # of a curvature, over the largest
 cdef double SHORTEST = 1e-8   # part of a step
+cdef double TINY = 1e-300
 cdef double SMALL_GAIN = 1e-10  # per unit of weight, that a step promises
 
 
@@ -138,7 +139,12 @@ cdef void _add_sparse_grams(Rows* rows, Py_ssize_t of_grams) noexcept nogil:
                 rows.matrix[places[j] * p + places[k]] += weighted * row[places[k] * STRIDE]
 
 
-cdef void _sum(Rows* rows, Py_ssize_t of_sums, Py_ssize_t of_grams) noexcept nogil:
+cdef void _sum(
+    Rows* rows,
+    Py_ssize_t of_sums,
+    Py_ssize_t of_grams,
+    bint has_gram=True,
+) noexcept nogil:
     """Sums of the columns, and their Gram matrix, with the weights of two arrays of the blocks."""
     cdef Py_ssize_t p = rows.p, i, j, number
     for j in range(p):
@@ -148,9 +154,11 @@ cdef void _sum(Rows* rows, Py_ssize_t of_sums, Py_ssize_t of_grams) noexcept nog
     for number in range(_n_blocks(rows)):
         add_sums_f64(_array(rows, number, -p), _array(rows, number, of_sums), rows.sums, p, 1,
                      _length(rows, number))
-        if rows.places == NULL:
+        if rows.places == NULL and has_gram:
             add_grams_f64(_array(rows, number, -p), _array(rows, number, of_grams), rows.packed, p,
                           1, _length(rows, number))
+    if not has_gram:
+        return
     if rows.places != NULL:
         _add_sparse_grams(rows, of_grams)
         return
@@ -159,18 +167,26 @@ cdef void _sum(Rows* rows, Py_ssize_t of_sums, Py_ssize_t of_grams) noexcept nog
             rows.matrix[i * p + j] = rows.packed[j * (j + 1) // 2 + i]
 
 
-cdef bint _solve(Rows* rows) noexcept nogil:
-    """Put the solution of ``matrix x = sums`` in the place of the sums; False if there is none."""
+cdef bint _factor(Rows* rows) noexcept nogil:
+    """Factor the matrix; False if it has no factor."""
     cdef Py_ssize_t p = rows.p, j
     cdef double largest = 1e-300
     for j in range(p):
         largest = fmax(largest, rows.matrix[j * p + j])
     for j in range(p):
         rows.matrix[j * p + j] += FLOOR * largest
-    if not skmoe_cholesky(rows.matrix, p) > 0:
-        return False
-    skmoe_solve_factored(rows.matrix, rows.sums, p)
-    return True
+    return skmoe_cholesky(rows.matrix, p) > 0
+
+
+cdef double _solve(Rows* rows) noexcept nogil:
+    """Coefficients, the solution of ``matrix x = sums`` by the factor; ``sums x``."""
+    cdef double product = 0.0
+    for j in range(rows.p):
+        rows.coef[j] = rows.sums[j]
+    skmoe_solve_factored(rows.matrix, rows.coef, rows.p)
+    for j in range(rows.p):
+        product += rows.coef[j] * rows.sums[j]
+    return product
 
 
 def learn_variance(
@@ -234,14 +250,9 @@ def learn_variance(
             for j in range(p - 1):
                 rows.sums[j] -= penalty * total * at[j]
                 rows.matrix[j * p + j] += penalty * total
-            for j in range(p):
-                rows.coef[j] = rows.sums[j]
-            if not _solve(&rows):
+            if not _factor(&rows):
                 break
-            promised = 0.0
-            for j in range(p):
-                promised += rows.sums[j] * rows.coef[j]
-                rows.coef[j] = rows.sums[j]
+            promised = _solve(&rows)
             for number in range(_n_blocks(&rows)):
                 predict_f64(_array(&rows, number, -p), rows.coef, _array(&rows, number, 4), p, 2,
                             _length(&rows, number))
@@ -290,7 +301,8 @@ def likelihood_of_shape(
 ) -> float:
     """Log-likelihood of errors over scales as a mixture of three normal ones, by EM.
 
-    They are around a linear function that is fitted along.
+    They are around a linear function that is fitted along: a step is one of least squares along
+    the direction by the last Gram matrix, which is summed anew after 1, 2, 4, 8 ... steps.
 
     Parameters
     ----------
@@ -315,18 +327,19 @@ def likelihood_of_shape(
     """
     cdef Rows rows
     cdef Py_ssize_t n = design.shape[0], p = design.shape[1], i, j, k, number, step
-    cdef double value = 0.0, total = 0.0
+    cdef double value = 0.0, total = 0.0, promised, along
+    cdef bint has_factor = False
     cdef double[N_SHAPES] centre, precision, share, log_share
     cdef double[N_SHAPES * N_SHAPES] sums
     cdef double* target
     cdef double* unit
-    cdef double* around
+    cdef double* change
     _check_shape("errors", (errors.shape[0],), (n,))
     _check_shape("sd", (sd.shape[0],), (n,))
     _check_shape("weight", (weight.shape[0],), (n,))
-    # 0 are errors over scales, 1 weights, 2 inverse scales, 3 errors around the function, 4 to 6
-    # shares, 7 curvatures, 8 the right-hand side, then the function.
-    cdef double[::1] _memory = _begin(&rows, n, p, 11)
+    # 0 are errors over scales, around the function, 1 weights, 2 inverse scales, 3 to 5 shares, 6
+    # curvatures, 7 slopes, then a step of the function.
+    cdef double[::1] _memory = _begin(&rows, n, p, 10)
     for j in range(p):
         _take(&rows, design[:, j], j - p)
     cdef int[:, ::1] _places = _find_places(&rows)
@@ -349,13 +362,9 @@ def likelihood_of_shape(
             for k in range(N_SHAPES * N_SHAPES):
                 sums[k] = 0.0
             for number in range(_n_blocks(&rows)):
-                target, unit = _array(&rows, number, 0), _array(&rows, number, 2)
-                around = _array(&rows, number, 9)
-                for i in range(_length(&rows, number)):
-                    _array(&rows, number, 3)[i] = target[i] - around[i] * unit[i]
                 value += skmoe_shape_e_step(
-                    _array(&rows, number, 3), _array(&rows, number, 1), log_share, centre,
-                    precision, _array(&rows, number, 4), sums, _length(&rows, number))
+                    _array(&rows, number, 0), _array(&rows, number, 1), log_share, centre,
+                    precision, _array(&rows, number, 3), sums, _length(&rows, number))
             if step == n_steps - 1:
                 break
             for k in range(N_SHAPES):
@@ -365,15 +374,25 @@ def likelihood_of_shape(
             for number in range(_n_blocks(&rows)):
                 skmoe_shape_weights(
                     _array(&rows, number, 0), _array(&rows, number, 2), centre, precision,
-                    _array(&rows, number, 4), _array(&rows, number, 7), _array(&rows, number, 8),
+                    _array(&rows, number, 3), _array(&rows, number, 6), _array(&rows, number, 7),
                     _length(&rows, number))
-            _sum(&rows, 8, 7)
-            if _solve(&rows):
-                for j in range(p):
-                    rows.coef[j] = rows.sums[j]
+            _sum(&rows, 7, 6, not step & (step - 1))
+            if not step & (step - 1):
+                has_factor = _factor(&rows)
+            if not has_factor:
+                continue
+            promised, along = _solve(&rows), 0.0
             for number in range(_n_blocks(&rows)):
-                predict_f64(_array(&rows, number, -p), rows.coef, _array(&rows, number, 9), p, 2,
+                change = _array(&rows, number, 8)
+                predict_f64(_array(&rows, number, -p), rows.coef, change, p, 2,
                             _length(&rows, number))
+                for i in range(_length(&rows, number)):
+                    along += _array(&rows, number, 6)[i] * change[i] * change[i]
+            promised /= fmax(along, TINY)
+            for number in range(_n_blocks(&rows)):
+                target, unit = _array(&rows, number, 0), _array(&rows, number, 2)
+                for i in range(_length(&rows, number)):
+                    target[i] -= promised * unit[i] * _array(&rows, number, 8)[i]
     return value
 
 

@@ -100,7 +100,7 @@ cdef class PooledRun:
     cdef double* numbers      # (4, K)
     cdef double* scaled       # (K, q, q) and (K, q)
     cdef double* sums         # the same
-    cdef double* work         # (4 s + 12, s)
+    cdef double* work         # (4 s + 16, s)
 
     def __init__(self, rows, gate, groups, resp, tau, rho, n_rounds, n_arrays, ties=None):
         (n, K), (design, y, weight) = resp.shape, rows
@@ -131,7 +131,7 @@ cdef class PooledRun:
         self.size = STRIDE * (q + self.log_gate + K)
         n_pairs, n_rows = q * (q + 1) // 2, self.n_blocks * self.size
         n_sums = n_pairs * K + q * K + (K + 1) * q + 4 * K + 2 * K * q * (q + 1)
-        self.memory = np.zeros(n_rows + LINE + n_sums + s * (4 * s + 12))
+        self.memory = np.zeros(n_rows + LINE + n_sums + s * (4 * s + 16))
         self.rows = <double*> ((<uintptr_t> &self.memory[0] + LINE - 1) // LINE * LINE)
         self.packed = self.rows + self.n_blocks * self.size
         self.by_column = self.packed + self.q * (self.q + 1) // 2 * self.K
@@ -238,6 +238,7 @@ cdef class PooledRun:
         cdef posteriors.Problem problem
         cdef posteriors.Posterior found
         problem.K, problem.q, problem.gram, problem.cross = <int> self.R, <int> self.s, gram, cross
+        problem.order = NULL
         found.mean, found.cov = &self.mean[0, 0], &self.cov[0, 0, 0]
         if self.is_tied:
             problem.gram, problem.cross = &self.joined_gram[0, 0, 0], &self.joined_cross[0, 0]

@@ -21,12 +21,12 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 21_936,
-    "lines of the core": 15_938,  # without leaves
-    "lines of docstrings": 10_863,
+    "lines of code": 21_894,
+    "lines of the core": 15_896,  # without leaves
+    "lines of docstrings": 10_861,
     "files": 162,
     "names that stand for two things": 0,  # functions and classes at the top of a file
-    "classes": 258,
+    "classes": 257,
     "classes of problems": 4,  # ways to train by EM
     "classes of trainers": 4,
     "types of gates and likelihoods asked for": 12,  # where they are neither written nor analysed

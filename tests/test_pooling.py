@@ -16,7 +16,8 @@ from skmoe._data import Rows, Subjects, TrainingData
 from skmoe._em.starts import STARTS, soften
 from skmoe._experts.pooled import PooledExperts, pooled_precisions
 from skmoe._experts.pooled_posteriors import pooled_coefficients
-from skmoe._numerics.columns import StandardColumns, quadratic_forms
+from skmoe._numerics.columns import StandardColumns, parted, quadratic_forms
+from skmoe._numerics.statistics import LeastSquaresStatistics
 from skmoe._pooling.problem import INTERCEPT_PENALTY, PooledGate, PooledProblem
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian, StudentT
@@ -146,6 +147,25 @@ def test_quadratic_forms_of_many_columns_are_those_of_few():
     cov[1, :5] = cov[1, :, :5] = 0.0  # known coefficients: it is singular
     found = quadratic_forms(design, cov)
     assert_allclose(found, np.einsum("ni,kij,nj->nk", design, cov, design), rtol=1e-8)
+    levels = np.arange(60) < 5
+    design[:, :5] = np.eye(5)[rng.integers(0, 5, 30)]
+    short = parted(design, levels, is_short=True)
+    assert short[0].dtype == np.float32
+    expected = quadratic_forms(design, cov, levels)
+    assert_allclose(quadratic_forms(None, cov, levels, short), expected, rtol=1e-5)
+    design[0, 7] = 1e30  # a row of weight 0, beyond the range of single precision
+    assert parted(design, levels, is_short=True)[0].dtype == np.float64
+
+
+def test_sums_of_the_largest_of_many_wide_experts_are_what_the_others_leave():
+    rng = np.random.default_rng(0)
+    X, y, weight = rng.normal(size=(40, 130)), rng.normal(size=40), rng.integers(0, 3, 40) * 1.0
+    experts = PooledExperts(X, y, weight, floor=0.0, shared_scale=False).resized(3)
+    resp = rng.dirichlet([1.0, 5.0, 1.0], size=40)
+    given = experts.design, experts.targets, resp * weight[:, None]
+    expected = LeastSquaresStatistics.from_rows(*given)
+    for name, sums in vars(experts.sum_rows(resp)).items():
+        assert_allclose(sums, vars(expected)[name], atol=1e-11, err_msg=name)
 
 
 def test_space_of_the_rows_stands_for_all_columns():

@@ -64,11 +64,11 @@ def test_a_gate_of_very_many_sparse_columns_is_warned_of(monkeypatch):
     MixtureOfExpertsRegressor(Ridge(), 1, **settings).fit(X, y)
 
 
-# L-BFGS ---------------------------------------------------------------------------------------
+# L-BFGS and conjugate gradients -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n_experts", [2, 3, 6])
-def test_l_bfgs_ends_where_newton_does(n_experts):
+def test_l_bfgs_and_conjugate_gradients_end_where_newton_does(n_experts, monkeypatch):
     design = np.column_stack([rng.normal(size=(200, 4)), np.ones(200)])
     targets = rng.dirichlet(np.ones(n_experts), 200) * rng.uniform(0, 2, size=(200, 1))
     penalty, start = np.array([0.1, 0.1, 1.0, 1.0, 0.0]), np.zeros((5, n_experts))
@@ -93,3 +93,17 @@ def test_l_bfgs_ends_where_newton_does(n_experts):
     assert converged
     assert_allclose(found, newton, atol=1e-6)
     assert_allclose(found.sum(axis=1), 0, atol=1e-12)
+    monkeypatch.setattr(multinomial, "NEWTON_LIMIT", 1)
+    values, found = [-np.inf], start
+    settings = {"penalty": penalty, "tol": 1e-14, "curvature": np.diag([9.0, 1.0, 0.1, 1.0, 3.0])}
+    for max_iter in (1, 1, 1, 50):
+        found, _, _, at = multinomial.fit(design, targets, found, max_iter=max_iter, **settings)
+        assert_allclose(at[1], multinomial.log_softmax(design @ found), atol=1e-12)
+        values.append(np.vdot(targets, at[1]) - 0.5 * penalty @ (found**2).sum(axis=1))
+    assert (np.diff(values) > -1e-11).all()  # rounding of the last ones
+    assert values[1] < values[-1] - 1e-3
+    assert_allclose(found, newton, atol=1e-6)
+    assert_allclose(found.sum(axis=1), 0, atol=1e-12)
+    rows = sparse.csr_array(design)
+    of_sparse = multinomial.fit(rows, targets, start, max_iter=50, **settings)[0]
+    assert_allclose(of_sparse, found, atol=1e-6)

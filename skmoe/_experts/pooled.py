@@ -28,8 +28,14 @@ from scipy import special
 
 from .._kernels._pooled import learn_precisions
 from .._kernels._pooled_run import LinesRun
-from .._numerics.columns import StandardColumns, groups_of_slopes, quadratic_forms, sparse_rows
-from .._numerics.statistics import LeastSquaresStatistics, solve_symmetric
+from .._numerics.columns import (
+    StandardColumns,
+    groups_of_slopes,
+    parted,
+    quadratic_forms,
+    sparse_rows,
+)
+from .._numerics.statistics import KERNEL_COLUMNS, LeastSquaresStatistics, solve_symmetric
 from .base import Ties
 from .least_squares import LeastSquaresExperts
 from .pooled_posteriors import Coefficients, learn_variances
@@ -280,7 +286,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
             middle = np.quantile(columns, 0.5, axis=0, weights=weight, method="inverted_cdf")
             self.y_mean, self.y_scale = np.where(far, [middle, bulk], [self.y_mean, self.y_scale])
         self.stand_on(X, weight, block)
-        self._targets = super().targets
+        self._targets, self._parts = super().targets, parted(self.design, self.levels, True)
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
         self.nu = SHARED_NU if shared_scale else NU
         self._of_all = []
@@ -306,11 +312,22 @@ class PooledExperts(Pooled, LeastSquaresExperts):
 
     def sum_rows(self, resp):
         """Sums over the rows: LeastSquaresStatistics; see ``Pooled``."""
-        found = self._of_all if self.n_experts == 1 else []
-        if not found:  # those of one expert, which has all rows, are kept for all its copies
-            given = self.sparse_design, self.targets, resp * self.weight[:, None]
-            found.append(LeastSquaresStatistics.from_rows(*given))
-        return found[0]
+        given, weights = (self.sparse_design, self.targets), resp * self.weight[:, None]
+        is_wide = self.design.shape[1] > KERNEL_COLUMNS and self.design is self.sparse_design
+        if not (is_wide or self.n_experts == 1):
+            return LeastSquaresStatistics.from_rows(*given, weights)
+        if not self._of_all:  # those of one expert, which has all rows, are kept for all its copies
+            of_all = LeastSquaresStatistics.from_rows(*given, self.weight[:, None])
+            self._of_all.append(of_all)
+        if self.n_experts == 1:
+            return self._of_all[0]
+        # The largest expert has what the others leave.
+        order = np.argsort(weights.sum(axis=0), kind="stable")
+        small = LeastSquaresStatistics.from_rows(*given, weights[:, order[:-1]])
+        fields = zip(vars(self._of_all[0]).values(), vars(small).values(), strict=True)
+        left = (whole - part.sum(axis=0, keepdims=True) for whole, part in fields)
+        sums = LeastSquaresStatistics.joined([small, LeastSquaresStatistics(*left)])
+        return sums[np.argsort(order)]
 
     def _learn(self, sums, n_rounds=1):
         mass, given = sums.mass, (self._groups, self.ties, self.levels_apart)
@@ -362,7 +379,8 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         total = np.zeros((len(self.design), self.n_experts))
         for m, (coefficients, precisions) in enumerate(self.posteriors):
             squares = (self.targets[:, [m]] - self.design @ coefficients.mean.T) ** 2
-            squares += quadratic_forms(self.design, coefficients.cov, self.levels) + self.floor[m]
+            forms = quadratic_forms(self.design, coefficients.cov, self.levels, self._parts)
+            squares += forms + self.floor[m]
             total += precisions.mean * squares
         return total
 

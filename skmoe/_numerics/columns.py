@@ -13,6 +13,7 @@ from .statistics import standardisation
 
 FEWEST_EFFECTS = 10  # levels of a column of strings with a variance of its own
 MANY_COLUMNS = 50  # whose quadratic forms are of factors
+LARGEST_SHORT = 1e12  # of numbers whose squares are in the range of single precision
 SPARSE = 0.3  # share of entries that are not zero, as where most columns are levels of strings
 SMALLEST_DIRECTION = 1e-10  # lengths below, relative to the largest, are rounding
 SMALLEST_SQUARE = 1e-13  # the same of eigenvalues of a Gram matrix
@@ -184,22 +185,38 @@ def sparse_rows(design, levels):
     return sparse.csr_array(design) if is_sparse else design
 
 
-def quadratic_forms(design, cov, levels=None):
-    """``x' C_k x`` for rows of a design and the covariances (K, q, q), (n, K)."""
-    if levels is None and design.shape[1] > MANY_COLUMNS:  # triangles take half as long
-        factors = definite_factors(cov)
-        products = (linalg.blas.dtrmm(1.0, each.T, design.T) for each in factors)
-        return np.stack([np.einsum("ij,ij->j", each, each) for each in products], axis=1)
+def parted(design, levels, is_short=False):
+    """Columns of a design but for levels, those of the levels of rows, and the levels' values.
+
+    ``is_short`` asks for single precision where that takes half as long, and is within range.
+    """
     if levels is None:
-        return np.stack([np.einsum("ij,ij->i", design @ each, design) for each in cov], axis=1)
-    level, others = design[:, levels], design[:, ~levels]
-    place = level.argmax(axis=1)
-    value = level[np.arange(len(level)), place]
-    forms = quadratic_forms(others, cov[:, ~levels][:, :, ~levels])
-    for k, each in enumerate(cov):
-        with_others = np.einsum("ij,ij->i", each[levels][:, ~levels][place], others)
-        own = each.diagonal()[levels][place]
-        forms[:, k] += value * (2 * with_others + value * own)
+        others, place, value = design, None, None
+    else:
+        others, level = design[:, ~levels], design[:, levels]
+        place, value = np.flatnonzero(levels)[level.argmax(axis=1)], level.max(axis=1)
+    if is_short and others.shape[1] > MANY_COLUMNS and np.abs(others).max() < LARGEST_SHORT:
+        others = others.astype(np.float32)
+    return others, place, value
+
+
+def quadratic_forms(design, cov, levels=None, parts=None):
+    """``x' C_k x`` for rows of a design, or its ``parts``, and covariances (K, q, q); (n, K)."""
+    design, place, value = parts or parted(design, levels)
+    own = np.arange(cov.shape[1]) if levels is None else np.flatnonzero(~levels)
+    of_own = cov if levels is None else cov[:, own[:, None], own]
+    if len(own) > MANY_COLUMNS:  # triangles take half as long
+        factors = definite_factors(of_own).astype(design.dtype)
+        trmm = linalg.get_blas_funcs("trmm", (design,))
+        turned = (trmm(1.0, each.T, design.T) for each in factors)
+        forms = np.stack([np.einsum("ij,ij->j", each, each) for each in turned], axis=1)
+    else:
+        forms = [np.einsum("ij,ij->i", design @ each, design) for each in of_own]
+        forms = np.stack(forms, axis=1)
+    if levels is not None:
+        for k, each in enumerate(cov):
+            with_others = np.einsum("ij,ij->i", each[:, own][place], design)
+            forms[:, k] += value * (2 * with_others + value * each.diagonal()[place])
     return forms
 
 

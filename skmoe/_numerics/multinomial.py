@@ -30,7 +30,9 @@ from .statistics import weighted_grams
 NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than a few L-BFGS steps
 MOST_FILLED = 2**25  # entries of sparse rows that Newton's method fills
 LONGEST_CHANGE = 10.0  # root mean square change of the logits by a step from sums
-LBFGS_STEPS = 5  # for one step of Newton
+LBFGS_STEPS, CG_STEPS = 5, 2  # for one step of Newton
+OVERSHOT = 0.01  # part of a slope that may be left behind the optimum along a step
+ROUNDING = 1e-14  # of the log-likelihood, per unit of mass
 BLOCK_LIMIT = 500  # columns; above, a stream's curvature is a diagonal
 LONGEST_STREAM_STEP = 3.0  # change of a logit by one batch of a stream, which may be a single row
 
@@ -50,14 +52,15 @@ def log_softmax(logits):
     return softmax(logits)[1]
 
 
-def fit(design, targets, coef, penalty, *, max_iter, tol):
+def fit(design, targets, coef, penalty, *, max_iter, tol, curvature=None):
     """Raise the objective from ``coef``; it never falls.
 
     ``design`` (n_samples, p), which may be sparse, has columns of like scale, of which the last is
     the intercept; ``targets`` (n_samples, K) are soft labels times weights. The rows of ``coef``
     (p, K) sum to zero, and so do those of the result. ``penalty`` (p,) is L2, of each row of
-    ``coef``. ``max_iter`` are Newton steps, or, above 500 parameters, times five L-BFGS steps. They
-    end when the next one promises less than ``tol``, per unit of mass.
+    ``coef``. ``max_iter`` are Newton steps, or, above 500 parameters, times five L-BFGS steps, or,
+    with a ``curvature`` (p, p), the functions' mean, which may be out of date, times two of
+    conjugate gradients. They end when the next one promises less than ``tol``, per unit of mass.
 
     Returns coef, the number of steps, whether ``tol`` was met, and the ``softmax`` there, if known.
     """
@@ -67,13 +70,40 @@ def fit(design, targets, coef, penalty, *, max_iter, tol):
     if not mass.all():  # rows without mass must not hold back the length of a step
         used = mass > 0
         given = design[used], targets[used], coef, penalty
-        return *fit(*given, max_iter=max_iter, tol=tol)[:3], None
+        return *fit(*given, max_iter=max_iter, tol=tol, curvature=curvature)[:3], None
     is_sparse = sparse.issparse(design)
+    if coef.size > NEWTON_LIMIT and curvature is not None:
+        return _conjugate_gradients(design, targets, coef, penalty, curvature, max_iter, tol)
     if coef.size > NEWTON_LIMIT or (is_sparse and np.prod(design.shape) > MOST_FILLED):
         return *_lbfgs(design, targets, coef, penalty, max_iter, tol), None
     design = design.toarray() if is_sparse else design
     coef, at = coef.copy(), (np.empty(targets.shape), np.empty(targets.shape))
     return coef, *softmax_newton(design, targets, coef, penalty, max_iter, tol, *at), at
+
+
+def _conjugate_gradients(design, targets, coef, penalty, curvature, max_iter, tol):
+    """What ``fit`` does, preconditioned by the curvature; the objective is concave along a step."""
+    mass, logits, before = targets.sum(axis=1), design @ coef, None
+    factor, penalty = factor_definite(curvature + np.diag(penalty)), penalty[:, None]
+    at = softmax(logits)
+    for n_iter in range(1, CG_STEPS * max_iter + 1):
+        slope = design.T @ (targets - mass[:, None] * at[0]) - penalty * coef
+        step = np.column_stack([solve_factored(factor, each) for each in slope.T])
+        promised = np.vdot(slope, step)
+        if before is not None:
+            step += max(0.0, (promised - np.vdot(before[0], step)) / before[1]) * before[2]
+        before, change, along = (slope, promised, step), design @ step, np.vdot(slope, step)
+        if min(promised, along) <= max(tol, ROUNDING) * mass.sum():
+            return coef, n_iter, True, at
+        spread = (at[0] * change**2).sum(axis=1) - (at[0] * change).sum(axis=1) ** 2
+        size, rise = along / (mass @ spread + np.vdot(penalty * step, step)), -np.inf
+        while size and rise < -OVERSHOT * along:  # past the optimum along the step
+            at = softmax(logits + size * change)
+            rise = np.vdot(targets - mass[:, None] * at[0], change)
+            rise -= np.vdot(penalty * (coef + size * step), step)
+            last, size = size, 0.9 * size * along / (along - min(rise, 0.0))
+        coef, logits = coef + last * step, logits + last * change
+    return coef, n_iter, False, at
 
 
 def curvature(design, mass, proba):

@@ -30,6 +30,7 @@ from .._experts.pooled_logistic import PooledLogisticExperts
 from .._kernels._softmax_steps import learn_softmax, softmax_volume
 from .._numerics import multinomial as _multinomial
 from .._numerics.columns import StandardColumns, Surroundings, sparse_rows
+from .._numerics.statistics import weighted_grams
 from .._reports.expert_report import ReportSums
 from .._tables.encoding import numeric_matrix
 from ..likelihoods._pooled import PooledCategorical, PooledGaussian
@@ -73,6 +74,7 @@ class PooledGate:
     sees_rows = True
     objective = "conditional"
     given = property(lambda self: (self.design, self.penalty, self.coef))  # to a ``PooledRun``
+    _curvature = None  # mean of the functions', in steps of many parameters
 
     def __init__(self, Z, weight, columns=None):
         self.weight = weight
@@ -98,6 +100,7 @@ class PooledGate:
         if self._volume is None or variance is not None:
             pairs = _multinomial.pair_grams(self.design, self._at[0], self.weight)
             self._volume = softmax_volume(pairs, self.penalty, variance)
+            self._curvature = 2 / max(self.coef.shape[1] - 1, 1) * pairs.sum(axis=0)
         return self._volume
 
     @property
@@ -111,6 +114,9 @@ class PooledGate:
         ``n_functions``, by default as many as experts, are those that there is a softmax of.
         """
         self.set_coef(np.zeros((self.design.shape[1], n_functions or resp.shape[1])))
+        if self.coef.size > _multinomial.NEWTON_LIMIT:
+            share = self.weight[:, None] / self.coef.shape[1]
+            self._curvature = weighted_grams(self.design, share)[0]
         self.alpha = np.full(len(self.coef) - 1, FIRST_ALPHA) if alpha is None else alpha
         if alpha is None:
             self.learn_alpha(resp, largest=FIRST_ALPHA)
@@ -120,7 +126,8 @@ class PooledGate:
     def fit(self, resp, max_iter=1, tol=0.0):
         """Newton steps that raise F at these responsibilities."""
         given = self.design, self._targets(resp), self.coef, self.penalty
-        coef, *_, at = _multinomial.fit(*given, max_iter=max_iter, tol=tol)
+        settings = {"max_iter": max_iter, "tol": tol, "curvature": self._curvature}
+        coef, *_, at = _multinomial.fit(*given, **settings)
         self.set_coef(coef, at)
 
     def _targets(self, resp):

@@ -58,11 +58,11 @@ def target_encoder(target_type):
 
 def validate_params(estimator):
     """Raise what ``fit`` of an estimator of scikit-learn would of its parameters."""
-    constraints = _constraints(type(estimator))
+    # ``vars`` has what ``get_params`` reads a signature for.
     if not all(
-        any(constraint.is_satisfied_by(value) for constraint in constraints[name])
-        for name, value in estimator.get_params(deep=False).items()
-        if name in constraints
+        any(constraint.is_satisfied_by(vars(estimator)[name]) for constraint in constraints)
+        for name, constraints in _constraints(type(estimator)).items()
+        if name in vars(estimator)
     ):
         BaseEstimator._validate_params(estimator)  # raises the error
 

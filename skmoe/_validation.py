@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from . import _doors
-from ._compat import check_feature_names, check_n_features
+from ._compat import check_feature_names, check_n_features, learn_columns
 from ._data import NO_METADATA, Bounds, Rows, check_ids, is_out_of_core
 from ._experts.solvers import MOST_SPARSE_COLUMNS, is_wide
 from ._tables.encoding import DescribedColumns, check_takes_gaps
@@ -131,13 +131,14 @@ def check_X(mixture, X, *, reset=False):
         raise TypeError(f"This method takes rows in memory, not {type(X).__name__}.")
     X = check_table(X, sparse_ok=True, strings_ok=mixture._strings_ok)
     check_sizes(X, "X", smallest=reset)
-    check_feature_names(mixture, X, reset=reset)
-    check_n_features(mixture, X, reset=reset)
     if reset:
+        learn_columns(mixture, X)
         mixture._wide_expert = _wide_expert(mixture, X)
         mixture._column_kinds = kinds_of(X)
         mixture._medians = medians_of(X) if mixture._encodes else None
         return X
+    check_feature_names(mixture, X, reset=False)
+    check_n_features(mixture, X, reset=False)
     X = fill_missing(match_kinds(X, mixture._column_kinds), mixture._medians)
     described = DescribedColumns(X)
     if described.is_mixed and mixture.__sklearn_is_fitted__():

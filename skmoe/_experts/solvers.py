@@ -79,8 +79,7 @@ class LinearSolver:
         """
         if type(estimator) in IN_SAMPLE:
             validate_params(estimator)
-        has_intercept = estimator.get_params(deep=False).get("fit_intercept", True)
-        return self.own_penalty(estimator) if has_intercept else None
+        return self.own_penalty(estimator) if vars(estimator).get("fit_intercept", True) else None
 
     def experts(self, design, y, weight, n_experts, **settings):
         """Experts in training, unstarted.

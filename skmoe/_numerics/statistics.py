@@ -30,7 +30,7 @@ def standardisation(X, sample_weight):
     squares are none.
     """
     weight = sample_weight / sample_weight.sum()
-    n_rows = int(np.clip(BLOCK_ENTRIES // max(X.shape[1], 1), 1, BLOCK_ROWS))
+    n_rows = max(min(BLOCK_ENTRIES // max(X.shape[1], 1), BLOCK_ROWS), 1)
     blocks = [slice(i, i + n_rows) for i in range(0, len(X), n_rows)]
     mean = sum(weight[rows] @ X[rows] for rows in blocks)
     # The second pass removes the rounding of a large mean.

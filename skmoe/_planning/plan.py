@@ -356,7 +356,7 @@ def make_plan(mixture, given):
         request = request.without_lines()
     n_experts, why_n_experts = choose_number(training, request, previous)
     check_enough_rows(np.count_nonzero(rows.weight), n_experts or 1)
-    if n_experts is not None and request.kind != "list":
+    if n_experts not in (None, request.n_experts) and request.kind != "list":
         names, templates = mixture._expert_list(rows.y, rows.weight, n_experts)
         request = replace(request, names=names, templates=templates)
     n_rows = rows_that_count(training, request, n_experts)

@@ -1,6 +1,7 @@
 """What was asked for, and what is chosen: the way of training, by what each needs, and all else."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from numbers import Integral
 
 import numpy as np
@@ -94,10 +95,10 @@ class Request:
         """Whether ``cv`` is one of these words."""
         return isinstance(self.mixture.cv, str) and self.mixture.cv in words
 
-    @property
+    @cached_property
     def monotone(self):
         """Columns in which the mixture is monotone, as all experts are: numbers and names."""
-        if self.kind == "default" or (self.gate, self.mixture.expert_columns) != (None, None):
+        if self.is_solved or (self.gate, self.mixture.expert_columns) != (None, None):
             return [], []
         names = self.rows.described.labels
         numbers = monotone_columns(self.templates, names)
@@ -111,7 +112,7 @@ class Request:
         last = split_last(self.templates[0])[1]
         return self.kind == "clones" and self.mixture._solver().penalty_of(last) == 0.0
 
-    @property
+    @cached_property
     def is_solved(self):
         """Whether experts are linear models that EM solves all at once."""
         X = self.rows.X

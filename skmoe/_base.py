@@ -193,9 +193,11 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
                 f"{type(self).__name__} has no {name}: each expert has its own. coefficients() has "
                 f"those of all in a table, experts_[k].{name} those of expert k, if it is linear."
             )
+        if name == "labels_":
+            raise AttributeError("No labels_: see responsibilities(X, y).argmax(axis=1).")
         if name in ("regimes_", "n_regimes_", "log_evidence_") and "plan_" in vars(self):
-            way = f"training={self.plan_.training!r}"
-            raise AttributeError(f"No {name} after {way}: it needs pooled experts; see experts_.")
+            needed = "'pooled'" if name == "log_evidence_" else "'pooled' and a numeric target"
+            raise AttributeError(f"No {name} after {self.plan_.training!r}: it needs {needed}.")
         return object.__getattribute__(self, name)  # which raises what it raised before
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -284,7 +286,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         if self.verbose:
             print(plan, flush=True)
         if not self._in_stack and plan.most_expert_fits is None:  # others warn by their first fits
-            quicker = "a number for n_experts, a smaller n_init, fewer rows, a list of estimators"
+            quicker = "a number for n_experts, a smaller n_init, fewer rows"
             warn_if_long("This fit", seconds_of(plan), quicker, self.verbose > 0)
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
         rows.adapt(plan)

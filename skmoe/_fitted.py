@@ -320,7 +320,7 @@ class FittedMixture(AnyRows):
         elif self._changed_by in GROWTH:
             why, settings = f"after {self._changed_by} a mixture is not at the maximum", {}
         elif self.likelihood_.averages_experts:
-            why, settings = "a pooled mixture is not at the maximum", pooled
+            why, settings = "a prior shrinks the experts (training='pooled')", pooled
         elif self._n_functions is None:
             why, settings = self._why_not_solved()
             settings = settings or {"experts": None, **pooled}
@@ -362,8 +362,8 @@ class FittedMixture(AnyRows):
             if self.likelihood_.averages_experts:
                 instead = "by log_evidence_ (numbers of experts) and lower_bound_, its bound"
             raise ValueError(
-                "The parameters of this mixture cannot be counted, which information criteria "
-                f"need: {why}. Run {line}, or compare mixtures {instead}."
+                "Information criteria need the number of parameters of a maximum-likelihood fit: "
+                f"here {why}. Run {line}, or compare mixtures {instead}."
             )
         if self.class_weight is not None:
             raise ValueError(

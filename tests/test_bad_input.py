@@ -296,7 +296,7 @@ def test_classifier_among_the_regressors_is_refused():
     with pytest.raises(ValueError, match=r"in a list they start with names: ridge__alpha"):
         moe.set_params(experts__alpha=2.0)
     moe = regressor(Ridge(), n_experts=1).fit(X, Y)
-    with pytest.raises(AttributeError, match="No log_evidence_ after training='em'"):
+    with pytest.raises(AttributeError, match="No log_evidence_ after 'em'"):
         moe.log_evidence_  # noqa: B018
 
 
@@ -835,7 +835,7 @@ def test_one_row_is_refused(experts, training):
 def test_information_criteria_of_cross_fitted_experts_are_refused():
     moe = regressor(DecisionTreeRegressor(max_depth=2)).fit(X, Y)
     for criterion in (moe.bic, moe.aic):
-        with pytest.raises(ValueError, match="cannot be counted"):
+        with pytest.raises(ValueError, match="Information criteria need"):
             criterion(X, Y)
 
 

@@ -25,9 +25,9 @@ def _table():
 def test_shares_that_add_up_to_one(digits):
     shares = np.random.default_rng(0).dirichlet(np.ones(4), size=200).round(digits)
     X = np.column_stack([np.random.default_rng(1).normal(size=200), shares[:, :3]])
-    with pytest.warns(ScaleFloorWarning, match="linear function of the columns"):
+    with pytest.warns(ScaleFloorWarning, match="as a linear function"):
         said = notes_of(X, shares[:, 3], n_experts=1)
-    assert "linear function of the columns ['x1', 'x2', 'x3']" in said
+    assert "['x1', 'x2', 'x3'] determine the target as a linear function" in said
     assert "x0" not in said
 
 

@@ -82,11 +82,13 @@ def test_a_softmax_gate_is_kept_where_a_forest_scores_no_higher():
     y = np.where(is_first, np.sin(2 * X[:, 2]) + 4, X[:, 3] ** 2) + 0.3 * rng.normal(size=400)
     moe = clones(DecisionTreeRegressor(min_samples_leaf=5), cv=3, n_init=3)
     assert "the default; or a SoftmaxGate, if" in moe.plan(X, y).reasons["gate"]
+    asked = clone(moe).set_params(gate=ForestGate()).plan(X, y)  # one that is not replaced
+    assert (asked.reasons["gate"], asked.is_default_gate) == ("as asked for", False)
     moe.fit(X, y)
     assert type(moe.gate_) is SoftmaxGate
     assert moe.plan_.gate == "SoftmaxGate"
     assert (
-        "the default; a ForestGate changes the out-of-fold log-density by +0.0"
+        "the default; with a ForestGate the out-of-fold log-density changes by +0.0"
         in moe.plan_.reasons["gate"]
     )
     weight = moe.gate_.coef_[1:] - moe.gate_.coef_[0]
@@ -94,7 +96,7 @@ def test_a_softmax_gate_is_kept_where_a_forest_scores_no_higher():
     plan = fitted_once().plan_
     assert plan.gate == "ForestGate"
     assert (
-        "the default; a ForestGate changes the out-of-fold log-density by +0."
+        "the default; with a SoftmaxGate the out-of-fold log-density changes by -0."
         in plan.reasons["gate"]
     )
 
@@ -253,11 +255,11 @@ def test_what_is_fitted_keeps_its_meaning():
     assert moe._log_prior < 0
     report = str(moe.expert_report())
     assert "Specialists were kept" in report
-    outcome = "as specialists raise the out-of-fold log-density, and the generalist"
+    outcome = "specialists, which raise the out-of-fold log-density, and the generalist"
     assert outcome == moe.plan_.reasons["n_experts"]
     assert f"2 experts, {outcome}." in " ".join(report.split())
     assert "optima" not in report  # those of linear experts, which found the regions
-    with pytest.raises(ValueError, match="cannot be counted"):
+    with pytest.raises(ValueError, match="Information criteria need"):
         moe.bic(X, y)
 
 

@@ -213,8 +213,8 @@ class Plan:
             gate, why = trainer.default_gate
             reasons["gate"] = f"{reasons['gate'].partition(';')[0]}; {why}"
         if trainer.specialisation is not None and training == "specialists":
-            verdict = "raise" if len(names) > 1 else "do not raise"
-            reasons["n_experts"] = f"as specialists {verdict} the out-of-fold log-density"
+            verdict = "specialists, which raise" if len(names) > 1 else "specialists do not raise"
+            reasons["n_experts"] = f"{verdict} the out-of-fold log-density"
         more = {STACK: "their stack", self.request.likelihood.zero_expert: "the zeros"}
         if training == "specialists":
             more[GENERALIST] = "the generalist"

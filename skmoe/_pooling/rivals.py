@@ -142,7 +142,7 @@ def rand_index(labels, others, weight):
 KNOTS = np.arange(1, 6) / 6  # quantiles of a column at which it may bend
 MOST_ENTRIES = 4_000_000  # of candidate columns in memory
 MOST_TERMS = 12
-CALIBRATED = "one expert with calibrated probabilities, which some rows do not follow,"
+CALIBRATED = "one expert with calibrated probabilities, which some rows do not follow"
 DEPENDENT, TINY = 1e-8, 1e-300  # part of the squares of a column that is rounding; no square
 SHAPE_STEPS = 30  # of EM
 
@@ -169,7 +169,7 @@ def best_surface(search, problem):
     names, terms, log_prior = _chosen(trainer, one.experts)
     if names:
         call = f"make_pipeline(PolynomialFeatures(2), {model}()), or a tree as expert"
-        what = f"one line with {' and '.join(dict.fromkeys(names))}"
+        what = f"one line with {', '.join(dict.fromkeys(names))}"
         compare(what, call, log_prior, data, np.hstack([X, terms]))
     if experts.can_be_wider and y.ndim == 1:
         compare("one line", "sklearn's QuantileRegressor", 0.0, data)
@@ -194,9 +194,9 @@ def best_surface(search, problem):
         verdict = f"The {experts.n_experts} experts may be no regimes, but together"
         if nats > CLOSE and experts.can_be_tied:
             verdict = f"No regimes were found: the {experts.n_experts} experts"
-        by = f"{'higher' if nats > 0 else 'lower'} than theirs by {abs(nats):.1f} nats for all rows"
-        text = f"{verdict} describe one regression function and its errors. The log-evidence of"
-        notes.insert(0, f"{text} {best[0]} is {by}. Compare this mixture with {best[1]}.")
+        by = f"{abs(nats):.1f} nats {'below' if nats > 0 else 'above'} that of {best[0]}"
+        text = f"{verdict} describe one regression function and its errors. Over all rows, their"
+        notes.insert(0, f"{text} log-evidence is {by}. Compare this mixture with {best[1]}.")
     return nats, notes
 
 
@@ -261,9 +261,9 @@ def _evidence(search, data, design=None):
     even = _gain_of_shape(errors, design, np.ones(len(design)), weight)
     uneven = _gain_of_shape(errors, design, np.sqrt(variance), weight) - cost
     shape = "skewed or heavy-tailed errors"
-    kinds = "", " with heteroscedastic errors", f" with {shape}", f" with heteroscedastic, {shape}"
+    kinds = "", "heteroscedastic errors", shape, f"heteroscedastic, {shape}"
     gain, kind = max(zip((0.0, gain, even, uneven), kinds, strict=True))
-    return value + gain, kind
+    return value + gain, kind and f", with {kind}"
 
 
 def _gain_of_shape(errors, design, sd, weight):

@@ -23,6 +23,7 @@ from .smooth import SmoothRegressor
 
 RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
 NET_ROWS = 2_000  # of fewer, random trees predict as well as a net, in less time
+LARGE_TREE_ROWS = 6_000  # from which on larger trees predict better
 EM_ROWS, ROWS_PER_COEFFICIENT = 10_000, 100  # from which on EM is not begun anew in each fold
 NET = {"early_stopping": True, "hidden_layer_sizes": (64, 64), "learning_rate_init": 0.005}
 # Many trees of few columns each: they gain much where there is little noise, and where there is
@@ -67,7 +68,7 @@ def diverse_experts(classifies, y=None, sample_weight=None, lines=None):
 
 def _regressors(n_rows, several_outputs):
     is_small = n_rows < NET_ROWS
-    leaves = {"max_leaf_nodes": 15 if is_small else 31}
+    leaves = {"max_leaf_nodes": 15 if is_small else 31 if n_rows < LARGE_TREE_ROWS else 63}
     boosting = ensemble.HistGradientBoostingRegressor(**BOOSTING | leaves)
     density = DensityForestRegressor(max_features=1.0 if is_small else "best")
     # With many rows steps are of more of them, and an epoch without gain says more.

@@ -43,21 +43,16 @@ def leak_notes(rows, names, *, classifies):
     names = [f"x{j}" for j in labels] if names is None else names
     named = dict(zip(labels, labels if is_table(X) else names, strict=True))
     if not classifies:
-        exact = _linear(numbers, y)
-        if exact:
-            found = first_of([named[whole[j]] for j in exact])
-            return [
-                f"The target is a linear function of the columns {found}: is it computed from "
-                "them, or one of them from it, as shares that add up to one are?"
-            ]
-        ordered = [named[whole[j]] for j in _in_order(numbers, y)]
-        if ordered:
-            found = first_of(ordered)
-            return [f"The columns {found} put the rows in the order of the target: are they it?"]
+        for found, what in (
+            (_linear(numbers, y), "determine the target as a linear function, without errors"),
+            (_in_order(numbers, y), "put the rows in the order of the target"),
+        ):
+            if found:
+                found = first_of([named[whole[j]] for j in found])
+                return [f"The columns {found} {what}. Leave out what is not known before it is."]
     whole = [label for label in labels if label not in missing]
     shares = {named[j]: _share_decided(columns[j], y, classifies, j in strings) for j in whole}
-    shares = {name: share for name, share in shares.items() if share > 0}
-    if not shares:
+    if not (shares := {name: share for name, share in shares.items() if share > 0}):
         return []
     what = "are of the same class" if classifies else "have the same target"
     most = "" if min(shares.values()) == 1 else f", in {min(shares.values()):.0%} of the rows"

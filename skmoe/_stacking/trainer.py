@@ -150,13 +150,14 @@ class StackedTrainer(Trainer):
 
     @property
     def default_gate(self):
-        """The default gate that was kept, and by how much; None where no two were compared."""
+        """The default gate that was kept, and what another would do; None without a second."""
         gain = self.gate_gain
         if gain is None or self.way != "specialists":
             return None
         name = type(split_last(self.problem.model.gate)[1]).__name__
-        gained = f"{gain.gain:+.3f} a row (standard error {gain.standard_error:.3f})"
-        return name, f"a ForestGate changes the out-of-fold log-density by {gained}"
+        other, sign = ("ForestGate", 1) if name == "SoftmaxGate" else ("SoftmaxGate", -1)
+        change = f"{sign * gain.gain:+.3f} a row (standard error {gain.standard_error:.3f})"
+        return name, f"with a {other} the out-of-fold log-density changes by {change}"
 
     def _has_linear_regimes(self):
         """Whether the log-likelihood of linear experts, less BIC's penalty, is above the score."""

@@ -98,12 +98,14 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         ends = np.cumsum(self._branch_sizes(targets.shape[1]))
         parts = np.split(targets, ends[:-1], axis=1)
         sums = np.column_stack([part.sum(axis=1) for part in parts])
+        # Equal soft labels for rows outside of a branch.
+        filled = [part if part.any() else np.ones_like(part) for part in parts]
         previous = [None] * (1 + len(parts))
         if self.warm_start and "decision_" in vars(self) and len(self.branches_) == len(parts):
             previous = [self.decision_, *self.branches_]
         self.decision_, *self.branches_ = (
             None if part.shape[1] == 1 else self._start(gate).fit(X, part, weight)
-            for gate, part in zip(previous, [sums, *map(_filled, parts)], strict=True)
+            for gate, part in zip(previous, [sums, *filled], strict=True)
         )
         self._columns = np.arange(targets.shape[1])
         return self
@@ -226,8 +228,3 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self._template()).input_tags
         return tags
-
-
-def _filled(labels):
-    """Soft labels of a branch; equal ones for rows outside the branch."""
-    return labels if labels.any() else np.ones_like(labels)

@@ -48,8 +48,8 @@ COMMON_LOG_SCALE = 10.0  # standard deviation of what log-scales share: as good 
 LEAST_CURVATURE = 1e-3  # of the log-posterior, that of the prior being 1, for a normal one
 LARGEST_SHARE = 0.1  # of a variance, along directions in which the posterior is not normal
 NOT_NORMAL = (
-    "No standard error (n/a): the fit is not at a maximum of the posterior in these parameters.\n"
-    "summary(X, y, cov='bootstrap') estimates them by refits. {}"
+    "No standard error (n/a): the posterior of these parameters is not close to a normal one; the\n"
+    "others are unaffected. cov='bootstrap' estimates standard errors by refits. {}"
 )
 DEPENDENT = (
     "columns depend on each other: differences of their coefficients are known better than each"

@@ -306,12 +306,15 @@ class Axis:
         Names of the points, for a column of categories.
     ordered : bool
         Whether points are joined by lines: for numbers, and for ordered categories.
+    others : str or None
+        What other columns are, if there are any.
     """
 
     def __init__(self, columns, j, resolution):
         if not isinstance(resolution, Integral) or resolution < 2:
             raise ValueError(f"grid_resolution must be 2 or more; got {resolution!r}.")
         self.j, self.name, self.labels, self.ordered = j, columns.names[j], None, True
+        self.others = "other columns: a typical row" if columns.n_columns > 1 else None
         column, of_table = columns.column(j), is_table(columns.X)
         alone = columns.X.iloc[:, [j]] if of_table else columns.X[:, [j]]
         if column.dtype.kind != "b" and not describe_columns(alone)[0]:

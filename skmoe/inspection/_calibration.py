@@ -300,7 +300,8 @@ class CalibrationDisplay:
         tails = (1 - BAND) / 2, (1 + BAND) / 2
         band = stats.binom.ppf(tails, effective, 1 / n_bins) * n_bins / effective
         panel.stairs(density, edges, fill=True, facecolor="0.72", edgecolor="k", linewidth=1)
-        panel.axhspan(*band, color="k", alpha=0.13, linewidth=0)
+        panel.axhspan(*band, color="k", alpha=0.13, linewidth=0, label=f"{BAND:.0%} if calibrated")
+        panel.legend(loc="lower center")
         for end in band:
             panel.axhline(end, color="k", linestyle=":", linewidth=1)
         panel.axhline(1, color="k", linestyle="--", linewidth=1.2)

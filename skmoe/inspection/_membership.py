@@ -9,6 +9,7 @@ from .._reports.by_regime import groups_of
 from . import _axes
 
 MOST_PANELS = 4  # if features are not given
+RANKING_ROWS, RANKING_POINTS = 40, 20  # by which they are chosen
 NAME_BOX = {"boxstyle": "round,pad=0.2", "facecolor": "w", "alpha": 0.8, "edgecolor": "none"}
 
 
@@ -178,6 +179,8 @@ class GateDisplay:
             handles = [scatter for scatter in rows if len(scatter.get_offsets())]
         if handles and own_figure:
             place = {"loc": "outside upper center", "ncols": min(3, len(handles))}
+            if all(np.ptp(proba, axis=0).max() < 0.01 for proba in self.proba if proba.ndim == 2):
+                place["title"] = "The gate hardly depends on these columns"
             self.figure_.legend(handles=handles, handlelength=2.8, **place)
         elif handles:
             self.ax_.legend(handles=handles)
@@ -229,19 +232,19 @@ def _gate_panels(estimator, groups, columns, features, rows, resolution):
         mixture, Z = _axes.unwrap(estimator, X)
         return groups.proba(mixture.gate_proba(Z))
 
-    axes, averages = [], []
-    for panel in panels:
+    def average(panel, resolution, rows):
         is_all = len(panel) == len(each)
         fewer = max(2, resolution // 2) if len(panel) == 2 and not is_all else resolution
-        axes.append(tuple(columns.axis(j, fewer) for j in panel))
-        points = [grid.ravel() for grid in np.meshgrid(*(axis.places for axis in axes[-1]))]
-        proba = columns.vary(axes[-1], points, rows[:1] if is_all else rows, ask).mean(axis=1)
-        averages.append(proba.reshape((*(len(axis.places) for axis in axes[-1][::-1]), -1)))
+        axes = tuple(columns.axis(j, fewer) for j in panel)
+        points = [grid.ravel() for grid in np.meshgrid(*(axis.places for axis in axes))]
+        proba = columns.vary(axes, points, rows[:1] if is_all else rows, ask).mean(axis=1)
+        return axes, proba.reshape((*(len(axis.places) for axis in axes[::-1]), -1))
+
     if are_sought:
-        ranges = [np.ptp(proba, axis=0).max() for proba in averages]
-        best = np.argsort(ranges, kind="stable")[::-1][:MOST_PANELS]
-        axes, averages = [axes[j] for j in best], [averages[j] for j in best]
-    return axes, averages
+        some = rows[:: max(1, len(rows) // RANKING_ROWS)]
+        ranges = [np.ptp(average(panel, RANKING_POINTS, some)[1], axis=0).max() for panel in panels]
+        panels = [panels[j] for j in np.argsort(ranges, kind="stable")[::-1][:MOST_PANELS]]
+    return zip(*(average(panel, resolution, rows) for panel in panels), strict=True)
 
 
 def _panels(features, n_columns):

@@ -433,4 +433,4 @@ class PredictiveDisplay:
         )
         ax.set_ylabel(self.target_name)
         ax.autoscale_view()
-        ax.legend(handles=[*self.fans_, self.mean_line_])
+        ax.legend(handles=[*self.fans_, self.mean_line_], title=self.axis.others)

@@ -120,11 +120,6 @@ def _of_all(graph, operator):
     return [(each, share, _parser.GraphParts.among(rest, each)) for each, share in of_models][::-1]
 
 
-def _concatenated(graph, arrays):
-    """Arrays (n, K, ...) of several mixtures as that of one."""
-    return graph("Concat", *arrays, axis=1) if len(arrays) > 1 else arrays[0]
-
-
 def _graph(scope, operator, container):
     if container.target_opset < LEAST_OPSET:
         raise ValueError(f"target_opset must be {LEAST_OPSET} at least, for a mixture.")
@@ -144,7 +139,9 @@ def _average(graph, operator, place, answers):
             graph.number(weights, operator.outputs[place])
         found = answers(graph, one, parts, _stacked_predictions(graph, one, parts))
         lists.append((weights if share is None else weights * share, found))
-    weights, values = (_concatenated(graph, each) for each in zip(*lists, strict=True))
+    weights, values = lists[0]
+    if len(lists) > 1:  # as those of one mixture
+        weights, values = (graph("Concat", *each, axis=1) for each in zip(*lists, strict=True))
     return graph.sum(graph("Unsqueeze", weights, np.array([-1])) * values, 1)
 
 
@@ -216,10 +213,6 @@ def _gate_of(graph, gate, X, *inner):
     return _writers.WRITERS[type(gate)](graph, gate, X, graph.number(*inner) if inner else None)
 
 
-def _rounded(graph, _, matrix):
-    return graph("Cast", matrix, to=TensorProto.FLOAT)
-
-
 def _rescaled(graph, scaler, values):
     values = graph.reshape(graph.number(values), -1, scaler.n_features_in_)
     scale = 1.0 if scaler.scale_ is None else scaler.scale_
@@ -287,7 +280,7 @@ for _kind, _convert, _options in (
 for _alias, _write in {
     "SkmoeGate": _gate_of,
     "SkmoeRescaled": _rescaled,
-    "SkmoeRounded": _rounded,
+    "SkmoeRounded": lambda graph, _, matrix: graph("Cast", matrix, to=TensorProto.FLOAT),
     "SkmoeWeights": _writers.weights_of_average,
     "SkmoeTableEncoder": _writers.write_encoder,
     "SkmoeDensityForest": _density_forest,

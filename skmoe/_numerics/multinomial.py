@@ -18,7 +18,7 @@ References
 """
 
 import numpy as np
-from scipy import linalg, optimize, sparse
+from scipy import sparse
 from sklearn.linear_model import ElasticNet
 
 from .._kernels import _systems
@@ -27,10 +27,10 @@ from .._kernels._softmax_steps import softmax_newton
 from .._parallel import kernel_threads
 from .statistics import weighted_grams
 
-NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than a few L-BFGS steps
+NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than several passes over the rows
 MOST_FILLED = 2**25  # entries of sparse rows that Newton's method fills
 LONGEST_CHANGE = 10.0  # root mean square change of the logits by a step from sums
-LBFGS_STEPS, CG_STEPS = 5, 2  # for one step of Newton
+CG_STEPS = 5, 2  # for one step of Newton, without a curvature and with one
 OVERSHOT = 0.01  # part of a slope that may be left behind the optimum along a step
 ROUNDING = 1e-14  # of the log-likelihood, per unit of mass
 BLOCK_LIMIT = 500  # columns; above, a stream's curvature is a diagonal
@@ -58,9 +58,9 @@ def fit(design, targets, coef, penalty, *, max_iter, tol, curvature=None):
     ``design`` (n_samples, p), which may be sparse, has columns of like scale, of which the last is
     the intercept; ``targets`` (n_samples, K) are soft labels times weights. The rows of ``coef``
     (p, K) sum to zero, and so do those of the result. ``penalty`` (p,) is L2, of each row of
-    ``coef``. ``max_iter`` are Newton steps, or, above 500 parameters, times five L-BFGS steps, or,
-    with a ``curvature`` (p, p), the functions' mean, which may be out of date, times two of
-    conjugate gradients. They end when the next one promises less than ``tol``, per unit of mass.
+    ``coef``. ``max_iter`` are Newton steps, or, above 500 parameters, times five of conjugate
+    gradients, or two with a ``curvature`` (p, p), the functions' mean, which may be out of date.
+    They end when the next one promises less than ``tol``, per unit of mass.
 
     Returns coef, the number of steps, whether ``tol`` was met, and the ``softmax`` there, if known.
     """
@@ -72,10 +72,8 @@ def fit(design, targets, coef, penalty, *, max_iter, tol, curvature=None):
         given = design[used], targets[used], coef, penalty
         return *fit(*given, max_iter=max_iter, tol=tol, curvature=curvature)[:3], None
     is_sparse = sparse.issparse(design)
-    if coef.size > NEWTON_LIMIT and curvature is not None:
-        return _conjugate_gradients(design, targets, coef, penalty, curvature, max_iter, tol)
     if coef.size > NEWTON_LIMIT or (is_sparse and np.prod(design.shape) > MOST_FILLED):
-        return *_lbfgs(design, targets, coef, penalty, max_iter, tol), None
+        return _conjugate_gradients(design, targets, coef, penalty, curvature, max_iter, tol)
     design = design.toarray() if is_sparse else design
     coef, at = coef.copy(), (np.empty(targets.shape), np.empty(targets.shape))
     return coef, *softmax_newton(design, targets, coef, penalty, max_iter, tol, *at), at
@@ -84,11 +82,15 @@ def fit(design, targets, coef, penalty, *, max_iter, tol, curvature=None):
 def _conjugate_gradients(design, targets, coef, penalty, curvature, max_iter, tol):
     """What ``fit`` does, preconditioned by the curvature; the objective is concave along a step."""
     mass, logits, before = targets.sum(axis=1), design @ coef, None
-    factor, penalty = factor_definite(curvature + np.diag(penalty)), penalty[:, None]
-    at = softmax(logits)
-    for n_iter in range(1, CG_STEPS * max_iter + 1):
+    at, n_steps = softmax(logits), CG_STEPS[curvature is not None] * max_iter
+    factor = None if curvature is None else factor_definite(curvature + np.diag(penalty))
+    penalty = penalty[:, None]
+    for n_iter in range(1, n_steps + 1):
         slope = design.T @ (targets - mass[:, None] * at[0]) - penalty * coef
-        step = np.column_stack([solve_factored(factor, each) for each in slope.T])
+        if factor is None:  # columns are of like scale
+            step = slope / (mass.sum() / coef.shape[1] + penalty)
+        else:
+            step = np.column_stack([solve_factored(factor, each) for each in slope.T])
         promised = np.vdot(slope, step)
         if before is not None:
             step += max(0.0, (promised - np.vdot(before[0], step)) / before[1]) * before[2]
@@ -291,31 +293,3 @@ def definite_factors(matrices):
         each = matrices.reshape(-1, *matrices.shape[-2:])
         upper = np.triu([factor_definite(matrix) for matrix in each])
         return upper.swapaxes(1, 2).reshape(matrices.shape)
-
-
-def _lbfgs(design, targets, coef, penalty, max_iter, tol):
-    """Raise the objective by L-BFGS over functions that sum to zero, of which there are K - 1."""
-    mass = targets.sum(axis=1)
-    basis = linalg.helmert(targets.shape[1]).T  # whose columns sum to zero
-    total, shape = max(mass.sum(), 1e-300), (len(coef), basis.shape[1])
-    logits, proba = np.empty(targets.shape), np.empty(targets.shape)
-    log_norm, nothing, ones = np.empty(len(mass)), np.zeros(targets.shape), np.ones(len(mass))
-    n_threads = kernel_threads(logits.size)
-
-    def negative(flat):
-        free = flat.reshape(shape)
-        logits[:] = design @ (free @ basis.T)
-        e_step(logits, nothing, ones, proba, log_norm, n_threads)
-        penalised = penalty[:, None] * free
-        value = np.vdot(targets, logits) - mass @ log_norm - 0.5 * np.vdot(penalised, free)
-        np.multiply(proba, -mass[:, None], out=proba)
-        np.add(proba, targets, out=proba)
-        gradient = (design.T @ proba) @ basis - penalised
-        return -value / total, -gradient.ravel() / total
-
-    n_steps = LBFGS_STEPS * max_iter
-    memory = min(n_steps, 10)  # pairs of vectors
-    options = {"maxiter": n_steps, "maxcor": memory, "gtol": min(1e-5, tol), "ftol": tol / 10}
-    start = (coef @ basis).ravel()
-    result = optimize.minimize(negative, start, jac=True, method="L-BFGS-B", options=options)
-    return result.x.reshape(shape) @ basis.T, result.nit, bool(result.success)

@@ -72,8 +72,30 @@ def test_an_optimum_that_all_starts_reach_is_enough():
     assert not any("reached the best" in note for note in moe.expert_report().notes)
 
 
+def test_where_work_is_short_starts_halve_experts_of_the_smaller_mixture(monkeypatch):
+    X, y = regimes(5, n=1500, seed=1)
+    grown, found = [], []
+    for grows in (True, False):
+
+        def seen(data, resp, n_moves, random_state, grows=False, among=grows):
+            if grows:
+                grown.append(resp.shape[1])
+                resp = resp if among else np.full_like(resp, 1 / resp.shape[1])
+            return moved(data, resp, n_moves, random_state, grows)
+
+        monkeypatch.setattr(trainer, "moved", seen)
+        monkeypatch.setattr(trainer, "SEARCH_WORK", 1e5)
+        found.append(mixture(training="em", n_init=10).fit(X, y))
+    assert grown[:3] == [2, 3, 4]
+    assert len(found[0].experts_) == 5
+    assert found[0].bic(X, y) < found[1].bic(X, y) + 1e-6
+
+
+@pytest.mark.parametrize("grows", [False, True])
 @pytest.mark.parametrize("n_experts", [3, 4])
-def test_moves_are_other_responsibilities_and_a_weight_of_two_is_a_row_given_twice(n_experts):
+def test_moves_are_other_responsibilities_and_a_weight_of_two_is_a_row_given_twice(
+    n_experts, grows
+):
     X, y = regimes(n_experts, n=100)
     moe = mixture(n_experts=n_experts).fit(X, y)
     weight = np.where(np.arange(100) % 3, 1, 2)
@@ -81,7 +103,8 @@ def test_moves_are_other_responsibilities_and_a_weight_of_two_is_a_row_given_twi
     def moves(rows, weight):
         data = SimpleNamespace(target=y[rows, None], columns=X[rows], weight=weight)
         resp = moe.responsibilities(X[rows], y[rows])
-        return resp, moved(data, resp, 6, np.random.RandomState(0))
+        near = moved(data, resp, 6, np.random.RandomState(0), grows)
+        return np.pad(resp, [(0, 0), (0, int(grows))]), near
 
     resp, of_weights = moves(np.arange(100), weight.astype(float))
     repeated = np.repeat(np.arange(100), weight)
@@ -90,7 +113,7 @@ def test_moves_are_other_responsibilities_and_a_weight_of_two_is_a_row_given_twi
     for start, same in zip(of_weights, of_rows, strict=True):
         np.testing.assert_allclose(start.sum(axis=1), 1.0)
         assert (start >= 0).all()
-        assert np.abs(start - resp).max() > 0.1
+        assert np.abs(start - resp).max() > 0.04
         np.testing.assert_allclose(start[repeated], same, atol=1e-9)
 
 

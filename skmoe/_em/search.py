@@ -36,9 +36,9 @@ class NumberTrainer:
     """Trains one expert, two and more, by EM, and keeps the number that scores best.
 
     Experts that are at the maximum of their likelihood are compared by BIC [1]_, with what experts
-    of few rows overfit; half of it has to fall by 3, strong evidence [2]_. Of many rows, a number
-    is given up that would not win at its pace. Others are compared by out-of-fold log-densities:
-    one more has to raise these by more than a standard error.
+    of few rows overfit; half of it has to fall by 3, strong evidence [2]_. Of many rows, starts
+    halve experts of the number before, and a number is given up that would not win at its pace.
+    Other experts are compared by out-of-fold log-densities, by more than a standard error.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class NumberTrainer:
     def train(self, previous, tasks, attributes_now):
         """Train them in turn; see ``Trainer``."""
         tasks.begin(None)
-        best = best_score = progress = score = None
+        best = best_score = progress = score = trained = None
         criterion = "BIC" if self.by_bic else "Out-of-fold log-density"
         scores, behind = {}, 0
         for n_experts in range(1, self.most + 1):
@@ -75,6 +75,8 @@ class NumberTrainer:
             if self.by_bic and n_experts > 2:  # each has as many parameters as the one before
                 cost = _cost(2 * score.size - scores[n_experts - 2].size, trainer.data)
                 trainer.to_beat = (best_score.value + cost) / trainer.data.weight.sum()
+                if not callable(trainer.settings.init):
+                    trainer.smaller = trained[0].problem.resp[:, : n_experts - 1]
             trained = trainer.train(None, tasks, attributes_now)
             score = scores[n_experts] = self._score(*trained)
             shown = f"{criterion} {score.value:.6f}"

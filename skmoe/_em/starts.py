@@ -188,17 +188,19 @@ def halves(data, resp, k, name, random_state):
     return resp[:, [k]] * soften(labels, 2)
 
 
-def moved(data, resp, n_moves, random_state):
+def moved(data, resp, n_moves, random_state, grows=False):
     """Responsibilities next to some (n, K), in a list.
 
-    In each, an expert of few rows is dissolved among the others, and one of many is halved.
+    In each, one expert of many rows is halved, and one of few dissolved among the others, unless
+    there is to be one expert more.
     """
+    resp = np.pad(resp, [(0, 0), (0, 1)]) if grows else resp
     n_experts, mass, found = resp.shape[1], data.weight @ resp, []
     names = [name for name in HALVINGS if data.target is not None or name not in OF_NUMBERS]
     for number in range(n_moves):
-        light = _drawn_number(1 / (mass + 1), random_state)
+        light = n_experts - 1 if grows else _drawn_number(1 / (mass + 1), random_state)
         heavy = _drawn_number((mass + 1e-9) * (np.arange(n_experts) != light), random_state)
-        near = dissolved(resp, light)
+        near = resp.copy() if grows else dissolved(resp, light)
         name = names[(number + random_state.randint(len(names))) % len(names)]
         near[:, heavy], near[:, light] = halves(data, near, heavy, name, random_state).T
         found.append(near)

@@ -32,6 +32,7 @@ ITERATIONS = 450  # of all runs, for each start
 SEARCH_WORK = 5.6e9  # multiplications of ten starts, or those of the least iterations
 LEFT_TO_DO = 1 / 3  # of a search, after that of lines with normal errors
 LEAST_ITERATIONS = 20  # the same, of a search that need not go on with the next rows
+GROWN = 0.4  # of starts and iterations, that are left from a smaller mixture
 OFTEN = 3  # runs that reached the best, for it to be no chance
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
 SURROGATE_ITERATIONS = 200  # EM iterations with linear experts, at most
@@ -106,6 +107,7 @@ class Trainer:
     grows = True
     is_cut = is_searched = is_behind = False
     to_beat = None
+    smaller = None  # responsibilities (n, K - 1) of a trained mixture of one expert less
 
     def __init__(self, problem, data, parts, settings, *, folds, splitting, seed):
         self.problem, self.data, self.parts, self.settings = problem, data, parts, settings
@@ -234,6 +236,12 @@ class Trainer:
         least = LEAST_ITERATIONS * settings.n_init
         work = max(self.affordable(len(data.y), SEARCH_WORK * max(settings.n_init / 10, 1)), least)
         most = min(ITERATIONS * settings.n_init, affordable, work)
+        if self.smaller is not None and most < ITERATIONS * settings.n_init:
+            # Few starts are affordable: most halve an expert of the smaller mixture.
+            n_grown = int(np.ceil(GROWN * settings.n_init))
+            grown = moved(data, self.smaller[rows], n_grown, random_state, grows=True)
+            grown = [start_beside(each, data.y) for each in grown]
+            starts, most = [*grown, *starts[: -(-n_grown // 4)]], GROWN * most
         in_vain = 0 if callable(settings.init) else in_vain * settings.n_init
         climb = partial(climb_from, n_jobs=settings.n_jobs)
         near = partial(moved, data, n_moves=N_MOVES, random_state=random_state)

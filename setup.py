@@ -82,17 +82,33 @@ class BuildKernels(build_ext):
         super().build_extensions()
 
 
+def in_c(extensions, folder, directives):
+    """The extensions in C, translated unless all of it is newer than every file of the kernels.
+
+    Cython alone would translate them in each environment that pip makes for a build, as files of
+    SciPy and its own are newer there; and the compiler would start again.
+    """
+    translated = [Path(folder, *each.sources).with_suffix(".c") for each in extensions]
+    files = [path for path in Path("skmoe/_kernels").iterdir() if path.suffix != ".so"]
+    newest = max(path.stat().st_mtime for path in files if path.is_file())
+    if not all(path.exists() and path.stat().st_mtime > newest for path in translated):
+        return cythonize(extensions, build_dir=folder, compiler_directives=directives)
+    for extension, path in zip(extensions, translated, strict=True):
+        extension.sources = [str(path)]
+    return extensions
+
+
 boundscheck = os.environ.get("SKMOE_BOUNDSCHECK") == "1"
 
 setup(
     cmdclass={"build_ext": BuildKernels},
-    ext_modules=cythonize(
+    ext_modules=in_c(
         [
             Extension(name, sources, depends=HEADERS, include_dirs=["skmoe/_kernels"])
             for name, sources in EXTENSIONS.items()
         ],
-        build_dir="build/cython-boundscheck" if boundscheck else "build/cython",
-        compiler_directives=dict(
+        "build/cython-boundscheck" if boundscheck else "build/cython",
+        dict(
             language_level=3,
             boundscheck=boundscheck,
             wraparound=False,

@@ -128,8 +128,9 @@ class Jobs:
                 quicker = f"{QUICKER[pool.most_fits is not None]}, n_jobs=-1, fewer rows"
                 given = what, total, quicker, pool.say is not None
                 pool.was_long = pool.was_long or warn_if_long(*given)
-            is_more = pool.n_made > (pool.most_fits or pool.n_made)  # by EM, after a stack
-            self.tell(f"{pool.n_made} {'fits' if is_more else f'of {what[0].lower()}{what[1:]}'}")
+            fits = f"of {what[0].lower()}{what[1:]}, about {total - pool.seconds:,.0f} s to go"
+            # More than these are by EM, after a stack.
+            self.tell(f"{pool.n_made} {fits if pool.n_made <= (pool.most_fits or 1e9) else 'fits'}")
             if len(done) == len(arguments) or (pool.seconds > shown + 1 and len(done) > n_first):
                 yield done, pool.seconds, total
                 shown = pool.seconds

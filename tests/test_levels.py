@@ -13,6 +13,7 @@ from skmoe._experts.base import Ties
 from skmoe._experts.pooled import variance_groups
 from skmoe._experts.pooled_posteriors import learn_variances, pooled_coefficients, with_whole_cov
 from skmoe._numerics.columns import StandardColumns, quadratic_forms, sparse_rows
+from skmoe._pooling import problem
 
 N_TEST = 500
 ONE = {"training": "pooled", "n_experts": 1, "random_state": 0}
@@ -118,6 +119,30 @@ def test_variances_of_blocks_raise_the_evidence_and_find_what_was_planted():
     assert (np.diff(evidence) > -1e-9).all()
     assert_allclose(np.sqrt(rho[0, [0, 20, 80]]), [1.0, 0.1, 4.0], rtol=0.3)
     assert all(np.ptp(rho[0, :160][block == each]) == 0 for each in range(3))
+
+
+def test_forms_of_several_columns_of_strings_are_those_of_all_columns():
+    rng = np.random.default_rng(0)
+    level_of = np.repeat([0, 2, 0, 5, 0], [1, 11, 2, 14, 1])
+    design, half = rng.normal(size=(60, 29)), rng.normal(size=(3, 29, 40))
+    for number, n_levels in ((2, 11), (5, 14)):
+        design[:, level_of == number] = 1.7 * np.eye(n_levels)[rng.integers(n_levels, size=60)]
+    design[0, level_of == 5] = 0.0  # a row of no level
+    cov = half @ half.swapaxes(1, 2)
+    expected = np.einsum("ni,kij,nj->nk", design, cov, design)
+    assert_allclose(quadratic_forms(design, cov, level_of), expected)
+
+
+@pytest.mark.parametrize("kind", [MixtureOfExpertsRegressor, MixtureOfExpertsClassifier])
+def test_rounds_of_few_levels_are_the_same_in_compiled_code(kind, monkeypatch):
+    (X, y), _, _ = table_of_levels(12, 10, 1.0)
+    y = y > 0 if kind is MixtureOfExpertsClassifier else y
+    fits = []
+    for most in (0, 150):
+        monkeypatch.setattr(problem, "COMPILED_LEVELS", most)
+        fits.append(kind(training="pooled", n_experts=2, random_state=0).fit(X, y))
+    assert_allclose(*(fit.lower_bound_ for fit in fits), rtol=1e-6)
+    assert_allclose(*(fit.gate_proba(X) for fit in fits), atol=1e-4)
 
 
 def test_levels_solved_apart_have_the_posterior_of_all_columns_at_once():

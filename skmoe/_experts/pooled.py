@@ -89,16 +89,17 @@ class Pooled(ABC):
         """Take the rows, in columns that the prior sees alike, but for levels of strings."""
         self.columns = StandardColumns.of(X, weight, block)
         self.mean, self.scale = self.columns.mean, self.columns.scale  # that ``raw`` takes
-        levels = self.levels = self.levels_apart = self.columns.levels  # a row has one at most
+        levels = self.levels_apart = self.columns.levels  # a row has one at most
         if levels is not None and FEW_OTHERS * np.count_nonzero(~levels) > len(levels):
             self.levels_apart = None  # it takes no longer to solve all columns together
         self._design = self.standard = self.columns.design(X)
         if self.columns.basis is not None:
             self.standard = self.columns.whole.design(X)
         # For sums over rows.
-        self.sparse_design = sparse_rows(self._design, self.levels)
+        self.sparse_design = sparse_rows(self._design, levels)
 
     design = property(lambda self: self._design)
+    level_of = property(lambda self: self.columns.level_of)
 
     @property
     def own(self):
@@ -286,7 +287,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
             middle = np.quantile(columns, 0.5, axis=0, weights=weight, method="inverted_cdf")
             self.y_mean, self.y_scale = np.where(far, [middle, bulk], [self.y_mean, self.y_scale])
         self.stand_on(X, weight, block)
-        self._targets, self._parts = super().targets, parted(self.design, self.levels, True)
+        self._targets, self._parts = super().targets, parted(self.design, self.level_of, True)
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
         self.nu = SHARED_NU if shared_scale else NU
         self._of_all = []
@@ -379,7 +380,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         total = np.zeros((len(self.design), self.n_experts))
         for m, (coefficients, precisions) in enumerate(self.posteriors):
             squares = (self.targets[:, [m]] - self.design @ coefficients.mean.T) ** 2
-            forms = quadratic_forms(self.design, coefficients.cov, self.levels, self._parts)
+            forms = quadratic_forms(self.design, coefficients.cov, self.level_of, self._parts)
             squares += forms + self.floor[m]
             total += precisions.mean * squares
         return total

@@ -194,7 +194,7 @@ class PooledInSteps(Pooled):
         """A posterior with what is expected of the rows, of which ``near`` may be close."""
         coefficients = posterior.coefficients
         mean = np.stack([self.design @ each.mean.T for each in coefficients], axis=2)
-        forms = [quadratic_forms(self.design, each.cov, self.levels) for each in coefficients]
+        forms = [quadratic_forms(self.design, each.cov, self.level_of) for each in coefficients]
         expected = self._expected(mean, np.maximum(np.stack(forms, axis=2), 0.0), near)
         return replace(posterior, expected=expected)
 

@@ -87,12 +87,16 @@ class StandardColumns:
         return 1 + (len(self.mean) if self.basis is None else self.basis.shape[1])
 
     @property
+    def level_of(self):
+        """Which column of strings, with a variance, each is a level of, (n_columns,), 0 of none."""
+        effects = np.zeros(1, dtype=int) if self.block is None else effects_of(self.effects)
+        return np.append(effects, 0) if effects.any() else None
+
+    @property
     def levels(self):
         """Those of the column of strings that has most, with a variance, (n_columns,); or None."""
-        effects = np.zeros(1, dtype=int) if self.block is None else effects_of(self.effects)
-        if not effects.any():
-            return None
-        return np.append(effects == np.bincount(effects[effects > 0]).argmax(), False)
+        numbers = self.level_of
+        return None if numbers is None else numbers == np.bincount(numbers[numbers > 0]).argmax()
 
     def design(self, X):
         """Directions and the intercept, (n_samples, n_directions + 1)."""
@@ -185,38 +189,39 @@ def sparse_rows(design, levels):
     return sparse.csr_array(design) if is_sparse else design
 
 
-def parted(design, levels, is_short=False):
-    """Columns of a design but for levels, those of the levels of rows, and the levels' values.
+def parted(design, level_of, is_short=False):
+    """Columns of a design but for levels, those (m, n) of levels of the rows, and their values.
 
     ``is_short`` asks for single precision where that takes half as long, and is within range.
     """
-    if levels is None:
+    if level_of is None:
         others, place, value = design, None, None
     else:
-        others, level = design[:, ~levels], design[:, levels]
-        place, value = np.flatnonzero(levels)[level.argmax(axis=1)], level.max(axis=1)
+        levels = [np.flatnonzero(level_of == each) for each in np.unique(level_of[level_of > 0])]
+        place = np.stack([each[design[:, each].argmax(axis=1)] for each in levels])
+        others, value = design[:, level_of == 0], design[np.arange(len(design)), place]
     if is_short and others.shape[1] > MANY_COLUMNS and np.abs(others).max() < LARGEST_SHORT:
         others = others.astype(np.float32)
     return others, place, value
 
 
-def quadratic_forms(design, cov, levels=None, parts=None):
+def quadratic_forms(design, cov, level_of=None, parts=None):
     """``x' C_k x`` for rows of a design, or its ``parts``, and covariances (K, q, q); (n, K)."""
-    design, place, value = parts or parted(design, levels)
-    own = np.arange(cov.shape[1]) if levels is None else np.flatnonzero(~levels)
-    of_own = cov if levels is None else cov[:, own[:, None], own]
+    design, place, value = parts or parted(design, level_of)
+    own = np.arange(cov.shape[1]) if level_of is None else np.flatnonzero(level_of == 0)
+    of_own = cov if level_of is None else cov[:, own[:, None], own]
     if len(own) > MANY_COLUMNS:  # triangles take half as long
         factors = definite_factors(of_own).astype(design.dtype)
         trmm = linalg.get_blas_funcs("trmm", (design,))
         turned = (trmm(1.0, each.T, design.T) for each in factors)
         forms = np.stack([np.einsum("ij,ij->j", each, each) for each in turned], axis=1)
     else:
-        forms = [np.einsum("ij,ij->i", design @ each, design) for each in of_own]
-        forms = np.stack(forms, axis=1)
-    if levels is not None:
+        forms = np.stack([np.einsum("ij,ij->i", design @ each, design) for each in of_own], axis=1)
+    if level_of is not None:
         for k, each in enumerate(cov):
-            with_others = np.einsum("ij,ij->i", each[:, own][place], design)
-            forms[:, k] += value * (2 * with_others + value * each.diagonal()[place])
+            with_others = np.einsum("aij,ij->ai", each[:, own][place], design)
+            with_levels = np.einsum("abi,bi->ai", each[place[:, None], place], value)
+            forms[:, k] += ((2 * with_others + with_levels) * value).sum(axis=0)
     return forms
 
 

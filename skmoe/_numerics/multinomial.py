@@ -81,12 +81,12 @@ def fit(design, targets, coef, penalty, *, max_iter, tol, curvature=None):
 
 def _conjugate_gradients(design, targets, coef, penalty, curvature, max_iter, tol):
     """What ``fit`` does, preconditioned by the curvature; the objective is concave along a step."""
-    mass, logits, before = targets.sum(axis=1), design @ coef, None
+    mass, logits, before, turned = targets.sum(axis=1), design @ coef, None, design.T
     at, n_steps = softmax(logits), CG_STEPS[curvature is not None] * max_iter
     factor = None if curvature is None else factor_definite(curvature + np.diag(penalty))
     penalty = penalty[:, None]
     for n_iter in range(1, n_steps + 1):
-        slope = design.T @ (targets - mass[:, None] * at[0]) - penalty * coef
+        slope = turned @ (targets - mass[:, None] * at[0]) - penalty * coef
         if factor is None:  # columns are of like scale
             step = slope / (mass.sum() / coef.shape[1] + penalty)
         else:

@@ -109,7 +109,8 @@ class LeastSquaresStatistics:
     @classmethod
     def from_rows(cls, design, targets, weights):
         """Sum over rows: design (n, p), targets (n, m), weights (n, K)."""
-        cross = [design.T @ (weights[:, [k]] * targets) for k in range(weights.shape[1])]
+        turned = design.T
+        cross = [turned @ (weights[:, [k]] * targets) for k in range(weights.shape[1])]
         return cls(weighted_grams(design, weights), np.stack(cross), weights.T @ targets**2)
 
     @classmethod

@@ -41,6 +41,7 @@ SMALLEST_ALPHA, LARGEST_ALPHA = 1e-3, 1e6
 ALPHA_STEPS = 4
 NEWTON_OF_ALPHA = 3, 1e-4  # steps before each of these, and what they end at
 FIRST_STEPS = 5  # of Newton, for the responsibilities of a start
+COMPILED_LEVELS = 150  # coefficients, beyond which rounds of sparse rows take less time
 
 
 class PooledGate:
@@ -73,13 +74,14 @@ class PooledGate:
     takes_load_prior = is_costly = False
     sees_rows = True
     objective = "conditional"
-    given = property(lambda self: (self.design, self.penalty, self.coef))  # to a ``PooledRun``
+    given = property(lambda self: (self._dense, self.penalty, self.coef))  # to a ``PooledRun``
     _curvature = None  # mean of the functions', in steps of many parameters
 
     def __init__(self, Z, weight, columns=None):
         self.weight = weight
         self.columns = StandardColumns.of(Z, weight) if columns is None else columns
-        self.design = sparse_rows(self.columns.design(Z), self.columns.levels)
+        self._dense = self.columns.design(Z)
+        self.design = sparse_rows(self._dense, self.columns.levels)
         slopes = np.arange(self.design.shape[1]) < self.design.shape[1] - 1
         self._groups = variance_groups(slopes, len(slopes), self.columns.effects)[1]
 
@@ -187,9 +189,10 @@ class PooledProblem(Problem):
     @property
     def is_compiled(self):
         experts, gate = self.experts, self.gate
-        has_levels = experts.levels is not None or gate.columns.levels is not None
-        is_small = gate.coef.size <= _multinomial.NEWTON_LIMIT and self.data.subjects is None
-        return experts.has_run and is_small and not has_levels and self.weight.all()
+        has_levels = experts.level_of is not None or gate.columns.levels is not None
+        size = max(gate.coef.size, has_levels * experts.n_experts * experts.design.shape[1])
+        most = COMPILED_LEVELS if has_levels else _multinomial.NEWTON_LIMIT
+        return experts.has_run and size <= most and self.data.subjects is None and self.weight.all()
 
     def advance(self, n_iter, tol, foresees, gains, reference):
         if not self.is_compiled:

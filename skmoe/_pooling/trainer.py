@@ -238,19 +238,6 @@ class PooledTrainer(Trainer):
             vars(self._turned)["columns"] = self.data.columns
         return self._turned
 
-    def _splits(self, problem, random_state):
-        """Problems with one expert more, each of which has taken half the rows of another."""
-        data, resp = self.data, problem.resp
-        for k in range(resp.shape[1]):
-            if data.weight @ resp[:, k] < 2:
-                continue
-            for name in SPLITS:
-                own, other = halves(data, resp, k, name, random_state).T
-                split = np.column_stack([resp, other])
-                split[:, k] = own
-                alpha = problem.gate.alpha if resp.shape[1] > 1 else None
-                yield self._new_problem(resp.shape[1] + 1).start(split, alpha)
-
     # Search ---------------------------------------------------------------------------------
 
     def _found(self):
@@ -337,9 +324,14 @@ class PooledTrainer(Trainer):
 
     def _best_split(self, problem, random_state):
         """The mixture in which the best expert to halve is halved; none if all are too small."""
-        splits = list(self._splits(problem, random_state))
-        for split in splits:
-            self._climb(split, SHORT_RUN)
+        data, resp, splits = self.data, problem.resp, []
+        alpha = problem.gate.alpha if resp.shape[1] > 1 else None
+        for k in np.flatnonzero(data.weight @ resp >= 2):
+            for name in SPLITS:
+                split = np.column_stack([resp, resp[:, k]])
+                split[:, [k, -1]] = halves(data, resp, k, name, random_state)
+                splits.append(self._new_problem(len(split.T)).start(split, alpha))
+                self._climb(splits[-1], SHORT_RUN)
         return [max(splits, key=lambda split: split.objective)] if splits else []
 
     def _cheapest_merger(self, problem):
@@ -357,12 +349,11 @@ class PooledTrainer(Trainer):
 
     def _note(self, problem):
         """Write down the evidence for so many experts."""
-        k, evidence = int(problem.experts.n_experts), problem.evidence
+        k, evidence, n = int(problem.experts.n_experts), problem.evidence, self.data.total_weight
         if self.is_searched and evidence_of(problem) == -np.inf:
             return  # one expert, and less simple
         if not evidence <= self.log_evidence.get(k, -np.inf):
-            value = self.data.weight.sum() * evidence
-            self.progress.say(f"{count(k)}: log-evidence {value:.1f}", end="")
+            self.progress.say(f"{count(k)}: log-evidence {n * evidence:.1f}", end="")
         self.log_evidence[k] = max(evidence, self.log_evidence.get(k, evidence))
         if self.finds_regimes:
             self.rivals.add(problem)
@@ -382,8 +373,7 @@ class PooledTrainer(Trainer):
         is_slow = problem.gate.design.shape[1] > MOST_COLUMNS
         for number, n_steps in enumerate(self.effort.stretches, 1):
             run = self._climb(problem, SHORT_RUN if is_slow else n_steps, tol or self.effort.tol)
-            is_settled = problem.learn_alpha() < SAME_ALPHA
-            evidence = problem.evidence
+            is_settled, evidence = problem.learn_alpha() < SAME_ALPHA, problem.evidence
             ends = evidence < best + SAME_EVIDENCE if is_slow else run.converged and is_settled
             if evidence > best:
                 best, best_state = evidence, problem.state()

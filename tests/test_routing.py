@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._em import trainer
 from skmoe._em.sweeps import LeastSquaresSweep, Sweep
 from skmoe._kernels._routing import top_k
 from skmoe.gates import SoftmaxGate
@@ -56,7 +57,8 @@ def test_top_k_kernel_puts_nan_last():
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
-def test_truncated_bound_rises(data, k):
+def test_truncated_bound_rises(data, k, monkeypatch):
+    monkeypatch.setattr(trainer, "MORE_EXPERTS", 1)  # else it begins where EM has converged
     moe = MixtureOfExpertsRegressor(
         n_experts=N_REGIMES,
         top_k=k,
@@ -76,6 +78,20 @@ def test_truncated_training_is_as_good_as_dense_training(data, mixture):
     held_out = regimes(2000, 1)
     in_full = sparse_.set_params(top_k=None).log_density(*held_out).mean()
     assert in_full > mixture.log_density(*held_out).mean() - 0.02
+
+
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
+def test_beginning_with_twice_as_many_experts_leads_to_better_optima(monkeypatch):
+    given = {"n_experts": N_REGIMES, "n_init": 1, "training": "em"}
+    rows = [regimes(800, seed) for seed in range(4)]
+    found = []
+    for more in (1, 2):
+        monkeypatch.setattr(trainer, "MORE_EXPERTS", more)
+        fits = [MixtureOfExpertsRegressor(top_k=1, random_state=0, **given).fit(*r) for r in rows]
+        found.append([moe.lower_bound_ for moe in fits])
+        kept = [moe.route(rows[0][0])[0].shape[1] for moe in fits]
+        assert kept == [1] * 4
+    assert np.mean(found[1]) > np.mean(found[0]) + 0.05
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])

@@ -9,6 +9,7 @@ given twice.
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from scipy import special
@@ -40,27 +41,13 @@ def draw_rows(points, mass, n_rows, random_state):
     return drawn
 
 
-def _k_means(points, weight, n_experts, random_state):
+def clusters(X, y, weight, n_experts, random_state, *, heaviness):
+    """k-means on X and y, each output as heavy as ``heaviness(X, y)`` columns; None: on X."""
+    points = X if heaviness is None else np.column_stack([X, y * np.sqrt(heaviness(X, y))])
     points, labels = np.ascontiguousarray(points, np.float64), np.empty(len(points), np.intp)
     centres = draw_rows(points, weight, n_experts, random_state)
     k_means(points, weight, centres, K_MEANS_STEPS, labels)
     return labels
-
-
-def k_means_x(X, y, weight, n_experts, random_state):
-    """k-means on X."""
-    return _k_means(X, weight, n_experts, random_state)
-
-
-def k_means_xy(X, y, weight, n_experts, random_state):
-    """k-means on X and y."""
-    return _k_means(np.column_stack([X, y]), weight, n_experts, random_state)
-
-
-def k_means_y(X, y, weight, n_experts, random_state):
-    """k-means on X and y, y as heavy as all columns of X together."""
-    heavy = y * np.sqrt(max(X.shape[1], 1) / y.shape[1])
-    return _k_means(np.column_stack([X, heavy]), weight, n_experts, random_state)
 
 
 def functions(X, y, weight, n_experts, random_state):
@@ -108,10 +95,11 @@ def residuals(X, y, weight, n_experts, random_state):
 
 
 STARTS = {
-    "kmeans_y": k_means_y,
-    "kmeans_xy": k_means_xy,
+    # y is as heavy as all columns of X together, or as one.
+    "kmeans_y": partial(clusters, heaviness=lambda X, y: max(X.shape[1], 1) / y.shape[1]),
+    "kmeans_xy": partial(clusters, heaviness=lambda X, y: 1.0),
     "functions": functions,
-    "kmeans_x": k_means_x,
+    "kmeans_x": partial(clusters, heaviness=None),
     "residuals": residuals,
     "scattered": scattered,
     "layers_of_x": layers_of_x,
@@ -164,8 +152,8 @@ def draw_starts(init, n_init, data, n_experts, seed, labels):
             f"init={init!r} looks at the target as at numbers, which makes experts of the classes; "
             f"a classifier starts from 'auto', a callable or one of {possible}."
         )
-    of_auto = AUTO_OF_CLASSES if of_classes else AUTO
-    names = of_auto if init == "auto" else [init]  # to go through in turn
+    # Names to go through in turn.
+    names = [init] if init != "auto" else AUTO_OF_CLASSES if of_classes else AUTO
     target = data.y if of_classes else data.target
     given = data.columns, target, data.weight, n_experts, random_state
     drawn = (STARTS[names[i % len(names)]](*given) for i in range(n_init))

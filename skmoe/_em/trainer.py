@@ -36,6 +36,7 @@ GROWN = 0.4  # of starts and iterations, that are left from a smaller mixture
 OFTEN = 3  # runs that reached the best, for it to be no chance
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
 SURROGATE_ITERATIONS = 200  # EM iterations with linear experts, at most
+MORE_EXPERTS = 2  # for each row, over ``top_k``, to begin with
 FEWEST_ITERATIONS = 20  # at least, whatever the limit on the work
 
 
@@ -121,6 +122,10 @@ class Trainer:
         problem, data, n_experts = self.problem, self.data, self.n_experts
         self.ends, self.paths, self._chose_start = [], [], previous is None
         is_quick = problem.experts.is_solved and not problem.gate.is_costly
+        if previous is None and is_quick and problem.top_k and data.start_target is not None:
+            # Rows that begin with more experts lead to better optima, from which ``run`` goes on.
+            more = MORE_EXPERTS * problem.top_k
+            problem.top_k = more if more < n_experts else None
         if previous is not None and not (is_quick and self._is_short and self.settings.n_init > 1):
             problem.start(previous)
             return
@@ -193,13 +198,10 @@ class Trainer:
         """All that is to be said of it: what else was tried, by how much it lost, and ``notes``."""
         found = [] if self.regimes is None else list(self.regimes.notes)  # the verdict first
         if self.log_evidence is not None and len(self.log_evidence) > 1:
-            regimes = self.regimes
-            if regimes is not None and regimes.were_compared:
-                said = compared("Evidence", regimes.support, regimes.n_functions, "regime")
-            else:
-                of_all_rows = {k: n_rows * value for k, value in self.log_evidence.items()}
-                said = compared("Evidence", of_all_rows)
-            found.append(said)
+            values = {k: n_rows * value for k, value in self.log_evidence.items()}, None
+            if (regimes := self.regimes) is not None and regimes.were_compared:
+                values = regimes.support, regimes.n_functions, "regime"
+            found.append(compared("Evidence", *values))
         if self.number_scores is not None:
             found.append(compared(*self.number_scores))
         found += self.notes
@@ -214,6 +216,11 @@ class Trainer:
         unlike, experts = self.folds is not None or self.parts.is_list, self.problem.experts
         if self._chose_start and unlike and not experts.is_solved and self.n_experts > 1:
             self._start_flexible(self.problem.resp)
+        top_k = self.settings.active_top_k(self.n_experts)
+        if self.problem.top_k != top_k:
+            run_em(self.problem, max_iter=self.most_iterations, tol=self.settings.tol, patience=1)
+            self.problem.top_k = top_k
+            self.problem.start(self.problem.resp)
         run = self._run(1 if self.is_behind else self.most_iterations, tasks, attributes_now)
         self.is_cut |= not run.converged and self.most_iterations < self.settings.max_iter
         run.objectives += self._learn_scale_model()

@@ -15,7 +15,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from ._numerics.columns import start_columns
-from ._numerics.samples import sample_rows
+from ._numerics.samples import first_copies, sample_rows
 from ._numerics.statistics import standardisation
 from ._tables.encoding import DescribedColumns
 from ._tables.mixed import is_missing
@@ -89,6 +89,8 @@ class Rows:
     def described(self):
         """What the columns of X hold: DescribedColumns."""
         return DescribedColumns(self.X, self.weight)
+
+    first_copies = cached_property(first_copies)
 
     @property
     def are_kept(self):
@@ -263,6 +265,8 @@ class TrainingData:
     def unit_weight(self):
         """Weights of what counts once: of rows, or of subjects."""
         return self.weight if self.subjects is None else self.subjects.counts
+
+    first_copies = cached_property(first_copies)
 
     @cached_property
     def total_weight(self):

@@ -11,7 +11,6 @@ from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils import _safe_indexing
 
 from .._data import Rows, check_ids, number_ids
-from .._numerics.samples import first_copies
 from .fitting import fit_weighted, has_oob_prediction, is_frozen, leaves_every_row_out, split_last
 from .prediction import aligned_proba
 from .solvers import count_coefficients, is_linear
@@ -214,12 +213,12 @@ def in_sample(estimator):
 
 def count_units(rows, units):
     """Number of groups or subjects, of which each row has one; without any, of rows less copies."""
-    return len(number_ids(first_copies(rows) if units is None else units)[0])
+    return len(number_ids(rows.first_copies if units is None else units)[0])
 
 
 def shuffled_folds(n_folds, rows, units, stratify, seed):
     """Folds (train, test), by groups or subjects, or by rows with their copies, stratified."""
-    _, first, of_row = number_ids(first_copies(rows) if units is None else units)
+    _, first, of_row = number_ids(rows.first_copies if units is None else units)
     if n_folds > len(first):
         raise ValueError(
             f"{n_folds} folds were asked for, more than the {len(first)} groups, subjects or "

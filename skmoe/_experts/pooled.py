@@ -318,8 +318,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         if not (is_wide or self.n_experts == 1):
             return LeastSquaresStatistics.from_rows(*given, weights)
         if not self._of_all:  # those of one expert, which has all rows, are kept for all its copies
-            of_all = LeastSquaresStatistics.from_rows(*given, self.weight[:, None])
-            self._of_all.append(of_all)
+            self._of_all += [LeastSquaresStatistics.from_rows(*given, self.weight[:, None])]
         if self.n_experts == 1:
             return self._of_all[0]
         # The largest expert has what the others leave.

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse, stats
 
-from .._numerics.samples import LEAST_COPIED, MOST_COMPARED, first_copies
+from .._numerics.samples import LEAST_COPIED, MOST_COMPARED
 from .._numerics.statistics import standardisation
 from .._tables.mixed import is_table
 from .by_regime import first_of
@@ -135,7 +135,7 @@ SAID = (
 
 def repeated_rows(rows):
     """Which rows of ``fit`` repeat none before them, (n_samples,), and a sentence; a list."""
-    first = first_copies(rows)
+    first = rows.first_copies
     counts_once = np.bincount(first, rows.weight)[first] <= 1 + 1e-9
     is_first = (first == np.arange(len(first))) | counts_once
     n_repeats, n_used = np.count_nonzero(~is_first), np.count_nonzero(rows.weight)

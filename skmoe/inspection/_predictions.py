@@ -210,7 +210,7 @@ class ExpertDisplay:
         for k, (style, offset) in enumerate(zip(styles, offsets, strict=True)):
             points, hollow, full = self.points + offset, {}, {}
             if not self.axis.ordered:  # by size, if line widths vary
-                hollow, full = {"markersize": 5, "markerfacecolor": "w"}, {"markersize": 9}
+                hollow, full = {"markersize": 9, "markerfacecolor": "w"}, {"markersize": 11}
             curve = self.predictions[:, k]
             own = np.where(preferred == k, curve, np.nan)
             (line,) = ax.plot(points, curve, linewidth=THIN, **style, **hollow)

@@ -1,6 +1,7 @@
 """Columns: standardised, as priors see them; a few in place of many; and what targets are like."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg, sparse
@@ -74,7 +75,7 @@ class StandardColumns:
         """The same after training."""
         return self if self.is_wide else replace(self, basis=None)
 
-    @property
+    @cached_property
     def effects(self):
         """``block`` of the columns of the design, 0 where there is no variance of its own."""
         if self.block is None or self.basis is None:
@@ -86,13 +87,13 @@ class StandardColumns:
         """Number of columns of the design."""
         return 1 + (len(self.mean) if self.basis is None else self.basis.shape[1])
 
-    @property
+    @cached_property
     def level_of(self):
         """Which column of strings, with a variance, each is a level of, (n_columns,), 0 of none."""
         effects = np.zeros(1, dtype=int) if self.block is None else effects_of(self.effects)
         return np.append(effects, 0) if effects.any() else None
 
-    @property
+    @cached_property
     def levels(self):
         """Those of the column of strings that has most, with a variance, (n_columns,); or None."""
         numbers = self.level_of
@@ -101,8 +102,7 @@ class StandardColumns:
     def design(self, X):
         """Directions and the intercept, (n_samples, n_directions + 1)."""
         standard = _standardised(X, self.mean, self.scale)
-        standard = standard if self.basis is None else standard @ self.basis
-        return np.column_stack([standard, np.ones(len(X))])
+        return with_intercept(standard if self.basis is None else standard @ self.basis)
 
     def variances_of_unseen(self, X, variances):
         """Variances (n_samples, m) of the functions by what the rows of ``fit`` do not tell.

@@ -74,10 +74,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         copies of a row stay together, a splitter or an iterable.
     top_k : int, default=None
         Number of experts that predict a row: the most probable ones, renormalised. In training a
-        row counts for the k experts of largest responsibility. None: all experts, as with a number
-        above theirs, which ``fit`` may choose. ``set_params(top_k=...)`` also works on a fitted
-        mixture; scales and calibration stay those of ``fit``. With 1, rows that the gate sends to
-        the wrong expert have low densities.
+        row counts for the k experts of largest responsibility. None, or a number larger than that
+        of the experts: all of them. ``set_params(top_k=...)`` also works on a fitted mixture;
+        scales and calibration stay those of ``fit``. With 1, rows that the gate sends to the wrong
+        expert have low densities.
     n_init : int, default=10
         Number of starts, from each of which EM runs with linear experts. From the best results,
         moves that dissolve one expert and halve another are tried, more of them for a larger
@@ -196,8 +196,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         if name == "labels_":
             raise AttributeError("No labels_: see responsibilities(X, y).argmax(axis=1).")
         if name in ("regimes_", "n_regimes_", "log_evidence_") and "plan_" in vars(self):
-            needed = "'pooled'" if name == "log_evidence_" else "'pooled' and a numeric target"
-            raise AttributeError(f"No {name} after {self.plan_.training!r}: it needs {needed}.")
+            raise AttributeError(f"No {name}: training='pooled' has it, regimes if y is numeric.")
         return object.__getattribute__(self, name)  # which raises what it raised before
 
     @fit_context(prefer_skip_nested_validation=False)

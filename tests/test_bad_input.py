@@ -296,7 +296,7 @@ def test_classifier_among_the_regressors_is_refused():
     with pytest.raises(ValueError, match=r"in a list they start with names: ridge__alpha"):
         moe.set_params(experts__alpha=2.0)
     moe = regressor(Ridge(), n_experts=1).fit(X, Y)
-    with pytest.raises(AttributeError, match="No log_evidence_ after 'em'"):
+    with pytest.raises(AttributeError, match="No log_evidence_: training='pooled' has it"):
         moe.log_evidence_  # noqa: B018
 
 

@@ -163,7 +163,7 @@ def test_what_has_no_regimes_is_refused():
     X, y = two_lines(60)
     experts = [("line", LinearRegression()), ("tree", DecisionTreeRegressor(max_depth=2))]
     stack = MixtureOfExpertsRegressor(experts, training="stack", random_state=0).fit(X, y)
-    with pytest.raises(ValueError, match="Training by 'stack'.*training='em'"):
+    with pytest.raises(ValueError, match="Training by 'stack'.*experts=None"):
         stack.stability(X, y)
     moe = by_em().fit(X, y)
     with pytest.raises(ValueError, match="n_resamples must be at least 2"):

@@ -203,7 +203,7 @@ class Plan:
             if trainer.log_evidence[largest] - best > DECISIVE / n_rows:
                 notes.append(
                     f"The evidence still rises at {largest} experts, the largest number tried: "
-                    "n_experts says how many there may be."
+                    "a larger n_experts tries that many, and merges those of one regime."
                 )
         if training != self.training:
             reasons["training"] = trainer.reason

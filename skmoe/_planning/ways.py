@@ -387,7 +387,7 @@ def choose_experts(request):
 
 def time_of_fits(training, request, n_entries):
     """How long fits of single estimators take, in words, where X has so many entries."""
-    if request.kind == "list" and request.encodes:
+    if training == "stack" and request.kind == "list" and request.encodes:
         seconds = SLOWER_CLASSES**request.mixture._classifies * (DIVERSE + n_entries / ENTRIES)
         return f"about {float(f'{seconds:.1g}'):g} s in all"
     may_be_em = training == "stack" and request.mixture.training == "auto"

@@ -168,8 +168,8 @@ def best_surface(search, problem):
         found[CALIBRATED, "CalibratedClassifierCV"] = gain + search.n_rows * one.evidence
     names, terms, log_prior = _chosen(trainer, one.experts)
     if names:
-        call = f"make_pipeline(PolynomialFeatures(2), {model}()), or a tree as expert"
-        what = f"one line with {', '.join(dict.fromkeys(names))}"
+        call = f"{model}() of PolynomialFeatures(2) of the numbers, or a tree as expert"
+        what = f"one linear model with the terms {', '.join(dict.fromkeys(names))}"
         compare(what, call, log_prior, data, np.hstack([X, terms]))
     if experts.can_be_wider and y.ndim == 1:
         compare("one line", "sklearn's QuantileRegressor", 0.0, data)
@@ -263,7 +263,7 @@ def _evidence(search, data, design=None):
     shape = "skewed or heavy-tailed errors"
     kinds = "", "heteroscedastic errors", shape, f"heteroscedastic, {shape}"
     gain, kind = max(zip((0.0, gain, even, uneven), kinds, strict=True))
-    return value + gain, kind and f", with {kind}"
+    return value + gain, kind and f", and {kind}"
 
 
 def _gain_of_shape(errors, design, sd, weight):

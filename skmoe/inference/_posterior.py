@@ -36,6 +36,7 @@ from .._experts.fitting import column_names, split_last
 from .._numerics.columns import effects_of
 from .._numerics.statistics import independent_columns
 from .._pooling.problem import INTERCEPT_PENALTY
+from .._reports.by_regime import in_lines
 from .._reports.coefficients import levels_and_spread
 from .._reports.column_names import FROM_MEAN, FROM_REFERENCE, coding_of_levels
 from .._tables.encoding import blocks_of_levels
@@ -48,8 +49,8 @@ COMMON_LOG_SCALE = 10.0  # standard deviation of what log-scales share: as good 
 LEAST_CURVATURE = 1e-3  # of the log-posterior, that of the prior being 1, for a normal one
 LARGEST_SHARE = 0.1  # of a variance, along directions in which the posterior is not normal
 NOT_NORMAL = (
-    "No standard error (n/a): the posterior of these parameters is not close to a normal one; the\n"
-    "others are unaffected. cov='bootstrap' estimates standard errors by refits. {}"
+    "No standard error (n/a), as their posterior is not close to a normal one: {}. Those of other "
+    "parameters are unaffected; cov='bootstrap' estimates them all by refits."
 )
 DEPENDENT = (
     "columns depend on each other: differences of their coefficients are known better than each"
@@ -170,7 +171,7 @@ class PosteriorEstimates(Estimates):
             if not is_known and part.split(": output ")[0] not in experts:
                 names.setdefault(part, []).append(term)
         of_parts = "; ".join(f"{part}: {', '.join(terms)}" for part, terms in names.items())
-        return notes + [NOT_NORMAL.format(of_parts)] * bool(names)
+        return notes + [in_lines(NOT_NORMAL.format(of_parts))] * bool(names)
 
     def _change_by_prior(self):
         """Newton step of the parameters when a weak prior of the gate replaces that of the fit."""

@@ -109,7 +109,7 @@ class Stability(EstimateTable):
             if same["seeds"] >= SURE:
                 what = f"seeds agree on {fit}, but not on which rows belong together (median "
                 what += f"adjusted Rand index {_two_digits(rand['seeds'])})"
-            return f"Not settled: {what}; {self._found('halves')}. Raise n_init or lower n_experts."
+            return f"Not settled: {what}; {self._found('halves')}. Raise n_init, or set n_experts."
         if same["halves"] < SURE:
             may_lack_rows = max(self.share["halves"]) <= self.n_regimes
             what = "needs all rows, or is uncertain" if may_lack_rows else "is uncertain"
@@ -209,7 +209,7 @@ def stability(
     if mixture.plan_.training in OF_ALL_ROWS:
         raise ValueError(
             f"Training by {mixture.plan_.training!r} fits experts to all rows: there are no "
-            "regimes to check. For regimes set training='em'."
+            "regimes to check. Linear experts (experts=None) look for regimes."
         )
     rows = check_bootstrap_rows(mixture, X, y, sample_weight, metadata, groups)
     n_regimes, labels = partition_of(mixture, rows)

@@ -179,7 +179,7 @@ class GateDisplay:
             handles = [scatter for scatter in rows if len(scatter.get_offsets())]
         if handles and own_figure:
             place = {"loc": "outside upper center", "ncols": min(3, len(handles))}
-            if all(np.ptp(proba, axis=0).max() < 0.01 for proba in self.proba if proba.ndim == 2):
+            if all(np.ptp(np.vstack(proba), axis=0).max() < 0.01 for proba in self.proba):
                 place["title"] = "The gate hardly depends on these columns"
             self.figure_.legend(handles=handles, handlelength=2.8, **place)
         elif handles:

@@ -83,13 +83,14 @@ class BuildKernels(build_ext):
 
 
 def in_c(extensions, folder, directives):
-    """The extensions in C, translated unless all of it is newer than every file of the kernels.
+    """The extensions in C, translated unless all of it is newer than the kernels and this file.
 
     Cython alone would translate them in each environment that pip makes for a build, as files of
     SciPy and its own are newer there; and the compiler would start again.
     """
     translated = [Path(folder, *each.sources).with_suffix(".c") for each in extensions]
-    files = [path for path in Path("skmoe/_kernels").iterdir() if path.suffix != ".so"]
+    kernels = Path("skmoe/_kernels").iterdir()
+    files = [Path("setup.py"), *(path for path in kernels if path.suffix != ".so")]
     newest = max(path.stat().st_mtime for path in files if path.is_file())
     if not all(path.exists() and path.stat().st_mtime > newest for path in translated):
         return cythonize(extensions, build_dir=folder, compiler_directives=directives)

@@ -239,7 +239,7 @@ def test_a_line_with_other_errors_is_named_with_the_call_that_has_them():
     y = np.exp(1 + X @ [0.5, -0.4, 0.2] + 0.3 * np.exp(0.7 * X[:, 0]) * rng.normal(size=400))
     moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
     (note,) = [each for each in moe.plan_.findings if "one regression function" in each]
-    assert "target's logarithm, with heteroscedastic errors" in note
+    assert "target's logarithm, and heteroscedastic errors" in note
     assert "with MixtureOfExpertsRegressor(likelihood='log_normal') by" in note  # of any number
 
 

@@ -30,7 +30,7 @@ from .statistics import weighted_grams
 NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than several passes over the rows
 MOST_FILLED = 2**25  # entries of sparse rows that Newton's method fills
 LONGEST_CHANGE = 10.0  # root mean square change of the logits by a step from sums
-CG_STEPS = 5, 2  # for one step of Newton, without a curvature and with one
+CG_STEPS = 5  # for one step of Newton
 OVERSHOT = 0.01  # part of a slope that may be left behind the optimum along a step
 ROUNDING = 1e-14  # of the log-likelihood, per unit of mass
 BLOCK_LIMIT = 500  # columns; above, a stream's curvature is a diagonal
@@ -82,7 +82,7 @@ def fit(design, targets, coef, penalty, *, max_iter, tol, curvature=None):
 def _conjugate_gradients(design, targets, coef, penalty, curvature, max_iter, tol):
     """What ``fit`` does, preconditioned by the curvature; the objective is concave along a step."""
     mass, logits, before, turned = targets.sum(axis=1), design @ coef, None, design.T
-    at, n_steps = softmax(logits), CG_STEPS[curvature is not None] * max_iter
+    at, n_steps = softmax(logits), CG_STEPS * max_iter
     factor = None if curvature is None else factor_definite(curvature + np.diag(penalty))
     penalty = penalty[:, None]
     for n_iter in range(1, n_steps + 1):
@@ -97,8 +97,8 @@ def _conjugate_gradients(design, targets, coef, penalty, curvature, max_iter, to
         before, change, along = (slope, promised, step), design @ step, np.vdot(slope, step)
         if min(promised, along) <= max(tol, ROUNDING) * mass.sum():
             return coef, n_iter, True, at
-        spread = (at[0] * change**2).sum(axis=1) - (at[0] * change).sum(axis=1) ** 2
-        size, rise = along / (mass @ spread + np.vdot(penalty * step, step)), -np.inf
+        bend = (at[0] * change**2).sum(axis=1) - (at[0] * change).sum(axis=1) ** 2
+        size, rise = along / max(mass @ bend + (penalty * step**2).sum(), ROUNDING * along), -np.inf
         while size and rise < -OVERSHOT * along:  # past the optimum along the step
             at = softmax(logits + size * change)
             rise = np.vdot(targets - mass[:, None] * at[0], change)

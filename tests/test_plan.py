@@ -17,7 +17,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._planning.ways import NEEDS, WAYS
-from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate
+from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.likelihoods import Categorical, Gaussian, RandomEffects, StudentT
 from skmoe.model_selection import select_n_experts
 
@@ -69,9 +69,7 @@ def test_the_default_by_other_words_is_the_default_to_the_bit(params, rows):
     np.testing.assert_array_equal(default.log_density(X, Y), other.log_density(X, Y))
 
 
-@pytest.mark.parametrize(
-    ("experts", "gate"), [(LIST, SoftmaxGate()), (TREE, ForestGate()), (LinearRegression(), None)]
-)
+@pytest.mark.parametrize(("experts", "gate"), [(LIST, SoftmaxGate()), (LinearRegression(), None)])
 def test_the_default_gate_by_name_is_the_default_to_the_bit(experts, gate):
     default, named = regressor(experts, n_experts="auto"), regressor(experts, gate=gate)
     default, named = default.fit(X, Y), named.fit(X, Y)

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.distributions import GaussianComponents, MixtureDistribution, ScipyComponents
+from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.inspection import (
     CalibrationDisplay,
     ExpertDisplay,
@@ -456,3 +457,15 @@ def test_other_bad_input(curve, table, classes, outputs):
                 display.from_estimator(moe, X, y, output=output)
     with pytest.raises(ValueError, match="pass output=0 to output=1"):
         CalibrationDisplay.from_predictions(moe.predict_dist(X), y)
+
+
+@pytest.mark.parametrize("features", [None, [(0, 1)], [0, (1, 2)]])
+def test_legend_says_of_a_flat_gate_alone_that_it_is_flat(features):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(120, 3))
+    y = np.where(X[:, 0] + X[:, 1] > 0, 3, -3) * X[:, 2] + 0.1 * rng.normal(size=120)
+    for gate, is_flat in ((SoftmaxGate(), False), (ConstantGate(), True)):
+        moe = MixtureOfExpertsRegressor(gate=gate, n_experts=2, training="em", random_state=0)
+        display = GateDisplay.from_estimator(moe.fit(X, y), X, features=features, y=y)
+        (legend,) = display.figure_.legends
+        assert legend.get_title().get_text().startswith("The gate hardly") == is_flat

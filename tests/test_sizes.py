@@ -95,6 +95,7 @@ def test_conjugate_gradients_end_where_newton_does(n_experts, monkeypatch):
     assert converged
     assert_allclose(found, newton, atol=1e-6)
     assert_allclose(found.sum(axis=1), 0, atol=1e-12)
+    monkeypatch.setattr(multinomial, "CG_STEPS", 2)  # fewer than there are columns
     values, found = [-np.inf], start
     settings = {"penalty": penalty, "tol": 1e-14, "curvature": np.diag([9.0, 1.0, 0.1, 1.0, 3.0])}
     for max_iter in (1, 1, 1, 50):
@@ -102,7 +103,7 @@ def test_conjugate_gradients_end_where_newton_does(n_experts, monkeypatch):
         assert_allclose(at[1], multinomial.log_softmax(design @ found), atol=1e-12)
         values.append(np.vdot(targets, at[1]) - 0.5 * penalty @ (found**2).sum(axis=1))
     assert (np.diff(values) > -1e-11).all()  # rounding of the last ones
-    assert values[1] < values[-1] - 1e-7
+    assert values[1] < values[-1] - 1e-3
     assert_allclose(found, newton, atol=1e-6)
     assert_allclose(found.sum(axis=1), 0, atol=1e-12)
     rows = sparse.csr_array(design)

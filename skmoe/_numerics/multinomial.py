@@ -59,8 +59,8 @@ def fit(design, targets, coef, penalty, *, max_iter, tol, curvature=None):
     the intercept; ``targets`` (n_samples, K) are soft labels times weights. The rows of ``coef``
     (p, K) sum to zero, and so do those of the result. ``penalty`` (p,) is L2, of each row of
     ``coef``. ``max_iter`` are Newton steps, or, above 500 parameters, times five of conjugate
-    gradients, or two with a ``curvature`` (p, p), the functions' mean, which may be out of date.
-    They end when the next one promises less than ``tol``, per unit of mass.
+    gradients, preconditioned by a ``curvature`` (p, p), the functions' mean, which may be out of
+    date. They end when the next one promises less than ``tol``, per unit of mass.
 
     Returns coef, the number of steps, whether ``tol`` was met, and the ``softmax`` there, if known.
     """

@@ -1,6 +1,7 @@
 """The fitted attributes of a mixture, from what was trained."""
 
 import copy
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,7 +12,7 @@ from ._experts.fitting import column_names
 from ._model import MADE_LATER, OF_ONE_FIT
 from ._numerics.columns import kind_of_target
 from ._reports.by_regime import first_of
-from ._reports.described import Trained, finish_later
+from ._reports.described import finish_later
 from ._reports.leaks import leak_notes, notes_on_rows
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 
@@ -35,15 +36,17 @@ def begin_later(mixture, trained=None):
     mixture._trained = trained
 
 
-def set_trained(mixture, model, problem, order, load, folds, dead):
-    """Set the attributes of a trained problem, without those of its run; ``dead`` are experts."""
-    set_model(mixture, model)
-    mixture.expert_load_ = load
+def set_trained(mixture, trained):
+    """Set the attributes of what was ``Trained``, without those of its run; dead experts."""
+    problem, order = trained.problem, trained.order
+    dead = np.flatnonzero(np.isin(order, problem.dead()))
+    set_model(mixture, trained.model)
+    mixture.expert_load_ = trained.load
     mixture.lower_bound_ = problem.objective
     mixture._log_prior = problem.log_prior()
     mixture._n_functions = problem.experts.n_functions
     mixture.n_distinct_experts_ = len(order) - len(dead)
-    if folds not in (None, "prefit"):
+    if trained.folds not in (None, "prefit"):
         mixture.oof_log_density_ = problem.log_norm
         mixture.oof_responsibilities_ = problem.resp[:, order]
         pit = problem.pit(order) if mixture._classes is None else None
@@ -52,63 +55,62 @@ def set_trained(mixture, model, problem, order, load, folds, dead):
             mixture._oof_expert = of_expert.astype(np.min_scalar_type(len(order)))
             mixture._oof_weight, mixture._oof_top_k = problem.weight, mixture.top_k
         mixture.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))
+    return dead
 
 
 def attributes_now(mixture, trainer):
     """Attributes that the mixture would have if EM stopped here, but for those of the run."""
-    twin, problem = copy.copy(mixture), trainer.problem.fork()
-    model, order, load = trainer.parts.model(problem, trainer.settings)
-    set_trained(twin, model, problem, order, load, trainer.folds, problem.dead())
+    twin = copy.copy(mixture)
+    set_trained(twin, trainer.finished(trainer.problem.fork()))
     return vars(twin)
 
 
-def set_fitted(mixture, plan, trainer, run, model, order, load):
+def set_fitted(mixture, plan, trained):
     """Set all attributes of a fit, and warn of what went wrong."""
-    problem, folds = trainer.problem, trainer.folds
-    dead = np.flatnonzero(np.isin(order, problem.dead()))
-    set_trained(mixture, model, problem, order, load, folds, dead)
+    dead = set_trained(mixture, trained)
+    problem, model, run = trained.problem, trained.model, trained.run
     mixture.lower_bounds_ = run.objectives
-    mixture.start_lower_bounds_ = trainer.paths
-    if trainer.log_evidence is not None:
-        mixture.log_evidence_ = trainer.log_evidence
-    if trainer.averaging is not None:
-        other, parts = trainer.averaging.other, trainer.parts.first(1, is_gated=False)
-        other, *_ = parts.model(other, trainer.settings)
-        weight, surroundings = trainer.averaging.weight, problem.surroundings(model.gate)
+    mixture.start_lower_bounds_ = trained.paths
+    if trained.log_evidence is not None:
+        mixture.log_evidence_ = trained.log_evidence
+    if trained.averaging is not None:
+        other, parts = trained.averaging.other, trained.parts.first(1, is_gated=False)
+        other, *_ = parts.model(other, trained.settings)
+        weight, surroundings = trained.averaging.weight, problem.surroundings(model.gate)
         if weight > 0:
-            mixture.model_weights_ = trainer.averaging.weights
+            mixture.model_weights_ = trained.averaging.weights
         else:  # it is for rows far from these alone
             other.likelihood.widen(WIDER)
         if weight > 0 or surroundings is not None:
             mixture._beside = other, weight, surroundings
-    if trainer.specialisation is not None:
-        mixture.specialisation_ = trainer.specialisation
+    if trained.specialisation is not None:
+        mixture.specialisation_ = trained.specialisation
     mixture.n_iter_ = len(run.objectives)
     mixture.n_expert_fits_ = problem.experts.n_fits
     mixture.converged_ = run.converged
     mixture.n_samples_seen_ = float(problem.weight.sum())
-    mixture._is_cut = trainer.is_cut and problem.experts.is_solved
-    if trainer.regimes is not None:
-        mixture.n_regimes_ = trainer.regimes.n_regimes
-        mixture.regimes_ = trainer.regimes.named(model.names, order)
+    mixture._is_cut = trained.is_cut and problem.experts.is_solved
+    if trained.regimes is not None:
+        mixture.n_regimes_ = trained.regimes.n_regimes
+        mixture.regimes_ = trained.regimes.named(model.names, trained.order)
     rows = plan.request.rows
     given = {"names": column_names(mixture), "classifies": mixture._classes is not None}
     about_rows = partial(notes_on_rows, rows, **given)
-    mixture.plan_ = plan.fitted(trainer, model.names, mixture.n_samples_seen_, about_rows)
-    mixture._grows = trainer.grows
+    mixture.plan_ = plan.fitted(trained, about_rows)
+    mixture._grows = trained.grows
     mixture._changed_by = None
-    begin_later(mixture, Trained(problem, model, order, trainer.ends, trainer.parts, rows))
+    begin_later(mixture, replace(trained, rows=rows))
     leaks, notes = partial(leak_notes, rows, **given), mixture.plan_.notes
-    _warn_of_training(trainer, run, model, dead, load, leaks, notes)
+    _warn_of_training(trained, dead, leaks, notes)
     if plan.request.many or not rows.are_kept or not problem.experts.is_solved:
         finish_later(mixture)
 
 
-def _warn_of_training(trainer, run, model, dead, load, leaks, notes):
+def _warn_of_training(trained, dead, leaks, notes):
     """Warn of experts without rows, of scales at their floor, and of EM that has not converged."""
-    problem, folds = trainer.problem, trainer.folds
+    problem, model, folds = trained.problem, trained.model, trained.folds
     if len(dead):
-        loads = [round(float(load[k]), 4) for k in dead]
+        loads = [round(float(trained.load[k]), 4) for k in dead]
         warn_user(
             f"The experts {first_of([model.names[k] for k in dead])} have next to no rows, or are "
             f"copies of others (loads {first_of(loads)}). Fewer experts, another n_init or another "
@@ -126,6 +128,6 @@ def _warn_of_training(trainer, run, model, dead, load, leaks, notes):
         why = " ".join(leaks()) or kind_of_target(problem.y, problem.weight) or memorised
         warn_user(f"{said} {why}", ScaleFloorWarning)
         notes.append(f"{said} {memorised}" if why == memorised else said)
-    message = trainer.settings.not_converged(run, folds)
+    message = trained.settings.not_converged(trained.run, folds)
     if message is not None:
         warn_user(message, ConvergenceWarning)

@@ -304,7 +304,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         say = Progress(settings).say if self.verbose else None
         with one_pool(self.n_jobs, "threads" if are_forests else None, most_fits, say):
             trained = trainer.train(rows.previous, tasks, partial(attributes_now, self))
-        set_fitted(self, plan, *trained)
+        set_fitted(self, plan, trained)
         tasks.end()
 
     def plan(
@@ -411,7 +411,7 @@ def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None
 
 
 def _em_trainer(
-    settings, expert_seed, given, rows, data, parts, top_k, n_experts=None
+    settings, expert_seed, given, rows, data, parts, top_k, n_experts=None, **aims
 ):  # fmt: skip
     """What trains by EM: a Trainer."""
     if n_experts is not None:
@@ -421,7 +421,6 @@ def _em_trainer(
             data = replace(data, Z=data.X)
     splitting, settings = given["splitting"], replace(settings, top_k=top_k)
     problem, folds = rows.problem(data, parts, settings, splitting, expert_seed)
-    trainer = rows.trainer(problem, data, rows.finished(parts), settings, folds=folds, **given)
-    trainer.n_rows = rows.n_rows
-    trainer.notes = splitting.why_out_of_fold(parts.templates, data, folds)
-    return trainer
+    notes = splitting.why_out_of_fold(parts.templates, data, folds)
+    given = given | aims | {"folds": folds, "n_rows": rows.n_rows, "notes": notes}
+    return rows.trainer(problem, data, rows.finished(parts), settings, **given)

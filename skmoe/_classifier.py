@@ -402,8 +402,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         (1, 2)
         """
         check_fitted(self)
-        proba = self._model.expert_predictions(check_X(self, X))
-        return self.classes_[np.argmax(proba, axis=2)]
+        return self.classes_[np.argmax(self._model.expert_predictions(check_X(self, X)), axis=2)]
 
     def score(self, X, y=None, sample_weight=None):
         """Accuracy of ``predict(X)``.

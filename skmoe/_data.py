@@ -68,8 +68,7 @@ class Bounds:
     def points(self):
         """Finite values (n_samples,) in place of the targets: midpoints, or the finite bound."""
         lower = np.where(np.isfinite(self.lower), self.lower, self.upper)
-        upper = np.where(np.isfinite(self.upper), self.upper, self.lower)
-        return lower + 0.5 * (upper - lower)
+        return lower + 0.5 * (np.where(np.isfinite(self.upper), self.upper, self.lower) - lower)
 
 
 @dataclass

@@ -359,8 +359,7 @@ class RandomEffects(ScaledErrors):
     def terms(self):
         from .terms import RandomEffectsTerms  # of the leaf of inference, which fits do without
 
-        is_full = self.covariance == "full"
-        return RandomEffectsTerms.of_effects(self.effect_names_, is_full=is_full)
+        return RandomEffectsTerms.of_effects(self.effect_names_, is_full=self.covariance == "full")
 
     @property
     def covariance_(self):

@@ -33,6 +33,61 @@ class Run:
     interrupted: bool = False  # whether ``after`` ended the run
 
 
+@dataclass
+class Trained:
+    """What a trainer fills while it trains: problem, model, and what is said of them."""
+
+    # As of ``Trainer``; ``parts`` are those of the problem.
+    parts: object
+    settings: object
+    folds: object
+    way: str = "em"  # of training, as the mixtures' parameter names it
+    problem: object = None  # Problem or Stacked: at its best iterate
+    run: Run | None = None  # that led there
+    # As ``Parts.model`` returns them.
+    model: object = None
+    order: np.ndarray | None = None
+    load: np.ndarray | None = None
+    # Why it was kept, where another way of training was planned.
+    reason: str = "EM raises the out-of-fold log-density by more than its standard error"
+    # Where each start ended: objective, and fewest effective rows of an expert.
+    ends: list = field(default_factory=list)
+    paths: list = field(default_factory=list)  # objectives of each start
+    # Evidence of each number of experts that was tried, where evidence chooses it, per unit of
+    # weight; a lower bound where a better mixture was found before EM converged.
+    log_evidence: dict | None = None
+    # Where BIC or the out-of-fold log-density chooses: its name, its value for each number of
+    # experts that was tried, higher being better, and the number that was chosen.
+    number_scores: tuple | None = None
+    # Specialisation: what specialists are worth, where they have to be worth their while.
+    specialisation: object = None
+    regimes: object = None  # Regimes: which experts are of one, where that is looked for
+    averaging: object = None  # Averaging: one expert that predictions average over, too
+    # Name of the default gate that was kept among several, and what another would do.
+    default_gate: tuple | None = None
+    notes: list = field(default_factory=list)  # other results of the training, in sentences
+    grows: bool = True  # whether experts can be added to the model
+    is_cut: bool = False  # whether it ended for want of work
+    rows: object = None  # Rows: those of ``fit``, or a sample of them
+
+    def findings(self, n_rows):
+        """All that is to be said of it: what else was tried, by how much it lost, and ``notes``."""
+        found = [] if self.regimes is None else list(self.regimes.notes)  # the verdict first
+        if self.log_evidence is not None and len(self.log_evidence) > 1:
+            values = {k: n_rows * value for k, value in self.log_evidence.items()}, None
+            if (regimes := self.regimes) is not None and regimes.were_compared:
+                values = regimes.support, regimes.n_functions, "regime"
+            found.append(compared("Evidence", *values))
+        if self.number_scores is not None:
+            found.append(compared(*self.number_scores))
+        found += self.notes
+        if self.specialisation is not None:
+            found.append(" ".join(str(self.specialisation).split()))
+        if self.averaging is not None:
+            found += self.averaging.notes
+        return found
+
+
 def run_em(
     problem, *, max_iter, tol, patience, foresees=False, revivals=0, before=None, after=None,
     in_runs=True,

@@ -218,8 +218,7 @@ class OnePassProblem(Problem):
 
     def load_from_sums(self):
         """Set the load from the sums of the last pass, where it is what the gate has."""
-        of_gate = np.maximum(self.sums.mass - self.sums.excess[-1], 0.0)
-        self.load = of_gate / self.data.total_weight
+        self.load = np.maximum(self.sums.mass - self.sums.excess[-1], 0.0) / self.data.total_weight
 
     def restore(self, state):
         self.given = self._arrays = None

@@ -1,6 +1,6 @@
 """How many experts: mixtures of one, two and more of them, trained in turn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class NumberTrainer:
     Parameters
     ----------
     make : callable
-        ``make(n_experts)`` -> Trainer.
+        ``make(n_experts, **aims)`` -> Trainer, with those of its parameters.
     most : int
         The largest number.
     by_bic : bool
@@ -67,18 +67,19 @@ class NumberTrainer:
         criterion = "BIC" if self.by_bic else "Out-of-fold log-density"
         scores, behind = {}, 0
         for n_experts in range(1, self.most + 1):
-            trainer = self.make(n_experts)
+            aims = {"to_beat": -np.inf} if self.by_bic else {}
+            if self.by_bic and n_experts > 2:  # each has as many parameters as the one before
+                data = trained.problem.data
+                cost = _cost(2 * score.size - scores[n_experts - 2].size, data)
+                aims["to_beat"] = (best_score.value + cost) / data.weight.sum()
+                if not callable(trained.settings.init):
+                    aims["smaller"] = trained.problem.resp[:, : n_experts - 1]
+            trainer = self.make(n_experts, **aims)
             progress = progress or Progress(trainer.settings)
             progress.trying(n_experts)
             trainer.progress.verbose -= 1  # one line for each number
-            trainer.to_beat = -np.inf if self.by_bic else None
-            if self.by_bic and n_experts > 2:  # each has as many parameters as the one before
-                cost = _cost(2 * score.size - scores[n_experts - 2].size, trainer.data)
-                trainer.to_beat = (best_score.value + cost) / trainer.data.weight.sum()
-                if not callable(trainer.settings.init):
-                    trainer.smaller = trained[0].problem.resp[:, : n_experts - 1]
             trained = trainer.train(None, tasks, attributes_now)
-            score = scores[n_experts] = self._score(*trained)
+            score = scores[n_experts] = self._score(trained)
             shown = f"{criterion} {score.value:.6f}"
             if self.by_bic:  # what experts of few rows overfit is beyond ``bic()``
                 shown = f"corrected BIC {-2 * score.value:.3f}"
@@ -89,21 +90,21 @@ class NumberTrainer:
                 behind += 1
             if behind == PATIENCE:
                 break
-        kept = best[0].parts.n_solved  # without the one that is zero
-        best[0].number_scores = criterion, {k: each.value for k, each in scores.items()}, kept
+        kept = best.parts.n_solved  # without the one that is zero
         progress.say(f"Kept {count(kept)}")
-        return best
+        values = {k: each.value for k, each in scores.items()}
+        return replace(best, number_scores=(criterion, values, kept))
 
-    def _score(self, trainer, run, model, order, load):
-        problem, data = trainer.problem, trainer.data
+    def _score(self, trained):
+        problem, data = trained.problem, trained.problem.data
         log_density, weight = problem.log_norm, problem.weight
         total = float(weight @ log_density)
         is_spurious = any(problem.likelihood.at_floor_) or len(problem.dead()) > 0
-        if is_spurious and trainer.n_experts > 1:  # a likelihood that grows without a bound
+        if is_spurious and len(trained.model.names) > 1:  # a likelihood that grows without a bound
             return Score(-np.inf, log_density, weight)
         if not self.by_bic:
             return Score(total, log_density, weight)
-        n_parameters = model.n_parameters(data.X, weight, problem.experts.n_functions)
+        n_parameters = trained.model.n_parameters(data.X, weight, problem.experts.n_functions)
         penalty = _cost(n_parameters, data) + small_sample_excess(problem, problem.effective_rows())
         return Score(total - penalty, None, weight, n_parameters)
 
@@ -135,12 +136,11 @@ class NumberThenEM:
         tasks.begin(None)
         reported = tasks.silent() if self.on_sample else tasks
         found = self.search.train(previous, reported, attributes_now)
-        chooser = found[0]
-        n_experts, settings = chooser.parts.n_solved, chooser.settings
+        n_experts, settings = found.parts.n_solved, found.settings
         if self.keeps and settings.active_top_k(n_experts) is None:
             return found
         trainer = self.make(n_experts)
         trainer.progress.say(f"EM of {count(n_experts)}")
-        trainer.reason = f"the evidence chose {count(n_experts)}, and top_k is {settings.top_k}"
-        trainer.log_evidence, trainer.number_scores = chooser.log_evidence, chooser.number_scores
-        return trainer.train(None, tasks, attributes_now)
+        reason = f"the evidence chose {count(n_experts)}, and top_k is {settings.top_k}"
+        chosen = {"log_evidence": found.log_evidence, "number_scores": found.number_scores}
+        return replace(trainer.train(None, tasks, attributes_now), reason=reason, **chosen)

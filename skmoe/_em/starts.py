@@ -60,8 +60,7 @@ def functions(X, y, weight, n_experts, random_state):
     intercepts = random_state.standard_normal((n_experts, n_outputs))
     values = np.einsum("nd,kdm->nkm", X, slopes / np.sqrt(max(X.shape[1], 1))) + intercepts
     if y.ndim == 1:
-        log_proba = special.log_softmax(values, axis=2)
-        return special.softmax(log_proba[np.arange(len(y)), :, y], axis=1)
+        return special.softmax(special.log_softmax(values, axis=2)[np.arange(len(y)), :, y], axis=1)
     return ((y[:, None] - values) ** 2).sum(axis=2).argmin(axis=1)
 
 

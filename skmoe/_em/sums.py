@@ -209,8 +209,7 @@ def _add(grams, name, design, weights):
     """Add Gram matrices of a few rows; weights are (..., n_rows)."""
     weights = weights.reshape(-1, design.shape[0]).T
     if name not in grams:
-        is_sparse = sparse.issparse(design)
-        grams[name] = GramSums(design.shape[1], weights.shape[1], is_sparse=is_sparse)
+        grams[name] = GramSums(design.shape[1], weights.shape[1], is_sparse=sparse.issparse(design))
     grams[name].add(design, weights)
 
 

@@ -15,7 +15,7 @@ from .._tables.encoding import DescribedColumns, default_encoder, encoder_before
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Gaussian
 from .general import GeneralProblem
-from .loop import NEARLY_SAME, Progress, compared, count, run_em
+from .loop import NEARLY_SAME, Progress, Trained, count, run_em
 from .one_pass import make_problem
 from .scale_model import learn_scale_model
 from .starts import N_MOVES, TIE, climb_from, draw_starts, enough_rows, layers, moved, soften
@@ -59,68 +59,44 @@ class Trainer:
         Makes folds for the scale model.
     seed : int
         Seed of the starts.
+    n_rows : int, default=None
+        Number of all rows, of which ``data`` may be a sample.
+    notes : list of str, default=()
+        Of what is ``trained``.
+    to_beat : float, default=None
+        Log-likelihood per unit of weight; if out of reach, the run ``is_behind``. Of a search.
+    smaller : ndarray of shape (n_samples, n_experts - 1), default=None
+        Responsibilities of a trained mixture of one expert less.
 
     Attributes
     ----------
-    n_rows : int
-        Number of all rows, of which ``data`` may be a sample.
-    ends : list of (float, float)
-        Where each start ended: objective, and fewest effective rows of an expert.
-    paths : list of list of float
-        Objectives of each start.
-    way : str
-        The way of training, as the mixtures' parameter names it.
-    log_evidence : dict of int to float or None
-        Evidence of each number of experts that was tried, where evidence chooses it.
-    number_scores : (str, dict of int to float, int) or None
-        Where BIC or the out-of-fold log-density chooses: its name, its value for each number of
-        experts that was tried, higher being better, and the number that was chosen.
-    specialisation : Specialisation or None
-        What specialists are worth, where they have to be worth their while.
-    regimes : Regimes or None
-        Which experts are of one regime, where that is looked for.
-    averaging : Averaging or None
-        One expert that predictions average over, too.
-    notes : list of str
-        Other results of the training, in sentences; see ``findings``.
-    few_met : str
-        That few runs reached the best, where that is so, the beginning of a sentence.
+    trained : Trained
+        What ``train`` fills, and returns.
     moves_in_vain : int
         For each start, moves that lead to nothing better, after which the search ends.
-    grows : bool
-        Whether experts can be added to what it trains.
-    is_cut : bool
-        Whether it ended for want of work.
-    to_beat : float or None
-        Log-likelihood per unit of weight; if out of reach, the run ``is_behind``. Of a search.
-    reason : str
-        Why it was kept, where another way of training was planned.
     """
 
-    reason = "EM raises the out-of-fold log-density by more than its standard error"
-
     way = "em"
-    log_evidence = number_scores = specialisation = regimes = averaging = None
-    notes = ()
-    few_met = ""
+    few_met = ""  # runs reached the best, where that is so: the beginning of a sentence
     moves_in_vain = 4
     part_of_rows = 1.0  # of ``enough_rows``: what starts are tried on
-    grows = True
-    is_cut = is_searched = is_behind = False
-    to_beat = None
-    smaller = None  # responsibilities (n, K - 1) of a trained mixture of one expert less
+    is_searched = is_behind = False
 
-    def __init__(self, problem, data, parts, settings, *, folds, splitting, seed):
+    def __init__(
+        self, problem, data, parts, settings, *, folds, splitting, seed, n_rows=None, notes=(),
+        to_beat=None, smaller=None,
+    ):  # fmt: skip
         self.problem, self.data, self.parts, self.settings = problem, data, parts, settings
         self.folds, self.splitting, self.seed = folds, splitting, seed
-        self.n_experts, self.n_rows = len(parts.names), len(data.y)
-        self.ends, self.paths = [], []
+        self.n_experts, self.n_rows = len(parts.names), n_rows or len(data.y)
+        self.to_beat, self.smaller = to_beat, smaller
+        self.trained = Trained(parts, settings, folds, self.way, notes=list(notes))
         self.progress = Progress(settings)
 
     def start(self, previous):
         """Give the problem what EM goes on from: responsibilities (n, K), or starts if None."""
         problem, data, n_experts = self.problem, self.data, self.n_experts
-        self.ends, self.paths, self._chose_start = [], [], previous is None
+        self._chose_start = previous is None
         is_quick = problem.experts.is_solved and not problem.gate.is_costly
         if previous is None and is_quick and problem.top_k and data.start_target is not None:
             # Rows that begin with more experts lead to better optima, from which ``run`` goes on.
@@ -140,7 +116,7 @@ class Trainer:
         sample = data if whole else data.sample(few)
         chosen = problem if is_quick else surrogate(data, self.parts, problem.top_k)
         small = chosen if sample is data else chosen.on_rows(sample)
-        self.ends, self.paths = self._race(small, sample, previous, is_quick * self.moves_in_vain)
+        self._race(small, sample, previous, is_quick * self.moves_in_vain)
         if small is not chosen:
             chosen.adopt(small)
             given = self.most_iterations, self.settings.tol, self.to_beat
@@ -181,35 +157,20 @@ class Trainer:
         ``previous`` are responsibilities (n, K) of an earlier fit, None for starts; ``tasks`` are
         callbacks; ``attributes_now(trainer)`` are what the estimator would have if EM stopped.
 
-        Returns the trainer whose result this is, the object itself or another that it has tried;
-        the run; and model, order and load, as ``Parts.model`` does.
+        Returns what is ``trained``, its own or that of another trainer that it has tried.
         """
         tasks.begin(self.most_iterations)
         number = "up to " * self.is_searched + count(self.n_experts)
         self.progress.say(f"Fitting {number} on {count(self.n_rows, 'row')}")
         self.start(previous)
         with self.problem.experts.side_by_side(self.settings.n_jobs):
-            run = self.run(tasks, attributes_now)
-            return self, run, *self.parts.model(self.problem, self.settings)
+            return self.finished(self.problem, self.run(tasks, attributes_now))
 
-    default_gate = None  # name of the gate that was kept among several, and why
-
-    def findings(self, n_rows):
-        """All that is to be said of it: what else was tried, by how much it lost, and ``notes``."""
-        found = [] if self.regimes is None else list(self.regimes.notes)  # the verdict first
-        if self.log_evidence is not None and len(self.log_evidence) > 1:
-            values = {k: n_rows * value for k, value in self.log_evidence.items()}, None
-            if (regimes := self.regimes) is not None and regimes.were_compared:
-                values = regimes.support, regimes.n_functions, "regime"
-            found.append(compared("Evidence", *values))
-        if self.number_scores is not None:
-            found.append(compared(*self.number_scores))
-        found += self.notes
-        if self.specialisation is not None:
-            found.append(" ".join(str(self.specialisation).split()))
-        if self.averaging is not None:
-            found += self.averaging.notes
-        return found
+    def finished(self, problem, run=None):
+        """What is ``trained``, with the model that is made of this problem."""
+        model, order, load = self.parts.model(problem, self.settings)
+        found = {"problem": problem, "parts": self.parts, "run": run}
+        return replace(self.trained, **found, model=model, order=order, load=load)
 
     def run(self, tasks, attributes_now):
         """Run EM to its end; see ``train``."""
@@ -222,14 +183,14 @@ class Trainer:
             self.problem.top_k = top_k
             self.problem.start(self.problem.resp)
         run = self._run(1 if self.is_behind else self.most_iterations, tasks, attributes_now)
-        self.is_cut |= not run.converged and self.most_iterations < self.settings.max_iter
+        self.trained.is_cut |= not run.converged and self.most_iterations < self.settings.max_iter
         run.objectives += self._learn_scale_model()
         return run
 
     # Starts ---------------------------------------------------------------------------------
 
     def _race(self, problem, data, previous, in_vain):
-        """Leave a problem on these rows at the best that starts lead to; ends and paths.
+        """Leave a problem on these rows at the best that starts lead to.
 
         With responsibilities of an earlier fit, these are the only start.
         """
@@ -263,19 +224,19 @@ class Trainer:
         def near_each(resp):
             return [start_beside(each, data.y) for each in near(resp[:, :n_solved])]
 
-        state, ends, paths = climb(problem, starts, near_each, most=most, in_vain=in_vain)
+        ended = climb(problem, starts, near_each, most=most, in_vain=in_vain)
+        state, self.trained.ends, self.trained.paths = ended
         problem.restore(state)
-        self.is_cut = affordable < least
-        n_met = sum(end > problem.objective - NEARLY_SAME for end, _ in ends)
-        if n_met < min(OFTEN, len(paths)):
-            met = f"{n_met} of {len(paths)} EM runs with {count(self.n_experts)}"
+        self.trained.is_cut = affordable < least
+        n_met = sum(end > problem.objective - NEARLY_SAME for end, _ in self.trained.ends)
+        if n_met < min(OFTEN, len(self.trained.paths)):
+            met = f"{n_met} of {len(self.trained.paths)} EM runs with {count(self.n_experts)}"
             self.few_met = f"{met} reached the best optimum: "
             others = "there may be better ones. Raise n_init to look for them."
-            self.notes = [*self.notes, self.few_met + others]
-        for number, path in enumerate(paths, 1):
+            self.trained.notes.append(self.few_met + others)
+        for number, path in enumerate(self.trained.paths, 1):
             said = f"\t {count(len(path), 'iteration')}"
             self.progress.say(f"  EM run {number}", max(path), said, level=2)
-        return ends, paths
 
     def _draw(self, data):
         settings, n_drawn = self.settings, self.parts.n_solved
@@ -374,7 +335,7 @@ def train_surrogate(trainer, linear, parts=None):
     start = Trainer(linear, data, parts, settings, **given)
     start.moves_in_vain = 1  # it is where others start, and no optimum
     start.start(None)
-    trainer.ends, trainer.paths = start.ends, start.paths
+    trainer.trained.paths = start.trained.paths
     most = min(SURROGATE_ITERATIONS, max(start.affordable(len(data.y)), FEWEST_ITERATIONS))
     run_em(linear, max_iter=int(most), tol=settings.tol, patience=1)
     return linear

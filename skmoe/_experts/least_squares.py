@@ -129,8 +129,7 @@ def monotone_columns(estimators, columns):
     not count.
     """
     directions = np.stack([_directions(each, columns) for each in estimators])
-    agree = (directions == directions[0]).all(axis=0)
-    return np.flatnonzero(agree & (directions[0] != 0)).tolist()
+    return np.flatnonzero((directions == directions[0]).all(axis=0) & (directions[0] != 0)).tolist()
 
 
 def _directions(estimator, columns):

@@ -72,8 +72,7 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
     def _first(self):
         predictor = self.family.first_predictor(self.targets * self.sizes, self.sizes)
         mean = np.repeat(predictor, self.n_experts, axis=1)
-        nothing = np.zeros_like(mean)
-        given = self.targets, mean, nothing, self.scales
+        given = self.targets, mean, np.zeros_like(mean), self.scales
         value, slope, curvature = self.family.expected_unit(*given)
         return self._scaled((value, slope, self.family.first_curvature(curvature), None), mean)
 

@@ -293,8 +293,7 @@ class Surroundings:
         Z, weight = Z[some], np.bincount(place.ravel(), weight[weight > 0])[some]
         squares = squared_distances(Z, Z)
         np.fill_diagonal(squares, np.inf)
-        nearest = squares.min(axis=1)
-        usual = np.quantile(nearest, USUAL, weights=weight, method="inverted_cdf")
+        usual = np.quantile(squares.min(axis=1), USUAL, weights=weight, method="inverted_cdf")
         exact = ROUNDING * np.einsum("ij,ij->i", Z, Z).max()
         return cls(slopes, centre, Z, float(max(usual, exact)))
 

@@ -189,30 +189,28 @@ class Plan:
         )
         return experts + [gate] * (len(request.names) > 1 and encodes_gate)
 
-    def fitted(self, trainer, names, n_rows, about_rows):
-        """The plan as it was carried out.
-
-        ``names`` are those of the experts, ``n_rows`` is the weight of all rows.
-        """
-        reasons, gate, training = dict(self.reasons), self.gate, trainer.way
-        notes = trainer.findings(n_rows) + [CENSORED] * (self.request.rows.bounds is not None)
-        has_ties = trainer.regimes is not None and trainer.regimes.n_regimes < len(names)
-        if self.n_experts is None and trainer.log_evidence is not None and not has_ties:
-            *fewer, largest = sorted(trainer.log_evidence)
-            best = max(map(trainer.log_evidence.get, fewer or [largest]))
-            if trainer.log_evidence[largest] - best > DECISIVE / n_rows:
+    def fitted(self, trained, about_rows):
+        """The plan as it was carried out, from what was ``Trained``."""
+        reasons, gate, training = dict(self.reasons), self.gate, trained.way
+        names, n_rows = trained.model.names, float(trained.problem.weight.sum())
+        notes = trained.findings(n_rows) + [CENSORED] * (self.request.rows.bounds is not None)
+        has_ties = trained.regimes is not None and trained.regimes.n_regimes < len(names)
+        if self.n_experts is None and trained.log_evidence is not None and not has_ties:
+            *fewer, largest = sorted(trained.log_evidence)
+            best = max(map(trained.log_evidence.get, fewer or [largest]))
+            if trained.log_evidence[largest] - best > DECISIVE / n_rows:
                 notes.append(
                     f"The evidence still rises at {largest} experts, the largest number tried: "
                     "a larger n_experts tries that many, and merges those of one regime."
                 )
         if training != self.training:
-            reasons["training"] = trainer.reason
+            reasons["training"] = trained.reason
         if len(names) == 1:
             gate, reasons["gate"] = "none", OF_ONE
-        elif trainer.default_gate is not None:
-            gate, why = trainer.default_gate
+        elif trained.default_gate is not None:
+            gate, why = trained.default_gate
             reasons["gate"] = f"{reasons['gate'].partition(';')[0]}; {why}"
-        if trainer.specialisation is not None and training == "specialists":
+        if trained.specialisation is not None and training == "specialists":
             verdict = "specialists, which raise" if len(names) > 1 else "specialists do not raise"
             reasons["n_experts"] = f"{verdict} the out-of-fold log-density"
         more = {STACK: "their stack", self.request.likelihood.zero_expert: "the zeros"}
@@ -226,7 +224,7 @@ class Plan:
             training=training,
             n_experts=n_experts,
             gate=gate,
-            n_regimes=None if trainer.regimes is None else trainer.regimes.n_regimes,
+            n_regimes=None if trained.regimes is None else trained.regimes.n_regimes,
             reasons=reasons,
             notes=notes,
             about_rows=about_rows,

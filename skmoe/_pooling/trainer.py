@@ -53,12 +53,6 @@ class PooledTrainer(Trainer):
     n_experts : int, default=None
         Number of experts; None has the evidence choose it.
 
-    Attributes
-    ----------
-    log_evidence : dict of int to float
-        For each number of experts that was tried, per unit of weight; a lower bound where a
-        better mixture was found before EM converged.
-
     References
     ----------
     .. [1] N. Ueda, R. Nakano, Z. Ghahramani and G. E. Hinton, "SMEM algorithm for mixture models",
@@ -97,7 +91,7 @@ class PooledTrainer(Trainer):
 
     def start(self, previous):
         """Find the mixture, or go on from responsibilities with as many experts as they have."""
-        self.ends, self.paths, self.log_evidence, self._begun_with = [], [], {}, {}
+        self.log_evidence, self._begun_with = {}, {}
         self.rivals = Rivals(self.data.weight, self.converge)
         if previous is None:
             best = self._found()
@@ -115,12 +109,12 @@ class PooledTrainer(Trainer):
         if self.finds_regimes:
             best, found = RegimeSearch(self).of(best)
             if self.experts.can_be_tied:
-                self.regimes = found
+                self.trained.regimes = found
             else:
-                self.notes = [*self.notes, *found.notes]
-        self.log_evidence = dict(sorted(self.log_evidence.items()))
+                self.trained.notes += found.notes
+        self.trained.log_evidence = dict(sorted(self.log_evidence.items()))
         if self.is_searched and previous is None:
-            self.averaging = averaging(best, self.one_line, self.data.weight.sum())
+            self.trained.averaging = averaging(best, self.one_line, self.data.weight.sum())
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
         self.problem, self.parts = best, self._parts_of(best)
 

@@ -212,8 +212,7 @@ def _table_of_regimes(mixture, groups, values, values_of_gate, spread):
         }
         if likelihood.scale_ is not None:
             scale = likelihood.scale_.reshape(len(experts), -1)[:, len(variances)]
-            levels = rows["intercept"][None]
-            variances.append(groups.error_variance(levels, load[None], scale)[0])
+            variances.append(groups.error_variance(rows["intercept"][None], load[None], scale)[0])
     if variances:
         scales = np.sqrt(np.stack(variances, axis=1))
         of_regimes |= _of_errors(mixture, groups.names, scales)

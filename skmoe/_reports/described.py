@@ -2,7 +2,6 @@
 
 from functools import cached_property
 from operator import attrgetter
-from typing import NamedTuple
 
 import numpy as np
 
@@ -26,17 +25,6 @@ from .expert_report import report_of_sums, report_sums, report_training
 from .profiles import check_columns, profile_experts
 
 
-class Trained(NamedTuple):
-    """What is kept of a training, for reports and for continuing from it."""
-
-    problem: object  # at its best iterate
-    model: object  # Model: made of the problem
-    order: np.ndarray  # (n_experts,): expert ``j`` of the model is this one of the problem
-    ends: list  # where each start ended, as of ``Trainer``
-    parts: object  # Parts of the problem
-    rows: Rows  # as they were given, or a sample of them
-
-
 def finish_later(mixture):
     """Make what is made later, and release the training and its rows."""
     if mixture._trained is not None:
@@ -54,12 +42,10 @@ class DescribedMixture(AnyRows):
         """ExpertReports on the training rows, by kind of line."""
         if self._trained is None:
             return {}
-        problem, model, order, ends, *_ = self._trained
         each = {groups.kind: groups for groups in (groups_of(self, by) for by in (EXPERT, REGIME))}
         said = self.plan_.findings, self.plan_.sentence
         return {
-            kind: report_training(problem, model, groups, order, ends, *said)
-            for kind, groups in each.items()
+            kind: report_training(self._trained, groups, *said) for kind, groups in each.items()
         }
 
     @cached_property

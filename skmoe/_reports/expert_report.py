@@ -285,8 +285,7 @@ def report_sums(model, groups, rows):
     means = model.expert_predictions(rows.X)
     if rows.exposure is not None:
         means = means * rows.exposure[:, None]
-    gate_proba = routes.dense(routes.weights)
-    given = resp, gate_proba, means, rows.y, rows.weight, rows.bounds
+    given = resp, routes.dense(routes.weights), means, rows.y, rows.weight, rows.bounds
     return ReportSums.of_predictions(model, groups, *given)
 
 
@@ -298,17 +297,16 @@ def report_of_sums(model, groups, sums, trained):
     return _report(model, groups, sums, n_revived, trained.optima, trained.notes, trained.plan)
 
 
-def report_training(problem, model, groups, order, ends, notes=(), plan=None):
-    """An ExpertReport on the training rows.
+def report_training(trained, groups, notes=(), plan=None):
+    """An ExpertReport on the training rows of what was ``Trained``.
 
-    Expert ``j`` of the model is expert ``order[j]`` of the problem. ``ends`` are objective, and
-    smallest number of effective rows, at the end of each start; ``notes`` are other results of
-    training, and ``plan`` the way of training, in sentences.
+    ``notes`` are other results of training, and ``plan`` the way of training, in sentences.
     """
+    problem, model, order = trained.problem, trained.model, trained.order
     if groups.are_regimes:
         sums = problem.sums_of_regimes(model, groups, order)
     else:
         sums = problem.report_sums(model, order)
     n_revived = None if problem.n_revived is None else groups.sum(problem.n_revived[order])
     notes = [*notes, *separation_notes(model, groups, sums)]
-    return _report(model, groups, sums, n_revived, distinct_optima(ends), notes, plan)
+    return _report(model, groups, sums, n_revived, distinct_optima(trained.ends), notes, plan)

@@ -31,8 +31,7 @@ class Team:
     first: object
     experts: object
     shares: np.ndarray  # (n_samples, n_experts)
-    # Gain of a forest gate over a softmax gate; None with a gate that was given.
-    gate_gain: Specialisation | None = None
+    default_gate: tuple | None = None  # as of ``Trained``; None with a gate that was given
 
 
 class Clones:
@@ -99,14 +98,14 @@ class Clones:
             scores[number] = float(weight @ found.log_density)
             pays = self._worth(best, found).kept
             if pays or kept is None:
-                trainer.specialisation = self._worth(without, found)
-                say(str(trainer.specialisation))
+                trainer.trained.specialisation = self._worth(without, found)
+                say(str(trainer.trained.specialisation))
             if not pays:
                 break
             best, kept = found, team
         if len(scores) > 1:
-            trainer.number_scores = "Out-of-fold log-density", scores, len(kept.names)
-        trainer.gate_gain = kept and kept.gate_gain
+            trainer.trained.number_scores = "Out-of-fold log-density", scores, len(kept.names)
+        trainer.trained.default_gate = kept and kept.default_gate
         return best, kept
 
     def _specialise(self, without, team):
@@ -140,8 +139,13 @@ class Clones:
         softmax = SoftmaxGate()
         given = lambda: (softmax, data.Z, softmax.fit), LIGHT_PENALTIES, found.shares
         light = trainer.densities.gated(names, means, *given)
-        team.gate_gain = self._worth(light, found)
-        takes_light = not team.gate_gain.kept and self._worth(without, light).kept
+        gain = self._worth(light, found)
+        takes_light = not gain.kept and self._worth(without, light).kept
+        name, other = ("SoftmaxGate", "ForestGate")[:: 1 if takes_light else -1]
+        change = gain.gain if takes_light else -gain.gain
+        change = f"{change:+.3f} a row (standard error {gain.standard_error:.3f})"
+        others = f"with a {other} the out-of-fold log-density changes by {change}"
+        team.default_gate = name, others
         return light if takes_light else found
 
     def _forest(self, labels, settings):
@@ -165,5 +169,4 @@ class Clones:
         return (both[:3, 3:].diagonal() > least).any()
 
     def _worth(self, without, found):
-        weight = self.trainer.data.weight
-        return Specialisation.of(without.log_density, found.log_density, weight)
+        return Specialisation.of(without.log_density, found.log_density, self.trainer.data.weight)

@@ -1,6 +1,6 @@
 """Training of experts that are each fitted on all rows, by their densities out of fold."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from .._em.loop import Run, count
 from .._em.problem import Finished
 from .._em.trainer import Trainer, surrogate, train_surrogate
 from .._experts.base import Experts
-from .._experts.fitting import STACK, split_last
+from .._experts.fitting import STACK
 from .._experts.prediction import tells_density
 from .._model import Model
 from .._parallel import few_threads
@@ -75,9 +75,6 @@ class StackedTrainer(Trainer):
         than this does. None tries nothing.
     """
 
-    grows = False
-    gate_gain = None  # Specialisation: of a forest gate for the specialists, or None
-
     def __init__(
         self, data, parts, settings, *, folds, splitting, seed, expert_seed, gate=None,
         numbers=None, instead=None,
@@ -89,7 +86,8 @@ class StackedTrainer(Trainer):
         kind = RegressionDensities if parts.classes is None else ClassificationDensities
         self.densities = kind(parts, data, splits, gate, settings.tol)
         self.expert_seed, self.numbers, self.instead = expert_seed, numbers, instead
-        self.way = "stack" if numbers is None else "specialists"
+        self.trained.way = "stack" if numbers is None else "specialists"
+        self.trained.grows = False
 
     def make_experts(self, parts, *, of_regimes=False, report_weights=True):
         """Experts (EstimatorExperts) in training, on all rows or each on those of a regime."""
@@ -111,17 +109,16 @@ class StackedTrainer(Trainer):
         self.progress.say("Trained", self.problem.objective)
         if self.instead is not None and self._has_linear_regimes():
             self.progress.say("Linear experts explain the target better: trying EM, with more fits")
-            em = self.instead()
-            trained = em.train(previous, tasks, attributes_now)
-            self.specialisation = em.specialisation = Specialisation.of(
-                self.problem.log_norm, em.problem.log_norm, self.data.weight, of_list=True
-            )
-            self.progress.say(str(self.specialisation))
-            if self.specialisation.kept:
-                return trained
+            trained = self.instead().train(previous, tasks, attributes_now)
+            of_both = self.problem.log_norm, trained.problem.log_norm
+            gain = Specialisation.of(*of_both, self.data.weight, of_list=True)
+            self.progress.say(str(gain))
+            if gain.kept:
+                return replace(trained, specialisation=gain)
+            self.trained.specialisation = gain
         run = Run([self.problem.objective], converged=self.problem.converged)
-        self.ends = []  # of linear experts that found regimes
-        return self, run, self.problem.model, order, self.problem.load[order]
+        found = {"problem": self.problem, "model": self.problem.model, "order": order, "run": run}
+        return replace(self.trained, **found, load=self.problem.load[order])
 
     def _fit_unlike(self):
         """Fit the experts of a list; the mixture (Candidate), its fitted experts, and those."""
@@ -148,17 +145,6 @@ class StackedTrainer(Trainer):
             chosen = densities.gated([*names, STACK], means, lambda: (gate, data.Z, gate.fit))
         return chosen, [*fitted, stack], experts
 
-    @property
-    def default_gate(self):
-        """The default gate that was kept, and what another would do; None without a second."""
-        gain = self.gate_gain
-        if gain is None or self.way != "specialists":
-            return None
-        name = type(split_last(self.problem.model.gate)[1]).__name__
-        other, sign = ("ForestGate", 1) if name == "SoftmaxGate" else ("SoftmaxGate", -1)
-        change = f"{sign * gain.gain:+.3f} a row (standard error {gain.standard_error:.3f})"
-        return name, f"with a {other} the out-of-fold log-density changes by {change}"
-
     def _has_linear_regimes(self):
         """Whether the log-likelihood of linear experts, less BIC's penalty, is above the score."""
         linear, weight = surrogate(self.data, self.parts), self.data.weight
@@ -169,7 +155,7 @@ class StackedTrainer(Trainer):
         if self.parts.classes is not None and needed >= 0:  # probabilities are at most 1
             return False
         train_surrogate(self, linear)
-        self.paths = []  # nothing continues from there
+        self.trained.paths = []  # nothing continues from there
         return linear.objective - per_parameter * linear.likelihood.n_parameters_ > needed
 
     def _finish(self, chosen, fitted, experts):

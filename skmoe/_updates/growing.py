@@ -95,8 +95,7 @@ def grow(
             "mixture accounts for the new rows as well."
         )
         caught.append((message, ExpertCollapseWarning))
-    decision = problem.gate.set_params(**gate.get_params(deep=False))
-    new = name, fitted, decision, problem.likelihood
+    new = name, fitted, problem.gate.set_params(**gate.get_params(deep=False)), problem.likelihood
     grown = _grown(model, parts, *new)
     routes = grown.routes(rows.X)
     load = rows.weight @ routes.dense(routes.weights) / rows.weight.sum()

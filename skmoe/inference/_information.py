@@ -189,8 +189,7 @@ class _Block:
         for k, expert in enumerate(self.experts):
             score, weights = self._of_units(expert, expert.score()), mass[:, [k]]
             gate_score = self.gate.score(np.eye(n_experts)[k])
-            hessian = expert.hessian(self.row_mass[:, k])
-            expert_blocks.append(hessian + score.T @ (score * weights))
+            expert_blocks.append(expert.hessian(self.row_mass[:, k]) + score.T @ (score * weights))
             with_gate.append(score.T @ (gate_score * weights))
             of_gate = of_gate + gate_score.T @ (gate_score * weights)
         curvature = linalg.block_diag(*expert_blocks, of_gate)

@@ -190,8 +190,7 @@ class Stability(EstimateTable):
         return cells
 
     def _lines(self):
-        n_refits = len(self.n_by["seeds"])
-        return f"{n_refits} refits of each kind.", self.verdict()
+        return f"{len(self.n_by['seeds'])} refits of each kind.", self.verdict()
 
 
 def stability(

@@ -141,8 +141,7 @@ class GateDisplay:
         resp = _axes.given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
         rows = columns.sample(subsample, random_state)
         axes, proba = _gate_panels(estimator, groups, columns, features, rows, grid_resolution)
-        names = groups.names
-        return cls(panels=axes, proba=proba, names=names, responsibilities=resp).plot(ax)
+        return cls(panels=axes, proba=proba, names=groups.names, responsibilities=resp).plot(ax)
 
     def plot(self, ax=None):
         """Draw the panels.

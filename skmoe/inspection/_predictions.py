@@ -371,8 +371,7 @@ class PredictiveDisplay:
         axis = columns.axis(columns.only(feature), grid_resolution)
         Z = _axes.unwrap(estimator, columns.at([axis], [axis.places], [columns.typical_row()]))[1]
         if is_classifier(mixture):
-            proba = mixture.predict_proba(Z)
-            return cls(axis=axis, proba=proba, classes=mixture.classes_).plot(ax)
+            return cls(axis=axis, proba=mixture.predict_proba(Z), classes=mixture.classes_).plot(ax)
         distribution = mixture.predict_dist(Z)
         name = _axes.target_name(y, output)
         if output is not None:

@@ -86,8 +86,7 @@ class Categorical(BaseLikelihood):
         return None
 
     def start(self, y, weight, n_experts):
-        counts = np.bincount(y, weight, minlength=self.n_classes)
-        return self.start_from_sums(counts, n_experts)
+        return self.start_from_sums(np.bincount(y, weight, minlength=self.n_classes), n_experts)
 
     def start_from_sums(self, counts, n_experts):
         """Like ``start``, for a target whose rows are not in memory.

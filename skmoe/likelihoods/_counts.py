@@ -140,8 +140,7 @@ def _better_shape(y, mean, weights, last):
         return -(weights @ log_negative_binomial(y, mean, np.exp(log_shape)))
 
     if np.isnan(last):
-        best = optimize.minimize_scalar(loss, bounds=SHAPE_RANGE, method="bounded")
-        return float(np.exp(best.x))
+        return float(np.exp(optimize.minimize_scalar(loss, bounds=SHAPE_RANGE, method="bounded").x))
     family, given = NegativeBinomialFamily(), (y, np.log(mean), last)
     first, second = weights @ family.first(*given)[1], weights @ family.bend_of_shape(*given)
     step = np.clip(-first / second, -1, 1) if second < 0 else np.sign(first)

@@ -166,8 +166,7 @@ def _convert_classifier(scope, operator, container):
     proba = _average(graph, operator, 2, _calibrated)
     graph.number(proba, operator.outputs[1])
     best = graph("ArgMax", proba, axis=1, keepdims=0)
-    labels = _labels(operator.raw_operator)
-    graph("Gather", labels, best, axis=0, output=operator.outputs[0])
+    graph("Gather", _labels(operator.raw_operator), best, axis=0, output=operator.outputs[0])
 
 
 def _calibrated(graph, model, parts, predictions):

@@ -38,7 +38,7 @@ class FromSample(Trainer):
     def start(self, previous):
         small, self._chose_start = self.problem.on_sample(), previous is None
         if self.n_experts > 1:  # only far enough to distinguish good starts from bad ones
-            self.ends, self.paths = self._race(small, self.data, None, self.moves_in_vain)
+            self._race(small, self.data, None, self.moves_in_vain)
         else:
             small.start(np.ones((len(self.data.weight), 1))).step()
         self.problem.adopt(small)

@@ -11,7 +11,7 @@ from sklearn.utils import Bunch
 from ._experts.fitting import column_names
 from ._model import MADE_LATER, OF_ONE_FIT
 from ._numerics.columns import kind_of_target
-from ._reports.by_regime import first_of
+from ._reports.by_regime import REGIME, first_of, groups_of
 from ._reports.described import finish_later
 from ._reports.leaks import leak_notes, notes_on_rows
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
@@ -101,25 +101,28 @@ def set_fitted(mixture, plan, trained):
     mixture._changed_by = None
     begin_later(mixture, replace(trained, rows=rows))
     leaks, notes = partial(leak_notes, rows, **given), mixture.plan_.notes
-    _warn_of_training(trained, dead, leaks, notes)
+    _warn_of_training(mixture, trained, dead, leaks, notes)
     if plan.request.many or not rows.are_kept or not problem.experts.is_solved:
         finish_later(mixture)
 
 
-def _warn_of_training(trained, dead, leaks, notes):
+def _warn_of_training(mixture, trained, dead, leaks, notes):
     """Warn of experts without rows, of scales at their floor, and of EM that has not converged."""
-    problem, model, folds = trained.problem, trained.model, trained.folds
+    problem, folds, groups = trained.problem, trained.folds, groups_of(mixture, REGIME)
+    names = list(mixture.named_experts_)
+    if groups.are_regimes:  # as in tables
+        names = [f"{name} of {groups.names[groups.of_expert[k]]}" for k, name in enumerate(names)]
     if len(dead):
         loads = [round(float(trained.load[k]), 4) for k in dead]
         warn_user(
-            f"The experts {first_of([model.names[k] for k in dead])} have next to no rows, or are "
+            f"The experts {first_of([names[k] for k in dead])} have next to no rows, or are "
             f"copies of others (loads {first_of(loads)}). Fewer experts, another n_init or another "
             "random_state may help.",
             ExpertCollapseWarning,
         )
-    floored = np.setdiff1d(np.flatnonzero(model.likelihood.at_floor_), dead)
+    floored = np.setdiff1d(np.flatnonzero(mixture.likelihood_.at_floor_), dead)
     if folds is None and len(floored):
-        names = first_of([model.names[k] for k in floored])
+        names = first_of([names[k] for k in floored])
         said = f"The experts {names} predict their rows almost without error."
         memorised = (
             "Unless the target has no noise, they have memorised these rows, and intervals for new "

@@ -24,7 +24,7 @@ from ._em.loop import FitTasks, Progress
 from ._em.problem import WIDE_WORK, Settings
 from ._em.search import NumberThenEM, NumberTrainer
 from ._em.starts import STARTS
-from ._experts.fitting import FORESTS, draw_seeds, split_last
+from ._experts.fitting import FORESTS, draw_seeds, split_last, warn_of_quantiles
 from ._experts.folds import Splitting
 from ._experts.solvers import has_experts
 from ._fitted import FittedMixture
@@ -282,6 +282,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self.plan_ = replace(plan, request=None)  # for callbacks, until it is fitted
         most_work = WIDE_WORK if plan.request.is_wide else rows.most_work
         settings = replace(Settings.of(self), most_work=most_work)
+        warn_of_quantiles(plan.request.templates)
         if self.verbose:
             print(plan, flush=True)
         if not self._in_stack and plan.most_expert_fits is None:  # others warn by their first fits

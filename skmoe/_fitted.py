@@ -279,14 +279,9 @@ class FittedMixture(AnyRows):
         """The fitted mixture: Model."""
         target = {} if self._classes is None else {"classes": self._classes}
         return self._model_class(
-            list(self.named_experts_),
-            self.experts_,
-            self.gate_,
-            self.likelihood_,
-            self._y_shape,
-            self._active_top_k(),
-            **target,
-        )
+            list(self.named_experts_), self.experts_, self.gate_, self.likelihood_, self._y_shape,
+            self._active_top_k(), **target,
+        )  # fmt: skip
 
     @property
     def _predictive(self):
@@ -341,7 +336,8 @@ class FittedMixture(AnyRows):
         _, templates = self._expert_list()
         unlike = [each for each in templates if not is_linear(each)]
         if self._is_list or isinstance(self.experts, str):
-            return "its experts are a list, and not one estimator to clone", {}
+            settings = {"experts": None, "n_experts": "auto", "training": "em", "cv": False}
+            return "its experts are a list, and not one estimator to clone", settings
         if unlike:
             last = type(split_last(unlike[0])[1]).__name__
             return f"{last} is not among the linear or logistic experts", {}

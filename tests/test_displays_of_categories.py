@@ -75,3 +75,16 @@ def test_categories_of_an_order_are_joined_in_that_order(table):
     for size, at_size in zip(SIZES, proba, strict=True):
         everywhere = X.assign(size=pd.Categorical([size] * 300, SIZES, ordered=True))
         assert_allclose(at_size, moe.gate_proba(everywhere).mean(axis=0), rtol=1e-6)
+
+
+def test_missing_values_are_the_last_category_and_long_names_are_cut_in_the_middle(table):
+    moe, X, y = table
+    X = X.assign(job=X["job"].where(np.arange(300) % 9 > 0))
+    display = ExpertDisplay.from_estimator(moe, X, y, feature="job")
+    assert_array_equal(display.axis.labels, [*JOBS, "missing"])
+    assert_array_equal(display.axis.values[:10:9], 6)
+    assert np.isfinite(display.predictions).all()
+    shown = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert shown[3] == "Machine-\u2026nd others"
+    levels = MixtureOfExpertsRegressor(n_experts=1).fit(X, y).marginal_effects(X, y).columns
+    assert sum(name.startswith("job: ") for name in levels) == 5  # as in the table of coefficients

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, PolynomialFeatures
 from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, exceptions
 from skmoe._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference import bootstrap
@@ -492,3 +492,12 @@ def test_sparse_rows_are_refused_with_a_way_out():
     moe = mixture(n_experts=1).fit(X, y + rng.normal(size=100))
     with pytest.raises(TypeError, match=re.escape("X.toarray()")):
         moe.marginal_effects(sparse.csr_matrix(X), y)
+
+
+def test_effects_that_take_long_are_announced_once(monkeypatch):
+    monkeypatch.setattr(exceptions, "LONG", 1e-9)
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    moe = MixtureOfExpertsRegressor(LinearRegression(), 1, cv=False).fit(X, X[:, 0] + X[:, 1] ** 2)
+    with pytest.warns(exceptions.LongFitWarning, match="The effects may take") as warned:
+        moe.marginal_effects(X, X[:, 0] + X[:, 1] ** 2)
+    assert len(warned) == 1

@@ -140,40 +140,25 @@ def crossing_lines():
 def rare_regime():
     """3 % of the rows, anywhere in X."""
     return Planted(
-        2000,
-        normal(2),
-        np.array([[1.0, 1.0], [-2.0, 1.0]]),
-        np.array([0.0, 2.0]),
-        np.array([0.3, 0.3]),
-        np.zeros((2, 2)),
-        np.log([0.97, 0.03]),
-    )
+        2000, normal(2), np.array([[1.0, 1.0], [-2.0, 1.0]]), np.array([0.0, 2.0]),
+        np.array([0.3, 0.3]), np.zeros((2, 2)), np.log([0.97, 0.03]),
+    )  # fmt: skip
 
 
 def unequal_noise():
     """Scales that differ by a factor of ten."""
     return Planted(
-        1000,
-        uniform(-2, 2, 2),
-        np.array([[1.0, -1.0], [0.5, 1.0]]),
-        np.array([0.0, 1.0]),
-        np.array([0.1, 1.0]),
-        np.array([[1.0, 0.0], [-1.0, 0.0]]),
-        np.zeros(2),
-    )
+        1000, uniform(-2, 2, 2), np.array([[1.0, -1.0], [0.5, 1.0]]), np.array([0.0, 1.0]),
+        np.array([0.1, 1.0]), np.array([[1.0, 0.0], [-1.0, 0.0]]), np.zeros(2),
+    )  # fmt: skip
 
 
 def six_experts():
     rng = np.random.default_rng(7)
     return Planted(
-        6000,
-        normal(10),
-        rng.normal(size=(6, 10)),
-        2 * rng.normal(size=6),
-        np.full(6, 0.4),
-        1.5 * rng.normal(size=(6, 10)) / np.sqrt(2),
-        np.zeros(6),
-    )
+        6000, normal(10), rng.normal(size=(6, 10)), 2 * rng.normal(size=6), np.full(6, 0.4),
+        1.5 * rng.normal(size=(6, 10)) / np.sqrt(2), np.zeros(6),
+    )  # fmt: skip
 
 
 def xor():
@@ -185,26 +170,17 @@ def xor():
     return Planted(
         2000,
         lambda rng, n: np.column_stack([rng.uniform(-2, 2, size=(n, 2)), rng.normal(size=(n, 6))]),
-        slopes,
-        np.array([1.0, -1.0, -1.0, 1.0]),
-        np.full(4, 0.2),
-        gate,
-        np.zeros(4),
-    )
+        slopes, np.array([1.0, -1.0, -1.0, 1.0]), np.full(4, 0.2), gate, np.zeros(4),
+    )  # fmt: skip
 
 
 def parallel_lines():
     """The same steep slopes, one unit apart, anywhere in X."""
     slope = np.array([4.0, -3.0, 2.0, 5.0, -1.0])
     return Planted(
-        1000,
-        normal(5),
-        np.tile(slope, (3, 1)),
-        np.array([-1.0, 0.0, 1.0]),
-        np.full(3, 0.15),
-        np.zeros((3, 5)),
-        np.log([0.4, 0.35, 0.25]),
-    )
+        1000, normal(5), np.tile(slope, (3, 1)), np.array([-1.0, 0.0, 1.0]), np.full(3, 0.15),
+        np.zeros((3, 5)), np.log([0.4, 0.35, 0.25]),
+    )  # fmt: skip
 
 
 def eight_segments():
@@ -213,14 +189,9 @@ def eight_segments():
     middles = np.array([0.0, 1.0, -1.0, 0.5, 2.0, -1.5, 0.5, 1.5])
     sharp = 40.0 * np.arange(8)
     return Planted(
-        1600,
-        uniform(0, 8),
-        slopes[:, None],
-        middles - slopes * (np.arange(8) + 0.5),
-        np.full(8, 0.15),
-        sharp[:, None],
-        -40.0 * np.r_[0.0, np.cumsum(np.arange(1.0, 8.0))],
-    )
+        1600, uniform(0, 8), slopes[:, None], middles - slopes * (np.arange(8) + 0.5),
+        np.full(8, 0.15), sharp[:, None], -40.0 * np.r_[0.0, np.cumsum(np.arange(1.0, 8.0))],
+    )  # fmt: skip
 
 
 HARD = [xor, parallel_lines, eight_segments]

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.ensemble import GradientBoostingRegressor as Boosting
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
@@ -311,3 +312,8 @@ def test_warm_start_after_a_fit_with_experts_beside_those_given_is_em_from_the_s
     assert moe.plan_.training == "em"
     by_em = clone(moe).set_params(training="em", warm_start=False).fit(X, y)
     np.testing.assert_array_equal(moe.predict(X), by_em.predict(X))
+
+
+def test_an_expert_that_predicts_a_quantile_is_warned_of():
+    with pytest.warns(UserWarning, match="predicts a quantile"):
+        clones(Boosting(loss="quantile", n_estimators=2), 1).fit(*one_function(60, 0))

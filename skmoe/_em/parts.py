@@ -227,15 +227,9 @@ class Parts:
         if design is None or (sparse.issparse(design) and self.likelihood.takes_subjects):
             return None
         experts = self.solver.experts(
-            design,
-            self.likelihood.expert_target(data.y),
-            data.weight,
-            self.n_solved,
-            penalty=penalty,
-            prior=self.is_default,
-            exposure=data.exposure,
-            units=data.units,
-        )
+            design, self.likelihood.expert_target(data.y), data.weight, self.n_solved,
+            penalty=penalty, prior=self.is_default, exposure=data.exposure, units=data.units,
+        )  # fmt: skip
         experts.source = source
         return self.beside_zero(experts)
 
@@ -315,19 +309,13 @@ class Parts:
                 if params.get("training") == "auto":  # which might keep the first number of lines
                     estimator.set_params(training="em")
         experts = EstimatorExperts(
-            self.names,
-            seeded,
-            data.X,
-            self.labels(data.y),
-            data.weight,
-            target=self.likelihood.transform,
-            folds=folds,
+            self.names, seeded, data.X, self.labels(data.y), data.weight,
+            target=self.likelihood.transform, folds=folds,
             min_responsibility=0.0 if folds is None else min(0.1, 0.5 / len(self.names)),
             classes=self.classes,
             are_clones=not self.is_list and self.likelihood.zero_expert is None,
-            quiet=self.is_default,
-            density_floor=density_floor,
-        )
+            quiet=self.is_default, density_floor=density_floor,
+        )  # fmt: skip
         taken = zip(self.names, experts.weighted, strict=True)
         ignoring = [name for name, takes_weights in taken if not takes_weights]
         if report_weights and ignoring and np.ptp(data.weight[data.weight > 0]) > 0:

@@ -20,6 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
 from .._compat import routing_enabled
+from ..exceptions import warn_user
 
 NEGLIGIBLE_SHARE = 1e-10  # in weights below it, what estimators compute is rounding error
 
@@ -29,6 +30,20 @@ def split_last(estimator):
     if not isinstance(estimator, Pipeline):
         return None, estimator
     return (estimator[:-1] if len(estimator) > 1 else None), estimator.steps[-1][1]
+
+
+def warn_of_quantiles(estimators):
+    """Warn of experts that learn a quantile, of scikit-learn and boosting packages, by its name."""
+    for each in estimators:
+        params = split_last(each)[1].get_params(deep=False)
+        loss = [str(params.get(name)) for name in ("loss", "objective", "loss_function")]
+        if params.get("quantile") is not None or "quantile" in str(loss).lower():
+            said = (
+                f"{each} predicts a quantile, which the mixture takes for a mean: its predictions "
+            )
+            said += "and intervals are biased. Use a loss whose optimum is the mean; "
+            warn_user(said + "predict(X, quantiles=[...]) gives quantiles.", UserWarning)
+            break
 
 
 def join_last(estimator, last):

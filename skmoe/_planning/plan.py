@@ -220,16 +220,10 @@ class Plan:
         if len(names) > 1:
             reasons["n_experts"] += "".join(f", and {more[name]}" for name in names if name in more)
         return replace(
-            self,
-            training=training,
-            n_experts=n_experts,
-            gate=gate,
+            self, training=training, n_experts=n_experts, gate=gate,
             n_regimes=None if trained.regimes is None else trained.regimes.n_regimes,
-            reasons=reasons,
-            notes=notes,
-            about_rows=about_rows,
-            request=None,
-        )
+            reasons=reasons, notes=notes, about_rows=about_rows, request=None,
+        )  # fmt: skip
 
 
 # Approximate time of linear experts that are solved together ----------------------------------

@@ -64,6 +64,12 @@ class DescribedMixture(AnyRows):
         """Notes on the last fit, for tables; nothing once the mixture was changed."""
         return self.plan_.findings if self._changed_by is None else []
 
+    @property
+    def _short_notes(self):
+        """First sentences of these, for tables that are printed after others."""
+        notes = [note.split(". ")[0].rstrip(".") + "." for note in self._notes]
+        return notes + ["More: print(mixture.plan_)."] * (notes != self._notes)
+
     def __getstate__(self):
         finish_later(self)
         return super().__getstate__()

@@ -258,7 +258,7 @@ def profile_experts(mixture, rows, groups, membership, table):
             )
         )
     profiles.sort(key=lambda profile: -profile.share)
-    return ExpertProfiles(profiles, outputs, of_classes, groups.kind, mixture._notes)
+    return ExpertProfiles(profiles, outputs, of_classes, groups.kind, mixture._short_notes)
 
 
 def _sorted_features(features, k):

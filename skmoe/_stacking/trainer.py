@@ -172,17 +172,10 @@ class StackedTrainer(Trainer):
         fitted, y_shape = [fitted[k] for k in order], data.y.shape[1:]
         model = parts.model_of(chosen.names, fitted, gate, likelihood, y_shape)
         stacked = Stacked(
-            data=data,
-            experts=experts,
-            model=model,
-            means=self.densities.restore(chosen.means),
-            gate_proba=gate_proba,
-            resp=chosen.resp,
-            log_norm=chosen.log_density,
+            data=data, experts=experts, model=model, means=self.densities.restore(chosen.means),
+            gate_proba=gate_proba, resp=chosen.resp, log_norm=chosen.log_density,
             objective=objective - self.densities.log_unit,
-            prior=objective * weight.sum() - weight @ log_density,
-            converged=converged,
-            cdf=chosen.cdf,
-            of_expert=chosen.of_expert,
-        )
+            prior=objective * weight.sum() - weight @ log_density, converged=converged,
+            cdf=chosen.cdf, of_expert=chosen.of_expert,
+        )  # fmt: skip
         return stacked, order

@@ -301,16 +301,10 @@ def _gate_now(mixture, rows):
 def _to_train(mixture, experts, gate, fold_seed, expert_seed):
     """Parts of which one expert, by names, is to be trained; Splitting, Settings, and its seed."""
     parts = Parts(
-        model_class=mixture._model_class,
-        names=list(experts),
-        templates=list(experts.values()),
-        solver=mixture._solver(),
-        is_default=False,
-        is_list=True,
-        gate=gate,
-        likelihood=mixture._likelihood(),
-        classes=mixture._classes,
-    )
+        model_class=mixture._model_class, names=list(experts), templates=list(experts.values()),
+        solver=mixture._solver(), is_default=False, is_list=True, gate=gate,
+        likelihood=mixture._likelihood(), classes=mixture._classes,
+    )  # fmt: skip
     trained = [template for template in parts.templates if not is_frozen(template)]
     cv = mixture.cv if mixture.cv is False or isinstance(mixture.cv, Integral) else "auto"
     if str(mixture.cv) == "oob" and all(map(has_oob_prediction, trained)):

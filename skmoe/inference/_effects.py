@@ -1,17 +1,20 @@
 """Average marginal effects of columns, with standard errors by the delta method."""
 
+import time
+
 import numpy as np
 from scipy import sparse, special
 from sklearn.base import is_classifier
 
 from .._experts.fitting import split_last
-from .._experts.prediction import columns_seen
+from .._experts.prediction import columns_seen, have_common_transformers
 from .._numerics.multinomial import log_softmax
 from .._reports.by_regime import first_of
 from .._reports.expert_report import in_order
 from .._tables.known import check_weights
 from .._tables.mixed import is_table, take_rows
 from .._validation import check_fitted
+from ..exceptions import warn_if_long
 from ..gates import SoftmaxGate
 from ..inspection._axes import Axis, PlottedColumns
 from ._bootstrap import EstimateTable, bootstrap_covariance
@@ -171,17 +174,11 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
     cov_of_effects = slopes @ covariance @ slopes.T
     cov_of_effects[unknown] = cov_of_effects[:, unknown] = np.nan
     return MarginalEffects(
-        [averages.names[i] for i in quantity],
-        list(columns),
-        effect,
-        cov_of_effects,
-        kind="posterior" if is_pooled and cov == "observed" else cov,
-        has_tests=not is_pooled,
-        level=level,
-        n_rows=float(weight.sum()),
-        notes=notes,
+        [averages.names[i] for i in quantity], list(columns), effect, cov_of_effects,
+        kind="posterior" if is_pooled and cov == "observed" else cov, has_tests=not is_pooled,
+        level=level, n_rows=float(weight.sum()), notes=notes,
         df=np.max(estimates.degrees_of_freedom(cov == "sandwich")),
-    )
+    )  # fmt: skip
 
 
 def _check_means(mixture, rows, used, means):
@@ -325,6 +322,8 @@ class Changes:
         of_experts = np.hstack([ones, columns_seen(experts, X)])
         if not isinstance(split_last(gate)[1], SoftmaxGate):
             return of_experts, ones
+        if have_common_transformers([experts, gate]):
+            return of_experts, of_experts
         return of_experts, np.hstack([ones, columns_seen(gate, X)])
 
     def each(self):
@@ -332,8 +331,11 @@ class Changes:
 
         Names of categories include the levels. The weighted sum of differences is the effect.
         """
-        for j in range(self.columns.n_columns):
-            axis = Axis(self.columns, j, 2)
+        began, was_long, n_columns = time.monotonic(), False, self.columns.n_columns
+        for j in range(n_columns):
+            total = (time.monotonic() - began) / max(j, 1) * n_columns
+            was_long = was_long or warn_if_long("The effects", total, "fewer rows", is_told=True)
+            axis = Axis(self.columns, j, 2, shows_missing=False)
             yield from self._of_numbers(axis) if axis.labels is None else self._of_levels(axis)
 
     def _of_numbers(self, axis):

@@ -76,6 +76,8 @@ class Stability(EstimateTable):
     array([0. , 0. , 0. , 0.5])
     """
 
+    _is_set = False  # whether the number was given
+
     def __init__(
         self, labels, n_regimes, *, n_by, labels_by, random_states, counts=None, word="regime"
     ):
@@ -109,16 +111,19 @@ class Stability(EstimateTable):
             if same["seeds"] >= SURE:
                 what = f"seeds agree on {fit}, but not on which rows belong together (median "
                 what += f"adjusted Rand index {_two_digits(rand['seeds'])})"
-            return f"Not settled: {what}; {self._found('halves')}. Raise n_init, or set n_experts."
+            or_set = "" if self._is_set else ", or set n_experts"
+            return f"Not settled: {what}; {self._found('halves')}. Raise n_init{or_set}."
         if same["halves"] < SURE:
             may_lack_rows = max(self.share["halves"]) <= self.n_regimes
             what = "needs all rows, or is uncertain" if may_lack_rows else "is uncertain"
             return f"The number {what}: {self._found('halves')}."
         if rand["halves"] < SURE:
+            number = "was set" if self._is_set else "is stable"
             return (
-                f"The number is stable, {fit}; which rows belong together is less so (median "
+                f"The number {number}, {fit}; which rows belong together is less stable (median "
                 f"adjusted Rand index {_two_digits(rand['halves'])} in halves of the rows)."
             )
+        fit += " (n_experts was set)" * self._is_set
         return f"Stable: seeds and halves of the rows agree on {fit}" + (
             "." if self.n_regimes == 1 else ", and on which rows belong together."
         )
@@ -220,10 +225,12 @@ def stability(
     parts = {"seeds": found[:n_resamples], "halves": found[n_resamples:]}
     n_by = {source: np.array([n for n, _ in part]) for source, part in parts.items()}
     labels_by = {source: np.array([each for _, each in part]) for source, part in parts.items()}
-    return Stability(
+    result = Stability(
         labels, n_regimes, n_by=n_by, labels_by=labels_by, random_states=seeds,
         counts=rows.weight > 0, word="regime" if regimes_of(mixture) else "expert",
     )  # fmt: skip
+    result._is_set = mixture.n_experts == n_regimes
+    return result
 
 
 def _refit(mixture, rows, source, seed):

@@ -181,7 +181,7 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by, max_rows):
         covariance = delta_method(derivatives, covariance)
         df = np.where(derivatives != 0, df, np.inf).min(axis=1)  # the fewest that matter
         notes = [*notes, composition(groups, list(mixture.named_experts_))]
-    notes = [*notes, *map(in_lines, mixture._notes)]
+    notes = [*notes, *map(in_lines, mixture._short_notes)]
     subjects, n_samples = likelihood.subjects, float(likelihood.weight.sum())
     table = MixtureSummary(
         parts, terms, raw, covariance, kind=cov, level=level, log_likelihood=value,

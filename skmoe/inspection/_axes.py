@@ -20,7 +20,7 @@ JITTER = 0.22  # of points at a category; categories are 1 apart
 DASHES = ("-", "--", "-.", (0, (1.2, 1.2)), (0, (7, 2, 1, 2, 1, 2)))
 MARKERS = "osD^vPX"
 N_COLUMNS = 2  # panels side by side
-LONGEST_LABEL = 18  # characters of a category
+LONGEST_LABEL, MISSING = 18, "missing"  # characters of a category; the label of missing values
 LIGHTEST = 0.78  # colour of viridis: lighter yellows are invisible on white
 
 
@@ -34,13 +34,12 @@ def colours(n):
 def label_categories(axis, places, labels):
     """Label categories on an axis of matplotlib without overlaps.
 
-    Long labels are cut, and many labels are rotated; if there are too many, every other one is
-    shown, or fewer.
+    Long labels are cut in the middle, as names often differ at their ends, and many labels are
+    rotated; if there are too many, every other one is shown, or fewer.
     """
-    labels = [
-        label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "\u2026"
-        for label in map(str, labels)
-    ]
+    half, labels = LONGEST_LABEL // 2, list(map(str, labels))
+    cut = [f"{label[: half - 1]}\u2026{label[-half:]}" for label in labels]
+    labels = np.where([len(label) > LONGEST_LABEL for label in labels], cut, labels).tolist()
     across = axis.axis_name == "x"
     inches = axis.figure.get_size_inches() * axis.axes.get_position().size
     height = axis.get_ticklabels()[0].get_fontsize() / 72 if axis.get_ticklabels() else 0.14
@@ -295,6 +294,8 @@ class Axis:
     resolution : int
         Largest number of points, equally spaced; if a numeric column has fewer values, these are
         the points. Other columns have one point for each category.
+    shows_missing : bool, default=True
+        Whether missing values of such a column are a category of their own, the last.
 
     Attributes
     ----------
@@ -310,7 +311,7 @@ class Axis:
         What other columns are, if there are any.
     """
 
-    def __init__(self, columns, j, resolution):
+    def __init__(self, columns, j, resolution, shows_missing=True):
         if not isinstance(resolution, Integral) or resolution < 2:
             raise ValueError(f"grid_resolution must be 2 or more; got {resolution!r}.")
         self.j, self.name, self.labels, self.ordered = j, columns.names[j], None, True
@@ -339,6 +340,10 @@ class Axis:
             self.values = np.full(len(values), np.nan)
             self.values[known] = place
             rows = np.flatnonzero(known)[first]
+            if shows_missing and not known.all():  # a level of its own, after the others
+                self.labels = np.append(self.labels.astype(object), MISSING)
+                self.places, self.ordered = np.arange(len(self.labels)), False
+                self.values[~known], rows = len(rows), np.append(rows, known.argmin())
             self._categories = column.iloc[rows].array if of_table else column[rows]
 
     def put(self, X, places):

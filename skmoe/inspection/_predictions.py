@@ -228,8 +228,10 @@ class ExpertDisplay:
             low, high = np.nanmin(shown), np.nanmax(shown)
             margin = 0.05 * (high - low)
             ax.set_ylim(low - margin, high + margin)
-        style = "thick" if self.axis.ordered else "filled"
-        ax.legend(handlelength=3.5, title=f"{style}: preferred by the gate", title_fontsize="small")
+        title = f"{'thick' if self.axis.ordered else 'filled'}: preferred by the gate"
+        if self.scatters_ and self.of_class:
+            title += "\nrows: above 1 if of the class, below 0 if not"
+        ax.legend(handlelength=3.5, title=title, title_fontsize="small")
         return self
 
     def _heights(self):
@@ -306,6 +308,8 @@ class PredictiveDisplay:
     array([-3.,  3.])
     """
 
+    points = ExpertDisplay.points
+
     def __init__(
         self, *, axis, levels=LEVELS, intervals=None, mean=None, proba=None, classes=None,
         discrete=False, target_name="y", y=None,
@@ -313,17 +317,6 @@ class PredictiveDisplay:
         self.axis, self.levels, self.intervals, self.mean = axis, levels, intervals, mean
         self.proba, self.classes, self.discrete = proba, classes, discrete
         self.target_name, self.y = target_name, y
-
-    @property
-    def points(self):
-        """Values of the feature.
-
-        Returns
-        -------
-        points : ndarray of shape (n_points,)
-            For strings, numbers of the categories.
-        """
-        return self.axis.places
 
     @classmethod
     def from_estimator(
@@ -403,7 +396,7 @@ class PredictiveDisplay:
         else:
             names = [str(label) for label in self.classes]
             self.lines_ = self.axis.draw_shares(ax, self.proba, names, "class probability")
-            ax.legend(handlelength=3.5)
+            ax.legend(handlelength=3.5, title=self.axis.others)
         return self
 
     def _draw_fan(self, ax):

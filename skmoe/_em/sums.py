@@ -195,14 +195,9 @@ def _sums(design, y, weight, resp, parameters, grams):
         second, first = np.tril_indices(n_experts, -1)
         _add(grams, "pairs", design, weight * proba[first] * proba[second])
     return Sums(
-        float(value),
-        None,
-        slopes[:-n_experts].reshape(n_experts, n_functions, p).swapaxes(1, 2),
-        squares,
-        slopes[-n_experts:].T,
-        None,
-        mass.sum(axis=1),
-    )
+        float(value), None, slopes[:-n_experts].reshape(n_experts, n_functions, p).swapaxes(1, 2),
+        squares, slopes[-n_experts:].T, None, mass.sum(axis=1),
+    )  # fmt: skip
 
 
 def _add(grams, name, design, weights):

@@ -107,6 +107,7 @@ class PooledTrainer(Trainer):
                 return
             self._note(self.converge(best))
         if self.finds_regimes:
+            self.progress.say("Comparing with explanations without regimes")
             best, found = RegimeSearch(self).of(best)
             if self.experts.can_be_tied:
                 self.trained.regimes = found

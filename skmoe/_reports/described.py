@@ -66,9 +66,10 @@ class DescribedMixture(AnyRows):
 
     @property
     def _short_notes(self):
-        """First sentences of these, for tables that are printed after others."""
-        notes = [note.split(". ")[0].rstrip(".") + "." for note in self._notes]
-        return notes + ["More: print(mixture.plan_)."] * (notes != self._notes)
+        """First sentences but the evidence, for tables that are printed after others."""
+        notes = [note for note in self._notes if not note.startswith("Evidence: ")]
+        short = [note.split(". ")[0].rstrip(".") + "." for note in notes]
+        return short + ["More: print(mixture.plan_)."] * (short != notes)
 
     def __getstate__(self):
         finish_later(self)

@@ -150,13 +150,9 @@ def block_pass(rows, parameters):
         block = slice(start, start + PASS_ROWS)
         resp = None if parameters.resp is None else parameters.resp[block].T
         sums = _sums(
-            standard_columns(rows.X[block], parameters.mean, parameters.scale),
-            rows.y[block],
-            rows.weight[block],
-            resp,
-            parameters,
-            grams,
-        )
+            standard_columns(rows.X[block], parameters.mean, parameters.scale), rows.y[block],
+            rows.weight[block], resp, parameters, grams,
+        )  # fmt: skip
         total = sums if total is None else total + sums
     if parameters.with_grams:
         total.gram = grams["gram"].matrices().reshape(n_experts, -1, p, p)

@@ -369,6 +369,8 @@ class PooledTrainer(Trainer):
         for number, n_steps in enumerate(self.effort.stretches, 1):
             run = self._climb(problem, SHORT_RUN if is_slow else n_steps, tol or self.effort.tol)
             is_settled, evidence = problem.learn_alpha() < SAME_ALPHA, problem.evidence
+            now = f"log-evidence now {self.data.total_weight * evidence:.1f}"
+            self.progress.say(f"EM of {count(int(problem.experts.n_experts))}, {now}", level=3)
             ends = evidence < best + SAME_EVIDENCE if is_slow else run.converged and is_settled
             if evidence > best:
                 best, best_state = evidence, problem.state()

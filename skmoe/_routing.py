@@ -103,6 +103,15 @@ class Routes:
         return experts, np.take_along_axis(self.weights, experts, axis=1)
 
 
+def routed(proba, top_k):
+    """Log-probabilities (n, K) of the gate, as predictions with this ``top_k`` use it."""
+    log_gate = np.log(np.maximum(proba, 1e-300))
+    if top_k is None:
+        return log_gate
+    routes = Routes(log_gate, top_k)
+    return routes.dense(routes.log_weights, fill=-np.inf)
+
+
 def best_experts(scores, k):
     """Numbers of the k experts of highest score for each row, best first; (n, k)."""
     experts = np.empty((len(scores), k), dtype=np.intp)

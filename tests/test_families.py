@@ -90,8 +90,7 @@ def test_one_expert_is_the_beta_regression_of_maximum_likelihood():
         ]
         for a in steps
     ]
-    expected = np.sqrt(np.diag(np.linalg.inv(hessian)))
-    assert_allclose(table["std_error"], expected, rtol=2e-3)
+    assert_allclose(table["std_error"], np.sqrt(np.diag(np.linalg.inv(hessian))), rtol=2e-3)
 
 
 def test_rates_have_quantiles_and_a_crps_that_is_the_integral(by_sums):

@@ -103,8 +103,7 @@ def test_old_experts_scales_and_proportions_stay(three_lines, moe):
     assert all(new is old for new, old in zip(moe.experts_, before, strict=False))
     assert_array_equal(moe.likelihood_.scale_[:3], three_lines.likelihood_.scale_)
     X = np.concatenate([old_rows(500, 4)[0], new_rows(500, 4)[0], [[200.0, -300.0]]])
-    proba = moe.gate_proba(X)
-    assert_allclose(proba.sum(axis=1), 1, rtol=1e-12)
+    assert_allclose(moe.gate_proba(X).sum(axis=1), 1, rtol=1e-12)
     log_proba = moe.gate_.predict_log_proba(X)
     log_ratios = log_proba[:, :3] - special.logsumexp(log_proba[:, :3], axis=1, keepdims=True)
     assert_allclose(log_ratios, three_lines.gate_.predict_log_proba(X), rtol=1e-12, atol=1e-12)
@@ -488,8 +487,7 @@ def test_pooled_experts_stay_as_they_are_when_one_is_added(pooled_mixtures, kind
 @pytest.mark.parametrize("kind", KINDS)
 def test_grown_pooled_mixture_answers_all_that_a_fitted_one_does(pooled_mixtures, kind):
     moe = pooled_mixtures(kind)
-    given = pooled_rows(kind, 120, 1, is_new=True)
-    moe.add_expert(*given, name="new", replay=replay_of(kind))
+    moe.add_expert(*pooled_rows(kind, 120, 1, is_new=True), name="new", replay=replay_of(kind))
     X, y = pooled_rows(kind, 60, 2)
     log_density = moe.log_density(X, y)
     if "classes" in kind:
@@ -502,8 +500,7 @@ def test_grown_pooled_mixture_answers_all_that_a_fitted_one_does(pooled_mixtures
         assert_allclose(dist.mean(), moe.predict(X), rtol=1e-9)
         if kind not in ("outputs", "counts"):
             assert_allclose(dist.cdf(moe.predict_quantiles(X, [0.3])[:, 0]), 0.3, atol=1e-6)
-    twin = pickle.loads(pickle.dumps(moe))
-    assert_array_equal(twin.log_density(X, y), log_density)
+    assert_array_equal(pickle.loads(pickle.dumps(moe)).log_density(X, y), log_density)
     assert_allclose(moe.responsibilities(X, y).sum(axis=1), 1, rtol=1e-12)
     assert "new" in moe.expert_report(X, y, by="expert").columns["expert"]
     assert len(moe.expert_report(X, y).columns) > 5
@@ -773,8 +770,7 @@ def test_grown_mixture_answers_all_that_a_fitted_one_does(grown):
     assert_allclose(dist.logpdf(y), expected, rtol=1e-9)
     assert_allclose(dist.cdf(grown.predict_quantiles(X, [0.3])[:, 0]), 0.3, atol=1e-6)
     assert_allclose(grown.responsibilities(X, y).sum(axis=1), 1, rtol=1e-12)
-    report = grown.expert_report(X, y)
-    assert list(report.columns["expert"]) == list(grown.named_experts_)
+    assert list(grown.expert_report(X, y).columns["expert"]) == list(grown.named_experts_)
     assert grown.sample_y(X[:3], random_state=0).shape == (3, 1)
     for twin in (pickle.loads(pickle.dumps(grown)), copy.deepcopy(grown)):
         assert_array_equal(twin.log_density(X, y), grown.log_density(X, y))

@@ -324,8 +324,7 @@ def test_of_positive_targets_what_is_asked_agrees(positive):
     low, high = moe.predict_interval(log_linear_rows("gamma", 120, 3, 0, regimes=2)[2]).T
     test = log_linear_rows("gamma", 120, 3, 0, regimes=2)[3]
     assert 0.83 < ((low < test) & (test < high)).mean() < 0.96
-    frame = moe.summary(X, y).to_frame()
-    shapes = frame.xs("log_shape", level="term")
+    shapes = moe.summary(X, y).to_frame().xs("log_shape", level="term")
     np.testing.assert_allclose(np.exp(shapes["estimate"]), moe.likelihood_.shape_)
     # A log-shape is known to about the root of two over its rows.
     expected = np.sqrt(2 / moe.responsibilities(X, y).sum(axis=0))

@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._em import trainer
+from skmoe._em import problem, trainer
 from skmoe._em.sweeps import LeastSquaresSweep, Sweep
 from skmoe._kernels._routing import top_k
 from skmoe.gates import SoftmaxGate
@@ -59,15 +59,8 @@ def test_top_k_kernel_puts_nan_last():
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_truncated_bound_rises(data, k, monkeypatch):
     monkeypatch.setattr(trainer, "MORE_EXPERTS", 1)  # else it begins where EM has converged
-    moe = MixtureOfExpertsRegressor(
-        n_experts=N_REGIMES,
-        top_k=k,
-        init="kmeans_xy",
-        n_init=1,
-        tol=1e-8,
-        max_iter=500,
-        random_state=0,
-    ).fit(*data)
+    given = {"init": "kmeans_xy", "n_init": 1, "tol": 1e-8, "max_iter": 500, "random_state": 0}
+    moe = MixtureOfExpertsRegressor(n_experts=N_REGIMES, top_k=k, **given).fit(*data)
     assert moe._training_reports["expert"].columns["revived"] == [0] * N_REGIMES
     assert np.diff(moe.lower_bounds_).min() > -1e-10
     assert moe.lower_bounds_[-1] - moe.lower_bounds_[0] > 0.3
@@ -81,17 +74,35 @@ def test_truncated_training_is_as_good_as_dense_training(data, mixture):
 
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
-def test_beginning_with_twice_as_many_experts_leads_to_better_optima(monkeypatch):
+def test_beginning_with_more_experts_leads_to_better_optima(monkeypatch):
     given = {"n_experts": N_REGIMES, "n_init": 1, "training": "em"}
     rows = [regimes(800, seed) for seed in range(4)]
     found = []
-    for more in (1, 2):
+    for more in (1, 2, 4):
         monkeypatch.setattr(trainer, "MORE_EXPERTS", more)
         fits = [MixtureOfExpertsRegressor(top_k=1, random_state=0, **given).fit(*r) for r in rows]
         found.append([moe.lower_bound_ for moe in fits])
         kept = [moe.route(rows[0][0])[0].shape[1] for moe in fits]
         assert kept == [1] * 4
     assert np.mean(found[1]) > np.mean(found[0]) + 0.05
+    assert np.mean(found[2]) > np.mean(found[0]) + 0.05
+
+
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
+def test_experts_that_routes_hardly_lead_to_begin_anew(monkeypatch):
+    given = {"n_experts": 40, "top_k": 2, "n_init": 1, "training": "em", "random_state": 0}
+    found = []
+    for least in (0.0, problem.IDLE):
+        monkeypatch.setattr(problem, "IDLE", least)
+        for seed in (0, 3):
+            rng = np.random.default_rng(seed)
+            X = rng.uniform(-1, 1, (2000, 3))
+            y = np.sin(4 * X[:, 0]) + 2 * X[:, 1] * X[:, 2] + 0.1 * rng.normal(size=2000)
+            moe = MixtureOfExpertsRegressor(Ridge(), **given).fit(X, y)
+            found.append(((moe.expert_load_ < 0.1 / 40).sum(), moe.log_density(X, y).mean()))
+    before, after = np.mean(found[:2], axis=0), np.mean(found[2:], axis=0)
+    assert after[0] < before[0]
+    assert after[1] > before[1] + 0.01
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
@@ -122,9 +133,8 @@ def test_classifier_answers_with_its_top_k():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(600, 2))
     y = (X[:, 0] * X[:, 1] > 0).astype(int)
-    moe = MixtureOfExpertsClassifier(
-        n_experts=4, n_init=2, cv=3, random_state=0, training="em"
-    ).fit(X, y)
+    given = {"n_experts": 4, "n_init": 2, "cv": 3, "random_state": 0, "training": "em"}
+    moe = MixtureOfExpertsClassifier(**given).fit(X, y)
     gate = moe.gate_proba(X)
     proba = moe.likelihood_.calibrate(moe._model.expert_predictions(X))
     kept = np.argsort(-gate, axis=1, kind="stable")[:, :2]
@@ -142,9 +152,8 @@ def test_k_of_all_experts_is_no_truncation(data, mixture, k):
     X, y = data
     expected = mixture.log_density(X, y)
     assert_allclose(mixture.set_params(top_k=k).log_density(X, y), expected, rtol=1e-12)
-    fitted = MixtureOfExpertsRegressor(
-        n_experts=N_REGIMES, top_k=k, random_state=0, training="em"
-    ).fit(X, y)
+    given = {"n_experts": N_REGIMES, "top_k": k, "random_state": 0, "training": "em"}
+    fitted = MixtureOfExpertsRegressor(**given).fit(X, y)
     assert_array_equal(fitted.lower_bounds_, mixture.lower_bounds_)
 
 
@@ -203,14 +212,10 @@ def test_each_expert_is_asked_once_for_its_own_rows(data, counting):
 @pytest.mark.parametrize("form", ["frame", "csr"])
 def test_rows_of_frames_and_sparse_matrices_find_their_experts(data, form):
     X, y = data
-    moe = MixtureOfExpertsRegressor(
-        Ridge(), n_experts=4, cv=3, top_k=2, n_init=2, random_state=0, gate=SoftmaxGate()
-    )
-    if form == "csr":
-        table = sparse.csr_array(X)
-    else:
-        table = pytest.importorskip("pandas").DataFrame(X, columns=["a", "b"])
-    moe.fit(table, y)
+    given = {"n_experts": 4, "cv": 3, "top_k": 2, "n_init": 2, "random_state": 0}
+    pandas = pytest.importorskip("pandas")
+    table = sparse.csr_array(X) if form == "csr" else pandas.DataFrame(X, columns=["a", "b"])
+    moe = MixtureOfExpertsRegressor(Ridge(), gate=SoftmaxGate(), **given).fit(table, y)
     gate, means = moe.set_params(top_k=None).gate_proba(table), moe.predict_experts(table)
     kept = np.argsort(-gate, axis=1, kind="stable")[:, :2]
     weights, chosen = (np.take_along_axis(a, kept, axis=1) for a in (gate, means))

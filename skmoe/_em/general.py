@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from .._kernels._linear_run import Acceleration
-from .._routing import Routes
+from .._routing import routed
 from .cross_fitted_gate import CrossFittedGate, GateSums, steps_from_sums
 from .problem import Problem, shallow_copy
 
@@ -256,25 +256,15 @@ class GeneralProblem(Problem):
         self.load = self.gate_weight @ self.gate_proba / self.gate_weight.sum()
 
     def finished_gate(self, given):
-        gate = shallow_copy(self.gate.gate if self.gate.is_cross_fitted else self.gate)
-        if type(given) is type(gate):
-            gate.set_params(**given.get_params(deep=False))
+        gate = super().finished_gate(given)
         if self.gate.is_cross_fitted:
             gate.fit(self.Z, self._gate_labels(), sample_weight=self.gate_weight)
         return gate
 
-    def _routed(self, proba):
-        """Log-probabilities (n, K) of the gate, as predictions that have a top k use it."""
-        log_gate = np.log(np.maximum(proba, 1e-300))
-        if self.top_k is None:
-            return log_gate
-        routes = Routes(log_gate, self.top_k)
-        return routes.dense(routes.log_weights, fill=-np.inf)
-
     def load_under(self, gate):
         if not self.gate.is_cross_fitted:
             return self.load
-        log_gate = self._routed(np.exp(gate.log_proba_of_checked(self.Z)))
+        log_gate = routed(np.exp(gate.log_proba_of_checked(self.Z)), self.top_k)
         return self.gate_weight @ np.exp(log_gate) / self.gate_weight.sum()
 
     def fit_to_routing(self):
@@ -288,11 +278,10 @@ class GeneralProblem(Problem):
         if self.top_k is None:
             return
         trained = self.resp
-        log_gate = self._routed(self.gate_proba)
+        log_gate = routed(self.gate_proba, self.top_k)
         best = -np.inf
         for _ in range(ROUTING_STEPS):
-            log_density = self.expert_log_density()
-            value = self._share_rows(log_gate, log_density) / self.weight.sum()
+            value = self._share_rows(log_gate, self.expert_log_density()) / self.weight.sum()
             if not value > best + 1e-8:
                 break
             best = value

@@ -152,7 +152,7 @@ class OnePassProblem(Problem):
         """See ``Problem``; done on the sample, where EM began with one."""
         if self.small is None:
             return super().reseed(dead)
-        small = self.small
+        small, self.small.top_k = self.small, self.top_k
         small._go_on_from(self)
         small.reseed(dead)
         small.step()
@@ -241,12 +241,18 @@ class OnePassProblem(Problem):
         """Log-density of each row, (n_samples,)."""
         return self._in_arrays()[1]
 
+    @property
+    def gate_proba(self):
+        """Probabilities of the gate, (n_samples, n_experts)."""
+        return self._in_arrays()[2]
+
     def _in_arrays(self):
-        """Responsibilities and log-densities of the rows, of an E-step."""
+        """Responsibilities and log-densities of the rows, of an E-step, and of the gate."""
         if self._arrays is None:
             logits, log_density, _ = self._answers(self._columns, self.y)
             log_gate = log_softmax(logits)
-            self._arrays = posterior(log_gate, keep_best(log_gate, log_density, self.top_k))
+            found = posterior(log_gate, keep_best(log_gate, log_density, self.top_k))
+            self._arrays = *found, np.exp(log_gate)
         return self._arrays
 
     # Attributes of the problem --------------------------------------------------------------
@@ -284,7 +290,7 @@ class OnePassProblem(Problem):
             self.routed.e_step()
             self.routed.fit_to_routing()
             self.likelihood, self.load = self.routed.likelihood, self.routed.load
-            self._arrays = self.routed.resp, self.routed.log_norm
+            self._arrays = self.routed.resp, self.routed.log_norm, self.routed.gate_proba
 
 
 def make_problem(
@@ -299,8 +305,7 @@ def make_problem(
     settings = {"load_prior": load_prior, "top_k": top_k}
     if OnePassProblem.covers(experts, gate, likelihood, data, **settings):  # quicker
         return OnePassProblem(experts, gate, likelihood, data, **settings)
-    n_inner = 1 if in_sample else INNER_STEPS
-    settings |= {"n_inner": n_inner, "gate_folds": gate_folds, "Z": Z}
+    settings |= {"n_inner": (1 if in_sample else INNER_STEPS), "gate_folds": gate_folds, "Z": Z}
     return GeneralProblem(experts, gate, likelihood, data, **settings)
 
 

@@ -11,8 +11,10 @@ from .._kernels._estep import e_step
 from .._kernels._linear_run import Acceleration
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
-from .._routing import keep_best
+from .._routing import keep_best, routed
 from .loop import copies_of_heavier, dead_experts, reseeded, run_em
+
+IDLE = 0.1  # of the mean load, below which an expert is idle
 
 
 class Finished:
@@ -113,6 +115,9 @@ class Problem(Finished, ABC):
 
     accelerates = is_compiled = False
     objective = -np.inf
+    routes = (
+        None  # experts of a row in predictions, while those that hardly have rows are re-seeded
+    )
     template = None  # what compiled runs of ``climb`` begin like, a LinearRun
     of_state = ()  # attributes that belong to a state, beside the parts
 
@@ -205,8 +210,11 @@ class Problem(Finished, ABC):
         vars(self).update(arrays)
 
     def revive(self):
-        """Hand each dead expert the rows around a place of high loss; whether there were any."""
+        """Hand each dead expert, or idle one, rows around a place of high loss; whether any was."""
         dead = self.dead()
+        if self.routes is not None:
+            load = self.weight @ np.exp(routed(self.gate_proba, self.routes))
+            dead = np.union1d(dead, np.flatnonzero(load < IDLE * load.mean()))
         if not len(dead):
             return False
         self.reseed(dead)
@@ -253,11 +261,8 @@ class Problem(Finished, ABC):
         return dead_experts(self)
 
     def finished_gate(self, given):
-        """A copy of the gate, with its own settings in place of EM's.
-
-        They are those of ``given``, if it is of the same class.
-        """
-        gate = shallow_copy(self.gate)
+        """A copy of the gate, with the settings of ``given`` if it is of the same class."""
+        gate = shallow_copy(self.gate.gate if self.gate.is_cross_fitted else self.gate)
         if type(given) is type(gate):
             vars(gate).update(given.get_params(deep=False))
         return gate

@@ -28,8 +28,7 @@ class Score:
             return self.value > other.value + STRONG
         gains = self.log_density - other.log_density
         gain = self.weight @ gains
-        deviations = gains - gain / self.weight.sum()
-        return gain > np.sqrt(self.weight @ deviations**2)
+        return gain > np.sqrt(self.weight @ (gains - gain / self.weight.sum()) ** 2)
 
 
 class NumberTrainer:

@@ -36,7 +36,8 @@ GROWN = 0.4  # of starts and iterations, that are left from a smaller mixture
 OFTEN = 3  # runs that reached the best, for it to be no chance
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
 SURROGATE_ITERATIONS = 200  # EM iterations with linear experts, at most
-MORE_EXPERTS = 2  # for each row, over ``top_k``, to begin with
+MORE_EXPERTS = 4  # for each row, over ``top_k``, to begin with; halved again and again
+COARSE = 10  # times ``tol``, until then
 FEWEST_ITERATIONS = 20  # at least, whatever the limit on the work
 
 
@@ -100,8 +101,7 @@ class Trainer:
         is_quick = problem.experts.is_solved and not problem.gate.is_costly
         if previous is None and is_quick and problem.top_k and data.start_target is not None:
             # Rows that begin with more experts lead to better optima, from which ``run`` goes on.
-            more = MORE_EXPERTS * problem.top_k
-            problem.top_k = more if more < n_experts else None
+            problem.top_k = self._kept(MORE_EXPERTS * problem.top_k)
         if previous is not None and not (is_quick and self._is_short and self.settings.n_init > 1):
             problem.start(previous)
             return
@@ -177,15 +177,23 @@ class Trainer:
         unlike, experts = self.folds is not None or self.parts.is_list, self.problem.experts
         if self._chose_start and unlike and not experts.is_solved and self.n_experts > 1:
             self._start_flexible(self.problem.resp)
-        top_k = self.settings.active_top_k(self.n_experts)
-        if self.problem.top_k != top_k:
-            run_em(self.problem, max_iter=self.most_iterations, tol=self.settings.tol, patience=1)
-            self.problem.top_k = top_k
-            self.problem.start(self.problem.resp)
+        top_k, problem = self.settings.active_top_k(self.n_experts), self.problem
+        more = MORE_EXPERTS if problem.top_k != top_k else 1
+        given = {"max_iter": self.most_iterations, "tol": COARSE * self.settings.tol, "patience": 1}
+        problem.routes = top_k
+        while more > 1:
+            run_em(problem, **given, revivals=REVIVALS * (more == 2))
+            more //= 2
+            problem.top_k = self._kept(more * top_k)
+            problem.start(problem.resp)
+        problem.routes = None
         run = self._run(1 if self.is_behind else self.most_iterations, tasks, attributes_now)
         self.trained.is_cut |= not run.converged and self.most_iterations < self.settings.max_iter
         run.objectives += self._learn_scale_model()
         return run
+
+    def _kept(self, top_k):
+        return top_k if top_k < self.n_experts else None
 
     # Starts ---------------------------------------------------------------------------------
 

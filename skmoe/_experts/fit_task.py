@@ -144,8 +144,7 @@ def _oob_prediction(name, model, X, weights, y_shape, classes):
             total[unseen] += member.predict(rows).reshape((rows.shape[0], *y_shape))
         else:  # the members speak of numbers of the ensemble's classes
             seen = model.classes_[np.asarray(member.classes_, dtype=int)]
-            columns = np.searchsorted(classes, seen)
-            total[np.ix_(unseen, columns)] += member.predict_proba(rows)
+            total[np.ix_(unseen, np.searchsorted(classes, seen))] += member.predict_proba(rows)
         count[unseen] += 1
     seen_by_all = np.average(count == 0, weights=weights)
     if seen_by_all > MOST_SEEN_BY_ALL:

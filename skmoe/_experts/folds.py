@@ -140,8 +140,7 @@ def decide_folds(cv, estimators, rows, split_params, *, n_rows=np.inf, subject=N
             f"random forests, without groups or subjects; {found}. Use cv='auto' or an integer."
         )
     if not isinstance(cv, str):
-        n_folds = int(cv) if isinstance(cv, Integral) else None
-        return IN_FOLDS, n_folds, "as asked for by cv"
+        return IN_FOLDS, (int(cv) if isinstance(cv, Integral) else None), "as asked for by cv"
     if cv != "oob" and not split_params and _are_small(trained, rows.X, rows.y, n_rows):
         many = f"linear experts with {ROWS_PER_COEFFICIENT} rows a coefficient or more"
         reason = many if np.isfinite(n_rows) else "the experts have a parametric likelihood"

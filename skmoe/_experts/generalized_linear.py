@@ -45,8 +45,7 @@ class GeneralizedLinearExperts(LinearExperts):
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """A few Newton steps with weights ``resp``, on ``y / exposure`` times ``exposure``."""
-        shares = resp if working is None else resp * working
-        weights = shares * self.weight[:, None]
+        weights = (resp if working is None else resp * working) * self.weight[:, None]
         targets = self.y[:, None] if target is None else target
         if exposure is not None:
             weights, targets = weights * exposure, targets / exposure
@@ -85,8 +84,7 @@ class GeneralizedLinearExperts(LinearExperts):
         return new, unit, float(promised[length > 0].sum())
 
     def _objective(self, value, coef, weights, penalty):
-        likelihood = np.einsum("nk,nk->k", weights, value)
-        return likelihood - 0.5 * (penalty * coef**2).sum(axis=1)
+        return np.einsum("nk,nk->k", weights, value) - 0.5 * (penalty * coef**2).sum(axis=1)
 
     @property
     def functions(self):

@@ -33,8 +33,7 @@ class LeastSquaresExperts(LinearExperts):
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """Least squares with weights ``resp``, times ``working`` where it is given."""
-        shares = resp if working is None else resp * working
-        weights = shares * self.weight[:, None]
+        weights = (resp if working is None else resp * working) * self.weight[:, None]
         if target is None:
             sums = self._sum(weights)
         else:  # each expert has one of its own

@@ -25,8 +25,7 @@ class LogisticExperts(LinearExperts):
         self.classes, self.n_classes = classes, len(classes)
         super().__init__(X, y, weight, n_experts, **settings)
         # Two classes have one coefficient w in scikit-learn and -w/2, w/2 here.
-        factor = 2.0 if self.n_classes == 2 else 1.0
-        self.column_penalty = np.append(factor * self.alpha, 0.0)
+        self.column_penalty = np.append((2.0 if self.n_classes == 2 else 1.0) * self.alpha, 0.0)
         self.set_coef(np.zeros((n_experts, len(self.column_penalty), self.n_classes)))
 
     @property

@@ -177,8 +177,7 @@ class PooledInSteps(Pooled):
 
     def _moved(self, now, sums, size, learns):
         """The posterior after a step of a size between 0 and 1; with prior variances or without."""
-        sums = self._centred(now, *sums)
-        pairs = zip((now.gram, now.cross), sums, strict=True)
+        pairs = zip((now.gram, now.cross), self._centred(now, *sums), strict=True)
         gram, cross = ((1 - size) * old + size * new for old, new in pairs)
         groups = self._groups if learns and self.learns_variances else None
         given = now.tau, now.rho, groups, self.ties, self.levels_apart

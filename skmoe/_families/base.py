@@ -135,8 +135,7 @@ class Family(ABC):
         std = np.sqrt(variance + SMALLEST_VARIANCE)
         predictors = mean[..., None] + std[..., None] * NODES
         value, slope = self.sloped(y[..., None], predictors, np.asarray(scale)[..., None])
-        curvature = np.maximum(-(slope @ (MASSES * NODES)) / std, 0.0)
-        return value @ MASSES, slope @ MASSES, curvature
+        return value @ MASSES, slope @ MASSES, np.maximum(-(slope @ (MASSES * NODES)) / std, 0.0)
 
     def first_predictor(self, y, size=1.0):
         """Linear predictor of a row whose mean is about its target."""

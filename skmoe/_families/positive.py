@@ -113,8 +113,7 @@ class BetaFamily(LogitLink):
         a, b = scale * mean, scale * other
         value = mean * np.log(y) + other * np.log1p(-y)
         value = value - (special.gammaln(a) + special.gammaln(b)) / scale
-        by_mean = special.logit(y) - special.digamma(a) + special.digamma(b)
-        return value, mean * other * by_mean
+        return value, mean * other * (special.logit(y) - special.digamma(a) + special.digamma(b))
 
     def normaliser(self, scale):
         return special.gammaln(scale)

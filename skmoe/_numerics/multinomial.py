@@ -251,8 +251,7 @@ def newton_direction(factor, gradient):
     # A factor (K p, p) is of the curvatures of each class alone.
     step, p = np.empty(gradient.shape), len(gradient)
     if factor.shape[1] < factor.shape[0]:
-        blocks = factor.reshape(-1, p, p)
-        step = np.column_stack([*map(solve_factored, blocks, gradient.T)])
+        step = np.column_stack([*map(solve_factored, factor.reshape(-1, p, p), gradient.T)])
         step -= step.mean(axis=1, keepdims=True)
         return step, np.vdot(gradient, step)
     return step, _systems.softmax_step(factor, gradient, step)

@@ -109,8 +109,7 @@ class LeastSquaresStatistics:
     @classmethod
     def from_rows(cls, design, targets, weights):
         """Sum over rows: design (n, p), targets (n, m), weights (n, K)."""
-        turned = design.T
-        cross = [turned @ (weights[:, [k]] * targets) for k in range(weights.shape[1])]
+        cross = [design.T @ (weights[:, [k]] * targets) for k in range(weights.shape[1])]
         return cls(weighted_grams(design, weights), np.stack(cross), weights.T @ targets**2)
 
     @classmethod

@@ -238,8 +238,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         """Kernels of the largest out-of-bag log-density, without rows of the same target."""
         unseen = self._unseen(len(y))
         rows = np.flatnonzero(unseen.any(axis=1))
-        chosen = np.linspace(0, len(rows) - 1, min(len(rows), LEARNING_ROWS))
-        rows = rows[chosen.astype(int)]
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), LEARNING_ROWS)).astype(int)]
         weights = self._weigh_unseen(leaves[rows], unseen[rows], weight[rows], bins[rows])
         place = np.arange(len(rows)), bins[rows]
         spreads = {adaptive: self._spreads(weights, adaptive) for adaptive in (False, True)}

@@ -109,8 +109,7 @@ def _validating(estimator, X, y, weights):
     library = _library_of(estimator)
     if library in OF_WEIGHTS:
         given = {} if weights is None else {OF_WEIGHTS[library]: [weights]}
-        quiet = {"verbose": False} if library == "xgboost" else {}
-        return {"eval_set": [(X, y)]} | given | quiet
+        return {"eval_set": [(X, y)]} | given | ({"verbose": False} if library == "xgboost" else {})
     categories = list(estimator.get_params(deep=False).get("cat_features") or [])
     pool = sys.modules["catboost"].Pool(X, y, weight=weights, cat_features=categories)
     return {"eval_set": pool}

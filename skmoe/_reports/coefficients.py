@@ -214,8 +214,7 @@ def _table_of_regimes(mixture, groups, values, values_of_gate, spread):
             scale = likelihood.scale_.reshape(len(experts), -1)[:, len(variances)]
             variances.append(groups.error_variance(rows["intercept"][None], load[None], scale)[0])
     if variances:
-        scales = np.sqrt(np.stack(variances, axis=1))
-        of_regimes |= _of_errors(mixture, groups.names, scales)
+        of_regimes |= _of_errors(mixture, groups.names, np.sqrt(np.stack(variances, axis=1)))
     note = [composition(groups, experts)]
     gate = split_last(mixture.gate_)[1]
     if likelihood.offset_var_ is None and gate.sees_rows:

@@ -114,8 +114,7 @@ def _share_decided(column, y, classifies, has_strings):
     np.maximum.at(most, pairs // len(y), alike)
     shares = np.bincount(values) / len(y)
     if classifies:
-        by_chance = (shares[:, None] ** mass).sum(axis=0)
-        decided = ((most == mass) & (by_chance < BY_CHANCE))[levels]
+        decided = ((most == mass) & ((shares[:, None] ** mass).sum(axis=0) < BY_CHANCE))[levels]
         is_usual = np.bincount(values[decided], minlength=1).max() > MOST_OF_ONE * decided.sum()
     else:
         decided = (alike[place] == most[levels]) & (alike[place] > 1)

@@ -96,8 +96,7 @@ class _Rows:
         own = self.log_density[rows]
         if self.log_prior is None:
             return own
-        of_prior = np.log(share) + self.log_prior[rows]
-        return np.logaddexp(np.log1p(-share) + own, of_prior[:, None])
+        return np.logaddexp(np.log1p(-share) + own, (np.log(share) + self.log_prior[rows])[:, None])
 
     def fit(self, rows, penalty, start=None):
         """Share and gate, from a start; the rest as of ``fit_gate``."""

@@ -49,16 +49,9 @@ def test_pass_over_too_many_columns_for_32_bits_asks_for_all_the_memory(n_featur
     needed = rf"sums has shape \(1000,\), where \({n_sums},\) is needed"
     with pytest.raises(ValueError, match=needed):
         linear_pass(
-            **arguments,
-            resp=None,
-            with_grams=True,
-            with_curvature=False,
-            n_kept=1,
-            chunk_rows=512,
-            workspace=np.empty((1, n_workspace)),
-            partial=np.empty((1, 1000)),
-            sums=np.empty(1000),
-        )
+            **arguments, resp=None, with_grams=True, with_curvature=False, n_kept=1, chunk_rows=512,
+            workspace=np.empty((1, n_workspace)), partial=np.empty((1, 1000)), sums=np.empty(1000),
+        )  # fmt: skip
 
 
 # E-step -----------------------------------------------------------------------------------------

@@ -109,10 +109,8 @@ def test_tables_print(fitted):
 
 def test_displays_draw(fitted):
     moe, X, y = fitted
-    word, number = (
-        X.select_dtypes(exclude="number").columns[0],
-        X.select_dtypes("number").columns[0],
-    )
+    word = X.select_dtypes(exclude="number").columns[0]
+    number = X.select_dtypes("number").columns[0]
     is_classifier = isinstance(moe, MixtureOfExpertsClassifier)
     of_class = {"class_of_interest": 1} if is_classifier else {}
     for feature in (word, number):

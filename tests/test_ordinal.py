@@ -107,10 +107,8 @@ def test_two_regimes_are_recovered_and_em_never_falls(graded):
 
 
 def test_intervals_and_their_derivatives_are_known_far_in_the_tails():
-    low, high = (
-        np.array([-np.inf, -1.0, 0.3, 30.0, 300.0]),
-        np.array([-40.0, 1.0, 0.4, 31.0, np.inf]),
-    )
+    low = np.array([-np.inf, -1.0, 0.3, 30.0, 300.0])
+    high = np.array([-40.0, 1.0, 0.4, 31.0, np.inf])
     log_proba, first, second = between(low, high)
     exact = [-40.0, np.log(np.tanh(0.5)), None, -30 + np.log(-np.expm1(-1.0)), -300.0]
     exact[2] = np.log(special.expit(0.4) - special.expit(0.3))
@@ -127,10 +125,8 @@ def test_intervals_and_their_derivatives_are_known_far_in_the_tails():
 
 def test_terms_are_derivatives():
     rng = np.random.default_rng(0)
-    terms, design = (
-        OrdinalTerms.of((2, 0, 1, 3)),
-        np.column_stack([rng.normal(size=40), np.ones(40)]),
-    )
+    terms = OrdinalTerms.of((2, 0, 1, 3))
+    design = np.column_stack([rng.normal(size=40), np.ones(40)])
     target, theta = rng.integers(4, size=(40, 1)).astype(float), np.array([0.7, 0.2, 1.0, 2.5])
     weights, steps = rng.uniform(size=40), 1e-5 * np.eye(4)
     at = [[terms(theta + sign * step, design, target) for sign in (1, -1)] for step in steps]

@@ -413,10 +413,8 @@ def overdispersed(family, n=80, seed=0):
 def test_overdispersed_regressions_are_those_of_scipy(family):
     X, y, size = overdispersed(family)
     design, weight = np.column_stack([X, np.ones(len(y))]), np.ones(len(y))
-    theta, given = (
-        np.array([0.7, -0.4, 0.6, 0.9]),
-        (design, y, size, weight, LOSSES[FAMILIES[family]]),
-    )
+    theta = np.array([0.7, -0.4, 0.6, 0.9])
+    given = design, y, size, weight, LOSSES[FAMILIES[family]]
     linear, shape = design @ theta[:-1], np.exp(theta[-1])
     if family == "poisson":
         log_mass = stats.nbinom.logpmf(y, shape, shape / (shape + size * np.exp(linear)))

@@ -15,6 +15,7 @@ from skmoe._em.one_pass import OnePassProblem
 from skmoe._em.problem import Problem
 from skmoe._em.starts import moved
 from skmoe._kernels._linear_run import dissolved
+from skmoe._pooling.problem import PooledProblem
 from skmoe.gates import ConstantGate
 
 
@@ -58,6 +59,26 @@ def test_more_starts_are_given_more_iterations_where_these_are_limited(monkeypat
     assert n_many > 3 * n_few
 
 
+def test_a_long_search_of_pooled_experts_is_cut_short_unless_n_init_is_large(monkeypatch):
+    X, y = regimes(7)
+    begun, start = [], PooledProblem.start
+    monkeypatch.setattr(PooledProblem, "start", lambda *given: begun.append(1) or start(*given))
+
+    def found(**params):
+        begun.clear()
+        moe = MixtureOfExpertsRegressor(random_state=0, **params).fit(X, y)
+        cut = any("was cut short" in note for note in moe.expert_report().notes)
+        return cut, len(begun), moe.log_evidence_
+
+    _, n_whole, evidence = found()
+    monkeypatch.setattr("skmoe._pooling.trainer.SEARCH_WORK", 2e3)
+    cut, n_short, less = found()
+    assert cut
+    assert n_short < 0.7 * n_whole
+    assert less[5] == pytest.approx(evidence[5], abs=1e-3)  # found before
+    assert not found(n_init=200)[0]
+
+
 def test_an_optimum_that_all_starts_reach_is_enough():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 1))
@@ -65,9 +86,8 @@ def test_an_optimum_that_all_starts_reach_is_enough():
     moe = mixture(n_experts=2).fit(X, y)
     assert 4 < len(moe.start_lower_bounds_) <= 4 + 3 * (4 * 4 + 2)  # moves in vain, from three ends
     many = mixture(n_experts=2, n_init=10).fit(X, y)
-    assert (
-        len(many.start_lower_bounds_) < 10 + 4 * 10
-    )  # where nine of ten lead, a part of the moves
+    n_runs = len(many.start_lower_bounds_)
+    assert n_runs < 10 + 4 * 10  # where nine of ten lead, a part of the moves
     assert many.lower_bound_ > moe.lower_bound_ - 1e-6
     assert not any("reached the best" in note for note in moe.expert_report().notes)
 
@@ -157,10 +177,7 @@ def test_other_errors_are_searched_from_the_optimum_of_normal_ones(likelihood, m
     if likelihood == "ordinal":
         make, y = MixtureOfExpertsClassifier, np.digitize(y, [-1, 0, 1])
     else:
-        make, y = (
-            MixtureOfExpertsRegressor,
-            y + 0.1 * np.random.default_rng(1).standard_t(2, len(y)),
-        )
+        make, y = MixtureOfExpertsRegressor, y + 0.1 * np.random.default_rng(1).standard_t(2, 120)
     moe = make(n_experts=2, training="em", n_init=4, likelihood=likelihood, random_state=0)
     searched = []
 

@@ -88,18 +88,13 @@ def test_a_softmax_gate_is_kept_where_a_forest_scores_no_higher():
     moe.fit(X, y)
     assert type(moe.gate_) is SoftmaxGate
     assert moe.plan_.gate == "SoftmaxGate"
-    assert (
-        "the default; with a ForestGate the out-of-fold log-density changes by +0.0"
-        in moe.plan_.reasons["gate"]
-    )
+    changes = "the out-of-fold log-density changes by"
+    assert f"the default; with a ForestGate {changes} +0.0" in moe.plan_.reasons["gate"]
     weight = moe.gate_.coef_[1:] - moe.gate_.coef_[0]
     assert np.argmax(np.abs(weight).max(axis=0)) == 0  # the column that decides
     plan = fitted_once().plan_
     assert plan.gate == "ForestGate"
-    assert (
-        "the default; with a SoftmaxGate the out-of-fold log-density changes by -0."
-        in plan.reasons["gate"]
-    )
+    assert f"the default; with a SoftmaxGate {changes} -0." in plan.reasons["gate"]
 
 
 def segments(n, seed):

@@ -179,10 +179,8 @@ def test_likelihood_of_linear_experts_rises_while_the_scale_of_the_row_stays():
 
 def test_auto_stays_with_constant_scales_where_errors_are_equal():
     X, y, _ = lines_of_growing_scale(0, equal=True)
-    auto, constant = (
-        mixture(likelihood=Gaussian("auto")).fit(X, y),
-        mixture(likelihood=Gaussian("expert")).fit(X, y),
-    )
+    auto = mixture(likelihood=Gaussian("auto")).fit(X, y)
+    constant = mixture(likelihood=Gaussian("expert")).fit(X, y)
     assert auto.likelihood_.scale_model_ is None
     # The one is trained in one pass over the rows, the other with all its arrays.
     assert_allclose(auto.likelihood_.scale_, constant.likelihood_.scale_, rtol=1e-3)

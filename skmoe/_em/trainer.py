@@ -127,9 +127,8 @@ class Trainer:
     @property
     def most_iterations(self):
         """EM iterations at most."""
-        most = self.settings.most_iterations(
-            self.folds, self.n_experts, self.parts.likelihood, self.data.bounds is not None
-        )
+        given = self.folds, self.n_experts, self.parts.likelihood, self.data.bounds is not None
+        most = self.settings.most_iterations(*given)
         return int(min(most, max(self.affordable(len(self.data.y)), 1)))
 
     @property
@@ -269,8 +268,8 @@ class Trainer:
             hardness = soften(layers(-problem.log_norm, problem.weight, n_alike), n_alike)
             problem.start(start_beside(hardness, self.data.y)).update_around_experts()
         equal, equal_value = problem.state(), problem.objective
-        gain = (resp * problem.weight[:, None]).T @ log_density
-        gain = gain[:n_alike, :n_alike]  # the expert that is always zero keeps its zeros
+        gain = ((resp * problem.weight[:, None]).T @ log_density)[:n_alike, :n_alike]
+        # The expert that is always zero keeps its zeros.
         regimes, experts = optimize.linear_sum_assignment(gain, maximize=True)
         matched = resp.copy()
         matched[:, experts] = resp[:, regimes]
@@ -315,12 +314,10 @@ class Trainer:
             return []
         optional = problem.likelihood.scale == "auto"
         described = DescribedColumns(X, self.data.weight)
-        if optional and described.is_mixed:
-            encoder = default_encoder(described)
-        else:
-            encoder = encoder_before("scale", estimator, described)
-        if encoder is not None:
-            estimator = make_pipeline(encoder, estimator)
+        is_default = optional and described.is_mixed
+        given = "scale", estimator, described
+        encoder = default_encoder(described) if is_default else encoder_before(*given)
+        estimator = estimator if encoder is None else make_pipeline(encoder, estimator)
         estimator = seed_estimator(estimator, self.splitting.seed)
         splitting = replace(self.splitting, cv="auto", stratify=False, n_rows=None)
         folds = splitting.folds([estimator], self.data)
@@ -338,9 +335,8 @@ def train_surrogate(trainer, linear, parts=None):
     ``parts``, those of the trainer by default.
     """
     data, settings = trainer.data, trainer.settings
-    parts = trainer.parts if parts is None else parts
     given = {"folds": None, "splitting": trainer.splitting, "seed": trainer.seed}
-    start = Trainer(linear, data, parts, settings, **given)
+    start = Trainer(linear, data, parts or trainer.parts, settings, **given)
     start.moves_in_vain = 1  # it is where others start, and no optimum
     start.start(None)
     trainer.trained.paths = start.trained.paths
@@ -373,12 +369,11 @@ def surrogate(data, parts, top_k=None):
     """
     is_softmax = parts.gate.trained.is_linear and parts.gate.trained.sees_rows
     likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
-    experts = parts.solver.experts(
+    experts = parts.beside_zero(parts.solver.experts(
         data.columns, likelihood.expert_target(data.y), data.weight, parts.n_solved,
         penalty=SURROGATE_PENALTY, prior=True, exposure=data.exposure,
-    )  # fmt: skip
+    ))  # fmt: skip
     gate = SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate()
-    experts = parts.beside_zero(experts)
     likelihood = likelihood.start(data.y, data.weight, len(parts.names))
     columns = replace(data, X=None, Z=data.columns)  # short runs in other processes need no more
     settings = {"Z": data.columns, "top_k": top_k}

@@ -151,7 +151,9 @@ class RegimeSearch:
         if to_try and rows.min() < FEWEST_ROWS:
             chosen = self._tied(best, to_try.pop(), -np.inf)
         to_beat = n_rows * chosen.evidence - MARGIN
-        for regime in to_try:
+        # After a long search from many down, but for one, until the first that are too few.
+        is_long = self.trainer.work_left <= 0
+        for regime in [*to_try[:1], *to_try[:0:-1]] if is_long else to_try:
             tied = self._tied(best, regime, to_beat)
             n_regimes, value = tied.experts.ties.n_regimes, n_rows * tied.evidence
             plain = support.get(n_regimes, -np.inf)
@@ -161,8 +163,8 @@ class RegimeSearch:
             if value <= plain:
                 continue  # that many experts need no ties
             support[n_regimes] = value + MARGIN
-            if value >= to_beat:
-                chosen = tied
+            chosen = tied if value >= to_beat else chosen
+            if (value >= to_beat) != (is_long and n_regimes > 1):
                 break
         # An abandoned mixture may be better after it has converged.
         for other in others.close_to(chosen):
@@ -179,8 +181,8 @@ class RegimeSearch:
         word = "regime" if can_be_tied else "expert"
         notes = [*of_errors, *notes, *rivals.close_numbers(support, n_functions, word)]
         notes += others.notes(chosen, word)
-        if n_functions > 1 or n_experts >= rivals.MANY:
-            notes += self.trainer.optima(best)
+        if n_functions > 1 or n_experts >= rivals.MANY or is_long:
+            notes += self.trainer.optima(best, is_long)
         return chosen, Regimes(regime, n_functions, support, notes)
 
     def _one_line(self, best, tied):

@@ -36,6 +36,9 @@ MANY_LEVELS = 64  # that are random effects
 MANY_ROWS = 1500  # rows, with which starts are reliable and splits rarely help
 PART_OF_ROWS = 0.4  # of those for starts of EM, as the evidence compares what becomes of these
 SPLITS = "functions", "kmeans_x"  # starts that halve an expert
+# What ten starts pay for: iterations of an expert, times squares of the columns that it and its
+# gate see. Where it is spent, only the heaviest experts are halved, and nothing else is tried.
+SEARCH_WORK, HEAVIEST = 6e7, 3
 
 
 class PooledTrainer(Trainer):
@@ -86,6 +89,7 @@ class PooledTrainer(Trainer):
             block = parts.levels(parts.gate.encoder, Z) if Z.shape[1] else None
             columns = StandardColumns.of(Z, weight, block)
         self.gate = PooledGate(Z, weight, columns)
+        self.work_left = SEARCH_WORK * max(settings.n_init / 10, 1)
 
     _turned = None
 
@@ -122,11 +126,12 @@ class PooledTrainer(Trainer):
     def _parts_of(self, problem):
         return self.parts.first(problem.experts.n_experts, is_gated=problem.gate.sees_rows)
 
-    def optima(self, problem):
+    def optima(self, problem, is_cut=False):
         """That other seeds may lead to another optimum than this one, a sentence; a list."""
         n_experts = problem.experts.n_experts
         many = f"Mixtures of {n_experts} experts have many optima: " if n_experts >= MANY else ""
-        few_met = self._begun_with.get(n_experts) or many
+        cut = "The search was long, and was cut short: " * is_cut
+        few_met = cut or self._begun_with.get(n_experts) or many
         others = "another random_state, or a larger n_init, may find other regimes; see stability."
         return [few_met + others] if few_met else []
 
@@ -141,10 +146,9 @@ class PooledTrainer(Trainer):
     # Mixtures -------------------------------------------------------------------------------
 
     def _new_problem(self, n_experts):
+        Z, gate = self.data.Z, shallow_copy(self.gate)
         if n_experts == 1:  # its gate has no encoder
             Z, gate = self.data.X, PooledGate(np.empty((len(self.data.y), 0)), self.gate.weight)
-        else:
-            Z, gate = self.data.Z, shallow_copy(self.gate)
         experts, likelihood = self.experts.resized(n_experts), shallow_copy(self.likelihood)
         return PooledProblem(experts, gate, likelihood, self.data, Z=Z)
 
@@ -306,14 +310,12 @@ class PooledTrainer(Trainer):
     def _moves(self, problem, random_state):
         """Mixtures to try in place of one."""
         n_experts = problem.experts.n_experts
-        if n_experts > 1 and n_experts not in self._begun_with:
-            yield self._regimes(n_experts)
-        if n_experts < self.n_experts:
-            yield from self._best_split(problem, random_state)
-        for k in (n_experts + 1, n_experts - 1):
-            if 2 <= k <= self.n_experts and k not in self._begun_with:
+        for k in (n_experts, None, n_experts + 1, n_experts - 1):
+            if k is None and n_experts < self.n_experts:
+                yield from self._best_split(problem, random_state)
+            elif k in {*range(2, self.n_experts + 1)} - {*self._begun_with} and self.work_left > 0:
                 yield self._regimes(k)
-        if n_experts > 2:
+        if n_experts > 2 and self.work_left > 0:
             smaller = self._merge(problem, self._cheapest_merger(problem)[1])
             yield from self._best_split(smaller, random_state)
 
@@ -321,7 +323,9 @@ class PooledTrainer(Trainer):
         """The mixture in which the best expert to halve is halved; none if all are too small."""
         data, resp, splits = self.data, problem.resp, []
         alpha = problem.gate.alpha if resp.shape[1] > 1 else None
-        for k in np.flatnonzero(data.weight @ resp >= 2):
+        mass = data.weight @ resp
+        least = 0.0 if self.work_left > 0 else np.sort(mass)[-HEAVIEST:][0]
+        for k in np.flatnonzero(mass >= max(least, 2)):
             for name in SPLITS:
                 split = np.column_stack([resp, resp[:, k]])
                 split[:, [k, -1]] = halves(data, resp, k, name, random_state)
@@ -358,7 +362,10 @@ class PooledTrainer(Trainer):
     def _climb(self, problem, max_iter, tol=WHOLE.tol):
         """Iterate at one precision of the gate; the run."""
         self.progress.trying(problem.experts.n_experts)
-        return run_em(problem, max_iter=max_iter, tol=tol, patience=1)
+        run = run_em(problem, max_iter=max_iter, tol=tol, patience=1)
+        size = sum(each.design.shape[1] ** 2 for each in (problem.experts, problem.gate))
+        self.work_left -= len(run.objectives) * problem.experts.n_experts * size
+        return run
 
     def converge(self, problem, to_beat=-np.inf, tol=None):
         """Iterate, and learn the gate's precision by turns, while ``to_beat`` is in reach."""

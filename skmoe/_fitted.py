@@ -151,8 +151,7 @@ class FittedMixture(AnyRows):
         (3,)
         """
         metadata = RowMetadata(exposure, trials, subject, upper)
-        rows = check_known_rows(self, X, y, sample_weight, metadata)
-        return self._predictive.log_density(rows)
+        return self._predictive.log_density(check_known_rows(self, X, y, sample_weight, metadata))
 
     def bic(
         self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None,

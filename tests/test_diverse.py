@@ -119,22 +119,16 @@ def test_mixed_tables_are_fitted_and_reported_on(classifies):
 
 
 def test_it_is_the_list_that_it_stands_for_in_copies_too(quick):
-    X, y = rows(60)
-    X = X[["a", "b"]].to_numpy()
+    X, y = rows(80)
+    X = X[["a", "b", "c"]].to_numpy()  # values are missing
     moe = MixtureOfExpertsRegressor("diverse", random_state=0).fit(X, y)
     of_list = MixtureOfExpertsRegressor(moe._given_experts(y), random_state=0).fit(X, y)
     again = clone(moe).fit(X, y)
+    assert np.isfinite(moe.predict(X)).all()
     assert again.get_params() == moe.get_params()
     for other in (of_list, again, pickle.loads(pickle.dumps(moe))):
         np.testing.assert_array_equal(other.predict(X), moe.predict(X))
         assert other.oof_score_ == moe.oof_score_
-
-
-def test_arrays_may_have_missing_values(quick):
-    X, y = rows(80)
-    X = X[["a", "b", "c"]].to_numpy()
-    moe = MixtureOfExpertsRegressor("diverse", random_state=0).fit(X, y)
-    assert np.isfinite(moe.predict(X)).all()
 
 
 def test_tags_and_display_are_those_of_the_list():
@@ -142,6 +136,7 @@ def test_tags_and_display_are_those_of_the_list():
     tags = get_tags(moe)
     assert tags.input_tags.allow_nan
     assert not tags.input_tags.sparse
+    assert not hasattr(moe, "partial_fit")
     assert not is_classifier(moe)
     assert is_classifier(MixtureOfExpertsClassifier("diverse"))
     html = moe._repr_html_()
@@ -164,10 +159,6 @@ def test_another_string_or_number_of_experts_is_refused():
         MixtureOfExpertsRegressor("divers").fit(X, y)
     with pytest.raises(ValueError, match="n_experts=3, but the list has 6 experts. Leave"):
         MixtureOfExpertsRegressor("diverse", n_experts=3).fit(X, y)
-
-
-def test_it_learns_no_streams():
-    assert not hasattr(MixtureOfExpertsRegressor("diverse"), "partial_fit")
 
 
 def test_lines_see_the_table_itself_and_their_density_is_kept(quick):
@@ -204,8 +195,8 @@ def test_several_outputs_are_learned_by_em(quick):
 # Cost ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n_columns", "n_times"), [(3, 1), (30, 4)])
-def test_a_kernel_of_few_numbers_is_learned_on_all_rows_once(monkeypatch, n_columns, n_times):
+@pytest.mark.parametrize(("n_columns", "n_times", "n_fits"), [(3, 1, 5), (30, 4, 8)])
+def test_a_kernel_of_few_numbers_is_learned_once(monkeypatch, n_columns, n_times, n_fits):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(150, n_columns))
     y = np.sin(X[:, 0]) + 0.1 * rng.normal(size=150)
@@ -216,7 +207,7 @@ def test_a_kernel_of_few_numbers_is_learned_on_all_rows_once(monkeypatch, n_colu
     names = [("process", make_pipeline(StandardScaler(), SmoothRegressor())), ("line", Ridge())]
     moe = MixtureOfExpertsRegressor(names, cv=3, random_state=0).fit(X, y)
     assert len(kernels) == n_times
-    assert moe.n_expert_fits_ == 8
+    assert moe.n_expert_fits_ == n_fits
 
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")  # the line

@@ -331,8 +331,7 @@ class Settings:
 
     def patience(self, folds, gate):
         """Iterations without a gain, after which EM stops: 1 where the objective must rise."""
-        rises = folds in (None, "prefit") and not gate.is_costly
-        return 1 if rises else CROSS_FITTED_PATIENCE
+        return 1 if folds in (None, "prefit") and not gate.is_costly else CROSS_FITTED_PATIENCE
 
     def not_converged(self, run, folds):
         """Message of a ConvergenceWarning after a run, or None."""

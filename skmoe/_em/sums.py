@@ -243,8 +243,7 @@ class GaussianErrors:
         residuals = ((y - self.y_mean) / self.y_scale).T - functions
         standard = residuals * (self.y_scale / self.scale)[:, :, None]
         constant = np.log(self.scale * np.sqrt(2 * np.pi)).sum(axis=1)
-        squares = np.einsum("kmn,kmn->kn", standard, standard)
-        return -0.5 * squares - constant[:, None], residuals
+        return -0.5 * np.einsum("kmn,kmn->kn", standard, standard) - constant[:, None], residuals
 
     def weights(self, residuals, mass, with_grams):
         """Weights of the columns: slopes (n_experts, n_outputs, n_rows), Grams, and squares."""
@@ -264,8 +263,7 @@ class ClassErrors:
         y = y.astype(np.intp)
         functions = functions.swapaxes(0, 1)
         proba, log_norm = _softmax_of_block(functions)
-        own = functions[y, :, np.arange(len(y))].T - log_norm
-        return own, (proba.swapaxes(0, 1), y)
+        return functions[y, :, np.arange(len(y))].T - log_norm, (proba.swapaxes(0, 1), y)
 
     def weights(self, found, mass, with_grams):
         """Weights of the columns: slopes (n_experts, n_classes, n_rows), and for pairs of two."""

@@ -308,20 +308,21 @@ class EstimatorExperts(Experts):
         for k in refitted:
             if self.stops_early[k]:
                 estimators[k] = ready().packages.with_median_trees(estimators[k], self.models[k])
-        again = self.fit_to_all(refitted, resp, shares, exposure, target, estimators)
-        done = self.of_all_rows | dict(zip(refitted, again, strict=True))
-        return [done.get(k, each[0]) for k, each in enumerate(self.models)]
+        found = self.fit_to_all(refitted, resp, shares, exposure, target, estimators)
+        found |= self.of_all_rows
+        return [found.get(k, each[0]) for k, each in enumerate(self.models)]
 
     def fit_to_all(
         self, numbers, resp, shares, exposure=None, target=None, estimators=None, prepare=None
     ):
-        """Models of some experts that are fitted to all rows, a list; see ``FitTask``."""
+        """Models of some experts that are fitted to all rows, by number; see ``FitTask``."""
         everything, tasks = np.arange(len(self.y)), []
         for k in numbers:
             rows = self._rows(resp, shares, exposure, target, k, everything)
             tasks.append(FitTask(k, 0, rows, None, everything[:0], prepare))
         self.n_fits += len(tasks)
-        return [model for model, *_ in self.run(tasks, estimators)]
+        done = self.run(tasks, estimators)
+        return {task.k: model for task, (model, *_) in zip(tasks, done, strict=True)}
 
 
 class _Plan(NamedTuple):

@@ -67,7 +67,7 @@ def takes_sample_weight(estimator):
 
     What passes weights on takes them if the regressor in it does.
     """
-    last = _last_step(estimator)
+    last = split_last(estimator)[1]
     within = getattr(last, "regressor", None)
     takes = has_fit_parameter(last, "sample_weight")
     return takes and (within is None or takes_sample_weight(within))
@@ -95,7 +95,7 @@ def supports_warm_start(estimator):
     Ensembles have a ``warm_start`` as well, but it adds members, and leaves those as they are that
     were fitted to other weights. What has ``partial_fit`` moves what it has learned.
     """
-    last = _last_step(estimator)
+    last = split_last(estimator)[1]
     asked = last.get_params(deep=False).get("warm_start", False)
     return bool(asked) and (offers(type(last), "partial_fit"))
 
@@ -124,13 +124,13 @@ def learns_batches(estimator):
 
     For a Pipeline, the last step counts: its transformers are not refitted.
     """
-    last = _last_step(estimator)
+    last = split_last(estimator)[1]
     return isinstance(last, FrozenEstimator) or offers(last, "partial_fit")
 
 
 def learns_weights(estimator):
     """Whether ``partial_fit`` takes ``sample_weight``, or there is nothing to learn."""
-    last = _last_step(estimator)
+    last = split_last(estimator)[1]
     return is_frozen(last) or "sample_weight" in signature(last.partial_fit).parameters
 
 
@@ -141,7 +141,7 @@ def learn_weighted(model, template, X, y, weights, classes=None):
     class comes that it never saw. Weights are None where ``partial_fit`` takes none, ``classes``
     for regressors.
     """
-    if isinstance(_last_step(model), FrozenEstimator):
+    if isinstance(split_last(model)[1], FrozenEstimator):
         return model
     params = {} if weights is None else {"sample_weight": weights}
     anew = classes is not None and not np.isin(y, model.classes_).all()
@@ -162,10 +162,6 @@ def _train_last_step(model, X, train):
     model = copy.copy(model)
     model.steps = [*model.steps[:-1], (name, train(copy.deepcopy(last), X))]
     return model
-
-
-def _last_step(estimator):
-    return split_last(estimator)[1]
 
 
 def _set_requests(estimator, wanted):

@@ -19,7 +19,7 @@ from .._experts.fitting import LINES, PROCESS_ROWS, is_frozen, join_last, split_
 from .._experts.solvers import has_experts
 from .._tables.encoding import DateNumbers
 from .density_forest import DensityForestRegressor, out_of_bag
-from .smooth import SmoothRegressor
+from .smooth import SmoothRegressor, held_out
 
 RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
 NET_ROWS = 2_000  # of fewer, random trees predict as well as a net, in less time
@@ -72,10 +72,9 @@ def _regressors(n_rows, several_outputs):
     boosting = ensemble.HistGradientBoostingRegressor(**BOOSTING | leaves)
     density = DensityForestRegressor(max_features=1.0 if is_small else "best")
     # With many rows steps are of more of them, and an epoch without gain says more.
-    patience = int(np.clip(200_000 // max(n_rows, 1), 3, 10))
-    steps = {"batch_size": max(128, n_rows // 160), "n_iter_no_change": patience}
+    steps = {"batch_size": max(128, n_rows // 160), "n_iter_no_change": 5 if n_rows < 40_000 else 3}
     net = ScaledTarget(MLPRegressor(max_iter=500, **NET | steps), transformer=StandardScaler())
-    trees = make_pipeline(_imputer_of_list(), ensemble.ExtraTreesRegressor(50))
+    trees = make_pipeline(_imputer_of_list(), ensemble.ExtraTreesRegressor(30))
     return [
         ("ridge", _behind_scaler(RidgeCV(RIDGE_PENALTIES))),
         ("boosting", MultiOutputRegressor(boosting) if several_outputs else boosting),
@@ -109,49 +108,46 @@ def _imputer_of_list():
 def fit_of_list(experts, resp, by_row):
     """Fit unlike experts in training, in folds; some go on from fits to all rows, mixtures last.
 
-    Forests are predicted out of bag where ``by_row``: folds leave out single rows, as bags do.
+    Processes hold their kernel in folds; forests are predicted out of bag where ``by_row``: folds
+    leave out single rows, as bags do.
     """
     begun = [k for k, each in enumerate(experts.estimators) if can_begin_on_all_rows(each, by_row)]
     if not begun:
         return experts.fit(resp)
     plan = experts.plan(resp)
     last = [k for k in begun if has_experts(split_last(experts.estimators[k])[1])]
-    _begin_on_all_rows(experts, resp, [k for k in begun if k not in last])
-    forests = [k for k in experts.of_all_rows if is_density_forest(experts.estimators[k])]
-    bagged = {k: FrozenEstimator(_out_of_bag(experts, k)) for k in forests}
-    estimators = [bagged.get(k, each) for k, each in enumerate(experts.estimators)]
+    found = experts.fit_to_all([k for k in begun if k not in last], resp, resp)
+    known = {k: _unseen(experts, each, k) for k, each in found.items()}
+    known = {k: FrozenEstimator(each) for k, each in known.items() if each is not None}
+    estimators = [known.get(k, each) for k, each in enumerate(experts.estimators)]
     everything = np.arange(len(experts.y))
-    tasks = [FitTask(k, 0, RowsOfExpert(everything[:0]), None, everything) for k in forests]
-    experts.n_fits -= sum(task.k in forests for task in plan.tasks)
-    tasks += [task for task in plan.tasks if task.k not in last + forests]
+    tasks = [FitTask(k, 0, RowsOfExpert(everything[:0]), None, everything) for k in known]
+    experts.n_fits -= sum(task.k in known for task in plan.tasks)
+    tasks += [task for task in plan.tasks if task.k not in [*last, *known]]
     done = list(experts.run(tasks, estimators))
-    to_beat = _best_log_density(experts, tasks, done)
-    _begin_on_all_rows(experts, resp, last, partial(as_one_of_several, to_beat=to_beat))
-    of_last = [task for task in plan.tasks if task.k in last]
-    done += experts.run(of_last)
-    experts.take(plan._replace(tasks=tasks + of_last), done)
-    for model in experts.of_all_rows.values():
+    prepare = partial(as_one_of_several, to_beat=_best_log_density(experts, tasks, done))
+    mixtures = experts.fit_to_all(last, resp, resp, prepare=prepare)
+    going = [k for k in last if forgets_rows(mixtures[k], len(experts.y))]
+    experts.going_on = {k: in_fold(mixtures[k]) for k in going}
+    experts.of_all_rows = found | mixtures
+    tasks_of_last = [task for task in plan.tasks if task.k in last]
+    done += experts.run(tasks_of_last)
+    experts.take(plan._replace(tasks=tasks + tasks_of_last), done)
+    for model in mixtures.values():
         # Fitted again, a mixture seeks as one of its own.
         vars(split_last(model)[1]).pop("_in_stack", None)
 
 
-def _out_of_bag(experts, k):
-    """The forest that was fitted to all rows, as it predicts them out of bag."""
-    head, last = split_last(experts.of_all_rows[k])
-    rows = np.flatnonzero(experts.weight > 0)
-    weight = experts.weight[rows] if experts.weighted[k] else np.ones(len(rows))
+def _unseen(experts, model, k):
+    """A forest, or process, that was fitted to all rows, as it predicts each when held out."""
+    head, last = split_last(model)
+    weight, y = experts.weight if experts.weighted[k] else 1.0 * (experts.weight > 0), experts.y
     X = experts.X if head is None else head.transform(experts.X)
-    return join_last(experts.of_all_rows[k], out_of_bag(last, X, experts.y[rows], rows, weight))
-
-
-def _begin_on_all_rows(experts, resp, numbers, prepare=None):
-    """Fit some to all rows: folds go on from those that forget rows, others fit anew."""
-    models = experts.fit_to_all(numbers, resp, resp, prepare=prepare)
-    found = dict(zip(numbers, models, strict=True))
-    experts.of_all_rows |= found
-    experts.going_on |= {
-        k: in_fold(each) for k, each in found.items() if forgets_rows(each, len(experts.y))
-    }
+    if isinstance(last, SmoothRegressor):
+        last = held_out(last, X, y, weight, experts._splits)
+        return None if last is None else join_last(model, last)
+    rows = np.flatnonzero(weight > 0)
+    return join_last(model, out_of_bag(last, X, y[rows], rows, weight[rows]))
 
 
 def _best_log_density(experts, tasks, done):
@@ -165,18 +161,15 @@ def _best_log_density(experts, tasks, done):
     return -0.5 * float(np.log(2 * np.pi * np.e * least))
 
 
-# Experts that go on in each fold from what they found on all rows: mixtures, and kernels ---------
+# Experts that go on in each fold from what they found on all rows: mixtures ----------------------
 
 
 def can_begin_on_all_rows(estimator, by_row):
-    """Whether it is one of these, after transformers that have not used the target.
-
-    Or a forest where folds are ``by_row``.
-    """
+    """Whether it is a mixture, process or (``by_row``) forest after steps blind to the target."""
     before, last = split_last(estimator)
     if not (before is None or _is_blind(before)):
         return False
-    if isinstance(last, SmoothRegressor) or (by_row and is_density_forest(last)):
+    if isinstance(last, SmoothRegressor) or (by_row and isinstance(last, DensityForestRegressor)):
         return True
     if is_frozen(last) or not has_experts(last):
         return False
@@ -190,11 +183,6 @@ def _is_blind(step):
     return isinstance(step, BLIND)
 
 
-def is_density_forest(estimator):
-    """Whether it is a forest with a density, after any steps."""
-    return isinstance(split_last(estimator)[1], DensityForestRegressor)
-
-
 def as_one_of_several(model, to_beat):
     """Have the next fit of a mixture seek no regimes, nor long where others are far ahead."""
     split_last(model)[1]._in_stack = {"finds_regimes": False, "to_beat": to_beat}
@@ -206,18 +194,12 @@ def forgets_rows(model, n_rows):
     With so many rows for each coefficient that is negligible.
     """
     last = split_last(model)[1]
-    if isinstance(last, SmoothRegressor):
-        return last.holds_kernel_in_folds
-    if is_density_forest(last):
-        return False
     least = max(EM_ROWS, ROWS_PER_COEFFICIENT * len(last.experts_) * last.n_features_in_)
     return last.likelihood_.averages_experts or (last.experts is None and n_rows >= least)
 
 
 def in_fold(model):
     """A copy of one that was fitted to all rows, whose next fit goes on from there."""
-    last = copy.copy(split_last(model)[1])
-    if has_experts(last):
-        last.set_params(warm_start=True)
+    last = copy.copy(split_last(model)[1]).set_params(warm_start=True)
     last._in_stack = last._in_stack | {"in_fold": True}
     return join_last(model, last)

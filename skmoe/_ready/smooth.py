@@ -18,6 +18,8 @@ References
    process regression", Journal of Machine Learning Research 6, 2005.
 """
 
+import copy
+
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
 from scipy.optimize import minimize
@@ -60,15 +62,10 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         Variance of the noise, in those of the process.
     """
 
-    _in_stack = {}  # {"in_fold": True} where the kernel is one that was learned on all rows
+    _held_out = None  # predictions for the rows that it was fitted on
 
     def __init__(self, random_state=None):
         self.random_state = random_state
-
-    @property
-    def holds_kernel_in_folds(self):
-        """Whether these are so few numbers that held-out rows may have had a say in them."""
-        return len(self.centres_) >= ROWS_PER_SCALE * len(self.length_scales_)
 
     def fit(self, X, y, sample_weight=None):
         """Learn kernel and mean."""
@@ -79,33 +76,23 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         self.unit_ = np.where(unit > 0, unit, 1.0)
         order = check_random_state(self.random_state).permutation(len(y))
         target = ((y - self.level_) / self.unit_).reshape(len(y), -1)
-        if not self._in_stack:
-            self._learn_kernel(X, target, weight, order)
-        Z = self._scaled(X)
+        self._learn_kernel(X, target, weight, order)
+        self.centres_ = Z = self._scaled(X)
         if len(y) <= EXACT_ROWS:
-            self.centres_, gram = Z, matern(Z, Z)[0]
-            gram.flat[:: len(gram) + 1] += self.noise_ / weight
+            self.coef_ = solved(self._gram(weight), target)
         else:
             is_exact = self.noise_ < LITTLE_NOISE * weight.mean()
             self.centres_ = Z[order[: MANY_CENTRES if is_exact else FEW_CENTRES]]
-            gram = self.noise_ * matern(self.centres_, self.centres_)[0]
-            moment = np.zeros((len(gram), target.shape[1]))
-            seen = np.sort(order[:MOST_ROWS])
-            for rows in (seen[batch] for batch in gen_batches(len(seen), BLOCK)):
-                k = matern(self.centres_, Z[rows])[0] * np.sqrt(weight[rows])
-                gram += k @ k.T
-                moment += k @ (target[rows] * np.sqrt(weight[rows])[:, None])
-            gram.flat[:: len(gram) + 1] *= 1 + 1e-9  # centres close by are the same to rounding
-            target = moment
-        factor = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
-        self.coef_ = cho_solve((factor, True), target).reshape(-1, *y.shape[1:])
-        if not self._in_stack:
-            self._learn_widening(Z, weight)
+            self.coef_ = self._solve(*self._sums(Z, target, weight, np.sort(order[:MOST_ROWS])))
+        self.coef_ = self.coef_.reshape(-1, *y.shape[1:])
+        self._learn_widening(Z, weight)
         return self
 
     def predict(self, X):
         """Means."""
         check_is_fitted(self)
+        if self._held_out is not None:
+            return self._held_out
         X = np.asarray(X, dtype=np.float64)
         blocks = (self._scaled(X[rows]) for rows in gen_batches(len(X), BLOCK))
         found = [matern(block, self.centres_)[0] @ self.coef_ for block in blocks]
@@ -122,6 +109,28 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
             known = matern(self._scaled(X[rows]), self.seen_)[0] @ self.whitening_.T
             variance[rows, 0] = self.prior_ - np.einsum("ij,ij->i", known, known)
         return np.sqrt(np.maximum(variance / self.left_out_, 1.0))
+
+    def _gram(self, weight):
+        """Kernels of all rows, with their noise."""
+        gram = matern(self.centres_, self.centres_)[0]
+        gram.flat[:: len(gram) + 1] += self.noise_ / weight
+        return gram
+
+    def _sums(self, Z, target, weight, rows):
+        """Weighted squares of kernels around the centres, and products with the target, of rows."""
+        gram = np.zeros((len(self.centres_), len(self.centres_)))
+        moment = np.zeros((len(gram), target.shape[1]))
+        for some in (rows[batch] for batch in gen_batches(len(rows), BLOCK)):
+            k = matern(self.centres_, Z[some])[0] * np.sqrt(weight[some])
+            gram += k @ k.T
+            moment += k @ (target[some] * np.sqrt(weight[some])[:, None])
+        return gram, moment
+
+    def _solve(self, gram, moment):
+        """Coefficients of the centres from ``_sums``."""
+        gram = gram + self.noise_ * matern(self.centres_, self.centres_)[0]
+        gram.flat[:: len(gram) + 1] *= 1 + 1e-9  # centres close by are the same to rounding
+        return solved(gram, moment)
 
     def _learn_widening(self, Z, weight):
         noise, (Z, place) = self.noise_ / weight.mean(), np.unique(Z, axis=0, return_inverse=True)
@@ -167,6 +176,42 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
             if n * (found.fun - other.fun) > 0.5 * np.log(n) * n_indicators:
                 found, self.indicators_ = other, indicators
         self.noise_, self.length_scales_ = unit * np.exp(found.x[0]), np.exp(found.x[1:])
+
+
+def held_out(process, X, y, weight, folds):
+    """A copy of one fitted to X that predicts X alone, each row by other rows than its fold.
+
+    The kernel is held; None where it has so many numbers that rows held out have a say in them.
+    """
+    if len(process.centres_) < ROWS_PER_SCALE * len(process.length_scales_):
+        return None
+    used, X = np.flatnonzero(weight > 0), np.asarray(X, dtype=np.float64)
+    rows = check_random_state(process.random_state).permutation(used)[:MOST_ROWS]
+    target = ((y - process.level_) / process.unit_).reshape(len(y), -1)
+    given = process._scaled(X), np.column_stack([target, np.ones(len(y))]), weight
+    outside = [np.setdiff1d(rows, train) for train, _ in folds]
+    if len(used) <= EXACT_ROWS:
+        gram, design = process._gram(weight[used]), given[1][used]
+        coefs = np.zeros((len(folds), *design.shape))
+        for coef, out in zip(coefs, outside, strict=True):
+            kept = ~np.isin(used, out)
+            coef[kept] = solved(gram[np.ix_(kept, kept)], design[kept])
+    else:
+        gram, moment = process._sums(*given, np.sort(rows))
+        sums = (process._sums(*given, out) for out in outside)
+        coefs = [process._solve(gram - of_out, moment - own) for of_out, own in sums]
+    found, found._held_out = copy.copy(process), np.empty(y.shape)
+    for coef, (train, test) in zip(coefs, folds, strict=True):
+        level, in_fold = np.average(target[train], 0, weight[train]), copy.copy(process)
+        in_fold.coef_ = (coef[:, :-1] - coef[:, -1:] * level).reshape(process.coef_.shape)
+        in_fold.level_ = process.level_ + process.unit_ * level.reshape(y.shape[1:])
+        found._held_out[test] = in_fold.predict(X[test])
+    return found
+
+
+def solved(gram, moment):
+    factor = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
+    return cho_solve((factor, True), moment)
 
 
 def few_values(X):

@@ -316,8 +316,7 @@ def _means(values, mass, weight):
         sums, all_sums = values.T @ mass, values.T @ weight
         rest = everything - total
         rest = np.where(rest > 1e-9 * everything, rest, np.nan)
-        outside = (all_sums[:, None] - sums) / rest
-        return sums / total, outside, all_sums / everything
+        return sums / total, (all_sums[:, None] - sums) / rest, all_sums / everything
 
 
 def _compare_numbers(name, column, mass, weight, distance):

@@ -171,13 +171,7 @@ class Densities(ABC):
 
 
 class FixedExperts(Experts):
-    """Experts of which nothing is trained; their predictions are their log-densities.
-
-    Parameters
-    ----------
-    log_density : ndarray of shape (n_samples, n_experts)
-        Log-density of each row under each expert.
-    """
+    """Experts of which nothing is trained; predictions are log-densities (n_samples, n_experts)."""
 
     def __init__(self, log_density):
         self.predictions = log_density

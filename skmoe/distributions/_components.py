@@ -194,8 +194,7 @@ class BaseComponents(metaclass=ABCMeta):
             difference = larger + np.log(-np.expm1(less))
             inside = self.logpdf(np.where(np.isfinite(high - low), low + 0.5 * (high - low), low))
             narrow = inside + np.log(high - low)
-        between = np.where(less > -NARROW, narrow, difference)
-        return np.where(is_point, inside, between)
+        return np.where(is_point, inside, np.where(less > -NARROW, narrow, difference))
 
     def mixed_cdf(self, weights, y):
         """Distribution function of the mixture, for one output.

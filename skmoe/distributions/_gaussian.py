@@ -129,8 +129,7 @@ class CorrelatedComponents(GaussianComponents):
     def logpdf(self, y):
         whitened = each_times(np.linalg.inv(self.factor), y - self.mean)
         log_det = np.log(np.diagonal(self.factor, axis1=-2, axis2=-1)).sum(axis=-1)
-        n_outputs = self.mean.shape[2]
-        return -0.5 * (whitened**2).sum(axis=2) - log_det - n_outputs * _HALF_LOG_2PI
+        return -0.5 * (whitened**2).sum(axis=2) - log_det - self.mean.shape[2] * _HALF_LOG_2PI
 
     @property
     def cov(self):

@@ -163,8 +163,7 @@ def _shorten(ends):
     more = high[:, :, None] * LARGEST_RATIO ** -np.arange(1.0, MOST_RATIOS + 1)
     more = np.where(unlike[:, :, None] & (more > low[:, :, None]), more, ends[:, -1, None, None])
     ends = np.sort(np.hstack([ends, more.reshape(len(ends), -1)]), axis=1)
-    kept = (ends < ends[:, -1:]).any(axis=0)
-    return np.hstack([ends[:, kept], ends[:, -1:]])
+    return np.hstack([ends[:, (ends < ends[:, -1:]).any(axis=0)], ends[:, -1:]])
 
 
 def _whole_nodes(ends, including):

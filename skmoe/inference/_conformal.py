@@ -77,8 +77,7 @@ def _calibration(mixture, conformal):
     beyond = distribution.sf(rows.y)
     if distribution.discrete:  # as the largest value of all has nothing above
         beyond = beyond + distribution.pmf(rows.y)
-    tails = np.minimum(distribution.cdf(rows.y), beyond)
-    return tails, most_probable(model, rows.X), rows.weight
+    return np.minimum(distribution.cdf(rows.y), beyond), most_probable(model, rows.X), rows.weight
 
 
 def tail_of(tails, weight, level):

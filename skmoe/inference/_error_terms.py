@@ -304,8 +304,7 @@ class OrdinalTerms(PredictorTerms):
 
     @classmethod
     def mean_of(cls, predictors, beside):
-        thresholds = np.append(0.0, beside[:, 0])
-        return probabilities(predictors[:, 0], thresholds)[:, list(cls.ranks)]
+        return probabilities(predictors[:, 0], np.append(0.0, beside[:, 0]))[:, list(cls.ranks)]
 
 
 class ZeroTerms(ExpertTerms):

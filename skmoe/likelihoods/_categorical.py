@@ -135,8 +135,7 @@ class Categorical(BaseLikelihood):
 
     def point(self):
         # Nothing is learned for experts without calibration.
-        is_as_it_is = self.calibration is None and self.epsilon == 0
-        return np.empty(0) if is_as_it_is else None
+        return np.empty(0) if self.calibration is None and self.epsilon == 0 else None
 
     def at(self, point):
         return copy.copy(self)
@@ -198,8 +197,7 @@ class Categorical(BaseLikelihood):
         def loss(log_temperature):
             powered = np.exp(log_proba * np.exp(-log_temperature))
             own = powered[np.arange(len(y)), y] / powered.sum(axis=1)
-            density = (1 - epsilon) * own + prior
-            return -(weights @ np.log(np.maximum(density, 1e-300)))
+            return -(weights @ np.log(np.maximum((1 - epsilon) * own + prior, 1e-300)))
 
         return loss
 

@@ -220,8 +220,7 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
 
         The floor is a part of every pooled variance.
         """
-        at_floor = self.scale_**2 <= 2 * self.floor_**2
-        return at_floor.reshape(len(self.scale_), -1).any(axis=1)
+        return (self.scale_**2 <= 2 * self.floor_**2).reshape(len(self.scale_), -1).any(axis=1)
 
     def for_batches(self):
         plain = self.into(Gaussian(self.scale), but=("df_", "log_scale_precision_"))

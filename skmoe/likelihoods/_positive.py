@@ -116,8 +116,7 @@ class Gamma(SearchedShapes):
         heavier = GammaComponents(mean * (shape + 1) / shape, shape + 1)  # of the same rate
         low, high = bounds.lower[:, None], bounds.upper[:, None]
         log_mass = GammaComponents(mean, shape).log_between(low, high)
-        target = mean * np.exp(heavier.log_between(low, high) - log_mass)
-        return np.clip(target, low, high), None
+        return np.clip(mean * np.exp(heavier.log_between(low, high) - log_mass), low, high), None
 
 
 PooledGamma = pooled_class(Gamma)

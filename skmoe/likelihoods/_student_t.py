@@ -145,8 +145,7 @@ class StudentT(ScaledErrors):
         return StudentTComponents(prediction, scale, self.df_[experts])
 
     def terms(self):
-        has_outputs = np.ndim(self.scale_) > 1
-        return None if has_outputs else error_terms().StudentTTerms.of_df(self.df)
+        return None if np.ndim(self.scale_) > 1 else error_terms().StudentTTerms.of_df(self.df)
 
     @property
     def n_parameters_(self):
@@ -169,5 +168,4 @@ def _df_loss(distance, weight, n_outputs, log_df):
 def _censored_df_loss(bounds, prediction, scale, weight, log_df):
     """Minus the log-likelihood of targets of which some are censored."""
     components = StudentTComponents(prediction, scale, np.exp(log_df))
-    log_probability = components.log_between(bounds.lower[:, None], bounds.upper[:, None])
-    return -(weight @ log_probability[:, 0])
+    return -(weight @ components.log_between(bounds.lower[:, None], bounds.upper[:, None])[:, 0])

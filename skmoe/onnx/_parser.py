@@ -232,8 +232,7 @@ class Parser:
             return self._exact("SkmoeRescaled", estimator.transformer_, [inside])
         classifies = is_classifier(estimator)
         if type(estimator) in OPERATORS and (not classifies or is_multinomial(estimator)):
-            operator = OPERATORS[type(estimator)]
-            return self._exact(operator, estimator, [self.matrix(variables)])
+            return self._exact(OPERATORS[type(estimator)], estimator, [self.matrix(variables)])
         if classifies:
             self.scope.add_options(id(estimator), {"zipmap": False})
         if not has_experts(estimator):

@@ -167,8 +167,7 @@ def _nodes(trees, order, tree, leaf):
         "target_nodeids": place,
     }
     modes = ["BRANCH_LEQ" if number < n_nodes else "LEAF" for number in order]
-    lists = {name: values.tolist() for name, values in integers.items()}
-    return lists | {"nodes_modes": modes}
+    return {name: values.tolist() for name, values in integers.items()} | {"nodes_modes": modes}
 
 
 # What depends on distances of rows: kernels, and weights of averages ----------------------------
@@ -342,8 +341,7 @@ def _is_known(part):
         return of_numbers and not np.isnan(statistics).any()
     if type(transformer) is OneHotEncoder:
         keeps_rare = transformer.max_categories is None and transformer.min_frequency is None
-        plain = transformer.drop is None and keeps_rare
-        return plain and transformer.handle_unknown == "ignore"
+        return transformer.drop is None and keeps_rare and transformer.handle_unknown == "ignore"
     return False
 
 

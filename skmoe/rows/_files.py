@@ -236,8 +236,7 @@ def _named(path):
     """Names of paths in messages; tables, which would print their content, by type."""
     if isinstance(path, str | Path | tuple | list):
         return repr(path)
-    is_table = gives_batches(path) or has_shape(path)
-    return f"a {type(path).__name__}" if is_table else repr(path)
+    return f"a {type(path).__name__}" if gives_batches(path) or has_shape(path) else repr(path)
 
 
 def _complete(block):

@@ -117,8 +117,7 @@ def score(mixture, X, y=None, sample_weight=None, exposure=None, trials=None):
 def _error_moments(mixture, rows, _):
     """Moments of the target and of the errors of predictions."""
     y = rows.y.reshape(len(rows.y), -1)
-    errors = y - mixture.predict(rows.X).reshape(y.shape)
-    return Moments.of(np.hstack([y, errors]), rows.weight)
+    return Moments.of(np.hstack([y, y - mixture.predict(rows.X).reshape(y.shape)]), rows.weight)
 
 
 def _count_right(mixture, rows, _):

@@ -95,8 +95,7 @@ def set_fitted(mixture, plan, trained):
         mixture.regimes_ = trained.regimes.named(model.names, trained.order)
     rows = plan.request.rows
     given = {"names": column_names(mixture), "classifies": mixture._classes is not None}
-    about_rows = partial(notes_on_rows, rows, **given)
-    mixture.plan_ = plan.fitted(trained, about_rows)
+    mixture.plan_ = plan.fitted(trained, partial(notes_on_rows, rows, **given))
     mixture._grows = trained.grows
     mixture._changed_by = None
     begin_later(mixture, replace(trained, rows=rows))

@@ -24,11 +24,7 @@ KINDS = {
     "three classes": (MixtureOfExpertsClassifier, LogisticRegression(C=0.5), {}),
     "four classes": (MixtureOfExpertsClassifier, LogisticRegression(C=2.0), {}),
 }
-GATES = {
-    "softmax": SoftmaxGate(),
-    "sharp": SoftmaxGate(1e-6),
-    "constant": ConstantGate(),
-}
+GATES = {"softmax": SoftmaxGate(), "sharp": SoftmaxGate(1e-6), "constant": ConstantGate()}
 
 
 def mixture_from(kind, gate, *, step_by_step, monkeypatch, dtype=float, copy=False, max_iter=40):

@@ -47,11 +47,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize(
-    "bounds",
-    [[2000], [1, 40, 40, 801, 1500, 2000]],
-    ids=["one", "six"],
-)
+@pytest.mark.parametrize("bounds", [[2000], [1, 40, 40, 801, 1500, 2000]], ids=["one", "six"])
 @pytest.mark.parametrize(("kind", "params"), KINDS.values(), ids=KINDS)
 def test_mixtures_from_blocks_are_those_of_rows_in_memory(kind, params, bounds):
     X, y, weight = rows_of_each_kind()

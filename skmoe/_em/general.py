@@ -101,8 +101,7 @@ class GeneralProblem(Problem):
         self.acceleration.note(self.objective - before)
         if point is None or not self.acceleration.is_late:
             return self.objective
-        now = self._point()
-        proposal, _ = self.acceleration.propose(point, now - point, lambda each: each)
+        proposal, _ = self.acceleration.propose(point, self._point() - point, lambda each: each)
         if proposal is not None:
             by_em, acceleration = self.state(), self.acceleration
             self._go_to(proposal)

@@ -209,7 +209,7 @@ class OnePassProblem(Problem):
     def resp_of(self, state):
         if self.template is None:
             return super().resp_of(state)
-        return responsibilities(state, self.rows.X)
+        return responsibilities(self.template.going_on(state), self.rows.X)
 
     @property
     def is_compiled(self):

@@ -137,8 +137,7 @@ def check_given_start(resp, weight, n_experts):
 def draw_starts(init, n_init, data, n_experts, seed, labels):
     """``n_init`` responsibilities (n_samples, n_experts) to start from, in a list.
 
-    ``init`` is as the mixtures take it; ``labels`` goes from y to the target as the user gave it,
-    for a callable ``init``.
+    ``labels`` goes from y to the target as the user gave it, for a callable ``init``.
     """
     random_state = seeded(seed)
     if callable(init):
@@ -175,21 +174,25 @@ def halves(data, resp, k, name, random_state):
     return resp[:, [k]] * soften(labels, 2)
 
 
-def moved(data, resp, n_moves, random_state, grows=False):
+def moved(data, resp, n_moves, random_state, grows=False, other=None):
     """Responsibilities next to some (n, K), in a list.
 
     In each, one expert of many rows is halved, and one of few dissolved among the others, unless
-    there is to be one expert more.
+    there is to be one expert more. Or one of ``other`` responsibilities takes the place of this.
     """
     resp = np.pad(resp, [(0, 0), (0, 1)]) if grows else resp
     n_experts, mass, found = resp.shape[1], data.weight @ resp, []
     names = [name for name in HALVINGS if data.target is not None or name not in OF_NUMBERS]
     for number in range(n_moves):
         light = n_experts - 1 if grows else _drawn_number(1 / (mass + 1), random_state)
-        heavy = _drawn_number((mass + 1e-9) * (np.arange(n_experts) != light), random_state)
         near = resp.copy() if grows else dissolved(resp, light)
-        name = names[(number + random_state.randint(len(names))) % len(names)]
-        near[:, heavy], near[:, light] = halves(data, near, heavy, name, random_state).T
+        if other is not None:
+            own = other[:, [random_state.randint(n_experts)]]
+            near = near * (1 - own) + own * (np.arange(n_experts) == light)
+        else:
+            heavy = _drawn_number((mass + 1e-9) * (np.arange(n_experts) != light), random_state)
+            name = names[(number + random_state.randint(len(names))) % len(names)]
+            near[:, heavy], near[:, light] = halves(data, near, heavy, name, random_state).T
         found.append(near)
     return found
 
@@ -236,11 +239,12 @@ def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0
 
     Runs end where little is gained. Neighbours of the best are tried until so many are ``in_vain``,
     fewer where most starts lead to it, or after ``most`` iterations; then the best two go on. Such
-    moves find better optima than more starts do [1]_: a rank after few iterations says little.
+    moves find better optima than more starts do [1]_: a rank after few iterations says little. So
+    many starts make several searches, and a last one, from the best with experts of other ends.
 
-    The problem is left alone; ``neighbours_of(resp)`` lists responsibilities next to others.
-    Returns the state, for ``problem.restore``; objective and fewest effective rows of an expert at
-    the end of each run; and paths, the objectives of each run.
+    The problem is left alone; ``neighbours_of(resp, other=None)`` lists responsibilities next to
+    some, or with an expert of others. Returns the state, for ``problem.restore``; objective and
+    fewest effective rows of an expert at the end of each run; and paths, the objectives of each.
 
     References
     ----------
@@ -252,51 +256,64 @@ def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0
     # the pass.
     n_rows = len(problem.y)
     limit = few_threads(n_rows) if kernel_threads(n_rows) == 1 else nullcontext()
-    climbing = problem.climbing()
+    n_searches, runs, ends = max(len(starts) // MANY, 1), [], []
     with limit, jobs(n_jobs, shared=(problem,)) as run:
+        given = run, problem, neighbours_of, in_vain / n_searches, runs
+        for i, part in enumerate(np.array_split(range(len(starts)), max(n_searches - 1, 1)), 1):
+            ends += _search(*given, most * i / n_searches, [starts[j] for j in part])
+        if n_searches > 1 and len(best := _best_ends(ends)) > 1:
+            resp, *others = [problem.resp_of(each.state) for each in best]
+            others = [others[i % len(others)] for i in range(MANY // N_MOVES)]
+            crossed = [near for other in others for near in neighbours_of(resp, other=other)]
+            ends += _search(*given, most, crossed, best)
+    of_runs = [(each.objective, each.fewest_rows) for each in runs]
+    return _best_ends(ends)[0].state, of_runs, [each.objectives for each in runs]
 
-        def climb(climbers, max_iter, gain):
-            nonlocal left
-            tasks, found = [(each, max_iter, gain) for each in climbers], []
-            if climbing is problem:
-                coming = run.one_by_one(_climb, tasks)
-            else:  # that a task is handed over takes longer than the task
-                coming = (_climb(climbing, *each) for each in tasks)
-            for each in coming:
-                run.tell(f"EM run {each.number + 1}, {len(starts)} of them from starts")
-                found.append(each)
-            before = sum(len(each.objectives) for each in climbers)
-            left -= sum(len(each.objectives) for each in found) - before
-            return found
 
-        starts = starts[: int(np.clip(most / SHORTEST_RUN, 1, len(starts)))]
-        length = int(np.clip(most / (2 * len(starts)), SHORTEST_RUN, LONGEST_RUN))
-        left = most
-        runs = climb([_Climber(resp, i) for i, resp in enumerate(starts)], length, AT_REST)
-        best = _best_ends(runs)[:N_BEST]
-        met = [each.objective > best[0].objective - NEARLY_SAME for each in runs]
-        # Where more than half of many starts lead to one optimum, there is seldom a better one.
-        in_vain *= min(1.0, 2 - 2 * sum(met) / max(len(runs), MANY))
-        tried = [0] * len(best)
-        while min(tried) < in_vain and left > N_MOVES * MOVE_RUN:
-            i = tried.index(min(tried))
-            near = enumerate(neighbours_of(climbing.resp_of(best[i].state)), len(runs))
-            moves = [_Climber(resp, number, best[i].state) for number, resp in near]
-            runs += climb(moves, MOVE_RUN, AT_REST)
-            number = _best_ends(runs[-len(moves) :])[0].number
-            runs[number] = climb([runs[number]], int(np.clip(left, 1, LONGEST_RUN)), AT_REST)[0]
-            tried[i] += len(moves)
-            if runs[number].rank > (best[i].rank[0], best[i].rank[1] + AT_REST):
-                best[i], tried[i] = runs[number], 0
-        finalists = _best_ends(best)[:FINALISTS]
-        length = int(min(LAST_RUN, left / len(finalists)))
-        if length > 0:
-            climbing = problem.climbing(rounded=False)
-            finalists = climb(finalists, length, LAST_GAIN)
+def _search(run, problem, neighbours_of, in_vain, runs, most, starts, best=()):
+    # Its best ends; all are added to the runs.
+    climbing = problem.climbing()
+
+    def left():
+        return most - sum(len(each.objectives) for each in runs)
+
+    def climb(climbers, max_iter, gain):
+        tasks, found = [(each, max_iter, gain) for each in climbers], []
+        # That a compiled task is handed over takes longer than the task.
+        in_turn = (_climb(climbing, *each) for each in tasks)
+        for each in run.one_by_one(_climb, tasks) if climbing is problem else in_turn:
+            run.tell(f"EM run {each.number + 1}")
+            found.append(each)
+        return found
+
+    starts = starts[: int(np.clip(left() / SHORTEST_RUN, 1, len(starts)))]
+    length = int(np.clip(left() / (2 * len(starts)), SHORTEST_RUN, LONGEST_RUN))
+    gate = best[0].state if best else None
+    new = [_Climber(resp, number, gate) for number, resp in enumerate(starts, len(runs))]
+    runs += (new := climb(new, length, AT_REST))
+    best = _best_ends([*best, *new])[:N_BEST]
+    met = [each.objective > best[0].objective - NEARLY_SAME for each in new]
+    # Where more than half of many starts lead to one optimum, there is seldom a better one.
+    in_vain *= min(1.0, 2 - 2 * sum(met) / max(len(new), MANY))
+    tried = [0] * len(best)
+    while min(tried) < in_vain and left() > N_MOVES * MOVE_RUN:
+        i = tried.index(min(tried))
+        near = enumerate(neighbours_of(climbing.resp_of(best[i].state)), len(runs))
+        moves = [_Climber(resp, number, best[i].state) for number, resp in near]
+        runs += climb(moves, MOVE_RUN, AT_REST)
+        number = _best_ends(runs[-len(moves) :])[0].number
+        runs[number] = climb([runs[number]], int(np.clip(left(), 1, LONGEST_RUN)), AT_REST)[0]
+        tried[i] += len(moves)
+        if runs[number].rank > (best[i].rank[0], best[i].rank[1] + AT_REST):
+            best[i], tried[i] = runs[number], 0
+    finalists = _best_ends(best)[:FINALISTS]
+    length = int(min(LAST_RUN, left() / len(finalists)))
+    if length > 0:
+        climbing = problem.climbing(rounded=False)
+        finalists = climb(finalists, length, LAST_GAIN)
     for finalist in finalists:
         runs[finalist.number] = finalist
-    ends = [(each.objective, each.fewest_rows) for each in runs]
-    return _best_ends(finalists)[0].state, ends, [each.objectives for each in runs]
+    return finalists
 
 
 def _best_ends(climbers):

@@ -228,8 +228,8 @@ class Trainer:
             found = start_beside(quick.resp, data.y)
             starts, most, in_vain = [found, *starts], LEFT_TO_DO * most, LEFT_TO_DO * in_vain
 
-        def near_each(resp):
-            return [start_beside(each, data.y) for each in near(resp[:, :n_solved])]
+        def near_each(resp, other=None):
+            return [start_beside(each, data.y) for each in near(resp[:, :n_solved], other=other)]
 
         ended = climb(problem, starts, near_each, most=most, in_vain=in_vain)
         state, self.trained.ends, self.trained.paths = ended

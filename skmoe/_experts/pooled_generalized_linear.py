@@ -84,8 +84,7 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
 
     def _scaled(self, unit, mean):
         """``Expected`` of the rows, from what is expected of the unit."""
-        factor = self.sizes * self.scales
-        value, slope, curvature = (factor * each for each in unit[:3])
+        value, slope, curvature = (self.sizes * self.scales * each for each in unit[:3])
         value = value + self.family.normaliser(self.scales) + self._constant
         working = slope + curvature * mean
         return Expected(value, curvature[:, :, None], working[:, :, None], unit=unit)

@@ -117,8 +117,7 @@ def coefficient_table(mixture, by):
 def _of_errors(mixture, names, scales):
     """Scales (n_groups, n_outputs) of the errors, by part, term and name."""
     kind = "scale" if mixture.likelihood_.is_robust else "standard deviation"
-    many = len(scales.T) > 1
-    terms = [f"{kind}, output {j}" if many else kind for j in range(len(scales.T))]
+    terms = [f"{kind}, output {j}" if len(scales.T) > 1 else kind for j in range(len(scales.T))]
     part = "errors of the logarithm" if mixture.likelihood_.changes_target else "errors"
     each = zip(terms, scales.T, strict=True)
     return {part: {term: dict(zip(names, scale, strict=False)) for term, scale in each}}
@@ -283,8 +282,7 @@ def _of_expert(mixture, name, expert):
         parts, coef, intercept = _log_odds_against_first(mixture, name, last, coef, intercept)
     else:
         part = "log-odds of success" if of_rates else predicted(mixture.likelihood_, last)
-        many = [f"{part}, output {j}" for j in range(len(coef))]
-        parts = many if len(coef) > 1 else [part]
+        parts = [f"{part}, output {j}" for j in range(len(coef))] if len(coef) > 1 else [part]
     intercept = np.broadcast_to(intercept, len(coef))
     terms = _in_raw_units(mixture, expert, coef, intercept)
     return {part: {term: value[j] for term, value in terms.items()} for j, part in enumerate(parts)}

@@ -234,8 +234,7 @@ def profile_experts(mixture, rows, groups, membership, table):
         predictions = model.distribution(rows.X, rows.exposure).components.mean
         predictions = predictions.reshape(len(membership), len(model.names), -1)
         outputs = [f"output {j}" for j in range(predictions.shape[2])]
-        is_known = y is not None and rows.bounds is None
-        target = y.reshape(len(y), -1) if is_known else None
+        target = y.reshape(len(y), -1) if y is not None and rows.bounds is None else None
     if groups.are_regimes:
         predictions = groups.mean(predictions, model.routes(rows.X).weights)
     mass = membership * rows.weight[:, None]

@@ -240,8 +240,7 @@ def check_numbers(name, values):
     if is_plain(values) or values is None:
         return values
     given = values = as_pandas(values)
-    is_a_table = is_table(values)
-    kinds = [dtype.kind for dtype in values.dtypes] if is_a_table else [dtype_kind(values)]
+    kinds = [dtype.kind for dtype in values.dtypes] if is_table(values) else [dtype_kind(values)]
     if all(kind in ("b", "i", "u", "f") for kind in kinds):
         return given
     check_real(name, values)

@@ -143,8 +143,7 @@ def nodes(distribution, including=None):
     low, high = ends[:, :-1, None], ends[:, 1:, None]
     middle, half = 0.5 * (high + low), 0.5 * (high - low)
     places, weights = middle + half * PANEL_NODES, half * PANEL_WEIGHTS
-    positive = ends[:, :1, None] >= 0
-    on_log_scale = positive & (low > 0) & (high > UNLIKE * low)
+    on_log_scale = (ends[:, :1, None] >= 0) & (low > 0) & (high > UNLIKE * low)
     if on_log_scale.any():
         log_low = np.log(np.where(on_log_scale, low, 1.0))
         half = 0.5 * (np.log(np.where(on_log_scale, high, 1.0)) - log_low)

@@ -104,8 +104,7 @@ class GaussianGate(BaseGate):
         # In the standardised columns of ``fit``.
         X = validate_data(self, X, dtype=np.float64, reset=False)
         targets, weight = soft_labels(self, X, y, sample_weight)
-        batch = self._moments_of(X, targets * weight[:, None])
-        self._solve(keep * self._moments + gain * batch)
+        self._solve(keep * self._moments + gain * self._moments_of(X, targets * weight[:, None]))
 
     def _moments_of(self, X, targets):
         """Weighted sums of the products of the standardised columns and 1, for each expert."""

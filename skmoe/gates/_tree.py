@@ -95,8 +95,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         X = check_table(X, sparse_ok=True, strings_ok=lambda: True)
         validate_data(self, X, skip_check_array=True)
         targets, weight = soft_labels(self, X, y, sample_weight)
-        ends = np.cumsum(self._branch_sizes(targets.shape[1]))
-        parts = np.split(targets, ends[:-1], axis=1)
+        parts = np.split(targets, np.cumsum(self._branch_sizes(targets.shape[1]))[:-1], axis=1)
         sums = np.column_stack([part.sum(axis=1) for part in parts])
         # Equal soft labels for rows outside of a branch.
         filled = [part if part.any() else np.ones_like(part) for part in parts]

@@ -52,8 +52,7 @@ class ScaledErrors(BaseLikelihood):
     def _set_floor(self, step, largest):
         """Smallest scale allowed, from the step of the target's grid and its largest value."""
         floor = np.sqrt(np.maximum(1e-6 * self._bulk_variance, step**2 / 12))
-        rounding = 8 * np.finfo(float).eps * largest
-        self.floor_ = np.maximum(np.maximum(floor, rounding), 1e-120)
+        self.floor_ = np.maximum(np.maximum(floor, 8 * np.finfo(float).eps * largest), 1e-120)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, row_scale=None):
         residuals = y[:, None] - prediction

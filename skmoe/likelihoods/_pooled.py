@@ -206,8 +206,7 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
     def extended(self, other, k):
         # The scale of the new expert is as uncertain as its rows make it.
         other = copy.copy(other)
-        df = np.maximum(other._mass, FEWEST_DF)
-        other.df_ = np.broadcast_to(df, other.scale_.T.shape).T
+        other.df_ = np.broadcast_to(np.maximum(other._mass, FEWEST_DF), other.scale_.T.shape).T
         other.log_scale_precision_ = np.full_like(other.scale_, np.inf)
         return super().extended(other, k)
 

@@ -125,8 +125,7 @@ class StudentT(ScaledErrors):
         super().update_censored(bounds, prediction, weights, penalty, pooled_rows)
         if self.df == "estimate":
             given = zip(prediction.T[:, :, None], self.scale_, weights.T, strict=True)
-            losses = [partial(_censored_df_loss, bounds, *each) for each in given]
-            self._set_df(losses, weights)
+            self._set_df([partial(_censored_df_loss, bounds, *each) for each in given], weights)
 
     def _keep_within_bounds(self):
         super()._keep_within_bounds()

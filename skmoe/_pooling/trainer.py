@@ -37,7 +37,7 @@ MANY_ROWS = 1500  # rows, with which starts are reliable and splits rarely help
 PART_OF_ROWS = 0.4  # of those for starts of EM, as the evidence compares what becomes of these
 SPLITS = "functions", "kmeans_x"  # starts that halve an expert
 # What ten starts pay for: iterations of an expert, times squares of the columns that it and its
-# gate see. Where it is spent, only the heaviest experts are halved, and nothing else is tried.
+# gate see. Where it is spent, only the heaviest experts are halved, until half as much is lent.
 SEARCH_WORK, HEAVIEST = 6e7, 3
 
 
@@ -311,7 +311,7 @@ class PooledTrainer(Trainer):
         """Mixtures to try in place of one."""
         n_experts = problem.experts.n_experts
         for k in (n_experts, None, n_experts + 1, n_experts - 1):
-            if k is None and n_experts < self.n_experts:
+            if k is None and n_experts < self.n_experts and self.work_left > -SEARCH_WORK / 2:
                 yield from self._best_split(problem, random_state)
             elif k in {*range(2, self.n_experts + 1)} - {*self._begun_with} and self.work_left > 0:
                 yield self._regimes(k)

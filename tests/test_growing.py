@@ -195,8 +195,7 @@ def test_replay_rows_count_by_their_share_and_weights_are_repeats(three_lines):
     """Replay rows given twice stand for half as many each; new rows of weight 2 are two rows."""
 
     def grow(replay, X, y, weight=None):
-        moe = copy.deepcopy(three_lines)
-        return moe.add_expert(X, y, sample_weight=weight, replay=replay)
+        return copy.deepcopy(three_lines).add_expert(X, y, sample_weight=weight, replay=replay)
 
     X, y = NEW
     weight = np.tile([1.0, 2.0, 3.0], 100)
@@ -225,8 +224,7 @@ def test_gaussian_gate_generates_the_old_rows(table):
     before, mean = score(moe, given(held_out[0]), held_out[1]), moe.predict(given(held_out[0]))
     moe.add_expert(given(NEW[0]), NEW[1])
     assert score(moe, given(held_out[0]), held_out[1]) > before - 0.05
-    moved = np.abs(moe.predict(given(held_out[0])) - mean).mean()
-    assert moved < 0.05 * held_out[1].std()
+    assert np.abs(moe.predict(given(held_out[0])) - mean).mean() < 0.05 * held_out[1].std()
     assert score(moe, given(new[0]), new[1]) > -0.4
 
 
@@ -347,8 +345,7 @@ def new_classes(n, seed, n_classes=2):
     """Far to the right, of fewer classes: the other way up, or of one."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 2)) + [7, 0]
-    one = X[:, 1] + 0.3 * rng.logistic(size=n) > 0
-    return X, np.where(one & (n_classes == 2), "a", "b")
+    return X, np.where((X[:, 1] + 0.3 * rng.logistic(size=n) > 0) & (n_classes == 2), "a", "b")
 
 
 @pytest.mark.parametrize("n_classes", [2, 1])
@@ -475,8 +472,7 @@ def test_pooled_experts_stay_as_they_are_when_one_is_added(pooled_mixtures, kind
     left = grown.gate_proba(old[0])[:, :-1]
     assert_allclose(left / left.sum(axis=1, keepdims=True), proba, rtol=1e-9, atol=1e-12)
     # All that an old row may lose is the logarithm of the share of the old experts.
-    share = np.log(left.sum(axis=1))
-    assert np.all(grown.log_density(*old) > density + share - 1e-9)
+    assert np.all(grown.log_density(*old) > density + np.log(left.sum(axis=1)) - 1e-9)
     assert ("_beside" in vars(grown)) == ("_beside" in vars(moe))
     grown.remove_expert("new")  # and all is as it was
     assert_allclose(grown.log_density(*old), density, rtol=1e-9)
@@ -738,8 +734,7 @@ def test_last_expert_cannot_be_removed():
 
 
 def test_expert_has_to_be_named_where_the_others_are_unlike():
-    experts = [("ridge", Ridge()), ("line", LinearRegression())]
-    moe = regressor(experts).fit(*OLD)
+    moe = regressor([("ridge", Ridge()), ("line", LinearRegression())]).fit(*OLD)
     with pytest.raises(ValueError, match="those are unlike ones: pass the estimator"):
         moe.add_expert(*NEW, replay=REPLAY)
     moe.add_expert(*NEW, Ridge(), name="new", replay=REPLAY)
@@ -859,8 +854,7 @@ def test_frozen_experts_stay_through_fits_and_growth():
     moe.add_expert(*NEW, FrozenEstimator(ahead), name="c", replay=REPLAY)
     assert moe.n_expert_fits_ == 0
     assert [expert.estimator for expert in moe.experts_] == [*trees, ahead]
-    error = np.std(NEW[1] - ahead.predict(NEW[0]))
-    assert_allclose(moe.likelihood_.scale_[2], error, rtol=0.05)
+    assert_allclose(moe.likelihood_.scale_[2], np.std(NEW[1] - ahead.predict(NEW[0])), rtol=0.05)
 
     moe.add_expert(NEW[0] + [0, 20], NEW[1], Ridge(), name="d", replay=both(REPLAY, NEW))
     assert moe.n_expert_fits_ > 0  # the new one alone is trained
@@ -955,8 +949,7 @@ def test_one_whole_branch_is_a_gate_of_its_own():
 def test_branch_without_rows_has_finite_probabilities(gate):
     X, y = soft_labels(60, 2)
     for little in (0.0, 1e-6):
-        tree = TreeGate([2, 2], gate).fit(X, np.column_stack([little * y, y]))
-        proba = tree.predict_proba(X)
+        proba = TreeGate([2, 2], gate).fit(X, np.column_stack([little * y, y])).predict_proba(X)
         assert_allclose(proba.sum(axis=1), 1, rtol=1e-12)
         assert proba[:, :2].max() < 1e-3
 

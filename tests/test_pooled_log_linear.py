@@ -73,17 +73,24 @@ def test_inverse_trigamma():
     ("n", "p", "n_experts", "seed"),
     [*((80, 3, 3, seed) for seed in range(2)), (60, 5, 1, 0), (40, 60, 2, 0), (20, 30, 3, 1)],
 )
-def test_bound_never_falls_at_a_fixed_prior_of_the_gate(kind, n, p, n_experts, seed):
+def test_bound_never_falls_and_compiled_rounds_are_those_of_numpy(
+    kind, n, p, n_experts, seed, monkeypatch
+):
     X, y, *_ = log_linear_rows(kind, n, p, seed, regimes=2)
     weight = np.random.default_rng(seed).exponential(size=n)
     exposure = np.random.default_rng(seed).uniform(0.1, 5, size=n)
     settings = {"exposure": exposure} if kind == "poisson" else {}
-    training = problem(kind, X, y, weight, n_experts, **settings)
-    start = STARTS["functions"](
-        X, training.data.target, weight, n_experts, np.random.RandomState(seed)
-    )
-    training.start(soften(start, n_experts))
-    bounds = np.array([training.step() for _ in range(50)])
+    compiled, training = (problem(kind, X, y, weight, n_experts, **settings) for _ in range(2))
+    given = X, training.data.target, weight, n_experts, np.random.RandomState(seed)
+    start = soften(STARTS["functions"](*given), n_experts)
+    run = compiled.start(start).advance(6, -np.inf, False, [], -np.inf)
+    monkeypatch.setattr(PooledGeneralizedLinearExperts, "has_run", False)
+    training.start(start)
+    bounds = [training.step() for _ in run]
+    np.testing.assert_allclose(run, bounds, rtol=1e-8)
+    np.testing.assert_allclose(compiled.experts.coef, training.experts.coef, atol=1e-7)
+    np.testing.assert_allclose(compiled.experts.scales, training.experts.scales, rtol=1e-7)
+    bounds = np.array(bounds + [training.step() for _ in range(44)])
     # Rounding of sums over rows, of numbers of about the size of the bound.
     assert (np.diff(bounds) >= -1e-9 * np.maximum(1, np.abs(bounds[1:]))).all()
     assert bounds[-1] > bounds[0]
@@ -96,8 +103,7 @@ def test_bound_never_falls_with_subjects(kind):
     weight = np.random.default_rng(0).exponential(size=80)
     training = problem(kind, X, y, weight, 3, subject=subject)
     training.start(0.1 + 0.7 * np.eye(3)[subject % 2])
-    bounds = np.array([training.step() for _ in range(40)])
-    assert (np.diff(bounds) >= -1e-9).all()
+    assert (np.diff([training.step() for _ in range(40)]) >= -1e-9).all()
     assert np.ptp(training.experts.coef[:, 0]) > 0
 
 
@@ -274,8 +280,7 @@ def test_few_rows_are_enough(kind, n):
 def test_an_outlier_a_single_event_and_constant_columns_are_taken():
     y = np.where(np.arange(len(Y2)) == 3, 1e6, Y2)
     assert np.isfinite(pooled().fit(X2, y).log_density(X2_TEST, Y2_TEST)).all()
-    y = np.where(np.arange(len(Y2)) == 3, 1.0, 0.0)
-    assert 0 < pooled().fit(X2, y).predict(X2).sum() < 5
+    assert 0 < pooled().fit(X2, np.where(np.arange(len(Y2)) == 3, 1.0, 0.0)).predict(X2).sum() < 5
     constant = np.ones((len(Y2), 2))
     moe = pooled(n_experts=1).fit(constant, Y2)
     np.testing.assert_allclose(moe.predict(constant[:1]), Y2.mean(), rtol=0.01)

@@ -101,7 +101,6 @@ class GeneralizedLinearExperts(LinearExperts):
         self.set_functions(self.coef + step)
 
     def set_functions(self, functions):
-        """Set ``functions``, between steps from sums."""
         self._begun = True
         self.set_coef(functions)
 

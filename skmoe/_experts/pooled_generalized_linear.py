@@ -6,8 +6,6 @@ them, are points. Predictors of a log link are relative to the mean of all rows,
 of the intercepts does not depend on units.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from .generalized_linear import GeneralizedLinearExperts
@@ -54,7 +52,8 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         """Whether experts of one function can differ."""
         return self.family.scale is not None
 
-    def begin(self, resp):
+    def _begin_anew(self):
+        super()._begin_anew()
         if self.has_scales:  # as if all experts had the same mean everywhere
             self.scales = np.ones(self.n_experts)
             given = self.targets, self._level
@@ -63,7 +62,19 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
             self._values = np.full(self.n_experts, self.weight @ value[:, 0] / self.n_experts)
             self._mass = np.full(self.n_experts, self.weight.sum() / self.n_experts)
             self._learn_scales(self._mass, self._values)
-        super().begin(resp)
+
+    has_run = property(lambda self: self.family.kernel is not None)
+
+    def _of_kind(self):
+        log_y = np.log(np.where(self.targets > 0, self.targets, 1.0))
+        of_rows = np.hstack([log_y, self.sizes, self._constant])
+        given = {"scales": np.broadcast_to(self.scales, self.n_experts), "of_rows": of_rows}
+        return {"kind": self.family.kernel, "begins_alike": True} | given
+
+    def take_run(self, run):
+        if self.has_scales:
+            self.scales, self._mass, self._values = run.of_scales()
+        super().take_run(run)
 
     def _first_weights(self, resp):
         # Where an expert of unbounded means has no information, a row could have any mean.
@@ -95,10 +106,7 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
             return posterior
         values = np.einsum("nk,nk->k", weights * self.sizes, posterior.expected.unit[3])
         self._learn_scales(weights.sum(axis=0), values)
-        if self.family.unit_has_scale:
-            return self.with_expected(posterior)
-        mean = self.design @ posterior.coefficients[0].mean.T
-        return replace(posterior, expected=self._scaled(posterior.expected.unit, mean))
+        return self.with_expected(posterior)
 
     def _learn_scales(self, mass, values):
         """The scales of the highest bound, for sums (K,) over rows; those without rows stay."""

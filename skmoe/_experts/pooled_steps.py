@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._kernels._pooled_run import ClassesRun
+from .._kernels._pooled_run import StepsRun
 from .._numerics.columns import quadratic_forms
 from .._numerics.statistics import weighted_grams
 from .pooled import Pooled, loss_of_quadratics, without_intercept
@@ -97,12 +97,12 @@ class PooledInSteps(Pooled):
     divergence = property(lambda self: self.posterior.divergence)
 
     def begin(self, resp):
+        self._begin_anew()
         shape = (self.n_pooled, self.n_experts, self.design.shape[1])
         sums = np.zeros((*shape, shape[2])), np.zeros(shape)
         first = Posterior([], *sums, *self.first_variances(shape[0]), self._first())
         weights = self._first_weights(resp) * self.weight[:, None]
         self._set(self._moved(first, self._sums(first, weights), 1.0, False))
-        self._size = self.first_size
         self.fit(resp, n_rounds=self.first_rounds)
 
     def _first_weights(self, resp):
@@ -125,20 +125,28 @@ class PooledInSteps(Pooled):
         """``Expected`` of the rows, for normal functions (n_samples, n_experts, n_pooled)."""
 
     def run_with(self, gate, resp, begins):
-        own, variances = {}, self.first_variances(1) if begins else (self.tau, self.rho)
+        variances, own = self.first_variances(1) if begins else (self.tau, self.rho), {}
         if begins:
-            self._size = self.first_size
+            self._begin_anew()
         else:
-            now, found = self.posterior, self.posterior.expected
+            now = self.posterior
             own = {"sums": (now.gram[0], now.cross[0]), "divergence": now.divergence}
-            others = found.curvature[:, :, 0], found.working[:, :, 0]
-            own["expected"] = np.hstack([found.value, *others])
-        return ClassesRun(
+        found = self._first() if begins else now.expected
+        others = found.curvature[:, :, 0], found.working[:, :, 0]
+        return StepsRun(
             (self.design, self.targets[:, 0], self.weight), gate.given, self._groups, resp,
             *(each[0] for each in variances), size=self._size,
-            learns_variances=self.learns_variances,
-            limits=(self.largest_size, GROWTH, SMALLEST_SIZE, ROUNDING), **own,
+            learns_variances=self.learns_variances, ties=self.ties,
+            limits=(self.largest_size, GROWTH, SMALLEST_SIZE, ROUNDING),
+            expected=np.hstack([found.value, *others]), **own, **self._of_kind(),
         )  # fmt: skip
+
+    def _begin_anew(self):
+        self._size = self.first_size
+
+    def _of_kind(self):
+        """Arguments of a ``StepsRun`` that say what the experts are."""
+        return {"kind": 0, "begins_alike": False, "scales": np.ones(self.n_experts)}
 
     def take_run(self, run):
         self._size, *others = run.of_steps()
@@ -206,11 +214,9 @@ class PooledInSteps(Pooled):
         """Take means (K, q, n_functions) of the coefficients for those of the experts."""
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         return self.posterior, self._size
 
     def restore(self, state):
-        """Back to an earlier state."""
         posterior, self._size = state
         self._set(posterior)
 

@@ -50,13 +50,15 @@ class Family(ABC):
         Why there are no standard errors where a scale is as large as is allowed.
     is_rate : bool
         Whether means are rates, between 0 and 1.
+    kernel : int or None
+        Kind of a compiled ``StepsRun``, if there is one.
     estimator : type or None
         Class of the default experts, a generalised linear model of scikit-learn's or a subclass,
         whose ``fit`` minimises the deviance and a penalty for each unit of weight, ``alpha``; None
         for rates, which a LogisticRegression learns.
     """
 
-    scale = at_bound_message = estimator = None
+    scale = at_bound_message = estimator = kernel = None
     has_precision = unit_has_scale = has_density = scale_is_slope = False
     is_rate = False
 

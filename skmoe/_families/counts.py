@@ -25,7 +25,7 @@ MOST_CERTAIN = 1e-15  # of a rate, or of what it leaves
 class PoissonFamily(LogLink):
     """Counts whose variance is their mean; sizes are exposures."""
 
-    estimator = PoissonRegressor
+    estimator, kernel = PoissonRegressor, 1
 
     def unit(self, y, predictor, scale=1.0):
         near = np.where(y > 0, y, 1.0)

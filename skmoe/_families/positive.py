@@ -24,7 +24,7 @@ LONGEST_STEP = 1.0  # of the logarithm of a scale
 class GammaFamily(LogLink):
     """Positive targets whose standard deviation is ``mean / sqrt(shape)``."""
 
-    estimator = GammaRegressor
+    estimator, kernel = GammaRegressor, 2
     scale = "shape_"
     has_precision = has_density = True
 

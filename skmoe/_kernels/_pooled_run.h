@@ -5,6 +5,8 @@
 #include "_block.h"
 #include "_logistic_normal.h"
 
+#define SKMOE_LARGEST_LOG_MEAN 500.0
+
 /* Weights of the rows of each expert, these times targets, and sums of these times targets. */
 SKMOE_CLONES
 static void skmoe_pooled_weights(
@@ -113,6 +115,42 @@ static void skmoe_pooled_classes(
         for (i = 0; i < rows; i++) form[i] = form[i] > 0 ? form[i] : 0;
         skmoe_logistic_normal(
             means + at, form, labels, means + at, curvature + at, working + at, rows);
+    }
+}
+
+/* The same for targets of a log link: counts, or positive ones with a shape. */
+SKMOE_CLONES
+static void skmoe_pooled_log_linear(
+    const double *design,   /* IN: (q, B) */
+    const double *y,        /* IN: (B,) targets, of size one */
+    const double *of_rows,  /* IN: (3, B) logarithms of these, sizes, constants */
+    const double *cov,      /* IN: (n, q, q) */
+    const double *shape,    /* IN: (n,) */
+    const double *constant, /* IN: (n,) */
+    int has_shape,          /* IN */
+    double *means,          /* IN OUT: (n, B) of the predictors */
+    double *curvature,      /* OUT: (n, B) */
+    double *working,        /* OUT: (n, B) */
+    ptrdiff_t q, ptrdiff_t n, ptrdiff_t rows) {
+    const double *log_y = of_rows, *size = log_y + SKMOE_BLOCK, *own = size + SKMOE_BLOCK;
+    double form[SKMOE_BLOCK];
+    ptrdiff_t i, k;
+    for (k = 0; k < n; k++) {
+        double *value = means + k * SKMOE_BLOCK, *bend = curvature + k * SKMOE_BLOCK;
+        double *pull = working + k * SKMOE_BLOCK, unit = shape[k], more = constant[k];
+        skmoe_quadratic_form(design, cov + k * q * q, 0, form, q, rows);
+        SKMOE_NO_ALIASES
+        for (i = 0; i < rows; i++) {
+            double mean = value[i], half = 0.5 * (form[i] > 0 ? form[i] : 0);
+            double at = has_shape ? log_y[i] - mean + half : mean + half;
+            double ratio = skmoe_exp_f64(at < SKMOE_LARGEST_LOG_MEAN ? at : SKMOE_LARGEST_LOG_MEAN);
+            double factor = size[i] * unit, log_ratio = log_y[i] - mean;
+            double expected = has_shape ? log_ratio + 1 - ratio : y[i] * (1 - log_ratio) - ratio;
+            double slope = has_shape ? ratio - 1 : y[i] - ratio;
+            value[i] = factor * expected + more + own[i];
+            bend[i] = factor * ratio;
+            pull[i] = factor * slope + bend[i] * mean;
+        }
     }
 }
 

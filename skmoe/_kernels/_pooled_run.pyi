@@ -38,15 +38,21 @@ class LinesRun(PooledRun):
     def of_precisions(self) -> tuple[Doubles, Doubles, float, float]: ...
     def of_squares(self) -> Doubles: ...
 
-class ClassesRun(PooledRun):
+class StepsRun(PooledRun):
     def __init__(
         self,
         *given: object,
+        kind: int,
         learns_variances: bool,
         size: float,
         limits: tuple[float, float, float, float],
+        expected: Doubles,
+        begins_alike: bool,
+        scales: Doubles,
+        of_rows: Doubles | None = None,
         sums: tuple[Doubles, Doubles] | None = None,
         divergence: float = 0.0,
-        expected: Doubles | None = None,
+        ties: Any = None,
     ) -> None: ...
     def of_steps(self) -> tuple[float, Doubles, Doubles]: ...
+    def of_scales(self) -> tuple[Doubles, Doubles, Doubles]: ...

@@ -6,7 +6,7 @@ log-densities.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport fabs, fmax, fmin, isnan, lgamma, log
+from libc.math cimport exp, fabs, fmax, fmin, isnan, lgamma, log, sqrt
 from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy
 from scipy.special.cython_special cimport psi
@@ -38,6 +38,9 @@ cdef extern from "_pooled_run.h" nogil:
     void skmoe_pooled_classes(
         const double*, const double*, const double*, double*, double*, double*, Py_ssize_t,
         Py_ssize_t, Py_ssize_t) noexcept
+    void skmoe_pooled_log_linear(
+        const double*, const double*, const double*, const double*, const double*, const double*,
+        bint, double*, double*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
     double skmoe_pooled_bound(
         const double*, const double*, const double*, Py_ssize_t, Py_ssize_t) noexcept
     double skmoe_pooled_shares(
@@ -126,9 +129,10 @@ cdef class PooledRun:
         self.n, self.q, self.K, self.total, self.n_rounds = n, q, K, np.sum(weight), n_rounds
         self.n_blocks = (n + BLOCK_ROWS - 1) // BLOCK_ROWS
         # The design, 0 targets, 1 weights, 2 log-norms, then K each of responsibilities, of what
-        # Gram matrices are weighted with, and sums, of what the experts need, and of the gate.
+        # Gram matrices are weighted with, and sums, of what the experts need, and of the gate, and
+        # three that are for experts with a log link.
         self.log_gate = 3 + (3 + n_arrays) * K
-        self.size = STRIDE * (q + self.log_gate + K)
+        self.size = STRIDE * (q + self.log_gate + K + 3)
         n_pairs, n_rows = q * (q + 1) // 2, self.n_blocks * self.size
         n_sums = n_pairs * K + q * K + (K + 1) * q + 4 * K + 2 * K * q * (q + 1)
         self.memory = np.zeros(n_rows + LINE + n_sums + s * (4 * s + 16))
@@ -439,4 +443,4 @@ cdef class PooledRun:
 
 
 include "_pooled_lines.pxi"
-include "_pooled_classes.pxi"
+include "_pooled_steps.pxi"

@@ -88,8 +88,7 @@ class RowSample:
         places, threshold = np.sort(order[:n_rows]), priority[order[n_rows]]
         weight = self.mass[places]
         by_chance = weight * threshold < 1  # the others are drawn for sure
-        left = total - weight[~by_chance].sum()
-        weight[by_chance] = left / max(np.count_nonzero(by_chance), 1)
+        weight[by_chance] = (total - weight[~by_chance].sum()) / max(np.count_nonzero(by_chance), 1)
         return places, weight
 
 

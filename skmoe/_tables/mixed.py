@@ -353,8 +353,7 @@ def column_numbers(columns, n_columns, names):
     known = list(places)  # in which what cannot be hashed can be looked for
     unknown = [each for each in columns if isinstance(each, bool | np.bool_) or each not in known]
     if unknown:
-        known = [name for name in known if isinstance(name, str)]
-        named = f" or one of {known}"
+        named = f" or one of {[name for name in known if isinstance(name, str)]}"
         raise ValueError(
             f"There is no column {unknown[0]!r}; it must be a number below {n_columns}"
             f"{named if names is not None else ''}."

@@ -83,7 +83,8 @@ class Model(ABC):
             return last, X
         steps, rows, seen = self._last_transformed
         if rows is not X or not same_steps(head.steps, steps):
-            vars(self)["_last_transformed"] = head.steps, X, head.transform(X)
+            seen = head.transform(X)
+            vars(self)["_last_transformed"] = head.steps, X, seen
         return last, seen
 
     def routes(self, X):

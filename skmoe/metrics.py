@@ -140,8 +140,7 @@ def concordance_index(estimator, X, y, sample_weight=None, *, upper):
     for i in np.flatnonzero(np.isfinite(upper)):
         is_later = (lower > upper[i]) | ((lower == upper[i]) & (lower < upper))
         ahead = median[is_later] - median[i]
-        ordered = np.where(np.abs(ahead) <= TIED, 0.5, ahead > 0)
-        right += weight[i] * (weight[is_later] @ ordered)
+        right += weight[i] * (weight[is_later] @ np.where(np.abs(ahead) <= TIED, 0.5, ahead > 0))
         total += weight[i] * weight[is_later].sum()
     if total == 0:
         raise ValueError("No two rows can be compared: in no pair is one target certainly larger.")

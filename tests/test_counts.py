@@ -13,7 +13,8 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import GammaRegressor, LinearRegression, PoissonRegressor
 
 from skmoe import MixtureOfExpertsClassifier
-from skmoe.gates import ConstantGate
+from skmoe._em.block_sweeps import GeneralizedLinearSweep
+from skmoe.gates import ConstantGate, SoftmaxGate
 
 LIKELIHOODS = ["poisson", "negative_binomial", "gamma"]
 SLOPES = np.array([[1.0, 0.5], [-0.5, 1.5]])  # of log-means: regimes times (column 1, intercept)
@@ -97,8 +98,7 @@ def test_one_expert_is_the_generalised_linear_model_of_scikit_learn(kind, model,
     solver = {"solver": "newton-cholesky", "tol": 1e-10}
     reference = model(alpha=alpha, **solver).fit(X, y / exposure, weight * exposure)
     moe = mixture(kind, experts=model(alpha=alpha), n_experts=1)
-    rows = {} if kind == "gamma" else {"exposure": exposure}
-    moe.fit(X, y, sample_weight=weight, **rows)
+    moe.fit(X, y, sample_weight=weight, **({} if kind == "gamma" else {"exposure": exposure}))
     assert type(moe.experts_[0]) is model
     assert_allclose(moe.experts_[0].coef_, reference.coef_, rtol=1e-6)
     assert_allclose(moe.experts_[0].intercept_, reference.intercept_, rtol=1e-6)
@@ -151,8 +151,7 @@ def test_exposures_and_trials_count_where_starts_are_tried_on_a_sample(kind, nam
 def test_an_exposure_multiplies_rates_everywhere():
     X, y, exposure = rows_of_rates("negative_binomial", 400)
     moe = mixture("negative_binomial", n_init=1, tol=1e-5).fit(X, y, exposure=exposure)
-    rate = moe.predict(X)
-    assert_allclose(moe.predict(X, exposure=exposure), exposure * rate, rtol=1e-12)
+    assert_allclose(moe.predict(X, exposure=exposure), exposure * moe.predict(X), rtol=1e-12)
     mean = exposure[:, None] * moe.predict_experts(X)
     shape = moe.likelihood_.shape_
     proba = moe.gate_proba(X) * stats.nbinom.pmf(y[:, None], shape, shape / (shape + mean))
@@ -189,8 +188,7 @@ def test_another_unit_of_exposure_changes_rates_alone():
 def test_an_event_where_none_is_expected_is_unlikely_and_not_impossible(kind):
     X = np.repeat([0.0, 1.0], 100)[:, None]
     y = np.where(X[:, 0] > 0.5, 3.0, 0.0)
-    forest = RandomForestRegressor(10, random_state=0)
-    moe = mixture(kind, experts=forest, n_experts=1).fit(X, y)
+    moe = mixture(kind, experts=RandomForestRegressor(10, random_state=0), n_experts=1).fit(X, y)
     assert moe.predict([[0.0]]) < 0.01
     assert -20 < moe.log_density([[0.0]], [1.0])[0] < -3
 
@@ -201,8 +199,7 @@ def test_a_group_without_events_does_no_harm():
     X = np.eye(3)[group]
     y = rng.poisson(np.array([0.0, 1, 4])[group])
     moe = mixture("poisson", n_experts=1).fit(X, y)
-    means = [y[group == g].mean() for g in (1, 2)]
-    assert_allclose(moe.predict(np.eye(3)[1:]), means, rtol=1e-4)
+    assert_allclose(moe.predict(np.eye(3)[1:]), [y[group == g].mean() for g in (1, 2)], rtol=1e-4)
     assert moe.predict(np.eye(3)[:1])[0] < 1e-3
 
 
@@ -252,3 +249,19 @@ def test_experts_that_predict_negative_means_are_refused():
     y = np.round(np.exp(5 * X[:, 0] - 2))
     with pytest.raises(ValueError, match=r"predicts -.*PoissonRegressor"):
         mixture("poisson", experts=LinearRegression(), n_experts=1).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
+@pytest.mark.parametrize("n_experts", [1, 2, 3])
+def test_compiled_em_is_that_of_numpy(gate, n_experts, monkeypatch):
+    rng = np.random.default_rng(n_experts)
+    X, weight = rng.normal(size=(700, 3)), rng.exponential(size=700)
+    y = rng.poisson(np.exp(np.where(X[:, 0] > 0, 3 + X[:, 1], -0.6 * X[:, 1]))).astype(float)
+    given = {"n_experts": n_experts, "likelihood": "poisson", "gate": gate, "n_init": 1}
+    moe = regressor_of(training="em", max_iter=9, tol=0, random_state=0, **given)
+    compiled = clone(moe).fit(X, y, sample_weight=weight)
+    monkeypatch.setattr(GeneralizedLinearSweep, "has_runs", lambda sweep, experts: False)
+    moe.fit(X, y, sample_weight=weight)
+    assert_allclose(compiled.lower_bounds_, moe.lower_bounds_, rtol=1e-9)
+    assert_allclose(compiled.predict(X), moe.predict(X), rtol=1e-7)

@@ -154,16 +154,14 @@ def test_rates_are_averages_over_what_is_not_known(fitted_rates):
 
 
 def test_components_are_averages_of_binomial_ones():
-    rng = np.random.default_rng(0)
-    rates, masses = rng.uniform(size=(5, 2, 3)), np.array([0.2, 0.5, 0.3])
+    rates, masses = np.random.default_rng(0).uniform(size=(5, 2, 3)), np.array([0.2, 0.5, 0.3])
     trials = np.arange(3.0, 8.0)[:, None]
     ours = AveragedBinomialComponents(rates, masses, trials)
     each, y = stats.binom(trials[:, :, None], rates), np.arange(5.0)[:, None]
     np.testing.assert_allclose(np.exp(ours.logpdf(y)), each.pmf(y[:, :, None]) @ masses)
     np.testing.assert_allclose(ours.cdf(y), each.cdf(y[:, :, None]) @ masses)
     np.testing.assert_allclose(ours.sf(y), each.sf(y[:, :, None]) @ masses, atol=1e-15)
-    second = (each.var() + each.mean() ** 2) @ masses
-    np.testing.assert_allclose(ours.var, second - ours.mean**2)
+    np.testing.assert_allclose(ours.var, ((each.var() + each.mean() ** 2) @ masses) - ours.mean**2)
     quantile = ours.ppf(0.6)
     assert (ours.cdf(quantile) >= 0.6).all()
     assert (ours.cdf(quantile - 1) < 0.6).all()

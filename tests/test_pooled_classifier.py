@@ -78,8 +78,7 @@ def test_bound_of_many_classes_is_below_the_expectation_and_close():
     grid = np.stack(np.meshgrid(nodes, nodes, nodes), axis=-1).reshape(-1, 3)
     mass = np.stack(np.meshgrid(weights, weights, weights), axis=-1).reshape(-1, 3).prod(axis=1)
     f = mean + np.sqrt(variance) * grid  # (6, n_nodes, 3)
-    log_proba = (f * labels[:, None]).sum(axis=2) - special.logsumexp(f, axis=2)
-    exact = log_proba @ (mass / mass.sum())
+    exact = ((f * labels[:, None]).sum(axis=2) - special.logsumexp(f, axis=2)) @ (mass / mass.sum())
     found = expected_of_many(labels, mean, variance).value[:, 0]
     assert (found <= exact + 1e-6).all()
     assert (found >= exact - 0.1).all()
@@ -263,8 +262,7 @@ def test_weight_of_two_is_a_row_given_twice():
 
 def test_units_do_not_matter(fitted_classes):
     units = np.array([1e-3, 1.0, 1e5])
-    scaled = pooled().fit(X2 * units + 7, Y2)
-    found = scaled.predict_proba(X2_TEST * units + 7)
+    found = pooled().fit(X2 * units + 7, Y2).predict_proba(X2_TEST * units + 7)
     np.testing.assert_allclose(found, fitted_classes.predict_proba(X2_TEST), atol=1e-4)
 
 
@@ -316,14 +314,15 @@ def test_experts_are_logistic_regressions_and_what_is_asked_agrees(fitted_classe
 @pytest.mark.parametrize("n", [2, 3, 6])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_few_rows_are_enough(n, n_classes):
-    y = np.arange(n) % n_classes
-    moe = pooled(n_experts="auto").fit(X2[:n], y)
-    assert np.isfinite(moe.predict_proba(1e3 * X2_TEST)).all()
+    assert np.isfinite(
+        pooled(n_experts="auto")
+        .fit(X2[:n], (np.arange(n) % n_classes))
+        .predict_proba(1e3 * X2_TEST)
+    ).all()
 
 
 def test_separable_classes_and_constant_columns_are_taken():
-    y = (X2[:, 0] > 0).astype(int)
-    moe = pooled(n_experts="auto").fit(X2, y)
+    moe = pooled(n_experts="auto").fit(X2, (X2[:, 0] > 0).astype(int))
     assert moe.score(X2_TEST, X2_TEST[:, 0] > 0) > 0.97
     moe = pooled(n_experts="auto").fit(np.ones((len(Y2), 2)), Y2)
     np.testing.assert_allclose(moe.predict_proba(np.ones((1, 2)))[0, 1], Y2.mean(), atol=0.02)
@@ -331,8 +330,7 @@ def test_separable_classes_and_constant_columns_are_taken():
 
 def test_class_weights_are_weights_of_the_rows():
     balanced = pooled(class_weight="balanced").fit(X2, Y2)
-    weight = len(Y2) / 2 / np.bincount(Y2)[Y2]
-    assert_alike(balanced, pooled().fit(X2, Y2, weight), atol=1e-10)
+    assert_alike(balanced, pooled().fit(X2, Y2, (len(Y2) / 2 / np.bincount(Y2)[Y2])), atol=1e-10)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

@@ -97,8 +97,7 @@ def test_coefficients_and_evidence_are_those_of_the_joint_normal(n_experts):
     resp = rng.dirichlet(np.ones(n_experts), size=15) * 3.0
     tau, rho = np.array([0.3, 0.3, 0.5]), np.array([0.8, 0.8, 100.0])
     gram = np.einsum("ik,ip,iq->kpq", resp, design, design)
-    cross = np.einsum("ik,ip,i->kp", resp, design, y)
-    found = pooled_coefficients(gram, cross, tau, rho)
+    found = pooled_coefficients(gram, np.einsum("ik,ip,i->kp", resp, design, y), tau, rho)
     mean, cov, evidence = dense(design, y, resp, tau, rho)
     np.testing.assert_allclose(found.mean, mean, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found.cov, cov, rtol=1e-8, atol=1e-12)
@@ -261,8 +260,7 @@ def test_bound_never_falls_with_subjects():
 def test_bound_of_one_line_is_below_its_exact_evidence_and_close():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(25, 2))
-    y = X @ [1.0, -0.5] + rng.normal(size=25)
-    training, _ = problem(X, y, np.ones(25), 1)
+    training, _ = problem(X, (X @ [1.0, -0.5] + rng.normal(size=25)), np.ones(25), 1)
     training.start(np.ones((25, 1)))
     for _ in range(200):
         bound = training.step()
@@ -308,8 +306,7 @@ def test_patients_share_a_regime_each_and_their_number_is_found(seed):
     assert max((found == regime).mean(), (found != regime).mean()) > 0.95
     first = np.argmin([np.abs(line.coef_ - coef[0]).sum() for line in moe.experts_])
     np.testing.assert_allclose(moe.experts_[first].coef_, coef[0], atol=0.2)  # 4 standard errors
-    one = pooled(gate=ConstantGate()).fit(X, X[:, 0] + y - y, subject=patient)
-    assert len(one.experts_) == 1
+    assert len(pooled(gate=ConstantGate()).fit(X, X[:, 0] + y - y, subject=patient).experts_) == 1
 
 
 def test_weights_are_rows_that_a_subject_has_more_than_once():
@@ -364,8 +361,7 @@ def test_without_regimes_there_is_one_line(n, p, seed):
     assert len(moe.experts_) == 1
     assert sorted(moe.log_evidence_) == list(moe.log_evidence_) == [1, 2, 3, 4]
     # Shrinkage may cost a little where all coefficients are far from zero.
-    gain = moe.log_density(X_test, y_test).mean() - density_of_line(X, y, X_test, y_test)
-    assert gain > -0.03
+    assert (moe.log_density(X_test, y_test).mean() - density_of_line(X, y, X_test, y_test)) > -0.03
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
@@ -391,8 +387,7 @@ def test_two_regimes_of_many_columns_are_found_from_starts_in_few():
     X, y, X_test, y_test = two_regimes(300, 70, 0)
     moe = pooled().fit(X, y)
     assert len(moe.experts_) == 2
-    gain = moe.log_density(X_test, y_test).mean() - density_of_line(X, y, X_test, y_test)
-    assert gain > 1.5
+    assert (moe.log_density(X_test, y_test).mean() - density_of_line(X, y, X_test, y_test)) > 1.5
 
 
 @pytest.mark.parametrize(("n", "p"), [(60, 60), (60, 200)])
@@ -423,8 +418,7 @@ def test_a_table_of_more_columns_than_rows_is_fitted_as_its_array():
 
 def test_intervals_cover():
     X, y, X_test, y_test = two_regimes(200, 5, 0)
-    moe = pooled(n_experts=2).fit(X, y)
-    low, high = moe.predict_interval(X_test, level=0.9).T
+    low, high = pooled(n_experts=2).fit(X, y).predict_interval(X_test, level=0.9).T
     # Four standard errors of 4000 rows are 0.02; the fit of 200 rows adds to it.
     assert ((low < y_test) & (y_test < high)).mean() == pytest.approx(0.9, abs=0.04)
     X, y, X_test, y_test = one_line(30, 10, 0)  # least squares would cover about 0.8 here
@@ -440,8 +434,7 @@ X2, Y2, X2_TEST, Y2_TEST = two_regimes(100, 3, 0)
 def assert_alike(one, other, X=X2_TEST, y=Y2_TEST, atol=2e-3):
     """The same but for where EM stopped, at gains of 1e-6 per unit of weight."""
     assert len(one.experts_) == len(other.experts_)
-    values = (moe.log_density(X, y).mean() for moe in (one, other))
-    np.testing.assert_allclose(*values, atol=atol)
+    np.testing.assert_allclose(*(moe.log_density(X, y).mean() for moe in (one, other)), atol=atol)
 
 
 @pytest.fixture(scope="module")
@@ -507,8 +500,7 @@ def test_constant_targets_and_columns_are_taken():
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")  # of exact lines
 def test_exact_lines_are_taken():
-    moe = pooled().fit(X2, X2[:, 0])
-    np.testing.assert_allclose(moe.predict(X2), X2[:, 0], atol=1e-4)
+    np.testing.assert_allclose(pooled().fit(X2, X2[:, 0]).predict(X2), X2[:, 0], atol=1e-4)
 
 
 def test_warm_start_goes_on_with_as_many_experts(fitted_lines):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em import starts as starts_of_em
@@ -24,8 +24,7 @@ def regimes(n_regimes, n=240, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.uniform(0, n_regimes, size=(n, 1))
     slopes = rng.normal(size=n_regimes) * 3
-    y = slopes[X[:, 0].astype(int)] * (X[:, 0] % 1 - 0.5) + 0.2 * rng.normal(size=n)
-    return X, y
+    return X, (slopes[X[:, 0].astype(int)] * (X[:, 0] % 1 - 0.5) + 0.2 * rng.normal(size=n))
 
 
 mixture = partial(MixtureOfExpertsRegressor, experts=LinearRegression(), n_init=4, random_state=0)
@@ -144,7 +143,7 @@ def test_moves_are_other_responsibilities_and_a_weight_of_two_is_a_row_given_twi
         np.testing.assert_allclose(start[repeated], same, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["lines", "classes", "top_k", "constant"])
+@pytest.mark.parametrize("kind", ["lines", "classes", "counts", "top_k", "constant"])
 def test_runs_from_starts_are_those_of_the_problem(kind, monkeypatch):
     X, y = regimes(3)
     weight, params = np.random.default_rng(0).integers(0, 3, len(y)) * 1.0, {}
@@ -152,6 +151,8 @@ def test_runs_from_starts_are_those_of_the_problem(kind, monkeypatch):
     if kind in ("top_k", "constant"):
         params = {"top_k": 2} if kind == "top_k" else {"gate": ConstantGate()}
     y, expert = (y > 0, LogisticRegression()) if kind == "classes" else (y, LinearRegression())
+    if kind == "counts":
+        y, expert, params = np.rint(np.exp(y)), PoissonRegressor(alpha=0), {"likelihood": "poisson"}
 
     def climb_from(problem, starts, *given, **settings):
         # Those of a search are in single precision; the same runs in double are exact.

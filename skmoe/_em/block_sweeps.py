@@ -95,7 +95,8 @@ class GeneralizedLinearSweep(NewtonSweep):
         is_prior = experts.prior or not experts.alpha.any()  # else the objective may fall
         return experts.family == likelihood.family and is_prior
 
-    begin_run = Sweep.begin_run
+    def has_runs(self, experts):
+        return experts.family.kernel == 1 and experts.rows.X.dtype == np.float64
 
     def step(self, problem):
         family, likelihood = problem.experts.family, problem.likelihood

@@ -123,8 +123,7 @@ class GeneralProblem(Problem):
 
     def _go_to(self, point):
         """Set them, and make the E-step."""
-        shape = self.gate.sum_logits().shape
-        of_experts = len(self.experts.point())
+        shape, of_experts = self.gate.sum_logits().shape, len(self.experts.point())
         of_experts, of_likelihood, of_gate = np.split(
             point, [of_experts, len(point) - shape[0] * shape[1]]
         )
@@ -276,8 +275,7 @@ class GeneralProblem(Problem):
         """
         if self.top_k is None:
             return
-        trained = self.resp
-        log_gate = routed(self.gate_proba, self.top_k)
+        trained, log_gate = self.resp, routed(self.gate_proba, self.top_k)
         best = -np.inf
         for _ in range(ROUTING_STEPS):
             value = self._share_rows(log_gate, self.expert_log_density()) / self.weight.sum()

@@ -26,7 +26,7 @@ from .general import GeneralProblem
 from .loop import N_GAINS, copies_of_heavier
 from .problem import INNER_STEPS, Problem
 from .sums import pass_memory
-from .sweeps import LeastSquaresSweep, LogisticSweep, Sweep
+from .sweeps import LeastSquaresSweep, LogisticSweep
 
 REPORT_ROWS = 4096
 STRETCH = 20  # iterations, by whose gains later ones are foretold
@@ -192,7 +192,8 @@ class OnePassProblem(Problem):
         run = twin.template = self.sweep.begin_run(twin, is_given=True)
         if run is None or not run.rises:
             return self
-        if self.accelerates and rounded:  # EM goes on from there, which rounding does not change
+        # EM goes on from where they end in single precision, which rounding does not change.
+        if self.accelerates and rounded and not run.counts:
             columns = run.rounded_columns(self.rows.X)
             twin.template, twin.rows = run.rounded(), ArrayRows(columns, self.rows.y, self.weight)
         return twin
@@ -213,8 +214,7 @@ class OnePassProblem(Problem):
 
     @property
     def is_compiled(self):
-        is_sparse = sparse.issparse(self.experts.rows.X)
-        return type(self.sweep).begin_run is not Sweep.begin_run and not is_sparse
+        return self.sweep.has_runs(self.experts) and not sparse.issparse(self.experts.rows.X)
 
     def load_from_sums(self):
         """Set the load from the sums of the last pass, where it is what the gate has."""

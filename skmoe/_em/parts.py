@@ -337,8 +337,7 @@ class Parts:
         estimators = self._estimators(problem)
         gate = problem.finished_gate(self.gate.given)
         problem.fit_to_routing()
-        likelihood = copy.copy(problem.likelihood)
-        load = problem.load_under(gate)
+        likelihood, load = copy.copy(problem.likelihood), problem.load_under(gate)
         order = np.arange(len(self.names))
         # Else the order means something.
         if self.n_solved > 1 and not self.is_list and gate.can_reorder:

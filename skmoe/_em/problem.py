@@ -148,8 +148,7 @@ class Problem(Finished, ABC):
 
     def fork(self):
         """A problem on the same data that trains on its own."""
-        twin = shallow_copy(self)
-        twin.experts = shallow_copy(self.experts)
+        twin, twin.experts = shallow_copy(self), shallow_copy(self.experts)
         twin.gate, twin.likelihood = shallow_copy(self.gate), shallow_copy(self.likelihood)
         twin.acceleration = Acceleration()
         return twin

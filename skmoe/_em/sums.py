@@ -162,10 +162,7 @@ def block_pass(rows, parameters):
 
 
 def _sums(design, y, weight, resp, parameters, grams):
-    """Sums of a few rows but for Gram matrices, which are added to a dictionary of GramSums.
-
-    ``resp`` is (n_experts, n_rows) or None.
-    """
+    """Sums of a few rows, with resp (K, n_rows) or None; Gram matrices are added to GramSums."""
     errors, (n_experts, p, n_functions) = parameters.errors, parameters.expert_coef.shape
     columns = design.T
     experts_coef = parameters.expert_coef.swapaxes(1, 2).reshape(-1, p)

@@ -58,6 +58,10 @@ class Sweep(ABC):
         Arrays (n_blocks, size, size) for as many blocks of ``point``, in its order.
         """
 
+    def has_runs(self, experts):
+        """Whether ``begin_run`` makes runs for them."""
+        return type(self).begin_run is not Sweep.begin_run
+
     def begin_run(self, problem, *, is_given):
         """A LinearRun at the parameters, and sums unless resp ``is_given``; None if not for it."""
         return None
@@ -256,11 +260,8 @@ class LogisticSweep(Sweep):
 
     def begin_run(self, problem, *, is_given):
         experts = problem.experts
-        settings = {
-            "longest_expert_drift": experts.longest_drift, "n_newton": experts.n_first_newton,
-            "n_classes": experts.n_classes,
-        }  # fmt: skip
-        gram, _ = self.sums_of_rows(problem)
+        gram, constant = self.sums_of_rows(problem)
+        settings = {"n_newton": experts.n_first_newton, "constant": constant} | experts.run_settings
         run = begin_run(problem, gram, settings, is_given)
         if run is not None:
             experts.begin_run(run, is_given=is_given)
@@ -382,7 +383,8 @@ class LogisticSweep(Sweep):
         if sums.gram.ndim == 3:  # of one pair of classes
             sums.gram = sums.gram[:, None]
             sums.cross = np.concatenate([-sums.cross, sums.cross], axis=2)
-        sums.rows_gram, _ = self._of_rows
+        sums.rows_gram, constant = self._of_rows
+        sums.value += constant
         return sums
 
 
@@ -392,11 +394,10 @@ class LogisticSweep(Sweep):
 def begin_run(problem, rows_gram, settings, is_given):
     """A LinearRun at the parameters of a problem, but for scales; None for rows elsewhere."""
     experts, gate, rows = problem.experts, problem.gate, problem.rows
-    if gate.alpha_of_runs is None or type(rows) is not ArrayRows or sparse.issparse(rows.X):
+    if type(rows) is not ArrayRows or not problem.is_compiled or gate.alpha_of_runs is None:
         return None
     # Where experts change rows, what goes farther along the last steps ends in worse optima.
-    accelerates = problem.accelerates and problem.top_k is None
-    acceleration = problem.acceleration if accelerates else None
+    acceleration = problem.acceleration if (problem.accelerates and problem.top_k is None) else None
     run = LinearRun(
         experts.n_experts, rows.y, rows.weight, experts.mean, experts.scale, experts.alpha,
         rows_gram, acceleration, alpha=gate.alpha_of_runs, longest_drift=gate.longest_drift,

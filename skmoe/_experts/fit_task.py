@@ -129,8 +129,7 @@ def _oob_prediction(name, model, X, weights, y_shape, classes):
     many rows have none.
     """
     X = X if sparse.issparse(X) else np.asarray(X)
-    total = np.zeros((X.shape[0], *y_shape))
-    count = np.zeros(X.shape[0])
+    total, count = np.zeros((X.shape[0], *y_shape)), np.zeros(X.shape[0])
     draws_columns = offers(model, "estimators_features_")
     subsets = model.estimators_features_ if draws_columns else repeat(slice(None))
     members = zip(model.estimators_, model.estimators_samples_, subsets, strict=False)

@@ -95,7 +95,7 @@ class GeneralizedLinearExperts(LinearExperts):
         """Take the part ``size`` of a Newton step from sums, taken where they are."""
         penalty = np.append(self.alpha, 0.0)
         self._curvature = sums.gram[:, 0] + np.diag(penalty)
-        slope = sums.cross[:, :, 0] - penalty * self.coef
+        slope = sums.cross[:, :, -1] - penalty * self.coef
         step = solve_symmetric(self._curvature, slope[:, :, None])[:, :, 0]
         step *= size * multinomial.shortening(step.T, sums.rows_gram)[:, None]
         self.set_functions(self.coef + step)
@@ -103,6 +103,14 @@ class GeneralizedLinearExperts(LinearExperts):
     def set_functions(self, functions):
         self._begun = True
         self.set_coef(functions)
+
+    run_settings = {"longest_expert_drift": -1.0, "counts": True}  # curvature of every step
+
+    def begin_run(self, run, *, is_given):
+        run.coef = self.coef.copy()
+
+    def end_run(self, run):
+        self.set_functions(np.array(run.coef))
 
     def curvature_of_each(self):
         """Curvature of the penalised log-likelihood of each expert, (n_experts, p, p)."""

@@ -23,6 +23,7 @@ class LogisticExperts(LinearExperts):
 
     def __init__(self, X, y, weight, n_experts, *, classes, **settings):
         self.classes, self.n_classes = classes, len(classes)
+        self.run_settings = {"longest_expert_drift": self.longest_drift, "n_classes": len(classes)}
         super().__init__(X, y, weight, n_experts, **settings)
         # Two classes have one coefficient w in scikit-learn and -w/2, w/2 here.
         self.column_penalty = np.append((2.0 if self.n_classes == 2 else 1.0) * self.alpha, 0.0)

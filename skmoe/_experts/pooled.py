@@ -289,8 +289,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self.stand_on(X, weight, block)
         self._targets, self._parts = super().targets, parted(self.design, self.level_of, True)
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
-        self.nu = SHARED_NU if shared_scale else NU
-        self._of_all = []
+        self.nu, self._of_all = SHARED_NU if shared_scale else NU, []
 
     targets = property(lambda self: self._targets)
     has_run = property(lambda self: self.y_scale.size == 1)

@@ -64,7 +64,7 @@ class NegativeBinomialFamily(PoissonFamily):
     Experts are those of Poisson, with the expected exposure; ``unit`` is theirs.
     """
 
-    scale = "shape_"
+    scale, kernel = "shape_", None
     at_bound_message = (
         "The counts of {names} vary no more than Poisson's, so that their shape has no "
         "maximum and no standard error. Take likelihood='poisson'."

@@ -18,6 +18,7 @@ cdef struct Problem:
     Py_ssize_t n_kept        # experts that share a row at most
     Py_ssize_t n_sums
     bint logistic
+    bint counts              # whether these are not classes but counts
     bint with_grams
     bint is_paired           # whether the gate's curvature is by pairs of experts
     double y_mean

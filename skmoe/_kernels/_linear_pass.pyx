@@ -73,6 +73,17 @@ cdef extern from "_block.h" nogil:
     void add_grams_f32(
         const float*, const float*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
 
+cdef extern from "_log_linear.h" nogil:
+    double skmoe_counts_e_step(
+        double*, double*, const double*, const double*, double*, double*, Py_ssize_t,
+        Py_ssize_t) noexcept
+    double skmoe_given_counts(
+        double*, double*, const double*, const double*, const double*, double*, double*,
+        Py_ssize_t, Py_ssize_t) noexcept
+    void skmoe_counts_weights(
+        const double*, const double*, const double*, const double*, double*, double*, double*,
+        double*, Py_ssize_t, Py_ssize_t) noexcept
+
 cdef enum:
     LINE = 64  # bytes; a block's arrays start at multiples of it
 
@@ -201,7 +212,7 @@ def linear_pass(
     set_sizes(&problem, n_experts, n_columns, 2, asked, MOST_PAIRED)
     n_sums, n_workspace = sizes(n_experts, n_columns, asked)
     problem.y_mean, problem.y_scale = y_mean, y_scale
-    problem.logistic, problem.with_grams = logistic, with_grams
+    problem.logistic, problem.counts, problem.with_grams = logistic, False, with_grams
     problem.n_kept = n_kept
     if chunk_rows < 1 or chunk_rows % BLOCK_ROWS:
         raise ValueError(f"chunk_rows must be a multiple of {BLOCK_ROWS}, got {chunk_rows}")
@@ -328,7 +339,16 @@ cdef void _pass_chunk(
             _copy_columns(resp, row, n_rows, rows, shares)
         if floating is double:
             predict_f64(design, &coef[0, 0], gate, p, n_slopes + n_slopes % 2, rows)
-            if problem.logistic:
+            if problem.counts:
+                if resp is None:
+                    sums[0] += skmoe_counts_e_step(
+                        gate, means, target, weight, mass, shares, K, rows)
+                else:
+                    sums[0] += skmoe_given_counts(
+                        gate, means, target, weight, shares, mass, pull, K, rows)
+                skmoe_counts_weights(
+                    gate, shares, means, weight, mass, pull, lack, squares, K, rows)
+            elif problem.logistic:
                 if resp is None:
                     sums[0] += logistic_e_step_f64(
                         gate, means, target, weight, mass, shares, n_classes, K, rows)

@@ -36,6 +36,7 @@ class LinearRun:
     expert_drift: float
     value: float
     n_classes: int
+    counts: bool
     rises: bool
     def __init__(
         self,
@@ -62,6 +63,8 @@ class LinearRun:
         rounding: float = 1e-13,
         n_newton: int = 0,
         n_classes: int = 2,
+        counts: bool = False,
+        constant: float = 0.0,
     ) -> None: ...
     def beside(self, other: LinearRun | None) -> LinearRun: ...
     def rounded(self) -> LinearRun: ...

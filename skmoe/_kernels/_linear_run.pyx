@@ -29,6 +29,7 @@ cdef double FLOOR = 1e-12         # of a diagonal entry of a curvature, over the
 cdef double SMALLEST_STEP = 1e-3  # below, parameters stay where they are
 cdef double FIRST_GAIN = 1e-10    # per unit of weight; by less, given responsibilities are learned
 cdef double LONGEST_CHANGE = 10.0  # root mean square change of the logits by a step
+cdef double LARGEST_PREDICTOR = 500.0  # of counts
 cdef double FINEST = 1e-13        # relative gain of an objective that may be rounding error
 cdef double SLOWEST = 0.995       # rate by which gains are taken to shrink at most
 cdef double LARGEST_GAIN = 0.01   # acceleration begins below this gain, per unit of weight
@@ -55,7 +56,7 @@ cdef void _pass(
     cdef Py_ssize_t j, k
     cdef bint with_grams = run.wants_grams()
     set_sizes(&problem, K, run.p, run.n_classes, with_pairs, run.most_paired)
-    problem.logistic, problem.with_grams = run.logistic, with_grams
+    problem.logistic, problem.counts, problem.with_grams = run.logistic, run.counts, with_grams
     problem.n_kept = run.n_kept
     problem.y_mean, problem.y_scale = run.y_mean, run.y_scale
     for k in range(K):
@@ -335,6 +336,8 @@ def responsibilities(LinearRun run, const floating[:, :] X) -> np.ndarray:
                     for c in range(F):
                         total += exp(means[k * F + c] - largest)
                     joint[k] += means[k * F + <Py_ssize_t> run.y[i]] - largest - log(total)
+                elif run.counts:
+                    joint[k] += run.y[i] * means[k] - exp(fmin(means[k], LARGEST_PREDICTOR))
                 elif run.logistic:
                     error = -means[k] if run.y[i] > 0 else means[k]
                     joint[k] -= fmax(error, 0.0) + log(1.0 + exp(-fabs(error)))

@@ -48,6 +48,10 @@ cdef class LinearRun:
         Steps of logistic experts, at most, for given responsibilities.
     n_classes : int
         Classes of logistic experts.
+    counts : bool
+        Whether targets are counts, with a log link, and not classes.
+    constant : float
+        What the log-likelihood has besides.
     least_pivot : float
         Smallest pivot of a Cholesky factor over its largest; below, slopes are of least norm.
     """
@@ -56,9 +60,10 @@ cdef class LinearRun:
     cdef Py_ssize_t K, p, q, n_functions, n_kept, at_grams
     cdef Py_ssize_t n_newton, most_paired
     cdef readonly Py_ssize_t n_classes
+    cdef readonly bint counts
     cdef bint logistic, is_constant, is_prior, shared
     cdef double y_mean, y_scale, alpha, floor, variance, longest_drift, longest_expert_drift
-    cdef double least_pivot, total_weight, bound_mass, entropy, rounding, epsilon, unit
+    cdef double constant, least_pivot, total_weight, bound_mass, entropy, rounding, epsilon, unit
     cdef const double[::1] y, weight, mean, scale, penalty
     cdef const double[:, ::1] resp, no_resp, rows_gram
     cdef Acceleration acceleration
@@ -85,12 +90,13 @@ cdef class LinearRun:
         self, n_experts, y, weight, mean, scale, penalty, rows_gram, acceleration, *,
         y_mean=0.0, y_scale=1.0, is_prior=True, alpha=-1.0, floor=0.0, variance=1.0, shared=False,
         n_kept=2**31, longest_drift=0.1, longest_expert_drift=0.1, least_pivot=1e-6,
-        rounding=1e-13, n_newton=0, n_classes=2,
+        rounding=1e-13, n_newton=0, n_classes=2, counts=False, constant=0.0,
     ):
         self.y, self.weight, self.mean, self.scale, self.penalty = y, weight, mean, scale, penalty
         K, p = n_experts, len(mean) + 1
         self.K, self.p, self.n_kept, self.n_classes = K, p, min(n_kept, K), n_classes
         self.rows_gram, self.logistic = rows_gram, rows_gram is not None
+        self.counts, self.constant = counts, constant
         self.acceleration, self.is_constant = acceleration, alpha < 0
         self.y_mean, self.y_scale, self.is_prior, self.alpha = y_mean, y_scale, is_prior, alpha
         self.floor, self.variance, self.shared = floor, variance, shared
@@ -141,10 +147,14 @@ cdef class LinearRun:
         return self.is_prior or self.logistic or not np.any(self.penalty)
 
     def beside(self, LinearRun other):
-        """A run on the same rows that begins with the gate of another one, None for its own."""
+        """A run on the same rows that begins with the gate of another one, None for its own.
+
+        Experts of counts begin with its functions, too.
+        """
         cdef LinearRun twin = LinearRun.__new__(LinearRun)
         twin.K, twin.p, twin.n_kept, twin.n_classes = self.K, self.p, self.n_kept, self.n_classes
         twin.n_newton, twin.logistic = self.n_newton, self.logistic
+        twin.counts, twin.constant = self.counts, self.constant
         twin.most_paired = self.most_paired
         twin.is_constant, twin.is_prior, twin.shared = self.is_constant, self.is_prior, self.shared
         twin.y_mean, twin.y_scale, twin.alpha = self.y_mean, self.y_scale, self.alpha
@@ -160,6 +170,8 @@ cdef class LinearRun:
         if other is None:
             other = self
         twin.logits[:, :], twin.mass[:] = other.logits, other.mass
+        if self.counts:  # from zeros it is far to the logarithms of means
+            twin.coef[:, :] = other.coef
         return twin
 
     def rounded(self):
@@ -609,7 +621,7 @@ cdef class LinearRun:
                         change += step[c * p + i] * self.rows_gram[i, j] * step[c * p + j]
                 largest = fmax(largest, change)
             change = sqrt(fmax(largest / self.rows_gram[p - 1, p - 1], 0.0))
-            change *= 0.5 if C == 1 else 1.0  # of each of two classes
+            change *= 0.5 if C == 1 and not self.counts else 1.0  # of each of two classes
             change = fmin(1.0, LONGEST_CHANGE / fmax(change, 1e-300))
             self.decrements[k] *= change
             for j in range(q):
@@ -668,7 +680,7 @@ cdef class LinearRun:
 
     cdef double total(self) noexcept nogil:
         """Penalised log-likelihood of a pass with these parameters, to ``other_sums``."""
-        return self.other_sums[0] + self.gate_prior() + self.expert_prior()
+        return self.other_sums[0] + self.constant + self.gate_prior() + self.expert_prior()
 
     cdef void accept(self) noexcept nogil:
         self.value = self.total()

@@ -139,8 +139,7 @@ def stream_step(design, targets, coef, penalty, bound, *, keep, gain):
     All else is as in ``fit``, of the rows of the batch. Returns coef, and the bound of all rows;
     ``gain`` is the factor of those of the batch.
     """
-    mass = targets.sum(axis=1)
-    proba = np.exp(log_softmax(design @ coef))
+    mass, proba = targets.sum(axis=1), np.exp(log_softmax(design @ coef))
     bound = keep * bound + gain * curvature(design, mass, proba)
     slope = gain * (design.T @ (targets - mass[:, None] * proba))
     slope -= (1 - keep) * penalty[:, None] * coef
@@ -174,8 +173,7 @@ def fit_elastic_net(X, targets, start, alpha, l1_ratio, *, max_iter, tol):
     converged.
     """
     coef, intercept = start[:-1].copy(), start[-1].copy()
-    mass = targets.sum(axis=1)
-    logits = X @ coef + intercept
+    mass, logits = targets.sum(axis=1), X @ coef + intercept
     log_proba = log_softmax(logits)
 
     def penalised(log_proba, coef):

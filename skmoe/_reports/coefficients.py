@@ -283,8 +283,7 @@ def _of_expert(mixture, name, expert):
     else:
         part = "log-odds of success" if of_rates else predicted(mixture.likelihood_, last)
         parts = [f"{part}, output {j}" for j in range(len(coef))] if len(coef) > 1 else [part]
-    intercept = np.broadcast_to(intercept, len(coef))
-    terms = _in_raw_units(mixture, expert, coef, intercept)
+    terms = _in_raw_units(mixture, expert, coef, np.broadcast_to(intercept, len(coef)))
     return {part: {term: value[j] for term, value in terms.items()} for j, part in enumerate(parts)}
 
 

@@ -164,8 +164,7 @@ class ReportSums:
         ``resp``, ``gate_proba`` and ``loss`` are (n_rows, n_experts). Rows are sent to ``top_k``
         experts, None is all. ``variances`` (n_groups, ...) are summed already.
         """
-        n_experts = resp.shape[1]
-        mass = resp * weight[:, None]
+        n_experts, mass = resp.shape[1], resp * weight[:, None]
         load, sent = count_loads(gate_proba, weight, top_k)
         plogp = gate_proba * np.log(np.where(gate_proba > 0, gate_proba, 1.0))
         log_gain, is_misplaced = _of_sharp_gate(resp, gate_proba)

@@ -274,8 +274,7 @@ class MixtureDistribution:
         """
         self._check_outputs("hazard", several=False)
         self._check_density("hazard")
-        log_tails = self.components.logsf(self._expand(y))
-        beyond = special.logsumexp(log_tails, b=self.weights, axis=1)
+        beyond = special.logsumexp(self.components.logsf(self._expand(y)), b=self.weights, axis=1)
         return (special.expit if self.discrete else np.exp)(self.logpdf(y) - beyond)
 
     def ppf(self, q):

@@ -112,8 +112,7 @@ class GaussianGate(BaseGate):
         return weighted_grams(np.column_stack([Z, np.ones(len(Z))]), targets)
 
     def _solve(self, moments):
-        self._moments = moments
-        counts = moments[:, -1, -1]
+        self._moments, counts = moments, moments[:, -1, -1]
         n_features = moments.shape[1] - 1
         means = moments[:, -1, :-1] / np.where(counts > 0, counts, 1.0)[:, None]
         of_means = means[:, :, None] * means[:, None, :]

@@ -206,8 +206,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         likelihood : BaseLikelihood
             A new one, unstarted. Likelihoods made of others train these.
         """
-        twin = clone(self)
-        twin._linear = linear
+        twin, twin._linear = clone(self), linear
         return twin
 
     def start(self, y, weight, n_experts):

@@ -72,10 +72,10 @@ class StudentTComponents(BaseComponents):
         if self.mean.ndim == 3:
             n_outputs = self.mean.shape[2]
             distance, log_scale = distance.sum(axis=2), log_scale.sum(axis=2)
-        half = 0.5 * (self.df + n_outputs)
-        constant = log_gamma_ratio(0.5 * self.df, 0.5 * n_outputs)
-        constant = constant - 0.5 * n_outputs * np.log(np.pi * self.df)
-        return constant - log_scale - half * np.log1p(distance / self.df)
+        df = self.df[:1] if self.df.strides[0] == 0 else self.df  # once where they are the experts'
+        constant = log_gamma_ratio(0.5 * df, 0.5 * n_outputs)
+        constant = constant - 0.5 * n_outputs * np.log(np.pi * df)
+        return constant - log_scale - 0.5 * (self.df + n_outputs) * np.log1p(distance / self.df)
 
     def cdf(self, y):
         return self._below((y - self.mean) / self.scale)

@@ -239,8 +239,19 @@ def test_a_line_with_other_errors_is_named_with_the_call_that_has_them():
     y = np.exp(1 + X @ [0.5, -0.4, 0.2] + 0.3 * np.exp(0.7 * X[:, 0]) * rng.normal(size=400))
     moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
     (note,) = [each for each in moe.plan_.findings if "one regression function" in each]
-    assert "target's logarithm, and heteroscedastic errors" in note
-    assert "with MixtureOfExpertsRegressor(likelihood='log_normal') by" in note  # of any number
+    assert "target's logarithm, with heteroscedastic errors, explains the rows better" in note
+    assert "with MixtureOfExpertsRegressor(n_experts=1, likelihood='log_normal') by" in note
+
+
+def test_experts_stay_as_they_are_where_no_ties_describe_the_errors_of_one_line():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([-rng.exponential(size=500), rng.normal(size=(500, 6))])
+    y = 0.8 * np.minimum(X[:, 0] + 1.5, 0) + 0.3 * X[:, 1]
+    y += np.where(X[:, 0] < -2.5, 2, 1) * rng.normal(size=500)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    one = MixtureOfExpertsRegressor(n_experts=1).fit(X, y)
+    assert moe.n_regimes_ == 1
+    assert moe.log_density(X, y).sum() > one.log_density(X, y).sum() + 20  # tied ones are copies
 
 
 @pytest.mark.parametrize("kind", ["logarithm", "log-odds", "counts", "skewed"])

@@ -143,6 +143,7 @@ class RegimeSearch:
         support = {k: n_rows * each for k, each in self.trainer.log_evidence.items()}
         support = others.without_copies(support, n_experts)
         chosen, rows, can_be_tied = best, best.effective_rows(), best.experts.can_be_tied
+        is_one_line = False
         to_try = [
             regime
             for regime in (partitions(best) if can_be_tied and n_experts > 1 else [])
@@ -163,7 +164,9 @@ class RegimeSearch:
             if value <= plain:
                 continue  # that many experts need no ties
             support[n_regimes] = value + MARGIN
-            chosen = tied if value >= to_beat else chosen
+            # One line's errors may be such as no ties describe: then experts stay as they are.
+            is_one_line = value >= to_beat and n_rows * tied.evidence < plain
+            chosen = tied if value >= to_beat and not is_one_line else chosen
             if (value >= to_beat) != (is_long and n_regimes > 1):
                 break
         # An abandoned mixture may be better after it has converged.
@@ -176,7 +179,7 @@ class RegimeSearch:
         support = dict(sorted(support.items()))
         ahead, notes = rivals.best_surface(self, chosen) if n_functions > 1 else (-np.inf, [])
         regime, of_errors = errors_of(chosen)
-        if ahead > rivals.CLOSE and can_be_tied:
+        if (ahead > rivals.CLOSE or is_one_line) and can_be_tied:
             return chosen, Regimes(np.zeros(len(regime), dtype=int), n_functions, support, notes)
         word = "regime" if can_be_tied else "expert"
         notes = [*of_errors, *notes, *rivals.close_numbers(support, n_functions, word)]

@@ -142,7 +142,7 @@ def rand_index(labels, others, weight):
 KNOTS = np.arange(1, 6) / 6  # quantiles of a column at which it may bend
 MOST_ENTRIES = 4_000_000  # of candidate columns in memory
 MOST_TERMS = 12
-CALIBRATED = "one expert with calibrated probabilities, which some rows do not follow"
+CALIBRATED = "One expert with calibrated probabilities, which some rows do not follow"
 DEPENDENT, TINY = 1e-8, 1e-300  # part of the squares of a column that is rounding; no square
 SHAPE_STEPS = 30  # of EM
 
@@ -158,9 +158,9 @@ def best_surface(search, problem):
     X, one, y = experts.standard[:, :-1], trainer.one_line(), data.y[data.weight > 0]
     found, notes, model = {(): -np.inf}, [], "RidgeCV"
 
-    def compare(what, call, plus, *given):  # one log-normal expert has errors of one variance
+    def compare(what, call, plus, *given):
         value, of_errors = _evidence(search, *given)
-        found[what + of_errors, call.format("" if of_errors else "n_experts=1, ")] = value + plus
+        found[what + of_errors, call] = value + plus
 
     if trainer.parts.classes is not None:
         model, design, labels = "LogisticRegression", experts.design, data.y.astype(int)
@@ -168,35 +168,34 @@ def best_surface(search, problem):
         found[CALIBRATED, "CalibratedClassifierCV"] = gain + search.n_rows * one.evidence
     names, terms, log_prior = _chosen(trainer, one.experts)
     if names:
-        call = f"{model}() of PolynomialFeatures(2) of the numbers, or a tree as expert"
-        what = f"one linear model with the terms {', '.join(dict.fromkeys(names))}"
+        call = f"{model}() of PolynomialFeatures(2) of the numbers, or a tree, as the only expert"
+        what = f"One linear model with {', '.join(dict.fromkeys(names))}"
         compare(what, call, log_prior, data, np.hstack([X, terms]))
     if experts.can_be_wider and y.ndim == 1:
-        compare("one line", "sklearn's QuantileRegressor", 0.0, data)
+        compare("One linear model", "sklearn's QuantileRegressor", 0.0, data)
         top, small = 1.0 if y.max() < 1 else 100.0, np.clip(data.y, y.min(), y.max())
         if y.min() > 0:
-            call = "MixtureOfExpertsRegressor({}likelihood='log_normal') by skmoe.metrics.log_score"
+            call = "MixtureOfExpertsRegressor(n_experts=1, likelihood='log_normal') by log_score"
             given = call, -data.weight @ np.log(small), replace(data, y=np.log(small)), X
-            compare("one line of the target's logarithm", *given)
+            compare("One linear model of the target's logarithm", *given)
         if y.min() > 0 and top / 2 < y.max() < top:
             part = small / top
             plus = -data.weight @ np.log(top * part * (1 - part))
             given = "a model of these log-odds", plus, replace(data, y=special.logit(part)), X
-            compare(f"one line of the log-odds of y / {top:g}", *given)
+            compare(f"One linear model of the log-odds of y / {top:g}", *given)
         to_beat = max(search.n_rows * problem.evidence - CLOSE, *found.values())
         if y.min() >= 0 and (y == np.round(y)).all() and _most_of_counts(problem) > to_beat:
             value = overdispersed_evidence(problem, PoissonFamily())
-            found["one log-linear model of counts", "likelihood='negative_binomial'"] = value
+            found["One log-linear model of counts", "likelihood='negative_binomial'"] = value
         notes += filter(None, [kind_of_target(data.y, data.weight)])
     best = max(found, key=found.get)
     nats = found[best] - search.n_rows * problem.evidence
     if nats > -CLOSE:
-        verdict = f"The {experts.n_experts} experts may be no regimes, but together"
-        if nats > CLOSE and experts.can_be_tied:
-            verdict = f"No regimes were found: the {experts.n_experts} experts"
-        by = f"{abs(nats):.1f} nats {'below' if nats > 0 else 'above'} that of {best[0]}"
-        text = f"{verdict} describe one regression function and its errors. Over all rows, their"
-        notes.insert(0, f"{text} log-evidence is {by}. Compare this mixture with {best[1]}.")
+        is_sure = nats > CLOSE and experts.can_be_tied
+        verdict = "No regimes were found" if is_sure else "There may be no regimes"
+        text = f"{verdict}: {experts.n_experts} experts describe one regression function and its"
+        text += f" errors. {best[0]} explains the rows {'better' if nats > 0 else 'worse'} by"
+        notes.insert(0, f"{text} {abs(nats):.1f} nats. Compare this mixture with {best[1]}.")
     return nats, notes
 
 
@@ -263,7 +262,7 @@ def _evidence(search, data, design=None):
     shape = "skewed or heavy-tailed errors"
     kinds = "", "heteroscedastic errors", shape, f"heteroscedastic, {shape}"
     gain, kind = max(zip((0.0, gain, even, uneven), kinds, strict=True))
-    return value + gain, kind and f", and {kind}"
+    return value + gain, kind and f", with {kind},"
 
 
 def _gain_of_shape(errors, design, sd, weight):

@@ -313,5 +313,4 @@ class PooledCategorical(UncertainCoefficients, Categorical):
 
 def normal_points(n_dimensions):
     """Points (N_POINTS, n_dimensions) that are spread as independent normal variables are."""
-    uniform = qmc.Sobol(n_dimensions, scramble=False).random(N_POINTS)
-    return special.ndtri(uniform + 0.5 / N_POINTS)
+    return special.ndtri(qmc.Sobol(n_dimensions, scramble=False).random(N_POINTS) + 0.5 / N_POINTS)

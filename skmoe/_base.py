@@ -70,8 +70,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Predictions for the E-step. "auto": in-sample for linear models with at least ten rows per
         coefficient, out of bag for bagging ensembles, five folds for all others. "oob": out of
         bag. False: in-sample, which is useless for flexible experts. "prefit": experts are not
-        fitted, only gate and scales. Otherwise as in scikit-learn: a number of folds, in which
-        copies of a row stay together, a splitter or an iterable.
+        fitted, only gate and scales. Otherwise as in scikit-learn: a number of folds, a splitter
+        or an iterable. A number of folds keeps copies of a row together.
     top_k : int, default=None
         Number of experts that predict a row: the most probable ones, renormalised. In training a
         row counts for the k experts of largest responsibility. None, or a number larger than that
@@ -86,9 +86,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Largest number of EM iterations, each with a refit of the experts; 10 if cross-fitted.
     tol : float, default=1e-5
         EM stops when the remaining gain of the objective per unit of weight, extrapolated from
-        the last gains, is less than this; with ``top_k``, when an iteration gained less, and with
-        cross-fitted experts two in a row. A single linear expert, and linear experts for censored
-        targets, are always fitted to the maximum.
+        the last gains, is at most this. With ``top_k`` it stops when one iteration gained no more,
+        with cross-fitted experts when two in a row did not. A single linear expert, and linear
+        experts for censored targets, are always fitted to the maximum.
     warm_start : bool, default=False
         Whether ``fit`` continues from the last solution, with the same number of experts, in
         place of new starts. It has no effect on stacks and specialists.
@@ -126,12 +126,12 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Objective of the best iterate, which was kept. For pooled experts it is a bound of the
         logarithm of the evidence, per unit of weight.
     log_evidence_ : dict of int to float
-        Only for pooled experts: for each number of experts that was tried, the highest
-        ``lower_bound_`` with the weights of the gate integrated out, by Laplace's approximation,
-        before experts are tied.
+        Log-evidence per row of each number of experts that was tried, only for pooled experts: the
+        highest ``lower_bound_`` with the weights of the gate integrated out, by Laplace's
+        approximation, before experts are tied.
     model_weights_ : dict
-        Only if predictions average over two numbers of experts: the weight of each. For a single
-        expert for classes, the weights of the learned prior variance and of "unit variance".
+        Only if predictions average over two models: the weight of each number of experts, or, for
+        a single expert for classes, of the learned prior variance and of "unit variance".
     specialisation_ : Specialisation
         Only if specialists, or EM in place of a stack, were tried: the mean out-of-fold
         log-densities ``score_without`` and ``score_with`` them, their difference ``gain``, its
@@ -144,9 +144,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     n_expert_fits_ : int
         Fits of single experts that the training took.
     converged_ : bool
-        Whether the next iteration (the next two, for cross-fitted experts) changed the objective
-        by at most ``tol``. False also if EM stopped because the objective fell by more, as
-        out-of-fold densities may.
+        Whether EM stopped by ``tol``, and not at ``max_iter``. False also if it stopped because the
+        objective fell by more than ``tol``, as out-of-fold densities may.
     oof_score_ : float
         Mean out-of-fold log-density, for classes log-probability. Only for out-of-fold predictions,
         like the next two. It is optimistic, since the regimes were chosen on these rows: compare

@@ -26,7 +26,7 @@ from .likelihoods import Categorical, Ordinal
 
 @completed_by(BaseMixtureOfExperts)
 class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
-    r"""Mixture of experts for classification, trained by EM.
+    r"""Mixture of experts for classification.
 
     .. math:: P(y = c \mid x) = \sum_k \pi_k(x) \, p_k(c \mid x)
 
@@ -63,7 +63,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
     likelihood_ : Categorical
         With the calibration of each expert; if pooled, the covariances of the coefficients.
     log_evidence_ : dict of int to float
-        Only for pooled experts: for each number of experts that was tried, the highest
+        Log-evidence per row of each number of experts that was tried, only if pooled: the highest
         ``lower_bound_`` with the weights of the gate integrated out, by Laplace's approximation.
         The mixture with the largest is kept. Mixtures without slopes and with no more experts than
         classes are excluded: they are equivalent to the logistic regression of their gate.

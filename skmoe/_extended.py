@@ -226,7 +226,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows that the mixture was fitted on.
+            The rows of the fit, which is not checked.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -260,7 +260,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
             log-linear, for counts and positive targets), another gate than
             :class:`~skmoe.gates.SoftmaxGate` or :class:`~skmoe.gates.ConstantGate`, a scale at its
             floor, a gate that separates the experts perfectly, or a nearly singular information
-            matrix. With ``pooling``, if no parameter is near a maximum of the posterior. Only the
+            matrix. For pooled experts, if no parameter is near a maximum of the posterior. Only the
             first two conditions apply to cov="bootstrap", none to
             :func:`~skmoe.inference.bootstrap` of a statistic.
 
@@ -309,7 +309,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows that the mixture was fitted on.
+            The rows of the fit, which is not checked.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -365,7 +365,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows it was fitted on.
+            The rows of the fit, which is not checked.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -21,7 +21,7 @@ from .likelihoods._base import unfitted
 
 @completed_by(BaseMixtureOfExperts)
 class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
-    r"""Mixture of experts for regression, trained by EM.
+    r"""Mixture of experts for regression.
 
     .. math:: p(y \mid x) = \sum_k \pi_k(x) \, N(y; \mu_k(x), \sigma_k^2)
 

@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 IN_ALL = {
     "lines of code": 21_858,
     "lines of the core": 15_846,  # without leaves
-    "lines of docstrings": 10_816,
+    "lines of docstrings": 10_815,
     "files": 162,
     "names that stand for two things": 0,  # functions and classes at the top of a file
     "classes": 257,

@@ -135,10 +135,10 @@ class DescribedMixture(AnyRows):
         The sum of the coefficients of an expert, times the values of a row, is its prediction, or
         the logarithm or log-odds of its prediction. Those of the gate sum to the log-odds of each
         expert against the first. Columns of strings have a coefficient for each level,
-        ``kind=low``, the difference from the most frequent one, "kind=high (reference)", whose
-        own is 0; ``age missing`` is added if age is missing. Under pooling they are means of the
+        ``kind=low``, the difference from the most frequent one, "kind=high (reference)", which has
+        0; ``age missing`` is added if age is missing. Under pooling they are means of the
         posterior, and ten or more levels of a column are random effects: differences from their
-        mean, sorted, with their standard deviation. ``summary`` has the same numbers.
+        mean, sorted, with their standard deviation. ``summary`` has the same, references as n/a.
 
         Standard deviations of the errors are shown if there are several experts. The intercept of a
         regime includes the mean of its errors. The gate between regimes is left out where it also

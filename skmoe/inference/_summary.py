@@ -46,8 +46,8 @@ class MixtureSummary(EstimateTable):
     cov : ndarray of shape (n_terms, n_terms)
         Covariance of the estimates, NaN if there is none.
     kind : {"observed", "sandwich", "posterior", "bootstrap"}
-        Kind of covariance. "posterior" is for pooling: a normal approximation of the posterior,
-        with Wald's intervals.
+        Kind of covariance. "posterior" is for pooling: a normal approximation of the posterior.
+        Its intervals are normal, for coefficients with Gaussian errors those of Student's t.
     level : float
         Level of the confidence intervals.
     log_likelihood : float
@@ -72,7 +72,7 @@ class MixtureSummary(EstimateTable):
         Wald's statistics for the hypothesis that a parameter is zero (NaN for scales and
         shapes), and their two-sided p-values.
     lower, upper : ndarray of shape (n_terms,)
-        Ends of Wald's intervals.
+        Ends of the intervals, by Student's t with ``df`` degrees of freedom (inf: normal).
 
     See Also
     --------

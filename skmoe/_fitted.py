@@ -336,7 +336,7 @@ class FittedMixture(AnyRows):
         unlike = [each for each in templates if not is_linear(each)]
         if self._is_list or isinstance(self.experts, str):
             settings = {"experts": None, "n_experts": "auto", "training": "em", "cv": False}
-            return "its experts are a list, and not one estimator to clone", settings
+            return "it has a list of experts, not clones of one estimator", settings
         if unlike:
             last = type(split_last(unlike[0])[1]).__name__
             return f"{last} is not among the linear or logistic experts", {}

@@ -45,7 +45,7 @@ from .exceptions import warn_if_long
 # quarter of a millisecond, as opening a team on a busy machine takes a multiple of that.
 WORK_OF_A_THREAD = 2**15
 ENOUGH_SECONDS = 2.0  # of fits, to estimate how long others take
-QUICKER = "fewer of them", "a smaller n_experts or a shorter list"  # refits, fits of experts
+QUICKER = "fewer of them", "a smaller n_experts", "a shorter list"  # refits, clones, a list
 FEW_OF = 2  # clones take one fit in so many of those that are made at most, about
 DASK = "DaskDistributedBackend"  # name of joblib's backend
 
@@ -125,8 +125,8 @@ class Jobs:
             pace = (pool.seconds - first) / max(len(done) - n_first, 1)
             total = pool.seconds + pace * max(most - pool.n_made, 0)
             if pool.seconds > ENOUGH_SECONDS * (30 if len(done) < unlike else 1):
-                quicker = f"{QUICKER[pool.most_fits is not None]}, n_jobs=-1, fewer rows"
-                given = what, total, quicker, pool.say is not None
+                quicker = QUICKER[(pool.most_fits is not None) + (unlike > 1)]
+                given = what, total, f"{quicker}, n_jobs=-1, fewer rows", pool.say is not None
                 pool.was_long = pool.was_long or warn_if_long(*given)
             fits = f"of {what[0].lower()}{what[1:]}, about {total - pool.seconds:,.0f} s to go"
             # More than these are by EM, after a stack.

@@ -81,8 +81,8 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
             nested = [key for key in params if key.startswith(f"{part}__")]
             given = params.get(part, current)
             if nested and (given is None or isinstance(given, str | list)):
-                needed = f"{nested[0]} needs {part}={example} or the like, not {given!r:.80}"
-                raise ValueError(f"{needed} (in a list they start with names: ridge__alpha).")
+                kind = "a list: begin with a name" if isinstance(given, list) else repr(given)
+                raise ValueError(f"{nested[0]} needs {part}={example} or the like, not {kind}.")
         if isinstance(params.get("experts", self.experts), list):
             self.experts = params.pop("experts", self.experts)
             self._set_params("_pairs", **params)

@@ -104,7 +104,7 @@ def _rows_of(mixture, X, y, sample_weight, metadata, *, learns=False, reset=Fals
     if y is None:
         raise ValueError(
             f"This {type(mixture).__name__} estimator requires y to be passed, but the target y "
-            "is None."
+            f"is None.{'' if learns else ' Without targets call gate_proba(X) or predict(X).'}"
         )
     X = check_X(mixture, X, reset=reset)
     y, trials = mixture._counted(y, metadata.trials)

@@ -293,7 +293,7 @@ def test_classifier_among_the_regressors_is_refused():
     moe = regressor([("a", Ridge()), ("b", LogisticRegression())], n_experts="auto")
     message = r"'b' should be a regressor \(others are for MixtureOfExpertsClassifier\)"
     assert_fit_raises(moe, X, Y, ValueError, message)
-    with pytest.raises(ValueError, match=r"in a list they start with names: ridge__alpha"):
+    with pytest.raises(ValueError, match=r"not a list: begin with a name"):
         moe.set_params(experts__alpha=2.0)
     moe = regressor(Ridge(), n_experts=1).fit(X, Y)
     with pytest.raises(AttributeError, match="No log_evidence_: training='pooled' has it"):

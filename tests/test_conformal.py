@@ -165,7 +165,7 @@ def test_of_few_rows_intervals_are_infinite(wrong):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"conformal": "oof"}, "its experts have seen these"),
+        ({"conformal": "oof"}, "missing after training='em' in-sample: give"),
         ({"conformal": True}, "a tuple"),
         ({"conformal": "cv"}, "a tuple"),
         ({"by": "expert"}, "give conformal"),

@@ -337,7 +337,7 @@ def separated():
 
 REFUSED = [
     (DecisionTreeRegressor(max_depth=2), {}, "linear or logistic experts"),
-    ([("a", LinearRegression()), ("b", Ridge())], {}, "one estimator to clone"),
+    ([("a", LinearRegression()), ("b", Ridge())], {}, "not clones of one estimator"),
     (None, {"gate": GaussianGate()}, "not for GaussianGate"),
     (None, {"gate": SoftmaxGate(0.1, l1_ratio=0.5)}, "L1 penalty"),
     (None, {"top_k": 1}, "with top_k"),
@@ -359,7 +359,7 @@ def test_mixtures_without_standard_errors_are_refused(experts, settings, message
 
 UNCOUNTED = {
     "with top_k": {"top_k": 1},
-    "a list, and not one": {"experts": [("a", LinearRegression()), ("b", Ridge())]},
+    "a list of experts, not": {"experts": [("a", LinearRegression()), ("b", Ridge())]},
     "DecisionTreeRegressor is not": {"experts": DecisionTreeRegressor(max_depth=2)},
     "by its own fit": {"experts": LinearRegression(positive=True)},
     "were cross-fitted": {"cv": 2},

@@ -78,7 +78,7 @@ def test_bic_of_a_sample_chooses_the_number_of_experts():
     for kind, target in ((MixtureOfExpertsRegressor, y), (MixtureOfExpertsClassifier, labels)):
         moe = kind(n_init=2, random_state=0).fit(in_parts(X, target, weight, bounds=[700, 2000]))
         assert len(moe.experts_) == moe.plan_.n_experts == 2
-        assert moe.plan_.findings[0].startswith("BIC")
+        assert moe.plan_.findings[0].startswith("Half of BIC")
         same = kind(n_experts=2, n_init=2, random_state=0)
         same.fit(in_parts(X, target, weight, bounds=[2000]))
         assert moe.lower_bound_ == pytest.approx(same.lower_bound_, abs=1e-3)

@@ -176,7 +176,7 @@ def test_refits_tell_how_long_they_take_and_have_one_bar(monkeypatch, capsys):
     assert len(caught) == 1
     moe.stability(X, Y, n_resamples=2, verbose=1)  # its lines say how long it takes
     assert re.match(r"(?s)4 fits begin\n.*\n4 of 4 fits, ", capsys.readouterr().out)
-    with pytest.warns(LongFitWarning, match=r"3 fits \(n_resamples and n_jobs of .*\) may take"):
+    with pytest.warns(LongFitWarning, match=r"3 fits \(.*bootstrap has n_res.*\) may take"):
         bootstrap(moe, X, Y, n_resamples=3)
     bootstrap(moe, X, Y, n_resamples=3, verbose=1)
     assert "3 of 3 fits" in capsys.readouterr().out

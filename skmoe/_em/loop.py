@@ -283,11 +283,11 @@ def compared(criterion, values, chosen=None, what="expert"):
     number that is better than the chosen one was so by no more than chance.
     """
     best = max(values, key=values.get) if chosen is None else chosen
-    others = [k for k in values if k != best and np.isfinite(values[k])]  # others: unbounded
+    others = sorted(k for k in values if k != best and np.isfinite(values[k]))
     said = f"{'No regimes were found. ' * (best == 1)}{criterion}: {count(best, what)}"
     if not others:
         return f"{said}, and no other number was tried."
-    losses = {k: values[best] - values[k] for k in sorted(others, key=values.get, reverse=True)}
+    losses = {k: values[best] - values[k] for k in others}
     few = " (better, but by too little for one more)"
     shown = [f"{loss:.1f} for {k}{few if loss < 0 else ''}" for k, loss in losses.items()]
     lost = ", ".join(shown).replace(" for", " nats for", 1)

@@ -63,7 +63,7 @@ class NumberTrainer:
         """Train them in turn; see ``Trainer``."""
         tasks.begin(None)
         best = best_score = progress = score = trained = None
-        criterion = "BIC" if self.by_bic else "Out-of-fold log-density"
+        criterion = "Half of BIC" if self.by_bic else "Out-of-fold log-density"
         scores, behind = {}, 0
         for n_experts in range(1, self.most + 1):
             aims = {"to_beat": -np.inf} if self.by_bic else {}

@@ -272,7 +272,7 @@ def bootstrap(
         )
     shared = (estimator, rows, known, statistic)
     tasks = [(int(seed),) for seed in seeds]
-    what = "fits (n_resamples and n_jobs of skmoe.inference.bootstrap)"  # which summary has not
+    what = "fits (skmoe.inference.bootstrap has n_resamples, n_jobs)"  # which summary has not
     resamples = refits(estimator, (X, rows.y), _resample, shared, tasks, n_jobs, verbose, what)
     estimate = np.asarray(statistic(estimator), dtype=np.float64)
     return BootstrapResult(estimate, np.stack(resamples, axis=-1), names, confidence_level)

@@ -52,11 +52,11 @@ def _calibration(mixture, conformal):
     """
     if isinstance(conformal, str) and conformal == OUT_OF_FOLD:
         if "oof_pit_" not in vars(mixture):
+            why = f"after {mixture._changed_by or f'training={mixture.plan_.training!r} in-sample'}"
+            if "oof_score_" in vars(mixture):
+                why = "for discrete, censored or several targets, and stacks with another gate"
             raise ValueError(
-                "conformal='oof' needs the out-of-fold distribution at the training rows "
-                "(oof_pit_), which is not there: its experts have seen these, its targets are "
-                "discrete, censored or several, or a stack has another gate than its own. Give "
-                "conformal=(X, y) of rows that it has not seen."
+                f"conformal='oof' needs oof_pit_, missing {why}: give conformal=(X, y)."
             )
         if mixture.top_k != mixture._oof_top_k:
             raise ValueError(

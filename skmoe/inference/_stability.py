@@ -76,7 +76,8 @@ class Stability(EstimateTable):
     array([0. , 0. , 0. , 0.5])
     """
 
-    _is_set = False  # whether the number was given
+    # Whether the number was given, and advice to give it.
+    _is_set, _or_set = False, ", or set n_experts"
 
     def __init__(
         self, labels, n_regimes, *, n_by, labels_by, random_states, counts=None, word="regime"
@@ -111,8 +112,7 @@ class Stability(EstimateTable):
             if same["seeds"] >= SURE:
                 what = f"seeds agree on {fit}, but not on which rows belong together (median "
                 what += f"adjusted Rand index {_two_digits(rand['seeds'])})"
-            or_set = "" if self._is_set else ", or set n_experts"
-            return f"Not settled: {what}; {self._found('halves')}. Raise n_init{or_set}."
+            return f"Not settled: {what}; {self._found('halves')}. Raise n_init{self._or_set}."
         if same["halves"] < SURE:
             may_lack_rows = max(self.share["halves"]) <= self.n_regimes
             what = "needs all rows, or is uncertain" if may_lack_rows else "is uncertain"
@@ -182,11 +182,10 @@ class Stability(EstimateTable):
             for n in numbers
         ]
         of_refits = {"median": np.median, "lowest": np.min}
-        cells.append(["adjusted Rand index against the fit", "", ""])
-        cells += [
-            [f"  {name}", *(_two_digits(of(self.rand[source])) for source in SOURCES)]
-            for name, of in of_refits.items()
-        ]
+        if self.n_regimes > 1:  # else it is 0 or 1
+            cells.append(["adjusted Rand index against the fit", "", ""])
+        for name, of in of_refits.items() if self.n_regimes > 1 else []:
+            cells.append([f"  {name}", *(_two_digits(of(each)) for each in self.rand.values())])
         changes = [self.changes[source][self.counts] for source in SOURCES]
         cells.append([f"rows that change their {self.word}", "", ""])
         cells.append(["  average over refits", *(f"{each.mean():.0%}" for each in changes)])
@@ -229,7 +228,8 @@ def stability(
         labels, n_regimes, n_by=n_by, labels_by=labels_by, random_states=seeds,
         counts=rows.weight > 0, word="regime" if regimes_of(mixture) else "expert",
     )  # fmt: skip
-    result._is_set = mixture.n_experts == n_regimes
+    result._is_set, n = mixture.n_experts == n_regimes, len(mixture.named_experts_)
+    result._or_set = f", or set n_experts={n}, the experts of this fit" * (mixture.n_experts != n)
     return result
 
 

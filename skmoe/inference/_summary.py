@@ -12,7 +12,7 @@ from ._estimates import parameter_names
 from ._posterior import estimates_of
 
 VISIBLE = 1e-3  # standard errors, from which on printed digits may differ
-BEYOND_EM = "Estimates are up to {:.1g} standard errors from coefficients(), where EM stopped."
+OF_EM = "coefficients() has the values where EM stopped, up to {:.1g} standard errors from these."
 COMPLEX_STEP = 1e-30j
 LOGS = ("scale", "subject_scale", "shape", "concentration", "df", "share")
 UNTESTED = (*(f"log_{name}" for name in LOGS), "skew")  # never zero, or a saddle
@@ -135,9 +135,7 @@ def kind_of_errors(table):
     n_units = np.max(table.df) + 1
     if table.kind != "sandwich" or n_units >= FEW_UNITS:
         return KINDS[table.kind]
-    return (
-        f"{KINDS['sandwich']}: rows or subjects are few ({n_units:.0f}), and it is uncertain itself"
-    )
+    return f"{KINDS['sandwich']}: uncertain itself, as rows or subjects are few ({n_units:.0f})"
 
 
 def check_options(mixture, cov, level):
@@ -148,8 +146,7 @@ def check_options(mixture, cov, level):
         raise ValueError(f"level must be between 0 and 1; got {level!r}.")
     if cov == "observed" and mixture.class_weight is not None:
         raise ValueError(
-            "With class_weight the likelihood is none of the data: cov='sandwich', or "
-            "cov='bootstrap'."
+            "With class_weight the likelihood is none of the data: cov='sandwich' or 'bootstrap'."
         )
 
 
@@ -167,7 +164,7 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by, max_rows):
         recode, df = estimates.in_full_rank(), estimates.degrees_of_freedom(cov == "sandwich")
         known = are_known(recode)
         if estimates.distance > VISIBLE:
-            lacking = [in_lines(BEYOND_EM.format(estimates.distance))]
+            lacking = [in_lines(OF_EM.format(estimates.distance))]
         raw, covariance = recode @ raw, recode @ covariance @ recode.T
         covariance[~known] = covariance[:, ~known] = np.nan
         if not is_pooled:

@@ -208,18 +208,18 @@ class PlottedColumns:
                 return int(feature) % self.n_columns
         elif is_table(self.X) and feature in list(self.X.columns):
             return list(self.X.columns).index(feature)
-        names = self.names
-        shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+        shown = ", ".join([*self.names[:10], "..."][: self.n_columns])
+        what = f"There is no feature {feature!r}: give"
+        if feature is None:
+            what = f"X has {self.n_columns} columns: select one by feature,"
         raise ValueError(
-            f"There is no feature {feature!r}: give a number below {self.n_columns}"
+            f"{what} a number below {self.n_columns}"
             + (f", or one of {shown}." if is_table(self.X) else "; X is an array without names.")
         )
 
     def only(self, feature):
         """Number of the feature, or of the only column if None is given."""
-        if feature is None and self.n_columns > 1:
-            raise ValueError(f"X has {self.n_columns} columns: select one by feature=...")
-        return self.find(0 if feature is None else feature)
+        return self.find(0 if feature is None and self.n_columns == 1 else feature)
 
     def column(self, j):
         """The values of a column."""

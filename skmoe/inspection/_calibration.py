@@ -299,7 +299,7 @@ class CalibrationDisplay:
         effective = max(1, round(total**2 / max((mass**2).sum(), 1e-300)))
         tails = (1 - BAND) / 2, (1 + BAND) / 2
         band = stats.binom.ppf(tails, effective, 1 / n_bins) * n_bins / effective
-        panel.stairs(density, edges, fill=True, facecolor="0.72", edgecolor="k", linewidth=1)
+        panel.stairs(density, edges, fill=True, facecolor="#9ecae1", edgecolor="k", linewidth=1)
         panel.axhspan(*band, color="k", alpha=0.13, linewidth=0, label=f"{BAND:.0%} if calibrated")
         panel.legend(loc="lower center")
         for end in band:

@@ -63,7 +63,7 @@ class MarginalEffects(EstimateTable):
         Wald's statistics for the hypothesis that an effect is zero, and their two-sided p-values;
         NaN without tests.
     lower, upper : ndarray of shape (n_effects,)
-        Ends of Wald's intervals.
+        Ends of the intervals: of Student's t where ``df`` is finite, else normal ones.
 
     See Also
     --------

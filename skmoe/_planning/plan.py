@@ -211,8 +211,8 @@ class Plan:
             gate, why = trained.default_gate
             reasons["gate"] = f"{reasons['gate'].partition(';')[0]}; {why}"
         if trained.specialisation is not None and training == "specialists":
-            do, end = (", which", "") if len(names) > 1 else (" do not", " by its standard error")
-            reasons["n_experts"] = f"specialists{do} raise the out-of-fold log-density{end}"
+            do, by = (", which", "") if len(names) > 1 else (" do not", " by more than chance")
+            reasons["n_experts"] = f"specialists{do} raise the out-of-fold log-density{by}"
         more = {STACK: "their stack", self.request.likelihood.zero_expert: "the zeros"}
         if training == "specialists":
             more[GENERALIST] = "the generalist"

@@ -154,6 +154,11 @@ def test_the_diverse_list(rows):
     check_regressor(moe, X.astype(np.float32))
 
 
+def test_the_diverse_list_of_a_table(table):
+    moe = MixtureOfExpertsRegressor("diverse", cv=3, **QUICK)
+    check_regressor(moe.fit(*table), table[0])
+
+
 class Quantiles(LinearRegression):
     """Tells quantiles, of which the median is no mean."""
 

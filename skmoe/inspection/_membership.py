@@ -200,8 +200,7 @@ class GateDisplay:
                 # The name stands where the region is widest, near the middle of such places.
                 depth = ndimage.distance_transform_edt(np.pad(owner == k, 1))[1:-1, 1:-1]
                 widest = np.argwhere(depth == depth.max())
-                middle = np.median(widest, axis=0)
-                i, j = widest[((widest - middle) ** 2).sum(axis=1).argmin()]
+                i, j = widest[((widest - np.median(widest, axis=0)) ** 2).sum(axis=1).argmin()]
                 at = across.places[j], up.places[i]
                 panel.text(*at, self.names[k], ha="center", va="center", bbox=NAME_BOX)
         for axis, its in ((panel.xaxis, across), (panel.yaxis, up)):

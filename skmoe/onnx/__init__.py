@@ -75,8 +75,7 @@ def _stacked_predictions(graph, model, parts):
     predictions = []
     for k, expert in enumerate(model.experts_):
         if parts.experts[k] is None:
-            before = graph("Concat", *predictions, axis=1)
-            predictions.append(_combined(graph, expert, before, k))
+            predictions.append(_combined(graph, expert, graph("Concat", *predictions, axis=1), k))
             continue
         found = graph.number(parts.experts[k])
         if is_classifier(model) and not np.array_equal(expert.classes_, model.classes_):

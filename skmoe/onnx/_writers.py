@@ -351,9 +351,12 @@ def write_encoder(graph, transformer, *inputs):
     ``inputs`` are the columns, or matrices of some of them, in the order of the table, and
     ``transformer`` is a fitted one of which ``is_table_encoder`` is true.
     """
-    if any(each.type.shape[1:] in ([], [None]) for each in inputs):
+    widths = [(*each.type.shape[1:], None)[0] for each in inputs]
+    if widths == [None] and not inputs[0].is_root:  # a matrix that other steps made
+        widths = [transformer.n_features_in_]
+    if None in widths:
         raise ValueError("initial_types must say how many columns each input of the table has.")
-    columns = [(each, j) for each in inputs for j in range(each.type.shape[1])]
+    columns = [(x, j) for x, width in zip(inputs, widths, strict=True) for j in range(width)]
     if len(columns) != transformer.n_features_in_:
         raise ValueError(
             f"The table of fit has {transformer.n_features_in_} columns, initial_types "

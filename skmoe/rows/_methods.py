@@ -67,8 +67,7 @@ def _answer_block(method, mixture, needs_target, params, number, X, y):
         raise ValueError(f"{method.__name__} needs the target: Files take its column by target=.")
     target = {"y": y} if needs_target else {}
     if "random_state" in params:  # each block draws on its own
-        drawn = np.random.RandomState([params["random_state"], number])
-        params = params | {"random_state": drawn}
+        params = params | {"random_state": np.random.RandomState([params["random_state"], number])}
     return method(mixture, X, **target, **params)
 
 

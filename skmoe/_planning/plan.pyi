@@ -1,7 +1,6 @@
 # Made by tests/stubs.py.
 # ruff: noqa
 # fmt: off
-from collections.abc import Sequence
 from typing import Any, Literal
 
 __all__ = [
@@ -62,9 +61,7 @@ class Plan:
     def encoding(self) -> Any: ...
     @property
     def findings(self) -> list[str]: ...
-    def fitted(
-        self, trainer: Any, names: Sequence[str | None], n_rows: Any, about_rows: Any
-    ) -> Any: ...
+    def fitted(self, trained: Any, about_rows: Any) -> Any: ...
     @property
     def goes_on(self) -> Any: ...
     @property

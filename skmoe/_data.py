@@ -318,7 +318,7 @@ def is_out_of_core(X):
     if isinstance(X, IteratedRows):
         return True
     dask = sys.modules.get("dask")  # imported if X is its collection
-    return (dask is not None and hasattr(type(X), "__dask_graph__")) and dask.is_dask_collection(X)
+    return dask is not None and hasattr(type(X), "__dask_graph__") and dask.is_dask_collection(X)
 
 
 class RowSource(ABC):

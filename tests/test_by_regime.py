@@ -316,3 +316,13 @@ def test_gate_and_lines_are_drawn_by_regime(tied, drawn):
         line = level + terms.loc["x0", name] * lines.points
         np.testing.assert_allclose(lines.predictions[:, r], line, rtol=1e-6, atol=1e-7)
     drawn.GateDisplay.from_estimator(moe, X, (0, 2), y=y, grid_resolution=5)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "student_t"])
+def test_report_says_of_students_t_alone_that_its_scale_is_no_standard_deviation(likelihood):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood, training="em", cv=False)
+    notes = moe.fit(X, X[:, 0] + X[:, 1] ** 2).expert_report().notes
+    assert any("smaller than the standard deviation" in each for each in notes) == (
+        likelihood == "student_t"
+    )

@@ -314,11 +314,8 @@ def test_experts_are_logistic_regressions_and_what_is_asked_agrees(fitted_classe
 @pytest.mark.parametrize("n", [2, 3, 6])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_few_rows_are_enough(n, n_classes):
-    assert np.isfinite(
-        pooled(n_experts="auto")
-        .fit(X2[:n], (np.arange(n) % n_classes))
-        .predict_proba(1e3 * X2_TEST)
-    ).all()
+    moe = pooled(n_experts="auto").fit(X2[:n], np.arange(n) % n_classes)
+    assert np.isfinite(moe.predict_proba(1e3 * X2_TEST)).all()
 
 
 def test_separable_classes_and_constant_columns_are_taken():
@@ -330,7 +327,7 @@ def test_separable_classes_and_constant_columns_are_taken():
 
 def test_class_weights_are_weights_of_the_rows():
     balanced = pooled(class_weight="balanced").fit(X2, Y2)
-    assert_alike(balanced, pooled().fit(X2, Y2, (len(Y2) / 2 / np.bincount(Y2)[Y2])), atol=1e-10)
+    assert_alike(balanced, pooled().fit(X2, Y2, len(Y2) / 2 / np.bincount(Y2)[Y2]), atol=1e-10)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

@@ -260,7 +260,7 @@ def test_bound_never_falls_with_subjects():
 def test_bound_of_one_line_is_below_its_exact_evidence_and_close():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(25, 2))
-    training, _ = problem(X, (X @ [1.0, -0.5] + rng.normal(size=25)), np.ones(25), 1)
+    training, _ = problem(X, X @ [1.0, -0.5] + rng.normal(size=25), np.ones(25), 1)
     training.start(np.ones((25, 1)))
     for _ in range(200):
         bound = training.step()
@@ -361,7 +361,7 @@ def test_without_regimes_there_is_one_line(n, p, seed):
     assert len(moe.experts_) == 1
     assert sorted(moe.log_evidence_) == list(moe.log_evidence_) == [1, 2, 3, 4]
     # Shrinkage may cost a little where all coefficients are far from zero.
-    assert (moe.log_density(X_test, y_test).mean() - density_of_line(X, y, X_test, y_test)) > -0.03
+    assert moe.log_density(X_test, y_test).mean() - density_of_line(X, y, X_test, y_test) > -0.03
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
@@ -387,7 +387,7 @@ def test_two_regimes_of_many_columns_are_found_from_starts_in_few():
     X, y, X_test, y_test = two_regimes(300, 70, 0)
     moe = pooled().fit(X, y)
     assert len(moe.experts_) == 2
-    assert (moe.log_density(X_test, y_test).mean() - density_of_line(X, y, X_test, y_test)) > 1.5
+    assert moe.log_density(X_test, y_test).mean() - density_of_line(X, y, X_test, y_test) > 1.5
 
 
 @pytest.mark.parametrize(("n", "p"), [(60, 60), (60, 200)])

@@ -79,7 +79,7 @@ def test_a_long_search_of_pooled_experts_is_cut_short_unless_n_init_is_large(mon
         return cut, len(begun), moe.log_evidence_
 
     _, n_whole, evidence = found()
-    monkeypatch.setattr("skmoe._pooling.trainer.SEARCH_WORK", 2e3)
+    monkeypatch.setattr("skmoe._pooling.trainer.MOVES_WORK", 2e3)
     cut, n_short, less = found()
     assert cut
     assert n_short < 0.7 * n_whole
@@ -262,3 +262,13 @@ def test_numbers_that_cannot_win_are_given_up_and_the_same_one_wins(monkeypatch)
     assert given_up == [False, True, False, False]  # of 2 and 3 experts; 4 start on all rows
     assert [len(moe.experts_) for moe in found] == [2, 2]
     assert found[0].lower_bound_ == found[1].lower_bound_
+
+
+def test_starts_that_are_given_are_all_that_is_tried():
+    X, y = regimes(2, n=120)
+
+    def init(X, y, n_experts, random_state):
+        return random_state.dirichlet(np.ones(n_experts), len(X))
+
+    moe = mixture(n_experts=2, cv=False, init=init).set_params(n_init=20).fit(X, y)
+    assert len(moe.start_lower_bounds_) == 20

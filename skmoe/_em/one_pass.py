@@ -305,7 +305,7 @@ def make_problem(
     settings = {"load_prior": load_prior, "top_k": top_k}
     if OnePassProblem.covers(experts, gate, likelihood, data, **settings):  # quicker
         return OnePassProblem(experts, gate, likelihood, data, **settings)
-    settings |= {"n_inner": (1 if in_sample else INNER_STEPS), "gate_folds": gate_folds, "Z": Z}
+    settings |= {"n_inner": 1 if in_sample else INNER_STEPS, "gate_folds": gate_folds, "Z": Z}
     return GeneralProblem(experts, gate, likelihood, data, **settings)
 
 

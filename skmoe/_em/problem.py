@@ -115,9 +115,7 @@ class Problem(Finished, ABC):
 
     accelerates = is_compiled = False
     objective = -np.inf
-    routes = (
-        None  # experts of a row in predictions, while those that hardly have rows are re-seeded
-    )
+    routes = None  # experts of a row in predictions, while idle ones are re-seeded
     template = None  # what compiled runs of ``climb`` begin like, a LinearRun
     of_state = ()  # attributes that belong to a state, beside the parts
 

@@ -256,7 +256,8 @@ def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0
     # the pass.
     n_rows = len(problem.y)
     limit = few_threads(n_rows) if kernel_threads(n_rows) == 1 else nullcontext()
-    n_searches, runs, ends = max(len(starts) // MANY, 1), [], []
+    # A start that was given, which leads to no moves, is not to be crossed either.
+    n_searches, runs, ends = max(len(starts) // MANY, 1) if in_vain else 1, [], []
     with limit, jobs(n_jobs, shared=(problem,)) as run:
         given = run, problem, neighbours_of, in_vain / n_searches, runs
         for i, part in enumerate(np.array_split(range(len(starts)), max(n_searches - 1, 1)), 1):
@@ -271,7 +272,7 @@ def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0
 
 
 def _search(run, problem, neighbours_of, in_vain, runs, most, starts, best=()):
-    # Its best ends; all are added to the runs.
+    # Returns its best ends; adds all to the runs.
     climbing = problem.climbing()
 
     def left():

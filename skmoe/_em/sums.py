@@ -180,7 +180,7 @@ def _sums(design, y, weight, resp, parameters, grams):
             value += weight @ np.einsum("kn,kn->n", resp, log_density)
     mass = resp * weight
     pull, curvature, squares = errors.weights(found, mass, parameters.with_grams)
-    slopes = np.concatenate([pull.reshape(-1, len(weight)), (mass - proba * weight)]) @ design
+    slopes = np.concatenate([pull.reshape(-1, len(weight)), mass - proba * weight]) @ design
     if parameters.with_grams:
         _add(grams, "gram", design, curvature)
     if parameters.with_curvature:

@@ -397,7 +397,7 @@ def begin_run(problem, rows_gram, settings, is_given):
     if type(rows) is not ArrayRows or not problem.is_compiled or gate.alpha_of_runs is None:
         return None
     # Where experts change rows, what goes farther along the last steps ends in worse optima.
-    acceleration = problem.acceleration if (problem.accelerates and problem.top_k is None) else None
+    acceleration = problem.acceleration if problem.accelerates and problem.top_k is None else None
     run = LinearRun(
         experts.n_experts, rows.y, rows.weight, experts.mean, experts.scale, experts.alpha,
         rows_gram, acceleration, alpha=gate.alpha_of_runs, longest_drift=gate.longest_drift,

@@ -180,6 +180,7 @@ class Trainer:
         more = MORE_EXPERTS if problem.top_k != top_k else 1
         given = {"max_iter": self.most_iterations, "tol": COARSE * self.settings.tol, "patience": 1}
         problem.routes = top_k
+        # Rows keep fewer experts stage by stage, and idle experts are re-seeded in the last one.
         while more > 1:
             run_em(problem, **given, revivals=REVIVALS * (more == 2))
             more //= 2

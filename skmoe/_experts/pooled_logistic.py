@@ -56,7 +56,7 @@ def expected_of_many(labels, mean, variance, near=None):
     value = (labels[:, None] * mean).sum(axis=2) - log_norm
     value -= 0.5 * (tilt**2 * variance).sum(axis=2)
     curvature = (proba - tilt) ** 2 + proba * (1 - proba)
-    return Expected(value, curvature, (labels[:, None] - proba + curvature * mean), tilt)
+    return Expected(value, curvature, labels[:, None] - proba + curvature * mean, tilt)
 
 
 def _softmax_rows(values):

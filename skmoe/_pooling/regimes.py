@@ -143,7 +143,7 @@ class RegimeSearch:
         support = {k: n_rows * each for k, each in self.trainer.log_evidence.items()}
         support = others.without_copies(support, n_experts)
         chosen, rows, can_be_tied = best, best.effective_rows(), best.experts.can_be_tied
-        is_one_line = False
+        is_one_line, can_be_wider = False, best.experts.can_be_wider
         to_try = [
             regime
             for regime in (partitions(best) if can_be_tied and n_experts > 1 else [])
@@ -165,7 +165,7 @@ class RegimeSearch:
                 continue  # that many experts need no ties
             support[n_regimes] = value + MARGIN
             # One line's errors may be such as no ties describe: then experts stay as they are.
-            is_one_line = value >= to_beat and n_rows * tied.evidence < plain
+            is_one_line = value >= to_beat and n_rows * tied.evidence < plain and can_be_wider
             chosen = tied if value >= to_beat and not is_one_line else chosen
             if (value >= to_beat) != (is_long and n_regimes > 1):
                 break

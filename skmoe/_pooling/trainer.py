@@ -38,7 +38,7 @@ PART_OF_ROWS = 0.4  # of those for starts of EM, as the evidence compares what b
 SPLITS = "functions", "kmeans_x"  # starts that halve an expert
 # What ten starts pay for: iterations of an expert, times squares of the columns that it and its
 # gate see. Where it is spent, only the heaviest experts are halved, until half as much is lent.
-SEARCH_WORK, HEAVIEST = 6e7, 3
+MOVES_WORK, HEAVIEST = 6e7, 3
 
 
 class PooledTrainer(Trainer):
@@ -89,7 +89,7 @@ class PooledTrainer(Trainer):
             block = parts.levels(parts.gate.encoder, Z) if Z.shape[1] else None
             columns = StandardColumns.of(Z, weight, block)
         self.gate = PooledGate(Z, weight, columns)
-        self.work_left = SEARCH_WORK * max(settings.n_init / 10, 1)
+        self.work_left = MOVES_WORK * max(settings.n_init / 10, 1)
 
     _turned = None
 
@@ -310,14 +310,16 @@ class PooledTrainer(Trainer):
     def _moves(self, problem, random_state):
         """Mixtures to try in place of one."""
         n_experts = problem.experts.n_experts
-        for k in (n_experts, None, n_experts + 1, n_experts - 1):
-            if k is None and n_experts < self.n_experts and self.work_left > -SEARCH_WORK / 2:
-                yield from self._best_split(problem, random_state)
-            elif k in {*range(2, self.n_experts + 1)} - {*self._begun_with} and self.work_left > 0:
-                yield self._regimes(k)
+        yield from map(self._regimes, filter(self._is_new, [n_experts]))
+        if n_experts < self.n_experts and self.work_left > -MOVES_WORK / 2:
+            yield from self._best_split(problem, random_state)
+        yield from map(self._regimes, filter(self._is_new, [n_experts + 1, n_experts - 1]))
         if n_experts > 2 and self.work_left > 0:
             smaller = self._merge(problem, self._cheapest_merger(problem)[1])
             yield from self._best_split(smaller, random_state)
+
+    def _is_new(self, k):
+        return self.work_left > 0 and 2 <= k <= self.n_experts and k not in self._begun_with
 
     def _best_split(self, problem, random_state):
         """The mixture in which the best expert to halve is halved; none if all are too small."""

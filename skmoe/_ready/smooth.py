@@ -79,7 +79,7 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         self._learn_kernel(X, target, weight, order)
         self.centres_ = Z = self._scaled(X)
         if len(y) <= EXACT_ROWS:
-            self.coef_ = solved(self._gram(weight), target)
+            self.coef_ = _solved(self._gram(weight), target)
         else:
             is_exact = self.noise_ < LITTLE_NOISE * weight.mean()
             self.centres_ = Z[order[: MANY_CENTRES if is_exact else FEW_CENTRES]]
@@ -130,7 +130,7 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         """Coefficients of the centres from ``_sums``."""
         gram = gram + self.noise_ * matern(self.centres_, self.centres_)[0]
         gram.flat[:: len(gram) + 1] *= 1 + 1e-9  # centres close by are the same to rounding
-        return solved(gram, moment)
+        return _solved(gram, moment)
 
     def _learn_widening(self, Z, weight):
         noise, (Z, place) = self.noise_ / weight.mean(), np.unique(Z, axis=0, return_inverse=True)
@@ -195,7 +195,7 @@ def held_out(process, X, y, weight, folds):
         coefs = np.zeros((len(folds), *design.shape))
         for coef, out in zip(coefs, outside, strict=True):
             kept = ~np.isin(used, out)
-            coef[kept] = solved(gram[np.ix_(kept, kept)], design[kept])
+            coef[kept] = _solved(gram[np.ix_(kept, kept)], design[kept])
     else:
         gram, moment = process._sums(*given, np.sort(rows))
         sums = (process._sums(*given, out) for out in outside)
@@ -209,7 +209,7 @@ def held_out(process, X, y, weight, folds):
     return found
 
 
-def solved(gram, moment):
+def _solved(gram, moment):
     factor = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
     return cho_solve((factor, True), moment)
 

@@ -33,9 +33,9 @@ class ExpertReport:
         certain. ``entropy``: mean entropy of the gate on its rows, relative to K equal shares.
         ``overlap``: the largest entry of its row in ``overlap``, and ``with``, the name of that
         expert. ``error``: root mean squared error, or share of wrong classes, on its rows.
-        ``scale``: that of the likelihood (Student's t: smaller than the standard deviation),
-        NaN if it has none, as for counts; for classes the
-        temperature; for regimes the standard deviation over these rows. ``revived``: re-seedings.
+        ``scale``: that of the likelihood (Student's t: smaller than the standard deviation), NaN if
+        it has none, as for counts; for classes the temperature; for regimes the standard deviation
+        over these rows. ``revived``: re-seedings.
     overlap : ndarray of shape (n_experts, n_experts)
         Entry (k, j): the share of expert k's rows that expert j has, by responsibilities.
     optima : list of dict

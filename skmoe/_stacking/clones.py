@@ -164,7 +164,7 @@ class Clones:
         labels = np.eye(3)[third]
         log_proba = self._forest(labels, FEW_TREES)[1][:, -3:]
         both = np.cov(labels.T, np.exp(log_proba).T, aweights=weight)
-        least = LEAST_SIGNAL * np.sqrt((both.diagonal()[:3] * both.diagonal()[3:]) / weight.sum())
+        least = LEAST_SIGNAL * np.sqrt(both.diagonal()[:3] * both.diagonal()[3:] / weight.sum())
         return (both[:3, 3:].diagonal() > least).any()
 
     def _worth(self, without, found):

@@ -180,10 +180,8 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
         if not kept:
             raise ValueError("All experts are 'drop'; at least one must stay.")
         if isinstance(self.n_experts, Integral) and self.n_experts != len(kept):
-            experts = "1 expert" if len(kept) == 1 else f"{len(kept)} experts"
             raise ValueError(
-                f"n_experts={self.n_experts}, but the list has {experts}. "
-                "Leave n_experts at 'auto'."
+                f"n_experts={self.n_experts}, but the list has {len(kept)}: leave it at 'auto'."
             )
         return [list(column) for column in zip(*kept, strict=True)]
 

@@ -255,10 +255,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         mean = distribution.mean()
         if not np.isfinite(mean).all():  # long tails, or rows far from those in fit
             row = np.argmin(np.isfinite(mean.reshape(len(mean), -1)).all(axis=1))
-            raise ValueError(
-                f"The mean of row {row} is infinite: ask for predict_dist(X).median(), or for rows "
-                "nearer to those of fit."
-            )
+            raise ValueError(f"The mean of row {row} is infinite: take predict_dist(X).median().")
         return (mean, distribution.std()) if return_std else mean
 
     def predict_dist(self, X, *, exposure=None, trials=None):

@@ -541,8 +541,8 @@ def test_frozen_expert_that_knows_other_classes_is_refused():
 @pytest.mark.parametrize(
     ("experts", "n_experts", "match"),
     [
-        ([("a", Ridge()), ("b", Ridge())], 3, "n_experts=3, but the list has 2 experts. Leave"),
-        ([("a", Ridge()), ("b", "drop")], 2, "n_experts=2, but the list has 1 expert. Leave"),
+        ([("a", Ridge()), ("b", Ridge())], 3, "n_experts=3, but the list has 2: leave"),
+        ([("a", Ridge()), ("b", "drop")], 2, "n_experts=2, but the list has 1: leave"),
         ([("a", "drop"), ("b", "drop")], "auto", "All experts are 'drop'"),
         ([("a", Ridge()), ("a", Ridge())], "auto", "Names provided are not unique"),
         ([("a__b", Ridge())], "auto", "must not contain __"),
@@ -555,7 +555,7 @@ def test_frozen_expert_that_knows_other_classes_is_refused():
         ),
         ([("a", Ridge(), 1)], "auto", r"of \(name, estimator\) tuples alone"),
         ([["a", Ridge()]], "auto", r"of \(name, estimator\) tuples alone"),
-        ([Ridge(), Ridge()], 3, "n_experts=3, but the list has 2 experts. Leave"),
+        ([Ridge(), Ridge()], 3, "n_experts=3, but the list has 2: leave"),
         (["drop", "drop"], "auto", "All experts are 'drop'"),
     ],
 )

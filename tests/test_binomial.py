@@ -217,7 +217,7 @@ def test_wrong_counts_are_refused():
             moe.fit(X, wrong, **given)
     with pytest.raises(ValueError, match="binomial"):
         MixtureOfExpertsRegressor(likelihood="poisson").fit(X, y, trials=trials)
-    with pytest.raises(ValueError, match="knows no trials"):
+    with pytest.raises(ValueError, match="learns no rates"):
         mixture(MixtureOfExpertsRegressor()).fit(X, y, trials=trials)
 
 

@@ -303,8 +303,8 @@ def drawn():
 def test_gate_and_lines_are_drawn_by_regime(tied, drawn):
     moe, X, y = tied
     given = {"grid_resolution": 5, "subsample": None}
-    gate = drawn.GateDisplay.from_estimator(moe, X, 2, **given)
-    experts = drawn.GateDisplay.from_estimator(moe, X, 2, by="expert", **given)
+    gate = drawn.GateDisplay.from_estimator(moe, X, y, 2, **given)
+    experts = drawn.GateDisplay.from_estimator(moe, X, y, 2, by="expert", **given)
     np.testing.assert_allclose(gate.proba[0], by_name(moe, experts.proba[0]))
     lines = drawn.ExpertDisplay.from_estimator(moe, X, y, 0, **given)
     assert lines.names == gate.names == [f"regime{r}" for r in range(moe.n_regimes_)]
@@ -315,7 +315,7 @@ def test_gate_and_lines_are_drawn_by_regime(tied, drawn):
         level = terms.loc["intercept", name] + at[r, 1:] @ terms.loc[["x1", "x2"], name]
         line = level + terms.loc["x0", name] * lines.points
         np.testing.assert_allclose(lines.predictions[:, r], line, rtol=1e-6, atol=1e-7)
-    drawn.GateDisplay.from_estimator(moe, X, (0, 2), y=y, grid_resolution=5)
+    drawn.GateDisplay.from_estimator(moe, X, y, (0, 2), grid_resolution=5)
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "student_t"])

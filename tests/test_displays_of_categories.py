@@ -47,7 +47,7 @@ def overlaps(axis):
 def test_names_of_categories_do_not_overlap(display, feature, table):
     moe, X, y = table
     if display is GateDisplay:
-        shown = GateDisplay.from_estimator(moe, X, [feature, "hours"], subsample=20)
+        shown = GateDisplay.from_estimator(moe, X, features=[feature, "hours"], subsample=20)
     else:
         shown = display.from_estimator(moe, X, y, feature=feature)
     assert not overlaps(shown.ax_.xaxis)
@@ -55,7 +55,7 @@ def test_names_of_categories_do_not_overlap(display, feature, table):
 
 def test_no_line_joins_categories_without_an_order(table):
     moe, X, y = table
-    (lines,) = GateDisplay.from_estimator(moe, X, "job", subsample=20).lines_
+    (lines,) = GateDisplay.from_estimator(moe, X, features="job", subsample=20).lines_
     display = ExpertDisplay.from_estimator(moe, X, y, feature="job")
     for group in (lines, display.lines_, display.preferred_lines_):
         assert all(line.get_linestyle() == "None" for line in group)
@@ -68,7 +68,7 @@ def test_no_line_joins_categories_without_an_order(table):
 
 def test_categories_of_an_order_are_joined_in_that_order(table):
     moe, X, _ = table
-    display = GateDisplay.from_estimator(moe, X, "size", subsample=None)
+    display = GateDisplay.from_estimator(moe, X, features="size", subsample=None)
     assert [label.get_text() for label in display.ax_.get_xticklabels()] == SIZES
     (line, _), (proba,) = display.lines_[0], display.proba
     assert line.get_linestyle() == "-"

@@ -158,7 +158,7 @@ def test_another_string_or_number_of_experts_is_refused():
     X, y = rows(20)
     with pytest.raises(ValueError, match="'diverse'"):
         MixtureOfExpertsRegressor("divers").fit(X, y)
-    with pytest.raises(ValueError, match="n_experts=3, but the list has 6 experts. Leave"):
+    with pytest.raises(ValueError, match="n_experts=3, but the list has 6: leave"):
         MixtureOfExpertsRegressor("diverse", n_experts=3).fit(X, y)
 
 

@@ -115,10 +115,10 @@ def test_displays_draw(fitted):
     of_class = {"class_of_interest": 1} if is_classifier else {}
     for feature in (word, number):
         ExpertDisplay.from_estimator(moe, X, y, feature, random_state=0, **of_class)
-        GateDisplay.from_estimator(moe, X, [feature], random_state=0)
+        GateDisplay.from_estimator(moe, X, features=[feature], random_state=0)
         if not is_classifier:
             PredictiveDisplay.from_estimator(moe, X, y, feature)
-    GateDisplay.from_estimator(moe, X, (word, number), y=y, random_state=0)
+    GateDisplay.from_estimator(moe, X, y, (word, number), random_state=0)
     if not is_classifier:
         CalibrationDisplay.from_estimator(moe, X, y, random_state=0)
 

@@ -227,7 +227,7 @@ def test_subjects_count_once_for_the_gate_and_their_rows_for_the_experts():
     y = np.where(up[subject], 3 + X[:, 0], -2 * X[:, 0]) + 0.3 * rng.normal(size=len(subject))
     moe = mixture(gate=ConstantGate()).fit(X, y, subject=subject)
     summary = moe.summary(X, y, subject=subject)
-    assert str(summary).splitlines()[-2].endswith("600 rows of 120 subjects")
+    assert str(summary).splitlines()[-3].endswith("600 rows of 120 subjects")
     assert_allclose(summary.log_likelihood, moe.log_density(X, y, subject=subject).sum(), rtol=1e-6)
     # Five rows leave no doubt about the expert: shares of 120, and a regression for each group.
     share = np.mean(up)

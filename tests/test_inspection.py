@@ -118,7 +118,7 @@ def test_gate_over_the_only_column_is_gate_proba(curve):
 def test_gate_over_a_feature_is_its_partial_dependence(table):
     moe, X, _ = table
     display = GateDisplay.from_estimator(
-        moe, X, ["dose", "group"], subsample=None, grid_resolution=7
+        moe, X, features=["dose", "group"], subsample=None, grid_resolution=7
     )
     assert [panel.get_xlabel() for panel in display.axes_] == ["dose", "group"]
     ((dose,), (group,)), (of_dose, of_group) = display.points, display.proba
@@ -135,7 +135,7 @@ def test_gate_over_a_feature_is_its_partial_dependence(table):
 
 def test_regions_are_where_an_expert_is_the_most_probable(plane):
     moe, X, y = plane
-    display = GateDisplay.from_estimator(moe, X, y=y, grid_resolution=30)
+    display = GateDisplay.from_estimator(moe, X, y, grid_resolution=30)
     ((across, up),) = display.points
     grid = np.array([(a, b) for b in up for a in across])
     expected = moe.gate_proba(grid).reshape(30, 30, 4)
@@ -332,7 +332,9 @@ def test_pipelines_and_searches_are_drawn_over_the_columns_they_are_given(table)
     X = X[["age", "dose"]]
     pipeline = make_pipeline(StandardScaler(), regressor(n_experts=2, n_init=3)).fit(X, y)
     inner = pipeline[-1]
-    gate = GateDisplay.from_estimator(pipeline, X, "dose", subsample=None, grid_resolution=5)
+    gate = GateDisplay.from_estimator(
+        pipeline, X, features="dose", subsample=None, grid_resolution=5
+    )
     for value, proba in zip(gate.points[0][0], gate.proba[0], strict=True):
         Z = pipeline[0].transform(X.assign(dose=value))
         assert_allclose(proba, inner.gate_proba(Z).mean(axis=0))
@@ -362,7 +364,7 @@ def test_drawing_on_given_axes(curve, plane):
     for few in (axes[:2], axes[3]):
         with pytest.raises(ValueError, match=r"has [12] axes, but there are 3 panels"):
             display.plot(few, kind="experts")
-    display = GateDisplay.from_estimator(plane[0], plane[1], [0, 1])
+    display = GateDisplay.from_estimator(plane[0], plane[1], features=[0, 1])
     redrawn = display.plot(np.array(axes[:2]))
     assert redrawn is display
     assert redrawn.ax_ is axes[0]
@@ -384,7 +386,7 @@ def test_without_matplotlib_the_message_says_what_to_install(curve, monkeypatch)
 @pytest.mark.parametrize("display", ALL)
 def test_what_is_not_a_fitted_mixture_is_refused(display, curve):
     moe, X, y = curve
-    data = (X,) if display is GateDisplay else (X, y)
+    data = X, y
     for unfitted in (
         regressor(n_experts=2),
         make_pipeline(StandardScaler(), regressor(n_experts=2)),
@@ -425,7 +427,7 @@ def test_other_bad_input(curve, table, classes, outputs):
         GateDisplay.from_estimator(table[0], table[1].iloc[:1])
     moe, X, y = curve
     with pytest.raises(ValueError, match="X is an array without names"):
-        GateDisplay.from_estimator(moe, X, "x0")
+        GateDisplay.from_estimator(moe, X, features="x0")
     from scipy import sparse
 
     with pytest.raises(TypeError, match="need dense X"):
@@ -446,7 +448,7 @@ def test_other_bad_input(curve, table, classes, outputs):
         with pytest.raises(ValueError, match="X has 4 columns: select one by feature"):
             display.from_estimator(moe, X, y)
     moe, X, y = classes
-    with pytest.raises(TypeError, match="for regressors. For classes use sklearn.calibration"):
+    with pytest.raises(TypeError, match="For classes take sklearn.calibration"):
         CalibrationDisplay.from_estimator(moe, X, y)
     with pytest.raises(ValueError, match=r"class_of_interest must be one of \['no', 'yes'\]"):
         ExpertDisplay.from_estimator(moe, X, y, 0, class_of_interest="maybe")
@@ -466,6 +468,6 @@ def test_legend_says_of_a_flat_gate_alone_that_it_is_flat(features):
     y = np.where(X[:, 0] + X[:, 1] > 0, 3, -3) * X[:, 2] + 0.1 * rng.normal(size=120)
     for gate, is_flat in ((SoftmaxGate(), False), (ConstantGate(), True)):
         moe = MixtureOfExpertsRegressor(gate=gate, n_experts=2, training="em", random_state=0)
-        display = GateDisplay.from_estimator(moe.fit(X, y), X, features=features, y=y)
+        display = GateDisplay.from_estimator(moe.fit(X, y), X, y, features)
         (legend,) = display.figure_.legends
         assert legend.get_title().get_text().startswith("The gate hardly") == is_flat

@@ -181,7 +181,7 @@ def test_cross_validation_holds_out_whole_subjects_and_scores_them_together():
     assert_allclose(found["std_error"], [behind.std() / np.sqrt(60), 0], atol=1e-12)
     by_number = select_n_experts(moe, X, y, [2], criterion="cv", cv=3, random_state=0, **rows)
     assert by_number.best_n_experts_ == 2
-    with pytest.raises(ValueError, match="tear subjects apart"):
+    with pytest.raises(ValueError, match="split subjects"):
         select_n_experts(moe, X, y, [2], criterion="cv", cv=KFold(3), **rows)
 
 

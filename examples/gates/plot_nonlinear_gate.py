@@ -60,7 +60,7 @@ figure, axes = plt.subplots(
 )
 rows = slice(800, 1040)
 for (name, moe), ax in zip(moes.items(), axes.flat, strict=True):
-    GateDisplay.from_estimator(moe, X[rows], y=y[rows], ax=ax)
+    GateDisplay.from_estimator(moe, X[rows], y[rows], ax=ax)
     ax.get_legend().remove()
     ax.set(
         title=f"{name}: {log_score(moe, X[test], y[test]):.2f}",

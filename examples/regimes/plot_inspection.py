@@ -75,7 +75,7 @@ plt.show()
 # are marked by the expert with the largest responsibility, hollow where it is ambiguous. On either
 # side of the border there are many patients of the other expert.
 
-GateDisplay.from_estimator(moe, X, ("bmi", "s5"), y=y, random_state=0)
+GateDisplay.from_estimator(moe, X, y, ("bmi", "s5"), random_state=0)
 plt.show()
 
 # %%

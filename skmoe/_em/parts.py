@@ -320,8 +320,7 @@ class Parts:
         ignoring = [name for name, takes_weights in taken if not takes_weights]
         if report_weights and ignoring and np.ptp(data.weight[data.weight > 0]) > 0:
             warn_user(
-                f"The experts {ignoring} take no sample_weight and are fitted without it; scales "
-                "and gate use it.",
+                f"The experts {ignoring} take no sample_weight; scales and gate use it.",
                 IgnoredWeightsWarning,
             )
         return experts

@@ -336,10 +336,7 @@ class Settings:
         ended |= len(run.objectives) < self.max_iter  # work is limited as a stream begins
         if ended or folds not in (None, "prefit"):
             return None
-        return (
-            f"EM stopped after max_iter={self.max_iter} iterations before it met tol={self.tol}. "
-            "Raise max_iter or tol."
-        )
+        return f"EM stopped after max_iter={self.max_iter}, before tol={self.tol}: raise either."
 
     def active_top_k(self, n_experts):
         """Experts that a row keeps, or None where that is all of them."""

@@ -123,8 +123,7 @@ def check_given_start(resp, weight, n_experts):
     resp = np.asarray(resp, dtype=np.float64)
     if resp.shape != (len(weight), n_experts):
         raise ValueError(
-            f"init returned an array of shape {resp.shape}; responsibilities have shape "
-            f"{(len(weight), n_experts)}."
+            f"init returned an array of shape {resp.shape}, not {(len(weight), n_experts)}."
         )
     mass = resp.sum(axis=1, keepdims=True)
     if not (np.isfinite(resp).all() and (resp >= 0).all() and (mass > 0).all()):

@@ -187,8 +187,7 @@ def check_folds(folds, cv, rows, subject):
             )
         if subject is not None and np.isin(subject, subject[test]).sum() > len(test):
             raise ValueError(
-                "The folds tear subjects apart. Use an integer for cv, or groups in which each "
-                "subject is whole."
+                "The folds split subjects: use an integer for cv, or groups of whole subjects."
             )
     tested = np.concatenate([[], *(test for _, test in folds)])
     if not np.array_equal(np.sort(tested), np.arange(len(rows.weight))):

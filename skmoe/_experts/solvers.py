@@ -170,8 +170,7 @@ def rates(family):
         if isinstance(last, type) or not is_classifier(last):
             if has_own_density(last):
                 raise ValueError(
-                    "A mixture of regressors knows no trials and is no expert of rates; take a "
-                    "MixtureOfExpertsClassifier."
+                    "A mixture of regressors learns no rates: take a MixtureOfExpertsClassifier."
                 )
             return estimator
         return join_last(estimator, RateRegressor(last))

@@ -114,11 +114,16 @@ def coefficient_table(mixture, by):
     return _table(experts, values, spread, note)
 
 
+def words_of_scale(likelihood):
+    """What the scale of the errors is, and of what errors, two str."""
+    kind = "scale" if likelihood.is_robust else "standard deviation"
+    return kind, "errors of the logarithm" if likelihood.changes_target else "errors"
+
+
 def _of_errors(mixture, names, scales):
     """Scales (n_groups, n_outputs) of the errors, by part, term and name."""
-    kind = "scale" if mixture.likelihood_.is_robust else "standard deviation"
+    kind, part = words_of_scale(mixture.likelihood_)
     terms = [f"{kind}, output {j}" if len(scales.T) > 1 else kind for j in range(len(scales.T))]
-    part = "errors of the logarithm" if mixture.likelihood_.changes_target else "errors"
     each = zip(terms, scales.T, strict=True)
     return {part: {term: dict(zip(names, scale, strict=False)) for term, scale in each}}
 

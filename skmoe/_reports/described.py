@@ -21,7 +21,7 @@ from .._validation import (
 from .by_regime import EXPERT, REGIME, groups_of, in_lines
 from .coefficients import coefficient_table, shortened
 from .column_names import shares_of_levels
-from .expert_report import report_of_sums, report_sums, report_training
+from .expert_report import OF_GIVEN, report_of_sums, report_sums, report_training
 from .profiles import check_columns, profile_experts
 
 
@@ -120,14 +120,13 @@ class DescribedMixture(AnyRows):
             raise ValueError("expert_report takes both X and y, or neither for the training rows.")
         if X is None:
             if self._changed_by is not None:
-                raise ValueError(
-                    f"After {self._changed_by} there are no training rows to report on: pass X "
-                    "and y."
-                )
+                raise ValueError(f"After {self._changed_by} a report needs rows: pass X and y.")
             return trained
         rows = check_known_rows(self, X, y, sample_weight, metadata)
         model = self._model
-        return report_of_sums(model, groups, report_sums(model, groups, rows), trained)
+        report = report_of_sums(model, groups, report_sums(model, groups, rows), trained)
+        report.notes += [OF_GIVEN] * (self._is_cross_fitted and self._changed_by is None)
+        return report
 
     def coefficients(self, *, by="regime", max_rows=60):
         """Coefficients of experts and gate, in one table by the names of the columns.

@@ -14,7 +14,12 @@ LEAST_MISPLACED = 0.1  # rows
 SAME_OPTIMUM = 1e-3  # per unit of weight
 OPTIMA = "objective", "share of runs", "fewest rows"
 SHOWN = 5  # optima
-OF_T = "scale: the parameter of Student's t, smaller than the standard deviation."
+OF_T = ["scale: the parameter of Student's t, smaller than the standard deviation."]
+OF_CLASSES = ["error: share of wrong classes; scale: temperature, which divides the log-odds."]
+OF_GIVEN = (
+    "If the experts were trained on these rows, their errors are too small: out-of-fold errors are "
+    "in expert_report() without X."
+)
 CERTAIN = 0.9  # mean gate probability of an expert's own rows
 
 
@@ -33,9 +38,8 @@ class ExpertReport:
         certain. ``entropy``: mean entropy of the gate on its rows, relative to K equal shares.
         ``overlap``: the largest entry of its row in ``overlap``, and ``with``, the name of that
         expert. ``error``: root mean squared error, or share of wrong classes, on its rows.
-        ``scale``: that of the likelihood (Student's t: smaller than the standard deviation), NaN if
-        it has none, as for counts; for classes the temperature; for regimes the standard deviation
-        over these rows. ``revived``: re-seedings.
+        ``scale``: that of the likelihood, NaN if it has none, as for counts; for classes the
+        temperature; for regimes the standard deviation over these rows. ``revived``: re-seedings.
     overlap : ndarray of shape (n_experts, n_experts)
         Entry (k, j): the share of expert k's rows that expert j has, by responsibilities.
     optima : list of dict
@@ -240,8 +244,9 @@ def _report(model, groups, sums, n_revived=None, optima=(), notes=(), plan=None)
     nearest = (overlap - np.diag(np.full(n_experts, np.inf))).argmax(axis=1)
     regime = None if groups.are_regimes else likelihood.regime_
     n_revived = np.zeros(n_experts) if n_revived is None else n_revived
-    if likelihood.is_robust and not groups.are_regimes:
-        notes = list(dict.fromkeys([*notes, OF_T]))
+    of_t = OF_T * (likelihood.is_robust and not groups.are_regimes)
+    explained = of_t if model.classes is None else OF_CLASSES
+    notes = list(dict.fromkeys([*notes, *explained]))
     columns = {
         groups.kind: list(names),
         **({} if regime is None else {REGIME: [f"{REGIME}{r}" for r in in_order(regime)]}),

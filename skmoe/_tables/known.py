@@ -174,8 +174,7 @@ def match_kinds(X, kinds):
             if found == OTHERS:
                 values = f"values of the types {types_of(column)}"
             raise ValueError(
-                f"The column {label!r} holds {values}, but held {kind} in fit: give it values of "
-                "that kind."
+                f"The column {label!r} holds {values}, but held {kind} in fit: give it {kind}."
             )
     return with_columns(X, changed)
 

@@ -310,10 +310,7 @@ def check_table(X, *, sparse_ok, strings_ok):
 def _checked_array(X, sparse_ok, strings_ok):
     check_real("X", X)
     if dtype_kind(X) in ("m", "M"):
-        raise ValueError(
-            "X holds dates or durations: put numbers in their place, such as the month or the days "
-            "since the first."
-        )
+        raise ValueError("X holds dates or durations: give numbers, such as days since the first.")
     mixed = not sparse.issparse(X) and np.asarray(X).dtype.kind in "OUS"
     dtype = None if mixed and strings_ok() else [np.float64, np.float32]
     accept_sparse = "csr" if sparse_ok else False
@@ -329,8 +326,7 @@ def _checked_array(X, sparse_ok, strings_ok):
         strings = [j for j, column in enumerate(columns) if not becomes_numbers(column)]
         if strings:
             raise ValueError(
-                f"{error}, in the columns {strings}. Give a DataFrame, whose strings are encoded, "
-                "or numbers."
+                f"{error}, in the columns {strings}. Give a DataFrame, whose strings are encoded."
             ) from error
         raise
 

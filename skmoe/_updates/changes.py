@@ -120,10 +120,7 @@ def partial_fit(mixture, X, y, sample_weight, classes=None):
 def _check_classes(mixture, classes):
     """All classes: those of the first call."""
     if mixture.class_weight == "balanced":
-        raise ValueError(
-            "class_weight='balanced' needs all rows at once: with partial_fit give a dict of "
-            "weights."
-        )
+        raise ValueError("class_weight='balanced' needs all rows: with partial_fit give a dict.")
     known = mixture._classes if mixture._buffer is None else mixture._buffer.classes
     if not mixture.__sklearn_is_fitted__() and mixture._buffer is None:
         known = None
@@ -248,10 +245,7 @@ def _free_name(mixture, name):
 def _new_template(mixture, name, expert, X):
     """The unfitted expert to add, which reads what the others read, of the columns they see."""
     if expert is None and mixture._is_list:
-        raise ValueError(
-            "expert=None is one more like the others, but those are unlike ones: pass the "
-            "estimator to add."
-        )
+        raise ValueError("The experts are unlike each other: pass the estimator to add.")
     if expert is None:
         expert = mixture._default_expert() if mixture.experts is None else mixture.experts
         encoders = [split_last(e)[0] for e in mixture.experts_ if isinstance(e, Pipeline)]
@@ -267,8 +261,7 @@ def _old_rows(mixture, X, replay, seed):
     """Rows that stand for all rows seen so far; None where none are wanted."""
     if isinstance(replay, (tuple, list)) and not replay:
         warn_user(
-            "With replay=() the gate does not know where the old rows were: the new expert may "
-            "take over everywhere.",
+            "With replay=() the gate sees no old rows: the new expert may take over everywhere.",
             NoReplayWarning,
         )
         return None
@@ -336,8 +329,7 @@ def _check_has_experts_to_change(mixture):
     check_fitted(mixture)
     if mixture.likelihood_.zero_expert is not None:
         raise ValueError(
-            "With a zero component experts cannot be added or removed: fit again with "
-            "other experts."
+            "A mixture with a zero component keeps its experts: fit again with other experts."
         )
 
 

@@ -251,8 +251,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         target = np.asarray(check_numbers("target_load", target), dtype=np.float64)
         if target.shape != (n_experts,) or not (np.isfinite(target) & (target > 0)).all():
             raise ValueError(
-                f"target_load must be {n_experts} positive numbers, one for each expert; got "
-                f"{self.target_load!r}."
+                f"target_load must be {n_experts} positive numbers; got {self.target_load!r}."
             )
         if self.load_balance == 0 or n_experts == 1:
             return None
@@ -346,8 +345,7 @@ def soft_labels(gate, X, y, sample_weight):
     """
     if y is None:
         raise ValueError(
-            f"This {type(gate).__name__} estimator requires y to be passed, but the target y "
-            "is None."
+            f"{type(gate).__name__} requires y to be passed, but the target y is None."
         )
     y = np.asarray(y)
     weight = check_weights(sample_weight, X, ensure_non_negative=True)

@@ -67,8 +67,7 @@ def _calibration(mixture, conformal):
         return tails, mixture._oof_expert, mixture._oof_weight
     if not (isinstance(conformal, tuple) and len(conformal) == 2):
         raise ValueError(
-            "conformal must be None, 'oof', or a tuple (X, y) of rows that fit has not seen; got "
-            f"{conformal!r:.80}."
+            f"conformal must be None, 'oof' or new rows (X, y); got {conformal!r:.80}."
         )
     rows, model = check_known_rows(mixture, *conformal, None, NO_METADATA), mixture._model
     if rows.y.ndim > 1:

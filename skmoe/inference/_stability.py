@@ -206,8 +206,7 @@ def stability(
         raise ValueError(f"n_resamples must be at least 2; got {n_resamples!r}.")
     if mixture._changed_by is not None:
         raise ValueError(
-            f"After {mixture._changed_by} there is no fit that could be repeated: call fit, then "
-            "stability."
+            f"After {mixture._changed_by} no fit can be repeated: call fit, then stability."
         )
     if mixture.plan_.training in OF_ALL_ROWS:
         raise ValueError(

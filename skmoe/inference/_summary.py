@@ -4,7 +4,7 @@ import numpy as np
 
 from .._experts.fitting import split_last
 from .._reports.by_regime import composition, groups_of, in_lines
-from .._reports.coefficients import OF_LOGARITHM, predicted, shortened
+from .._reports.coefficients import OF_LOGARITHM, predicted, shortened, words_of_scale
 from .._reports.column_names import columns_of
 from .._validation import check_fitted
 from ._bootstrap import EstimateTable, bootstrap_covariance
@@ -34,10 +34,9 @@ class MixtureSummary(EstimateTable):
     ----------
     parts, terms : list of str
         Part and name of each parameter: for each expert the intercept, the coefficients and
-        ``log_scale``, the logarithm of its standard deviation, or ``log_shape``; for the gate the
-        log-odds of each expert against the first. For classes they are log-odds against the first
-        class, for counts logarithms of means. Parameters that the experts of a regime share are
-        listed once, followed by their own levels and scales.
+        ``log_scale`` or ``log_shape``; for the gate the log-odds of each expert against the first.
+        For classes they are log-odds against the first class, for counts logarithms of means.
+        Parameters that the experts of a regime share are listed once, then their own levels.
     estimate : ndarray of shape (n_terms,)
         At the maximum of the likelihood, or as fitted with pooling and "bootstrap", in the units of
         X and y. NaN (n/a in print) for parameters that are not identified: the coefficient of a
@@ -105,6 +104,7 @@ class MixtureSummary(EstimateTable):
     <BLANKLINE>
     log-likelihood -380.8939, 7 parameters, 200 rows
     standard errors from the observed information
+    log_scale: logarithm of the standard deviation of an expert's errors
     """
 
     def __init__(
@@ -178,6 +178,9 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by, max_rows):
         covariance = delta_method(derivatives, covariance)
         df = np.where(derivatives != 0, df, np.inf).min(axis=1)  # the fewest that matter
         notes = [*notes, composition(groups, list(mixture.named_experts_))]
+    if "log_scale" in terms:
+        kind, errors = words_of_scale(mixture.likelihood_)
+        notes.append(f"log_scale: logarithm of the {kind} of an expert's {errors}")
     notes = [*notes, *map(in_lines, mixture._short_notes)]
     subjects, n_samples = likelihood.subjects, float(likelihood.weight.sum())
     table = MixtureSummary(

@@ -105,6 +105,13 @@ def make_axes(display, ax, n_panels=1, *, size=None):
     return display.axes_
 
 
+def explain(display, handles, *, own_figure, **options):
+    """Legend: above the panels of a figure of our own, where it covers nothing; else inside."""
+    if own_figure:
+        options |= {"loc": "outside upper center", "ncols": min(4, len(handles))}
+    (display.figure_ if own_figure else display.ax_).legend(handles=handles, **options)
+
+
 def outlined():
     """Path effects that make a line visible on top of others: a white rim."""
     from matplotlib import patheffects

@@ -150,10 +150,7 @@ class CalibrationDisplay:
         """
         mixture, Z = unwrap(estimator, X)
         if is_classifier(mixture):
-            raise TypeError(
-                f"{cls.__name__} is for regressors. For classes use "
-                "sklearn.calibration.CalibrationDisplay."
-            )
+            raise TypeError("For classes take sklearn.calibration.CalibrationDisplay.")
         output = check_output(mixture._model.y_shape, output)
         y = mixture._check_target(y, known=True)
         Z = check_X(mixture, Z)

@@ -93,7 +93,7 @@ class GateDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, features=None, *, y=None, responsibilities=None, grid_resolution=100,
+        cls, estimator, X, y=None, features=None, *, responsibilities=None, grid_resolution=100,
         subsample=200, random_state=None, by="regime", ax=None,
     ):  # fmt: skip
         """Draw the gate of a fitted mixture.
@@ -104,13 +104,12 @@ class GateDisplay:
             Fitted; or a Pipeline that ends in a mixture, or a search over one.
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows, for the range of the features and the values of the others.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets. If given, the rows are drawn on the regions, marked by the expert of the
+            largest responsibility, hollow if uncertain.
         features : int, str, tuple of two, or list of these, default=None
             Columns of X by number or name, one panel for each entry of a list; a tuple of two is
-            a panel of regions. None: the only column of X, the pair if there are two, or else
-            the four columns with the largest effect on the gate's partial dependence.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets. If given, the rows are drawn on the regions, with the marker of the expert of
-            largest responsibility, hollow if that is uncertain.
+            a panel of regions. None: the only column, both of two, or the four of largest effect.
         responsibilities : array-like of shape (n_samples, n_experts), default=None
             Used instead of those computed from y, such as ``oof_responsibilities_``.
         grid_resolution : int, default=100
@@ -176,13 +175,10 @@ class GateDisplay:
         if handles is None:
             rows = next(filter(None, self.scatters_), [])
             handles = [scatter for scatter in rows if len(scatter.get_offsets())]
-        if handles and own_figure:
-            place = {"loc": "outside upper center", "ncols": min(3, len(handles))}
-            if all(np.ptp(np.vstack(proba), axis=0).max() < 0.01 for proba in self.proba):
-                place["title"] = "The gate hardly depends on these columns"
-            self.figure_.legend(handles=handles, handlelength=2.8, **place)
-        elif handles:
-            self.ax_.legend(handles=handles)
+        if handles:
+            is_flat = all(np.ptp(np.vstack(each), axis=0).max() < 0.01 for each in self.proba)
+            title = "The gate hardly depends on these columns" if is_flat else None
+            _axes.explain(self, handles, own_figure=own_figure, handlelength=2.8, title=title)
 
     def _draw_regions(self, panel, axes, proba):
         across, up = axes

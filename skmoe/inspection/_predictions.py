@@ -390,13 +390,15 @@ class PredictiveDisplay:
         display : PredictiveDisplay
             The same display.
         """
-        (ax,) = _axes.make_axes(self, ax)
+        (panel,) = _axes.make_axes(self, ax)
         if self.proba is None:
-            self._draw_fan(ax)
+            handles = self._draw_fan(panel)
         else:
             names = [str(label) for label in self.classes]
-            self.lines_ = self.axis.draw_shares(ax, self.proba, names, "class probability")
-            ax.legend(handlelength=3.5, title=self.axis.others)
+            handles = self.axis.draw_shares(panel, self.proba, names, "class probability")
+            self.lines_ = handles
+        options = {"handlelength": 2.8, "title": self.axis.others}
+        _axes.explain(self, handles, own_figure=ax is None, **options)
         return self
 
     def _draw_fan(self, ax):
@@ -425,4 +427,4 @@ class PredictiveDisplay:
         )
         ax.set_ylabel(self.target_name)
         ax.autoscale_view()
-        ax.legend(handles=[*self.fans_, self.mean_line_], title=self.axis.others)
+        return [*self.fans_, self.mean_line_]

@@ -359,8 +359,7 @@ def write_encoder(graph, transformer, *inputs):
     columns = [(x, j) for x, width in zip(inputs, widths, strict=True) for j in range(width)]
     if len(columns) != transformer.n_features_in_:
         raise ValueError(
-            f"The table of fit has {transformer.n_features_in_} columns, initial_types "
-            f"{len(columns)}."
+            f"fit had {transformer.n_features_in_} columns; initial_types have {len(columns)}."
         )
     encoded = []
     for part, numbers in _column_parts(transformer):

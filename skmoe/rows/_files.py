@@ -139,8 +139,7 @@ class Files(IteratedRows):
             yield from map(self._split_batch, batches_of(path, self.block_rows))
         elif not isinstance(path, (str, Path)):
             raise TypeError(
-                f"{path!r} is no path: give a reader, a function from what is in the list of paths "
-                "to (X, y)."
+                f"{path!r} is no path: give a reader, a function from such an entry to (X, y)."
             )
         elif Path(path).suffix == ".npy":
             yield from self._split_columns(np.load(path, mmap_mode="r"))
@@ -149,8 +148,7 @@ class Files(IteratedRows):
                 yield from map(self._split_batch, file.iter_batches(batch_size=self.block_rows))
         else:
             raise ValueError(
-                f"{path} is no .npy or .parquet file: give a reader, a function from the path to "
-                "(X, y)."
+                f"{path} is no .npy or .parquet file: give a reader, a function from it to (X, y)."
             )
 
     def _split_columns(self, table):

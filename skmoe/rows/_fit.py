@@ -97,8 +97,7 @@ class ManyRows(FitRows):
         if mixture._classifies and len(mixture.classes_) < len(self.look.values):
             unseen = np.setdiff1d(self.look.values, mixture.classes_).tolist()
             raise ValueError(
-                f"The classes {unseen} are not among the {most:,} rows that were drawn: raise "
-                "max_expert_rows."
+                f"The classes {unseen} are not in the {most:,} rows drawn: raise max_expert_rows."
             )
         return found
 

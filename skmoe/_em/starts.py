@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
-from scipy import special
 
 from .._experts.fitting import seeded
 from .._kernels._k_means import far_rows, k_means
 from .._kernels._linear_run import dissolved
+from .._numerics.multinomial import log_softmax, softmax
 from .._parallel import few_threads, jobs, kernel_threads
 from .loop import NEARLY_SAME, enough_effective_rows
 
@@ -58,16 +58,18 @@ def functions(X, y, weight, n_experts, random_state):
     n_outputs = y.max() + 1 if y.ndim == 1 else y.shape[1]
     slopes = random_state.standard_normal((n_experts, X.shape[1], n_outputs))
     intercepts = random_state.standard_normal((n_experts, n_outputs))
-    values = np.einsum("nd,kdm->nkm", X, slopes / np.sqrt(max(X.shape[1], 1))) + intercepts
+    values = np.tensordot(X, slopes / np.sqrt(max(X.shape[1], 1)), (1, 1)) + intercepts
     if y.ndim == 1:
-        return special.softmax(special.log_softmax(values, axis=2)[np.arange(len(y)), :, y], axis=1)
+        log_proba = log_softmax(values.reshape(-1, n_outputs)).reshape(values.shape)
+        return softmax(log_proba[np.arange(len(y)), :, y])[0]
     return ((y[:, None] - values) ** 2).sum(axis=2).argmin(axis=1)
 
 
 def layers(values, weight, n_layers):
     """Layers of about equal weight, from low values to high; (n,) labels."""
-    shares = np.arange(1, n_layers) / n_layers - 1e-9
-    ends = np.quantile(values, shares, weights=weight, method="inverted_cdf")
+    order = np.argsort(values, kind="stable")
+    total, shares = np.cumsum(weight[order]), np.arange(1, n_layers) / n_layers - 1e-9
+    ends = values[order[np.searchsorted(total, shares * total[-1])]]
     return np.searchsorted(ends + 1e-9, values)  # a row and its copies are on the same side
 
 

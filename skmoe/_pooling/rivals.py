@@ -459,7 +459,7 @@ def gain_of_calibration(design, y, weight, n_classes):
     ends = np.repeat(np.log(FIRST_SHARE), n_classes), np.repeat(LEAST_LOG_SHARE, n_classes)
     start, plain = (np.append(coef, end) for end in ends)
     given = design, labels, weight
-    found = optimize.minimize(_loss, start, given, method="L-BFGS-B", jac=True)
+    found = optimize.minimize(_loss, start, given, method="L-BFGS-B", jac=True, tol=1e-6)
     return float(_loss(plain, *given)[0] - found.fun - 0.5 * n_classes * np.log(weight.sum()))
 
 

@@ -74,8 +74,7 @@ class RowSample:
 
     def weigh(self, hashes, weight):
         """Weights (n_kept,) of the kept rows, from the hashes and weights of a block of rows."""
-        places = np.searchsorted(self.hashes, hashes)
-        places = np.minimum(places, len(self.hashes) - 1)
+        places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
         known = self.hashes[places] == hashes
         return np.bincount(places[known], weight[known], minlength=len(self.hashes))
 
@@ -184,6 +183,7 @@ def _mixed(bits):
 
 
 MOST_COMPARED = 100_000  # rows, the first ones, that are looked at
+SPREAD = 10_000  # values, evenly spaced, that tell how wide a column is
 LEAST_COPIED = 0.1  # of the rows; fewer copies change little
 SAME_ROW, SAME_TARGET = 0.01, 0.15  # interquartile ranges between rows that repeat each other
 LESS = 0.1, 0.01, 1e-10  # of that, where as many rows would be as near by chance
@@ -197,16 +197,15 @@ def first_copies(rows):
     X, used, first = rows.X, np.flatnonzero(rows.weight > 0)[:MOST_COMPARED], np.arange(len(rows.y))
     if sparse.issparse(X) or len(used) < 2:
         return first
-    take = X.iloc[used].items() if is_table(X) else enumerate(X[used].T)
-    scaled = np.column_stack([_in_interquartile_ranges(np.asarray(each)) for _, each in take])
+    take = X.iloc[used].items() if is_table(X) else enumerate(X[used].T.copy())
+    scaled = np.array([_in_interquartile_ranges(np.asarray(each)) for _, each in take])
     for width in SAME_ROW * np.array([1.0, *LESS]):
         by_chance = np.log(len(used) / REPEATED_BY_CHANCE)
-        if any((by_chance := by_chance + _log_share_within(x, width)) <= 0 for x in scaled.T):
+        if any((by_chance := by_chance + _log_share_within(x, width)) <= 0 for x in scaled):
             break
     else:
         return first
-    y = rows.y.reshape(len(rows.y), -1)[used]
-    target = np.column_stack([_in_interquartile_ranges(each) for each in y.T])
+    target = np.array([*map(_in_interquartile_ranges, rows.y.reshape(len(first), -1)[used].T)])
     group = _groups_of_near_rows(scaled, target, width)
     _, place, group = np.unique(group, return_index=True, return_inverse=True)
     if len(place) <= (1 - LEAST_COPIED) * len(used):
@@ -223,18 +222,18 @@ def _in_interquartile_ranges(column):
             return np.array([numbers.setdefault(v, len(numbers)) for v in values], dtype=float)
         except TypeError:  # lists and the like are not compared: none equals another
             return np.arange(len(values), dtype=float)
-    known = np.sort(values[np.isfinite(values)])  # quicker than percentiles, of many columns
-    if not len(known):
-        return np.zeros(len(values))
-    spread = known[3 * len(known) // 4] - known[len(known) // 4] or known.std() or 1.0
-    return np.where(np.isfinite(values), (values - known[0]) / spread, -1.0)
+    is_known = np.isfinite(values)
+    known = values[is_known] if is_known.any() else np.zeros(1)
+    some = np.sort(known[:: 1 + len(known) // SPREAD])  # quicker than percentiles
+    spread = some[3 * len(some) // 4] - some[len(some) // 4] or known.std() or 1.0
+    return np.where(is_known, (values - known.min()) / spread, -1.0)
 
 
 def _log_share_within(values, width):
     """Logarithm of the share of pairs of rows whose values are no farther apart than that."""
-    ordered = np.sort(values)
+    ordered = np.sort(values[:: 1 + len(values) // SPREAD])
     ends = np.searchsorted(ordered, [ordered - width, ordered + width], side="right")
-    return np.log(max(np.mean(ends[1] - ends[0] - 1), 1 / len(values)) / (len(values) - 1))
+    return np.log(max(np.mean(ends[1] - ends[0] - 1), 1 / len(ordered)) / (len(ordered) - 1))
 
 
 def _groups_of_near_rows(scaled, target, width):
@@ -243,18 +242,18 @@ def _groups_of_near_rows(scaled, target, width):
     Near rows are near in any projection, so that each is compared with the next few in its order.
     Rows whose columns are near and whose targets are not are measured again: no groups.
     """
-    order = np.argsort(scaled @ np.random.default_rng(0).normal(size=scaled.shape[1]))
+    order = np.argsort(np.random.default_rng(0).normal(size=len(scaled)) @ scaled)
     n_alike, links = 0, []
     for step in range(1, min(N_NEXT, len(order) - 1) + 1):
         one, other = order[:-step], order[step:]
-        for column in scaled.T:  # the first ones leave few pairs to the others
+        for column in scaled:  # the first ones leave few pairs to the others
             is_alike = np.abs(column[one] - column[other]) <= width
             one, other = one[is_alike], other[is_alike]
-        is_near = (np.abs(target[one] - target[other]) <= SAME_TARGET).all(axis=1)
+        is_near = (np.abs(target[:, one] - target[:, other]) <= SAME_TARGET).all(axis=0)
         n_alike += len(one)
         links.append((one[is_near], other[is_near]))
     ends = np.concatenate(links, axis=1)
     if ends.shape[1] < LEAST_NEAR * n_alike:
-        return np.arange(len(scaled))
-    graph = sparse.coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(len(scaled),) * 2)
+        return np.arange(len(order))
+    graph = sparse.coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(len(order),) * 2)
     return connected_components(graph, directed=False)[1]

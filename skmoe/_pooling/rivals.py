@@ -456,9 +456,8 @@ def gain_of_calibration(design, y, weight, n_classes):
     labels, shape = np.eye(n_classes)[y], (design.shape[1], n_classes)
     given, penalty = labels * weight[:, None], np.append(np.full(shape[0] - 1, SLOPE_PENALTY), 0.0)
     coef, *_ = multinomial.fit(design, given, np.zeros(shape), penalty, max_iter=100, tol=1e-9)
-    ends = np.repeat(np.log(FIRST_SHARE), n_classes), np.repeat(LEAST_LOG_SHARE, n_classes)
-    start, plain = (np.append(coef, end) for end in ends)
-    given = design, labels, weight
+    ends, given = (np.log(FIRST_SHARE), LEAST_LOG_SHARE), (design, labels, weight)
+    start, plain = (np.append(coef, np.repeat(end, n_classes)) for end in ends)
     found = optimize.minimize(_loss, start, given, method="L-BFGS-B", jac=True, tol=1e-6)
     return float(_loss(plain, *given)[0] - found.fun - 0.5 * n_classes * np.log(weight.sum()))
 

@@ -96,7 +96,7 @@ def test_a_class_that_the_sample_does_not_have_is_named():
     X, y = rows_of_two_regimes()
     label = np.where(np.arange(2000) == 8, "rare", y["class"])
     moe = MixtureOfExpertsClassifier(DecisionTreeClassifier(max_depth=2), cv=2, **PARAMS)
-    match = r"classes \['rare'\] are not among the 100 rows .*raise max_expert_rows"
+    match = r"The classes \['rare'\] are not in the 100 rows drawn: raise max_expert_rows"
     with pytest.warns(ThinnedRowsWarning), pytest.raises(ValueError, match=match):
         moe.fit(in_parts(X, label, max_expert_rows=100))
 

@@ -345,17 +345,19 @@ class ArrayRows(RowSource):
         Target, or class numbers.
     weight : ndarray of shape (n_samples,)
         Weights.
+    offset : ndarray of shape (n_samples,), default=None
+        Logarithms of exposures, which are added to linear predictors.
 
     Attributes
     ----------
-    X, y, weight
+    X, y, weight, offset
         The same, y and weight as contiguous float64.
     n_rows : int
         Number of rows.
     """
 
-    def __init__(self, X, y, weight):
-        self.X = X
+    def __init__(self, X, y, weight, offset=None):
+        self.X, self.offset = X, offset
         self.y, self.weight = (np.ascontiguousarray(each, dtype=np.float64) for each in (y, weight))
         self.n_rows = X.shape[0]
         self._memory = {}
@@ -366,7 +368,8 @@ class ArrayRows(RowSource):
 
     def part(self, rows):
         """A slice of the rows."""
-        return ArrayRows(self.X[rows], self.y[rows], self.weight[rows])
+        offset = None if self.offset is None else self.offset[rows]
+        return ArrayRows(self.X[rows], self.y[rows], self.weight[rows], offset)
 
     def memory(self, name, shape, dtype):
         """An array for a kernel to write to, kept for its next call."""

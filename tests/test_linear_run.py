@@ -23,6 +23,9 @@ KINDS = {
     "logistic": (MixtureOfExpertsClassifier, LogisticRegression(C=0.5), {}),
     "three classes": (MixtureOfExpertsClassifier, LogisticRegression(C=0.5), {}),
     "four classes": (MixtureOfExpertsClassifier, LogisticRegression(C=2.0), {}),
+    "counts": (MixtureOfExpertsRegressor, None, {"likelihood": "poisson"}),
+    "exposures": (MixtureOfExpertsRegressor, None, {"likelihood": "poisson"}),
+    "gamma": (MixtureOfExpertsRegressor, None, {"likelihood": "gamma"}),
 }
 GATES = {"softmax": SoftmaxGate(), "sharp": SoftmaxGate(1e-6), "constant": ConstantGate()}
 
@@ -39,16 +42,20 @@ def mixture_from(kind, gate, *, step_by_step, monkeypatch, dtype=float, copy=Fal
     if make is MixtureOfExpertsClassifier:
         n_classes = {"three classes": 3, "four classes": 4}.get(kind, 2)
         y = np.digitize(y, np.quantile(y, np.arange(1, n_classes) / n_classes))
+    elif "likelihood" in params and kind != "one scale":
+        y = np.exp(y) if kind == "gamma" else np.floor(np.exp(y))
+    given = {"exposure": 1 + X[:, 1] ** 2} if kind == "exposures" else {}
     with monkeypatch.context() as patched:
         if step_by_step:
             patched.setattr(OnePassProblem, "advance", Problem.advance)
         moe = make(expert, 3, training="em", gate=GATES[gate], init=lambda *_: resp, n_init=1,
                    max_iter=max_iter, tol=0.0, **params)  # fmt: skip
-        moe.fit(X.astype(dtype), y, sample_weight=weight.astype(float))
+        moe.fit(X.astype(dtype), y, sample_weight=weight.astype(float), **given)
     return moe, X
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")  # of some starts
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_runs_make_the_iterations_that_are_made_step_by_step(kind, gate, monkeypatch):

@@ -96,21 +96,22 @@ class GeneralizedLinearSweep(NewtonSweep):
         return experts.family == likelihood.family and is_prior
 
     def has_runs(self, experts):
-        return experts.family.kernel == 1 and experts.rows.X.dtype == np.float64
+        return experts.family.kernel is not None and experts.rows.X.dtype == np.float64
 
-    def step(self, problem):
-        family, likelihood = problem.experts.family, problem.likelihood
-        if family.scale is not None and likelihood.scales_ is None:
-            likelihood.scales_ = np.ones(problem.experts.n_experts)
-        return super().step(problem)
+    def begin_run(self, problem, *, is_given):
+        run, scales = super().begin_run(problem, is_given=is_given), problem.likelihood.scales_
+        if run is not None and scales is not None:
+            run.errors = scales**-0.5
+        return run
 
     @staticmethod
     def _errors(problem):
         return FamilyErrors(problem.experts.family, problem.likelihood.scales_)
 
     @staticmethod
-    def _end(problem):
-        """The likelihood takes no further arguments."""
+    def _end(problem, run=None):
+        if run is not None and problem.experts.family.scale is not None:
+            problem.likelihood.scales_ = np.asarray(run.errors) ** -2.0
 
     @staticmethod
     def _learn_scales(problem, sums):

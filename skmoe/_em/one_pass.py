@@ -70,11 +70,11 @@ class OnePassProblem(Problem):
     def covers(experts, gate, likelihood, data, *, load_prior, top_k):
         """Whether these parts can be trained here; see ``Problem``."""
         kind = next((sweep for sweep in SWEEPS if sweep.covers(experts, likelihood)), None)
-        if kind is None or data.subjects is not None:
+        has_trials = data.exposure is not None and not likelihood.takes_exposure
+        has_more = data.subjects is not None or data.bounds is not None or has_trials
+        if kind is None or has_more or data.Z is not experts.source:
             return False
         if top_k is not None and kind is not LeastSquaresSweep:
-            return False
-        if data.Z is not experts.source or data.bounds is not None or data.exposure is not None:
             return False
         n_columns = len(experts.mean) + 1
         if n_columns > BLOCK_LIMIT:  # BLAS makes the sums over rows of wide tables faster
@@ -110,7 +110,8 @@ class OnePassProblem(Problem):
         return self
 
     def _in_memory(self):
-        return ArrayRows(self._columns, self.experts.y, self.weight)
+        offset = None if self.exposure is None else np.log(self.exposure)
+        return ArrayRows(self._columns, self.experts.y, self.weight, offset)
 
     @property
     def _columns(self):
@@ -183,7 +184,7 @@ class OnePassProblem(Problem):
 
     def _iterate(self, run, resp, *wanted):
         """Objectives of a compiled run on the rows."""
-        memory = pass_memory(self.rows, *run.logits.shape[::-1], True, run.n_classes)
+        memory = pass_memory(self.rows, *run.logits.shape[::-1], True, run.n_classes, run.kind)
         return advance(run, self.rows.X, resp, *wanted, *memory)
 
     def climbing(self, rounded=True):
@@ -193,7 +194,7 @@ class OnePassProblem(Problem):
         if run is None or not run.rises:
             return self
         # EM goes on from where they end in single precision, which rounding does not change.
-        if self.accelerates and rounded and not run.counts:
+        if self.accelerates and rounded and not run.kind:
             columns = run.rounded_columns(self.rows.X)
             twin.template, twin.rows = run.rounded(), ArrayRows(columns, self.rows.y, self.weight)
         return twin
@@ -249,7 +250,7 @@ class OnePassProblem(Problem):
     def _in_arrays(self):
         """Responsibilities and log-densities of the rows, of an E-step, and of the gate."""
         if self._arrays is None:
-            logits, log_density, _ = self._answers(self._columns, self.y)
+            logits, log_density, _ = self._answers(self._in_memory())
             log_gate = log_softmax(logits)
             found = posterior(log_gate, keep_best(log_gate, log_density, self.top_k))
             self._arrays = *found, np.exp(log_gate)
@@ -264,7 +265,7 @@ class OnePassProblem(Problem):
         """See ``Problem``; on the sample, where rows are not in memory."""
         if self._copies is None or self._copies[0] is not self.sums:
             for rows in (slice(FIRST_ROWS), slice(None)):
-                _, log_density, _ = self._answers(self._columns[rows], self.y[rows])
+                _, log_density, _ = self._answers(self._in_memory().part(rows))
                 found = copies_of_heavier(log_density, self.load)
                 if not found.any():
                     break
@@ -320,21 +321,22 @@ class Answers:
     logits: np.ndarray  # (p, n_experts): coefficients of the gate's logits in standardised columns
     likelihood: object  # BaseLikelihood: of the experts
 
-    def __call__(self, X, y):
-        """Logits of the gate and log-densities (n_rows, K), and predictions, of a few rows."""
-        is_ready = sparse.issparse(X)  # standardised, with its intercept
+    def __call__(self, rows):
+        """Logits of the gate and log-densities (n_rows, K), and predictions, of ArrayRows."""
+        X, is_ready = rows.X, sparse.issparse(rows.X)  # standardised, with its intercept
         columns = X[:, :-1] if is_ready else (X - self.experts.mean) / self.experts.scale
         predictions = self.experts.predict_standardised(columns)
+        if rows.offset is not None:
+            predictions *= np.exp(rows.offset)[:, None]
         logits = columns @ self.logits[:-1] + self.logits[-1]
-        y = y.astype(self.likelihood.target_dtype, copy=False)
+        y = rows.y.astype(self.likelihood.target_dtype, copy=False)
         return logits, self.likelihood.log_density(y, predictions), predictions
 
     def over(self, block):
         """The same for a block, a few rows at a time, their target and weights before it."""
         for start in range(0, block.n_rows, REPORT_ROWS):
-            rows = slice(start, start + REPORT_ROWS)
-            y = block.y[rows]
-            yield y, block.weight[rows], *self(block.X[rows], y)
+            rows = block.part(slice(start, start + REPORT_ROWS))
+            yield rows.y, rows.weight, *self(rows)
 
 
 def sum_for_report(block, parameters):

@@ -75,11 +75,11 @@ class Sums:
     __add__ = add_fields
 
     @classmethod
-    def from_kernel(cls, flat, n_experts, p, with_curvature, n_classes=2):
-        """Take the kernel's numbers apart, as those of linear experts, or of so many classes."""
+    def from_kernel(cls, flat, n_experts, p, with_curvature, n_classes=2, kind=0):
+        """Take the kernel's numbers apart; arguments are those of ``sizes``."""
         n_functions, n_grams = of_classes(n_classes)
         n_pairs, n_slopes = p * (p + 1) // 2, n_experts * n_functions
-        at_slopes = 1 + n_experts
+        at_slopes = 1 + n_experts * (2 if kind == 2 else 1)
         at_grams = at_slopes + (n_experts + n_slopes) * p
         at_pairs = at_grams + n_pairs * n_experts * n_grams
         slopes = flat[at_slopes:at_grams].reshape(p, -1)
@@ -116,9 +116,9 @@ def run_pass(rows, parameters):
     return flat
 
 
-def pass_memory(rows, n_experts, p, with_curvature, n_classes=2):
+def pass_memory(rows, n_experts, p, *asked):
     """Rows that are summed at a time, and memory for the compiled pass: workspace, and sums."""
-    n_sums, n_workspace = sizes(n_experts, p, with_curvature, n_classes)
+    n_sums, n_workspace = sizes(n_experts, p, *asked)
     n_chunks = max(1, min(MOST_CHUNKS, CHUNK_NUMBERS // n_sums))
     blocks = -(-rows.n_rows // BLOCK_ROWS)
     chunk_rows = BLOCK_ROWS * -(-blocks // n_chunks)
@@ -149,10 +149,8 @@ def block_pass(rows, parameters):
     for start in range(0, rows.n_rows, PASS_ROWS):
         block = slice(start, start + PASS_ROWS)
         resp = None if parameters.resp is None else parameters.resp[block].T
-        sums = _sums(
-            standard_columns(rows.X[block], parameters.mean, parameters.scale), rows.y[block],
-            rows.weight[block], resp, parameters, grams,
-        )  # fmt: skip
+        design = standard_columns(rows.X[block], parameters.mean, parameters.scale)
+        sums = _sums(design, rows.part(block), resp, parameters, grams)
         total = sums if total is None else total + sums
     if parameters.with_grams:
         total.gram = grams["gram"].matrices().reshape(n_experts, -1, p, p)
@@ -161,16 +159,16 @@ def block_pass(rows, parameters):
     return total
 
 
-def _sums(design, y, weight, resp, parameters, grams):
+def _sums(design, rows, resp, parameters, grams):
     """Sums of a few rows, with resp (K, n_rows) or None; Gram matrices are added to GramSums."""
     errors, (n_experts, p, n_functions) = parameters.errors, parameters.expert_coef.shape
-    columns = design.T
+    columns, weight = design.T, rows.weight
     experts_coef = parameters.expert_coef.swapaxes(1, 2).reshape(-1, p)
-    functions = np.ascontiguousarray(experts_coef @ columns)
-    functions = functions.reshape(n_experts, n_functions, -1)
+    functions = np.ascontiguousarray(experts_coef @ columns).reshape(n_experts, n_functions, -1)
+    functions += 0.0 if rows.offset is None else rows.offset
     logits = np.ascontiguousarray(parameters.gate_coef.T @ columns)
     proba, log_norm = _softmax_of_block(logits)
-    log_density, found = errors.compare(y, functions)
+    log_density, found = errors.compare(rows.y, functions)
     if resp is None:
         resp, log_joint = _softmax_of_block(logits + log_density)
         value = weight @ (log_joint - log_norm)
@@ -276,28 +274,16 @@ class ClassErrors:
 
 @dataclass(frozen=True)
 class FamilyErrors:
-    """Errors of a family around linear predictors, up to a constant of each row.
+    """Errors of a family around linear predictors, up to a constant of each row."""
 
-    Attributes
-    ----------
-    family : Family
-        Family, of size one.
-    scale : ndarray of shape (n_experts,) or None
-        Scale of each expert; None if the family has none.
-    """
-
-    family: object
-    scale: np.ndarray | None = None
-
+    family: object  # Family: of size one
+    scale: np.ndarray | None = None  # (n_experts,): of the family; None where there is none yet
     values_given = True
 
     def compare(self, y, functions):
         """Log-densities (n_experts, n_rows); the unit of the family, and its statistic."""
         predictors = np.clip(functions[:, 0], -LARGEST_PREDICTOR, LARGEST_PREDICTOR)
-        if self.scale is None:
-            unit = self.family.unit(y, predictors)
-            return unit[0], (*unit, None)
-        scale = self.scale[:, None]
+        scale = 1.0 if self.scale is None else self.scale[:, None]
         unit = self.family.unit(y, predictors, scale)
         found = *unit, self.family.statistic(unit[0], y, predictors, 0.0, scale)
         return scale * unit[0] + self.family.normaliser(scale), found
@@ -305,7 +291,7 @@ class FamilyErrors:
     def weights(self, found, mass, with_grams):
         """Weights of the columns: slopes (n_experts, 1, n_rows), curvature, and for scales."""
         _, slope, curvature, statistic = found
-        values = None if self.scale is None else np.einsum("kn,kn->k", mass, statistic)
+        values = np.einsum("kn,kn->k", mass, statistic)
         return (mass * slope)[:, None], (mass * curvature)[:, None], values
 
     def constant(self, y):

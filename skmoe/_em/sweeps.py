@@ -272,7 +272,7 @@ class LogisticSweep(Sweep):
         problem.sums = self._of_classes(end_run(problem, run))
         experts.n_fits += n_iter * experts.n_experts
         experts.end_run(run)
-        self._end(problem)
+        self._end(problem, run)
 
     def step(self, problem):
         problem.experts.n_fits += problem.experts.n_experts
@@ -284,8 +284,8 @@ class LogisticSweep(Sweep):
         return self._total(problem)
 
     @staticmethod
-    def _end(problem):
-        """Tell the likelihood what the last pass has found."""
+    def _end(problem, run=None):
+        """Tell the likelihood what the last pass has found, or a run."""
         problem.likelihood.take_mass(problem.sums.mass)
 
     @staticmethod
@@ -379,7 +379,7 @@ class LogisticSweep(Sweep):
 
     def _of_classes(self, sums):
         """Sums of one function of each expert as those of two classes."""
-        sums.mass, sums.squares = sums.squares[:, 0], None
+        sums.mass, sums.squares = np.split(sums.squares[:, 0], [len(sums.gram)])
         if sums.gram.ndim == 3:  # of one pair of classes
             sums.gram = sums.gram[:, None]
             sums.cross = np.concatenate([-sums.cross, sums.cross], axis=2)
@@ -401,7 +401,7 @@ def begin_run(problem, rows_gram, settings, is_given):
     run = LinearRun(
         experts.n_experts, rows.y, rows.weight, experts.mean, experts.scale, experts.alpha,
         rows_gram, acceleration, alpha=gate.alpha_of_runs, longest_drift=gate.longest_drift,
-        rounding=max(ROUNDING, np.finfo(rows.X.dtype).eps),
+        offset=rows.offset, rounding=max(ROUNDING, np.finfo(rows.X.dtype).eps),
         n_kept=problem.top_k or experts.n_experts, **settings,
     )  # fmt: skip
     gate.begin_run(run)
@@ -424,7 +424,7 @@ def end_run(problem, run):
 
 def sums_of(run, flat, has_pairs):
     """Flat sums of a run as Sums."""
-    shape = *run.logits.shape[::-1], has_pairs, run.n_classes
+    shape = *run.logits.shape[::-1], has_pairs, run.n_classes, run.kind
     return Sums.from_kernel(np.asarray(flat)[: sizes(*shape)[0]], *shape)
 
 

@@ -39,6 +39,7 @@ class GeneralizedLinearExperts(LinearExperts):
     def __init__(self, X, y, weight, n_experts, *, family, exposure=None, **settings):
         super().__init__(X, y, weight, n_experts, **settings)
         self.family, self.prior = family, self.prior or family.is_rate
+        self.run_settings = {"kind": family.kernel, "longest_expert_drift": -1.0}  # never old
         self.coef = np.zeros((n_experts, X.shape[1] + 1))
         total = weight.sum() if exposure is None else weight @ exposure
         self.coef[:, -1] = family.link(weight @ y / total)
@@ -103,8 +104,6 @@ class GeneralizedLinearExperts(LinearExperts):
     def set_functions(self, functions):
         self._begun = True
         self.set_coef(functions)
-
-    run_settings = {"longest_expert_drift": -1.0, "counts": True}  # curvature of every step
 
     def begin_run(self, run, *, is_given):
         run.coef = self.coef.copy()

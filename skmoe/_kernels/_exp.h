@@ -70,8 +70,8 @@ static inline float skmoe_power_of_two_f32(float n) {
     return power;
 }
 
-/* n = x / log(2), rounded, and exp(x - n log(2)). */
-static inline double skmoe_exp_parts_f64(double x, double *n) {
+/* n = x / log(2), rounded, and exp(x - n log(2)) - 1. */
+static inline double skmoe_expm1_parts_f64(double x, double *n) {
     double r, p;
     *n = (x * 1.4426950408889634 + SKMOE_ROUND_F64) - SKMOE_ROUND_F64;
     r = x - *n * 0.693147180369123816490; /* exact: the constant has 32 bits */
@@ -89,7 +89,12 @@ static inline double skmoe_exp_parts_f64(double x, double *n) {
     p = p * r + 1.0 / 6.0;
     p = p * r + 0.5;
     p = p * r + 1.0;
-    return p * r + 1.0;
+    return p * r;
+}
+
+/* The same, and exp(x - n log(2)). */
+static inline double skmoe_exp_parts_f64(double x, double *n) {
+    return skmoe_expm1_parts_f64(x, n) + 1.0;
 }
 
 static inline float skmoe_exp_parts_f32(float x, float *n) {
@@ -125,6 +130,16 @@ static inline float skmoe_exp_f32(float x) {
     first = n < -120.0f ? -120.0f : n;
     first = first > 120.0f ? 120.0f : first;
     return p * skmoe_power_of_two_f32(first) * skmoe_power_of_two_f32(n - first);
+}
+
+/* exp(x) - 1 without their difference, which loses digits of small x; of 700 at most. */
+static inline double skmoe_expm1_f64(double x) {
+    double n, rest, power;
+    x = x < -700.0 ? -700.0 : x;
+    x = x > 700.0 ? 700.0 : x;
+    rest = skmoe_expm1_parts_f64(x, &n);
+    power = skmoe_power_of_two_f64(n);
+    return power * rest + (power - 1.0);
 }
 
 /* exp(x) for x <= 0, a part of a sum whose largest term is 1: nothing where it is too small to

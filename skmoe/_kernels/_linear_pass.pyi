@@ -7,7 +7,7 @@ Floating = TypeVar("Floating", np.float32, np.float64)
 
 def of_classes(n_classes: int) -> tuple[int, int]: ...
 def sizes(
-    n_experts: int, n_columns: int, with_curvature: bool, n_classes: int = 2
+    n_experts: int, n_columns: int, with_curvature: bool, n_classes: int = 2, kind: int = 0
 ) -> tuple[int, int]: ...
 def linear_pass(
     X: NDArray[Floating],

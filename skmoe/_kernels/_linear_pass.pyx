@@ -74,15 +74,15 @@ cdef extern from "_block.h" nogil:
         const float*, const float*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
 
 cdef extern from "_log_linear.h" nogil:
-    double skmoe_counts_e_step(
-        double*, double*, const double*, const double*, double*, double*, Py_ssize_t,
-        Py_ssize_t) noexcept
-    double skmoe_given_counts(
-        double*, double*, const double*, const double*, const double*, double*, double*,
-        Py_ssize_t, Py_ssize_t) noexcept
-    void skmoe_counts_weights(
+    double skmoe_log_linear_e_step(
+        double*, double*, const double*, const double*, const double*, const double*, bint, double*,
+        double*, double*, Py_ssize_t, Py_ssize_t) noexcept
+    double skmoe_given_log_linear(
+        double*, double*, const double*, const double*, const double*, const double*, bint,
+        const double*, double*, double*, Py_ssize_t, Py_ssize_t) noexcept
+    void skmoe_log_linear_weights(
         const double*, const double*, const double*, const double*, double*, double*, double*,
-        double*, Py_ssize_t, Py_ssize_t) noexcept
+        double*, double*, Py_ssize_t, Py_ssize_t) noexcept
 
 cdef enum:
     LINE = 64  # bytes; a block's arrays start at multiples of it
@@ -93,7 +93,7 @@ def of_classes(n_classes):
     return (n_classes, n_classes * (n_classes - 1) // 2) if n_classes > 2 else (1, 1)
 
 
-def sizes(n_experts, n_columns, with_curvature, n_classes=2):
+def sizes(n_experts, n_columns, with_curvature, n_classes=2, kind=0):
     """Lengths of the sums and of one thread's workspace.
 
     Parameters
@@ -104,6 +104,8 @@ def sizes(n_experts, n_columns, with_curvature, n_classes=2):
         Whether the gate's curvature is asked for.
     n_classes : int, default=2
         Classes of logistic experts; those of three and more have a function for each class.
+    kind : int, default=0
+        Of a log link: 1 for counts, 2 for Gamma, whose shapes are learned from a sum more.
 
     Returns
     -------
@@ -116,19 +118,20 @@ def sizes(n_experts, n_columns, with_curvature, n_classes=2):
     n_curvatures = 0
     if with_curvature:
         n_curvatures = K * (K - 1) // 2 if K * p <= MOST_PAIRED else K
-    n_sums = 1 + K + K * (1 + n_functions) * p
+    n_sums = 1 + K * (2 if kind == GAMMA else 1) + K * (1 + n_functions) * p
     n_sums += p * (p + 1) // 2 * (K * n_grams + n_curvatures)
     n_arrays = 2 + p + K * (3 + 2 * n_functions + n_grams) + n_curvatures
     return n_sums, LINE + STRIDE * (n_arrays + (n_functions > 1))
 
 
 cdef void set_sizes(
-    Problem* problem, Py_ssize_t K, Py_ssize_t p, Py_ssize_t n_classes, bint with_curvature,
-    Py_ssize_t most_paired,
+    Problem* problem, Py_ssize_t K, Py_ssize_t p, Py_ssize_t n_classes, int kind,
+    bint with_curvature, Py_ssize_t most_paired,
 ) noexcept nogil:
     """Set the numbers of a problem, those of `sizes`, with so many weights of a paired gate."""
     cdef Py_ssize_t C = n_classes
     problem.n_experts, problem.n_columns, problem.n_classes = K, p, C
+    problem.kind, problem.n_totals = kind, 2 * K if kind == GAMMA else K
     problem.n_functions, problem.n_grams = 1, 1
     if C > 2:
         problem.n_functions, problem.n_grams = C, C * (C - 1) // 2
@@ -136,7 +139,7 @@ cdef void set_sizes(
     problem.is_paired = K * p <= most_paired
     if with_curvature:
         problem.n_curvatures = K * (K - 1) // 2 if problem.is_paired else K
-    problem.n_sums = 1 + K + K * (1 + problem.n_functions) * p
+    problem.n_sums = 1 + problem.n_totals + K * (1 + problem.n_functions) * p
     problem.n_sums += problem.n_pairs * (K * problem.n_grams + problem.n_curvatures)
 
 
@@ -207,12 +210,13 @@ def linear_pass(
         If shapes disagree.
     """
     cdef Py_ssize_t n_samples = X.shape[0]
+    cdef const double[::1] no_offset = None
     cdef Problem problem
     n_experts, n_columns, asked = precision.shape[0], X.shape[1] + 1, bool(with_curvature)
-    set_sizes(&problem, n_experts, n_columns, 2, asked, MOST_PAIRED)
+    set_sizes(&problem, n_experts, n_columns, 2, 0, asked, MOST_PAIRED)
     n_sums, n_workspace = sizes(n_experts, n_columns, asked)
     problem.y_mean, problem.y_scale = y_mean, y_scale
-    problem.logistic, problem.counts, problem.with_grams = logistic, False, with_grams
+    problem.logistic, problem.with_grams = logistic, with_grams
     problem.n_kept = n_kept
     if chunk_rows < 1 or chunk_rows % BLOCK_ROWS:
         raise ValueError(f"chunk_rows must be a multiple of {BLOCK_ROWS}, got {chunk_rows}")
@@ -234,7 +238,7 @@ def linear_pass(
 
     with nogil:
         sum_rows(
-            &problem, X, y, sample_weight, mean, scale, coef, precision, log_scale, resp,
+            &problem, X, y, sample_weight, no_offset, mean, scale, coef, precision, log_scale, resp,
             chunk_rows, n_threads, workspace, &partial[0, 0] if n_chunks else NULL, &sums[0],
         )
 
@@ -244,6 +248,7 @@ cdef void sum_rows(
     const floating[:, :] X,              # IN
     const double[::1] y,                 # IN
     const double[::1] sample_weight,     # IN
+    const double[::1] offset,            # IN: of the functions, or None
     const double[::1] mean,              # IN
     const double[::1] scale,             # IN
     const floating[:, ::1] coef,         # IN: an even number of functions
@@ -264,7 +269,7 @@ cdef void sum_rows(
 
     for chunk in prange(n_chunks, schedule="dynamic", num_threads=n_threads):
         _pass_chunk(
-            problem, X, y, sample_weight, mean, scale, coef, precision, log_scale, resp,
+            problem, X, y, sample_weight, offset, mean, scale, coef, precision, log_scale, resp,
             chunk * chunk_rows, min((chunk + 1) * chunk_rows, n_samples),
             &workspace[threadid(), 0], partial + chunk * n_sums,
         )
@@ -285,6 +290,7 @@ cdef void _pass_chunk(
     const floating[:, :] X,              # IN
     const double[::1] y,                 # IN
     const double[::1] sample_weight,     # IN
+    const double[::1] offset,            # IN: of the functions, or None
     const double[::1] mean,              # IN
     const double[::1] scale,             # IN
     const floating[:, ::1] coef,         # IN
@@ -315,10 +321,10 @@ cdef void _pass_chunk(
     cdef floating* lack = pull + n_functions * STRIDE
     cdef floating* curvatures = lack + n_experts * STRIDE
     cdef double* squares = sums + 1
-    cdef double* slopes = squares + n_experts
+    cdef double* slopes = squares + problem.n_totals
     cdef double* grams = slopes + n_slopes * n_columns
     cdef double* gate_grams = grams + problem.n_pairs * n_grams
-    cdef Py_ssize_t block, row, n_rows, rows, j
+    cdef Py_ssize_t block, row, n_rows, rows, j, k
     cdef Py_ssize_t K = problem.n_experts
     cdef Py_ssize_t p = problem.n_columns
     cdef double of_unit = 1.0 / problem.y_scale
@@ -339,15 +345,21 @@ cdef void _pass_chunk(
             _copy_columns(resp, row, n_rows, rows, shares)
         if floating is double:
             predict_f64(design, &coef[0, 0], gate, p, n_slopes + n_slopes % 2, rows)
-            if problem.counts:
+            if problem.kind:
+                for k in range(K if offset is not None else 0):
+                    for j in range(n_rows):
+                        means[k * STRIDE + j] += offset[row + j]
                 if resp is None:
-                    sums[0] += skmoe_counts_e_step(
-                        gate, means, target, weight, mass, shares, K, rows)
+                    sums[0] += skmoe_log_linear_e_step(
+                        gate, means, target, weight, &precision[0], &log_scale[0],
+                        problem.kind == GAMMA, mass, pull, shares, K, rows)
                 else:
-                    sums[0] += skmoe_given_counts(
-                        gate, means, target, weight, shares, mass, pull, K, rows)
-                skmoe_counts_weights(
-                    gate, shares, means, weight, mass, pull, lack, squares, K, rows)
+                    sums[0] += skmoe_given_log_linear(
+                        gate, means, target, weight, &precision[0], &log_scale[0],
+                        problem.kind == GAMMA, shares, mass, pull, K, rows)
+                skmoe_log_linear_weights(
+                    gate, shares, means, weight, mass, pull, lack, squares,
+                    squares + K if problem.kind == GAMMA else NULL, K, rows)
             elif problem.logistic:
                 if resp is None:
                     sums[0] += logistic_e_step_f64(

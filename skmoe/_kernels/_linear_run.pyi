@@ -36,7 +36,7 @@ class LinearRun:
     expert_drift: float
     value: float
     n_classes: int
-    counts: bool
+    kind: int
     rises: bool
     def __init__(
         self,
@@ -63,7 +63,8 @@ class LinearRun:
         rounding: float = 1e-13,
         n_newton: int = 0,
         n_classes: int = 2,
-        counts: bool = False,
+        kind: int = 0,
+        offset: Doubles | None = None,
         constant: float = 0.0,
     ) -> None: ...
     def beside(self, other: LinearRun | None) -> LinearRun: ...

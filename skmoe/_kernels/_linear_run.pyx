@@ -9,11 +9,12 @@ import numpy as np
 from cpython.exc cimport PyErr_CheckSignals
 from cython cimport final, floating
 from libc.limits cimport INT_MAX
-from libc.math cimport INFINITY, exp, fabs, fmax, fmin, isnan, log, sqrt
+from libc.math cimport INFINITY, exp, fabs, fmax, fmin, isnan, lgamma, log, sqrt
 from libc.string cimport memcpy, memmove
 from scipy.linalg.cython_lapack cimport dsyev
+from scipy.special.cython_special cimport psi
 
-from ._linear_pass cimport MOST_PAIRED, Problem, set_sizes, sum_rows
+from ._linear_pass cimport GAMMA, MOST_PAIRED, Problem, set_sizes, sum_rows
 
 cdef extern from "_cholesky.h" nogil:
     double skmoe_cholesky(double*, Py_ssize_t) noexcept
@@ -29,7 +30,7 @@ cdef double FLOOR = 1e-12         # of a diagonal entry of a curvature, over the
 cdef double SMALLEST_STEP = 1e-3  # below, parameters stay where they are
 cdef double FIRST_GAIN = 1e-10    # per unit of weight; by less, given responsibilities are learned
 cdef double LONGEST_CHANGE = 10.0  # root mean square change of the logits by a step
-cdef double LARGEST_PREDICTOR = 500.0  # of counts
+cdef double LARGEST_PREDICTOR = 500.0  # with a log link
 cdef double FINEST = 1e-13        # relative gain of an objective that may be rounding error
 cdef double SLOWEST = 0.995       # rate by which gains are taken to shrink at most
 cdef double LARGEST_GAIN = 0.01   # acceleration begins below this gain, per unit of weight
@@ -40,6 +41,7 @@ cdef int PAUSE = 2                # plain iterations after a proposal that was n
 cdef double RIDGE = 1e-10         # relative, of the least squares of an acceleration
 
 include "_acceleration.pxi"
+include "_gamma_shapes.pxi"
 include "_linear_steps.pxi"
 
 
@@ -55,8 +57,8 @@ cdef void _pass(
     cdef Py_ssize_t K = run.K
     cdef Py_ssize_t j, k
     cdef bint with_grams = run.wants_grams()
-    set_sizes(&problem, K, run.p, run.n_classes, with_pairs, run.most_paired)
-    problem.logistic, problem.counts, problem.with_grams = run.logistic, run.counts, with_grams
+    set_sizes(&problem, K, run.p, run.n_classes, run.kind, with_pairs, run.most_paired)
+    problem.logistic, problem.with_grams = run.logistic, with_grams
     problem.n_kept = run.n_kept
     problem.y_mean, problem.y_scale = run.y_mean, run.y_scale
     for k in range(K):
@@ -66,8 +68,11 @@ cdef void _pass(
             coef[K + k * run.n_functions + j // run.p, j % run.p] = <floating> run.coef[k, j]
         units[0, k] = <floating> (run.y_scale / run.errors[k])
         units[1, k] = <floating> (log(run.errors[k]) + LOG_ROOT_2_PI)
+        if run.kind:
+            units[0, k] = <floating> (1 / (run.errors[k] * run.errors[k]))
+            units[1, k] = <floating> run.constant_of(k)
     sum_rows(
-        &problem, X, run.y, run.weight, run.mean, run.scale, coef, units[0], units[1],
+        &problem, X, run.y, run.weight, run.offset, run.mean, run.scale, coef, units[0], units[1],
         run.resp if with_resp else run.no_resp, run.chunk_rows, run.n_threads, workspace,
         &run.partial[0, 0], &run.other_sums[0],
     )
@@ -153,6 +158,8 @@ cdef bint _ascend(
         run.go_back()
         return False
     drift, expert_drift = run.drift, run.expert_drift
+    if with_gate:
+        run.learn_shapes()
     while size >= SMALLEST_STEP:
         if with_gate:
             run.move_gate(size, drift)
@@ -297,6 +304,21 @@ def advance(
     return objectives
 
 
+cdef double log_linear_density(
+    LinearRun run, Py_ssize_t i, Py_ssize_t k, double predictor
+) noexcept nogil:
+    """Log-density of a row under an expert with a log link, but for constants of either."""
+    cdef double ratio
+    cdef double shape = 1 / (run.errors[k] * run.errors[k])
+    if run.offset is not None:
+        predictor += run.offset[i]
+    predictor = fmax(fmin(predictor, LARGEST_PREDICTOR), -LARGEST_PREDICTOR)
+    if run.kind != GAMMA:
+        return run.y[i] * predictor - exp(predictor)
+    ratio = log(run.y[i]) - predictor
+    return shape * (ratio - exp(fmin(ratio, LARGEST_PREDICTOR)))
+
+
 def responsibilities(LinearRun run, const floating[:, :] X) -> np.ndarray:
     """Responsibilities (n_samples, K) of the experts that a run has reached.
 
@@ -314,12 +336,15 @@ def responsibilities(LinearRun run, const floating[:, :] X) -> np.ndarray:
     cdef double column, largest, total, error
     cdef double[::1] joint = np.empty(K)
     cdef double[::1] means = np.empty(K * F)
+    cdef double[::1] constants = np.zeros(K)
     found = np.empty((n_samples, K))
     cdef double[:, ::1] resp = found
+    for k in range(K if run.kind else 0):
+        constants[k] = run.constant_of(k) + 1 / (run.errors[k] * run.errors[k])
     with nogil:
         for i in range(n_samples):
             for k in range(K):
-                joint[k] = run.logits[run.p - 1, k]
+                joint[k] = run.logits[run.p - 1, k] + constants[k]
                 for c in range(F):
                     means[k * F + c] = run.coef[k, (c + 1) * run.p - 1]
             for j in range(run.p - 1):
@@ -336,8 +361,8 @@ def responsibilities(LinearRun run, const floating[:, :] X) -> np.ndarray:
                     for c in range(F):
                         total += exp(means[k * F + c] - largest)
                     joint[k] += means[k * F + <Py_ssize_t> run.y[i]] - largest - log(total)
-                elif run.counts:
-                    joint[k] += run.y[i] * means[k] - exp(fmin(means[k], LARGEST_PREDICTOR))
+                elif run.kind:
+                    joint[k] += log_linear_density(run, i, k, means[k])
                 elif run.logistic:
                     error = -means[k] if run.y[i] > 0 else means[k]
                     joint[k] -= fmax(error, 0.0) + log(1.0 + exp(-fabs(error)))

@@ -6,7 +6,8 @@ cdef class LinearRun:
     """A mixture of linear experts in training, with its rows.
 
     Attributes are read and set between runs: ``logits`` (p, K) of the gate in standardised columns,
-    the intercept last, ``coef`` (K, q) of the experts, and ``errors`` (K,), their scales; ``sums``
+    the intercept last, ``coef`` (K, q) of the experts, and ``errors`` (K,), their scales, of Gamma
+    targets ``1 / sqrt(shape)``, the scales of relative errors; ``sums``
     of a pass with these, with ``has_grams`` and ``has_pairs``, the curvatures of experts and gate
     that it has summed; of the gate ``mass`` (K,), and ``factor`` (K p, K p), ``bound`` (K, p, p)
     and ``drift`` of a curvature, if it ``has_factor``, above 500 weights factors (K p, p); of
@@ -48,8 +49,10 @@ cdef class LinearRun:
         Steps of logistic experts, at most, for given responsibilities.
     n_classes : int
         Classes of logistic experts.
-    counts : bool
-        Whether targets are counts, with a log link, and not classes.
+    kind : int
+        Of targets with a log link, in place of classes: 1 for counts, 2 for Gamma; else 0.
+    offset : float64 array of shape (n_samples,) or None
+        What is added to the functions of such experts.
     constant : float
         What the log-likelihood has besides.
     least_pivot : float
@@ -57,14 +60,14 @@ cdef class LinearRun:
     """
 
     cdef Problem sizes  # of a pass with the gate's curvature
-    cdef Py_ssize_t K, p, q, n_functions, n_kept, at_grams
+    cdef Py_ssize_t K, p, q, n_functions, n_kept, at_slopes, at_grams
     cdef Py_ssize_t n_newton, most_paired
     cdef readonly Py_ssize_t n_classes
-    cdef readonly bint counts
-    cdef bint logistic, is_constant, is_prior, shared
+    cdef readonly int kind
+    cdef bint logistic, scaled, is_constant, is_prior, shared
     cdef double y_mean, y_scale, alpha, floor, variance, longest_drift, longest_expert_drift
     cdef double constant, least_pivot, total_weight, bound_mass, entropy, rounding, epsilon, unit
-    cdef const double[::1] y, weight, mean, scale, penalty
+    cdef const double[::1] y, weight, offset, mean, scale, penalty
     cdef const double[:, ::1] resp, no_resp, rows_gram
     cdef Acceleration acceleration
     cdef public double[:, ::1] logits, coef, factor, old_coef
@@ -90,16 +93,18 @@ cdef class LinearRun:
         self, n_experts, y, weight, mean, scale, penalty, rows_gram, acceleration, *,
         y_mean=0.0, y_scale=1.0, is_prior=True, alpha=-1.0, floor=0.0, variance=1.0, shared=False,
         n_kept=2**31, longest_drift=0.1, longest_expert_drift=0.1, least_pivot=1e-6,
-        rounding=1e-13, n_newton=0, n_classes=2, counts=False, constant=0.0,
+        rounding=1e-13, n_newton=0, n_classes=2, kind=0, offset=None, constant=0.0,
     ):
         self.y, self.weight, self.mean, self.scale, self.penalty = y, weight, mean, scale, penalty
         K, p = n_experts, len(mean) + 1
         self.K, self.p, self.n_kept, self.n_classes = K, p, min(n_kept, K), n_classes
         self.rows_gram, self.logistic = rows_gram, rows_gram is not None
-        self.counts, self.constant = counts, constant
+        self.kind, self.offset, self.constant = kind, offset, constant
         self.acceleration, self.is_constant = acceleration, alpha < 0
         self.y_mean, self.y_scale, self.is_prior, self.alpha = y_mean, y_scale, is_prior, alpha
         self.floor, self.variance, self.shared = floor, variance, shared
+        if kind == GAMMA:
+            self.floor = LARGEST_SHAPE ** -0.5
         self.longest_drift, self.longest_expert_drift = longest_drift, longest_expert_drift
         self.least_pivot, self.rounding, self.n_newton = least_pivot, rounding, n_newton
         self.total_weight, self.bound_mass = np.sum(weight), 1e-300
@@ -109,12 +114,15 @@ cdef class LinearRun:
 
     cdef void _allocate(self):
         """Arrays of the parameters, of the sums and of steps."""
-        set_sizes(&self.sizes, self.K, self.p, self.n_classes, True, self.most_paired)
+        set_sizes(
+            &self.sizes, self.K, self.p, self.n_classes, self.kind, True, self.most_paired)
         self.n_functions = self.sizes.n_functions
         self.q = self.n_functions * self.p
-        self.at_grams = 1 + self.K * (1 + self.p + self.q)
+        self.at_slopes = 1 + self.sizes.n_totals
+        self.at_grams = self.at_slopes + self.K * (self.p + self.q)
+        self.scaled = self.kind == GAMMA or not self.logistic
         K, p, q = self.K, self.p, self.q
-        n = K * (p + q) + (0 if self.logistic else K)
+        n = K * (p + q) + (K if self.scaled else 0)
         # Each is a slice, which is made in a fraction of the time of an array.
         cdef double[:, ::1] of_pass = np.zeros((2, self.sizes.n_sums))
         cdef double[:, :, ::1] of_gate = np.zeros((4, p, K))
@@ -149,12 +157,12 @@ cdef class LinearRun:
     def beside(self, LinearRun other):
         """A run on the same rows that begins with the gate of another one, None for its own.
 
-        Experts of counts begin with its functions, too.
+        Experts with a log link begin with its functions and scales, too.
         """
         cdef LinearRun twin = LinearRun.__new__(LinearRun)
         twin.K, twin.p, twin.n_kept, twin.n_classes = self.K, self.p, self.n_kept, self.n_classes
         twin.n_newton, twin.logistic = self.n_newton, self.logistic
-        twin.counts, twin.constant = self.counts, self.constant
+        twin.kind, twin.offset, twin.constant = self.kind, self.offset, self.constant
         twin.most_paired = self.most_paired
         twin.is_constant, twin.is_prior, twin.shared = self.is_constant, self.is_prior, self.shared
         twin.y_mean, twin.y_scale, twin.alpha = self.y_mean, self.y_scale, self.alpha
@@ -170,8 +178,8 @@ cdef class LinearRun:
         if other is None:
             other = self
         twin.logits[:, :], twin.mass[:] = other.logits, other.mass
-        if self.counts:  # from zeros it is far to the logarithms of means
-            twin.coef[:, :] = other.coef
+        if self.kind:  # from zeros it is far to the logarithms of means
+            twin.coef[:, :], twin.errors[:] = other.coef, other.errors
         return twin
 
     def rounded(self):
@@ -248,14 +256,18 @@ cdef class LinearRun:
     cdef double pull_of(self, Py_ssize_t k, Py_ssize_t j) noexcept nogil:
         """Weighted product of a column and the residuals of an expert, of each function."""
         cdef Py_ssize_t F = self.n_functions
-        return self.sums[1 + self.K + (j % self.p) * self.K * (F + 1) + k * F + j // self.p]
+        return self.sums[self.at_slopes + (j % self.p) * self.K * (F + 1) + k * F + j // self.p]
 
     cdef double excess_of(self, Py_ssize_t k, Py_ssize_t j) noexcept nogil:
         """Product of a column and responsibilities minus gate probabilities."""
         cdef Py_ssize_t n_pulls = self.K * self.n_functions
-        return self.sums[1 + self.K + j * (n_pulls + self.K) + n_pulls + k]
+        return self.sums[self.at_slopes + j * (n_pulls + self.K) + n_pulls + k]
 
     # Priors and bounds -----------------------------------------------------------------------
+
+    cdef double constant_of(self, Py_ssize_t k) noexcept nogil:
+        """What the log-densities of an expert with a log link have besides."""
+        return gamma_constant(1 / (self.errors[k] * self.errors[k])) if self.kind == GAMMA else 0.0
 
     cdef double gate_prior(self) noexcept nogil:
         cdef double total = 0.0
@@ -621,7 +633,7 @@ cdef class LinearRun:
                         change += step[c * p + i] * self.rows_gram[i, j] * step[c * p + j]
                 largest = fmax(largest, change)
             change = sqrt(fmax(largest / self.rows_gram[p - 1, p - 1], 0.0))
-            change *= 0.5 if C == 1 and not self.counts else 1.0  # of each of two classes
+            change *= 0.5 if C == 1 and not self.kind else 1.0  # of each of two classes
             change = fmin(1.0, LONGEST_CHANGE / fmax(change, 1e-300))
             self.decrements[k] *= change
             for j in range(q):
@@ -630,6 +642,14 @@ cdef class LinearRun:
             self.expert_drift = 0.0
         self.has_curvature = self.is_factored = True
         return True
+
+    cdef void learn_shapes(self) noexcept nogil:
+        """Scales of Gamma experts of the highest likelihood around their last functions."""
+        cdef Py_ssize_t k
+        cdef double mass, value
+        for k in range(self.K if self.kind == GAMMA else 0):
+            mass, value = self.mass_of(k), self.sums[1 + self.K + k] - 0.5 * self.penalty_of(k)
+            self.errors[k] = 1 / sqrt(shape_of_deviance(-value / mass if mass > 0 else 1.0))
 
     cdef void move_experts(self, double size, double drift) noexcept nogil:
         """Take a part of the steps of logistic experts from the last iterate."""
@@ -698,7 +718,7 @@ cdef class LinearRun:
         cdef Py_ssize_t start = K * self.q
         cdef Py_ssize_t j, k
         memcpy(out, &coef[0, 0], start * sizeof(double))
-        if not self.logistic:
+        if self.scaled:
             for k in range(K):
                 out[start + k] = log(errors[k])
             start += K
@@ -740,10 +760,14 @@ cdef class LinearRun:
                         total += self.gram_of(k, i, j) * direction[k * q + j]
                 if self.logistic:
                     total += self.penalty_at(i) * direction[k * q + i]
-                out[k * q + i] = total if self.logistic else precision * total
-        if not self.logistic:
+                out[k * q + i] = precision * total
+        if self.scaled:
             for k in range(K):
-                out[start + k] = 2 * self.mass_of(k) * direction[start + k]
+                total = 2.0
+                if self.kind == GAMMA:
+                    precision = 1 / (self.errors[k] * self.errors[k])
+                    total = 4 * precision * (precision * trigamma(precision) - 1)
+                out[start + k] = total * self.mass_of(k) * direction[start + k]
             start += K
         for k in range(K):
             for i in range(p):
@@ -778,7 +802,7 @@ cdef class LinearRun:
                             self.curvature[k, i, j] * (self.coef[k, i] - self.em_coef[k, i])
                             * (self.coef[k, j] - self.em_coef[k, j]))
             self.add_expert_drift(squares)
-        else:
+        if self.scaled:
             for k in range(K):
                 self.errors[k] = fmax(exp(self.goal[start + k]), self.floor)
             start += K

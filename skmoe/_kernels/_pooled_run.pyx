@@ -442,5 +442,6 @@ cdef class PooledRun:
         return {"resp": resp, "log_density": log_density, "log_norm": np.asarray(self.log_norm)}
 
 
+include "_gamma_shapes.pxi"
 include "_pooled_lines.pxi"
 include "_pooled_steps.pxi"

@@ -2,9 +2,6 @@
 
 cdef enum:
     LOGISTIC, COUNTS, GAMMA  # kinds of experts
-    MOST_SHAPE_STEPS = 50
-
-cdef double LARGEST_SHAPE = 1e6
 
 
 cdef class StepsRun(PooledRun):
@@ -161,12 +158,9 @@ cdef class StepsRun(PooledRun):
     cdef void expect_near(self) noexcept nogil:
         """What is expected of the rows after a step."""
         cdef Py_ssize_t K = self.K, k, number
-        cdef double shape
         cdef double* constant = self.numbers
         for k in range(K):
-            shape, constant[k] = self.scales[k], 0.0
-            if self.kind == GAMMA:
-                constant[k] = shape * log(shape) - shape - lgamma(shape)
+            constant[k] = gamma_constant(self.scales[k]) if self.kind == GAMMA else 0.0
         self.predict(3 + 6 * K)
         for number in range(self.n_blocks):
             if self.kind == LOGISTIC:
@@ -185,7 +179,7 @@ cdef class StepsRun(PooledRun):
     cdef void learn_shapes(self) noexcept nogil:
         """The shapes of the highest bound, and what is then expected of the rows."""
         cdef Py_ssize_t i, k, number
-        cdef double share, shape, rest
+        cdef double share, rest
         cdef const double* weight
         cdef const double* constant
         for k in range(self.K):
@@ -198,11 +192,10 @@ cdef class StepsRun(PooledRun):
                     rest = self.array(number, 3 + 3 * self.K)[k * STRIDE + i] - constant[i]
                     self.mass[k] += share
                     self.values[k] += share * rest
-            shape = self.scales[k]
-            self.values[k] -= self.mass[k] * (shape * log(shape) - shape - lgamma(shape))
-            self.values[k] /= shape
+            self.values[k] -= self.mass[k] * gamma_constant(self.scales[k])
+            self.values[k] /= self.scales[k]
             if self.mass[k] > 0:
-                self.scales[k] = _shape_of_deviance(-self.values[k] / self.mass[k])
+                self.scales[k] = shape_of_deviance(-self.values[k] / self.mass[k])
         self.expect_near()
         self.keep_expected()
 
@@ -223,33 +216,3 @@ cdef class StepsRun(PooledRun):
     def of_scales(self) -> tuple:
         """Scales (K,), and the weights of the rows and sums that they were learned from."""
         return np.asarray(self.scales), np.asarray(self.mass), np.asarray(self.values)
-
-
-cdef double _shape_of_deviance(double deviance) noexcept nogil:
-    """``shape_of_deviance`` of one number."""
-    cdef double root, shape, step
-    cdef int _step
-    deviance = fmax(deviance, 0.5 / LARGEST_SHAPE)
-    root = sqrt((deviance - 3) ** 2 + 24 * deviance)
-    if deviance < 3:
-        shape = (3 - deviance + root) / (12 * deviance)
-    else:
-        shape = 2 / (fabs(deviance - 3) + root)
-    for _step in range(MOST_SHAPE_STEPS):
-        step = (log(shape) - psi(shape) - deviance) / (1 - shape * _trigamma(shape))
-        shape *= exp(-fmax(fmin(step, 1.0), -1.0))
-        if fabs(step) < 1e-12:
-            break
-    return fmin(shape, LARGEST_SHAPE)
-
-
-cdef double _trigamma(double x) noexcept nogil:
-    """Derivative of psi, by its asymptotic series."""
-    cdef double total = 0.0
-    cdef double inverse, square
-    while x < 20:
-        total += 1 / (x * x)
-        x += 1
-    inverse, square = 1 / x, 1 / (x * x)
-    return total + inverse * (
-        1 + inverse / 2 + square * (1.0 / 6 - square * (1.0 / 30 - square / 42)))

@@ -141,14 +141,16 @@ class Trainer:
         work = self.settings.most_work if work is None else work
         if work == np.inf:  # columns, which are made when they are asked for, need not be
             return np.inf
-        n_experts, p = self.n_experts, self.data.columns.shape[1] + 1
+        n_experts, p, problem = self.n_experts, self.data.columns.shape[1] + 1, self.problem
+        has_more = problem is not None and problem.experts.is_solved  # than starts see
+        own = max(p, problem.experts.minimum_rows - 1) if has_more else p
         n_classes = 2 if self.parts.classes is None else len(self.parts.classes)
-        of_experts = n_experts * p * n_classes * (n_classes - 1) / 2
+        of_experts = own**2 * n_experts * n_classes * (n_classes - 1) / 2
         newton = n_experts * p <= NEWTON_LIMIT
-        of_gate = n_experts * (n_experts * p / 4 if newton else 20)
-        is_compiled = self.problem is not None and self.problem.is_compiled
-        once = (COMPILED_WORK if is_compiled else STEP_WORK) + newton * (n_experts * p) ** 3
-        return work / (once + n_rows * p * (of_experts + of_gate))
+        of_gate = p * n_experts * (n_experts * p / 4 if newton else 20)
+        once = STEP_WORK if problem is None or not problem.is_compiled else COMPILED_WORK
+        once += newton * (n_experts * p) ** 3
+        return work / (once + n_rows * (of_experts + of_gate))
 
     def train(self, previous, tasks, attributes_now):
         """From where EM starts to the fitted model.

@@ -6,7 +6,7 @@ squares are solved for a number of each row: nothing of columns x columns is mad
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from scipy import linalg, sparse
@@ -217,16 +217,25 @@ class LeastSquaresRows:
     def solve(self, penalty):
         """Coefficients (n_experts, n_columns, n_outputs); see ``LeastSquaresStatistics``."""
         slopes, metric, ridge = self.design[:, :-1], _metric(penalty), float(penalty.any())
-        make = self.products or (lambda penalty: row_products(slopes, penalty))
-        products = make(penalty)
+        products = (self.products or partial(row_products, slopes))(penalty)
         coef = np.zeros((self.weights.shape[1], self.design.shape[1], self.targets.shape[1]))
         for k in np.flatnonzero(self.weights.sum(axis=0) > 0):
             root, numbers = np.sqrt(self.weights[:, [k]]), 0.0
+            length, inner = np.linalg.norm(root), products * root * root.T
+            unit = root / length
+            # What is along the intercept leaves the system; any curvature there keeps it definite.
+            along = inner @ unit
+            other = along - 0.5 * (unit.T @ along + np.trace(inner) / len(inner)) * unit
+            inner = inner - unit * other.T - other * unit.T + ridge * np.eye(len(inner))
+            factor, failed = linalg.lapack.dpotrf(inner, lower=1)
+            well = not failed and (at := factor.diagonal()).min() > LEAST_PIVOT * at.max()
+            solve = partial(linalg.cho_solve, (factor, True)) if well else partial(_by_eigen, inner)
             for _ in range(REFINED):
                 left = root * (self.targets - self.design @ coef[k]) - ridge * numbers
-                step, shift = solve_dual(products * root * root.T, root, left, ridge)
+                step = solve(left - unit @ (unit.T @ left))
+                step -= unit @ (unit.T @ step)
                 coef[k, :-1] += (slopes.T @ (root * step)) / metric[:, None]
-                coef[k, -1] += shift[0]
+                coef[k, -1] += (unit.T @ left - along.T @ step)[0] / length
                 numbers = numbers + step
         return coef
 
@@ -240,25 +249,6 @@ def row_products(slopes, penalty):
 def _metric(penalty):
     """The penalty, positive; ones where there is none."""
     return np.maximum(penalty, 1e-30 * penalty.max(initial=0.0)) if penalty.any() else penalty + 1.0
-
-
-def solve_dual(products, ones, right, ridge):
-    """Ridge regression with a free intercept, for a number of each row.
-
-    ``products`` (n_rows, n_rows) are those of the rows, ``ones`` (n_rows, 1) what the intercept is
-    multiplied by, not all zero. Returns numbers (n_rows, n_outputs) of which the products with the
-    rows are the slopes, and the intercepts (1, n_outputs).
-    """
-    length = np.linalg.norm(ones)
-    unit = ones / length
-    along = unit.T @ products
-    # What is along the intercept leaves the system; any curvature there keeps it definite.
-    mean = np.trace(products) / len(products)
-    inner = products - unit @ along - along.T @ unit.T + unit @ (along @ unit + mean) @ unit.T
-    inner[np.diag_indices(len(inner))] += ridge
-    numbers = solve_symmetric(inner[None], (right - unit @ (unit.T @ right))[None])[0]
-    numbers -= unit @ (unit.T @ numbers)
-    return numbers, (unit.T @ right - along @ numbers) / length
 
 
 def each_times(matrices, vectors):
@@ -277,7 +267,7 @@ def solve_symmetric(matrices, rights):
     pivots = np.stack([factor.diagonal() for factor in factors])
     well = pivots.min(axis=1) > LEAST_PIVOT * pivots.max(axis=1)
     for k in np.flatnonzero(~well | (np.array(failed) > 0)):
-        solutions[k] = _solve_by_eigenvectors(matrices[k], rights[k])
+        solutions[k] = _by_eigen(matrices[k], rights[k])
     return solutions
 
 
@@ -286,11 +276,11 @@ def _least_norm(gram, cross, penalty):
     mass = max(gram[-1, -1], 1e-300)  # without rows, all is zero
     mean, intercept = gram[-1, :-1] / mass, cross[-1] / mass
     matrix = gram[:-1, :-1] - np.outer(gram[:-1, -1], mean) + np.diag(penalty)
-    slopes = _solve_by_eigenvectors(matrix, cross[:-1] - np.outer(mean, cross[-1]))
+    slopes = _by_eigen(matrix, cross[:-1] - np.outer(mean, cross[-1]))
     return np.vstack([slopes, intercept - mean @ slopes])
 
 
-def _solve_by_eigenvectors(matrix, right):
+def _by_eigen(matrix, right):
     """The same of one system that is not positive definite to working precision."""
     values, vectors = linalg.eigh(matrix)
     keep = values > len(values) * np.finfo(float).eps * max(values[-1], 0.0)

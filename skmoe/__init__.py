@@ -9,12 +9,8 @@ from ._experts.rates import RateRegressor
 from ._regressor import MixtureOfExpertsRegressor
 
 __all__ = [
-    "DensityForestRegressor",
-    "MixtureOfExpertsClassifier",
-    "MixtureOfExpertsRegressor",
-    "OrderedLogisticRegression",
-    "RateRegressor",
-    "show_versions",
-]
+    "DensityForestRegressor", "MixtureOfExpertsClassifier", "MixtureOfExpertsRegressor",
+    "OrderedLogisticRegression", "RateRegressor", "show_versions",
+]  # fmt: skip
 __version__ = "0.1.0"
 __getattr__, __dir__ = served(__name__, DensityForestRegressor=ready)

@@ -13,16 +13,10 @@ LONG = 5.0  # seconds, above which users are warned of a wait
 OURS = ("skmoe", "sklearn", "contextlib", "joblib")  # whose frames a warning does not point to
 
 __all__ = [
-    "ExpertCollapseWarning",
-    "IgnoredWeightsWarning",
-    "LeftOutColumnsWarning",
-    "LongFitWarning",
-    "NoReplayWarning",
-    "NumbersAsStringsWarning",
-    "ScaleFloorWarning",
-    "SmallWeightsWarning",
+    "ExpertCollapseWarning", "IgnoredWeightsWarning", "LeftOutColumnsWarning", "LongFitWarning",
+    "NoReplayWarning", "NumbersAsStringsWarning", "ScaleFloorWarning", "SmallWeightsWarning",
     "ThinnedRowsWarning",
-]
+]  # fmt: skip
 
 
 class ExpertCollapseWarning(UserWarning):

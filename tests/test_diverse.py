@@ -79,7 +79,7 @@ def test_there_is_a_process_of_classes_for_few_rows_of_equal_weight_alone():
 def test_a_net_is_there_for_enough_rows_to_stop_by_some_of_them():
     few, many = np.zeros(diverse.NET_ROWS - 1), np.zeros(diverse.NET_ROWS)
     assert all(list(experts(y=y)) == NAMES for y in (None, few))
-    assert experts(y=many)["net"][-1].regressor.early_stopping
+    assert isinstance(experts(y=many)["net"][-1], diverse.NetRegressor)
 
 
 def test_all_but_the_process_of_classes_take_weights():
@@ -94,9 +94,29 @@ def test_the_net_learns_from_its_weights(routing):
     X, y = np.zeros((400, 1)), np.repeat([0.0, 1.0], 200)
     with config_context(enable_metadata_routing=routing):
         net = experts(y=np.zeros(diverse.NET_ROWS))["net"]
-        net.set_params(scaledtarget__regressor__random_state=0)
+        net.set_params(netregressor__random_state=0)
         fit_weighted(net, X, y, np.where(y == 1, 9.0, 1.0))
     assert net.predict(X[:1]) == pytest.approx(0.9, abs=0.05)
+
+
+def test_the_net_steps_down_its_errors_and_learns_waves_of_two_outputs():
+    rng = np.random.default_rng(0)
+    shapes = (4, 5), (6, 3), (4, 2)
+    layers, slopes = ([rng.normal(size=shape) for shape in shapes] for _ in range(2))
+    given = rng.normal(size=(9, 3)), rng.normal(size=(9, 2)), rng.uniform(size=9)
+    diverse._write_slopes(slopes, layers, *given)
+    found = [each.copy() for each in slopes]
+    for layer, slope in zip(layers, found, strict=True):
+        errors = []
+        for step in (-1e-6, 1e-6):
+            layer[1, 1] += step
+            errors.append(diverse._write_slopes(slopes, layers, *given))
+            layer[1, 1] -= step
+        assert errors[1] - errors[0] == pytest.approx(2e-6 * slope[1, 1], rel=1e-6)
+    X = rng.normal(size=(1_500, 2))
+    y = 1e4 + 100.0 * np.sin(2 * X[:, :1]) * [1, -2] + rng.normal(size=(1_500, 1))
+    net = diverse.NetRegressor(random_state=0, batch_size=64, **diverse.NET).fit(X[:1000], y[:1000])
+    assert net.score(X[1000:], y[1000:]) > 0.99  # .995 of the variance is not noise
 
 
 def test_each_fit_has_estimators_of_its_own():

@@ -470,7 +470,7 @@ def test_labels_without_a_converter_are_named(rows):
 def test_table_of_another_number_of_columns_is_refused(table):
     X, y = table
     moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y)
-    with pytest.raises(ValueError, match="has 5 columns, initial_types 4"):
+    with pytest.raises(ValueError, match="fit had 5 columns; initial_types have 4"):
         outputs(moe, X[["a", "b", "n", "c"]])
     with pytest.raises(ValueError, match="how many columns each input"):
         skl2onnx.to_onnx(

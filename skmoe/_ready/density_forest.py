@@ -16,7 +16,7 @@ from ..distributions._arrays import take
 MOST_BINS = 200  # of the target: between steps of equal width and of equally many rows
 DF = 5.0  # of the kernels, whose tails have the power (DF + 1) / 2
 WIDTHS = np.geomspace(0.01, 2.0, 16)  # that are tried
-LEARNING_ROWS = 2_000  # by which one of them is chosen, and one of the trials
+LEARNING_ROWS = 2_000  # by which one of them is chosen; by half of them, one of the trials
 TRIALS = [{"max_features": share, "n_estimators": 50} for share in (1.0, 0.5)]  # of "best"
 MOST_ROWS = 20_000  # of a tree: leaves are weighed by all
 LEAST_SPREAD = 1e-3  # of a row, in standard deviations of the target
@@ -50,7 +50,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     min_samples_leaf : int or float, default=1
         As in scikit-learn's ``RandomForestRegressor``.
     max_features : {"best", "sqrt", "log2"}, int, float or None, default=1.0
-        As in scikit-learn. "best": 1.0 or 0.5, by the out-of-bag log-density on 2,000 rows.
+        As in scikit-learn. "best": 1.0 or 0.5, by the out-of-bag log-density on 1,000 rows.
     n_jobs : int, default=None
         Number of threads.
     random_state : int, RandomState instance or None, default=None
@@ -193,7 +193,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     def _most_features(self, X, y, weight):
         if self.max_features != "best":
             return self.max_features
-        some = np.linspace(0, len(y) - 1, min(len(y), LEARNING_ROWS)).astype(int)
+        some = np.linspace(0, len(y) - 1, min(len(y), LEARNING_ROWS // 2)).astype(int)
         given = X[some], y[some], weight[some]
         tried = [clone(self).set_params(**trial).fit(*given) for trial in TRIALS]
         return max(tried, key=lambda forest: forest._log_density).max_features

@@ -235,10 +235,16 @@ def middle_scale(X):
 def matern(A, B):
     """Kernels of rows, in length scales, and -2 times their derivatives by squared distances."""
     square = squared_distances(A, B)
-    s = np.sqrt(5.0 * square)
-    decay = np.exp(-s)
-    slope = (1.0 + s) * decay
-    return slope + square * (5 / 3) * decay, (5 / 3) * slope
+    slope = np.sqrt(5.0 * square)
+    decay = np.exp(-slope)
+    # In place: these are large arrays.
+    square *= 5 / 3
+    square *= decay
+    slope += 1.0
+    slope *= decay
+    square += slope
+    slope *= 5 / 3
+    return square, slope
 
 
 def negative_evidence(theta, X, target, weight):
@@ -251,18 +257,21 @@ def negative_evidence(theta, X, target, weight):
     noise, Z = np.exp(theta[0]), X * np.exp(-theta[1:])
     gram, slope = matern(Z, Z)
     gram.flat[:: n + 1] += noise / weight
-    factor, failed = lapack.dpotrf(gram, lower=1, overwrite_a=1)
+    factor, failed = lapack.dpotrf(gram.T, lower=1, overwrite_a=1)
     if failed:
         return 1e10, np.zeros_like(theta)
     dual = cho_solve((factor, True), target)
     square = np.maximum(np.einsum("ij,ij->j", target, dual), TINY)
     off = theta[1:] - middle_scale(X)
     value = 0.5 * n * np.log(square).sum() + n_outputs * np.log(factor.diagonal()).sum()
-    inverse, _ = lapack.dpotri(factor, lower=1)
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
-    # Twice the derivative of the log-likelihood by the kernels of pairs of rows.
-    by_gram = (n / square * dual) @ dual.T - n_outputs * inverse
+    inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    # Twice the derivative of the log-likelihood by the kernels of pairs of rows, from the diagonal
+    # on: what is below it is not of the inverse.
+    by_gram = (n / square * dual) @ dual.T
+    by_gram -= n_outputs * inverse.T
     by_noise = 0.5 * noise * (by_gram.diagonal() / weight).sum()
+    by_gram = np.triu(by_gram, 1)
     by_gram *= slope
-    by_scale = by_gram.sum(axis=1) @ Z**2 - np.einsum("ij,ij->j", Z, by_gram @ Z)
+    by_scale = (by_gram.sum(axis=1) + by_gram.sum(axis=0)) @ Z**2
+    by_scale -= 2.0 * np.einsum("ij,ij->j", Z, by_gram @ Z)
     return (value + 0.5 * off @ off) / n, np.append(-by_noise, off - by_scale) / n

@@ -31,14 +31,9 @@ PRECISE = {"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8}
 MOST_COPIES = 10  # copies of a row, on average, in place of weights
 SIZE_FLOOR = 1e-3  # least size of an error, in root mean squares of all
 BOOSTING = {
-    "loss": "gamma",
-    "max_iter": 60,
-    "learning_rate": 0.05,
-    "max_leaf_nodes": 6,
-    "l2_regularization": 5.0,
-    "early_stopping": False,
-    "random_state": 0,
-}
+    "loss": "gamma", "max_iter": 60, "learning_rate": 0.05, "max_leaf_nodes": 6,
+    "l2_regularization": 5.0, "early_stopping": False, "random_state": 0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

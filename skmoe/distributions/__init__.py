@@ -18,16 +18,7 @@ from ._scipy import ScipyComponents
 from ._student_t import StudentTComponents
 
 __all__ = [
-    "AveragedBinomialComponents",
-    "BaseComponents",
-    "BinomialComponents",
-    "CorrelatedComponents",
-    "GaussianComponents",
-    "MixtureDistribution",
-    "NegativeBinomialComponents",
-    "NestedComponents",
-    "PoissonComponents",
-    "ScipyComponents",
-    "StudentTComponents",
-    "ZeroInflatedComponents",
-]
+    "AveragedBinomialComponents", "BaseComponents", "BinomialComponents", "CorrelatedComponents",
+    "GaussianComponents", "MixtureDistribution", "NegativeBinomialComponents", "NestedComponents",
+    "PoissonComponents", "ScipyComponents", "StudentTComponents", "ZeroInflatedComponents",
+]  # fmt: skip

@@ -13,11 +13,6 @@ from ._softmax import SoftmaxGate
 from ._tree import TreeGate
 
 __all__ = [
-    "BaseGate",
-    "ClassifierGate",
-    "ConstantGate",
-    "ForestGate",
-    "GaussianGate",
-    "SoftmaxGate",
+    "BaseGate", "ClassifierGate", "ConstantGate", "ForestGate", "GaussianGate", "SoftmaxGate",
     "TreeGate",
-]
+]  # fmt: skip

@@ -14,23 +14,10 @@ from ._student_t import StudentT
 from ._zero_inflated import ZeroInflated
 
 __all__ = [
-    "BaseLikelihood",
-    "Beta",
-    "Binomial",
-    "Categorical",
-    "ExpertTerms",
-    "Gamma",
-    "Gaussian",
-    "LogNormal",
-    "NegativeBinomial",
-    "Ordinal",
-    "Poisson",
-    "PredictorTerms",
-    "RandomEffects",
-    "StudentT",
-    "Weibull",
-    "ZeroInflated",
-]
+    "BaseLikelihood", "Beta", "Binomial", "Categorical", "ExpertTerms", "Gamma", "Gaussian",
+    "LogNormal", "NegativeBinomial", "Ordinal", "Poisson", "PredictorTerms", "RandomEffects",
+    "StudentT", "Weibull", "ZeroInflated",
+]  # fmt: skip
 __getattr__, __dir__ = served(
     __name__, RandomEffects=effects, ExpertTerms=error_terms, PredictorTerms=error_terms
 )

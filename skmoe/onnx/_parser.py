@@ -24,6 +24,7 @@ from .._experts.fitting import split_last
 from .._experts.prediction import is_stack_of
 from .._experts.solvers import has_experts, is_multinomial
 from .._ready.density_forest import DensityForestRegressor
+from .._ready.diverse import NetRegressor
 from .._ready.smooth import SmoothRegressor
 from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
 from ..likelihoods._pooled import PooledCategorical, PooledGaussian
@@ -42,6 +43,7 @@ GATES = (ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, Tr
 OPERATORS = {
     **dict.fromkeys((LinearRegression, LogisticRegression, Ridge, RidgeCV), "SkmoeLinear"),
     DensityForestRegressor: "SkmoeDensityForest",
+    NetRegressor: "SklearnMLPRegressor",
     SmoothRegressor: "SkmoeSmooth",
 }
 MADE_OF_OTHERS = Pipeline, FrozenEstimator

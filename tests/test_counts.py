@@ -262,3 +262,16 @@ def test_sums_with_exposures_lead_where_arrays_do(gate, monkeypatch):
     assert_allclose(moe.predict(X), by_arrays.predict(X), rtol=1e-4)  # both near the maximum
     errors, expected = (each.expert_report().columns["error"] for each in (moe, by_arrays))
     assert_allclose(errors, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("value", [2500.0, -2500.0, 1e5])
+@pytest.mark.parametrize("likelihood", ["poisson", "gamma"])
+def test_predictions_of_a_training_row_far_out_are_finite(likelihood, value):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(300, 2))
+    y = 1 + rng.poisson(np.exp(np.where(X[:, 0] > 0, 1 + X[:, 1], 2 - X[:, 1])))
+    X[5, 1] = value
+    moe = mixture(likelihood, max_iter=50, n_init=3).fit(X, y)
+    assert all(np.isfinite(each).all() for each in (moe.predict(X), moe.predict_experts(X)))
+    assert np.isfinite([moe.score(X, y), *moe.expert_report().columns["error"]]).all()
+    assert np.isfinite(moe.predict_interval(X)).all()

@@ -193,7 +193,7 @@ def test_what_cannot_be_inflated_is_refused():
     with pytest.raises(ValueError, match="call the expert otherwise"):
         MixtureOfExpertsRegressor(experts, likelihood=ZeroInflated()).fit(X, y)
     moe = classical("poisson").fit(X, y)
-    with pytest.raises(ValueError, match="With a zero component"):
+    with pytest.raises(ValueError, match="mixture with a zero component"):
         moe.remove_expert("expert0")
 
 

@@ -111,13 +111,8 @@ class OnePassProblem(Problem):
 
     def _in_memory(self):
         offset = None if self.exposure is None else np.log(self.exposure)
-        return ArrayRows(self._columns, self.experts.y, self.weight, offset)
-
-    @property
-    def _columns(self):
-        """What kernels are given of X."""
-        X = self.experts.rows.X
-        return self.experts.design if sparse.issparse(X) else X
+        X = self.experts.design if sparse.issparse(self.experts.rows.X) else self.experts.rows.X
+        return ArrayRows(X, self.experts.y, self.weight, offset)
 
     def adopt(self, other):
         self._go_on_from(other)

@@ -2,16 +2,19 @@
 
 import numpy as np
 from scipy import special
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn import linear_model
 from sklearn.utils.validation import _num_samples
 
 from .._doors import ready
+from .._numerics.statistics import LOGS_OF_MEANS
 from .._tables.encoding import numeric_matrix
 from ..distributions import GaussianComponents, MixtureDistribution, NestedComponents
 from ..exceptions import noted
 from .fitting import has_oob_prediction, offers, split_last, step_inside
 from .solvers import is_multinomial
 
+LINEAR = linear_model.LinearRegression, linear_model.Ridge
+LOG_LINEAR = linear_model.PoissonRegressor, linear_model.GammaRegressor
 ROUNDING = 1e-5  # of float32: one minus a probability may be below zero by so much
 
 
@@ -75,12 +78,13 @@ def expert_prediction(name, estimator, X, y_shape, classes):
 
 
 def predict_linear(experts, X, classes):
-    """What fitted linear or logistic experts predict, without each of them checking X again.
+    """What fitted linear, log-linear or logistic experts predict, without checking X again.
 
     None where the experts have to be asked one by one: because they are not of the very classes of
     scikit-learn, or to say what is wrong with X. ``classes`` are None for regressors.
     """
-    kinds = (LinearRegression, Ridge) if classes is None else (LogisticRegression,)
+    kinds = LOG_LINEAR if type(experts[0]) in LOG_LINEAR else LINEAR
+    kinds = kinds if classes is None else (linear_model.LogisticRegression,)
     if type(X) is not np.ndarray or any(type(expert) not in kinds for expert in experts):
         return None
     shape = X.shape[1:]
@@ -98,6 +102,8 @@ def predict_linear(experts, X, classes):
         fitted[:, k] = X @ expert.coef_.T + expert.intercept_
     if not np.isfinite(fitted).all():
         return None
+    if kinds is LOG_LINEAR:
+        return np.exp(np.clip(fitted, *LOGS_OF_MEANS))
     if classes is None:
         return fitted
     if n_functions == 1:

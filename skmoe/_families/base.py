@@ -21,6 +21,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 from scipy import special
 
+from .._numerics.statistics import LOGS_OF_MEANS
+
 NODES, MASSES = np.polynomial.hermite_e.hermegauss(10)
 MASSES = MASSES / MASSES.sum()
 SMALLEST_VARIANCE = 1e-6  # added to that of each predictor, for a quotient
@@ -166,7 +168,7 @@ class LogLink(Family):
         return np.log(mean)
 
     def mean(self, predictor):
-        return np.exp(np.clip(predictor, -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN))
+        return np.exp(np.clip(predictor, *LOGS_OF_MEANS))
 
     def unit_of(self, mean):
         return mean

@@ -29,14 +29,9 @@ class PoissonFamily(LogLink):
 
     def unit(self, y, predictor, scale=1.0):
         near = np.where(y > 0, y, 1.0)
-        value = predictor - np.log(near)  # in place from here on: this is where time goes
-        np.minimum(value, LARGEST_LOG_RATIO, out=value)
-        excess = np.expm1(value)
-        excess *= near
-        excess += y == 0  # the mean less y
-        value *= y
-        value -= excess
-        return value, -excess, excess + y
+        ratio = np.minimum(predictor - np.log(near), LARGEST_LOG_RATIO)
+        excess = near * np.expm1(ratio) + (y == 0)  # the mean less y
+        return y * ratio - excess, -excess, excess + y
 
     def constant(self, y, size=1.0):
         near = np.where(y > 0, y, 1.0)

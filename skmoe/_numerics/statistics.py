@@ -20,6 +20,7 @@ BLOCK_ROWS = 2048
 BLOCK_ENTRIES = 2**21  # at most, and one row at least
 REFINED = 2  # solutions from products of rows, the second for what the first has left
 DEPENDENT = 1e-5  # standard deviations that others leave of a column; below, it is made of them
+LOGS_OF_MEANS = -500.0, 350.0  # of rows however far out: means are positive, squares finite
 LEAST_PIVOT = 1e-6  # pivot of a Cholesky factor over the largest: condition below 1e12
 
 

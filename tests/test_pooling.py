@@ -105,6 +105,19 @@ def test_coefficients_and_evidence_are_those_of_the_joint_normal(n_experts):
     np.testing.assert_allclose(found.shared_mean + found.own_mean, mean, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize(("n_experts", "variances"), [(1, [1.5e4]), (2, [2e4, 1e4])])
+def test_divergence_is_no_difference_of_sums_over_rows(n_experts, variances):
+    rng = np.random.default_rng(0)
+    rows, coef = np.linalg.qr(rng.normal(size=(6, 3)))[0], 1e3 * rng.normal(size=6)
+    gram = np.tile(1e10 * rows @ rows.T, (n_experts, 1, 1))  # as of counts of such means
+    found = pooled_coefficients(gram, gram @ coef, np.full(6, 1e4), np.full(6, 5e3))
+    # Of the sum of experts with the same sums, and of their difference, whose mean is zero.
+    expected = 1.5 * sum(np.log(1e10 * variance) - 1 for variance in variances)
+    expected += 0.5 * n_experts * coef @ rows @ rows.T @ coef / variances[0]
+    # Of the ones that are added to sums of 1e14, two digits are left.
+    np.testing.assert_allclose(found.divergence, expected, rtol=0.05)
+
+
 def test_precisions_maximise_their_bound_over_a_fine_grid():
     mass, squares = np.array([30.0, 12.0, 50.0]), np.array([20.0, 30.0, 26.0])
     nu = np.array([0.5, 3.0, 20.0])

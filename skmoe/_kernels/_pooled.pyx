@@ -208,7 +208,7 @@ cdef void _solve(
     const Problem* problem,  # IN
     const double* tau,       # IN: (q,)
     const double* rho,       # IN: (q,)
-    bint has_cov,            # IN: else all but means, variances and evidence are undefined
+    bint has_cov,            # IN: else cov is undefined
     double* work,            # OUT: (4 q + 8, q) memory
     Posterior* found,        # OUT
 ) noexcept nogil:
@@ -223,7 +223,6 @@ cdef void _solve(
     cdef int K = problem.K
     cdef int q = problem.q
     cdef Py_ssize_t size = q * q
-    cdef int n_entries = q * q
     cdef int i, j, k, one = 1
     cdef double unit = 1.0, zero = 0.0, total = 0.0, half_log_det = 0.0
     cdef double share, variance
@@ -299,7 +298,6 @@ cdef void _solve(
                 found.shared_mean[i] += turned[i * q + j] * left[j]
     found.evidence = 0.5 * total - half_log_det
 
-    found.divergence = -found.evidence
     for k in range(K):
         gram, cross, inverse = problem.gram + k * size, problem.cross + k * q, found.cov + k * size
         if K > 1:
@@ -328,10 +326,21 @@ cdef void _solve(
         if K > 1:
             dsyrk("L", "T", &q, &q, &unit, moved, &q, &unit, inverse, &q)
             _mirror(inverse, q)
-        dsymv("L", &q, &unit, gram, &q, found.mean + k * q, &one, &zero, right, &one)
-        found.divergence += ddot(&q, cross, &one, found.mean + k * q, &one)
-        found.divergence -= 0.5 * ddot(&q, right, &one, found.mean + k * q, &one)
-        found.divergence -= 0.5 * ddot(&n_entries, gram, &one, inverse, &one)
+    found.divergence = half_log_det + _of_moments(problem, tau, rho, found)
+
+
+cdef double _of_moments(
+    const Problem* problem, const double* tau, const double* rho, const Posterior* found
+) noexcept nogil:
+    """The divergence less half the log-determinant; no difference of sums over rows."""
+    cdef Py_ssize_t j, k, q = problem.q
+    cdef double total = 0.0
+    for j in range(q):
+        if rho[j] > 0:
+            total += (found.shared_mean[j] ** 2 + found.shared_var[j]) / rho[j] - 1
+        for k in range(problem.K if tau[j] > 0 else 0):
+            total += (found.own_mean[k * q + j] ** 2 + found.own_var[k * q + j]) / tau[j] - 1
+    return 0.5 * total
 
 
 cdef double _factor(

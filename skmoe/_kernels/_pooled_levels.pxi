@@ -79,7 +79,7 @@ cdef void _solve_apart(
     const Problem* problem,  # IN: with an order
     const double* tau,       # IN: (q,)
     const double* rho,       # IN: (q,)
-    bint has_cov,            # IN: else cov and divergence are undefined
+    bint has_cov,            # IN: else cov is undefined
     double* work,            # OUT: (size_apart,) memory
     Posterior* found,        # OUT
 ) noexcept nogil:
@@ -88,7 +88,7 @@ cdef void _solve_apart(
     cdef int all_rows = rows + r, i, j, k
     cdef const int* order = problem.order
     cdef const double* row
-    cdef double total = 0.0, half_log_det = 0.0, value, deviation, variance, along, divergence = 0.0
+    cdef double total = 0.0, half_log_det = 0.0, value, deviation, variance, along
     cdef double* of_tau = work                  # (q,) tau, or all variance of one expert
     cdef double* of_rho = of_tau + q            # (q,)
     cdef double* right = of_rho + q             # (q,)
@@ -284,19 +284,9 @@ cdef void _solve_apart(
             _multiply(True, False, r, q, all_rows, 1.0, moved + n, q, moved, q, 1.0, others, q)
             _multiply(True, False, r, n, r, 1.0, own + n, q, spread, n, 0.0, bent, q)
         for j in range(q):
-            right[j] = 0.0
             for i in range(r):
                 if K > 1 and j < n:
                     others[i * q + j] -= bent[i * q + j] * share[j]
                 cov[order[n + i] * q + order[j]] = cov[order[j] * q + order[n + i]] = (
                     others[i * q + j])
-        _subtract_gram(mass, edge, all_inner + k * r * r, left, n, q, right)
-        for j in range(q):
-            divergence += left[j] * (cross[j] + 0.5 * right[j])
-            row = problem.gram + (k * q + order[j]) * q
-            if j < n:
-                divergence -= 0.5 * mass[j] * cov[order[j] * q + order[j]]
-            for i in range(r):
-                value = 1.0 if j < n else 0.5
-                divergence -= value * row[order[n + i]] * others[i * q + j]
-    found.divergence = divergence - found.evidence
+    found.divergence = half_log_det + _of_moments(problem, tau, rho, found)

@@ -115,8 +115,7 @@ def _warn_of_training(mixture, trained, dead, leaks, notes):
         loads = [round(float(trained.load[k]), 4) for k in dead]
         warn_user(
             f"The experts {first_of([names[k] for k in dead])} have next to no rows, or are "
-            f"copies of others (loads {first_of(loads)}). Fewer experts, another n_init or another "
-            "random_state may help.",
+            f"copies of others (loads {first_of(loads)}): try fewer experts, or a larger n_init.",
             ExpertCollapseWarning,
         )
     floored = np.setdiff1d(np.flatnonzero(mixture.likelihood_.at_floor_), dead)

@@ -284,9 +284,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         warn_of_quantiles(plan.request.templates)
         if self.verbose:
             print(plan, flush=True)
-        if not self._in_stack and plan.most_expert_fits is None:  # others warn by their first fits
-            quicker = "a number for n_experts, a smaller n_init, fewer rows"
-            warn_if_long("This fit", seconds_of(plan), quicker, self.verbose > 0)
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
         rows.adapt(plan)
         parts = make_parts(self, plan, rows.adapted, gate_seed)
@@ -299,6 +296,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         given = self.cv, rows.split_params, subjects, fold_seed, self._classifies
         splitting = Splitting(*given, plan.n_rows)
         trainer = make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain)
+        if not self._in_stack and plan.most_expert_fits is None:  # others warn by their first fits
+            quicker = "a number for n_experts, a smaller n_init, fewer rows"
+            warn_if_long("This fit", seconds_of(plan), quicker, self.verbose > 0)
         are_forests = all(isinstance(split_last(each)[1], FORESTS) for each in parts.templates)
         most_fits = None if self._in_stack else plan.most_expert_fits
         say = Progress(settings).say if self.verbose else None

@@ -178,8 +178,7 @@ class Subjects:
             subject = self.labels[self.numbers[np.flatnonzero(~same.all(axis=1))[0]]]
             raise ValueError(
                 f"The gate differs between rows of subject {subject}, which share one expert: take "
-                "gate=ConstantGate(), or SoftmaxGate(columns=[...]) of columns that do not vary "
-                "within a subject."
+                "SoftmaxGate(columns=[...]) of columns constant in subjects, or ConstantGate()."
             )
         return of_subject
 

@@ -69,8 +69,7 @@ def check_rows(
     bounds, weight = rows.bounds, rows.weight
     if bounds is not None and not all(np.isfinite(e).any() for e in (bounds.lower, bounds.upper)):
         raise ValueError(
-            "Every target is censored on the same side, so that nothing says how far away they "
-            "are: some must be observed, or have two finite bounds."
+            "Every target is censored on the same side: some must be observed, or have two bounds."
         )
     n_used = np.count_nonzero(weight)
     if n_used == 0 and not may_be_empty:

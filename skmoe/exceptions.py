@@ -12,6 +12,12 @@ INTERRUPTED = "Training interrupted by user"  # what nets warn of where they cat
 LONG = 5.0  # seconds, above which users are warned of a wait
 OURS = ("skmoe", "sklearn", "contextlib", "joblib")  # whose frames a warning does not point to
 
+UNENCODED = (
+    " A Pipeline gets X with its strings: let it begin with make_column_transformer((OneHotEncoder("
+    "handle_unknown='ignore', sparse_output=False), make_column_selector(dtype_exclude='number')), "
+    "remainder='passthrough')."
+)
+
 __all__ = [
     "ExpertCollapseWarning", "IgnoredWeightsWarning", "LeftOutColumnsWarning", "LongFitWarning",
     "NoReplayWarning", "NumbersAsStringsWarning", "ScaleFloorWarning", "SmallWeightsWarning",
@@ -114,19 +120,18 @@ def noted(note):
     try:
         yield
     except Exception as error:  # estimators and readers of a user's may raise anything; it goes on
-        error.add_note(note)
+        error.add_note(note + UNENCODED * ("could not convert string" in str(error)))
         raise
 
 
 @contextmanager
 def one_fit():
-    """Context of a whole fit: Ctrl-C ends it, and a ConvergenceWarning is shown once.
+    """Context of a whole fit: Ctrl-C ends it, and what all its fits warn of is shown once.
 
     Nets of scikit-learn catch a KeyboardInterrupt, warn of it and stay half-trained: it is raised
     again. Experts and gates that have not converged would warn in every iteration.
 
-    Interrupts come to the main thread alone. In others nothing is done: filters of warnings
-    are those of the whole process.
+    In other threads nothing is done: filters of warnings are those of the whole process.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -137,7 +142,9 @@ def one_fit():
 
         def show_first(message, category, *where):
             kind = re.split(r"\d", str(message))[0]  # numbers of iterations, and gaps, differ
-            if issubclass(category, ConvergenceWarning):
+            if issubclass(category, LeftOutColumnsWarning):  # each member of a list has its own
+                kind = category
+            if kind is category or issubclass(category, ConvergenceWarning):
                 if kind in said:
                     return
                 said.add(kind)

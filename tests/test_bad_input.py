@@ -28,11 +28,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, gates
 from skmoe._compat import InvalidParameterError
 from skmoe._experts.prediction import aligned_proba
-from skmoe.exceptions import (
-    ExpertCollapseWarning,
-    IgnoredWeightsWarning,
-    SmallWeightsWarning,
-)
+from skmoe.exceptions import ExpertCollapseWarning, IgnoredWeightsWarning, SmallWeightsWarning
 from skmoe.gates import BaseGate, ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.metrics import pinball_score
 
@@ -476,7 +472,7 @@ def test_folds_that_leave_nothing_to_train_on_are_refused(make, train, weight):
     folds = [(train, first), (first, rest)]
     expert = DecisionTreeRegressor() if make is regressor else DecisionTreeClassifier()
     y = Y if make is regressor else LABELS
-    match = "Fold 0 of cv has no row to train on"
+    match = "Fold 0 of cv has no row of positive"
     assert_fit_raises(make(expert, cv=folds), X, y, ValueError, match, sample_weight=weight)
 
 

@@ -116,7 +116,7 @@ def test_streams_and_new_experts_see_their_columns(data):
         ({"gate": SoftmaxGate(columns=["kinds"])}, "There is no column 'kinds'"),
         ({"gate": TreeGate(gate=SoftmaxGate(columns=["kind"]))}, "Select columns in front"),
         ({"gate": make_pipeline("passthrough", SoftmaxGate(columns=[0]))}, "Select columns in"),
-        ({"experts": of_dose()}, "expert_columns of its own"),
+        ({"experts": of_dose()}, "expert_columns to the mixture that is an expert"),
     ],
 )
 def test_what_cannot_be_is_refused(data, params, message):

@@ -138,6 +138,7 @@ def rough(n, seed):
     ],
     ids=["stack", "specialists", "em"],
 )
+@pytest.mark.filterwarnings("ignore:Conformal intervals of this level:UserWarning")
 def test_out_of_fold_intervals_cover_new_rows(params, n, n_draws):
     X_new, y_new = rough(1000, seed=100)
     coverage, pit = [], []
@@ -157,7 +158,8 @@ def test_out_of_fold_intervals_cover_new_rows(params, n, n_draws):
 
 def test_of_few_rows_intervals_are_infinite(wrong):
     X, y = two_noises(30, seed=0)
-    interval = wrong.predict_interval(X[8:], 0.9, conformal=(X[:8], y[:8]))
+    with pytest.warns(UserWarning, match="need 9 calibration rows."):
+        interval = wrong.predict_interval(X[8:], 0.9, conformal=(X[:8], y[:8]))
     assert_array_equal(interval, np.tile([-np.inf, np.inf], (22, 1)))
     assert np.isfinite(wrong.predict_interval(X[9:], 0.9, conformal=(X[:9], y[:9]))).all()
 

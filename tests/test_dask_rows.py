@@ -79,7 +79,7 @@ def test_collections_that_do_not_fit_together_are_refused_by_name():
     weight = da.ones(2000, chunks=((400, 600, 500, 500),))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         moe.fit(X_parts, da.from_array(y, chunks=500), weight)
-    with pytest.raises(ValueError, match="split into 3 chunks.*rechunk"):
+    with pytest.raises(ValueError, match="in 3 chunks.*rechunk"):
         moe.fit(da.from_array(X, chunks=(500, 1)), da.from_array(y, chunks=500))
     with pytest.raises(TypeError, match="two-dimensional Dask array"):
         moe.fit(da.from_array(y, chunks=500), da.from_array(y, chunks=500))

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -47,6 +48,16 @@ def test_identifiers_and_dates_are_left_out_and_named(n_experts):
     assert_array_equal(moe.predict(X), few.predict(X[["dose", "kind"]]))
     names = [term for term in moe.coefficients().terms if "name" in term or "day" in term]
     assert not names
+
+
+def test_a_list_names_what_it_leaves_out_once_and_a_pipeline_what_it_cannot_read():
+    X, y = table()
+    with pytest.warns(LeftOutColumnsWarning) as left_out:
+        MixtureOfExpertsRegressor([mixture(n_experts=1), Ridge()], cv=2).fit(X, y)
+    assert len(left_out) == 1
+    with pytest.raises(ValueError, match="could not convert string") as error:
+        MixtureOfExpertsRegressor(make_pipeline(StandardScaler(), Ridge())).fit(X[["kind"]], y)
+    assert "make_column_transformer" in str(error.value.__notes__)
 
 
 def test_the_gate_of_given_experts_leaves_them_out_too():

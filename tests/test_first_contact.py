@@ -14,12 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 import skmoe
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe.inspection import (
-    CalibrationDisplay,
-    ExpertDisplay,
-    GateDisplay,
-    PredictiveDisplay,
-)
+from skmoe.inspection import CalibrationDisplay, ExpertDisplay, GateDisplay, PredictiveDisplay
 
 N_ROWS = 200
 

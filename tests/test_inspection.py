@@ -19,12 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.distributions import GaussianComponents, MixtureDistribution, ScipyComponents
 from skmoe.gates import ConstantGate, SoftmaxGate
-from skmoe.inspection import (
-    CalibrationDisplay,
-    ExpertDisplay,
-    GateDisplay,
-    PredictiveDisplay,
-)
+from skmoe.inspection import CalibrationDisplay, ExpertDisplay, GateDisplay, PredictiveDisplay
 
 ALL = [CalibrationDisplay, ExpertDisplay, GateDisplay, PredictiveDisplay]
 

@@ -306,7 +306,7 @@ def test_what_cannot_be_is_refused():
         (RandomEffects(None), X, r"columns must be a list, such as \[\]"),
         (RandomEffects(["x"]), table.set_axis(["a__x", "b__x", "c"], axis=1), "'a__x', 'b__x'"),
         (RandomEffects([0]), sparse.csr_array(X), "dense columns"),
-        (RandomEffects([1, 0]), np.column_stack([np.full(len(X), 3.0), X]), "'x0' is constant"),
+        (RandomEffects([1, 0]), np.column_stack([np.full(len(X), 3.0), X]), "constant column 'x0'"),
         (RandomEffects(["c"]), table, "'c' is not: encode"),
         (RandomEffects([0], covariance="spherical"), X, "full"),
     ]:

@@ -406,7 +406,7 @@ def fitted_once():
 def test_experts_can_be_removed_but_not_added():
     X, y, _, _ = heteroscedastic(100, seed=0)
     moe = copy.deepcopy(fitted_once())
-    with pytest.raises(ValueError, match="can be removed, but not added"):
+    with pytest.raises(ValueError, match="can be added to stacks"):
         moe.add_expert(X, y)
     moe.remove_expert("tree")
     assert list(moe.named_experts_) == ["line", "neighbours", "stack"]

@@ -262,7 +262,7 @@ def test_folds_that_tear_subjects_apart_are_refused():
 def test_partial_fit_after_subjects_is_refused():
     X, y, patient, _ = patients(40)
     moe = mixture(tol=1e-4).fit(X, y, subject=patient)
-    with pytest.raises(TypeError, match="knows no subjects"):
+    with pytest.raises(TypeError, match="cannot go on from this fit"):
         moe.partial_fit(X, y)
 
 

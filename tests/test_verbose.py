@@ -127,6 +127,8 @@ def test_level_one_has_a_line_for_each_number_that_is_tried_and_the_next_one(tra
 
 def test_a_long_fit_is_warned_of_once_and_before_it_begins(monkeypatch):
     monkeypatch.setattr(exceptions, "LONG", 1e-3)
+    with pytest.raises(ValueError, match="needs counts"):  # which is said first
+        fit("pooled", likelihood="poisson")
     with pytest.warns(LongFitWarning, match="This fit may take about .* n_init") as caught:
         fit("pooled", cv="auto")
     assert [each.category for each in caught] == [LongFitWarning]

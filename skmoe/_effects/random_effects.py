@@ -225,9 +225,8 @@ class RandomEffects(ScaledErrors):
         same = np.ptp(subjects.effects[subjects.row_weight > 0, 1:], axis=0) == 0
         if same.any():
             raise ValueError(
-                f"RandomEffects({list(self.columns)!r}): column "
-                f"{self.effect_names_[int(np.argmax(same))]!r} is constant, so that its "
-                "slope is an intercept, which each subject has anyway: leave it out."
+                f"RandomEffects({list(self.columns)!r}): leave out the constant column "
+                f"{self.effect_names_[int(np.argmax(same))]!r}. Each subject has an intercept."
             )
         resp = subjects.total(weights) / subjects.sizes[:, None]
         self.effect_units_ = subjects.effect_units(centred=self.covariance == "full")

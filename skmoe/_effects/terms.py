@@ -39,10 +39,9 @@ class RandomEffectsTerms(ExpertTerms):
 
     standardises = joins_rows = True
     at_bound_message = (
-        "Within {names} errors are next to none, or subjects do not differ, or some effects of "
-        "theirs follow from others: there a variance is at the end of what is allowed, and has no "
-        "standard error. Ask for fewer experts, or for fewer columns of RandomEffects, or set its "
-        "covariance='diag', or likelihood='gaussian'."
+        "A variance within {names} is at its bound, and has no standard error: errors are next to "
+        "none, subjects do not differ, or their effects depend on each other. Ask for fewer "
+        "experts, fewer columns of RandomEffects, covariance='diag', or likelihood='gaussian'."
     )
 
     @classmethod

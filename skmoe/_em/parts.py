@@ -402,8 +402,7 @@ def _on_columns(estimator, described, columns, is_default):
         return estimator
     if has_own_density(estimator):
         raise ValueError(
-            "A mixture as an expert sees all columns: give it expert_columns of its own, and the "
-            "mixture around it expert_columns=None."
+            "Give expert_columns to the mixture that is an expert, not to the one around it."
         )
     if is_default:
         return _behind(column_encoder(described, columns), estimator)

@@ -119,15 +119,13 @@ def decide_folds(cv, estimators, rows, split_params, *, n_rows=np.inf, subject=N
     if cv is False:
         if split_params:
             raise ValueError(
-                "cv=False makes no folds, so groups mean nothing. Leave them out, or use "
-                "cv='auto', an integer or a splitter with groups."
+                "groups need folds: leave them out, or use cv='auto', an integer or a splitter."
             )
         return IN_SAMPLE, None, "cv=False"
     is_auto = isinstance(cv, str) and cv == "auto"
     if cv == "prefit" and trained:
         raise ValueError(
-            "cv='prefit' needs experts that are fitted already, each as a FrozenEstimator from "
-            f"sklearn.frozen; {trained[0]!r} is none."
+            f"cv='prefit' needs experts in sklearn.frozen.FrozenEstimator; got {trained[0]!r}."
         )
     if cv == "prefit" or (is_auto and not trained):
         return PREFIT, None, "the experts are fitted already"
@@ -176,8 +174,7 @@ def check_folds(folds, cv, rows, subject):
     for number, (train, test) in enumerate(folds):
         if not len(train) or not rows.weight[train].any():
             raise ValueError(
-                f"Fold {number} of cv has no row to train on, or none of positive weight. "
-                "Give more rows, or larger training parts."
+                f"Fold {number} of cv has no row of positive weight to train on: give more rows."
             )
         both = np.intersect1d(train, test)
         if len(both):
@@ -192,8 +189,7 @@ def check_folds(folds, cv, rows, subject):
     tested = np.concatenate([[], *(test for _, test in folds)])
     if not np.array_equal(np.sort(tested), np.arange(len(rows.weight))):
         raise ValueError(
-            "cv must hold out every row exactly once, as KFold does: every row needs one "
-            f"out-of-fold prediction. {cv!r} does not."
+            f"cv must hold out every row exactly once, as KFold does; {cv!r} does not."
         )
 
 

@@ -380,10 +380,8 @@ def kind_of_target(y, weight):
 def _kind_of_values(y, weight):
     values, places = np.unique(y, return_inverse=True)
     if len(values) == 2:
-        return (
-            f"The target has two values, {values[0]:g} and {values[1]:g}: fit "
-            "MixtureOfExpertsClassifier, which learns their probabilities."
-        )
+        both = f"{values[0]:g} and {values[1]:g}"
+        return f"The target has two values, {both}: fit MixtureOfExpertsClassifier."
     shares = np.bincount(places, weight) / weight.sum()
     is_count = 0 <= values[0] and values[-1] <= LARGEST_COUNT and (values == np.round(values)).all()
     if is_count and len(values) <= MOST_SHARE_OF_VALUES * len(y):
@@ -402,10 +400,7 @@ def _kind_of_values(y, weight):
         )
     if most in (0, len(values) - 1):
         return f"{mode}, the end of their range: if they are censored there, give fit their upper."
-    return (
-        f"{mode}: classify which they are (MixtureOfExpertsClassifier), and fit the mixture to the "
-        "others."
-    )
+    return f"{mode}: classify which they are, and fit the mixture to the others."
 
 
 def outlier_bounds(y, weight):

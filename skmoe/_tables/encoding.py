@@ -14,7 +14,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from .._compat import target_encoder
-from ..exceptions import LeftOutColumnsWarning, NumbersAsStringsWarning, warn_user
+from ..exceptions import LeftOutColumnsWarning, NumbersAsStringsWarning, noted, warn_user
 from .known import Levels, check_uniform, kind_of
 from .mixed import (
     accepts,
@@ -292,8 +292,7 @@ def warn_of_left_out(names, dates, who):
         )
     if dates:
         what.append(
-            f"{dates}, which hold dates as strings (put numbers in their place, such as the month "
-            "or the days since the first)"
+            f"{dates}, which hold dates as strings (give numbers, such as days since the first)"
         )
     if what:
         leave = "leave" if "experts" in who[0] else "leaves"
@@ -350,6 +349,7 @@ class ConstantColumn(TransformerMixin, BaseEstimator):
         return np.array(["constant"], dtype=object)
 
 
+@noted("Raised by fit of a transformer before experts or gate.")
 def fit_columns(transformer, X, y, weight=None):
     """Fit a Pipeline of transformers that may select no column, to rows of positive weight.
 

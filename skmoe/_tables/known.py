@@ -292,8 +292,7 @@ def check_labels(name, values):
     found = {kinds.get(type(value), "numbers" if is_number(value) else None) for value in values}
     if found not in ({"strings"}, {"numbers"}):
         raise ValueError(
-            f"{name} holds labels of the types {types_of(values)}, which have no common "
-            "order: make all of them strings, or all numbers."
+            f"{name} holds labels of types {types_of(values)}: make all strings, or all numbers."
         )
 
 

@@ -152,8 +152,7 @@ def check_real(name, values):
     if columns or dtype_kind(values) == "c":
         where = f", in the columns {columns}" if columns else ""
         raise ValueError(
-            f"Complex data not supported: {name} holds complex numbers{where}. Put real and "
-            "imaginary parts into columns of their own."
+            f"Complex data not supported: {name} holds complex numbers{where}. Give both parts."
         )
 
 

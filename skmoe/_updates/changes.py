@@ -181,9 +181,8 @@ def _go_on(mixture, X, y, sample_weight):
         )
     if mixture._stream is None:
         raise TypeError(
-            "This fit cannot go on with partial_fit, which knows no subjects; and groups, "
-            "sparse data or other parameters asked for experts without partial_fit. Fit again, "
-            "with dense data, without subject and groups, and with training='em'."
+            "partial_fit cannot go on from this fit, which had subjects, groups, sparse data or "
+            "experts without partial_fit. Fit again without these, with training='em'."
         )
     rows = check_batch(mixture, X, y, sample_weight)
     model, mixture._stream, mixture.expert_load_ = learn_batch(
@@ -310,10 +309,9 @@ def _check_likelihood_is_that_of_fit(mixture):
     _check_has_experts_to_change(mixture)
     if not mixture._grows:
         raise ValueError(
-            "Stacks and specialists have experts that can be removed, but not added: gate and "
-            "scales were learned from what those of fit predict out of fold. Freeze the whole "
-            "mixture as the first expert of another, fit that with cv='prefit', and add to it; or "
-            "fit again with other experts, or training='em'."
+            "No expert can be added to stacks and specialists, whose gate and scales were learned "
+            "from out-of-fold predictions. Fit again; or freeze this mixture as the first expert "
+            "of another, fit that with cv='prefit', and add to it."
         )
     asked, fitted = type(mixture._likelihood()), type(mixture.likelihood_)
     if mixture.likelihood_.averages_experts:

@@ -106,8 +106,7 @@ def stack_rows(X, other):
     """Rows of both, which are both tables, both sparse or both arrays."""
     if is_table(X) != is_table(other) or sparse.issparse(X) != sparse.issparse(other):
         raise ValueError(
-            "Rows must be of one kind: all tables, all sparse or all arrays; got "
-            f"{type(other).__name__} after {type(X).__name__}."
+            f"Rows must stay of one kind; got {type(other).__name__} after {type(X).__name__}."
         )
     if is_table(X):
         from pandas import concat

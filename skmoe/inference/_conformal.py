@@ -5,6 +5,7 @@ import numpy as np
 from .._data import NO_METADATA
 from .._tables.mixed import take_rows
 from .._validation import check_fitted, check_known_rows, check_X
+from ..exceptions import warn_user
 
 OUT_OF_FOLD = "oof"
 
@@ -26,16 +27,24 @@ def conformal_intervals(mixture, X, level, conformal, by, exposure, trials):
         of_expert, of_known = np.zeros(len(intervals), dtype=int), np.zeros_like(of_known)
     else:
         of_expert = most_probable(model, X)
+    needed = 0.0  # rows, where they are too few
     for k in np.unique(of_expert):
         rows, known = np.flatnonzero(of_expert == k), of_known == k
         distribution = mixture._predictive.distribution(take_rows(X, rows))
         for j, each in enumerate(levels):
             tail = tail_of(tails[known], weight[known], each)
+            fewest = 1 / (1 - each) - 1 if each < 1 else 0.0
+            needed = max(needed, fewest * (weight[known].sum() + 1e-6 < fewest))
             if distribution.discrete:  # rounding must not exclude values at the ends
                 tail *= 1 - 1e-9
             # At zero quantiles are those of single components, which may be bounded.
             intervals[rows, 0, j] = distribution.ppf(tail) if tail > 0 else -np.inf
             intervals[rows, 1, j] = distribution.ppf(1 - tail) if tail > 0 else np.inf
+    if needed:
+        rows = (
+            f"{np.ceil(needed - 1e-6):.0f} calibration rows{' of each expert' * (by is not None)}"
+        )
+        warn_user(f"Conformal intervals of this level are infinite: they need {rows}.", UserWarning)
     return intervals if np.ndim(level) else intervals[:, :, 0]
 
 
@@ -66,9 +75,7 @@ def _calibration(mixture, conformal):
         tails = np.minimum(mixture.oof_pit_, 1 - mixture.oof_pit_)
         return tails, mixture._oof_expert, mixture._oof_weight
     if not (isinstance(conformal, tuple) and len(conformal) == 2):
-        raise ValueError(
-            f"conformal must be None, 'oof' or new rows (X, y); got {conformal!r:.80}."
-        )
+        raise ValueError(f"conformal must be None, 'oof' or a tuple (X, y); got {conformal!r:.80}.")
     rows, model = check_known_rows(mixture, *conformal, None, NO_METADATA), mixture._model
     if rows.y.ndim > 1:
         raise ValueError("Conformal intervals are of one output; y has several.")
@@ -82,9 +89,8 @@ def _calibration(mixture, conformal):
 def tail_of(tails, weight, level):
     """Probability of each tail, so that intervals contain a new row with probability ``level``.
 
-    ``tails`` are those of calibration rows: probabilities beyond the target, in the tail in which
-    it lies. That of a new row is below the r-th smallest of n with probability r / (n + 1) at most.
-    With too few rows for the level the result is zero, and the interval is all numbers.
+    ``tails`` of calibration rows are probabilities beyond the target, on its side. That of a new
+    row is below the r-th smallest of n with probability r / (n + 1) at most; 0 of too few rows.
     """
     rank = np.floor((1 - level) * (weight.sum() + 1) + 1e-9)
     if rank < 1:

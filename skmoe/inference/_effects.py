@@ -193,8 +193,7 @@ def _check_means(mixture, rows, used, means):
     if not gap <= LARGEST_MISMATCH * scale:
         raise ValueError(
             f"The terms of {mixture.likelihood_} do not have the mean that the mixture predicts: "
-            f"they differ by {gap:.3g} on average. Give them mean_of. "
-            f"{OTHERWISE}"
+            f"they differ by {gap:.3g} on average. Give them mean_of. {OTHERWISE}"
         )
 
 

@@ -131,8 +131,7 @@ def unwrap(estimator, X=None):
         inner, X = step_inside(estimator, X)
         if inner is None:
             raise TypeError(
-                f"{type(estimator).__name__} is no mixture of experts: these displays are for "
-                "mixtures, Pipelines that end in one, and searches over them."
+                f"{type(estimator).__name__} is no mixture, nor a Pipeline or search that has one."
             )
         estimator = inner
     check_fitted(estimator)

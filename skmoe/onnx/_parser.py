@@ -109,6 +109,8 @@ def check_estimators(role, estimators):
                 why = f"of {kind.__name__} the transformer has to be a StandardScaler"
         elif kind not in {*OPERATORS, *MADE_OF_OTHERS, *sklearn_operator_name_map}:
             why = f"skl2onnx has no converter of {kind.__name__}"
+        elif _parts_missing(estimator):  # it would not end, or send them the wrong way
+            why = "its trees learned from NaN: put a SimpleImputer before it, in a Pipeline"
         if why is not None:
             raise NotImplementedError(f"{role} cannot be converted to ONNX: {why}.")
         check_estimators(role, _inside(estimator))
@@ -278,12 +280,24 @@ class Parser:
         return GraphParts(variables, self.gate(model.gate_), columns)
 
 
+def _members(estimator):
+    """Fitted members of an ensemble, a list."""
+    members = vars(estimator).get("estimators_", [])
+    return list(members.flat) if isinstance(members, np.ndarray) else members
+
+
 def rounds_rows(estimator):
     """Whether an estimator sees rows in single precision alone, as scikit-learn's trees do."""
-    members = vars(estimator).get("estimators_", [])  # of an ensemble
-    members = list(members.flat) if isinstance(members, np.ndarray) else members
+    members = _members(estimator)
     is_of_such = len(members) > 0 and all(map(rounds_rows, members))
     return isinstance(estimator, BaseDecisionTree) or is_of_such
+
+
+def _parts_missing(estimator):
+    """Whether a tree parts missing values from all others: by an infinite threshold."""
+    if "tree_" in vars(estimator):
+        return np.isinf(estimator.tree_.threshold).any()
+    return any(map(_parts_missing, _members(estimator)))
 
 
 def stacks(model):

@@ -59,8 +59,7 @@ def aligned_blocks(X, others):
         raise TypeError(f"X must be a two-dimensional Dask array or a Dask DataFrame; got {X!r}.")
     if isinstance(X, dask.array.Array) and X.numblocks[1] > 1:
         raise ValueError(
-            f"The columns of X are split into {X.numblocks[1]} chunks, and a row has to be in one: "
-            "pass X.rechunk({1: -1})."
+            f"The columns of X are in {X.numblocks[1]} chunks: pass X.rechunk({{1: -1}})."
         )
     parts = [_parts(X)]
     for name, other in others.items():
@@ -69,8 +68,7 @@ def aligned_blocks(X, others):
             continue
         if not _is_collection(other):
             raise TypeError(
-                f"{name} must be a Dask collection like X, in the same blocks; got "
-                f"{type(other).__name__}."
+                f"{name} must be a Dask collection, as X is; got {type(other).__name__}."
             )
         parts.append(_parts(other))
         if len(parts[-1]) != len(parts[0]):

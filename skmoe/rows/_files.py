@@ -94,8 +94,7 @@ class Files(IteratedRows):
         paths = self.paths
         if self.reader is not None and (self.target is not None or self.weight is not None):
             raise ValueError(
-                "target and weight name columns of files that are read without a reader: let the "
-                "reader return (X, y) or (X, y, weight)."
+                "A reader returns (X, y) or (X, y, weight): give no target and weight with it."
             )
         for name in ("block_rows", "max_expert_rows"):
             value = vars(self)[name]
@@ -112,9 +111,8 @@ class Files(IteratedRows):
                 paths = [file for path in paths for file in _files_of(path)]
         if not isinstance(paths, Iterable) or isinstance(paths, Iterator):
             raise TypeError(
-                "paths must be a path, a list of what is to be read, or a table, dataset or query "
-                f"that can be asked again; got {type(paths).__name__}, which cannot be gone "
-                "through twice."
+                "paths must be a path, a list, or a table, dataset or query that can be read "
+                f"twice; got {type(paths).__name__}."
             )
         paths = list(paths)
         if not paths:
@@ -272,10 +270,7 @@ def _place(column, table):
     if column is None:
         return None
     if not isinstance(column, Integral) or not -n_columns <= column < n_columns:
-        raise ValueError(
-            f"target and weight must be numbers of columns, of which there are {n_columns}; got "
-            f"{column!r}."
-        )
+        raise ValueError(f"target and weight must be columns below {n_columns}; got {column!r}.")
     return int(column) % n_columns
 
 

@@ -86,9 +86,8 @@ class ManyRows(FitRows):
         most, mixture, rows = self.source.max_expert_rows, self.mixture, self.checked
         if self.share < 1 - SAME_WEIGHT:
             warn_user(
-                f"The mixture is fitted on {len(rows.y):,} of {self.n_rows:,} rows "
-                f"(max_expert_rows), drawn by a hash of their content. All rows need "
-                f"{'; '.join(lacking)}.",
+                f"The mixture is fitted on {len(rows.y):,} of {self.n_rows:,} rows, drawn by a "
+                f"hash of their content (max_expert_rows). All rows need {'; '.join(lacking)}.",
                 ThinnedRowsWarning,
             )
         y = mixture.classes_[rows.y] if mixture._classifies else rows.y

@@ -30,7 +30,7 @@ from ._experts.solvers import has_experts
 from ._fitted import FittedMixture
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
-from ._planning.plan import FitRows, make_parts, make_plan, seconds_of
+from ._planning.plan import FitRows, make_parts, make_plan, seconds_of, unsure_of
 from ._planning.ways import BIC, EVIDENCE, WAYS, specialists_to_try
 from ._pooling.trainer import PooledTrainer
 from ._reports.described import DescribedMixture
@@ -298,7 +298,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         trainer = make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain)
         if not self._in_stack and plan.most_expert_fits is None:  # others warn by their first fits
             quicker = "a number for n_experts, a smaller n_init, fewer rows"
-            warn_if_long("This fit", seconds_of(plan), quicker, self.verbose > 0)
+            given = seconds_of(plan), quicker, self.verbose > 0, unsure_of(plan)
+            warn_if_long("This fit", *given)
         are_forests = all(isinstance(split_last(each)[1], FORESTS) for each in parts.templates)
         most_fits = None if self._in_stack else plan.most_expert_fits
         say = Progress(settings).say if self.verbose else None

@@ -52,7 +52,7 @@ class LeftOutColumnsWarning(UserWarning):
 class LongFitWarning(UserWarning):
     """Issued where a fit, or a number of refits, will take more than about five seconds.
 
-    It gives the time, within a factor of five, and ways to shorten the fit.
+    It gives the time, within a factor of five up to 50 columns, and ways to shorten the fit.
     ``warnings.simplefilter("ignore", LongFitWarning)`` turns it off.
     """
 
@@ -60,8 +60,7 @@ class LongFitWarning(UserWarning):
 class NoReplayWarning(UserWarning):
     """Issued when ``add_expert`` is called without old rows, by ``replay=()``.
 
-    The gate then learns from new rows only, and may use the new expert everywhere: predictions for
-    rows of the old regimes can be wrong.
+    The gate then learns from new rows only, and may use the new expert for the old regimes.
     """
 
 
@@ -106,10 +105,10 @@ def warn_user(message, category):
     warnings.warn(message, category, stacklevel=level)
 
 
-def warn_if_long(what, seconds, quicker, is_told=False):
+def warn_if_long(what, seconds, quicker, is_told=False, unsure=""):
     """Warn of a wait of so many seconds, if it is long; whether it is. ``is_told`` is verbose."""
     if seconds > LONG:
-        about = f"{what} may take about {float(f'{seconds:.1g}'):,g} s. Quicker: {quicker}."
+        about = f"{what} may take about {float(f'{seconds:.1g}'):,g} s{unsure}. Quicker: {quicker}."
         warn_user(about + " verbose=1 shows progress." * (not is_told), LongFitWarning)
     return seconds > LONG
 

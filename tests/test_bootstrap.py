@@ -127,7 +127,7 @@ def test_levels_that_resamples_lack_have_no_intervals_and_others_have_theirs(tra
     assert np.isnan(result.standard_error[result.names[1].index("kind=c")])
     assert_allclose(draws["x"], 2.0, atol=0.1)
     assert_allclose(draws["kind=a"], 3.0, atol=0.4)  # against b, also where c is not there
-    assert "n/a: kind=c, of which not every resample has rows" in str(result)
+    assert "n/a: kind=c, of which some resamples have no rows" in str(result)
     monkeypatch.setattr(_bootstrap, "bootstrap", lambda *rows, **given: result)  # of 200
     assert "n/a: kind=c" in str(moe.summary(table, y, cov="bootstrap"))
     effects = moe.marginal_effects(table, y, cov="bootstrap")

@@ -280,7 +280,7 @@ def test_planted_regimes_are_recovered(seed):
 def test_a_fit_says_what_its_predictions_and_errors_are_of():
     X, y, upper, _ = failure_times(200)
     moe = mixture("log_normal", n_experts=1)
-    note = "Predictions are of targets without censoring"
+    note = "Predictions are of the uncensored target"
     assert note in str(moe.fit(X, y, upper=upper).expert_report())
     assert note not in str(moe.fit(X, y).expert_report())
 

@@ -131,6 +131,8 @@ def test_gate_over_a_feature_is_its_partial_dependence(table):
 def test_regions_are_where_an_expert_is_the_most_probable(plane):
     moe, X, y = plane
     display = GateDisplay.from_estimator(moe, X, y, grid_resolution=30)
+    display.figure_.canvas.draw()
+    assert display.figure_.legends[0].get_window_extent().x0 >= 0  # all names are seen
     ((across, up),) = display.points
     grid = np.array([(a, b) for b in up for a in across])
     expected = moe.gate_proba(grid).reshape(30, 30, 4)

@@ -287,7 +287,7 @@ def test_what_is_refused_names_one_thing_and_a_way_that_is_accepted(kind):
             continue
         said = re.match(r"training='(\w+)' needs (.+)\. Set that, or training='(\w+)'\.", message)
         if said is None:
-            assert "n_experts='auto' needs" in message
+            assert "n_experts='auto' compares" in message
             assert moe.set_params(n_experts=2).plan(X, y, **rows).training == way
             continue
         refused += 1

@@ -195,7 +195,7 @@ def test_what_one_expert_has_no_rows_for_is_not_identified_in_it_alone():
     lacks = f"expert{np.argmin([expert.intercept_ for expert in moe.experts_])}"
     unknown = np.flatnonzero(np.isnan(summary.estimate))
     assert [(summary.parts[i], summary.terms[i]) for i in unknown] == [(lacks, "x2")]
-    assert f"n/a in {lacks}: x2, of which the rows say next to nothing" in str(summary)
+    assert f"n/a in {lacks}: x2, which the rows hardly determine" in str(summary)
     # The others are those of a regression on the rows of the expert.
     design = np.column_stack([np.ones(150), X[~second, :2]])
     coef, squares = np.linalg.lstsq(design, y[~second])[:2]

@@ -157,9 +157,7 @@ def test_a_gate_that_sees_more_than_the_subject_is_refused():
     X, y, patient, _ = patients(20)
     moe = mixture(tol=1e-4).fit(X, y, subject=patient)
     before = vars(moe).copy()
-    said = (
-        r"differs between rows of subject \d+, which share one expert: take gate=ConstantGate\(\)"
-    )
+    said = r"differs between rows of subject \d+, which share one expert: take .* ConstantGate"
     with pytest.raises(ValueError, match=said):
         moe.set_params(gate=SoftmaxGate()).fit(X, y, subject=patient)
     assert moe.gate_ is before["gate_"]

@@ -65,6 +65,9 @@ CALLS = {
         LGBMRegressor(**QUIET), **seeded
     ).fit(for_trees(X), y),
     "MixtureOfExpertsClassifier()": lambda X, y: MixtureOfExpertsClassifier(**seeded).fit(X, y > 0),
+    'MixtureOfExpertsClassifier("diverse")': lambda X, y: MixtureOfExpertsClassifier(
+        "diverse", **seeded
+    ).fit(X, y > 0),
     "LightGBM, mean": lambda X, y: LGBMRegressor(**QUIET).fit(for_trees(X), y),
     "LightGBM, mean and three quantiles": lambda X, y: by_quantiles(for_trees(X), y),
     "LightGBM, classes": lambda X, y: LGBMClassifier(**QUIET).fit(for_trees(X), y > 0),

@@ -77,6 +77,8 @@ class Trained:
             values = {k: n_rows * value for k, value in self.log_evidence.items()}, None
             if (regimes := self.regimes) is not None and regimes.were_compared:
                 values = regimes.support, regimes.n_functions, "regime"
+            elif regimes is not None and regimes.n_regimes < len(regimes.regime):
+                values = *values, "expert", " with a regression each"
             found.append(compared("Evidence", *values))
         if self.number_scores is not None:
             found.append(compared(*self.number_scores))
@@ -276,7 +278,7 @@ def count(number, what="expert"):
     return f"{number} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def compared(criterion, values, chosen=None, what="expert"):
+def compared(criterion, values, chosen=None, what="expert", having=""):
     """A sentence about numbers of experts, or of ``what``, of which the chosen one is first.
 
     ``values`` are in nats over all rows, higher is better. ``chosen`` None is the best; a larger
@@ -284,7 +286,7 @@ def compared(criterion, values, chosen=None, what="expert"):
     """
     best = max(values, key=values.get) if chosen is None else chosen
     others = sorted(k for k in values if k != best and np.isfinite(values[k]))
-    said = f"{'No regimes were found. ' * (best == 1)}{criterion}: {count(best, what)}"
+    said = f"{'No regimes were found. ' * (best == 1)}{criterion}: {count(best, what)}{having}"
     if not others:
         return f"{said}, and no other number was tried."
     losses = {k: values[best] - values[k] for k in others}

@@ -242,7 +242,7 @@ class Trainer:
         if n_met < min(OFTEN, len(self.trained.paths)):
             met = f"{n_met} of {len(self.trained.paths)} EM runs with {count(self.n_experts)}"
             self.few_met = f"{met} reached the best optimum: "
-            others = "there may be better ones. Raise n_init to look for them."
+            others = "there may be a better one. Raise n_init to look for it."
             self.trained.notes.append(self.few_met + others)
         for number, path in enumerate(self.trained.paths, 1):
             said = f"\t {count(len(path), 'iteration')}"

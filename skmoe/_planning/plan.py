@@ -49,10 +49,10 @@ from .ways import (
 KEPT = "category", "effects"  # kinds of columns of strings that experts see
 REASONED = "training", "experts", "n_experts", "gate", "likelihood", "predictions"
 DECISIVE = 3.0  # log-evidence over all rows, a factor of 20
-CENSORED = "Predictions are of targets without censoring; errors are distances from the bounds."
+CENSORED = "Predictions are of the uncensored target; errors are distances from the bounds."
 AVERAGES = (
-    "Predictions will average over one expert and the number chosen, or of one expert of classes "
-    "over its prior variance, unless the evidence is clear."
+    "Predictions will average over one expert and the number chosen, unless the evidence is clear "
+    "(for one expert of classes: over two prior variances)."
 )
 
 
@@ -131,6 +131,7 @@ class Plan:
         n_rows, n_columns, _ = self.shape
         tried = "1 to " * (self.number_by is not None) + count(self.most_experts)
         what = f"{count(self.n_init, 'start')}, {tried}, {n_rows:,} rows x {n_columns:,} columns"
+        what += unsure_of(self)
         return [*cells, ["cost", f"about {float(f'{seconds_of(self):.1g}'):g} s", what]]
 
     def __str__(self):
@@ -211,8 +212,8 @@ class Plan:
             gate, why = trained.default_gate
             reasons["gate"] = f"{reasons['gate'].partition(';')[0]}; {why}"
         if trained.specialisation is not None and training == "specialists":
-            do, by = (", which", "") if len(names) > 1 else (" do not", " by more than chance")
-            reasons["n_experts"] = f"specialists{do} raise the out-of-fold log-density{by}"
+            they = "as specialists do not clearly" if len(names) == 1 else "specialists that"
+            reasons["n_experts"] = f"{they} raise the out-of-fold log-density"
         more = {STACK: "their stack", self.request.likelihood.zero_expert: "the zeros"}
         if training == "specialists":
             more[GENERALIST] = "the generalist"
@@ -233,6 +234,7 @@ SECONDS, PER_ENTRY = 0.025, 3e-6  # for an expert with ten starts, and for each 
 FEW_STARTS = 5  # number of starts that costs as much as what does not depend on it
 OF_STARTS, LATER = 5_000, 0.1  # rows on which starts are tried, share of that work for others
 SEARCHED = 0.55  # share of the experts that are tried: a search ends two numbers after the best
+FEW_COLUMNS = 50  # up to which it is within a factor of five
 SLOW = 12  # times as long, where EM does not learn from sums, and where experts take Newton steps
 
 
@@ -245,6 +247,11 @@ def seconds_of(plan):
     starts = (FEW_STARTS + plan.n_init) / (FEW_STARTS + 10)
     seconds = SECONDS + PER_ENTRY * n_rows * min(n_rows, n_columns)
     return n_experts * starts * seconds * (1 + n_outputs) / 2 * SLOW**plan.n_slow
+
+
+def unsure_of(plan):
+    """That the formula does not know how long searches of many columns take, in words."""
+    return ", with so many columns up to ten times as long" * (plan.shape[1] > FEW_COLUMNS)
 
 
 # The rows of a fit -------------------------------------------------------------------------------
@@ -356,8 +363,8 @@ def make_plan(mixture, given):
     number_by = None if n_experts is not None else chosen_by(training, request)
     if number_by == OUT_OF_FOLD and kind == IN_SAMPLE:
         raise ValueError(
-            "n_experts='auto' needs predictions for rows that the experts have not seen, so no "
-            "cv=False, unless they are linear. Set that, or a number of experts."
+            "n_experts='auto' compares experts that are not linear by out-of-fold predictions: "
+            "set a number of experts, or another cv than False."
         )
     gate, is_default_gate, why_gate = choose_gate(mixture, training, request)
     likelihood, why_likelihood = choose_likelihood(training, request)

@@ -218,7 +218,7 @@ def _preferred(request):
     if all(map(is_frozen, experts)):
         return "em", "the experts are frozen: gate and scales alone are learned"
     if all(is_linear(e) or is_frozen(e) or supports_warm_start(e) for e in experts):
-        return "em", "experts go on from iteration to iteration, are frozen or linear"
+        return "em", "all experts are linear, frozen, or continue from the last iteration"
     if request.kind == "list":
         return "stack", "the experts are a list of models of different kinds"
     return "specialists", "the experts are clones of a model that is not linear"

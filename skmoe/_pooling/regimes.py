@@ -95,7 +95,7 @@ def errors_of(problem):
             shape = f"may have {found}: a close call"
     return ties.regime, [
         f"{len(load)} experts are {count(ties.n_regimes, 'regime')}: experts of a regime share one "
-        f"regression function, and describe its errors, which {shape}."
+        f"regression function and describe its errors. These {shape}."
     ]
 
 

@@ -162,7 +162,7 @@ SCALERS = {  # slope and shift of each
 # How tables of coefficients have levels: as differences from a reference, or from their mean -----
 
 
-FROM_REFERENCE = "levels: differences from the most frequent one of their column, the reference"
+FROM_REFERENCE = "levels: differences from the reference, the most frequent level of the column"
 FROM_MEAN = "levels of {}: differences from their mean"
 IS_REFERENCE = " (reference)"
 

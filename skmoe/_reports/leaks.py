@@ -49,7 +49,7 @@ def leak_notes(rows, names, *, classifies):
         ):
             if found:
                 found = first_of([named[whole[j]] for j in found])
-                return [f"The columns {found} {what}. Leave out what is not known before it is."]
+                return [f"The columns {found} {what}. Leave out those known only after it."]
     whole = [label for label in labels if label not in missing]
     shares = {named[j]: _share_decided(columns[j], y, classifies, j in strings) for j in whole}
     if not (shares := {name: share for name, share in shares.items() if share > 0}):

@@ -272,9 +272,9 @@ def _old_rows(mixture, X, replay, seed):
         old = growing.generate_rows(mixture._model, X, seed)
     else:
         raise ValueError(
-            "Without rows of the old regimes the new expert takes over everywhere, and the gate "
-            "cannot generate any: pass some, drawn at random, as replay=(X_old, y_old), about "
-            "seven for each column; or replay=() if old regimes are of no interest."
+            "Without rows of the old regimes the new expert would take over everywhere, and this "
+            "gate cannot generate such rows. Pass replay=(X_old, y_old), drawn at random, about "
+            "seven rows for each column; or replay=() if old regimes do not matter."
         )
     return replace(old, weight=old.weight * (mixture.n_samples_seen_ / old.weight.sum()))
 

@@ -169,7 +169,7 @@ class BootstrapResult(EstimateTable):
         lacking = np.isnan(self.standard_error) & ~np.isnan(self.estimate)
         if self.names is not None and lacking.any():
             terms = dict.fromkeys(np.array(self.names[1])[lacking].tolist())
-            lines.append(f"n/a: {', '.join(terms)}, of which not every resample has rows")
+            lines.append(f"n/a: {', '.join(terms)}, of which some resamples have no rows")
         return lines
 
 

@@ -169,7 +169,7 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
     elif not is_pooled:
         effect[unknown] = np.nan
     if np.isnan(effect).any() and not more:
-        notes.append("n/a: other columns tell the same, or the rows next to nothing")
+        notes.append("n/a: collinear with other columns, or hardly determined by the rows")
     unknown |= np.isnan(effect)
     cov_of_effects = slopes @ covariance @ slopes.T
     cov_of_effects[unknown] = cov_of_effects[:, unknown] = np.nan
@@ -333,7 +333,8 @@ class Changes:
         began, was_long, n_columns = time.monotonic(), False, self.columns.n_columns
         for j in range(n_columns):
             total = (time.monotonic() - began) / max(j, 1) * n_columns
-            was_long = was_long or warn_if_long("The effects", total, "fewer rows", is_told=True)
+            quicker = "a sample of the rows, in fit and here"
+            was_long = was_long or warn_if_long("The effects", total, quicker, is_told=True)
             axis = Axis(self.columns, j, 2, shows_missing=False)
             yield from self._of_numbers(axis) if axis.labels is None else self._of_levels(axis)
 

@@ -177,9 +177,9 @@ class Estimates:
         if abs(by_terms - self.log_likelihood) > LARGEST_MISMATCH * self.likelihood.weight.sum():
             names = ", ".join(dict.fromkeys(terms.__name__ for terms in self.terms))
             raise ValueError(
-                f"{names} is not of the log-density of {self.mixture.likelihood_}: the "
-                f"log-likelihood of the fit is {by_terms:.6g} by the one and "
-                f"{self.log_likelihood:.6g} by the other. {OTHERWISE}"
+                f"{names} does not match the log-density of {self.mixture.likelihood_}: the "
+                f"log-likelihood of the fit is {by_terms:.6g} by {names} and "
+                f"{self.log_likelihood:.6g} by log_density. {OTHERWISE}"
             )
         return fitted
 
@@ -288,7 +288,7 @@ class Estimates:
         for i in np.flatnonzero(self.identified() & ~known):
             names.setdefault(parts[i], []).append(terms[i])
         return of_columns + [
-            f"n/a in {part}: {', '.join(terms)}, of which the rows say next to nothing"
+            f"n/a in {part}: {', '.join(terms)}, which the rows hardly determine"
             for part, terms in names.items()
         ]
 

@@ -146,7 +146,7 @@ def check_options(mixture, cov, level):
         raise ValueError(f"level must be between 0 and 1; got {level!r}.")
     if cov == "observed" and mixture.class_weight is not None:
         raise ValueError(
-            "With class_weight the likelihood is none of the data: cov='sandwich' or 'bootstrap'."
+            "With class_weight there is no likelihood of the data: cov='sandwich' or 'bootstrap'."
         )
 
 

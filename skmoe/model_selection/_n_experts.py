@@ -215,7 +215,7 @@ def select_n_experts(
     if not isinstance(estimator, ExpertParameters):
         raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
     if estimator._is_list:
-        raise TypeError("The number of experts in a list is given; give one expert to clone.")
+        raise TypeError("A list has as many experts as estimators; give one estimator to clone.")
     candidates = list(n_experts) if isinstance(n_experts, Iterable) else [n_experts]
     if not candidates or min(candidates) < 1:
         raise ValueError(f"n_experts must be positive numbers, one at least; got {n_experts!r}.")

@@ -9,6 +9,7 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe._families.base import Family
 from skmoe._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
 from skmoe._families.positive import BetaFamily, GammaFamily, WeibullFamily
+from skmoe._kernels._linear_run import shape_sums
 from skmoe.likelihoods._positive import PooledBeta
 
 NODES, MASSES = np.polynomial.hermite_e.hermegauss(60)
@@ -189,8 +190,14 @@ def test_derivatives_of_negative_binomial_counts():
     for i, step in enumerate(steps):
         up, down = at(*step), at(*-step)
         assert_allclose(at(0, 0)[1][i], (up[0] - down[0]) / 2e-5, rtol=1e-5, atol=1e-6)
-    bend = family.bend_of_shape(y, predictor, np.array([2.0, 9.0]))
-    assert_allclose(bend, (up[1][1] - down[1][1]) / 2e-5, rtol=1e-5, atol=1e-5)
+    mean, slope = family.mean(predictor), at(0, 0)[1][1]
+    for k, shape in enumerate([2.0, 9.0]):
+        given = y[:, 0], np.full(2, mean[k]), np.ones(2)
+        value, first, second = shape_sums(*given, shape)
+        here, there = (family.log_density(y[:, 0], mean[k], each).sum() for each in (shape, 3.0))
+        assert_allclose(value - shape_sums(*given, 3.0, False)[0], here - there, rtol=1e-10)
+        assert_allclose(first, slope[:, k].sum(), rtol=1e-10)
+        assert_allclose(second, (up[1][1] - down[1][1])[:, k].sum() / 2e-5, rtol=1e-5)
 
 
 def test_beta_rates_of_far_rows_are_predicted():

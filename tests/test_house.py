@@ -21,9 +21,9 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 21_828,
-    "lines of the core": 15_779,  # without leaves
-    "lines of docstrings": 10_799,
+    "lines of code": 21_822,
+    "lines of the core": 15_773,  # without leaves
+    "lines of docstrings": 10_798,
     "files": 162,
     "names that stand for two things": 0,  # functions and classes at the top of a file
     "classes": 257,

@@ -77,13 +77,6 @@ class NegativeBinomialFamily(PoissonFamily):
         by_scale = special.digamma(y + scale) - special.digamma(scale) + np.log(scale / total)
         return [gap * scale / total, scale * (by_scale - gap / total)]
 
-    def bend_of_shape(self, y, predictor, scale):
-        """Second derivative of the log-density by the logarithm of the shape."""
-        mean = self.mean(predictor)
-        bend = special.polygamma(1, y + scale) - special.polygamma(1, scale)
-        bend = bend + 1 / scale - 2 / (mean + scale) + (y + scale) / (mean + scale) ** 2
-        return self.first(y, predictor, scale)[1] + scale**2 * bend
-
 
 class BinomialFamily(LogitLink):
     """Successes in trials, which are the sizes, with log-odds that are linear."""

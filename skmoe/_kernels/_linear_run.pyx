@@ -9,7 +9,7 @@ import numpy as np
 from cpython.exc cimport PyErr_CheckSignals
 from cython cimport final, floating
 from libc.limits cimport INT_MAX
-from libc.math cimport INFINITY, exp, fabs, fmax, fmin, isnan, lgamma, log, sqrt
+from libc.math cimport INFINITY, exp, fabs, fmax, fmin, isnan, lgamma, log, log1p, sqrt
 from libc.string cimport memcpy, memmove
 from scipy.linalg.cython_lapack cimport dsyev
 from scipy.special.cython_special cimport psi
@@ -31,6 +31,7 @@ cdef double SMALLEST_STEP = 1e-3  # below, parameters stay where they are
 cdef double FIRST_GAIN = 1e-10    # per unit of weight; by less, given responsibilities are learned
 cdef double LONGEST_CHANGE = 10.0  # root mean square change of the logits by a step
 cdef double LARGEST_PREDICTOR = 500.0  # with a log link
+cdef double LEAST = -0.9999999999999999  # whose log1p is finite
 cdef double FINEST = 1e-13        # relative gain of an objective that may be rounding error
 cdef double SLOWEST = 0.995       # rate by which gains are taken to shrink at most
 cdef double LARGEST_GAIN = 0.01   # acceleration begins below this gain, per unit of weight
@@ -412,3 +413,55 @@ def left_to_gain(list gains, double objective, bint foresees) -> float:
     if len(gains) > 2 and min(gains) > 0:
         rate = min(rate, max(later / before for before, later in zip(gains, gains[1:])))
     return gain + gain * rate / (1 - rate)
+
+
+def shape_sums(
+    const double[::1] y,       # IN
+    const double[::1] mean,    # IN
+    const double[::1] weight,  # IN
+    double shape,
+    bint derives=True,
+) -> tuple:
+    """Negative binomial log-likelihood of a shape, and its derivatives by the shape's logarithm.
+
+    Parameters
+    ----------
+    y, mean, weight : float64 array of shape (n,)
+        Counts, their means, which are positive, and weights.
+    shape : float
+        Positive.
+    derives : bool, default=True
+        Whether derivatives are asked for; else these are zero.
+
+    Returns
+    -------
+    value, first, second : float
+        Sums over the rows; the value is without what is the same for any shape.
+    """
+    cdef double value = 0.0, first = 0.0, second = 0.0
+    cdef double total, gap, beyond, by_shape
+    cdef double of_shape = stirling(shape), psi_of_shape = psi(shape)
+    cdef double trigamma_of_shape = trigamma(shape)
+    cdef Py_ssize_t i, n = y.shape[0]
+    if mean.shape[0] != n or weight.shape[0] != n:
+        raise ValueError(f"Lengths {n}, {mean.shape[0]} and {weight.shape[0]} are not the same")
+    with nogil:
+        for i in range(n):
+            total, gap, beyond = y[i] + shape, y[i] - mean[i], mean[i] + shape
+            value += weight[i] * (
+                stirling(total) - of_shape - log1p(y[i] / shape)
+                - shape * log1p(fmax(-gap / total, LEAST))
+                - y[i] * log1p(fmax(fmin(shape * gap / mean[i] / total, 1e300), LEAST)))
+            if not derives:
+                continue
+            by_shape = psi(total) - psi_of_shape + log(shape / beyond) - gap / beyond
+            first += weight[i] * by_shape
+            second += weight[i] * (
+                trigamma(total) - trigamma_of_shape + 1 / shape - 2 / beyond
+                + total / (beyond * beyond))
+    return value, shape * first, shape * first + shape * shape * second
+
+
+cdef double stirling(double x) noexcept nogil:
+    """``log(Gamma(x + 1)) - x log(x) + x``."""
+    return log(x) - gamma_constant(x) if x > 0 else 0.0

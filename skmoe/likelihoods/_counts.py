@@ -4,7 +4,8 @@ import numpy as np
 from scipy import optimize
 
 from .._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
-from ..distributions._counts import log_negative_binomial
+from .._kernels._linear_run import shape_sums
+from ..distributions._counts import SMALLEST_MEAN
 from ._means import FamilyLikelihood, means_of
 from ._pooled import pooled_class
 
@@ -134,20 +135,18 @@ def _better_shape(y, mean, weights, last):
     used = weights > 0
     if not used.any():
         return 1.0 if np.isnan(last) else last
-    y, mean, weights = y[used], mean[used], weights[used]
+    given = [np.array(each[used], float) for each in (y, np.maximum(mean, SMALLEST_MEAN), weights)]
 
     def loss(log_shape):
-        return -(weights @ log_negative_binomial(y, mean, np.exp(log_shape)))
+        return -shape_sums(*given, np.exp(log_shape), False)[0]
 
     if np.isnan(last):
         return float(np.exp(optimize.minimize_scalar(loss, bounds=SHAPE_RANGE, method="bounded").x))
-    family, given = NegativeBinomialFamily(), (y, np.log(mean), last)
-    first, second = weights @ family.first(*given)[1], weights @ family.bend_of_shape(*given)
+    (here, first, second), place = shape_sums(*given, last), np.log(last)
     step = np.clip(-first / second, -1, 1) if second < 0 else np.sign(first)
-    here, place = loss(np.log(last)), np.log(last)
     for _ in range(MOST_CUTS):
         new = np.clip(place + step, *SHAPE_RANGE)
-        if abs(first * (new - place)) <= 1e-12 * weights.sum() or loss(new) < here:
+        if abs(first * (new - place)) <= 1e-12 * weights.sum() or loss(new) < -here:
             return float(np.exp(new))
         step /= 4
     return last

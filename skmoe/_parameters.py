@@ -301,10 +301,9 @@ def check_expert(mixture, name, estimator):
     if isinstance(estimator, STACKS) and estimator.final_estimator is None:
         lacking = []  # a stack with its default on top has the method once it is fitted
     if isinstance(estimator, type) or lacking:
-        raise TypeError(
-            f"Expert {name!r} must be an estimator with fit and {method}; {estimator!r} "
-            + ("is a class: call it." if isinstance(estimator, type) else f"lacks {lacking}.")
-        )
+        wrap = "; a classifier gets it from CalibratedClassifierCV" * classifies
+        why = "is a class: call it" if isinstance(estimator, type) else f"lacks {lacking}{wrap}"
+        raise TypeError(f"Expert {name!r} needs fit and {method}; {estimator!r} {why}.")
     if is_regressor(estimator) if classifies else is_classifier(estimator):
         kind = "classifier" if classifies else "regressor"
         kind += f" (others are for MixtureOfExperts{'Regressor' if classifies else 'Classifier'})"

@@ -7,6 +7,7 @@ Each is a callable ``(estimator, X, y, sample_weight=None)``, for ``scoring`` in
 from inspect import signature
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from ._data import RowMetadata
@@ -310,6 +311,8 @@ def pinball_score(
 def _predicted(estimator, X, y, exposure, trials):
     """The predictive distributions, and targets of their shape."""
     mixture, X = _unwrap(estimator, X)
+    if is_classifier(mixture):
+        raise TypeError("This score is for regressors: take log_score for classes.")
     given = RowMetadata(exposure, trials).given()
     distribution, y = mixture.predict_dist(X, **given), _targets(y).astype(np.float64)
     if trials is None:
@@ -335,9 +338,7 @@ def _unwrap(estimator, X):
     """The mixture at the end of Pipelines and searches, and X as it sees it."""
     mixture, X = inside_offering("log_density", estimator, X)
     if mixture is None:
-        raise TypeError(
-            f"{type(estimator).__name__} has no log_density: these scores are for mixtures, "
-            "Pipelines that end in one, and searches over them. For the density of one model take "
-            "MixtureOfExpertsRegressor(model, n_experts=1)."
-        )
+        name, kind = type(estimator).__name__, ["Regressor", "Classifier"][is_classifier(estimator)]
+        needed = f"give a mixture, such as MixtureOfExperts{kind}(model, n_experts=1)."
+        raise TypeError(f"{name} has no log_density: {needed}")
     return mixture, X

@@ -230,7 +230,7 @@ def test_gaussian_gate_generates_the_old_rows(table):
 
 def test_without_old_rows_nothing_is_added_unless_that_is_asked_for(moe):
     before, bytes_before = vars(moe).copy(), pickle.dumps(moe)
-    with pytest.raises(ValueError, match=r"pass some, drawn at random, as replay=\(X_old, y_old\)"):
+    with pytest.raises(ValueError, match=r"Pass replay=\(X_old, y_old\), drawn at random"):
         moe.add_expert(*NEW)
     assert all(vars(moe)[name] is before[name] for name in before)
     assert pickle.dumps(moe) == bytes_before

@@ -21,8 +21,8 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 21_822,
-    "lines of the core": 15_773,  # without leaves
+    "lines of code": 21_821,
+    "lines of the core": 15_772,  # without leaves
     "lines of docstrings": 10_798,
     "files": 162,
     "names that stand for two things": 0,  # functions and classes at the top of a file
@@ -34,7 +34,7 @@ IN_ALL = {
     "hasattr and getattr": 22,
 }
 EACH = {
-    "lines of a file": 484,
+    "lines of a file": 482,
     "lines of a function": 58,  # without its docstring
     "test files that define a helper": 5,  # shared: tests/planted.py, tests/mixtures.py
 }

@@ -7,13 +7,13 @@ from numpy.testing import assert_allclose
 from scipy import stats
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import mean_pinball_loss, r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmoe import MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.metrics import crps_score, interval_score, log_score, pinball_score
 
 
@@ -53,6 +53,10 @@ def test_log_score_of_what_is_no_mixture_says_what_it_is_for():
     X, y = line()
     with pytest.raises(TypeError, match=r"LinearRegression has no log_density.*n_experts=1\)"):
         log_score(LinearRegression().fit(X, y), X, y)
+    with pytest.raises(TypeError, match=r"MixtureOfExpertsClassifier\(model, n_experts=1\)"):
+        log_score(LogisticRegression().fit(X, y > 0), X, y > 0)
+    with pytest.raises(TypeError, match="for regressors: take log_score for classes"):
+        crps_score(MixtureOfExpertsClassifier(n_experts=1).fit(X, y > 0), X, y > 0)
 
 
 def test_interval_score_is_width_and_fine_of_the_gaussian_quantiles():

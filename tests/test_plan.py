@@ -495,6 +495,7 @@ def test_the_cost_of_other_models_is_a_number_of_fits_and_of_diverse_seconds():
     ]
     assert cost(LIST)[2].endswith("and multiply (more if linear regimes lead to EM)")
     assert cost(LIST, training="stack")[2].endswith("and multiply")
+    assert cost(FrozenEstimator(Ridge().fit(X, Y)))[2] == "fits of single estimators: none"
     assert cost("diverse")[2] == "fits of single estimators: about 3 s in all"
 
 
@@ -508,7 +509,7 @@ def test_reports_show_the_best_optima_of_many():
 
 def test_what_was_fitted_counts_what_stands_beside_the_experts():
     moe = regressor(LIST, training="stack").fit(X, Y)
-    assert " 2 experts, one for each estimator of the list, and their stack." in moe.plan_.sentence
+    assert " 2 experts, one for each estimator of the list; plus their stack." in moe.plan_.sentence
     alone = fitted_by_default().plan_
     assert (alone.gate, alone.reasons["gate"]) == ("none", "one expert answers for every row")
     assert any(each.startswith("No regimes were found. Evidence: 1 ") for each in alone.findings)

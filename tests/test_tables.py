@@ -421,7 +421,7 @@ def test_numbers_as_strings_are_named_with_the_cells_in_the_way(cell):
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"a": rng.normal(size=60), "x": rng.normal(size=60).round(1).astype(str)})
     X.loc[3, "x"] = cell
-    said = f"column 'x' holds numbers as strings, but for {re.escape(repr(cell))},"
+    said = f"column 'x', except {re.escape(repr(cell))}, are numbers stored as"
     with pytest.warns(NumbersAsStringsWarning, match=said):
         MixtureOfExpertsRegressor(n_experts=1).fit(X, X["a"] + rng.normal(size=60))
 

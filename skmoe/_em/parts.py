@@ -319,10 +319,9 @@ class Parts:
         taken = zip(self.names, experts.weighted, strict=True)
         ignoring = [name for name, takes_weights in taken if not takes_weights]
         if report_weights and ignoring and np.ptp(data.weight[data.weight > 0]) > 0:
-            warn_user(
-                f"The experts {ignoring} take no sample_weight; scales and gate use it.",
-                IgnoredWeightsWarning,
-            )
+            who = f"experts {ignoring}" if self.is_list else "experts"
+            said = f"The {who} take no sample_weight; scales and gate use it."
+            warn_user(said, IgnoredWeightsWarning)
         return experts
 
     # Model ----------------------------------------------------------------------------------

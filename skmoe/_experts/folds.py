@@ -146,7 +146,8 @@ def decide_folds(cv, estimators, rows, split_params, *, n_rows=np.inf, subject=N
     n_units = count_units(rows, units)
     n_folds, are_rows = min(DEFAULT_FOLDS, n_units), units is None and n_units == len(rows.y)
     if cv == "oob" or (are_rows and all(leaves_every_row_out(e) for e in trained)):
-        return OUT_OF_BAG, n_folds, "members of a bagging ensemble leave rows out"
+        reason = "members of a bagging ensemble leave rows out"
+        return OUT_OF_BAG, n_folds, reason + "; folds, if too few do" * is_auto
     if n_folds < 2:
         unit = "group" if "groups" in split_params else "subject"
         otherwise = "leave groups out" if unit == "group" else "ask for in-sample ones by cv=False"

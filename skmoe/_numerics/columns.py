@@ -387,7 +387,7 @@ def _kind_of_values(y, weight):
     if is_count and len(values) <= MOST_SHARE_OF_VALUES * len(y):
         return (
             "The target is a count, or takes few values: likelihood='negative_binomial' or "
-            "'poisson' is for counts, ZeroInflated around one of them for counts of many zeros."
+            "'poisson' is for counts, ZeroInflated('poisson') for counts with many zeros."
         )
     most, (second, largest) = shares.argmax(), np.sort([0.0, *shares])[-2:]
     if len(values) < FEWEST_VALUES or largest < max(LARGE_SHARE, TIMES_NEXT * second):

@@ -212,14 +212,14 @@ class Plan:
             gate, why = trained.default_gate
             reasons["gate"] = f"{reasons['gate'].partition(';')[0]}; {why}"
         if trained.specialisation is not None and training == "specialists":
-            they = "as specialists do not clearly" if len(names) == 1 else "specialists that"
+            they = "as specialists do not clearly" if len(names) == 1 else "specialists, as they"
             reasons["n_experts"] = f"{they} raise the out-of-fold log-density"
         more = {STACK: "their stack", self.request.likelihood.zero_expert: "the zeros"}
         if training == "specialists":
             more[GENERALIST] = "the generalist"
-        n_experts = max(1, sum(name not in more for name in names))
-        if len(names) > 1:
-            reasons["n_experts"] += "".join(f", and {more[name]}" for name in names if name in more)
+        added = [f"; plus {more[name]}" for name in names if name in more]
+        n_experts = max(1, len(names) - len(added))
+        reasons["n_experts"] += "".join(added) * (len(names) > 1)
         return replace(
             self, training=training, n_experts=n_experts, gate=gate,
             n_regimes=None if trained.regimes is None else trained.regimes.n_regimes,
@@ -377,7 +377,8 @@ def make_plan(mixture, given):
     most = min(MOST_EXPERTS, np.count_nonzero(rows.weight)) if n_experts is None else n_experts
     most_fits = _most_fits(mixture, training, request, n_experts, int(most), kind, n_folds or 1)
     reasons = why_training, why_experts, why_n_experts, why_gate, why_likelihood, why_folds
-    predictions = kind if n_folds is None else f"{kind}, {count(n_folds, 'fold')}"
+    either = ", or" if kind == OUT_OF_BAG and mixture.cv != "oob" else ","
+    predictions = kind if n_folds is None else f"{kind}{either} {count(n_folds, 'fold')}"
     chosen = training, n_experts, int(most), experts, gate, likelihood, predictions
     return Plan(
         *chosen,

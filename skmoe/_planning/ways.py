@@ -174,7 +174,7 @@ NEEDS = {
         ("all rows at once, and no stream", lambda r: not r.is_stream),
     ),
     "stack": (
-        ("a list of two named experts", lambda r: r.kind == "list" and len(r.names) > 1),
+        ("a list of two models or more", lambda r: r.kind == "list" and len(r.names) > 1),
         (f"another name than {STACK!r} for its experts", lambda r: STACK not in r.names),
         *_OUT_OF_FOLD,
     ),
@@ -221,7 +221,7 @@ def _preferred(request):
         return "em", "all experts are linear, frozen, or continue from the last iteration"
     if request.kind == "list":
         return "stack", "the experts are a list of models of different kinds"
-    return "specialists", "the experts are clones of a model that is not linear"
+    return "specialists", "a single model that is not linear"
 
 
 def choose_training(training, request):
@@ -391,7 +391,8 @@ def time_of_fits(training, request, n_entries):
         seconds = SLOWER_CLASSES**request.mixture._classifies * (DIVERSE + n_entries / ENTRIES)
         return f"about {float(f'{seconds:.1g}'):g} s in all"
     may_be_em = training == "stack" and request.mixture.training == "auto"
-    return "time one of them, and multiply" + " (more if linear regimes lead to EM)" * may_be_em
+    once = "none" if all(map(is_frozen, request.templates)) else "time one of them, and multiply"
+    return once + " (more if linear regimes lead to EM)" * may_be_em
 
 
 def _in_words(part):

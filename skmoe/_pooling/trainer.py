@@ -353,8 +353,7 @@ class PooledTrainer(Trainer):
         k, evidence, n = int(problem.experts.n_experts), problem.evidence, self.data.total_weight
         if self.is_searched and evidence_of(problem) == -np.inf:
             return  # one expert, and less simple
-        if not evidence <= self.log_evidence.get(k, -np.inf):
-            self.progress.say(f"{count(k)}: log-evidence {n * evidence:.1f}", end="")
+        self.progress.say(f"{count(k)}: log-evidence {n * evidence:.1f}", end="")
         self.log_evidence[k] = max(evidence, self.log_evidence.get(k, evidence))
         if self.finds_regimes:
             self.rivals.add(problem)

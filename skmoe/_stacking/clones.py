@@ -50,7 +50,7 @@ class Clones:
         n_rows, n_jobs = len(trainer.data.y), trainer.settings.n_jobs
         parts, densities = trainer.parts, trainer.densities
         one = replace(parts, names=[GENERALIST], templates=parts.templates[:1])
-        generalist = trainer.make_experts(one, report_weights=False)
+        generalist = trainer.make_experts(one)
         everything, teams = np.ones((n_rows, 1)), []
         trainer.progress.say(f"Fitting a generalist on {count(n_rows, 'row')}")
         with generalist.side_by_side(n_jobs):

@@ -89,11 +89,11 @@ class StackedTrainer(Trainer):
         self.trained.way = "stack" if numbers is None else "specialists"
         self.trained.grows = False
 
-    def make_experts(self, parts, *, of_regimes=False, report_weights=True):
+    def make_experts(self, parts, *, of_regimes=False):
         """Experts (EstimatorExperts) in training, on all rows or each on those of a regime."""
         seed, weight = self.expert_seed + of_regimes, self.data.weight
         experts = parts.make_estimators(
-            self.data, self.expert_folds, self.settings, seed, report_weights=report_weights,
+            self.data, self.expert_folds, self.settings, seed, report_weights=not of_regimes,
             once=True, density_floor=self.densities.floor if parts.is_list else None,
         )  # fmt: skip
         if not of_regimes and (weight[weight > 0] == 1).all():

@@ -310,12 +310,10 @@ def warn_of_numbers(described):
         others = [text for text in texts if not becomes_numbers(np.asarray(text))]
         are_numbers = len(texts) >= FEWEST_NUMBERS and len(others) <= MOST_OTHERS * len(texts)
         if are_numbers and (others or any("." in text for text in texts)):
-            cells = f", but for {', '.join(map(repr, others[:MOST_NAMED]))}" if others else ""
-            warn_user(
-                f"The column {label!r} holds numbers as strings{cells}, {len(texts)} categories. "
-                "Give pd.to_numeric(column, errors='coerce'), or the dtype 'category'.",
-                NumbersAsStringsWarning,
-            )
+            cells = f", except {', '.join(map(repr, others[:MOST_NAMED]))}," if others else ""
+            said = f"Values of column {label!r}{cells} are numbers stored as {len(texts)} strings. "
+            said += "Convert it by pd.to_numeric(column, errors='coerce'), or to dtype 'category'."
+            warn_user(said, NumbersAsStringsWarning)
 
 
 def numeric_matrix(X):

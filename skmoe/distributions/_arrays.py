@@ -14,7 +14,7 @@ def check_probabilities(name, q):
     """A probability, or an array (n_quantiles,) of them; ValueError if it is neither."""
     q = np.asarray(q, dtype=np.float64)
     if q.ndim > 1 or not q.size or not ((q >= 0) & (q <= 1)).all():
-        raise ValueError(f"{name} must be one probability or a list of them, in [0, 1]; got {q}.")
+        raise ValueError(f"{name} must be probabilities in [0, 1], such as 0.9; got {q}.")
     return q
 
 

@@ -368,7 +368,7 @@ class MixtureDistribution:
             If the level is not between 0 and 1.
         """
         if np.ndim(level) or not 0 <= level <= 1:
-            raise ValueError(f"level must be in [0, 1]; got {level}.")
+            raise ValueError(f"level must be in [0, 1], such as 0.9 for 90 %; got {level}.")
         return self.ppf((1 - level) / 2), self.ppf((1 + level) / 2)
 
     def crps(self, y):

@@ -14,7 +14,7 @@ def conformal_intervals(mixture, X, level, conformal, by, exposure, trials):
     """Intervals (n, 2) or (n, 2, n_levels); parameters are those of ``predict_interval``."""
     levels = np.atleast_1d(level)
     if levels.ndim > 1 or not levels.size or not ((levels >= 0) & (levels <= 1)).all():
-        raise ValueError(f"level must be in [0, 1], or a list of such; got {level}.")
+        raise ValueError(f"level must be in [0, 1], such as 0.9 for 90 %, or a list; got {level}.")
     if exposure is not None or trials is not None:
         raise ValueError("Conformal intervals are for rows without exposure and trials.")
     if by not in (None, "expert"):

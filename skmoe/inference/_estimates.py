@@ -310,10 +310,8 @@ def check_applies(mixture):
     found = mixture._why_uncounted()
     if found is not None:
         why, line = found
-        raise ValueError(
-            "Standard errors need linear or logistic experts, at the maximum of the likelihood or "
-            f"pooled; here {why}. Run {line}. {OTHERWISE}"
-        )
+        needed = "linear or logistic experts, pooled or fitted by maximum likelihood"
+        raise ValueError(f"Standard errors need {needed}; here {why}. Run {line}. {OTHERWISE}")
     if any(own.terms() is None for own, _ in _owners(mixture)):
         names = mixture.likelihood_.names_where(lambda each: each.terms() is not None)
         raise ValueError(

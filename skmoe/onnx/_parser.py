@@ -108,7 +108,7 @@ def check_estimators(role, estimators):
             if type(estimator.transformer_) is not StandardScaler:
                 why = f"of {kind.__name__} the transformer has to be a StandardScaler"
         elif kind not in {*OPERATORS, *MADE_OF_OTHERS, *sklearn_operator_name_map}:
-            why = f"skl2onnx has no converter of {kind.__name__}"
+            why = f"skl2onnx has no converter of {kind.__name__}; see update_registered_converter"
         elif _parts_missing(estimator):  # it would not end, or send them the wrong way
             why = "its trees learned from NaN: put a SimpleImputer before it, in a Pipeline"
         if why is not None:

@@ -58,8 +58,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         and missing values encoded. The transformers of a Pipeline are fitted once.
     expert_columns : list of int or str, default=None
         Columns of X for the experts, by number or name, as ``x`` in R's ``y ~ x | z``; with an
-        empty list they are constants. None: all columns, as for experts in a
-        ``FrozenEstimator``. For columns of the gate use ``gate=SoftmaxGate(columns=[...])``.
+        empty list they are constants. None: all columns; experts in a ``FrozenEstimator``
+        always see all. For columns of the gate use ``gate=SoftmaxGate(columns=[...])``.
     training : {"auto", "em", "pooled", "stack", "specialists"}, default="auto"
         How experts, gate and scales are learned; see :doc:`/guide/training`. "em" fits experts
         and gate in turn, as in the classical mixture. "pooled" shrinks linear experts towards each
@@ -86,9 +86,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Largest number of EM iterations, each with a refit of the experts; 10 if cross-fitted.
     tol : float, default=1e-5
         EM stops when the remaining gain of the objective per unit of weight, extrapolated from
-        the last gains, is at most this. With ``top_k`` it stops when one iteration gained no more,
-        with cross-fitted experts when two in a row did not. A single linear expert, and linear
-        experts for censored targets, are always fitted to the maximum.
+        the last gains, is at most this; with ``top_k``, when one iteration gained at most this,
+        with cross-fitted experts, when two in a row did not gain more. A single linear expert, and
+        linear experts for censored targets, are always fitted to the maximum.
     warm_start : bool, default=False
         Whether ``fit`` continues from the last solution, with the same number of experts, in
         place of new starts. It has no effect on stacks and specialists.
@@ -126,9 +126,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Objective of the best iterate, which was kept. For pooled experts it is a bound of the
         logarithm of the evidence, per unit of weight.
     log_evidence_ : dict of int to float
-        Log-evidence per row of each number of experts that was tried, only for pooled experts: the
-        highest ``lower_bound_`` with the weights of the gate integrated out, by Laplace's
-        approximation, before experts are tied.
+        Log-evidence per row of each number of experts that was tried, only for pooled experts: that
+        of the best fit, with the weights of the gate integrated out by Laplace's approximation,
+        before experts are combined to regimes.
     model_weights_ : dict
         Only if predictions average over two models: the weight of each number of experts, or, for
         a single expert for classes, of the learned prior variance and of "unit variance".

@@ -327,7 +327,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         effects : MarginalEffects
             See :class:`~skmoe.inference.MarginalEffects`. Prints as a table, shows as HTML, and
             turns into a DataFrame with ``to_frame``. A column that a quantity does not depend on
-            has no line there, and one that is binned has none at all.
+            has no line there, and one that a transformer bins has none at all.
 
         Raises
         ------

@@ -404,7 +404,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
     def predict_experts(self, X):
         """Prediction of each expert for each row, in columns as those of ``gate_proba``.
 
-        Where there are fewer regimes, ``responsibilities`` has these columns with ``by="expert"``.
+        With fewer regimes than experts, ``responsibilities(..., by="expert")`` has these columns.
         For pooled counts, rates and positive targets predictions are means at the posterior means
         of the coefficients; ``predict`` also averages over their uncertainty.
 

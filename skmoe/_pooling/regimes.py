@@ -94,8 +94,8 @@ def errors_of(problem):
                 ]
             shape = f"may have {found}: a close call"
     return ties.regime, [
-        f"{len(load)} experts are {count(ties.n_regimes, 'regime')}: experts of a regime share one "
-        f"regression function and describe its errors. These {shape}."
+        f"{len(load)} experts are {count(ties.n_regimes, 'regime')}: those of one regime share a "
+        f"regression function, whose errors {shape}."
     ]
 
 

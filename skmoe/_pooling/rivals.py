@@ -191,11 +191,11 @@ def best_surface(search, problem):
     best = max(found, key=found.get)
     nats = found[best] - search.n_rows * problem.evidence
     if nats > -CLOSE:
-        is_sure = nats > CLOSE and experts.can_be_tied
-        verdict = "No regimes were found" if is_sure else "There may be no regimes"
-        text = f"{verdict}: {experts.n_experts} experts describe one regression function and its"
-        text += f" errors. {best[0]} explains the rows {'better' if nats > 0 else 'worse'} by"
-        notes.insert(0, f"{text} {abs(nats):.1f} nats. Compare this mixture with {best[1]}.")
+        may = "" if nats > CLOSE and experts.can_be_tied else "may "
+        text = f"{'There may be no regimes' if may else 'No regimes were found'}: "
+        text += f"{experts.n_experts} experts {may}describe one regression function and its errors."
+        text += f" {best[0]} explains the rows {'better' if nats > 0 else 'worse'} by"
+        notes.insert(0, f"{text} {abs(nats):.1f} nats. Compare held-out scores with {best[1]}.")
     return nats, notes
 
 

@@ -18,7 +18,7 @@ class ExpertDisplay:
     If X has other columns, an expert's curve is its partial dependence over its own rows,
     :math:`\sum_i r_{ik} \mu_k(x_S, x_{i, C}) / \sum_i r_{ik}`: the feature is set to the point in
     each row of X, which is weighted by its responsibility, or by its gate probability if targets
-    are not given. Predictions of an expert for rows of others are not drawn.
+    are not given. Rows of others thus hardly count for an expert's curve.
 
     For a classifier, the curves are the probabilities of one class.
 

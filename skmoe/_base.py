@@ -79,9 +79,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         scales and calibration stay those of ``fit``. With 1, rows that the gate sends to the wrong
         expert have low densities.
     n_init : int, default=10
-        Number of starts, from each of which EM runs with linear experts. From the best results,
-        moves that dissolve one expert and halve another are tried, more of them for a larger
-        ``n_init``, and EM continues from the best optimum found.
+        Number of starts. EM with linear experts, whatever yours are, runs from each. From the best
+        results, moves that dissolve one expert and halve another are tried, more of them for a
+        larger ``n_init``, and EM continues from the best optimum found.
     max_iter : int, default=500
         Largest number of EM iterations, each with a refit of the experts; 10 if cross-fitted.
     tol : float, default=1e-5
@@ -131,7 +131,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         before experts are combined to regimes.
     model_weights_ : dict
         Only if predictions average over two models: the weight of each number of experts, or, for
-        a single expert for classes, of the learned prior variance and of "unit variance".
+        a single expert for classes, of its fits with learned prior variances and "unit variance".
     specialisation_ : Specialisation
         Only if specialists, or EM in place of a stack, were tried: the mean out-of-fold
         log-densities ``score_without`` and ``score_with`` them, their difference ``gain``, its

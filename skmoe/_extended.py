@@ -240,9 +240,9 @@ class ExtendedMixture(BaseMixtureOfExperts):
         level : float, default=0.95
             Level of the confidence intervals.
         by : {"regime", "expert"}, default="regime"
-            "regime" lists what the experts of a regime share once: slopes, the intercept at the
+            "regime" lists once what the experts of a regime share: slopes, the intercept at the
             mean of the errors, and the gate between regimes; levels and scales of experts follow.
-            "expert", or as many regimes as experts: all parameters of each expert.
+            "expert" lists all parameters of each expert, as does "regime" if experts share none.
         max_rows : int or None, default=60
             Rows that are printed under each heading at most, the first and the last. None is all.
 

@@ -69,7 +69,7 @@ class Plan:
     most_experts : int
         Largest number of experts that is tried.
     experts, gate, likelihood, predictions : str
-        Descriptions of these.
+        Descriptions of these; predictions are those of the experts in training.
     reasons : dict of str to str
         Reason for each of these.
     most_expert_fits : int or None

@@ -146,8 +146,8 @@ class DescribedMixture(AnyRows):
         Parameters
         ----------
         by : {"regime", "expert"}, default="regime"
-            Columns for each regime (regime0 is the experts of ``regimes_[0]``) or for each expert,
-            which are also shown where several experts are a single regime.
+            Columns for each regime (regime0 is the experts of ``regimes_[0]``) or for each expert.
+            Experts are also shown if those of a regime have no coefficients in common.
         max_rows : int or None, default=60
             Rows that are printed under each heading at most, the first and the last. None is all.
 
@@ -204,7 +204,7 @@ class DescribedMixture(AnyRows):
             the transformers.
         by : {"regime", "expert"}, default="regime"
             Profiles of each regime (regime0 is the experts of ``regimes_[0]`` together) or of each
-            expert, which are also shown where several experts are a single regime.
+            expert. Experts are also shown if those of a regime have no coefficients in common.
 
         Returns
         -------

@@ -115,7 +115,7 @@ class Stability(EstimateTable):
             return f"Not settled: {what}; {self._found('halves')}. Raise n_init{self._or_set}."
         if same["halves"] < SURE:
             may_lack_rows = max(self.share["halves"]) <= self.n_regimes
-            what = "needs all rows, or is uncertain" if may_lack_rows else "is uncertain"
+            what = "is uncertain" + ", or halves lack rows" * may_lack_rows
             return f"The number {what}: {self._found('halves')}."
         if rand["halves"] < SURE:
             number = "was set" if self._is_set else "is stable"

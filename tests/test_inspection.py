@@ -425,7 +425,7 @@ def test_other_bad_input(curve, table, classes, outputs):
     moe, X, y = curve
     with pytest.raises(ValueError, match="X is an array without names"):
         GateDisplay.from_estimator(moe, X, features="x0")
-    with pytest.raises(ValueError, match="no gate to draw: this mixture has one regime"):
+    with pytest.raises(ValueError, match="no gate to draw: this mixture has one expert"):
         GateDisplay.from_estimator(MixtureOfExpertsRegressor(n_experts=1).fit(X, y), X)
     from scipy import sparse
 

@@ -133,13 +133,13 @@ class GateDisplay:
         Raises
         ------
         ValueError
-            If there is one regime or expert, no such feature, or a feature has no values.
+            If there is one expert, no such feature, or a feature has no values.
         """
         mixture, Z = _axes.unwrap(estimator, X)
         columns, groups = _axes.PlottedColumns(X), groups_of(mixture, by)
         resp = _axes.given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
-        if len(groups.names) == 1:
-            raise ValueError(f"There is no gate to draw: this mixture has one {by}.")
+        if len(mixture.experts_) == 1:
+            raise ValueError("There is no gate to draw: this mixture has one expert.")
         rows = columns.sample(subsample, random_state)
         axes, proba = _gate_panels(estimator, groups, columns, features, rows, grid_resolution)
         return cls(panels=axes, proba=proba, names=groups.names, responsibilities=resp).plot(ax)

@@ -348,6 +348,16 @@ def test_histogram_boosting_on_missing_values(n_classes, rows):
     check_classifier(MixtureOfExpertsClassifier(boosting, **settings).fit(X, labels), X)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_histogram_boosting_of_training_rows_at_its_thresholds(dtype):
+    # With more rows than bins thresholds are values of rows, which rounding would send elsewhere.
+    X = np.random.default_rng(0).normal(size=(600, 3))
+    moe = MixtureOfExpertsRegressor(HistGradientBoostingRegressor(max_iter=20), 1, random_state=0)
+    moe.fit(X, np.sin(3 * X[:, 0]) + X[:, 1] * X[:, 2])
+    found = outputs(moe, X := X.astype(dtype))["variable"][:, 0]
+    np.testing.assert_allclose(found, moe.predict(X), atol=1e-5)
+
+
 def test_table_with_strings_and_missing_values_is_encoded(table):
     X, y = table
     check_regressor(MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y), X)

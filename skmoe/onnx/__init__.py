@@ -290,9 +290,5 @@ for _alias, _write in {
 for _kind in ("Classifier", "Regressor"):
     _alias = f"SklearnHistGradientBoosting{_kind}"
     _convert = _registration.get_converter(_alias)
-    _registration.register_converter(
-        _alias,
-        _writers.with_integer_attributes(_convert),
-        overwrite=True,
-        options=_convert.get_allowed_options(),
-    )
+    _given, _options = (_alias, _writers.exact_boosting(_convert)), _convert.get_allowed_options()
+    _registration.register_converter(*_given, overwrite=True, options=_options)

@@ -400,25 +400,29 @@ def _one_hot(graph, column, levels):
 
 # Histogram gradient boosting, by the converter of skl2onnx ----------------------------------------
 
-# skl2onnx writes booleans, which protobuf 7 refuses, for the directions of missing values.
+# skl2onnx writes booleans, which protobuf 7 refuses, for the directions of missing values. And it
+# rounds thresholds, which are often values of training rows, so that these go elsewhere.
 DIRECTIONS = "nodes_missing_value_tracks_true"
+REAL = {"nodes_values", "nodes_hitrates", "target_weights", "class_weights", "base_values"}
 
 
-def with_integer_attributes(convert):
-    """A converter that writes what ``convert`` does, with integers in place of booleans."""
+def exact_boosting(convert):
+    """A converter that writes what ``convert`` does, in doubles, and integers for booleans."""
 
     def convert_boosting(scope, operator, container):
-        add_node = container.add_node
-
-        def add_with_integers(*args, **attributes):
+        def add_exactly(*args, **attributes):
             if DIRECTIONS in attributes:
                 attributes[DIRECTIONS] = [int(each) for each in attributes[DIRECTIONS]]
+            for name in REAL & {*attributes}:
+                numbers = np.asarray(attributes.pop(name), dtype=float)
+                attributes[f"{name}_as_tensor"] = numpy_helper.from_array(numbers, name)
             add_node(*args, **attributes)
 
-        container.add_node = add_with_integers
-        try:
-            convert(scope, operator, container)
-        finally:
-            del container.add_node
+        add_node, wide = container.add_node, scope.get_unique_variable_name("wide")
+        add_node("Cast", operator.input_full_names, wide, op_version=13, to=TensorProto.DOUBLE)
+        operator.inputs.set_element(0, Variable(wide, wide, scope, DoubleTensorType()))
+        container.add_node = add_exactly
+        convert._fct(scope, operator, container, op_version=3)  # which has doubles
+        del container.add_node
 
     return convert_boosting

@@ -195,7 +195,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         if name == "labels_":
             raise AttributeError("No labels_: see responsibilities(X, y).argmax(axis=1).")
         if name in ("regimes_", "n_regimes_", "log_evidence_") and "plan_" in vars(self):
-            raise AttributeError(f"No {name}: training='pooled' has it, regimes if y is numeric.")
+            raise AttributeError(f"No {name}: training='pooled' has it (regimes: if y is numeric).")
         return object.__getattribute__(self, name)  # which raises what it raised before
 
     @fit_context(prefer_skip_nested_validation=False)

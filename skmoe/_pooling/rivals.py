@@ -168,7 +168,7 @@ def best_surface(search, problem):
         found[CALIBRATED, "CalibratedClassifierCV"] = gain + search.n_rows * one.evidence
     names, terms, log_prior = _chosen(trainer, one.experts)
     if names:
-        call = f"{model}() of PolynomialFeatures(2) of the numbers, or a tree, as the only expert"
+        call = f"n_experts=1 and a tree, or {model}() of PolynomialFeatures(2) of numeric columns"
         what = f"One linear model with {', '.join(dict.fromkeys(names))}"
         compare(what, call, log_prior, data, np.hstack([X, terms]))
     if experts.can_be_wider and y.ndim == 1:
@@ -194,7 +194,7 @@ def best_surface(search, problem):
         may = "" if nats > CLOSE and experts.can_be_tied else "may "
         text = f"{'There may be no regimes' if may else 'No regimes were found'}: "
         text += f"{experts.n_experts} experts {may}describe one regression function and its errors."
-        text += f" {best[0]} explains the rows {'better' if nats > 0 else 'worse'} by"
+        text += f" {best[0]} explains the rows {'better' if nats > 0 else 'barely worse'} by"
         notes.insert(0, f"{text} {abs(nats):.1f} nats. Compare held-out scores with {best[1]}.")
     return nats, notes
 
@@ -215,7 +215,7 @@ def _chosen(trainer, one):
     columns = {names[j]: X[:, j] for j in np.sort(numbers)}
     terms = [(f"{a} * {b}", columns[a] * columns[b]) for a, b in combinations(columns, 2)]
     if one.predictions.size == len(X):
-        columns["the prediction"] = one.predictions.ravel() - one.predictions.mean()
+        columns["the linear prediction"] = one.predictions.ravel() - one.predictions.mean()
     for name, column in columns.items():
         knots = np.quantile(column, KNOTS, weights=weight, method="inverted_cdf")
         curves = [column**2, *(np.maximum(column - knot, 0) for knot in np.unique(knots))]

@@ -228,7 +228,7 @@ def stability(
         counts=rows.weight > 0, word="regime" if regimes_of(mixture) else "expert",
     )  # fmt: skip
     result._is_set, n = mixture.n_experts == n_regimes, len(mixture.named_experts_)
-    result._or_set = f", or set n_experts={n}: experts, not regimes" * (mixture.n_experts != n)
+    result._or_set = f", or fix the experts, n_experts={n}" * (mixture.n_experts != n)
     return result
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -110,10 +111,12 @@ def test_displays_draw(fitted):
     of_class = {"class_of_interest": 1} if is_classifier else {}
     for feature in (word, number):
         ExpertDisplay.from_estimator(moe, X, y, feature, random_state=0, **of_class)
-        GateDisplay.from_estimator(moe, X, features=[feature], random_state=0)
         if not is_classifier:
             PredictiveDisplay.from_estimator(moe, X, y, feature)
-    GateDisplay.from_estimator(moe, X, y, (word, number), random_state=0)
+    for features in (word,), (number,), (word, number):
+        has_gate = len(moe.experts_) > 1
+        with nullcontext() if has_gate else pytest.raises(ValueError, match="no gate to draw"):
+            GateDisplay.from_estimator(moe, X, y, features, random_state=0)
     if not is_classifier:
         CalibrationDisplay.from_estimator(moe, X, y, random_state=0)
 

@@ -716,7 +716,7 @@ def test_sparse_rows_need_experts_with_a_partial_fit():
     X = sparse.csr_matrix(np.where(np.abs(X) < 0.5, 0, X))
     wide = sparse.hstack([X, sparse.random(700, 500, density=0.01, random_state=0)], format="csr")
     moe = regressor(experts=Ridge(), n_init=1, max_iter=2).fit(wide, y)  # each by its own fit
-    with pytest.raises(TypeError, match="dense"):
+    with pytest.raises(TypeError, match="sparse data"):
         moe.partial_fit(wide, y)
     moe = regressor(experts=SGDRegressor(), n_init=1, cv=2)
     feed(moe, sparse.vstack([X, X], format="csr")[:1200], np.tile(y, 2)[:1200], 300)

@@ -87,4 +87,4 @@ def test_missing_values_are_the_last_category_and_long_names_are_cut_in_the_midd
     shown = [label.get_text() for label in display.ax_.get_xticklabels()]
     assert shown[3] == "Machine-\u2026nd others"
     levels = MixtureOfExpertsRegressor(n_experts=1).fit(X, y).marginal_effects(X, y).columns
-    assert sum(name.startswith("job: ") for name in levels) == 5  # as in the table of coefficients
+    assert sum(name.startswith("job: ") for name in levels) == 6  # as in the table of coefficients

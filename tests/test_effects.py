@@ -283,7 +283,7 @@ def test_effects_of_levels_are_differences_of_predictions(training):
         ends = [predict(table.assign(x=table["x"] + step))[6:] for step in (1e-4, -1e-4)]
         slope = np.average(ends[0] - ends[1], weights=weight[6:]) / 2e-4
         assert_allclose(found["x"], slope, atol=1e-4)
-    assert len(effects.effect) == 5 * 4
+    assert len(effects.effect) == 5 * 5
 
 
 # What columns and rows may be ---------------------------------------------------------------------
@@ -408,7 +408,9 @@ def test_pooled_effects_of_levels_are_those_of_maximum_likelihood(kind):
     pooled = moe.fit(table, y).marginal_effects(table, y)
     by_likelihood = moe.set_params(training="em").fit(table, y).marginal_effects(table, y)
     assert pooled.columns == by_likelihood.columns
-    assert_allclose(pooled.effect, by_likelihood.effect, atol=0.1 * by_likelihood.std_error.max())
+    # Few rows lack the kind: the prior counts there.
+    assert_allclose(pooled.effect, by_likelihood.effect, atol=0.2 * by_likelihood.std_error.max())
+    assert any("missing" in name for name in pooled.columns)
     assert_allclose(pooled.std_error, by_likelihood.std_error, rtol=0.05)
 
 

@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 IN_ALL = {
     "lines of code": 21_821,
     "lines of the core": 15_772,  # without leaves
-    "lines of docstrings": 10_798,
+    "lines of docstrings": 10_796,
     "files": 162,
     "names that stand for two things": 0,  # functions and classes at the top of a file
     "classes": 257,

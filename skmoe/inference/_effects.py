@@ -335,7 +335,7 @@ class Changes:
             total = (time.monotonic() - began) / max(j, 1) * n_columns
             quicker = "a sample of the rows, in fit and here"
             was_long = was_long or warn_if_long("The effects", total, quicker, is_told=True)
-            axis = Axis(self.columns, j, 2, shows_missing=False)
+            axis = Axis(self.columns, j, 2)
             yield from self._of_numbers(axis) if axis.labels is None else self._of_levels(axis)
 
     def _of_numbers(self, axis):

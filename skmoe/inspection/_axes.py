@@ -301,8 +301,6 @@ class Axis:
     resolution : int
         Largest number of points, equally spaced; if a numeric column has fewer values, these are
         the points. Other columns have one point for each category.
-    shows_missing : bool, default=True
-        Whether missing values of such a column are a category of their own, the last.
 
     Attributes
     ----------
@@ -318,7 +316,7 @@ class Axis:
         What other columns are, if there are any.
     """
 
-    def __init__(self, columns, j, resolution, shows_missing=True):
+    def __init__(self, columns, j, resolution):
         if not isinstance(resolution, Integral) or resolution < 2:
             raise ValueError(f"grid_resolution must be 2 or more; got {resolution!r}.")
         self.j, self.name, self.labels, self.ordered = j, columns.names[j], None, True
@@ -347,7 +345,7 @@ class Axis:
             self.values = np.full(len(values), np.nan)
             self.values[known] = place
             rows = np.flatnonzero(known)[first]
-            if shows_missing and not known.all():  # a level of its own, after the others
+            if not known.all():  # a level of its own, after the others
                 self.labels = np.append(self.labels.astype(object), MISSING)
                 self.places, self.ordered = np.arange(len(self.labels)), False
                 self.values[~known], rows = len(rows), np.append(rows, known.argmin())

@@ -245,7 +245,7 @@ def test_only_warnings_of_the_chosen_mixture_are_passed_on(recwarn):
         (
             {"estimator": MixtureOfExpertsRegressor([("line", LinearRegression())])},
             TypeError,
-            "experts in a list",
+            "A list has as many experts",
         ),
     ],
 )

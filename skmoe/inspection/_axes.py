@@ -19,7 +19,7 @@ ROWS_AT_ONCE = 50_000
 JITTER = 0.22  # of points at a category; categories are 1 apart
 DASHES = ("-", "--", "-.", (0, (1.2, 1.2)), (0, (7, 2, 1, 2, 1, 2)))
 MARKERS = "osD^vPX"
-N_COLUMNS, LEGEND = 2, 48  # panels side by side; characters in a line of a legend
+N_COLUMNS, LEGEND, MARK = 2, 64, 8  # panels side by side; characters of a legend's line, a mark
 LONGEST_LABEL, MISSING = 18, "missing"  # characters of a category; the label of missing values
 LIGHTEST = 0.78  # colour of viridis: lighter yellows are invisible on white
 
@@ -108,7 +108,7 @@ def make_axes(display, ax, n_panels=1, *, size=None):
 def explain(display, handles, *, own_figure, **options):
     """Legend: above the panels of a figure of our own, where it covers nothing; else inside."""
     if own_figure:
-        most = LEGEND // max(len(handle.get_label()) for handle in handles)
+        most = LEGEND // (MARK + max(len(handle.get_label()) for handle in handles))
         options |= {"loc": "outside upper center", "ncols": max(1, min(most, len(handles)))}
     (display.figure_ if own_figure else display.ax_).legend(handles=handles, **options)
 

@@ -209,7 +209,7 @@ class GeneralProblem(Problem):
         log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
         if log_gate.shape != self.resp.shape or np.isnan(log_gate).any():
             raise ValueError(
-                f"The gate {self.gate} returned NaN, or {log_gate.shape} for {self.resp.shape}."
+                f"{self.gate} returned NaN, or shape {log_gate.shape}, not {self.resp.shape}."
             )
         log_density = self.expert_log_density()
         log_likelihood = self._share_rows(log_gate, log_density, self.top_k)

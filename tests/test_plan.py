@@ -509,7 +509,7 @@ def test_reports_show_the_best_optima_of_many():
 
 def test_what_was_fitted_counts_what_stands_beside_the_experts():
     moe = regressor(LIST, training="stack").fit(X, Y)
-    assert " 2 experts, one for each estimator of the list; plus their stack." in moe.plan_.sentence
+    assert " one for each estimator of the list, not counting their stack." in moe.plan_.sentence
     alone = fitted_by_default().plan_
     assert (alone.gate, alone.reasons["gate"]) == ("none", "one expert answers for every row")
     assert any(each.startswith("No regimes were found. Evidence: 1 ") for each in alone.findings)

@@ -78,7 +78,7 @@ class Trained:
             if (regimes := self.regimes) is not None and regimes.were_compared:
                 values = regimes.support, regimes.n_functions, "regime"
             elif regimes is not None and regimes.n_regimes < len(regimes.regime):
-                values = *values, "expert", " with a regression each"
+                values = *values, "expert", " before experts shared a regression"
             found.append(compared("Evidence", *values))
         if self.number_scores is not None:
             found.append(compared(*self.number_scores))
@@ -286,7 +286,7 @@ def compared(criterion, values, chosen=None, what="expert", having=""):
     """
     best = max(values, key=values.get) if chosen is None else chosen
     others = sorted(k for k in values if k != best and np.isfinite(values[k]))
-    said = f"{'No regimes were found. ' * (best == 1)}{criterion}: {count(best, what)}{having}"
+    said = f"{'No regimes were found. ' * (best == 1)}{criterion}{having}: {count(best, what)}"
     if not others:
         return f"{said}, and no other number was tried."
     losses = {k: values[best] - values[k] for k in others}

@@ -217,7 +217,7 @@ class Plan:
         more = {STACK: "their stack", self.request.likelihood.zero_expert: "the zeros"}
         if training == "specialists":
             more[GENERALIST] = "the generalist"
-        added = [f"; plus {more[name]}" for name in names if name in more]
+        added = [f", not counting {more[name]}" for name in names if name in more]
         n_experts = max(1, len(names) - len(added))
         reasons["n_experts"] += "".join(added) * (len(names) > 1)
         return replace(

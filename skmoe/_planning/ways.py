@@ -221,7 +221,7 @@ def _preferred(request):
         return "em", "all experts are linear, frozen, or continue from the last iteration"
     if request.kind == "list":
         return "stack", "the experts are a list of models of different kinds"
-    return "specialists", "a single model that is not linear"
+    return "specialists", "one model, not linear" + ", without copies" * (request.n_experts == 1)
 
 
 def choose_training(training, request):

@@ -36,8 +36,7 @@ class FittedMixture(AnyRows):
             Rows.
         by : {"expert", "regime"}, default="expert"
             Columns for each expert, as of ``predict_experts``, or for each regime, as
-            ``responsibilities`` has them by default. The two differ only if there are fewer regimes
-            than experts.
+            ``responsibilities`` has them by default. The two differ only if experts are tied.
 
         Returns
         -------
@@ -95,7 +94,7 @@ class FittedMixture(AnyRows):
             Weights of the rows within their subjects; they change nothing without ``subject``.
         by : {"regime", "expert"}, default="regime"
             Columns for each regime (the first is the sum over the experts of ``regimes_[0]``) or
-            for each expert. The two differ only if there are fewer regimes than experts.
+            for each expert. The two differ only if experts are tied.
 
         Returns
         -------

@@ -1,11 +1,13 @@
 """Tables and displays speak of regimes, where fewer than experts were found."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe._reports.by_regime import groups_of
 
 SLOPES = np.array([1.0, 2.0, -1.0])
 OTHER = np.array([2.0, -1.0, 1.0])
@@ -92,9 +94,9 @@ def test_regimes_predict_what_their_coefficients_add_up_to(tied):
 def test_a_gate_that_determines_variances_is_not_among_the_coefficients(uneven, two):
     moe = uneven[0]
     assert not any(part.startswith("gate") for part in moe.coefficients().parts)
-    assert "The gate is not shown" in moe.coefficients().note
-    assert "The gate is not shown" not in moe.coefficients(by="expert").note
-    assert "The gate is not shown" not in two[0].coefficients().note
+    assert "The gate between regimes has no" in moe.coefficients().note
+    assert "The gate between regimes has no" not in moe.coefficients(by="expert").note
+    assert "The gate between regimes has no" not in two[0].coefficients().note
 
 
 def test_intercept_of_a_regime_is_its_mean_level(skewed):
@@ -203,6 +205,18 @@ def test_report_on_training_rows_is_of_regimes_too(tied):
         own = [name in names for name in experts["expert"]]
         assert {experts["regime"][k] for k in np.flatnonzero(own)} == {f"regime{r}"}
         np.testing.assert_allclose(of_fit.columns["load"][r], np.sum(experts["load"], where=own))
+
+
+@pytest.mark.parametrize(
+    ("regimes", "are_tied"), [([[0], [1, 2]], True), ([[0, 1, 2]], False)], ids=["tied", "surface"]
+)
+def test_ties_of_some_pieces_of_one_surface_are_no_regimes(regimes, are_tied):
+    likelihood = SimpleNamespace(regime_=np.array([0, 1, 1]))
+    mixture = SimpleNamespace(
+        named_experts_=dict.fromkeys(range(3)), likelihood_=likelihood, regimes_=regimes
+    )
+    assert groups_of(mixture, "regime").kind == ("regime" if are_tied else "expert")
+    assert groups_of(mixture, "expert").are_tied == are_tied
 
 
 # Summary ----------------------------------------------------------------------------------------

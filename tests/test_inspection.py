@@ -446,6 +446,9 @@ def test_other_bad_input(curve, table, classes, outputs):
     for display in (ExpertDisplay, PredictiveDisplay):
         with pytest.raises(ValueError, match="X has 4 columns: select one by feature"):
             display.from_estimator(moe, X, y)
+    for display in (ExpertDisplay, GateDisplay, PredictiveDisplay):  # the third parameter is y
+        with pytest.raises(ValueError, match="y needs .* values; feature= or features= select"):
+            display.from_estimator(moe, X, "age")
     moe, X, y = classes
     with pytest.raises(TypeError, match="For classes take sklearn.calibration"):
         CalibrationDisplay.from_estimator(moe, X, y)

@@ -16,6 +16,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._em.loop import compared
 from skmoe._planning.ways import NEEDS, WAYS
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.likelihoods import Categorical, Gaussian, RandomEffects, StudentT
@@ -493,7 +494,7 @@ def test_the_cost_of_other_models_is_a_number_of_fits_and_of_diverse_seconds():
         "at most 134",
         "fits of single estimators: time one of them, and multiply",
     ]
-    assert cost(LIST)[2].endswith("and multiply (more if EM with linear experts beats the stack)")
+    assert cost(LIST)[2].endswith("(more if a mixture of lines fits better: EM is then tried)")
     assert cost(LIST, training="stack")[2].endswith("and multiply")
     assert cost(FrozenEstimator(Ridge().fit(X, Y)))[2] == "fits of single estimators: none"
     assert cost("diverse")[2] == "fits of single estimators: about 3 s in all"
@@ -505,6 +506,14 @@ def test_reports_show_the_best_optima_of_many():
     text = str(report)
     assert "optima found by the EM runs, the best 5 of 8 (" in text
     assert text.count("10%") == 5 == report._repr_html_().count("10%")
+
+
+def test_numbers_that_are_better_by_chance_are_said_apart():
+    said = compared("BIC", {1: -5.0, 2: 0.0, 3: 1.7, 4: -np.inf}, 2)
+    assert said.startswith("BIC: 2 experts; worse by 5.0 nats for 1; better by 1.7 for 3, too lit")
+    assert compared("BIC", {1: 0.0, 2: 1.0}, 1).startswith(
+        "No regimes were found. BIC: 1 expert; better by 1.0 nats for 2, too little to count (3 "
+    )
 
 
 def test_what_was_fitted_counts_what_stands_beside_the_experts():

@@ -251,7 +251,7 @@ def test_what_is_fitted_keeps_its_meaning():
     assert moe._log_prior < 0
     report = str(moe.expert_report())
     assert "Specialists were kept" in report
-    outcome = "specialists, as they raise the out-of-fold log-density, not counting the generalist"
+    outcome = "specialists besides the generalist, as they raise the out-of-fold log-density"
     assert outcome == moe.plan_.reasons["n_experts"]
     assert f"2 experts, {outcome}." in " ".join(report.split())
     assert "optima" not in report  # those of linear experts, which found the regions

@@ -77,8 +77,8 @@ class Trained:
             values = {k: n_rows * value for k, value in self.log_evidence.items()}, None
             if (regimes := self.regimes) is not None and regimes.were_compared:
                 values = regimes.support, regimes.n_functions, "regime"
-            elif regimes is not None and regimes.n_regimes < len(regimes.regime):
-                values = *values, "expert", " before experts shared a regression"
+            if regimes is not None and regimes.n_regimes < regimes.n_functions:
+                values = *values[:2], "regression function", " among mixtures"
             found.append(compared("Evidence", *values))
         if self.number_scores is not None:
             found.append(compared(*self.number_scores))
@@ -285,15 +285,14 @@ def compared(criterion, values, chosen=None, what="expert", having=""):
     number that is better than the chosen one was so by no more than chance.
     """
     best = max(values, key=values.get) if chosen is None else chosen
-    others = sorted(k for k in values if k != best and np.isfinite(values[k]))
+    losses = {k: values[best] - v for k, v in sorted(values.items()) if k != best and v > -np.inf}
     said = f"{'No regimes were found. ' * (best == 1)}{criterion}{having}: {count(best, what)}"
-    if not others:
+    if not losses:
         return f"{said}, and no other number was tried."
-    losses = {k: values[best] - values[k] for k in others}
-    few = " (better, but by too little for one more)"
-    shown = [f"{loss:.1f} for {k}{few if loss < 0 else ''}" for k, loss in losses.items()]
-    lost = ", ".join(shown).replace(" for", " nats for", 1)
-    return f"{said}; worse by {lost} (3 nats are odds of 20 to 1)."
+    less = ", ".join(f"{loss:.1f} for {k}" for k, loss in losses.items() if loss >= 0)
+    more = ", ".join(f"{-g:.1f} for {k}, too little to count" for k, g in losses.items() if g < 0)
+    said += f"; worse by {less}" * bool(less) + f"; better by {more}" * bool(more)
+    return said.replace(" for", " nats for", 1) + " (3 nats are odds of 20 to 1)."
 
 
 # Dead experts, and the rows that they are re-seeded with -----------------------------------------

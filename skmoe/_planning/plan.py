@@ -13,7 +13,7 @@ from .._em.one_pass import make_problem
 from .._em.parts import GateParts, Parts, adapt_experts
 from .._em.problem import FEW_ROWS, Settings
 from .._em.trainer import Trainer
-from .._experts.fitting import GENERALIST, LINES, STACK, column_names, is_frozen
+from .._experts.fitting import LINES, STACK, column_names, is_frozen
 from .._experts.folds import (
     IN_FOLDS,
     IN_SAMPLE,
@@ -168,7 +168,7 @@ class Plan:
     @property
     def _of_regimes(self):
         fewer = self.n_regimes not in (None, self.n_experts)
-        return f" of {count(self.n_regimes, 'regime')}" if fewer else ""
+        return f" ({count(self.n_regimes, 'regime')})" if fewer else ""
 
     @property
     def goes_on(self):
@@ -212,13 +212,12 @@ class Plan:
             gate, why = trained.default_gate
             reasons["gate"] = f"{reasons['gate'].partition(';')[0]}; {why}"
         if trained.specialisation is not None and training == "specialists":
-            they = "as specialists do not clearly" if len(names) == 1 else "specialists, as they"
+            they = "specialists besides the generalist, as they"
+            they = "as specialists do not clearly" if len(names) == 1 else they
             reasons["n_experts"] = f"{they} raise the out-of-fold log-density"
         more = {STACK: "their stack", self.request.likelihood.zero_expert: "the zeros"}
-        if training == "specialists":
-            more[GENERALIST] = "the generalist"
         added = [f", not counting {more[name]}" for name in names if name in more]
-        n_experts = max(1, len(names) - len(added))
+        n_experts = max(1, len(names) - len(added) - (training == "specialists"))
         reasons["n_experts"] += "".join(added) * (len(names) > 1)
         return replace(
             self, training=training, n_experts=n_experts, gate=gate,

@@ -142,7 +142,7 @@ def rand_index(labels, others, weight):
 KNOTS = np.arange(1, 6) / 6  # quantiles of a column at which it may bend
 MOST_ENTRIES = 4_000_000  # of candidate columns in memory
 MOST_TERMS = 12
-CALIBRATED = "One expert with calibrated probabilities, which some rows do not follow"
+CALIBRATED = "one expert with calibrated probabilities, which some rows do not follow"
 DEPENDENT, TINY = 1e-8, 1e-300  # part of the squares of a column that is rounding; no square
 SHAPE_STEPS = 30  # of EM
 
@@ -156,46 +156,46 @@ def best_surface(search, problem):
     if experts.columns.is_wide:
         return -np.inf, []
     X, one, y = experts.standard[:, :-1], trainer.one_line(), data.y[data.weight > 0]
-    found, notes, model = {(): -np.inf}, [], "RidgeCV"
+    found, notes, kind = {(): -np.inf}, [], "Regressor"
 
-    def compare(what, call, plus, *given):
-        value, of_errors = _evidence(search, *given)
-        found[what + of_errors, call] = value + plus
+    def compare(what, call, plus, *given, terms=()):
+        value, errors = _evidence(search, *given)
+        having = " and ".join(", ".join([*terms, *errors]).rsplit(", ", 1))
+        found[what, f", with {having}" * bool(having), call] = value + plus
 
     if trainer.parts.classes is not None:
-        model, design, labels = "LogisticRegression", experts.design, data.y.astype(int)
+        kind, design, labels = "Classifier", experts.design, data.y.astype(int)
         gain = gain_of_calibration(design, labels, data.weight, len(trainer.parts.classes))
-        found[CALIBRATED, "CalibratedClassifierCV"] = gain + search.n_rows * one.evidence
+        found[CALIBRATED, "", "CalibratedClassifierCV"] = gain + search.n_rows * one.evidence
     names, terms, log_prior = _chosen(trainer, one.experts)
     if names:
-        call = f"n_experts=1 and a tree, or {model}() of PolynomialFeatures(2) of numeric columns"
-        what = f"One linear model with {', '.join(dict.fromkeys(names))}"
-        compare(what, call, log_prior, data, np.hstack([X, terms]))
+        call = f"MixtureOfExperts{kind}(HistGradientBoosting{kind}(), n_experts=1) by log_score"
+        compare("one linear model", call, log_prior, data, np.hstack([X, terms]), terms=names)
     if experts.can_be_wider and y.ndim == 1:
-        compare("One linear model", "sklearn's QuantileRegressor", 0.0, data)
+        compare("one linear model", "sklearn's QuantileRegressor", 0.0, data)
         top, small = 1.0 if y.max() < 1 else 100.0, np.clip(data.y, y.min(), y.max())
         if y.min() > 0:
             call = "MixtureOfExpertsRegressor(n_experts=1, likelihood='log_normal') by log_score"
             given = call, -data.weight @ np.log(small), replace(data, y=np.log(small)), X
-            compare("One linear model of the target's logarithm", *given)
+            compare("one linear model of the target's logarithm", *given)
         if y.min() > 0 and top / 2 < y.max() < top:
             part = small / top
             plus = -data.weight @ np.log(top * part * (1 - part))
             given = "a model of these log-odds", plus, replace(data, y=special.logit(part)), X
-            compare(f"One linear model of the log-odds of y / {top:g}", *given)
+            compare(f"one linear model of the log-odds of y / {top:g}", *given)
         to_beat = max(search.n_rows * problem.evidence - CLOSE, *found.values())
         if y.min() >= 0 and (y == np.round(y)).all() and _most_of_counts(problem) > to_beat:
             value = overdispersed_evidence(problem, PoissonFamily())
-            found["One log-linear model of counts", "likelihood='negative_binomial'"] = value
+            found["one log-linear model of counts", "", "likelihood='negative_binomial'"] = value
         notes += filter(None, [kind_of_target(data.y, data.weight)])
     best = max(found, key=found.get)
     nats = found[best] - search.n_rows * problem.evidence
     if nats > -CLOSE:
-        may = "" if nats > CLOSE and experts.can_be_tied else "may "
-        text = f"{'There may be no regimes' if may else 'No regimes were found'}: "
-        text += f"{experts.n_experts} experts {may}describe one regression function and its errors."
-        text += f" {best[0]} explains the rows {'better' if nats > 0 else 'barely worse'} by"
-        notes.insert(0, f"{text} {abs(nats):.1f} nats. Compare held-out scores with {best[1]}.")
+        is_clear, (what, having, call) = nats > CLOSE and experts.can_be_tied, best
+        text = f"{'No regimes were found' if is_clear else 'There may be no regimes'}: {what} "
+        text += f"explains the rows {'better than' if nats > 0 else 'nearly as well as'} "
+        text += f"{experts.n_experts} experts ({nats:+.1f} nats){having}."
+        notes.insert(0, f"{text} Compare held-out scores with {call}.")
     return nats, notes
 
 
@@ -213,7 +213,7 @@ def _chosen(trainer, one):
     parts = trainer.parts
     names = columns_behind(parts.transformer, X.shape[1], parts.feature_names).names
     columns = {names[j]: X[:, j] for j in np.sort(numbers)}
-    terms = [(f"{a} * {b}", columns[a] * columns[b]) for a, b in combinations(columns, 2)]
+    terms = [(f"the term {a} * {b}", columns[a] * columns[b]) for a, b in combinations(columns, 2)]
     if one.predictions.size == len(X):
         columns["the linear prediction"] = one.predictions.ravel() - one.predictions.mean()
     for name, column in columns.items():
@@ -234,7 +234,7 @@ def _chosen(trainer, one):
         if gains.max() <= 0.5 * left.shape[1] * np.log(weight.sum()) - log_prior:
             break
         chosen.append(int(gains.argmax()))
-    return [names[j] for j in chosen], terms[:, chosen], len(chosen) * log_prior
+    return dict.fromkeys(names[j] for j in chosen), terms[:, chosen], len(chosen) * log_prior
 
 
 def _evidence(search, data, design=None):
@@ -251,7 +251,7 @@ def _evidence(search, data, design=None):
     one = trainer.one_line()
     value = search.n_rows * one.evidence
     if not one.experts.can_be_wider or data.y.ndim > 1:
-        return value, ""
+        return value, []
     design, weight = one.experts.design, data.weight
     errors = (one.experts.targets - design @ one.experts.coef[0])[:, 0]
     errors /= np.sqrt(np.average(errors**2, weights=weight))
@@ -260,9 +260,9 @@ def _evidence(search, data, design=None):
     even = _gain_of_shape(errors, design, np.ones(len(design)), weight)
     uneven = _gain_of_shape(errors, design, np.sqrt(variance), weight) - cost
     shape = "skewed or heavy-tailed errors"
-    kinds = "", "heteroscedastic errors", shape, f"heteroscedastic, {shape}"
+    kinds = "", "heteroscedastic errors", shape, f"heteroscedastic and {shape}"
     gain, kind = max(zip((0.0, gain, even, uneven), kinds, strict=True))
-    return value + gain, kind and f", with {kind},"
+    return value + gain, [kind] * bool(kind)
 
 
 def _gain_of_shape(errors, design, sd, weight):

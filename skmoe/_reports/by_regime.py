@@ -19,6 +19,8 @@ class Groups:
         Names of the groups.
     of_expert : array-like of int of shape (n_experts,) or None
         Number of the group of each expert; None for single experts.
+    are_tied : bool
+        Whether single experts of a regime are tied.
 
     Attributes
     ----------
@@ -26,8 +28,8 @@ class Groups:
         What the groups are.
     """
 
-    def __init__(self, names, of_expert=None):
-        self.names, self.are_regimes = names, of_expert is not None
+    def __init__(self, names, of_expert=None, are_tied=False):
+        self.names, self.are_regimes, self.are_tied = names, of_expert is not None, are_tied
         self.kind = REGIME if self.are_regimes else EXPERT
         self.of_expert = np.arange(len(names)) if of_expert is None else np.asarray(of_expert)
         self.members = np.equal.outer(self.of_expert, np.arange(len(names))).astype(float)
@@ -79,9 +81,10 @@ def groups_of(mixture, by):
     regimes = regimes_of(mixture)
     ties = mixture.likelihood_.regime_
     n_functions = len(experts) if ties is None else len(np.unique(ties))
-    # Pieces of one surface have no coefficients in common.
-    if by == EXPERT or not n_functions <= len(regimes) < len(experts):
-        return Groups(experts)
+    # Pieces of one surface are no regimes, even if some have coefficients in common.
+    are_tied = n_functions <= len(regimes) < len(experts)
+    if by == EXPERT or not are_tied:
+        return Groups(experts, are_tied=are_tied)
     of_expert = {name: r for r, names in enumerate(regimes) for name in names}
     names = [f"{REGIME}{r}" for r in range(len(regimes))]
     return Groups(names, [of_expert[name] for name in experts])

@@ -32,8 +32,8 @@ NOUGHT = 0.02  # of the errors, or of log-odds: a spread of levels that thousand
 ROUNDING = 1e-12  # relative to the largest coefficient; smaller ones are printed as 0
 OF_LOGARITHM = "logarithm of the prediction"
 GATE_OF_ERRORS = (
-    "The gate is not shown: within a regime it also determines the variance, which depends on the "
-    "row. coefficients(by='expert') has its coefficients."
+    "The gate between regimes has no coefficients: its weights also set the variances within "
+    "regimes. coefficients(by='expert') shows the gate between experts."
 )
 
 

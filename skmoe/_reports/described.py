@@ -94,7 +94,7 @@ class DescribedMixture(AnyRows):
             As in ``fit``.
         by : {"regime", "expert"}, default="regime"
             Lines for each regime (regime0 is the experts of ``regimes_[0]`` together) or for each
-            expert. The two differ only if there are fewer regimes than experts.
+            expert. The two differ only if experts are tied.
 
         Returns
         -------

@@ -242,7 +242,7 @@ def _report(model, groups, sums, n_revived=None, optima=(), notes=(), plan=None)
     safe = np.where(sums.rows > 0, sums.rows, 1.0)
     overlap = sums.overlap / safe[:, None]
     nearest = (overlap - np.diag(np.full(n_experts, np.inf))).argmax(axis=1)
-    regime = None if groups.are_regimes else likelihood.regime_
+    regime = likelihood.regime_ if groups.are_tied else None
     n_revived = np.zeros(n_experts) if n_revived is None else n_revived
     of_t = OF_T * (likelihood.is_robust and not groups.are_regimes)
     explained = of_t if model.classes is None else OF_CLASSES

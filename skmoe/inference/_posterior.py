@@ -53,7 +53,7 @@ NOT_NORMAL = (
     "parameters are unaffected; cov='bootstrap' estimates them all by refits."
 )
 DEPENDENT = (
-    "columns depend on each other: differences of their coefficients are more certain than each"
+    "columns depend on each other: differences of their coefficients are\nmore certain than each"
 )
 
 

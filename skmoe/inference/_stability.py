@@ -15,6 +15,7 @@ from ._bootstrap import EstimateTable, check_bootstrap_rows, twin_of, with_all_c
 SURE = 0.9  # share of refits, and adjusted Rand index, above which they count as equal
 SOURCES = ("seeds", "halves")
 OF_ALL_ROWS = ("stack", "specialists")
+ADVICE = "Raise n_init; if seeds still differ, do not report the regimes."
 
 
 class Stability(EstimateTable):
@@ -76,8 +77,7 @@ class Stability(EstimateTable):
     array([0. , 0. , 0. , 0.5])
     """
 
-    # Whether the number was given, and advice to give it.
-    _is_set, _or_set = False, ", or set n_experts"
+    _is_set = False  # whether the number was given
 
     def __init__(
         self, labels, n_regimes, *, n_by, labels_by, random_states, counts=None, word="regime"
@@ -112,7 +112,7 @@ class Stability(EstimateTable):
             if same["seeds"] >= SURE:
                 what = f"seeds agree on {fit}, but not on which rows belong together (median "
                 what += f"adjusted Rand index {_two_digits(rand['seeds'])})"
-            return f"Not settled: {what}; {self._found('halves')}. Raise n_init{self._or_set}."
+            return f"Not settled: {what}; {self._found('halves')}. {ADVICE}"
         if same["halves"] < SURE:
             may_lack_rows = max(self.share["halves"]) <= self.n_regimes
             what = "is uncertain" + ", or halves lack rows" * may_lack_rows
@@ -181,11 +181,10 @@ class Stability(EstimateTable):
             ]
             for n in numbers
         ]
-        of_refits = {"median": np.median, "lowest": np.min}
         if self.n_regimes > 1:  # else it is 0 or 1
             cells.append(["adjusted Rand index against the fit", "", ""])
-        for name, of in of_refits.items() if self.n_regimes > 1 else []:
-            cells.append([f"  {name}", *(_two_digits(of(each)) for each in self.rand.values())])
+            for name, of in {"median": np.median, "lowest": np.min}.items():
+                cells.append([f"  {name}", *(_two_digits(of(each)) for each in self.rand.values())])
         changes = [self.changes[source][self.counts] for source in SOURCES]
         cells.append([f"rows that change their {self.word}", "", ""])
         cells.append(["  average over refits", *(f"{each.mean():.0%}" for each in changes)])
@@ -227,8 +226,7 @@ def stability(
         labels, n_regimes, n_by=n_by, labels_by=labels_by, random_states=seeds,
         counts=rows.weight > 0, word="regime" if regimes_of(mixture) else "expert",
     )  # fmt: skip
-    result._is_set, n = mixture.n_experts == n_regimes, len(mixture.named_experts_)
-    result._or_set = f", or fix the experts, n_experts={n}" * (mixture.n_experts != n)
+    result._is_set = mixture.n_experts == n_regimes
     return result
 
 
@@ -254,10 +252,7 @@ def partition_of(mixture, rows):
 
 
 def changed(labels, others, counts):
-    """Whether rows change their regime, after the best matching of regimes; bool (n_samples,).
-
-    The matching uses the rows of ``counts``.
-    """
+    """Whether rows change their regime, after the best matching on the rows of ``counts``."""
     shared = np.zeros((labels.max() + 1, others.max() + 1))
     np.add.at(shared, (labels[counts], others[counts]), 1)
     match = np.full(len(shared[0]), -1)

@@ -192,7 +192,7 @@ class PlottedColumns:
         As the user gave it.
     """
 
-    def __init__(self, X):
+    def __init__(self, X, y=None):
         X = as_pandas(X)
         if sparse.issparse(X):
             raise TypeError("Displays over a feature need dense X: pass X.toarray().")
@@ -200,6 +200,8 @@ class PlottedColumns:
             X = check_array(X, dtype=None, ensure_all_finite=False)
         self.X = X
         self.n_rows, self.n_columns = X.shape
+        if y is not None and np.shape(y)[:1] != (self.n_rows,):
+            raise ValueError(f"y needs {self.n_rows} values; feature= or features= select columns")
 
     @property
     def names(self):

@@ -121,7 +121,7 @@ class GateDisplay:
             Random number generator for the subsample, or its seed.
         by : {"regime", "expert"}, default="regime"
             Whether to draw regimes, where regime0 is the experts of ``regimes_[0]`` together, or
-            each expert. The two differ only if there are fewer regimes than experts.
+            each expert. The two differ only if experts are tied.
         ax : Axes or array-like of Axes, default=None
             Axes to draw on: one for each panel. None creates a figure.
 
@@ -136,7 +136,7 @@ class GateDisplay:
             If there is one expert, no such feature, or a feature has no values.
         """
         mixture, Z = _axes.unwrap(estimator, X)
-        columns, groups = _axes.PlottedColumns(X), groups_of(mixture, by)
+        columns, groups = _axes.PlottedColumns(X, y), groups_of(mixture, by)
         resp = _axes.given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
         if len(mixture.experts_) == 1:
             raise ValueError("There is no gate to draw: this mixture has one expert.")

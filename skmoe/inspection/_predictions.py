@@ -127,7 +127,7 @@ class ExpertDisplay:
             Random number generator for the subsample, or its seed.
         by : {"regime", "expert"}, default="regime"
             Whether to draw regimes, where regime0 is the experts of ``regimes_[0]`` together, or
-            each expert. The two differ only if there are fewer regimes than experts.
+            each expert. The two differ only if experts are tied.
         ax : Axes, default=None
             Axes to draw on. None creates a figure.
 
@@ -145,7 +145,7 @@ class ExpertDisplay:
         output = _axes.check_output(mixture._model.y_shape, output)
         of_class = is_classifier(mixture)
         column = _axes.check_class(mixture, class_of_interest) if of_class else output
-        columns, groups = _axes.PlottedColumns(X), groups_of(mixture, by)
+        columns, groups = _axes.PlottedColumns(X, y), groups_of(mixture, by)
         axis = columns.axis(columns.only(feature), grid_resolution)
         resp = _axes.given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
         rows = columns.sample(subsample, random_state)
@@ -360,7 +360,7 @@ class PredictiveDisplay:
         levels = tuple(sorted(levels))
         if not levels or not 0 < levels[0] <= levels[-1] < 1:
             raise ValueError(f"levels must be probabilities between 0 and 1; got {levels}.")
-        columns = _axes.PlottedColumns(X)
+        columns = _axes.PlottedColumns(X, y)
         axis = columns.axis(columns.only(feature), grid_resolution)
         Z = _axes.unwrap(estimator, columns.at([axis], [axis.places], [columns.typical_row()]))[1]
         if is_classifier(mixture):

@@ -19,7 +19,7 @@ from scipy import special
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
 # What names one function: a rival of the mean, what errors are, or rows and target.
-NAMED = "one regression function", "repeat others", "calibrated", "two values", "few values"
+NAMED = "explains the rows", "repeat others", "calibrated", "two values", "few values"
 CLOSE = "close call"
 
 

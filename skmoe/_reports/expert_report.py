@@ -15,6 +15,8 @@ SAME_OPTIMUM = 1e-3  # per unit of weight
 OPTIMA = "objective", "share of runs", "fewest rows"
 SHOWN = 5  # optima
 OF_T = ["scale: the parameter of Student's t, smaller than the standard deviation."]
+OF_OWN_ROWS = "; gate, error: on the expert's own rows; overlap: their share that 'with' has too"
+OF_OWN = ["scale -: the expert has a density of its own, in place of a scale."]
 OF_CLASSES = ["error: share of wrong classes; scale: temperature, which divides the log-odds."]
 OF_GIVEN = (
     "If the experts were trained on these rows, their errors are too small: out-of-fold errors are "
@@ -86,8 +88,8 @@ class ExpertReport:
         return [list(map(_format_value, self.columns, row)) for row in rows]
 
     def __str__(self):
-        lines = [text_table(list(self.columns), self._cells()), "", self._balance_line()]
-        lines += map(in_lines, self._sentences())
+        lines = [text_table(list(self.columns), self._cells()), ""]
+        lines += map(in_lines, [self._balance_line(), *self._sentences()])
         if self.optima:
             lines += ["", f"{self._of_runs()} ({', '.join(OPTIMA)})"]
             lines += ["{:>12}{:>8}{:>10}".format(*each) for each in self._cells_of_optima()]
@@ -99,7 +101,7 @@ class ExpertReport:
         return self.notes if self.plan is None else [self.plan, *self.notes]
 
     def _balance_line(self):
-        balance, own = self.balance, "; error: on the expert's own rows" * (len(self.overlap) > 1)
+        balance, own = self.balance, OF_OWN_ROWS * (len(self.overlap) > 1)
         line = f"loads: coefficient of variation {balance['variation']:.3g}"
         if self.is_sparse:
             line += f", {balance['unused']} unused, Switch's {balance['switch']:.3g} (1 is even)"
@@ -130,9 +132,7 @@ def _format_value(name, value):
         return f"{value:.1%}"
     if np.ndim(value):
         return " ".join(_format_value(name, v) for v in value)
-    if np.isnan(value):
-        return "-"
-    return f"{value:.1f}" if name == "rows" else f"{value:.3g}"
+    return "-" if np.isnan(value) else f"{value:{'.1f' if name == 'rows' else '.3g'}}"
 
 
 @dataclass
@@ -243,9 +243,9 @@ def _report(model, groups, sums, n_revived=None, optima=(), notes=(), plan=None)
     overlap = sums.overlap / safe[:, None]
     nearest = (overlap - np.diag(np.full(n_experts, np.inf))).argmax(axis=1)
     regime = likelihood.regime_ if groups.are_tied else None
-    n_revived = np.zeros(n_experts) if n_revived is None else n_revived
     of_t = OF_T * (likelihood.is_robust and not groups.are_regimes)
-    explained = of_t if model.classes is None else OF_CLASSES
+    of_own = OF_OWN * bool(np.any(likelihood.own_density_))
+    explained = of_t + of_own if model.classes is None else OF_CLASSES
     notes = list(dict.fromkeys([*notes, *explained]))
     columns = {
         groups.kind: list(names),
@@ -259,7 +259,7 @@ def _report(model, groups, sums, n_revived=None, optima=(), notes=(), plan=None)
         "with": [names[j] if overlap[k, j] > 0 and j != k else "" for k, j in enumerate(nearest)],
         "error": np.asarray(model.error_of_loss(sums.losses / safe)).tolist(),
         "scale": np.asarray(scale).tolist(),
-        "revived": n_revived.astype(int).tolist(),
+        "revived": [0] * n_experts if n_revived is None else n_revived.astype(int).tolist(),
     }
     balance, is_sparse = evenness(sums.load, sums.sent, sums.total), model.top_k is not None
     return ExpertReport(columns, overlap, optima, balance, notes, plan=plan, is_sparse=is_sparse)

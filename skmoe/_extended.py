@@ -365,7 +365,7 @@ class ExtendedMixture(BaseMixtureOfExperts):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            The rows of the fit, which is not checked.
+            The rows that were given to ``fit``; this is not checked.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -392,8 +392,8 @@ class ExtendedMixture(BaseMixtureOfExperts):
         Raises
         ------
         ValueError
-            If experts are fitted on all rows, as stacks and specialists are, the mixture was
-            changed after ``fit``, or ``n_resamples`` is less than 2.
+            If there are no regimes (``training`` "stack" or "specialists"), the mixture was changed
+            after ``fit``, or ``n_resamples`` is less than 2.
 
         References
         ----------

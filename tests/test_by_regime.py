@@ -94,9 +94,9 @@ def test_regimes_predict_what_their_coefficients_add_up_to(tied):
 def test_a_gate_that_determines_variances_is_not_among_the_coefficients(uneven, two):
     moe = uneven[0]
     assert not any(part.startswith("gate") for part in moe.coefficients().parts)
-    assert "The gate between regimes has no" in moe.coefficients().note
-    assert "The gate between regimes has no" not in moe.coefficients(by="expert").note
-    assert "The gate between regimes has no" not in two[0].coefficients().note
+    assert "The gate is not shown" in moe.coefficients().note
+    assert "The gate is not shown" not in moe.coefficients(by="expert").note
+    assert "The gate is not shown" not in two[0].coefficients().note
 
 
 def test_intercept_of_a_regime_is_its_mean_level(skewed):

@@ -9,7 +9,7 @@ from sklearn.base import is_classifier
 from .._experts.fitting import split_last
 from .._experts.prediction import columns_seen, have_common_transformers
 from .._numerics.multinomial import log_softmax
-from .._reports.by_regime import first_of
+from .._reports.by_regime import first_of, in_lines
 from .._reports.expert_report import in_order
 from .._tables.known import check_weights
 from .._tables.mixed import is_table, take_rows
@@ -165,7 +165,7 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
     known = slopes.any(axis=1) if cov == "bootstrap" else are_known(slopes)
     unknown, notes = ~known, changes.notes() + more
     if is_pooled and unknown.any():
-        notes.append(NOT_NORMAL.format("").strip())
+        notes.append(in_lines(NOT_NORMAL))
     elif not is_pooled:
         effect[unknown] = np.nan
     if np.isnan(effect).any() and not more:

@@ -49,8 +49,8 @@ COMMON_LOG_SCALE = 10.0  # standard deviation of what log-scales share: as good 
 LEAST_CURVATURE = 1e-3  # of the log-posterior, that of the prior being 1, for a normal one
 LARGEST_SHARE = 0.1  # of a variance, along directions in which the posterior is not normal
 NOT_NORMAL = (
-    "No standard error (n/a), as their posterior is not close to a normal one: {}. Those of other "
-    "parameters are unaffected; cov='bootstrap' estimates them all by refits."
+    "std_error n/a: the posterior is not close to a normal one. Other parameters are unaffected; "
+    "cov='bootstrap' estimates all by refits."
 )
 DEPENDENT = (
     "columns depend on each other: differences of their coefficients are\nmore certain than each"
@@ -153,7 +153,7 @@ class PosteriorEstimates(Estimates):
 
     def notes(self, known):
         """What the numbers mean, and which parameters have no standard deviation, in lines."""
-        notes, names, parts_and_terms = [], {}, parameter_names(self.mixture)
+        notes, parts = [], parameter_names(self.mixture)[0]
         if any(reference is not None for _, reference in sum(self._codings, [])):
             notes.append(FROM_REFERENCE)
         for _, spread in levels_and_spread(self.mixture, column_names(self.mixture)):
@@ -167,11 +167,8 @@ class PosteriorEstimates(Estimates):
         if experts and not known.all():
             said = "the errors are as small as their floor"
             notes.append(f"std_error n/a in {', '.join(experts)}: {said}")
-        for part, term, is_known in zip(*parts_and_terms, known, strict=True):
-            if not is_known and part.split(": output ")[0] not in experts:
-                names.setdefault(part, []).append(term)
-        of_parts = "; ".join(f"{part}: {', '.join(terms)}" for part, terms in names.items())
-        return notes + [in_lines(NOT_NORMAL.format(of_parts))] * bool(names)
+        at_floor = np.array([part.split(": output ")[0] in experts for part in parts])
+        return notes + [in_lines(NOT_NORMAL)] * bool(np.any(~known & ~at_floor))
 
     def _change_by_prior(self):
         """Newton step of the parameters when a weak prior of the gate replaces that of the fit."""

@@ -329,8 +329,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
             Calibration rows that were not in ``fit`` (split conformal): if new rows are
             exchangeable with them, the interval contains the target with a probability of at least
             ``level``, whatever the model. "oof" calibrates by ``oof_pit_``, without extra rows:
-            there is no guarantee for few rows [2]_; the coverage tends to ``level`` if predictions
-            by all rows and out of fold converge. None: no calibration.
+            there is no guarantee for few rows [2]_; the coverage tends to ``level`` if models of
+            folds and of all rows come to predict the same. None: no calibration.
         by : "expert", default=None
             Calibrate each row by rows with the same most probable expert (Mondrian): the guarantee
             then holds for the rows of each expert. None: by all rows.

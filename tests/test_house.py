@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
-    "lines of code": 21_818,
+    "lines of code": 21_816,
     "lines of the core": 15_771,  # without leaves
     "lines of docstrings": 10_794,
     "files": 162,

@@ -494,7 +494,7 @@ def test_the_cost_of_other_models_is_a_number_of_fits_and_of_diverse_seconds():
         "at most 134",
         "fits of single estimators: time one of them, and multiply",
     ]
-    assert cost(LIST)[2].endswith("(more if a mixture of lines fits better: EM is then tried)")
+    assert cost(LIST)[2].endswith("(more if linear regimes fit better than the stack: EM is tried)")
     assert cost(LIST, training="stack")[2].endswith("and multiply")
     assert cost(FrozenEstimator(Ridge().fit(X, Y)))[2] == "fits of single estimators: none"
     assert cost("diverse")[2] == "fits of single estimators: about 3 s in all"

@@ -12,12 +12,14 @@ from lightgbm import LGBMRegressor
 from scipy import sparse
 from scipy.special import log_softmax
 from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import get_tags
@@ -131,9 +133,23 @@ def test_rows_of_weight_zero_are_as_absent_from_what_is_encoded(mixed, experts, 
 # Missing values and categories that experts read themselves --------------------------------------
 
 
-@pytest.mark.parametrize(
-    "expert", [HistGradientBoostingRegressor(max_iter=5), LGBMRegressor(n_estimators=5, verbose=-1)]
-)
+LGBM = LGBMRegressor(n_estimators=5, verbose=-1)
+
+
+@pytest.mark.parametrize("model", [LGBM, GridSearchCV(LGBM, {"max_depth": [2]}, cv=2)])
+def test_models_that_read_categories_predict_the_same_alone(mixed, model):
+    X, y = mixed
+    X = X.assign(town=X["town"].astype("category"))  # and numbers with gaps
+    for expert in (model, TransformedTargetRegressor(model, func=np.cbrt, inverse_func=cubes)):
+        moe = regressor(expert, n_experts=1, cv=2).fit(X, y)
+        np.testing.assert_allclose(moe.predict(X), clone(expert).fit(X, y).predict(X))
+
+
+def cubes(values):
+    return values**3
+
+
+@pytest.mark.parametrize("expert", [HistGradientBoostingRegressor(max_iter=5), LGBM])
 def test_boosting_reads_the_categories_of_a_table(mixed, expert):
     X, y = mixed
     X = X.assign(town=X["town"].astype("category"))

@@ -145,8 +145,7 @@ class RandomEffectsTerms(ExpertTerms):
         units = np.linalg.inv(likelihood.effect_units_)
         at_end = []
         for (of_expert,) in logs:
-            within = cls.relative_covariance(of_expert)
-            least = np.linalg.eigvalsh(units @ within @ units.T)[0]
+            least = np.linalg.eigvalsh(units @ cls.relative_covariance(of_expert) @ units.T)[0]
             at_floor = np.exp(of_expert[0]) <= 1.001 * likelihood.floor_
             at_end.append(at_floor or least <= SMALLEST_RATIO)
         return np.array(at_end)

@@ -212,9 +212,8 @@ class Plan:
             gate, why = trained.default_gate
             reasons["gate"] = f"{reasons['gate'].partition(';')[0]}; {why}"
         if trained.specialisation is not None and training == "specialists":
-            they = "specialists besides the generalist, as they"
-            they = "as specialists do not clearly" if len(names) == 1 else they
-            reasons["n_experts"] = f"{they} raise the out-of-fold log-density"
+            they = "as specialists do not clearly", "specialists besides the generalist, as they"
+            reasons["n_experts"] = f"{they[len(names) > 1]} raise the out-of-fold log-density"
         more = {STACK: "their stack", self.request.likelihood.zero_expert: "the zeros"}
         added = [f", not counting {more[name]}" for name in names if name in more]
         n_experts = max(1, len(names) - len(added) - (training == "specialists"))

@@ -78,8 +78,7 @@ def groups_of(mixture, by):
     if by not in (REGIME, EXPERT):
         raise ValueError(f"by must be {REGIME!r} or {EXPERT!r}; got {by!r}.")
     experts = list(mixture.named_experts_)
-    regimes = regimes_of(mixture)
-    ties = mixture.likelihood_.regime_
+    regimes, ties = regimes_of(mixture), mixture.likelihood_.regime_
     n_functions = len(experts) if ties is None else len(np.unique(ties))
     # Pieces of one surface are no regimes, even if some have coefficients in common.
     are_tied = n_functions <= len(regimes) < len(experts)

@@ -6,9 +6,10 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.utils.validation import _num_samples, check_is_fitted
@@ -29,6 +30,7 @@ from .mixed import (
     takes_categories,
 )
 
+HAND_ON = GridSearchCV, RandomizedSearchCV, TransformedTargetRegressor  # the table, as it is
 DATES = "dates", "durations", "times of day"
 FEWEST_NUMBERS, MOST_OTHERS = 10, 0.1  # values of a column of numbers, and those that are none
 MOST_DENSE_COLUMNS, MOST_DENSE_ENTRIES = 500, 2**25  # of sparse rows that are made dense
@@ -208,6 +210,8 @@ def _as_array(X):
 
 def refused_columns(estimator, described):
     """Columns that hold no numbers, and columns with NaN, that an estimator cannot take."""
+    while isinstance(estimator, HAND_ON) and vars(estimator).get("regressor", 0) is not None:
+        estimator = vars(estimator).get("regressor", vars(estimator).get("estimator"))
     strings, missing = described.strings, described.missing
     if not described.is_mixed:
         return [], []

@@ -205,8 +205,7 @@ def add_expert(mixture, X, y, expert, name, sample_weight, replay):
     draw_seed, *seeds = draw_seeds(mixture.random_state, 3)
     old = _old_rows(mixture, rows.X, replay, draw_seed)
     experts = {f"before_{name}": FrozenEstimator(copy.copy(mixture)), name: template}
-    gate = _gate_now(mixture, growing.joined(rows, old))
-    given = _to_train(mixture, experts, gate, *seeds)
+    given = _to_train(mixture, experts, _gate_now(mixture, growing.joined(rows, old)), *seeds)
     how = {"report_weights": sample_weight is not None, "beside": _beside(mixture)}
     update = growing.grow(mixture._model, rows, old, *given, **how)
     _set_changed(mixture, "add_expert", update, name)

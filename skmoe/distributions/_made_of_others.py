@@ -212,5 +212,4 @@ class ZeroInflatedComponents(BaseComponents):
         return np.where(self.is_zero, lowest, self.components.ppf(q))
 
     def rvs(self, places, random_state):
-        draws = self.components.rvs(places, random_state)
-        return np.where(take(self.is_zero, places), 0.0, draws)
+        return np.where(take(self.is_zero, places), 0.0, self.components.rvs(places, random_state))

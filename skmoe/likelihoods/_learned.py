@@ -218,8 +218,7 @@ class LearnedParameters:
         log_probability : ndarray of shape (n_samples, n_experts)
             Natural logarithm.
         """
-        components = self.components(prediction)
-        return components.log_between(bounds.lower[:, None], bounds.upper[:, None])
+        return self.components(prediction).log_between(bounds.lower[:, None], bounds.upper[:, None])
 
     def expected_target(self, bounds, prediction):
         """Targets and weights of the experts for censored targets.

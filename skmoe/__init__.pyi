@@ -30,11 +30,11 @@ def show_versions() -> None: ...
 class DensityForestRegressor(RegressorMixin, BaseEstimator):
     forest_: Any
     width_: float
-    adaptive_: bool
+    adaptive_: bool | Literal["proportional"]
     n_features_in_: int
     feature_names_in_: np.ndarray
     n_estimators: int
-    min_samples_leaf: int | float
+    min_samples_leaf: Literal["best"] | int | float
     max_features: Literal["best", "sqrt", "log2"] | int | float | None
     n_jobs: int | None
     random_state: int | np.random.RandomState | None
@@ -44,7 +44,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         self,
         n_estimators: int = 100,
         *,
-        min_samples_leaf: int | float = 1,
+        min_samples_leaf: Literal["best"] | int | float = 1,
         max_features: Literal["best", "sqrt", "log2"] | int | float | None = 1.0,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,

@@ -61,18 +61,21 @@ def test_weights_are_shares_of_leaves(weighted):
     np.testing.assert_allclose(forest.predict(new), dist.mean())
 
 
-@pytest.mark.parametrize("share", [1.0, 0.5])
-def test_the_best_share_of_columns_is_by_the_density_out_of_bag(share):
+@pytest.mark.parametrize("noise", [0.1, 3.0])
+@pytest.mark.parametrize(("name", "values"), density_forest.TRIALS.items())
+def test_the_best_trees_are_by_the_density_out_of_bag(name, values, noise):
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(200, 60)), rng.normal(size=200)
-    if share == 1:
-        y = X[:, 0] + 0.1 * y
-    else:  # all columns measure the target, each with its own error
-        X += 2 * y[:, None]
-    forest = DensityForestRegressor(30, max_features="best", random_state=0).fit(X, y)
-    same = DensityForestRegressor(30, max_features=share, random_state=0).fit(X, y)
-    assert forest.forest_.max_features == share
-    np.testing.assert_array_equal(forest.predict(X), same.predict(X))
+    X = rng.normal(size=(200, 60))
+    given = X, X[:, 0] + noise * rng.normal(size=200), np.ones(200)
+
+    def fitted(value, n_trees=30):
+        return DensityForestRegressor(n_trees, **{name: value}, random_state=0).fit(*given)
+
+    best = max(values, key=lambda value: fitted(value, 40)._log_density)
+    assert best == values[noise > 1]
+    forest = fitted("best")
+    assert forest.forest_.get_params()[name] == best
+    np.testing.assert_array_equal(forest.predict(X), fitted(best).predict(X))
 
 
 @pytest.mark.parametrize("skewed", [False, True])
@@ -92,13 +95,16 @@ def test_the_kernels_have_the_best_density_out_of_bag(skewed):
     own = np.maximum(deviation, 1e-3 * y.std())[:, None]
     density = weights @ stats.norm.pdf(y[order], y[order][:, None], 0.05 * y.std())
 
+    factors = {False: y.std(), True: 1 / np.maximum(density, 0.01 / y.std())}
+    if skewed:
+        factors["proportional"] = y.std() * (y[order] / y.mean()) ** 2
+
     def score(kernels):
         width, adaptive = kernels
-        factor = 1 / np.maximum(density, 0.01 / y.std()) if adaptive else y.std()
-        kernel = stats.t(5, y[order], width * np.sqrt(own * factor))
+        kernel = stats.t(5, y[order], width * np.sqrt(own * factors[adaptive]))
         return np.log(np.sum(weights * kernel.pdf(y[:, None]), axis=1)).sum()
 
-    possible = [(w, adaptive) for w in density_forest.WIDTHS for adaptive in (False, True)]
+    possible = [(w, adaptive) for w in density_forest.WIDTHS for adaptive in factors]
     assert (forest.width_, forest.adaptive_) == max(possible, key=score)
 
 
@@ -133,6 +139,22 @@ def test_rounded_targets_do_not_make_it_narrow():
     new = np.zeros((1, 1))
     at_whole_numbers = rounded.predict_dist(new).pdf(np.array([0.0]))[0]
     assert at_whole_numbers < 1.5 * stats.norm.pdf(0)
+
+
+def test_values_that_repeat_have_narrow_kernels_as_well():
+    def prices(n, seed):  # half of them are round
+        X, y = noisy_line(n, seed)
+        return X, np.where(np.arange(n) % 2, y, np.round(y / 2) * 2)
+
+    (X, y), (new, target) = prices(1000, 0), prices(4000, 1)
+    forest = DensityForestRegressor(50, min_samples_leaf=20, random_state=0).fit(X, y)
+    dist = forest.predict_dist(new)
+    assert dist.components.scale.min() > 0.0299 * y.std()
+    np.testing.assert_allclose(dist.weights.sum(axis=1), 1.0)
+    forest._shares = 0 * forest._shares
+    assert (dist.logpdf(target) - forest.predict_dist(new).logpdf(target)).mean() > 0.2
+    assert forest.fit(X, np.round(y))._narrow.min() >= 0.5
+    assert not forest.fit(*noisy_line(1000))._shares.any()
 
 
 def test_bins_of_many_values_keep_mean_and_variance():

@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # falls; none is raised: what comes in is paid for by what goes out.
 IN_ALL = {
     "lines of code": 21_816,
-    "lines of the core": 15_771,  # without leaves
+    "lines of the core": 15_765,  # without leaves
     "lines of docstrings": 10_794,
     "files": 162,
     "names that stand for two things": 0,  # functions and classes at the top of a file

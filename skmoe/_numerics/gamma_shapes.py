@@ -14,9 +14,8 @@ def shape_of_deviance(deviance):
     """
     deviance = np.maximum(deviance, 0.5 / LARGEST_SHAPE)
     root = np.sqrt((deviance - 3) ** 2 + 24 * deviance)
-    shape = np.where(
-        deviance < 3, (3 - deviance + root) / (12 * deviance), 2 / (np.abs(deviance - 3) + root)
-    )
+    above = 2 / (np.abs(deviance - 3) + root)
+    shape = np.where(deviance < 3, (3 - deviance + root) / (12 * deviance), above)
     for _ in range(50):
         error = np.log(shape) - special.digamma(shape) - deviance
         step = error / (1 - shape * special.polygamma(1, shape))

@@ -17,11 +17,14 @@ MOST_BINS = 200  # of the target: between steps of equal width and of equally ma
 DF = 5.0  # of the kernels, whose tails have the power (DF + 1) / 2
 WIDTHS = np.geomspace(0.01, 2.0, 16)  # that are tried
 LEARNING_ROWS = 2_000  # by which one of them is chosen; by half of them, one of the trials
-TRIALS = [{"max_features": share, "n_estimators": 50} for share in (1.0, 0.5)]  # of "best"
+TRIALS = {"min_samples_leaf": (1, 20), "max_features": (1.0, 0.5)}  # of "best", one by one
 MOST_ROWS = 20_000  # of a tree: leaves are weighed by all
 LEAST_SPREAD = 1e-3  # of a row, in standard deviations of the target
 PILOT_WIDTH = 0.05  # of the density that widths adapt to, in these
 LEAST_DENSITY = 0.01  # that they adapt to, over one of these
+REPEATS = 0.01  # of the rows, that have a value with two kernels: each makes scores slower
+LEAST_WIDTH = 0.03  # of the second one, in standard deviations, or half the gap beside the value
+SHARES = (0.0, 0.1, 0.2, 0.4, 0.6)  # of its weight that are tried
 TINY = 1e-300
 ROWS = {"accept_sparse": "csr", "ensure_all_finite": "allow-nan", "dtype": np.float32}
 
@@ -36,21 +39,24 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         \frac{w_i}{\sum_{j \in \mathrm{leaf}_t(x)} w_j} \, t_5(y; y_i, h \sqrt{s(x) r})
 
     with trees t, weights w of the rows, and the standard deviation s(x) of the weighted targets of
-    the row. The factor r is the standard deviation s of all targets, or 1 / f(y_i | x) with a
+    the row. The factor r is the standard deviation s of all targets; or 1 / f(y_i | x) with a
     density f by kernels of width .05 s, so that kernels are narrower where the targets of a row are
-    dense [2]_. The choice between the two, and the width h, maximise the out-of-bag log-density. It
-    leaves out rows with the same target, so that rounded targets do not make h too small. For
-    speed, targets are put into 200 bins, and trees are grown on at most 20,000 rows each; leaves
-    weigh all rows. In a list of experts, the forest keeps its density.
+    dense [2]_; or, of positive targets, s times the square of y_i over their mean. The choice and
+    the width h maximise the out-of-bag log-density without rows of the same target, so that rounded
+    targets do not make h too small. A value that 1 % of the rows have, such as a round price, has
+    one more kernel, of scale .03 s, or half the gap between values if that is more, with up to .6
+    of its weight, by the log-density with all rows. For speed, targets are put into 200 bins, and
+    trees are grown on at most 20,000 rows each; leaves weigh all rows. In a list of experts, the
+    forest keeps its density.
 
     Parameters
     ----------
     n_estimators : int, default=100
         Number of trees.
-    min_samples_leaf : int or float, default=1
-        As in scikit-learn's ``RandomForestRegressor``.
+    min_samples_leaf : "best", int or float, default=1
+        As in scikit-learn. "best": 1 or 20, by the out-of-bag log-density on 1,000 rows.
     max_features : {"best", "sqrt", "log2"}, int, float or None, default=1.0
-        As in scikit-learn. "best": 1.0 or 0.5, by the out-of-bag log-density on 1,000 rows.
+        As in scikit-learn. "best": 1.0 or 0.5, chosen likewise.
     n_jobs : int, default=None
         Number of threads.
     random_state : int, RandomState instance or None, default=None
@@ -62,8 +68,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         The fitted forest.
     width_ : float
         The width h.
-    adaptive_ : bool
-        Whether r is 1 / f(y_i | x).
+    adaptive_ : bool or "proportional"
+        Whether r is 1 / f(y_i | x); "proportional" if it grows with the target.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -131,13 +137,12 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         used = weight > 0
         X, y, weight = X[used], y[used], weight[used]
         forest = RandomForestRegressor(
-            self.n_estimators, min_samples_leaf=self.min_samples_leaf,
-            max_features=self._most_features(X, y, weight), max_samples=min(len(y), MOST_ROWS),
-            n_jobs=self.n_jobs, random_state=self.random_state,
+            self.n_estimators, max_samples=min(len(y), MOST_ROWS), n_jobs=self.n_jobs,
+            random_state=self.random_state, **self._best_trees(X, y, weight),
         )  # fmt: skip
         self.forest_ = forest.fit(X, y, None if sample_weight is None else weight)
-        spread = np.sqrt(np.average((y - np.average(y, weights=weight)) ** 2, weights=weight))
-        self._spread = spread or 1.0
+        self._level = np.average(y, weights=weight)
+        self._spread = np.sqrt(np.average((y - self._level) ** 2, weights=weight)) or 1.0
         bins = _bins_of(y, weight)
         mass = np.bincount(bins, weight)
         self._centres = np.bincount(bins, weight * y) / mass
@@ -146,9 +151,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         self._of_leaf = np.bincount(leaves.ravel(), np.repeat(weight, n_trees))
         shares = (weight[:, None] / self._of_leaf[leaves]).ravel()
         # (n_nodes, n_bins): of the weight of each leaf of each tree, by bins of the target.
-        self._histograms = csr_array(
-            (shares, (leaves.ravel(), np.repeat(bins, n_trees))), (len(self._of_leaf), len(mass))
-        )
+        places = leaves.ravel(), np.repeat(bins, n_trees)
+        self._histograms = csr_array((shares, places), (len(self._of_leaf), len(mass)))
         self._learn_kernels(y, weight, bins, leaves)
         return self
 
@@ -184,19 +188,25 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         # A bin is as wide as its targets differ.
         spreads = self._spreads(weights, self.adaptive_)
         scale = np.sqrt((self.width_ * spreads) ** 2 + self._variances)
+        weights = np.hstack([weights - weights * self._shares, weights * self._shares])
+        scale = np.hstack([scale, np.broadcast_to(self._narrow, scale.shape)])
         unused = weights == 0
         most = np.count_nonzero(~unused, axis=1).max(initial=1)
         bins = np.argsort(unused, axis=1, kind="stable")[:, :most]
-        components = StudentTComponents(self._centres[bins], take(scale, bins), DF)
+        components = StudentTComponents(np.tile(self._centres, 2)[bins], take(scale, bins), DF)
         return MixtureDistribution(take(weights, bins), components)
 
-    def _most_features(self, X, y, weight):
-        if self.max_features != "best":
-            return self.max_features
+    def _best_trees(self, X, y, weight):
+        # The best by the out-of-bag log-density on some rows, one parameter after the other.
+        given = {name: self.get_params()[name] for name in TRIALS}
+        best = given | {name: TRIALS[name][0] for name in TRIALS if given[name] == "best"}
         some = np.linspace(0, len(y) - 1, min(len(y), LEARNING_ROWS // 2)).astype(int)
-        given = X[some], y[some], weight[some]
-        tried = [clone(self).set_params(**trial).fit(*given) for trial in TRIALS]
-        return max(tried, key=lambda forest: forest._log_density).max_features
+        for name in (name for name in TRIALS if given[name] == "best"):
+            trials = [best | {name: value} for value in TRIALS[name]]
+            tried = [clone(self).set_params(n_estimators=40, **trial) for trial in trials]
+            scores = [each.fit(X[some], y[some], weight[some])._log_density for each in tried]
+            best = trials[int(np.argmax(scores))]
+        return best
 
     def _weights(self, X):
         """Weights of the bins, (n_samples, n_bins)."""
@@ -235,29 +245,37 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         return weights
 
     def _learn_kernels(self, y, weight, bins, leaves):
-        """Kernels of the largest out-of-bag log-density, without rows of the same target."""
+        """Kernels of the largest out-of-bag log-density."""
         unseen = self._unseen(len(y))
         rows = np.flatnonzero(unseen.any(axis=1))
         rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), LEARNING_ROWS)).astype(int)]
         weights = self._weigh_unseen(leaves[rows], unseen[rows], weight[rows], bins[rows])
-        place = np.arange(len(rows)), bins[rows]
-        spreads = {adaptive: self._spreads(weights, adaptive) for adaptive in (False, True)}
-        _, value, copies = np.unique(y, return_inverse=True, return_counts=True)
-        in_bin = np.bincount(bins)[bins]
-        weights[place] *= 1 - ((copies[value] - 1) / np.maximum(in_bin - 1, 1))[rows]
-        used, scores = np.nonzero(weights), {}
-        (row, bin_), weights = used, weights[used]
-        square, variances = (y[rows[row]] - self._centres[bin_]) ** 2 / DF, self._variances[bin_]
+        kinds = (False, True, "proportional")[: 3 if y.min() > 0 else 2]
+        spreads = {adaptive: self._spreads(weights, adaptive) for adaptive in kinds}
+        is_value = np.bincount(bins[np.unique(y, return_index=True)[1]]) == 1
+        others = weights.copy()
+        others[np.arange(len(rows)), bins[rows]] *= ~is_value[bins[rows]]
+        used, scores = np.nonzero(others), {}
+        (row, bin_), others = used, others[used]
+        squares = (y[rows, None] - self._centres) ** 2
+        square, variances = squares[used], self._variances[bin_]
         for adaptive, spread in spreads.items():
-            spread = np.broadcast_to(spread, (len(rows), len(self._centres)))[used]
+            spread = np.broadcast_to(spread, squares.shape)[used]
             for width in WIDTHS.tolist():
-                variance = (width * spread) ** 2 + variances
-                tail = 1 + square / variance
-                kernel = weights / (tail**2 * tail * np.sqrt(variance))  # but for a constant
+                kernel = others * _kernel(square, (width * spread) ** 2 + variances)
                 density = np.bincount(row, kernel, len(rows))
                 scores[width, adaptive] = weight[rows] @ np.log(np.maximum(density, TINY))
         self.width_, self.adaptive_ = max(scores, key=scores.get)
-        self._log_density = max(scores.values()) / weight[rows].sum()
+        # Values that repeat have narrow kernels too, if rows of the same target gain by these.
+        step = 0.5 * np.gradient(self._centres) if len(self._centres) > 1 else 0.0
+        self._narrow = np.maximum(step, LEAST_WIDTH * self._spread)
+        repeats = is_value & (np.bincount(bins) > max(1, REPEATS * len(bins)))
+        variance = (self.width_ * spreads[self.adaptive_]) ** 2 + self._variances
+        wide = weights * _kernel(squares, variance)
+        gain = (weights * _kernel(squares, self._narrow**2) - wide) @ repeats
+        density = wide.sum(axis=1) + np.multiply.outer(SHARES, gain)
+        scores = np.log(np.maximum(density, TINY)) @ weight[rows] / weight[rows].sum()
+        self._log_density, self._shares = scores.max(), SHARES[scores.argmax()] * repeats
 
     def _spreads(self, weights, adaptive):
         """Scales of kernels of width one, (n_samples, 1) or, ``adaptive``, (n_samples, n_bins)."""
@@ -265,11 +283,17 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         square = weights @ self._variances
         square += np.einsum("nb,nb->n", weights, (self._centres - mean[:, None]) ** 2)
         own = np.maximum(np.sqrt(square), LEAST_SPREAD * self._spread)[:, None]
-        if not adaptive:
-            return np.sqrt(own * self._spread)
+        if adaptive is not True:
+            level = np.sqrt(own * self._spread)
+            return level * self._centres / self._level if adaptive else level
         # Gaussian densities (n_bins, n_bins) around the bins, at the bins.
         pilot = norm.pdf(self._centres, self._centres[:, None], PILOT_WIDTH * self._spread)
         return np.sqrt(own / np.maximum(weights @ pilot, LEAST_DENSITY / self._spread))
+
+
+def _kernel(square, variance):  # but for a constant
+    tail = 1 + square / (DF * variance)
+    return 1 / (tail**2 * tail * np.sqrt(variance))
 
 
 def out_of_bag(forest, X, y, rows, weight):

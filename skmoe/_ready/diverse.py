@@ -63,14 +63,14 @@ def _regressors(n_rows, several_outputs):
     is_small = n_rows < NET_ROWS
     leaves = {"max_leaf_nodes": 15 if is_small else 31 if n_rows < LARGE_TREE_ROWS else 63}
     boosting = ensemble.HistGradientBoostingRegressor(**BOOSTING | leaves)
-    density = DensityForestRegressor(max_features=1.0 if is_small else "best")
+    own = DensityForestRegressor(min_samples_leaf="best", max_features=1.0 if is_small else "best")
     # With many rows steps are of more of them, and an epoch without gain says more.
     steps = {"batch_size": max(128, n_rows // 160), "n_iter_no_change": 8 if n_rows < 40_000 else 5}
     trees = make_pipeline(_imputer_of_list(), ensemble.ExtraTreesRegressor(30))
     return [
         ("ridge", _behind_scaler(RidgeCV(RIDGE_PENALTIES))),
         ("boosting", MultiOutputRegressor(boosting) if several_outputs else boosting),
-        ("forest", ensemble.RandomForestRegressor() if several_outputs else density),
+        ("forest", ensemble.RandomForestRegressor() if several_outputs else own),
         ("trees", trees) if is_small else ("net", _behind_scaler(NetRegressor(**NET | steps))),
         ("process", _behind_scaler(SmoothRegressor())),
     ]
@@ -95,10 +95,9 @@ def _imputer_of_list():
 
 
 class NetRegressor(MLPRegressor):
-    """MLPRegressor of the standardised target, stopped early, in a third of the time.
+    """MLPRegressor of the standardised target, stopped early, in a third of the time."""
 
-    It is without penalty, in single precision: a step (Adam) is one for all coefficients at once.
-    """
+    # It is without penalty, in single precision: a step (Adam) is one for all coefficients at once.
 
     def fit(self, X, y, sample_weight=None):
         """Train on nine tenths of the rows until the others gain no more."""

@@ -176,9 +176,7 @@ ARGUMENTS = {
 def _between(quantiles, floor):
     """A kernel at each of the quantiles (n, len(LEVELS)), as wide as they are apart there."""
     quantiles = np.sort(np.asarray(quantiles, dtype=np.float64), axis=1)
-    padded = np.pad(quantiles, ((0, 0), (1, 1)), mode="edge")
-    apart = padded[:, 2:] - padded[:, :-2]
-    apart[:, 1:-1] *= 0.5
+    apart = np.gradient(quantiles, axis=1)
     least = np.maximum(NARROWEST * np.diff(quantiles[:, HALF], axis=1), floor)
     components = distributions.StudentTComponents(quantiles, np.maximum(apart, least), DF)
     return distributions.MixtureDistribution(np.full(quantiles.shape, 1 / len(LEVELS)), components)

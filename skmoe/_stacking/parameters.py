@@ -132,11 +132,9 @@ class StackedParameters:
     def unpacked(self, theta, gated):
         """Parameters of the same shapes from what ``packed`` makes."""
         M, size = len(self.intercepts), self.weights.size if gated else 0
-        intercepts, weights, log_scales, (slope, log_excess) = np.split(
-            theta, np.cumsum([M, size, M])
-        )
-        shape = self.weights.shape
-        weights = weights.reshape(shape) if gated else np.zeros(shape)
+        parts = np.split(theta, np.cumsum([M, size, M]))
+        intercepts, weights, log_scales, (slope, log_excess) = parts
+        weights = weights.reshape(self.weights.shape) if gated else np.zeros_like(self.weights)
         return StackedParameters(intercepts, weights, log_scales, float(slope), float(log_excess))
 
 

@@ -239,9 +239,8 @@ class SoftmaxGate(BaseGate):
                 self._factor = _multinomial.factor_hessian(hessian, penalty)
             self._bound_mass = max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
             self._drift = 0.0
-        step, decrement = _multinomial.newton_direction(
-            self._factor, sums.excess - penalty[:, None] * coef
-        )
+        slope = sums.excess - penalty[:, None] * coef
+        step, decrement = _multinomial.newton_direction(self._factor, slope)
         self._factor = self._factor if size == 1.0 else None  # it was too small for a whole step
         change = np.vdot(step, sums.rows_gram @ step) / sums.rows_gram[-1, -1]  # in the logits
         size *= min(1.0, _multinomial.LONGEST_CHANGE / max(sqrt(max(change, 0.0)), 1e-300))

@@ -335,9 +335,8 @@ class Axis:
             values = np.asarray(column, dtype=object)
             known = np.array([value is not None and value == value for value in values], bool)
             texts = np.where(known, values, "").astype(str)
-            self.labels, first, place = np.unique(
-                texts[known], return_index=True, return_inverse=True
-            )
+            found = np.unique(texts[known], return_index=True, return_inverse=True)
+            self.labels, first, place = found
             self.ordered = str(column.dtype) == "category" and bool(column.dtype.ordered)
             if self.ordered:
                 order = np.argsort(column.cat.codes.to_numpy()[known][first])
@@ -372,9 +371,8 @@ class Axis:
         n_names, offsets = len(names), np.zeros(len(names))
         looks = [{"linestyle": dash} for dash in islice(cycle(DASHES), n_names)]
         if not self.ordered:  # next to the category, without lines
-            looks = [
-                {"linestyle": "none", "marker": each} for each in islice(cycle(MARKERS), n_names)
-            ]
+            markers = islice(cycle(MARKERS), n_names)
+            looks = [{"linestyle": "none", "marker": each} for each in markers]
             offsets = 0.12 * (np.arange(n_names) - 0.5 * (n_names - 1)) / max(1, n_names / 4)
         elif self.labels is not None:
             looks = [look | {"marker": "o", "markersize": 4} for look in looks]

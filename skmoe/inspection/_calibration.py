@@ -313,9 +313,8 @@ class CalibrationDisplay:
         if not any(line.get_label() == "calibrated" for line in ax.lines):
             ax.plot([0, 1], [0, 1], color="0.6", linewidth=4, label="calibrated")
         dash = (("-", "--", "-.", ":") * (1 + len(ax.lines)))[len(ax.lines) - 1]
-        (self.coverage_line_,) = ax.plot(
-            levels, self.coverage(levels), dash, color="k", label=self.name
-        )
+        covered = self.coverage(levels)
+        (self.coverage_line_,) = ax.plot(levels, covered, dash, color="k", label=self.name)
         ax.set(xlabel="level of the interval", ylabel="share of the targets inside")
         ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         if self.name is not None:

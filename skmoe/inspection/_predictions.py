@@ -202,9 +202,8 @@ class ExpertDisplay:
         styles, offsets = self.axis.styles(self.names)
         self.lines_, self.preferred_lines_, self.scatters_ = [], [], []
         if self.y is not None:
-            self.scatters_ = _axes.scatter_rows(
-                ax, self.axis.scattered(), self._heights(), self.responsibilities, self.names
-            )
+            places = self.axis.scattered(), self._heights()
+            self.scatters_ = _axes.scatter_rows(ax, *places, self.responsibilities, self.names)
             for scatter in self.scatters_:
                 scatter.set_label(f"_{scatter.get_label()}")
         for k, (style, offset) in enumerate(zip(styles, offsets, strict=True)):
@@ -416,15 +415,13 @@ class PredictiveDisplay:
                 fan = ax.bar(self.points, high - low, 0.6, low, **style)
             self.fans_.insert(0, fan)
         if self.y is not None:
-            ax.plot(
-                self.axis.scattered(), self.y, "o", color="k", markersize=2.5, alpha=0.6, zorder=2
-            )
+            style = {"color": "k", "markersize": 2.5, "alpha": 0.6, "zorder": 2}
+            ax.plot(self.axis.scattered(), self.y, "o", **style)
         style = {"linestyle": "--", "path_effects": _axes.outlined()}
         if self.axis.labels is not None:
             style = {"linestyle": "", "marker": "D"}
-        (self.mean_line_,) = ax.plot(
-            self.points, self.mean, color="#b3202c", linewidth=1.8, label="mean", **style
-        )
+        style |= {"color": "#b3202c", "linewidth": 1.8, "label": "mean"}
+        (self.mean_line_,) = ax.plot(self.points, self.mean, **style)
         ax.set_ylabel(self.target_name)
         ax.autoscale_view()
         return [*self.fans_, self.mean_line_]

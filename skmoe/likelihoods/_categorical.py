@@ -247,9 +247,8 @@ class Categorical(BaseLikelihood):
 
 def _minimise(loss):
     """Temperature whose logarithm minimises a loss."""
-    best = optimize.minimize_scalar(
-        loss, bounds=(-2.0, 2.0), method="bounded", options={"xatol": 1e-4}
-    )
+    settings = {"method": "bounded", "options": {"xatol": 1e-4}}
+    best = optimize.minimize_scalar(loss, bounds=(-2.0, 2.0), **settings)
     return float(np.exp(np.round(best.x, 3)))  # what rounding errors move is not kept
 
 

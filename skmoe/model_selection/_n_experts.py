@@ -90,9 +90,8 @@ class ExpertSelection:
         """
         if self.criterion_ not in CRITERIA:
             return None
-        by_bic, by_icl = (
-            self.results_["n_experts"][np.argmin(self.results_[name])] for name in ("bic", "icl")
-        )
+        best = (np.argmin(self.results_[name]) for name in ("bic", "icl"))
+        by_bic, by_icl = (self.results_["n_experts"][row] for row in best)
         if by_bic == by_icl:
             return None
         return (
@@ -342,9 +341,8 @@ def _held_out(estimator, X, y, rows, candidates, folds, n_jobs, verbose):
     if "subject" in rows:
         subjects = Subjects(rows["subject"], weight)
         weight = subjects.counts
-        tested = [
-            np.searchsorted(subjects.labels, np.unique(rows["subject"][test])) for test in tested
-        ]
+        labels = (np.unique(rows["subject"][test]) for test in tested)
+        tested = [np.searchsorted(subjects.labels, each) for each in labels]
     log_density = np.empty((len(weight), len(candidates)))
     for i in range(len(candidates)):
         for test, part in zip(tested, parts[i * len(folds) :], strict=False):

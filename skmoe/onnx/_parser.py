@@ -61,9 +61,8 @@ def check_likelihood(likelihood, *, classifies):
 
 def check_labels_of_onnx(classes):
     """Raise a NotImplementedError if these class labels cannot be converted."""
-    is_whole = classes.dtype.kind in "biu" or (
-        classes.dtype.kind == "f" and (classes == np.round(classes)).all()
-    )
+    kind = classes.dtype.kind
+    is_whole = kind in "biu" or (kind == "f" and (classes == np.round(classes)).all())
     if not is_whole and not all(isinstance(each, str) for each in classes):
         raise NotImplementedError(
             f"Class labels must be integers or strings for ONNX; got {classes}."

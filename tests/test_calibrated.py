@@ -54,7 +54,7 @@ def test_experts_that_are_one_with_guesses_are_said_to_be():
     assert moe.plan_.n_experts > 1
     (note,) = [each for each in moe.expert_report().notes if "may be no regimes" in each]
     assert "calibrated" in note
-    assert "rows better by" in note
+    assert "explains the rows better" in note
 
 
 def test_two_regressions_that_cross_are_two():

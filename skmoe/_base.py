@@ -50,8 +50,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     n_experts : int or "auto", default="auto"
         Number of experts. "auto" tries up to eight regression functions and chooses by the
         evidence (pooled experts), by BIC (other linear experts) or by the out-of-fold log-density.
-        With one non-linear estimator 4 specialists are tried, then 8 if 4 helped. 1 is a single
-        model with a predictive distribution. For a list leave "auto", which is its length.
+        With one non-linear estimator it is the number of specialists, besides the generalist; 4
+        are tried, then 8 if 4 helped. 1 is a single model. For a list leave "auto", its length.
     gate : gate, classifier or Pipeline ending in one, default=None
         Model of the probability of each expert for each row; see :mod:`skmoe.gates`. None is a
         :class:`~skmoe.gates.SoftmaxGate` (for specialists also a forest is tried), with strings
@@ -195,7 +195,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         if name == "labels_":
             raise AttributeError("No labels_: see responsibilities(X, y).argmax(axis=1).")
         if name in ("regimes_", "n_regimes_", "log_evidence_") and "plan_" in vars(self):
-            raise AttributeError(f"No {name}: training='pooled' has it (regimes: if y is numeric).")
+            raise AttributeError(f"No {name}: training='pooled' has it (regimes of a numeric y).")
         return object.__getattribute__(self, name)  # which raises what it raised before
 
     @fit_context(prefer_skip_nested_validation=False)

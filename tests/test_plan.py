@@ -494,7 +494,7 @@ def test_the_cost_of_other_models_is_a_number_of_fits_and_of_diverse_seconds():
         "at most 134",
         "fits of single estimators: time one of them, and multiply",
     ]
-    assert cost(LIST)[2].endswith("(more if linear regimes fit better than the stack: EM is tried)")
+    assert cost(LIST)[2].endswith("and multiply (EM may follow, with more fits)")
     assert cost(LIST, training="stack")[2].endswith("and multiply")
     assert cost(FrozenEstimator(Ridge().fit(X, Y)))[2] == "fits of single estimators: none"
     assert cost("diverse")[2] == "fits of single estimators: about 3 s in all"
@@ -522,3 +522,8 @@ def test_what_was_fitted_counts_what_stands_beside_the_experts():
     alone = fitted_by_default().plan_
     assert (alone.gate, alone.reasons["gate"]) == ("none", "one expert answers for every row")
     assert any(each.startswith("No regimes were found. Evidence: 1 ") for each in alone.findings)
+    skewed = np.random.default_rng(0).gamma(1.5, size=120)
+    skewed = MixtureOfExpertsRegressor(random_state=0).fit(X, X[:, 0] + skewed)
+    assert len(skewed.experts_) > 1  # which are the distribution of the errors
+    assert np.ptp(skewed.gate_proba(X), axis=0).max() == 0
+    assert skewed.plan_.gate == "ConstantGate"

@@ -62,10 +62,12 @@ plt.legend()
 plt.show()
 
 # %%
-# Gate ---- Before the target is known, patients are more ambiguous. The four measurements with the
-# largest effect on the gate are triglycerides, body mass, blood pressure and HDL cholesterol; each
-# curve is a mean over the patients (partial dependence). No curve reaches 0 or 1: the gate is
-# rarely certain.
+# Gate
+# ----
+# Before the target is known, patients are more ambiguous. The four measurements with the largest
+# effect on the gate are triglycerides, body mass, blood pressure and HDL cholesterol; each curve is
+# a mean over the patients (partial dependence). No curve reaches 0 or 1: the gate is rarely
+# certain.
 
 GateDisplay.from_estimator(moe, X, random_state=0)
 plt.show()

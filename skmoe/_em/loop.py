@@ -85,8 +85,7 @@ class Trained:
         found += self.notes
         if self.specialisation is not None:
             found.append(" ".join(str(self.specialisation).split()))
-        if self.averaging is not None:
-            found += self.averaging.notes
+        found += [] if self.averaging is None else self.averaging.notes
         return found
 
 

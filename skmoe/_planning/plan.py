@@ -13,7 +13,7 @@ from .._em.one_pass import make_problem
 from .._em.parts import GateParts, Parts, adapt_experts
 from .._em.problem import FEW_ROWS, Settings
 from .._em.trainer import Trainer
-from .._experts.fitting import LINES, STACK, column_names, is_frozen
+from .._experts.fitting import LINES, STACK, column_names, is_frozen, split_last
 from .._experts.folds import (
     IN_FOLDS,
     IN_SAMPLE,
@@ -204,10 +204,11 @@ class Plan:
                     f"The evidence still rises at {largest} experts, the largest number tried: "
                     "a larger n_experts tries that many, and merges those of one regime."
                 )
-        if training != self.training:
-            reasons["training"] = trained.reason
+        reasons["training"] = trained.reason if training != self.training else reasons["training"]
         if len(names) == 1:
             gate, reasons["gate"] = "none", OF_ONE
+        elif self.is_default_gate and not split_last(trained.model.gate)[1].sees_rows:
+            gate, reasons["gate"] = "ConstantGate", "its weights are the same for all rows"
         elif trained.default_gate is not None:
             gate, why = trained.default_gate
             reasons["gate"] = f"{reasons['gate'].partition(';')[0]}; {why}"

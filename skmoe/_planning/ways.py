@@ -392,7 +392,7 @@ def time_of_fits(training, request, n_entries):
         return f"about {float(f'{seconds:.1g}'):g} s in all"
     may_be_em = training == "stack" and request.mixture.training == "auto"
     once = "none" if all(map(is_frozen, request.templates)) else "time one of them, and multiply"
-    return once + " (more if linear regimes fit better than the stack: EM is tried)" * may_be_em
+    return once + " (EM may follow, with more fits)" * may_be_em
 
 
 def _in_words(part):

@@ -89,8 +89,8 @@ def close_numbers(support, chosen, word="regime"):
         for k, each in support.items()
         if k != chosen and support[chosen] - each < CLOSE
     ]
-    found, start = " and that ".join(found), f"The number of {word}s is a close call: "
-    return [f"{start}the log-evidence {found}."] if found else []
+    start = f"The number of {word}s is a close call{', with ties' * (word == 'regime')}: "
+    return [f"{start}the log-evidence {' and that '.join(found)}."] if found else []
 
 
 def _lead(nats):

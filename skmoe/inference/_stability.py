@@ -186,7 +186,7 @@ class Stability(EstimateTable):
             for name, of in {"median": np.median, "lowest": np.min}.items():
                 cells.append([f"  {name}", *(_two_digits(of(each)) for each in self.rand.values())])
         changes = [self.changes[source][self.counts] for source in SOURCES]
-        cells.append([f"rows that change their {self.word}", "", ""])
+        cells.append([f"share of rows that change their {self.word}", "", ""])
         cells.append(["  average over refits", *(f"{each.mean():.0%}" for each in changes)])
         often = [f"{np.mean(each >= 0.5):.0%}" for each in changes]
         cells.append(["  in half of the refits or more", *often])

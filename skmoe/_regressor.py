@@ -339,7 +339,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         -------
         interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_levels)
             Lower and upper end; with several outputs there is one more axis. Infinite with fewer
-            than ``level / (1 - level)`` calibration rows, for "oof" by the sum of their weights.
+            than ``level / (1 - level)`` calibration rows ("oof": less total weight of the rows).
 
         Raises
         ------

@@ -240,7 +240,7 @@ def test_a_line_with_other_errors_is_named_with_the_call_that_has_them():
     moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
     (note,) = [each for each in moe.plan_.findings if "explains the rows" in each]
     assert "target's logarithm explains the rows better" in note
-    assert "nats), with heteroscedastic errors. Compare" in note
+    assert "nats). It has heteroscedastic errors. Compare" in note
     assert "with MixtureOfExpertsRegressor(n_experts=1, likelihood='log_normal') by" in note
 
 

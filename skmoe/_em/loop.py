@@ -78,7 +78,7 @@ class Trained:
             if (regimes := self.regimes) is not None and regimes.were_compared:
                 values = regimes.support, regimes.n_functions, "regime"
             if regimes is not None and regimes.n_regimes < regimes.n_functions:
-                values = *values[:2], "regression", " without that model"
+                values = *values[:2], "different regression", " among mixtures alone"
             found.append(compared("Evidence", *values))
         if self.number_scores is not None:
             found.append(compared(*self.number_scores))

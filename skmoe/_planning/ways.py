@@ -27,7 +27,7 @@ from ..likelihoods import BaseLikelihood
 DIVERSE, ENTRIES, SLOWER_CLASSES = 3.0, 3e3, 3  # seconds of "diverse", measured
 OF_ONE = "one expert answers for every row"
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
-POOLED_GATES = "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance"
+POOLED_GATES = "gate=None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance"
 
 
 @dataclass

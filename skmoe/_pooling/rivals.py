@@ -89,7 +89,7 @@ def close_numbers(support, chosen, word="regime"):
         for k, each in support.items()
         if k != chosen and support[chosen] - each < CLOSE
     ]
-    start = f"The number of {word}s is a close call{', with ties' * (word == 'regime')}: "
+    start = f"The number of {word}s is a close call{' (ties count once)' * (word == 'regime')}: "
     return [f"{start}the log-evidence {' and that '.join(found)}."] if found else []
 
 
@@ -161,7 +161,7 @@ def best_surface(search, problem):
     def compare(what, call, plus, *given, terms=()):
         value, errors = _evidence(search, *given)
         having = " and ".join(", ".join([*terms, *errors]).rsplit(", ", 1))
-        found[what, f", with {having}" * bool(having), call] = value + plus
+        found[what, f" It has {having}." * bool(having), call] = value + plus
 
     if trainer.parts.classes is not None:
         kind, design, labels = "Classifier", experts.design, data.y.astype(int)
@@ -194,8 +194,8 @@ def best_surface(search, problem):
         is_clear, (what, having, call) = nats > CLOSE and experts.can_be_tied, best
         text = f"{'No regimes were found' if is_clear else 'There may be no regimes'}: {what} "
         text += f"explains the rows {'better than' if nats > 0 else 'nearly as well as'} "
-        text += f"{experts.n_experts} experts ({nats:+.1f} nats){having}."
-        notes.insert(0, f"{text} Compare held-out scores with {call}.")
+        text += f"{experts.n_experts} experts ({nats:+.1f} nats)."
+        notes.insert(0, f"{text}{having} Compare held-out scores with {call}.")
     return nats, notes
 
 
@@ -215,7 +215,7 @@ def _chosen(trainer, one):
     columns = {names[j]: X[:, j] for j in np.sort(numbers)}
     terms = [(f"the term {a} * {b}", columns[a] * columns[b]) for a, b in combinations(columns, 2)]
     if one.predictions.size == len(X):
-        columns["the linear prediction"] = one.predictions.ravel() - one.predictions.mean()
+        columns["its linear prediction"] = one.predictions.ravel() - one.predictions.mean()
     for name, column in columns.items():
         knots = np.quantile(column, KNOTS, weights=weight, method="inverted_cdf")
         curves = [column**2, *(np.maximum(column - knot, 0) for knot in np.unique(knots))]

@@ -32,8 +32,8 @@ NOUGHT = 0.02  # of the errors, or of log-odds: a spread of levels that thousand
 ROUNDING = 1e-12  # relative to the largest coefficient; smaller ones are printed as 0
 OF_LOGARITHM = "logarithm of the prediction"
 GATE_OF_ERRORS = (
-    "The gate is not shown: it chooses between experts, some of which differ in variance alone. "
-    "See coefficients(by='expert'), or GateDisplay, which draws the regimes."
+    "The gate is not shown: within a regime it also chooses the size of the errors. "
+    "coefficients(by='expert') has it for experts, and GateDisplay draws the regimes."
 )
 
 

@@ -208,7 +208,7 @@ class Plan:
         if len(names) == 1:
             gate, reasons["gate"] = "none", OF_ONE
         elif self.is_default_gate and not split_last(trained.model.gate)[1].sees_rows:
-            gate, reasons["gate"] = "ConstantGate", "weights by row were not better"
+            gate, reasons["gate"] = "ConstantGate", f"{reasons['gate']}; weights by row don't help"
         elif trained.default_gate is not None:
             gate, why = trained.default_gate
             reasons["gate"] = f"{reasons['gate'].partition(';')[0]}; {why}"

@@ -97,7 +97,7 @@ def test_the_kernels_have_the_best_density_out_of_bag(skewed):
 
     factors = {False: y.std(), True: 1 / np.maximum(density, 0.01 / y.std())}
     if skewed:
-        factors["proportional"] = y.std() * (y[order] / y.mean()) ** 2
+        factors["proportional"] = y.std() * np.maximum(y[order] / y.mean(), 0.03) ** 2
 
     def score(kernels):
         width, adaptive = kernels

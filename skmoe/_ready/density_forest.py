@@ -23,7 +23,7 @@ LEAST_SPREAD = 1e-3  # of a row, in standard deviations of the target
 PILOT_WIDTH = 0.05  # of the density that widths adapt to, in these
 LEAST_DENSITY = 0.01  # that they adapt to, over one of these
 REPEATS = 0.01  # of the rows, that have a value with two kernels: each makes scores slower
-LEAST_WIDTH = 0.03  # of the second one, in standard deviations, or half the gap beside the value
+LEAST_WIDTH = 0.03  # of the second, in standard deviations, or half the gap; of proportional ones
 SHARES = (0.0, 0.1, 0.2, 0.4, 0.6)  # of its weight that are tried
 TINY = 1e-300
 ROWS = {"accept_sparse": "csr", "ensure_all_finite": "allow-nan", "dtype": np.float32}
@@ -41,7 +41,7 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     with trees t, weights w of the rows, and the standard deviation s(x) of the weighted targets of
     the row. The factor r is the standard deviation s of all targets; or 1 / f(y_i | x) with a
     density f by kernels of width .05 s, so that kernels are narrower where the targets of a row are
-    dense [2]_; or, of positive targets, s times the square of y_i over their mean. The choice and
+    dense [2]_; or, of positive targets with mean m, s max(y_i / m, .03) squared. The choice and
     the width h maximise the out-of-bag log-density without rows of the same target, so that rounded
     targets do not make h too small. A value that 1 % of the rows have, such as a round price, has
     one more kernel, of scale .03 s, or half the gap between values if that is more, with up to .6
@@ -284,8 +284,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         square += np.einsum("nb,nb->n", weights, (self._centres - mean[:, None]) ** 2)
         own = np.maximum(np.sqrt(square), LEAST_SPREAD * self._spread)[:, None]
         if adaptive is not True:
-            level = np.sqrt(own * self._spread)
-            return level * self._centres / self._level if adaptive else level
+            even = np.sqrt(own * self._spread)
+            return even * np.maximum(self._centres / self._level, LEAST_WIDTH) if adaptive else even
         # Gaussian densities (n_bins, n_bins) around the bins, at the bins.
         pilot = norm.pdf(self._centres, self._centres[:, None], PILOT_WIDTH * self._spread)
         return np.sqrt(own / np.maximum(weights @ pilot, LEAST_DENSITY / self._spread))

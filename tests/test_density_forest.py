@@ -157,6 +157,16 @@ def test_values_that_repeat_have_narrow_kernels_as_well():
     assert not forest.fit(*noisy_line(1000))._shares.any()
 
 
+def test_kernels_in_proportion_to_the_target_have_a_least_width():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 3))
+    y = np.exp(1 + X[:, 0] + rng.normal(size=4000))
+    y[rng.random(4000) < 0.05] = 1e-12
+    forest = DensityForestRegressor(40, random_state=0).fit(X[:2000], y[:2000])
+    assert forest.adaptive_ == "proportional"
+    assert forest.predict_dist(X[2000:]).logpdf(y[2000:]).max() < 3
+
+
 def test_bins_of_many_values_keep_mean_and_variance():
     rng = np.random.default_rng(0)
     y, weight = np.exp(2 * rng.normal(size=3000)), rng.uniform(size=3000)

@@ -518,7 +518,8 @@ def test_numbers_that_are_better_by_chance_are_said_apart():
 
 def test_what_was_fitted_counts_what_stands_beside_the_experts():
     moe = regressor(LIST, training="stack").fit(X, Y)
-    assert " one for each estimator of the list, not counting their stack." in moe.plan_.sentence
+    counted = " 2 experts, one for each estimator of the list, not counting their stack."
+    assert counted in moe.plan_.sentence
     alone = fitted_by_default().plan_
     assert (alone.gate, alone.reasons["gate"]) == ("none", "one expert answers for every row")
     assert any(each.startswith("No regimes were found. Evidence: 1 ") for each in alone.findings)

@@ -15,9 +15,7 @@ from ._experts.fitting import inside_offering
 from ._validation import check_single_trials
 from .distributions._arrays import check_probabilities
 
-__all__ = ["concordance_index", "crps_score", "interval_score", "log_score", "pinball_score"]
-
-TIED = 1e-8  # predictions that differ by no more are equal
+__all__ = ["crps_score", "interval_score", "log_score", "pinball_score"]
 
 
 def takes_rows(score):
@@ -76,76 +74,6 @@ def log_score(
     mixture, X = _unwrap(estimator, X)
     given = RowMetadata(exposure, trials, None, upper).given()
     return float(np.average(mixture.log_density(X, _targets(y), **given), weights=sample_weight))
-
-
-@takes_rows
-def concordance_index(estimator, X, y, sample_weight=None, *, upper):
-    """Share of the pairs of rows whose predicted medians are in the order of their targets.
-
-    Harrell's index [1]_, as in scikit-survival's ``concordance_index_censored``. A pair counts if
-    it is certain which target is smaller: its upper bound is below the lower bound of the other, or
-    equal to it if the other is censored. Equal predictions count one half.
-
-    Parameters
-    ----------
-    estimator : MixtureOfExpertsRegressor
-        Fitted, with ``predict_dist``; or a Pipeline that ends in one, or a search over one.
-    X : array-like or DataFrame of shape (n_samples, n_features)
-        Rows.
-    y : array-like of shape (n_samples,)
-        Targets, or their lower bounds.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Weights; the weight of a pair is the product of both.
-    upper : array-like of shape (n_samples,)
-        Upper bounds: infinite for right-censored targets, y for observed ones.
-
-    Returns
-    -------
-    score : float
-        1 for the right order, 0.5 for chance.
-
-    Raises
-    ------
-    ValueError
-        If no pair can be compared.
-
-    See Also
-    --------
-    log_score : Evaluates the whole distribution, not only the order of medians.
-
-    References
-    ----------
-    .. [1] F. E. Harrell, R. M. Califf, D. B. Pryor, K. L. Lee and R. A. Rosati, "Evaluating the
-       yield of medical tests", Journal of the American Medical Association 247 (1982) 2543-2546.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skmoe import MixtureOfExpertsRegressor
-    >>> from skmoe.metrics import concordance_index
-    >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(200, 1))
-    >>> time = np.exp(X[:, 0] + 0.5 * rng.normal(size=200))
-    >>> end = rng.uniform(0, 5, size=200)
-    >>> y, upper = np.minimum(time, end), np.where(time <= end, time, np.inf)
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="log_normal")
-    >>> moe = moe.fit(X, y, upper=upper)
-    >>> round(concordance_index(moe, X, y, upper=upper), 2)
-    0.87
-    """
-    mixture, X = _unwrap(estimator, X)
-    median = mixture.predict_dist(X).median()
-    lower, upper = (np.asarray(bound, dtype=np.float64).ravel() for bound in (y, upper))
-    weight = np.ones(len(lower)) if sample_weight is None else np.asarray(sample_weight, float)
-    right = total = 0.0
-    for i in np.flatnonzero(np.isfinite(upper)):
-        is_later = (lower > upper[i]) | ((lower == upper[i]) & (lower < upper))
-        ahead = median[is_later] - median[i]
-        right += weight[i] * (weight[is_later] @ np.where(np.abs(ahead) <= TIED, 0.5, ahead > 0))
-        total += weight[i] * weight[is_later].sum()
-    if total == 0:
-        raise ValueError("No two rows can be compared: in no pair is one target certainly larger.")
-    return float(right / total)
 
 
 @takes_rows

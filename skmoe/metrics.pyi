@@ -7,21 +7,11 @@ from numpy.typing import ArrayLike
 from skmoe import MixtureOfExpertsRegressor
 
 __all__ = [
-    "concordance_index",
     "crps_score",
     "interval_score",
     "log_score",
     "pinball_score",
 ]
-
-def concordance_index(
-    estimator: MixtureOfExpertsRegressor,
-    X: Any,
-    y: ArrayLike,
-    sample_weight: ArrayLike | None = None,
-    *,
-    upper: ArrayLike,
-) -> float: ...
 
 def crps_score(
     estimator: MixtureOfExpertsRegressor,

@@ -22,7 +22,7 @@ from skmoe.gates import SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.likelihoods import Gaussian, StudentT
 from skmoe.likelihoods._gaussian import gaussian_between, student_between
-from skmoe.metrics import concordance_index, log_score
+from skmoe.metrics import log_score
 from skmoe.model_selection import select_n_experts
 
 # Of the logarithm of the time in two regimes: coefficients, intercept and scale; and of the gate.
@@ -433,35 +433,6 @@ def test_log_score_is_the_mean_log_probability():
     assert_allclose(log_score(moe, X, np.full(200, 2.0), upper=np.full(200, np.inf)), alive)
 
 
-def concordance_by_hand(median, y, upper):
-    right = pairs = 0
-    for i in range(len(y)):
-        for j in range(len(y)):
-            is_later = y[j] > upper[i] or (y[j] == upper[i] and upper[j] > y[j])
-            if np.isfinite(upper[i]) and is_later:
-                pairs += 1
-                right += 0.5 if median[i] == median[j] else median[i] < median[j]
-    return right / pairs
-
-
-def test_concordance_counts_the_pairs_that_can_be_compared():
-    X, y, upper, _ = failure_times(120)
-    X, y = X.round(), np.ceil(2 * y) / 2  # ties of predictions and times
-    upper = np.where(np.isinf(upper), upper, y)
-    moe = mixture("log_normal", n_init=1, tol=1e-3).fit(X, y, upper=upper)
-    median, index = moe.predict_dist(X).median(), concordance_index(moe, X, y, upper=upper)
-    assert_allclose(index, concordance_by_hand(median, y, upper))
-    weight = 1.0 + (np.arange(120) < 40)
-    rows = np.repeat(np.arange(120), weight.astype(int))
-    repeated = concordance_index(moe, X[rows], y[rows], upper=upper[rows])
-    assert_allclose(concordance_index(moe, X, y, weight, upper=upper), repeated)
-    with pytest.raises(ValueError, match="No two rows can be compared"):
-        concordance_index(moe, X, y, upper=np.full(120, np.inf))
-    metrics = pytest.importorskip("sksurv.metrics")
-    expected, *_ = metrics.concordance_index_censored(np.isfinite(upper), y, -median)
-    assert_allclose(index, expected)
-
-
 def test_selection_and_bootstrap_take_upper():
     X, y, upper, _ = failure_times(150)
     estimator = mixture("log_normal", experts=LinearRegression(), n_init=1, tol=1e-4)
@@ -496,10 +467,8 @@ def test_upper_passes_through_pipelines_and_metadata_routing():
     pipe = make_pipeline(StandardScaler(), mixture("log_normal", n_init=1, tol=1e-10))
     pipe.fit(X, y, mixtureofexpertsregressor__upper=upper)
     assert_allclose(pipe.predict(X), expected, rtol=1e-2)
-    assert_allclose(
-        concordance_index(pipe, X, y, upper=upper),
-        concordance_by_hand(pipe[-1].predict_dist(pipe[:-1].transform(X)).median(), y, upper),
-    )
+    of_last = log_score(pipe[-1], pipe[:-1].transform(X), y, upper=upper)
+    assert_allclose(log_score(pipe, X, y, upper=upper), of_last)
     with config_context(enable_metadata_routing=True):
         routed = make_pipeline(
             StandardScaler(), mixture("log_normal", n_init=1).set_fit_request(upper=True)

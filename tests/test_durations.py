@@ -6,7 +6,6 @@ from numpy.testing import assert_allclose
 from scipy import optimize, special, stats
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.distributions import GaussianComponents, MixtureDistribution
 from skmoe.distributions._scipy import WeibullComponents
 from skmoe.gates import ConstantGate
 
@@ -141,31 +140,3 @@ def test_one_regime_in_few_rows_is_one_expert():
     moe = MixtureOfExpertsRegressor(likelihood="weibull", n_init=2, random_state=0).fit(X, y)
     assert len(moe.experts_) == 1
     assert moe.likelihood_.shape_ == pytest.approx([2.0], abs=0.8)  # some three standard errors
-
-
-def test_the_hazard_of_a_row_is_known_far_in_the_tail():
-    X = np.random.default_rng(0).normal(size=(600, 2))
-    one = MixtureOfExpertsRegressor(n_experts=1, likelihood="weibull")
-    one = one.fit(X, 2 * np.random.default_rng(1).weibull(2.5, size=len(X)))
-    shape = one.likelihood_.shape_
-    scale = one.predict(X[:3]) / special.gamma(1 + 1 / shape)
-    for time in (0.5, 2.0, 60.0):
-        expected = shape / scale * (time / scale) ** (shape - 1)
-        assert_allclose(one.predict_dist(X[:3]).hazard(time), expected, rtol=1e-6)
-    dist = MixtureDistribution(
-        np.array([[0.3, 0.7]]), GaussianComponents(np.array([[0.0, 1.0]]), np.array([1.0, 1.0]))
-    )
-    assert dist.hazard(0.5) == pytest.approx(dist.pdf(0.5) / dist.sf(0.5))
-    assert dist.hazard(40.0) == pytest.approx([39.0], abs=0.1)  # where the survival is zero
-
-
-def test_hazards_of_counts_are_probabilities_and_of_one_output():
-    rng = np.random.default_rng(0)
-    X, y = np.zeros((300, 1)), rng.poisson(2.0, size=300)
-    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="poisson").fit(X, y)
-    dist = moe.predict_dist(X[:2])
-    expected = dist.pmf(3) / (1 - dist.cdf(2))
-    assert_allclose(dist.hazard(3), expected)
-    two = MixtureOfExpertsRegressor(n_experts=1).fit(X, rng.normal(size=(300, 2)))
-    with pytest.raises(ValueError, match="hazard is for one output"):
-        two.predict_dist(X[:2]).hazard(0.5)

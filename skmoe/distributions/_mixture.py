@@ -259,24 +259,6 @@ class MixtureDistribution:
         """
         return self._weigh(self.components.sf(self._expand(y)))
 
-    def hazard(self, y):
-        """Hazard: the rate of events at y if there was none before, density divided by ``sf``.
-
-        Parameters
-        ----------
-        y : float or array-like of shape (n_samples,)
-            Values to evaluate at, one for each row or one for all.
-
-        Returns
-        -------
-        hazard : ndarray of shape (n_samples,)
-            Events per unit of y; for discrete components, the probability of y given at least y.
-        """
-        self._check_outputs("hazard", several=False)
-        self._check_density("hazard")
-        beyond = special.logsumexp(self.components.logsf(self._expand(y)), b=self.weights, axis=1)
-        return (special.expit if self.discrete else np.exp)(self.logpdf(y) - beyond)
-
     def ppf(self, q):
         """Quantiles, by a search between the smallest and largest quantile of the components.
 

@@ -2,8 +2,8 @@
 
 Needs scikit-survival (``pip install scikit-survival``), and does nothing without it. Prints how
 often all of eleven parameters are within four standard errors of the truth, how often 95 %
-intervals hold them, and held-out integrated Brier scores (smaller is better) and concordance. Takes
-about ten minutes::
+intervals hold them, and held-out integrated Brier scores (smaller is better) and concordance, both
+scikit-survival's, of the ``sf`` that mixtures predict. Takes about ten minutes::
 
     OMP_NUM_THREADS=1 python tests/benchmarks/survival.py
 """

@@ -4,13 +4,12 @@ from . import _compat  # noqa: F401  # before all else, as it looks at the versi
 from ._classifier import MixtureOfExpertsClassifier
 from ._compat import show_versions
 from ._doors import ready, served
-from ._experts.ordered_logistic import OrderedLogisticRegression
 from ._experts.rates import RateRegressor
 from ._regressor import MixtureOfExpertsRegressor
 
 __all__ = [
     "DensityForestRegressor", "MixtureOfExpertsClassifier", "MixtureOfExpertsRegressor",
-    "OrderedLogisticRegression", "RateRegressor", "show_versions",
+    "RateRegressor", "show_versions",
 ]  # fmt: skip
 __version__ = "0.1.0"
 __getattr__, __dir__ = served(__name__, DensityForestRegressor=ready)

@@ -19,7 +19,6 @@ __all__ = [
     "DensityForestRegressor",
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
-    "OrderedLogisticRegression",
     "RateRegressor",
     "show_versions",
 ]
@@ -52,21 +51,6 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self: ...
     def predict(self, X: Any) -> np.ndarray: ...
     def predict_dist(self, X: Any) -> MixtureDistribution: ...
-
-class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
-    coef_: np.ndarray
-    thresholds_: np.ndarray
-    classes_: np.ndarray
-    order_: np.ndarray
-    n_features_in_: int
-    alpha: float
-    order: list[Any] | None
-    set_fit_request: Callable[..., Any]
-    set_score_request: Callable[..., Any]
-    def __init__(self, alpha: float = 0.001, *, order: list[Any] | None = None) -> None: ...
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self: ...
-    def predict(self, X: ArrayLike) -> np.ndarray: ...
-    def predict_proba(self, X: ArrayLike) -> np.ndarray: ...
 
 class RateRegressor(RegressorMixin, BaseEstimator):
     classifier_: Any
@@ -110,7 +94,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
     experts: Any
     n_experts: int | Literal["auto"]
     gate: Any
-    likelihood: Literal["auto", "categorical", "ordinal"] | Categorical
+    likelihood: Literal["auto", "categorical"] | Categorical
     training: Literal["auto", "em", "pooled", "stack", "specialists"]
     class_weight: dict[Any, Any] | Literal["balanced"] | None
     expert_columns: list[int | str] | None
@@ -135,7 +119,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         n_experts: int | Literal["auto"] = "auto",
         *,
         gate: Any = None,
-        likelihood: Literal["auto", "categorical", "ordinal"] | Categorical = "auto",
+        likelihood: Literal["auto", "categorical"] | Categorical = "auto",
         training: Literal["auto", "em", "pooled", "stack", "specialists"] = "auto",
         class_weight: dict[Any, Any] | Literal["balanced"] | None = None,
         expert_columns: list[int | str] | None = None,

@@ -11,9 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from ._base import BaseMixtureOfExperts
 from ._compat import StrOptions, check_y, fit_context
 from ._doors import updates
-from ._experts.fitting import offers
-from ._experts.ordered_logistic import ranks_of
-from ._experts.solvers import logistic, ordered_logistic
+from ._experts.solvers import logistic
 from ._extended import ExtendedMixture, learns_streams
 from ._model import ClassificationModel
 from ._reports.docstrings import completed_by
@@ -21,7 +19,7 @@ from ._tables.known import check_labels
 from ._tables.mixed import HEAVIEST, check_sizes
 from ._validation import check_classes, check_fitted, check_X, wherever
 from .distributions._arrays import check_n_draws, draw_places
-from .likelihoods import Categorical, Ordinal
+from .likelihoods import Categorical
 
 
 @completed_by(BaseMixtureOfExperts)
@@ -42,11 +40,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         each expert. A list has classifiers or (name, classifier), where "drop" removes an entry;
         "diverse" is a :ref:`ready list <diverse>`. Classifiers in a ``FrozenEstimator`` are not
         refitted. See :doc:`/guide/training`, and for early stopping :doc:`/guide/boosting`.
-    likelihood : {"auto", "categorical", "ordinal"} or Categorical, default="auto"
+    likelihood : {"auto", "categorical"} or Categorical, default="auto"
         How the probabilities of experts are calibrated. "auto" and "categorical" learn
         temperatures and smoothing out of fold; for in-sample predictions there is a fixed
-        smoothing of 0.001 (none for logistic regression). "ordinal" is for ordered classes. See
-        :class:`~skmoe.likelihoods.Categorical` and :class:`~skmoe.likelihoods.Ordinal`.
+        smoothing of 0.001 (none for logistic regression). See
+        :class:`~skmoe.likelihoods.Categorical`.
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
         those of a population with these weights.
@@ -90,10 +88,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
     """
 
     _model_class = ClassificationModel
-    _order = None  # labels from the lowest to the highest, of classes in an order
     _parameter_constraints = {
         **ExtendedMixture._parameter_constraints,
-        "likelihood": [StrOptions({"auto", "categorical", "ordinal"}), Categorical],
+        "likelihood": [StrOptions({"auto", "categorical"}), Categorical],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
@@ -215,56 +212,25 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         return vars(self).get("classes_")
 
     def _solver(self):
-        likelihood = self._likelihood()
-        if likelihood.is_ordered:
-            return ordered_logistic(self._classes, likelihood.order)
         return logistic(self._classes)
 
     def _likelihood(self):
-        given = self._given_likelihood()
-        if given.is_ordered and self._order is not None:
-            given.set_params(order=self._order)
-        return given.set_params(n_classes=0 if self._classes is None else len(self._classes))
-
-    def _given_likelihood(self):
-        if not isinstance(self.likelihood, str):
-            return clone(self.likelihood)
-        return Ordinal() if self.likelihood == "ordinal" else Categorical()
-
-    def _of_order_in(self, y):
-        given, order = self._given_likelihood(), _ordered_categories(y)
-        if not given.is_ordered or given.order is not None or order is None:
-            return self
-        return clone(self).set_params(likelihood=given.set_params(order=order))
-
-    def _order_of(self, y):
-        """Labels of ordered classes from the lowest to the highest; else None."""
-        given, classes = self._given_likelihood(), self.classes_.tolist()
-        if not given.is_ordered:
-            return None
-        order = _ordered_categories(y) if given.order is None else given.order
-        if order is None and self.classes_.dtype.kind in "OUS":
-            raise ValueError(
-                "likelihood='ordinal' needs numbers, an ordered Categorical of pandas as y, or "
-                f"Ordinal(order=[...]): the classes {classes} have no order."
-            )
-        order = classes if order is None else np.asarray(order).tolist()
-        ranks_of(self.classes_, order)  # raises if one is missing
-        return [label for label in order if label in classes]
+        likelihood = Categorical() if isinstance(self.likelihood, str) else clone(self.likelihood)
+        n_classes = 0 if self._classes is None else len(self._classes)
+        return likelihood.set_params(n_classes=n_classes)
 
     def _labels(self, y):
         return self.classes_[y]
 
     def _check_target(self, y, known=False):
         check_labels("y", y)
-        given, y = y, column_or_1d(y, warn=True)
+        y = column_or_1d(y, warn=True)
         if not known:
             y = check_y(y, estimator=self)
             check_classification_targets(y)
             if self._buffer is None:
                 self.classes_, numbers = np.unique(y, return_inverse=True)
                 check_classes(self.classes_)
-                self._order = self._order_of(given)
                 return numbers
             self.classes_ = self._buffer.classes  # a stream, whose classes were given
         unknown = np.setdiff1d(y, self.classes_).tolist()
@@ -427,10 +393,3 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         True
         """
         return super().score(X, y, sample_weight)
-
-
-def _ordered_categories(y):
-    """Categories of an ordered Categorical of pandas, or None."""
-    dtype = y.dtype if offers(y, "dtype") else None
-    is_ordered = offers(dtype, "categories", "ordered") and dtype.ordered
-    return dtype.categories.tolist() if is_ordered else None

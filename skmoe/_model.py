@@ -181,9 +181,8 @@ class Model(ABC):
         ``n_functions`` are those of each expert.
         """
         gate = split_last(self.gate)[1]
-        n_solved = len(self.experts) - (self.likelihood.zero_expert is not None)
         kept = independent_columns(columns_seen(self.experts[0], X), weight)
-        n_parameters = n_functions * n_solved * (kept.sum() + 1)
+        n_parameters = n_functions * len(self.experts) * (kept.sum() + 1)
         n_parameters += self.likelihood.n_parameters_ + gate.n_parameters_
         if gate.n_functions_ > 0:
             kept = independent_columns(columns_seen(self.gate, X), weight)

@@ -18,7 +18,6 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 
 from ._compat import BaseComposition, QuickParameters, VisualBlock, name_estimators
 from ._doors import ready
-from ._experts.base import with_zero
 from ._experts.fitting import offers
 from ._tables.known import check_weights
 from ._tables.mixed import HEAVIEST, accepts, check_sizes
@@ -159,12 +158,7 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
             check_expert(self, name, estimator)
         if isinstance(self.gate, type):
             raise TypeError(f"gate must be an estimator; {self.gate!r} is a class: call it.")
-        zero = self._likelihood().zero_expert
-        return (names, estimators) if zero is None else with_zero(zero, names, estimators)
-
-    def _of_order_in(self, y):
-        """This mixture, or a clone whose likelihood has the order of the categories of y."""
-        return self
+        return names, estimators
 
     def _named_experts(self, experts):
         if not experts or not all(

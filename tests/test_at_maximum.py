@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy import optimize, special, stats
+from scipy import optimize, stats
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.inference._information import maximise
-from skmoe.likelihoods import RandomEffects, StudentT, ZeroInflated
+from skmoe.likelihoods import RandomEffects, StudentT
 
 
 def columns(n=200, n_features=2, seed=0):
@@ -19,17 +19,6 @@ def counts(n=200, seed=0):
     rng, X = columns(n, seed=seed)
     mean = np.exp(1 + X @ [0.3, -0.2])
     return X, rng.poisson(mean * rng.gamma(1.2, 1 / 1.2, size=n)), {}
-
-
-def many_zeros(n=300):
-    X, y, _ = counts(n, seed=1)
-    rng = np.random.default_rng(2)
-    return X, np.where(rng.uniform(size=n) < special.expit(X[:, 0]), 0, y), {}
-
-
-def amounts(n=300):
-    X, y, _ = many_zeros(n)
-    return X, y * np.random.default_rng(3).gamma(2.0, 0.5, size=n), {}
 
 
 def long_tails(n=200):
@@ -56,9 +45,6 @@ def of_subjects(n=200):
 ONE = {
     "negative binomial": (counts, {"likelihood": "negative_binomial"}),
     "poisson": (counts, {"likelihood": "poisson"}),
-    "zero-inflated poisson": (many_zeros, {"likelihood": ZeroInflated()}),
-    "zero-inflated counts": (many_zeros, {"likelihood": ZeroInflated("negative_binomial")}),
-    "zero-inflated gamma": (amounts, {"likelihood": ZeroInflated("gamma")}),
     "student": (long_tails, {"likelihood": StudentT("estimate")}),
     "tobit": (censored, {}),
     "random intercept": (of_subjects, {"likelihood": RandomEffects()}),
@@ -69,8 +55,7 @@ ONE = {
 def test_one_expert_is_at_its_maximum(name):
     make, params = ONE[name]
     X, y, facts = make()
-    gate = SoftmaxGate(alpha=0) if isinstance(params.get("likelihood"), ZeroInflated) else None
-    moe = MixtureOfExpertsRegressor(n_experts=1, gate=gate, training="em", **params)
+    moe = MixtureOfExpertsRegressor(n_experts=1, training="em", **params)
     moe.fit(X, y, **facts)
     summary = moe.summary(X, y, **facts)
     assert moe.converged_

@@ -8,7 +8,7 @@ from sklearn.model_selection import KFold
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, OrderedLogisticRegression
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
 
 # The checks fit tiny tables, on which experts may collapse and EM may need more iterations:
@@ -42,7 +42,6 @@ ESTIMATORS = [
     MixtureOfExpertsRegressor(UNLIKE, cv=2),
     # In sample.
     *both(gate=BY_LOGISTIC, cv=False, n_experts=2, **QUICK),
-    OrderedLogisticRegression(),
     SoftmaxGate(),
     SoftmaxGate(l1_ratio=0.5, max_iter=3),
     GaussianGate(),

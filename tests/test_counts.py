@@ -7,7 +7,7 @@ import pytest
 from mixtures import regressor_of
 from numpy.testing import assert_allclose
 from planted import planted
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import GammaRegressor, LinearRegression, PoissonRegressor
@@ -192,6 +192,22 @@ def test_an_event_where_none_is_expected_is_unlikely_and_not_impossible(kind):
     moe = mixture(kind, experts=RandomForestRegressor(10, random_state=0), n_experts=1).fit(X, y)
     assert moe.predict([[0.0]]) < 0.01
     assert -20 < moe.log_density([[0.0]], [1.0])[0] < -3
+
+
+def test_the_zeros_of_zero_inflated_counts_get_an_expert_with_a_mean_near_zero():
+    rng, n = np.random.default_rng(0), 2000
+    X = rng.uniform(-1, 1, size=(2 * n, 2))
+    share, mean = special.expit(1.5 * X[:, 1] - 0.5), np.exp(0.7 + X[:, 0] - 0.4 * X[:, 1])
+    is_zero = rng.uniform(size=2 * n) < share
+    y = np.where(is_zero, 0, rng.poisson(mean))
+    moe = regressor_of(likelihood="poisson", n_init=2, random_state=0).fit(X[:n], y[:n])
+    means = moe.predict_experts(X).mean(axis=0)
+    assert means.min() < 0.05 * means.max()
+    # A standard error of the share is 0.01.
+    assert moe.expert_load_[means.argmin()] == pytest.approx(is_zero[:n].mean(), abs=0.03)
+    truth = np.log(share * (y == 0) + (1 - share) * stats.poisson.pmf(y, mean))
+    # On rows that are new: six estimated parameters cost 6 / (2 n) = 0.0015, the sample as much.
+    assert (moe.log_density(X, y) - truth)[n:].mean() > -0.006
 
 
 def test_a_group_without_events_does_no_harm():

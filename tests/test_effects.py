@@ -26,7 +26,7 @@ from skmoe.inference._error_terms import (
     SoftmaxTerms,
     StudentTTerms,
 )
-from skmoe.likelihoods import Gaussian, LogNormal, RandomEffects, StudentT, ZeroInflated
+from skmoe.likelihoods import Gaussian, LogNormal, RandomEffects, StudentT
 
 LINES = np.array([[0.0, 0.6, -0.4], [1.5, -0.5, 0.5]])  # intercept and slopes, by regime
 GATE = np.array([-0.3, 1.5, 0.8])  # log-odds of the second regime
@@ -369,8 +369,8 @@ def test_weight_two_is_a_row_given_twice_and_units_go_through():
     assert_allclose((other.std_error * unit)[order], effects.std_error, rtol=1e-4)
 
 
-def test_subjects_and_zero_components_have_effects():
-    X, eta, rng = two_regimes(n=400)
+def test_subjects_have_effects():
+    X, _, rng = two_regimes(n=400)
     subject = np.repeat(np.arange(100), 4)
     of_subject = X[::4][subject]
     line = np.where((of_subject[:, 0] > 0) == (rng.uniform(size=100) < 0.9)[subject], 1.0, -1.0)
@@ -380,13 +380,6 @@ def test_subjects_and_zero_components_have_effects():
     moe = mixture(RandomEffects(), gate=gate, n_init=1, tol=1e-7).fit(X, y, subject=subject)
     effects = moe.marginal_effects(X, y, subject=subject)
     assert_allclose(effects_of(effects, "mean"), by_predictions(moe.predict, X), atol=1e-2)
-
-    y = np.where(rng.uniform(size=400) < special.expit(X[:, 0]), 0, rng.poisson(np.exp(1 + eta)))
-    moe = mixture(ZeroInflated("poisson"), n_experts=1).fit(X, y)
-    effects = moe.marginal_effects(X, y)
-    assert_allclose(effects_of(effects, "mean"), by_predictions(moe.predict, X), atol=1e-2)
-    assert "zero: mean" not in effects.quantities
-    assert "gate: probability of zero" in effects.quantities
 
 
 # Pooled experts -----------------------------------------------------------------------------------

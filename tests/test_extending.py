@@ -122,8 +122,7 @@ def test_terms_of_own_have_the_derivatives_of_their_density(n_outputs):
     rng = np.random.default_rng(0)
     design = np.column_stack([rng.normal(size=(50, 2)), np.ones(50)])
     target, weight = rng.gumbel(size=(50, n_outputs)), rng.uniform(0.5, 2, size=50)
-    terms, targets = [GumbelTerms] * 2, [target] * 2
-    likelihood = MixtureLikelihood(terms, design, targets, design[:, 1:], weight)
+    likelihood = MixtureLikelihood(GumbelTerms, design, target, design[:, 1:], weight, 2)
     theta = 0.3 * rng.normal(size=likelihood.size)
     _, gradient, information = likelihood.derivatives(theta)
     steps = 1e-5 * np.eye(likelihood.size)

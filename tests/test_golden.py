@@ -27,7 +27,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
-from skmoe.likelihoods import Categorical, Gaussian, RandomEffects, StudentT, ZeroInflated
+from skmoe.likelihoods import Categorical, Gaussian, RandomEffects, StudentT
 
 GOLDEN = Path(__file__).with_name("golden.json")
 N, EVERY = 240, 4  # rows, and rows of a subject
@@ -69,10 +69,6 @@ def rows_of(kind):
         X, y, _ = mixed_table(N)
     if kind == "rates":
         y = special.expit(y / 2)
-    if kind == "grades":
-        y = np.digitize(y, [-2.0, 1.0, 3.0])
-    if kind == "zeros":
-        y = np.where(rows.rng.uniform(size=N) < special.expit(X[:, 1]), 0, np.exp(y / 3).round())
     if y.dtype.kind == "f" and y.ndim == 1:
         facts["upper"] = np.where(rows.rng.uniform(size=N) < 0.3, np.inf, y)
     return X, y, resp, facts
@@ -191,9 +187,6 @@ LIKELIHOODS = {
     "gamma": case("gamma", W, likelihood="gamma"),
     "weibull": case("gamma", W, likelihood="weibull"),
     "log_normal": case("gamma", W, likelihood="log_normal"),
-    "zero-inflated poisson": case("zeros", W, likelihood=ZeroInflated()),
-    "zero-inflated counts": case("zeros", likelihood=ZeroInflated("negative_binomial")),
-    "zero-inflated gamma": case("zeros", W, likelihood=ZeroInflated("gamma")),
     "outputs": case("outputs", W),
     "outputs full": case("outputs", W, likelihood=Gaussian(covariance="full")),
     "outputs student_t": case("outputs", top_k=2, likelihood="student_t"),
@@ -202,7 +195,6 @@ LIKELIHOODS = {
     "smoothing": case(
         "two", experts=LOGISTIC, likelihood=Categorical(calibration="smoothing"), **FOLDS
     ),
-    "ordinal": case("grades", W, likelihood="ordinal"),
     "random intercepts": case("normal", SUBJECT, gate=BY_SUBJECT, likelihood=RandomEffects()),
     "random slopes": case("normal", SUBJECT, W, gate=ConstantGate(), likelihood=RandomEffects([1])),
     **{
@@ -277,7 +269,7 @@ def fit_of(name):
     resp = resp[:, :n_start] / resp[:, :n_start].sum(axis=1, keepdims=True)
     start = {"init": lambda X, y, *_: resp[:: N // len(y)], "n_init": 1, "max_iter": 5, "tol": 0.0}
     params = {"n_experts": n_experts, "training": "em", "random_state": 0} | start | params
-    regresses = kind not in ("two", "three", "grades")
+    regresses = kind not in ("two", "three")
     moe = (MixtureOfExpertsRegressor if regresses else MixtureOfExpertsClassifier)(**params)
     facts = {name: facts[name] for name in names}
     with warnings.catch_warnings():

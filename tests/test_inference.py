@@ -62,8 +62,7 @@ def test_gradient_and_information_are_derivatives(terms, n_experts, with_subject
     if with_subjects:
         subjects = Subjects(rng.integers(20, size=50), weight)
         gate_design = gate_design[: len(subjects.labels)]
-    kinds, targets = [terms] * n_experts, [target] * n_experts
-    likelihood = MixtureLikelihood(kinds, design, targets, gate_design, weight, subjects)
+    likelihood = MixtureLikelihood(terms, design, target, gate_design, weight, n_experts, subjects)
     theta = 0.5 * rng.normal(size=likelihood.size)
     _, gradient, information = likelihood.derivatives(theta)
     steps = 1e-5 * np.eye(likelihood.size)
@@ -463,3 +462,11 @@ def test_without_the_leaf_of_inference_a_mixture_fits_and_says_what_is_not_there
     }.items():
         with pytest.raises(ImportError, match=f"{name}.* needs skmoe.inference, which is not inst"):
             ask()
+
+
+def test_targets_that_cannot_be_have_no_summary():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(50, 1)), rng.gamma(3.0, size=50)
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="gamma", training="em").fit(X, y)
+    with pytest.raises(ValueError, match="y has impossible values"):
+        moe.summary(X, np.append(0.0, y[1:]))

@@ -30,7 +30,7 @@ def target(kind, n=300):
 
 NAMED = {
     "binary": "two values, -1 and 1.*Classifier",
-    "zeros": r"% of the targets are exactly 0.*ZeroInflated\('gamma'\)",
+    "zeros": "% of the targets are exactly 0.*classify y > 0",
     "ceiling": "% of the targets are exactly .*censored.*upper",
     "within": "% of the targets are exactly 5: classify",
     "exact": "Unless the target has no noise, they have memorised these rows",

@@ -69,7 +69,6 @@ def components_of(components, rows):
 def integral(function, dist, low, high):
     """quad over pieces that end at quantiles of the components."""
     ends = [dist.components.ppf(q)[0] for q in (0.01, 0.2, 0.5, 0.8, 0.99)]
-    ends += [np.ravel(edge) for edge in getattr(dist.components, "edges", [])]
     ends = np.unique(np.clip(np.concatenate([*ends, [low, high]]), low, high))
     pieces = zip(ends[:-1], ends[1:], strict=True)
     return sum(integrate.quad(function, a, b, epsabs=1e-11, limit=200)[0] for a, b in pieces)

@@ -301,7 +301,7 @@ class GeneralProblem(Problem):
         if self.bounds is not None or of_pairs or self.y.ndim > 1 or self.experts.own_log_density:
             return None
         components = self.likelihood.components(self.means, **self._row_arguments())
-        if components.discrete or components.has_atoms:
+        if components.discrete:
             return None
         cdf = np.einsum("nk,nk->n", self.gate_proba, components.cdf(self.y[:, None]))
         return cdf, self.gate_proba[:, order].argmax(axis=1)

@@ -305,10 +305,7 @@ def dead_experts(problem):
     """Numbers of the experts with next to no rows, and of copies of others."""
     load, n_experts = problem.load, len(problem.load)
     few = problem.effective_rows() < enough_effective_rows(problem, n_experts)
-    dead = few | (load < 0.01 / n_experts) | problem.copies()
-    if problem.likelihood.zero_expert is not None:
-        dead[-1] = False  # it is for the zeros, and rows around a place have other targets
-    return np.flatnonzero(dead)
+    return np.flatnonzero(few | (load < 0.01 / n_experts) | problem.copies())
 
 
 def enough_effective_rows(problem, n_experts):

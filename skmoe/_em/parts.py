@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_array
 
 from .._compat import learn_columns, validate_params
 from .._data import TrainingData
-from .._experts.base import BesideZero
 from .._experts.estimators import EstimatorExperts
 from .._experts.fitting import (
     has_own_density,
@@ -227,20 +226,11 @@ class Parts:
         if design is None or (sparse.issparse(design) and self.likelihood.takes_subjects):
             return None
         experts = self.solver.experts(
-            design, self.likelihood.expert_target(data.y), data.weight, self.n_solved,
+            design, self.likelihood.expert_target(data.y), data.weight, len(self.names),
             penalty=penalty, prior=self.is_default, exposure=data.exposure, units=data.units,
         )  # fmt: skip
         experts.source = source
-        return self.beside_zero(experts)
-
-    @property
-    def n_solved(self):
-        """Number of the experts but for one that always predicts zero."""
-        return len(self.names) - (self.likelihood.zero_expert is not None)
-
-    def beside_zero(self, experts):
-        """Linear experts, with one that always predicts zero where the likelihood has it."""
-        return experts if self.likelihood.zero_expert is None else BesideZero(experts)
+        return experts
 
     def linear_design(self, data, seed):
         """What linear experts see of X, and as an array; fits the transformers before them.
@@ -280,12 +270,9 @@ class Parts:
 
     def first(self, n_experts, *, is_gated=True):
         """Parts of so many clones of the expert, whose gate may be one of proportions."""
-        zero, more = slice(self.n_solved, None), range(self.n_solved, n_experts)
-        names = self.names[: self.n_solved] + [f"expert{k}" for k in more]
-        templates = self.templates[: self.n_solved] + self.templates[:1] * len(more)
-        names = names[:n_experts] + self.names[zero]
-        templates = templates[:n_experts] + self.templates[zero]
-        is_gated = is_gated and len(names) > 1
+        names = [f"expert{k}" for k in range(n_experts)]
+        templates = self.templates[:1] * n_experts
+        is_gated = is_gated and n_experts > 1
         gate = self.gate if is_gated else GateParts(ConstantGate(), ConstantGate())
         return replace(self, names=names, templates=templates, gate=gate)
 
@@ -308,13 +295,13 @@ class Parts:
                 estimator.set_params(warm_start=True)
                 if params.get("training") == "auto":  # which might keep the first number of lines
                     estimator.set_params(training="em")
+        changes_target = self.likelihood.changes_target
         experts = EstimatorExperts(
             self.names, seeded, data.X, self.labels(data.y), data.weight,
-            target=self.likelihood.transform, folds=folds,
+            target=self.likelihood.expert_target if changes_target else None,
+            folds=folds, are_clones=not self.is_list,
             min_responsibility=0.0 if folds is None else min(0.1, 0.5 / len(self.names)),
-            classes=self.classes,
-            are_clones=not self.is_list and self.likelihood.zero_expert is None,
-            quiet=self.is_default, density_floor=density_floor,
+            classes=self.classes, quiet=self.is_default, density_floor=density_floor,
         )  # fmt: skip
         taken = zip(self.names, experts.weighted, strict=True)
         ignoring = [name for name, takes_weights in taken if not takes_weights]
@@ -338,8 +325,8 @@ class Parts:
         likelihood, load = copy.copy(problem.likelihood), problem.load_under(gate)
         order = np.arange(len(self.names))
         # Else the order means something.
-        if self.n_solved > 1 and not self.is_list and gate.can_reorder:
-            order[: self.n_solved] = np.argsort(-load[: self.n_solved], kind="stable")
+        if len(order) > 1 and not self.is_list and gate.can_reorder:
+            order = np.argsort(-load, kind="stable")
             gate.reorder(order)
             likelihood.reorder(order)
         experts, y_shape = [estimators[k] for k in order], problem.y.shape[1:]
@@ -356,14 +343,12 @@ class Parts:
         if not problem.experts.is_solved:
             fitted = problem.experts.finish(problem.resp, *problem.working_data)
             return fitted if self.transformer is None else self._behind_transformer(fitted)
-        templates, zero = self.templates[: self.n_solved], self.templates[self.n_solved :]
-        last = clone(split_last(templates[0])[1])  # common to all experts
+        last = clone(split_last(self.templates[0])[1])  # common to all experts
         # A transformer before it may give names, or take them away.
         learn_columns(last, problem.experts.source)
-        fitted = problem.experts.finish([shallow_copy(last) for _ in templates])
-        if isinstance(templates[0], Pipeline):
-            fitted = self._behind_transformer(fitted)
-        return fitted + zero
+        fitted = problem.experts.finish([shallow_copy(last) for _ in self.templates])
+        is_pipeline = isinstance(self.templates[0], Pipeline)
+        return self._behind_transformer(fitted) if is_pipeline else fitted
 
     def _behind_transformer(self, fitted):
         before = [] if self.transformer is None else self.transformer.steps

@@ -209,7 +209,7 @@ class Problem(Finished, ABC):
     def revive(self):
         """Hand each dead expert, or idle one, rows around a place of high loss; whether any was."""
         dead = self.dead()
-        if self.routes is not None and self.likelihood.zero_expert is None:
+        if self.routes is not None:
             load = self.weight @ np.exp(routed(self.gate_proba, self.routes))
             dead = np.union1d(dead, np.flatnonzero(load < IDLE * load.mean()))
         if not len(dead):

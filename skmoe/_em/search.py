@@ -89,7 +89,7 @@ class NumberTrainer:
                 behind += 1
             if behind == PATIENCE:
                 break
-        kept = best.parts.n_solved  # without the one that is zero
+        kept = len(best.parts.names)
         progress.say(f"Kept {count(kept)}")
         values = {k: each.value for k, each in scores.items()}
         return replace(best, number_scores=(criterion, values, kept))
@@ -135,7 +135,7 @@ class NumberThenEM:
         tasks.begin(None)
         reported = tasks.silent() if self.on_sample else tasks
         found = self.search.train(previous, reported, attributes_now)
-        n_experts, settings = found.parts.n_solved, found.settings
+        n_experts, settings = len(found.parts.names), found.settings
         if self.keeps and settings.active_top_k(n_experts) is None:
             return found
         trainer = self.make(n_experts)

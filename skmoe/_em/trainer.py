@@ -105,7 +105,7 @@ class Trainer:
         if previous is not None and not (is_quick and self._is_short and self.settings.n_init > 1):
             problem.start(previous)
             return
-        if 1 in (self.settings.n_init, self.parts.n_solved):  # each iteration counts for max_iter
+        if 1 in (self.settings.n_init, n_experts):  # each iteration counts for max_iter
             problem.start(self._draw(data)[0])
             return
         few = enough_rows(n_experts, data, self.part_of_rows)
@@ -204,8 +204,7 @@ class Trainer:
 
         With responsibilities of an earlier fit, these are the only start.
         """
-        settings, n_solved = self.settings, self.parts.n_solved
-        start_beside = problem.likelihood.start_beside
+        settings = self.settings
         random_state = seeded(self.seed + self._is_short * len(self.data.y))  # others each time
         rows = slice(None) if data is self.data else data.rows
         starts = self._draw(data) if previous is None else [previous[rows]]
@@ -218,23 +217,16 @@ class Trainer:
             # Few starts are affordable: most halve an expert of the smaller mixture.
             n_grown = int(np.ceil(GROWN * settings.n_init))
             grown = moved(data, self.smaller[rows], n_grown, random_state, grows=True)
-            grown = [start_beside(each, data.y) for each in grown]
             starts, most = [*grown, *starts[: -(-n_grown // 4)]], GROWN * most
         in_vain = 0 if callable(settings.init) else in_vain * settings.n_init
         climb = partial(climb_from, n_jobs=settings.n_jobs)
         near = partial(moved, data, n_moves=N_MOVES, random_state=random_state)
         seeks = previous is None and in_vain >= settings.n_init and not problem.is_compiled
         if seeks and (quick := normal_lines(problem, data, self.parts)) is not None:
-            drawn = [start[:, :n_solved] for start in starts]
             # Its optimum is near to one of other errors, and takes a small part of the time.
-            quick.restore(climb(quick, drawn, near, most=most, in_vain=in_vain)[0])
-            found = start_beside(quick.resp, data.y)
-            starts, most, in_vain = [found, *starts], LEFT_TO_DO * most, LEFT_TO_DO * in_vain
-
-        def near_each(resp, other=None):
-            return [start_beside(each, data.y) for each in near(resp[:, :n_solved], other=other)]
-
-        ended = climb(problem, starts, near_each, most=most, in_vain=in_vain)
+            quick.restore(climb(quick, starts, near, most=most, in_vain=in_vain)[0])
+            starts, most, in_vain = [quick.resp, *starts], LEFT_TO_DO * most, LEFT_TO_DO * in_vain
+        ended = climb(problem, starts, near, most=most, in_vain=in_vain)
         state, self.trained.ends, self.trained.paths = ended
         problem.restore(state)
         self.trained.is_cut = affordable < least
@@ -249,11 +241,12 @@ class Trainer:
             self.progress.say(f"  EM run {number}", max(path), said, level=2)
 
     def _draw(self, data):
-        settings, n_drawn = self.settings, self.parts.n_solved
-        given = settings.init, settings.n_init, data, n_drawn, self.seed, self.parts.labels
-        starts = [np.ones((len(data.y), 1))] if n_drawn == 1 else draw_starts(*given)
-        # With a column for all experts, from those of the experts given.
-        return [self.problem.likelihood.start_beside(start, data.y) for start in starts]
+        if self.n_experts == 1:
+            return [np.ones((len(data.y), 1))]
+        settings = self.settings
+        return draw_starts(
+            settings.init, settings.n_init, data, self.n_experts, self.seed, self.parts.labels
+        )
 
     def _start_flexible(self, resp):
         """Choose between two starts by the objective after one iteration.
@@ -262,19 +255,16 @@ class Trainer:
         the regime in which its density is highest. Or all begin with all rows, and differ in
         how hard the rows are that they own, so that the gate learns where errors are large.
         """
-        problem, n_alike = self.problem, self.parts.n_solved
-        alike = np.full((len(resp), n_alike), 1.0 / n_alike)
-        start_beside = problem.likelihood.start_beside
-        problem.start(start_beside(alike, self.data.y)).step()
+        problem, n_experts = self.problem, self.n_experts
+        problem.start(np.full(resp.shape, 1.0 / n_experts)).step()
         log_density = np.maximum(problem.expert_log_density(), LEAST_LOG_DENSITY)
         if not self.parts.is_list:
-            hardness = soften(layers(-problem.log_norm, problem.weight, n_alike), n_alike)
-            problem.start(start_beside(hardness, self.data.y)).update_around_experts()
+            hardness = soften(layers(-problem.log_norm, problem.weight, n_experts), n_experts)
+            problem.start(hardness).update_around_experts()
         equal, equal_value = problem.state(), problem.objective
-        gain = ((resp * problem.weight[:, None]).T @ log_density)[:n_alike, :n_alike]
-        # The expert that is always zero keeps its zeros.
+        gain = (resp * problem.weight[:, None]).T @ log_density
         regimes, experts = optimize.linear_sum_assignment(gain, maximize=True)
-        matched = resp.copy()
+        matched = np.empty_like(resp)
         matched[:, experts] = resp[:, regimes]
         if problem.start(matched).step() < equal_value - TIE:  # rounding errors do not decide
             problem.restore(equal)
@@ -295,7 +285,7 @@ class Trainer:
         if is_smooth and problem.experts.is_solved:
             # A single expert goes to its maximum. So do several of censored targets, whose EM is
             # slow: its gains are small far from there.
-            if self.parts.n_solved == 1:
+            if self.n_experts == 1:
                 tol = min(tol, TOL_OF_ONE)
             elif self.data.bounds is not None:
                 tol = min(tol, TOL_OF_CENSORED / self.data.weight.sum())
@@ -350,15 +340,16 @@ def train_surrogate(trainer, linear, parts=None):
 
 def normal_lines(problem, data, parts):
     """Lines with normal errors around the target as starts see it; None if not compiled."""
-    target = parts.likelihood.ranks[data.y, None] if parts.likelihood.is_ordered else data.target
     # Of the others, normal errors say too little of where experts, loads or subjects end.
     is_other = any(each is not None for each in (problem.load_prior, data.bounds, data.subjects))
     is_other |= parts.gate.trained.alpha_of_runs is None or sparse.issparse(data.X)
-    if target is None or target.shape[1] > 1 or is_other:
+    if data.target is None or data.target.shape[1] > 1 or is_other:
         return None
-    X, y, weight, n_experts = data.columns, target[:, 0].astype(float), data.weight, parts.n_solved
-    experts = LeastSquaresExperts(X, y, weight, n_experts, penalty=SURROGATE_PENALTY, prior=True)
-    likelihood = Gaussian().fitting(in_sample=True, linear=True).start(y, weight, n_experts)
+    X, y, n_experts = data.columns, data.target[:, 0], len(parts.names)
+    experts = LeastSquaresExperts(
+        X, y, data.weight, n_experts, penalty=SURROGATE_PENALTY, prior=True
+    )
+    likelihood = Gaussian().fitting(in_sample=True, linear=True).start(y, data.weight, n_experts)
     rows = replace(data, X=None, y=y, Z=X, exposure=None)
     lines = make_problem(experts, clone(parts.gate.trained), likelihood, rows, in_sample=True)
     return lines if lines.is_compiled else None
@@ -372,10 +363,10 @@ def surrogate(data, parts, top_k=None):
     """
     is_softmax = parts.gate.trained.is_linear and parts.gate.trained.sees_rows
     likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
-    experts = parts.beside_zero(parts.solver.experts(
-        data.columns, likelihood.expert_target(data.y), data.weight, parts.n_solved,
+    experts = parts.solver.experts(
+        data.columns, likelihood.expert_target(data.y), data.weight, len(parts.names),
         penalty=SURROGATE_PENALTY, prior=True, exposure=data.exposure,
-    ))  # fmt: skip
+    )  # fmt: skip
     gate = SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate()
     likelihood = likelihood.start(data.y, data.weight, len(parts.names))
     columns = replace(data, X=None, Z=data.columns)  # short runs in other processes need no more

@@ -150,7 +150,7 @@ def own_distribution(estimator, X, floor):
     estimator, X, tell, _ = _teller_inside(estimator, X)
     distribution = tell(estimator, X, floor)
     components = distribution.components
-    if distribution.discrete or components.has_atoms:
+    if distribution.discrete:
         raise ValueError(
             f"{type(estimator).__name__} has a discrete distribution, not comparable with the "
             "densities of other experts: give it a continuous one, or leave it out."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.linear_model import (
     GammaRegressor,
     LinearRegression,
@@ -25,7 +25,6 @@ from .fitting import has_own_density, join_last, offers, seed_estimator, split_l
 from .generalized_linear import GeneralizedLinearExperts
 from .least_squares import LeastSquaresExperts
 from .logistic import LogisticExperts
-from .ordered_logistic import OrderedLogisticExperts, OrderedLogisticRegression
 from .rates import RateRegressor
 
 # A coefficient for each column is too few to memorise rows.
@@ -33,7 +32,6 @@ IN_SAMPLE = (
     LinearRegression,
     Ridge,
     LogisticRegression,
-    OrderedLogisticRegression,
     PoissonRegressor,
     GammaRegressor,
     TweedieRegressor,
@@ -123,28 +121,6 @@ def logistic(classes=None):
     least, wide = LEAST_PENALTY_OF_CLASSES, LogisticRegression(max_iter=1000)
     default = LogisticRegression(C=1 / least, solver="newton-cholesky", tol=1e-11)
     return LinearSolver(LogisticExperts, {"classes": classes}, default, least, own_penalty, wide)
-
-
-def ordered_logistic(classes, order):
-    """Solver of proportional odds of classes in an order, from the lowest to the highest."""
-
-    def as_expert(estimator):
-        last = split_last(estimator)[1]
-        if not isinstance(last, OrderedLogisticRegression):
-            raise ValueError(
-                "likelihood='ordinal' needs experts=None or OrderedLogisticRegression(); got "
-                f"{last!r}."
-            )
-        return join_last(estimator, clone(last).set_params(order=order))
-
-    return LinearSolver(
-        OrderedLogisticExperts,
-        {"classes": classes, "order": order, "prior": True},
-        OrderedLogisticRegression(LEAST_PENALTY_OF_CLASSES, order=order),
-        LEAST_PENALTY_OF_CLASSES,
-        own_penalty=lambda estimator: float(estimator.alpha),
-        as_expert=as_expert,
-    )
 
 
 def generalized_linear(family):

@@ -102,10 +102,6 @@ class Family(ABC):
     def constant(self, y, size=1.0):
         """The function d of the target."""
 
-    def supports(self, y):
-        """Whether the target is possible."""
-        return np.ones(np.shape(y), dtype=bool)
-
     def statistic(self, value, y, mean, variance, scale):
         """What scales are learned from, by its mean over the rows; by default the value of u.
 

@@ -29,7 +29,7 @@ class GammaFamily(LogLink):
     has_precision = has_density = True
 
     def unit(self, y, predictor, scale=1.0):
-        value = np.log(np.where(y > 0, y, 1.0)) - predictor  # zeros have no weight
+        value = np.log(y) - predictor
         excess = np.expm1(value)
         value -= excess
         return value, excess, 1 + excess
@@ -42,9 +42,6 @@ class GammaFamily(LogLink):
 
     def constant(self, y, size=1.0):
         return -np.log(y)
-
-    def supports(self, y):
-        return y > 0
 
     def best_scale(self, mean, scale=1.0):
         return shape_of_deviance(-mean)
@@ -85,9 +82,6 @@ class WeibullFamily(LogLink):
     def constant(self, y, size=1.0):
         return -np.log(y)
 
-    def supports(self, y):
-        return y > 0
-
     def components(self, mean, scale=1.0, size=1.0):
         shape = np.broadcast_to(scale, mean.shape)
         return WeibullComponents(mean / special.gamma(1 + 1 / shape), shape)
@@ -121,9 +115,6 @@ class BetaFamily(LogitLink):
     def constant(self, y, size=1.0):
         return -np.log(y) - np.log1p(-y)
 
-    def supports(self, y):
-        return (y > 0) & (y < 1)
-
     def statistic(self, value, y, mean, variance, scale):
         # The slope of the log-density in the logarithm of the scale, which has no closed maximum.
         rate, other = _rates(mean)
@@ -137,7 +128,7 @@ class BetaFamily(LogitLink):
         return np.minimum(scale * np.exp(step), LARGEST_SHAPE)
 
     def log_density(self, y, mean, scale=1.0, size=1.0):
-        is_possible, mean = self.supports(y), np.clip(mean, *MEANS)
+        is_possible, mean = (y > 0) & (y < 1), np.clip(mean, *MEANS)
         y, a, b = np.where(is_possible, y, 0.5), scale * mean, scale * (1 - mean)
         log_density = special.gammaln(scale) - special.gammaln(a) - special.gammaln(b)
         log_density = log_density + (a - 1) * np.log(y) + (b - 1) * np.log1p(-y)

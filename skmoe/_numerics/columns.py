@@ -387,7 +387,7 @@ def _kind_of_values(y, weight):
     if is_count and len(values) <= MOST_SHARE_OF_VALUES * len(y):
         return (
             "The target is a count, or takes few values: likelihood='negative_binomial' or "
-            "'poisson' is for counts, ZeroInflated('poisson') for counts with many zeros."
+            "'poisson' is for counts; an expert with a mean near zero accounts for many zeros."
         )
     most, (second, largest) = shares.argmax(), np.sort([0.0, *shares])[-2:]
     if len(values) < FEWEST_VALUES or largest < max(LARGE_SHARE, TIMES_NEXT * second):
@@ -396,7 +396,8 @@ def _kind_of_values(y, weight):
     if values[most] == 0 and values[0] == 0:
         return (
             f"{mode}, and the others positive. If 0 stands for values below it (censored), "
-            "fit(X, np.where(y > 0, y, -np.inf), upper=y). Else: likelihood=ZeroInflated('gamma')."
+            "fit(X, np.where(y > 0, y, -np.inf), upper=y). Else classify y > 0, and fit the "
+            "mixture to the positive rows."
         )
     if most in (0, len(values) - 1):
         return f"{mode}, the end of their range: if they are censored there, give fit their upper."

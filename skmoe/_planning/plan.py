@@ -215,10 +215,10 @@ class Plan:
         if trained.specialisation is not None and training == "specialists":
             they = "as specialists do not clearly", "specialists besides the generalist, as they"
             reasons["n_experts"] = f"{they[len(names) > 1]} raise the out-of-fold log-density"
-        more = {STACK: "their stack", self.request.likelihood.zero_expert: "the zeros"}
-        added = [f", not counting {more[name]}" for name in names if name in more]
-        n_experts = max(1, len(names) - len(added) - (training == "specialists"))
-        reasons["n_experts"] += "".join(added) * (len(names) > 1)
+        has_stack = STACK in names
+        n_experts = max(1, len(names) - has_stack - (training == "specialists"))
+        if has_stack and len(names) > 1:
+            reasons["n_experts"] += ", not counting their stack"
         return replace(
             self, training=training, n_experts=n_experts, gate=gate,
             n_regimes=None if trained.regimes is None else trained.regimes.n_regimes,

@@ -263,8 +263,7 @@ def choose_number(training, request, previous):
     """Number of experts, None where it is to be chosen, and the reason."""
     if request.kind == "list":
         return request.n_experts, "one for each estimator of the list"
-    n_zero = request.likelihood.zero_expert is not None
-    n_before = None if previous is None else previous.shape[1] - n_zero
+    n_before = None if previous is None else previous.shape[1]
     if request.n_experts is not None and n_before not in (None, request.n_experts):
         raise ValueError(
             f"warm_start=True goes on from the last fit, which has {count(n_before)}; n_experts is "
@@ -339,7 +338,7 @@ def choose_likelihood(training, request):
     classifies, is_default = request.mixture._classifies, request.has_default_likelihood
     if is_stacked and not classifies:
         return "StudentT", "tails, and scales by row, are learned from out-of-fold errors"
-    if classifies and not (is_stacked or request.likelihood.is_ordered):
+    if classifies and not is_stacked:
         return in_words, "the one for classes"
     if not is_default:
         return in_words, "as asked for"

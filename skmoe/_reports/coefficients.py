@@ -11,7 +11,6 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegres
 from sklearn.utils import check_scalar
 
 from .._experts.fitting import column_names, offers, split_last
-from .._experts.ordered_logistic import OrderedLogisticRegression
 from .._experts.rates import RateRegressor
 from .._experts.solvers import is_multinomial
 from .._numerics.columns import FEWEST_EFFECTS
@@ -91,8 +90,6 @@ def coefficient_table(mixture, by):
     experts = list(mixture.named_experts_)
     values = {}  # by part, term and expert
     for name, expert in mixture.named_experts_.items():
-        if name == mixture.likelihood_.zero_expert:
-            continue
         for part, terms in _of_expert(mixture, name, expert).items():
             for term, value in terms.items():
                 values.setdefault(part, {}).setdefault(term, {})[name] = value
@@ -274,8 +271,6 @@ def _of_expert(mixture, name, expert):
     last = split_last(expert)[1]
     of_rates = isinstance(last, RateRegressor)
     last = last.classifier_ if of_rates else last
-    if isinstance(last, OrderedLogisticRegression):
-        return _of_ordered(mixture, expert, last)
     known = any(kind.__module__.startswith(LINEAR_MODULE) for kind in type(last).mro())
     if not (known and offers(last, "coef_") and isinstance(last.coef_, np.ndarray)):
         raise ValueError(
@@ -290,17 +285,6 @@ def _of_expert(mixture, name, expert):
         parts = [f"{part}, output {j}" for j in range(len(coef))] if len(coef) > 1 else [part]
     terms = _in_raw_units(mixture, expert, coef, np.broadcast_to(intercept, len(coef)))
     return {part: {term: value[j] for term, value in terms.items()} for j, part in enumerate(parts)}
-
-
-def _of_ordered(mixture, expert, last):
-    """The same for proportional odds: slopes, and the thresholds between the classes."""
-    low, *slopes = _in_raw_units(mixture, expert, last.coef_[None], -last.thresholds_).items()
-    order = last.order_.tolist()
-    cuts = [f"{one} | {other}" for one, other in zip(order[:-1], order[1:], strict=True)]
-    return {
-        "log-odds of a higher class": {name: value[0] for name, value in slopes},
-        "thresholds": dict(zip(cuts, -low[1], strict=True)),
-    }
 
 
 def predicted(likelihood, last):

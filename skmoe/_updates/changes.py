@@ -214,7 +214,7 @@ def add_expert(mixture, X, y, expert, name, sample_weight, replay):
 
 @all_or_nothing
 def remove_expert(mixture, name):
-    _check_has_experts_to_change(mixture)
+    check_fitted(mixture)
     names = list(mixture.named_experts_)
     if name not in names:
         raise ValueError(f"There is no expert {name!r}; the names are {names}.")
@@ -305,7 +305,7 @@ def _to_train(mixture, experts, gate, fold_seed, expert_seed):
 
 
 def _check_likelihood_is_that_of_fit(mixture):
-    _check_has_experts_to_change(mixture)
+    check_fitted(mixture)
     if not mixture._grows:
         raise ValueError(
             "No expert can be added to stacks and specialists, whose gate and scales were learned "
@@ -319,14 +319,6 @@ def _check_likelihood_is_that_of_fit(mixture):
         raise ValueError(
             f"The likelihood was {fitted.__name__} in fit and is {asked.__name__} now: a new "
             "expert needs that of the others. Set it back, or fit again."
-        )
-
-
-def _check_has_experts_to_change(mixture):
-    check_fitted(mixture)
-    if mixture.likelihood_.zero_expert is not None:
-        raise ValueError(
-            "A mixture with a zero component keeps its experts: fit again with other experts."
         )
 
 

@@ -12,7 +12,7 @@ from ._counts import (
     PoissonComponents,
 )
 from ._gaussian import CorrelatedComponents, GaussianComponents
-from ._made_of_others import NestedComponents, ZeroInflatedComponents
+from ._made_of_others import NestedComponents
 from ._mixture import MixtureDistribution
 from ._scipy import ScipyComponents
 from ._student_t import StudentTComponents
@@ -20,5 +20,5 @@ from ._student_t import StudentTComponents
 __all__ = [
     "AveragedBinomialComponents", "BaseComponents", "BinomialComponents", "CorrelatedComponents",
     "GaussianComponents", "MixtureDistribution", "NegativeBinomialComponents", "NestedComponents",
-    "PoissonComponents", "ScipyComponents", "StudentTComponents", "ZeroInflatedComponents",
+    "PoissonComponents", "ScipyComponents", "StudentTComponents",
 ]  # fmt: skip

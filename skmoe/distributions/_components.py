@@ -21,14 +21,9 @@ class BaseComponents(metaclass=ABCMeta):
         Means and variances.
     discrete : bool
         Whether the distribution is discrete, on whole numbers.
-    has_atoms : bool
-        Whether single values have a probability, while other values have a density.
-    edges : sequence of ndarray
-        Where panels of a quadrature should end, in addition to quantiles.
     """
 
-    discrete = has_atoms = False
-    edges = ()
+    discrete = False
     nested = None  # mixtures that replace some of the components
 
     @property

@@ -1,10 +1,9 @@
-"""Components made of others: nested mixtures, several mixtures joined, and zero-inflated ones."""
+"""Components made of others: nested mixtures, and several mixtures joined."""
 
 from functools import partialmethod
 
 import numpy as np
 
-from ._arrays import take
 from ._components import BaseComponents
 from ._quadrature import mixed
 
@@ -47,11 +46,6 @@ class NestedComponents(BaseComponents):
         if n_nested < np.prod(self.components.mean.shape[:2]):
             flags.append(self.components.discrete)
         return all(flags)
-
-    @property
-    def has_atoms(self):
-        parts = [self.components, *(each.components for _, _, each in self.nested)]
-        return any(part.has_atoms for part in parts)
 
     def _place(self, values, answer):
         values = np.array(values)
@@ -116,10 +110,8 @@ class JoinedComponents(BaseComponents):
     def __init__(self, parts):
         self.parts = parts
         self.counts = [part.mean.shape[1] for part in parts]
-        self.edges = tuple(dict.fromkeys(edge for part in parts for edge in part.edges))
 
     discrete = property(lambda self: all(part.discrete for part in self.parts))
-    has_atoms = property(lambda self: any(part.has_atoms for part in self.parts))
     mean = property(lambda self: np.concatenate([part.mean for part in self.parts], axis=1))
     var = property(lambda self: np.concatenate([part.var for part in self.parts], axis=1))
     cov = property(lambda self: np.concatenate([part.cov for part in self.parts], axis=1))
@@ -148,67 +140,3 @@ class JoinedComponents(BaseComponents):
             draws = own if draws is None else np.where(here, own, draws)
             first += count
         return draws
-
-
-class ZeroInflatedComponents(BaseComponents):
-    """Components some of which are replaced by a point mass at zero.
-
-    Parameters
-    ----------
-    components : BaseComponents
-        Components for nonnegative targets, such as :class:`PoissonComponents`.
-    is_zero : ndarray of bool that broadcasts to (n_samples, n_experts)
-        Which components are replaced by a point mass.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skmoe.distributions import (
-    ...     MixtureDistribution, PoissonComponents, ZeroInflatedComponents,
-    ... )
-    >>> poisson = PoissonComponents(np.array([[3.0, 1.0]]))
-    >>> counts = ZeroInflatedComponents(poisson, [False, True])
-    >>> MixtureDistribution(np.array([[0.5, 0.5]]), counts).pmf(0).round(3)
-    array([0.525])
-    """
-
-    edges = (0.0,)
-
-    def __init__(self, components, is_zero):
-        self.components = components
-        self.is_zero = np.broadcast_to(is_zero, components.mean.shape)
-
-    @property
-    def discrete(self):
-        return self.components.discrete
-
-    @property
-    def has_atoms(self):
-        return not self.discrete and bool(self.is_zero.any())
-
-    @property
-    def mean(self):
-        """Means, (n_samples, n_experts)."""
-        return np.where(self.is_zero, 0.0, self.components.mean)
-
-    @property
-    def var(self):
-        """Variances, (n_samples, n_experts)."""
-        return np.where(self.is_zero, 0.0, self.components.var)
-
-    def logpdf(self, y):
-        at_zero = np.where(np.equal(y, 0), 0.0, -np.inf)
-        return np.where(self.is_zero, at_zero, self.components.logpdf(y))
-
-    def cdf(self, y):
-        return np.where(self.is_zero, np.greater_equal(y, 0), self.components.cdf(y))
-
-    def sf(self, y):
-        return np.where(self.is_zero, np.less(y, 0), self.components.sf(y))
-
-    def ppf(self, q):
-        lowest = -1.0 if self.discrete and q == 0 else 0.0
-        return np.where(self.is_zero, lowest, self.components.ppf(q))
-
-    def rvs(self, places, random_state):
-        return np.where(take(self.is_zero, places), 0.0, self.components.rvs(places, random_state))

@@ -144,11 +144,6 @@ class MixtureDistribution:
             wanted = "needs several outputs" if several else "is for one output: call output(j)"
             raise ValueError(f"{method} {wanted}; y has shape {self._y_shape()} in each row.")
 
-    def _check_density(self, method):
-        if self.components.has_atoms:
-            why = "the probability of zero and the density of other values cannot be combined."
-            raise ValueError(f"{method} needs a density, or only whole numbers: {why}")
-
     def _y_shape(self):
         return self.components.mean.shape[2:]
 
@@ -392,13 +387,7 @@ class MixtureDistribution:
         -------
         entropy : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             For each output separately.
-
-        Raises
-        ------
-        ValueError
-            If there are both probabilities of single values and densities.
         """
-        self._check_density("entropy")
         return self._of_each_output("entropy") if self._has_outputs() else _quadrature.entropy(self)
 
     def _expand(self, y):

@@ -112,7 +112,7 @@ def panels(distribution, levels=PANEL_ENDS):
 
 
 def quantiles_of(distribution, levels):
-    """Edges and quantiles of the components, (n, B), including those of nested mixtures.
+    """Quantiles of the components, (n, B), including those of nested mixtures.
 
     NaN for components without weight.
     """
@@ -126,8 +126,7 @@ def quantiles_of(distribution, levels):
         unused[rows, places] = True
     if not unused.all() or not parts:
         flat = components if components.nested is None else components.components
-        ends = [flat.ppf(q) for q in levels] + list(flat.edges)
-        parts += [np.where(unused, np.nan, end) for end in ends]
+        parts += [np.where(unused, np.nan, flat.ppf(q)) for q in levels]
     return np.hstack(parts)
 
 

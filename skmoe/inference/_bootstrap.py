@@ -392,19 +392,11 @@ def _resample(estimator, rows, known, statistic, seed):
     # If gate and scales are learned from out-of-fold predictions alone, there is nothing to
     # continue from, and no order of experts that could change.
     goes_on = estimator._grows
-    twin = twin_of(estimator, warm_start=goes_on)
+    twin = with_callbacks_of(estimator).set_params(verbose=0, warm_start=goes_on)
     rows.fit(twin, drawn, weight, subject)
     if goes_on:
         match(twin, known.T @ (rows.responsibilities(twin) * rows.weight[:, None]))
     return np.asarray(statistic(twin), dtype=np.float64)
-
-
-def twin_of(mixture, **params):
-    """A quiet copy of a fitted mixture to refit, with its order of classes."""
-    likelihood = mixture._likelihood()
-    if likelihood.is_ordered:  # which an array of labels does not have
-        params["likelihood"] = likelihood
-    return with_callbacks_of(mixture).set_params(verbose=0, **params)
 
 
 def with_all_classes(estimator, y, draw):

@@ -207,11 +207,11 @@ class Averages:
     def __init__(self, mixture, estimates, raw, exposure=None):
         self.terms, n_columns = estimates.terms, len(estimates.columns.to_raw)
         self.exposure = exposure
-        parts, self.gate_coef = estimates.split_raw(raw)
-        self.coef = [part[:, :n_columns] for part in parts]
-        self.beside = [part[:, n_columns:].T for part in parts]
+        of_experts, self.gate_coef = estimates.split_raw(raw)
+        self.coef = of_experts[:, :, :n_columns]
+        self.beside = of_experts[:, :, n_columns:].swapaxes(1, 2)
         regime = mixture.likelihood_.regime_
-        regime = list(range(len(parts))) if regime is None else in_order(regime)
+        regime = list(range(len(of_experts))) if regime is None else in_order(regime)
         self.members = [np.flatnonzero(np.equal(regime, r)) for r in range(max(regime) + 1)]
         self.names = self._names(mixture)
 
@@ -219,7 +219,7 @@ class Averages:
         if is_classifier(mixture):
             outputs = [f"probability of {label}" for label in mixture.classes_.tolist()]
         else:
-            n_outputs = max(map(len, self.coef))
+            n_outputs = self.coef.shape[1]
             outputs = [f"mean of output {c}" for c in range(n_outputs)]
             outputs = ["mean"] if n_outputs == 1 else outputs
         if len(self.members) == 1:
@@ -245,10 +245,10 @@ class Averages:
         log_gate = log_softmax(np.column_stack([np.zeros(len(log_odds)), log_odds]))
         unit = 1.0 if self.exposure is None else self.exposure[:, None, None]
         means, slopes = [], []
-        for terms, coef, beside in zip(self.terms, self.coef, self.beside, strict=True):
+        for coef, beside in zip(self.coef, self.beside, strict=True):
             predictors = seen[0] @ coef.T
-            means.append(terms.mean_of(predictors, beside))
-            slopes.append([each * unit for each in terms.slopes_of_mean(predictors, beside)])
+            means.append(self.terms.mean_of(predictors, beside))
+            slopes.append([each * unit for each in self.terms.slopes_of_mean(predictors, beside)])
         return log_gate, np.stack(means, axis=1) * unit, slopes
 
     def at(self, seen, weight):

@@ -5,7 +5,6 @@ from functools import cache
 import numpy as np
 
 from .._numerics.multinomial import log_softmax
-from .._numerics.ordered import between, probabilities
 from .._numerics.statistics import weighted_grams
 from ..distributions import GaussianComponents, StudentTComponents
 from ._terms import ExpertTerms, PredictorTerms
@@ -171,12 +170,7 @@ class FamilyTerms(PredictorTerms):
         first, second = self.target[:, :1], self.target[:, 1:]
         if self.is_censored:
             return self.family.components(mean, scale).log_between(first, second)
-        y = np.where(self.family.supports(first), first, mean)  # of zero inflation, some are not
-        return self.family.log_density(y, second * mean, scale, second)
-
-    def log_density(self):
-        is_possible = self.is_censored | self.family.supports(self.target[:, 0])
-        return np.where(is_possible, self.log_densities()[:, 0], -np.inf)
+        return self.family.log_density(first, second * mean, scale, second)
 
     def widths(self):
         steep = self.family.scale_is_slope  # the log-density depends on scale * predictor
@@ -257,80 +251,3 @@ class SoftmaxTerms(ExpertTerms):
     @classmethod
     def mean_of(cls, predictors, beside):
         return np.exp(log_softmax(np.column_stack([np.zeros(len(predictors)), predictors])))
-
-
-# Ordered classes and zeros -----------------------------------------------------------------------
-
-
-class OrdinalTerms(PredictorTerms):
-    """Proportional odds: the intercept is minus the first threshold; others are relative to it.
-
-    The target is the place of the class in the order.
-    """
-
-    ranks = (0, 1)
-
-    @classmethod
-    def of(cls, ranks):
-        """The terms of so many classes, in this order, a subclass."""
-        names = tuple(f"cut{j}_" for j in range(2, len(ranks)))
-        return variant(cls, ranks=ranks, values_of=names)
-
-    def _thresholds(self):
-        return np.concatenate([[-np.inf, 0.0], self.values[:, 0], [np.inf]])
-
-    def log_densities(self):
-        thresholds, rank = self._thresholds(), self.target[:, 0].astype(int)
-        if (np.diff(thresholds) <= 0).any():
-            return np.full(self.target.shape, -np.inf)
-        ends = (thresholds[rank + step] - self.predictors[:, 0] for step in (0, 1))
-        return between(*ends)[0][:, None]
-
-    def widths(self):
-        return [1.0] + [min(1.0, np.diff(self._thresholds()).min())] * len(self.beside())
-
-    @classmethod
-    def names_beside(cls, predictor):
-        return [f"cut: {j} less 1" for j in range(2, len(cls.ranks))]
-
-    @classmethod
-    def target_of(cls, likelihood, y, exposure):
-        return likelihood.ranks[y][:, None].astype(float)
-
-    @classmethod
-    def of_fit(cls, expert, likelihood, k):
-        first, *others = expert.thresholds_
-        return np.concatenate([[-first], expert.coef_, np.array(others) - first])[None]
-
-    @classmethod
-    def mean_of(cls, predictors, beside):
-        return probabilities(predictors[:, 0], np.append(0.0, beside[:, 0]))[:, list(cls.ranks)]
-
-
-class ZeroTerms(ExpertTerms):
-    """A target that is always zero; there are no parameters."""
-
-    @staticmethod
-    def n_predictors(target):
-        return 0
-
-    @classmethod
-    def of_fit(cls, expert, likelihood, k):
-        return np.empty((0, 0))
-
-    @classmethod
-    def mean_of(cls, predictors, beside):
-        return np.zeros((len(predictors), 1))
-
-    @classmethod
-    def slopes_of_mean(cls, predictors, beside):
-        return [np.empty((len(predictors), 1, 0))]
-
-    def log_density(self):
-        return np.where(self.target[:, 0] == 0, 0.0, -np.inf)
-
-    def score(self):
-        return np.empty((len(self.target), 0))
-
-    def hessian(self, weights):
-        return np.empty((0, 0))

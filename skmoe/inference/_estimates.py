@@ -58,6 +58,8 @@ class Estimates:
         check_enough_rows(np.count_nonzero(rows.weight), len(mixture.experts_))
         _, log_density, mass = mixture._model.e_step(rows)  # looks at the rows of subjects too
         self.log_likelihood = mass @ log_density
+        if self.log_likelihood == -np.inf:
+            raise ValueError("y has impossible values: give the rows that were in fit.")
         X, y, weight, exposure, subject = rows.X, rows.y, rows.weight, rows.exposure, rows.subject
         used, self.rows = weight > 0, rows
         self.kind = "" if is_classifier(mixture) else kind_of_target(rows.y, weight)
@@ -65,22 +67,17 @@ class Estimates:
         gate = split_last(mixture.gate_)[1]
         every = self.keeps_all_columns
         self.columns = DesignColumns.seen_by(mixture, mixture.experts_[0], X, used, weight, every)
-        self.owners = _owners(mixture)
-        self.terms = [terms_of(own, rows) for own, _ in self.owners]
+        self.terms = terms = terms_of(mixture.likelihood_, rows)
         y = y if rows.bounds is None else rows.bounds
-        owners = zip(self.terms, self.owners, strict=True)
-        targets = [terms.target_of(own, y, exposure)[used] for terms, (own, _) in owners]
-        first = self.terms[0]
-        self.log_jacobian = weight @ first.log_jacobian(targets[0])
-        n_predictors = first.n_predictors(targets[0])
-        self.y_mean, self.y_scale = np.zeros(n_predictors), np.ones(n_predictors)
-        if all(terms.standardises for terms in self.terms):
-            self.y_mean, self.y_scale = standardisation(first.points(targets[0]), weight)
-            mass = weight @ first.has_density(targets[0])
-            targets = [(target - self.y_mean) / self.y_scale for target in targets]
+        target = terms.target_of(mixture.likelihood_, y, exposure)[used]
+        self.log_jacobian = weight @ terms.log_jacobian(target)
+        self.n_predictors = terms.n_predictors(target)
+        self.y_mean, self.y_scale = np.zeros(self.n_predictors), np.ones(self.n_predictors)
+        if terms.standardises:
+            self.y_mean, self.y_scale = standardisation(terms.points(target), weight)
+            mass = weight @ terms.has_density(target)
+            target = (target - self.y_mean) / self.y_scale
             self.log_jacobian -= mass * np.log(self.y_scale).sum()
-        pairs = zip(self.terms, targets, strict=True)
-        self.n_predictors = [terms.n_predictors(target) for terms, target in pairs]
         subjects = None
         if subject is not None:
             its_rows = take_rows(X, np.flatnonzero(used))
@@ -94,19 +91,21 @@ class Estimates:
         gate_design = self.gate_columns.design
         if subjects is not None:
             gate_design = subjects.of_first_rows(gate_design)
-        given = targets, gate_design, weight, subjects, self._parameter_owners()
-        self.likelihood = MixtureLikelihood(self.terms, self.columns.design, *given)
+        self.likelihood = MixtureLikelihood(
+            terms, self.columns.design, target, gate_design, weight, len(mixture.experts_),
+            subjects=subjects, owners=self._parameter_owners(),
+        )  # fmt: skip
 
     def _parameter_owners(self):
         """Number of the expert, or "all", and name, for each parameter of the experts."""
         kept = np.flatnonzero(self.columns.kept).tolist()
         owners = []
-        for k, terms in enumerate(self.terms):
-            for predictor in range(self.n_predictors[k]):
+        for k in range(len(self.mixture.experts_)):
+            for predictor in range(self.n_predictors):
                 for j in [*kept, -1]:  # the intercept last
                     owners.append((k, predictor, j))
-                for name in terms.beside():
-                    whose = "all" if name in terms.shared_logs else k
+                for name in self.terms.beside():
+                    whose = "all" if name in self.terms.shared_logs else k
                     owners.append((whose, predictor, name))
         return owners
 
@@ -175,25 +174,22 @@ class Estimates:
         self._check_scales(fitted)
         by_terms = self.likelihood.value(fitted) + self.log_jacobian
         if abs(by_terms - self.log_likelihood) > LARGEST_MISMATCH * self.likelihood.weight.sum():
-            names = ", ".join(dict.fromkeys(terms.__name__ for terms in self.terms))
+            name = self.terms.__name__
             raise ValueError(
-                f"{names} does not match the log-density of {self.mixture.likelihood_}: the "
-                f"log-likelihood of the fit is {by_terms:.6g} by {names} and "
+                f"{name} does not match the log-density of {self.mixture.likelihood_}: the "
+                f"log-likelihood of the fit is {by_terms:.6g} by {name} and "
                 f"{self.log_likelihood:.6g} by log_density. {OTHERWISE}"
             )
         return fitted
 
     def _check_scales(self, theta):
         names, n_raw = list(self.mixture.named_experts_), len(self.columns.to_raw)
-        logs = [part[:, n_raw:] for part in self.split_raw(self.in_raw_units(theta)[0])[0]]
-        for own in dict.fromkeys(own for own, _ in self.owners):
-            experts = [k for k, (other, _) in enumerate(self.owners) if other is own]
-            terms = self.terms[experts[0]]
-            at_bound = terms.at_bound(np.array([logs[k] for k in experts]), own)
-            if at_bound.any():
-                bound = [names[experts[j]] for j in np.flatnonzero(at_bound)]
-                message = terms.at_bound_message.format(names=bound)
-                raise ValueError(" ".join(filter(None, (message, self.kind, OTHERWISE))))
+        logs = self.split_raw(self.in_raw_units(theta)[0])[0][:, :, n_raw:]
+        at_bound = self.terms.at_bound(logs, self.mixture.likelihood_)
+        if at_bound.any():
+            bound = [names[k] for k in np.flatnonzero(at_bound)]
+            message = self.terms.at_bound_message.format(names=bound)
+            raise ValueError(" ".join(filter(None, (message, self.kind, OTHERWISE))))
 
     def _check_separation(self, theta):
         names = list(self.mixture.named_experts_)
@@ -239,34 +235,26 @@ class Estimates:
 
     def _units(self, of_columns, of_gate_columns, y_scale):
         """Matrix that changes the units of all parameters, those of an output by a factor."""
-        of_experts = []
-        for n, terms in zip(self.n_predictors, self.terms, strict=True):
-            of_logs = np.eye(len(terms.beside()))
-            for scale in y_scale[:n]:
-                of_experts += [scale * of_columns, of_logs]
+        of_expert, of_logs = [], np.eye(len(self.terms.beside()))
+        for scale in y_scale:
+            of_expert += [scale * of_columns, of_logs]
         n_experts = self.likelihood.n_experts
-        return linalg.block_diag(*of_experts, *[of_gate_columns] * (n_experts - 1))
-
-    def _raw_shapes(self):
-        """Number of predictors of each expert, and of parameters of each in raw units."""
-        n_raw = len(self.columns.to_raw)
-        each = zip(self.n_predictors, self.terms, strict=True)
-        return [(n, n_raw + len(terms.beside())) for n, terms in each]
+        return linalg.block_diag(*of_expert * n_experts, *[of_gate_columns] * (n_experts - 1))
 
     def split_raw(self, raw):
-        """Views of parameters in raw units, by predictor: of the experts, a list, and the gate."""
-        shapes = self._raw_shapes()
-        *parts, of_gate = np.split(raw, np.cumsum([n * size for n, size in shapes]))
-        parts = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-        return parts, of_gate.reshape(-1, len(self.gate_columns.to_raw))
+        """Views of parameters in raw units: (n_experts, n_predictors, size), and of the gate."""
+        n_experts, size = self.likelihood.n_experts, len(self.columns.to_raw)
+        shape = n_experts, self.n_predictors, size + len(self.terms.beside())
+        of_experts, of_gate = np.split(raw, [np.prod(shape)])
+        return of_experts.reshape(shape), of_gate.reshape(-1, len(self.gate_columns.to_raw))
 
     def _shifts(self):
         """Parameters in raw units, where those here are zero."""
         n_raw, shifts = len(self.columns.to_raw), np.zeros(len(self.identified()))
-        for part, terms in zip(self.split_raw(shifts)[0], self.terms, strict=True):
-            part[:, :1] = self.y_mean[: len(part), None]
-            scales = slice(n_raw, n_raw + terms.n_scales)  # if there are any
-            part[:, scales] = np.log(self.y_scale[: len(part), None])
+        of_experts, _ = self.split_raw(shifts)
+        of_experts[:, :, 0] = self.y_mean
+        scales = slice(n_raw, n_raw + self.terms.n_scales)  # if there are any
+        of_experts[:, :, scales] = np.log(self.y_scale)[:, None]
         return shifts
 
     def identified(self):
@@ -312,7 +300,7 @@ def check_applies(mixture):
         why, line = found
         needed = "linear or logistic experts, pooled or fitted by maximum likelihood"
         raise ValueError(f"Standard errors need {needed}; here {why}. Run {line}. {OTHERWISE}")
-    if any(own.terms() is None for own, _ in _owners(mixture)):
+    if mixture.likelihood_.terms() is None:
         names = mixture.likelihood_.names_where(lambda each: each.terms() is not None)
         raise ValueError(
             f"Standard errors are known under likelihood={names}, of one output and with scales "
@@ -357,8 +345,11 @@ def raw_parameters(mixture, *, by_load=False):
     With ``by_load``, a gate with slopes is replaced by the loads.
     """
     gate = split_last(mixture.gate_)[1]
-    owners = zip(mixture.experts_, _owners(mixture), strict=True)
-    parameters = [own.terms().of_fit(split_last(each)[1], own, k) for each, (own, k) in owners]
+    likelihood, terms = mixture.likelihood_, mixture.likelihood_.terms()
+    parameters = [
+        terms.of_fit(split_last(expert)[1], likelihood, k)
+        for k, expert in enumerate(mixture.experts_)
+    ]
     if not isinstance(gate, SoftmaxGate):
         of_gate = np.log(gate.proportions_)[:, None]
     else:
@@ -374,19 +365,15 @@ def parameter_names(mixture):
     parts, terms = [], []
     experts = list(mixture.named_experts_)
     of_expert = ["intercept", *names_of_terms(mixture, mixture.experts_[0])]
-    if mixture.likelihood_.is_ordered:
-        labels = [""]
-    elif is_classifier(mixture):
+    if is_classifier(mixture):
         first, *others = mixture.classes_.tolist()
         labels = [f": {label} against {first}" for label in others]
     else:
         n_outputs = np.size(split_last(mixture.experts_[0])[1].intercept_)
         labels = [f": output {j}" for j in range(n_outputs)] if n_outputs > 1 else [""]
-    for name, (own, _) in zip(experts, _owners(mixture), strict=True):
-        if name == mixture.likelihood_.zero_expert:
-            continue
+    for name in experts:
         for j, label in enumerate(labels):
-            beside = own.terms().names_beside(j)
+            beside = mixture.likelihood_.terms().names_beside(j)
             parts += [name + label] * len(of_expert + beside)
             terms += of_expert + beside
     _, gate = split_last(mixture.gate_)
@@ -397,11 +384,6 @@ def parameter_names(mixture):
         parts += [f"gate: {name} against {experts[0]}"] * len(of_gate)
         terms += of_gate
     return parts, terms
-
-
-def _owners(mixture):
-    """Likelihood that has the parameters of each expert, and the expert's number there."""
-    return [mixture.likelihood_.of_expert(k) for k in range(len(mixture.experts_))]
 
 
 # The columns that coefficients belong to: standardised, without those that others make up -------

@@ -34,16 +34,18 @@ class MixtureLikelihood:
 
     Parameters
     ----------
-    terms : list of type
-        Derived from ExpertTerms: kind of each expert.
+    terms : type
+        Derived from ExpertTerms: kind of all experts.
     design : ndarray of shape (n_samples, n_columns)
         Design of the experts; the last column is the intercept's.
-    targets : list of ndarray of shape (n_samples, n_outputs)
-        As the terms of each expert take it.
+    target : ndarray of shape (n_samples, n_outputs)
+        As the terms take it.
     gate_design : ndarray of shape (n_samples, n_gate_columns)
         Design of the gate; a single column of ones for proportions.
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
+    n_experts : int
+        Number of experts.
     subjects : Subjects, default=None
         Which rows share one expert; the gate's design then has a row for each subject.
     owners : sequence, default=None
@@ -63,27 +65,26 @@ class MixtureLikelihood:
     """
 
     def __init__(
-        self, terms, design, targets, gate_design, weight, subjects=None, owners=None
+        self, terms, design, target, gate_design, weight, n_experts, subjects=None, owners=None
     ):  # fmt: skip
-        self.terms, self.design, self.targets = terms, design, targets
-        self.gate_design, self.weight, self.n_experts = gate_design, weight, len(terms)
+        self.terms, self.design, self.target = terms, design, target
+        self.gate_design, self.weight, self.n_experts = gate_design, weight, n_experts
         self.subjects = subjects
         self.n_units = len(weight) if subjects is None else np.count_nonzero(subjects.counts)
-        sizes = [each.size(design, target) for each, target in zip(terms, targets, strict=True)]
-        self.ends = np.cumsum(sizes)  # of each expert's parameters
-        places, first = np.arange(self.ends[-1]), {}
+        self.n_expert_parameters = n_experts * terms.size(design, target)
+        places, first = np.arange(self.n_expert_parameters), {}
         if owners is not None:
             places = [first.setdefault(owner, place) for place, owner in enumerate(owners)]
-        n_gate = (len(terms) - 1) * gate_design.shape[1]
-        places = np.append(places, self.ends[-1] + np.arange(n_gate))
+        n_gate = (n_experts - 1) * gate_design.shape[1]
+        places = np.append(places, self.n_expert_parameters + np.arange(n_gate))
         self.free, number = np.unique(places, return_inverse=True)
         self.size = len(self.free)
         self.spread = np.eye(self.size)[number]
 
     def split(self, theta):
-        """Parameters of each expert, a list, and those of the gate."""
-        *of_experts, of_gate = np.split(self.spread @ theta, self.ends)
-        return of_experts, of_gate
+        """Parameters of each expert, (n_experts, size), and those of the gate."""
+        of_experts, of_gate = np.split(self.spread @ theta, [self.n_expert_parameters])
+        return of_experts.reshape(self.n_experts, -1), of_gate
 
     def value(self, theta):
         """The log-likelihood."""
@@ -130,17 +131,14 @@ class MixtureLikelihood:
 
     def _blocks(self, theta):
         of_experts, of_gate = self.split(theta)
-        kinds = list(zip(self.terms, of_experts, self.targets, strict=True))
         if self.subjects is not None:
-            experts = [
-                terms(part, self.design, target, *([self.subjects] if terms.joins_rows else []))
-                for terms, part, target in kinds
-            ]
+            more = [self.subjects] if self.terms.joins_rows else []
+            experts = [self.terms(part, self.design, self.target, *more) for part in of_experts]
             yield _Block(experts, of_gate, self.gate_design, self.weight, self.subjects)
             return
         for rows in gen_batches(len(self.weight), BLOCK_ROWS):
-            design = self.design[rows]
-            experts = [terms(part, design, target[rows]) for terms, part, target in kinds]
+            design, target = self.design[rows], self.target[rows]
+            experts = [self.terms(part, design, target) for part in of_experts]
             yield _Block(experts, of_gate, self.gate_design[rows], self.weight[rows])
 
 

@@ -86,8 +86,8 @@ class PosteriorEstimates(Estimates):
     def _leave_alone(self, combinations):
         """Whether combinations (n, n_parameters) avoid directions without a maximum."""
         half, _, rises = self._laplace
-        at_floor = np.repeat(self._at_floor, [n * size for n, size in self._raw_shapes()])
-        at_floor = np.pad(at_floor, (0, len(half) - len(at_floor)))  # the gate's are not
+        at_floor = np.zeros(len(half), dtype=bool)
+        self.split_raw(at_floor)[0][self._at_floor] = True
         has_floor = (combinations[:, at_floor] != 0).any(axis=1)
         return ~has_floor & ~(_shares(combinations @ half, rises) > LARGEST_SHARE)
 
@@ -129,8 +129,8 @@ class PosteriorEstimates(Estimates):
 
     def degrees_of_freedom(self, is_robust):
         """For coefficients those of the error variance; at most those of ``Estimates``."""
-        likelihood, n_logs = self.mixture.likelihood_, len(self.terms[0].beside())
-        df = np.full((self.likelihood.n_experts, self.n_predictors[0]), np.inf)
+        likelihood, n_logs = self.mixture.likelihood_, len(self.terms.beside())
+        df = np.full((self.likelihood.n_experts, self.n_predictors), np.inf)
         if likelihood.log_scale_precision_ is not None:
             own, is_member = likelihood.df_.reshape(df.shape), self._is_member
             df = is_member @ np.minimum(is_member.T @ own, own.max(axis=0))
@@ -250,7 +250,7 @@ class PosteriorEstimates(Estimates):
         sd = np.sqrt(variances) / unit
         # In units of the columns here, which levels do not have; see ``StandardColumns``.
         sd[..., :-1] *= self._scales(self.columns) / likelihood.columns_.scale
-        if self.terms[0].logs_of:
+        if self.terms.logs_of:
             of_logs = np.zeros((len(sd), n_functions))
             of_logs[n_regimes:] = COMMON_LOG_SCALE
             if likelihood.log_scale_precision_ is not None:

@@ -7,10 +7,11 @@ from scipy import optimize
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import check_random_state
 
+from .._compat import with_callbacks_of
 from .._em.loop import count, refits
 from .._reports.by_regime import regimes_of
 from .._validation import check_fitted
-from ._bootstrap import EstimateTable, check_bootstrap_rows, twin_of, with_all_classes
+from ._bootstrap import EstimateTable, check_bootstrap_rows, with_all_classes
 
 SURE = 0.9  # share of refits, and adjusted Rand index, above which they count as equal
 SOURCES = ("seeds", "halves")
@@ -232,7 +233,7 @@ def stability(
 
 def _refit(mixture, rows, source, seed):
     """Number of regimes of a refit, and the regime of each row."""
-    twin = twin_of(mixture, random_state=seed, warm_start=False)
+    twin = with_callbacks_of(mixture).set_params(verbose=0, random_state=seed, warm_start=False)
     drawn = np.arange(len(rows.y))
     if source == "halves":
         random_state = np.random.RandomState(seed)

@@ -16,7 +16,7 @@ OF_EM = "coefficients() has the values where EM stopped, up to {:.1g} standard e
 COMPLEX_STEP = 1e-30j
 LOGS = ("scale", "subject_scale", "shape", "concentration", "df", "share")
 UNTESTED = (*(f"log_{name}" for name in LOGS), "skew")  # never zero, or a saddle
-UNTESTED_OF = ("cut: ", "log_subject_scale: ")  # a class or a column follows
+UNTESTED_OF = "log_subject_scale: "  # a column follows
 FEW_UNITS = 30  # rows or subjects, below which a sandwich is itself uncertain
 KINDS = {
     "observed": "standard errors from the observed information",

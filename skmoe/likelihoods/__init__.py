@@ -6,17 +6,16 @@ A likelihood owns the scales of the experts. :class:`BaseLikelihood` says what i
 
 from .._doors import effects, error_terms, served
 from ._base import BaseLikelihood
-from ._categorical import Categorical, Ordinal
+from ._categorical import Categorical
 from ._counts import Binomial, NegativeBinomial, Poisson
 from ._gaussian import Gaussian
 from ._positive import Beta, Gamma, LogNormal, Weibull
 from ._student_t import StudentT
-from ._zero_inflated import ZeroInflated
 
 __all__ = [
     "BaseLikelihood", "Beta", "Binomial", "Categorical", "ExpertTerms", "Gamma", "Gaussian",
-    "LogNormal", "NegativeBinomial", "Ordinal", "Poisson", "PredictorTerms", "RandomEffects",
-    "StudentT", "Weibull", "ZeroInflated",
+    "LogNormal", "NegativeBinomial", "Poisson", "PredictorTerms", "RandomEffects", "StudentT",
+    "Weibull",
 ]  # fmt: skip
 __getattr__, __dir__ = served(
     __name__, RandomEffects=effects, ExpertTerms=error_terms, PredictorTerms=error_terms

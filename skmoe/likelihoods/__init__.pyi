@@ -18,13 +18,11 @@ __all__ = [
     "Gaussian",
     "LogNormal",
     "NegativeBinomial",
-    "Ordinal",
     "Poisson",
     "PredictorTerms",
     "RandomEffects",
     "StudentT",
     "Weibull",
-    "ZeroInflated",
 ]
 
 class ExpertTerms:
@@ -114,8 +112,6 @@ class BaseLikelihood(BaseEstimator):
     looks_at_target: bool
     is_robust: bool
     is_reweighted: bool
-    is_ordered: bool
-    zero_expert: str | None
     by_name: Any
     df_: Any
     def at(self, point: np.ndarray) -> BaseLikelihood: ...
@@ -151,7 +147,6 @@ class BaseLikelihood(BaseEstimator):
     @classmethod
     def names_where(cls, does: Callable[..., Any]) -> str: ...
     def of_columns(self, n_columns: int, names: Sequence[str | None]) -> BaseLikelihood: ...
-    def of_expert(self, k: int) -> tuple[BaseLikelihood, int]: ...
     def point(self) -> np.ndarray | None: ...
     def pooled(self) -> BaseLikelihood | None: ...
     @property
@@ -166,12 +161,9 @@ class BaseLikelihood(BaseEstimator):
     ) -> dict[Any, Any]: ...
     def scale_estimator(self) -> Any: ...
     def start(self, y: np.ndarray, weight: np.ndarray, n_experts: int) -> Self: ...
-    def start_beside(self, resp: np.ndarray, y: np.ndarray) -> np.ndarray: ...
     def start_target(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray | None: ...
     def subjects_of(self, X: Any, subject: np.ndarray, weight: np.ndarray) -> Any: ...
     def terms(self) -> type | None: ...
-    @property
-    def transform(self) -> Any: ...
     def update(
         self,
         y: np.ndarray,
@@ -254,50 +246,6 @@ class Categorical(BaseLikelihood):
         penalty: float | np.ndarray = 0.0,
         pooled_rows: float = 0.0,
     ) -> None: ...
-
-class ZeroInflated(BaseLikelihood):
-    likelihood_: BaseLikelihood
-    likelihood: str | BaseLikelihood
-    at_floor_: Sequence[bool]
-    can_be_pooled: bool
-    can_be_stacked: bool
-    has_scale_free_mean: bool
-    has_sums: bool
-    is_reweighted: bool
-    looks_at_target: bool
-    n_parameters_: Any
-    precision_: Any
-    scale_: np.ndarray | None
-    zero_expert: str | None
-    def __init__(self, likelihood: str | BaseLikelihood = "poisson") -> None: ...
-    def at(self, point: np.ndarray) -> BaseLikelihood: ...
-    def components(self, prediction: np.ndarray, experts: np.ndarray | None = None) -> Any: ...
-    @property
-    def expert_family(self) -> Any: ...
-    def log_density(
-        self, y: np.ndarray, prediction: np.ndarray, experts: np.ndarray | None = None
-    ) -> np.ndarray: ...
-    def log_prior(self, penalty: float | np.ndarray) -> float: ...
-    def of_expert(self, k: int) -> tuple[BaseLikelihood, int]: ...
-    def point(self) -> np.ndarray | None: ...
-    def reorder(self, order: np.ndarray) -> None: ...
-    def start(self, y: np.ndarray, weight: np.ndarray, n_experts: int) -> Self: ...
-    def start_beside(self, resp: np.ndarray, y: np.ndarray) -> np.ndarray: ...
-    def start_target(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray | None: ...
-    @property
-    def takes_exposure(self) -> Any: ...
-    def terms(self) -> type | None: ...
-    @property
-    def transform(self) -> Any: ...
-    def update(
-        self,
-        y: np.ndarray,
-        prediction: np.ndarray,
-        weights: np.ndarray,
-        penalty: float | np.ndarray = 0.0,
-        pooled_rows: float = 0.0,
-    ) -> None: ...
-    def working_exposure(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray | None: ...
 
 class Beta(BaseLikelihood):
     concentration_: np.ndarray
@@ -543,33 +491,6 @@ class LogNormal(BaseLikelihood):
         penalty: float | np.ndarray = 0.0,
         pooled_rows: float = 0.0,
     ) -> None: ...
-
-class Ordinal(Categorical):
-    temperature_: np.ndarray
-    epsilon_: np.ndarray
-    class_share_: np.ndarray
-    order: list[Any] | None
-    can_be_stacked: bool
-    has_scale_free_mean: bool
-    has_sums: bool
-    is_ordered: bool
-    learns_batches: bool
-    name: str
-    def __init__(
-        self,
-        order: list[Any] | None = None,
-        *,
-        calibration: Literal["auto", "temperature", "smoothing"] | None = "auto",
-        epsilon: float = 0.001,
-        n_classes: int = 0,
-    ) -> None: ...
-    @property
-    def can_be_pooled(self) -> Any: ...
-    @property
-    def n_parameters_(self) -> Any: ...
-    @property
-    def ranks(self) -> Any: ...
-    def terms(self) -> type | None: ...
 
 class RandomEffects(BaseLikelihood):
     scale_: np.ndarray

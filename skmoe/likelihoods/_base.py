@@ -94,11 +94,6 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
     is_robust, is_reweighted : bool
         Whether there are ``working_weights``, and whether a single expert iterates, too, because
         of these or of working exposures or targets.
-    is_ordered : bool
-        Whether the target has ordered classes.
-    zero_expert : str or None
-        Name of an expert that always predicts zero, which the likelihood adds as the last one;
-        None if there is none.
     """
 
     name = family = None
@@ -113,9 +108,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
     scale_model_ = regime_ = None
     at_floor_ = ()
     scale_ = df_ = columns_ = None
-    is_ordered = False
     changes_target = looks_at_target = is_robust = is_reweighted = False
-    zero_expert = None
     _linear = False  # whether generalised linear models that EM solves are the experts
 
     def __init_subclass__(cls, **kwargs):
@@ -204,7 +197,7 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         Returns
         -------
         likelihood : BaseLikelihood
-            A new one, unstarted. Likelihoods made of others train these.
+            A new one, unstarted.
         """
         twin, twin._linear = clone(self), linear
         return twin
@@ -250,23 +243,6 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         if not self.is_robust:
             return target
         return np.clip(target, *outlier_bounds(target, weight))
-
-    def start_beside(self, resp, y):
-        """Initial responsibilities, with a column for ``zero_expert`` if there is one.
-
-        Parameters
-        ----------
-        resp : ndarray of shape (n_samples, n_given)
-            Responsibilities of the given experts.
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-
-        Returns
-        -------
-        resp : ndarray of shape (n_samples, n_experts)
-            By default those given.
-        """
-        return resp
 
     # Within EM ------------------------------------------------------------------------------
 
@@ -435,11 +411,6 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
     def expert_family(self):
         """Family of the default experts."""
         return self.family
-
-    @property
-    def transform(self):
-        """Function from y to the targets of the experts; None if y is their target."""
-        return self.expert_target if self.changes_target else None
 
     def check_values(self, y):
         """Raise a ValueError for values that the likelihood does not support; by default none.

@@ -115,23 +115,6 @@ class LearnedParameters:
             setattr(twin, name, np.concatenate([ours, theirs[k : k + 1]]))
         return twin
 
-    def of_expert(self, k):
-        """The likelihood, and expert, whose parameters and terms belong to an expert.
-
-        Parameters
-        ----------
-        k : int
-            Number of the expert.
-
-        Returns
-        -------
-        likelihood : BaseLikelihood
-            By default this one; for likelihoods made of others, one of these.
-        k : int
-            Number of the expert there.
-        """
-        return self, k
-
     def for_batches(self):
         """The likelihood for ``partial_fit``.
 

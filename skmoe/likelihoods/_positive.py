@@ -242,7 +242,7 @@ class Beta(FamilyLikelihood):
     per_expert = learned_logs = ("concentration_",)
 
     def check_values(self, y):
-        wrong = ~self.family.supports(y)
+        wrong = (y <= 0) | (y >= 1)
         if wrong.any():
             raise ValueError(
                 f"Beta needs rates between 0 and 1, and neither; y holds {y[wrong][0]:.6g}. Give "

@@ -224,7 +224,6 @@ def select_n_experts(
             f"criterion must be 'auto', 'evidence', 'cv', 'bic', 'icl' or 'aic'; got {criterion!r}."
         )
     X = X if has_shape(X) else check_array(X, dtype=None, ensure_all_finite=False)
-    estimator = estimator._of_order_in(y)
     y, trials = estimator._counted(np.asarray(y), trials)
     check_consistent_length(X, y, groups)
     metadata = RowMetadata(exposure, trials, subject, upper).checked(X)

@@ -230,9 +230,7 @@ def _lacking(mixture):
             mixture.expert_columns is None and linear_columns_of(gate) is None
         ),
         "no penalty of such experts": likelihood.expert_family is None or not penalty,
-        "another likelihood than 'ordinal'": not likelihood.is_ordered,
         "a likelihood without subjects": not likelihood.takes_subjects,
-        "a likelihood without a zero component": likelihood.zero_expert is None,
         "outputs that err independently": likelihood.independent_outputs,
         "class_weight=None (weigh the rows of a class instead)": mixture.class_weight is None,
         "top_k=None": mixture.top_k is None,

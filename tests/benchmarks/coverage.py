@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import Gaussian, RandomEffects, ZeroInflated
+from skmoe.likelihoods import Gaussian, RandomEffects
 
 N_SETS, N_ROWS = 200, 500
 LINES = np.array([[0.0, 1.0, -0.5], [1.5, -1.0, 0.5]])  # intercept and slopes, by regime
@@ -57,13 +57,6 @@ def binomial(rng):
     y = rng.binomial(trials, special.expit(log_odds))
     params = {"likelihood": "binomial"}
     return Simulated(X, y, regime, list(LINES), GATE, {"trials": trials}, params)
-
-
-def zero_inflated_poisson(rng):
-    X, regime, _ = regimes(rng)
-    y = rng.poisson(np.exp(1 + X @ [0.4, -0.3])) * (regime == 0)
-    params = {"likelihood": ZeroInflated("poisson"), "n_experts": 1, "init": "auto"}
-    return Simulated(X, y, regime, [[1, 0.4, -0.3]], GATE, {}, params)
 
 
 def censored_log_normal(rng):
@@ -146,14 +139,6 @@ def beta(rng):
     return Simulated(X, y, regime, truth, GATE, {}, {"likelihood": "beta"})
 
 
-def ordinal(rng):
-    X, regime, mean = regimes(rng)
-    y = np.digitize(2 * mean + rng.logistic(size=N_ROWS), [-1.0, 1.0])
-    truth = 2 * LINES + [1.0, 0.0, 0.0]  # the intercept is minus the first threshold
-    truth = list(np.column_stack([truth, [2.0, 2.0]]))
-    return Simulated(X, y, regime, truth, GATE, {}, {"likelihood": "ordinal"})
-
-
 def pooled(rng, n_rows=60, n_levels=0, cov="observed"):
     X, regime, mean = regimes(rng, n_rows)
     y, truth, gate = mean + 0.4 * rng.normal(size=n_rows), LINES, GATE
@@ -208,9 +193,7 @@ SIMULATIONS = [
     few_subjects,
     weibull,
     beta,
-    ordinal,
     binomial,
-    zero_inflated_poisson,
     censored_log_normal,
     student_t,
     shared_scale,
@@ -226,9 +209,7 @@ def fitted(simulated):
         return np.eye(2)[simulated.regime]
 
     params = {"n_experts": 2, "training": "em", "init": planted, "n_init": 1, "tol": 1e-4}
-    is_ordinal = simulated.params.get("likelihood") == "ordinal"
-    kind = MixtureOfExpertsClassifier if is_ordinal else MixtureOfExpertsRegressor
-    moe = kind(**params | simulated.params, random_state=0)
+    moe = MixtureOfExpertsRegressor(**params | simulated.params, random_state=0)
     return moe.fit(simulated.X, simulated.y, **simulated.facts)
 
 

@@ -106,7 +106,7 @@ class MixtureDistribution:
         ValueError
             If there is only one output.
         """
-        self._check_outputs("cov", several=True)
+        self._check_has_outputs("cov")
         deviations = self._deviations()
         between = np.einsum("nk,nki,nkj->nij", self.weights, deviations, deviations)
         return self._weigh(self.components.cov) + between
@@ -133,16 +133,15 @@ class MixtureDistribution:
         ValueError
             If there is only one output.
         """
-        self._check_outputs("output", several=True)
+        self._check_has_outputs("output")
         return MixtureDistribution(self.weights, self.components.output(j))
 
     def _has_outputs(self):
         return self.components.mean.ndim == 3
 
-    def _check_outputs(self, method, *, several):
-        if self._has_outputs() != several:
-            wanted = "needs several outputs" if several else "is for one output: call output(j)"
-            raise ValueError(f"{method} {wanted}; y has shape {self._y_shape()} in each row.")
+    def _check_has_outputs(self, method):
+        if not self._has_outputs():
+            raise ValueError(f"{method} needs several outputs; there is one.")
 
     def _y_shape(self):
         return self.components.mean.shape[2:]

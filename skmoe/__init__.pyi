@@ -327,7 +327,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
 class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
     n_regimes_: int
     regimes_: list[list[str]]
-    oof_pit_: np.ndarray
     n_distinct_experts_: int
     plan_: Plan
     experts_: list[Any]
@@ -551,8 +550,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         *,
         exposure: ArrayLike | None = None,
         trials: ArrayLike | None = None,
-        conformal: Any = None,
-        by: Literal["expert"] | None = None,
     ) -> np.ndarray: ...
     def predict_quantiles(
         self,

@@ -49,11 +49,6 @@ def set_trained(mixture, trained):
     if trained.folds not in (None, "prefit"):
         mixture.oof_log_density_ = problem.log_norm
         mixture.oof_responsibilities_ = problem.resp[:, order]
-        pit = problem.pit(order) if mixture._classes is None else None
-        if pit is not None:
-            mixture.oof_pit_, of_expert = pit
-            mixture._oof_expert = of_expert.astype(np.min_scalar_type(len(order)))
-            mixture._oof_weight, mixture._oof_top_k = problem.weight, mixture.top_k
         mixture.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))
     return dead
 

@@ -36,9 +36,8 @@ ELSEWHERE = 0.05  # largest weight of one expert where no rows were seen
 
 # Attributes of a mixture that describe the rows and the training of one fit.
 OF_ONE_FIT = (
-    "oof_score_", "oof_log_density_", "oof_responsibilities_", "oof_pit_", "_oof_expert",
-    "_oof_weight", "_oof_top_k", "log_evidence_", "model_weights_", "_beside", "specialisation_",
-    "n_regimes_", "regimes_",
+    "oof_score_", "oof_log_density_", "oof_responsibilities_", "log_evidence_", "model_weights_",
+    "_beside", "specialisation_", "n_regimes_", "regimes_",
 )  # fmt: skip
 # Those that are made of its training when they are asked for.
 MADE_LATER = "_training_reports", "_level_shares", "_stream"

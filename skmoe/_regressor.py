@@ -6,7 +6,6 @@ from sklearn.utils.validation import column_or_1d
 
 from ._base import BaseMixtureOfExperts
 from ._compat import HasMethods, check_y
-from ._doors import inference
 from ._experts.solvers import generalized_linear, least_squares, rates
 from ._extended import ExtendedMixture
 from ._model import RegressionModel
@@ -60,9 +59,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         describe the distribution of its errors; see :doc:`/guide/regimes`.
     regimes_ : list of list of str
         Names of the experts of each regime. Tables and displays call the first one regime0.
-    oof_pit_ : ndarray of shape (n_samples,)
-        Only for continuous targets and out-of-fold predictions: the out-of-fold distribution
-        function at each training target, uniform if the mixture is calibrated.
     n_distinct_experts_ : int
         Number of experts that have rows of their own and are not copies of others, after the last
         ``fit``; deleted by ``add_expert`` and other changes.
@@ -309,13 +305,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         """
         return self.predict_dist(X, exposure=exposure, trials=trials).ppf(q)
 
-    def predict_interval(
-        self, X, level=0.9, *, exposure=None, trials=None, conformal=None, by=None
-    ):
-        """Central interval of the predictive distribution, or a conformal interval.
+    def predict_interval(self, X, level=0.9, *, exposure=None, trials=None):
+        """Central interval of the predictive distribution.
 
-        A conformal interval is widened or narrowed until the right share of calibration rows is
-        inside [1]_.
+        It has its nominal coverage if the model is right. :ref:`MAPIE <mapie>` guarantees it.
 
         Parameters
         ----------
@@ -325,46 +318,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
             Probability of the interval.
         exposure, trials : array-like of shape (n_samples,), default=None
             As in ``fit``: exposures of counts, or trials of successes. None: one for each row.
-        conformal : (X, y) or "oof", default=None
-            Calibration rows that were not in ``fit`` (split conformal): if new rows are
-            exchangeable with them, the interval contains the target with a probability of at least
-            ``level``, whatever the model. "oof" calibrates by ``oof_pit_``, without extra rows:
-            there is no guarantee for few rows [2]_; the coverage tends to ``level`` if models of
-            folds and of all rows come to predict the same. None: no calibration.
-        by : "expert", default=None
-            Calibrate each row by rows with the same most probable expert (Mondrian): the guarantee
-            then holds for the rows of each expert. None: by all rows.
 
         Returns
         -------
         interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_levels)
-            Lower and upper end; with several outputs there is one more axis. Infinite with fewer
-            than ``level / (1 - level)`` calibration rows ("oof": less total weight of the rows).
-
-        Raises
-        ------
-        ValueError
-            For conformal intervals of several outputs, with exposures or trials, or by "oof"
-            without ``oof_pit_`` or with another ``top_k`` than in ``fit``.
-
-        References
-        ----------
-        .. [1] V. Chernozhukov, K. Wüthrich and Y. Zhu, "Distributional conformal prediction",
-           PNAS 118 (2021) e2107794118.
-        .. [2] R. F. Barber, E. J. Candès, A. Ramdas and R. J. Tibshirani, "Predictive inference
-           with the jackknife+", Annals of Statistics 49 (2021) 486-507.
+            Lower and upper end; with several outputs there is one more axis.
 
         Examples
         --------
         >>> moe.predict_interval([[2.0]], level=0.9).round(1)
         array([[3.8, 4.2]])
         """
-        if conformal is not None:
-            leaf = inference("predict_interval(conformal=...)")
-            given = X, level, conformal, by, exposure, trials
-            return leaf._conformal.conformal_intervals(self, *given)
-        if by is not None:
-            raise ValueError("by is for conformal intervals: give conformal as well.")
         distribution = self.predict_dist(X, exposure=exposure, trials=trials)
         if np.ndim(level) != 1:
             return np.stack(distribution.interval(level), axis=1)

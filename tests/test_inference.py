@@ -456,7 +456,6 @@ def test_without_the_leaf_of_inference_a_mixture_fits_and_says_what_is_not_there
         "summary": lambda: moe.summary(X, y),
         "marginal_effects": lambda: moe.marginal_effects(X, y),
         "stability": lambda: moe.stability(X, y),
-        "conformal": lambda: moe.predict_interval(X, conformal=(X, y)),
         "terms": moe.likelihood_.terms,
         "PredictorTerms": lambda: likelihoods.PredictorTerms,
     }.items():

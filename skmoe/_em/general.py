@@ -296,16 +296,6 @@ class GeneralProblem(Problem):
         squares = (self.resp * squares).sum(axis=1)
         return squares * (self.weight.sum() / max(self.weight @ squares, 1e-300))
 
-    def pit(self, order):
-        of_pairs = self.subjects is not None or self.exposure is not None
-        if self.bounds is not None or of_pairs or self.y.ndim > 1 or self.experts.own_log_density:
-            return None
-        components = self.likelihood.components(self.means, **self._row_arguments())
-        if components.discrete:
-            return None
-        cdf = np.einsum("nk,nk->n", self.gate_proba, components.cdf(self.y[:, None]))
-        return cdf, self.gate_proba[:, order].argmax(axis=1)
-
     def streaming_experts(self, order, estimators):
         return self.experts.streaming(self.resp, order, estimators)
 

@@ -47,14 +47,6 @@ class Finished:
         proba = self.gate_proba[:, order]
         return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
 
-    def pit(self, order):
-        """Distribution function at y, and number of the most probable expert, (n_samples,) each.
-
-        Numbers are those of a model, as of ``report_sums``. None where y is not continuous, or not
-        all is known.
-        """
-        return
-
     def streaming_experts(self, order, estimators):
         """Experts that go on with ``learn_batch``, or None.
 

@@ -82,7 +82,7 @@ class EstimatorExperts(Experts):
         self.last_fit = None  # (n_experts, n_folds): RowsOfExpert on which they were fitted
         # By number: models of those that were fitted to all rows before, and what folds go on from.
         self.of_all_rows, self.going_on = {}, {}
-        self.n_fits, self._own = 0, {}
+        self.n_fits, self.own_log_density = 0, {}
         self._set_folds(folds)
         self._frozen_results = None
         self._y_shape = y.shape[1:] if classes is None else (len(classes),)
@@ -143,27 +143,20 @@ class EstimatorExperts(Experts):
         results = results | self._frozen_results
         fits = dict(plan.fits)
         for k in plan.kept:
-            results[k] = _FittedExpert(self.models[k], self.predictions[:, k], self._own.get(k))
+            results[k] = _FittedExpert(
+                self.models[k], self.predictions[:, k], self.own_log_density.get(k)
+            )
             fits[k] = self.last_fit[k]
         self.last_fit = [fits.get(k) for k in plan.originals]
         found = [results[k] for k in plan.originals]
         self.models = [each.models for each in found]
         self.predictions = np.stack([each.predictions for each in found], axis=1)
-        self._own = {k: each.own for k, each in enumerate(found) if each.own is not None}
+        self.own_log_density = {k: each.own for k, each in enumerate(found) if each.own is not None}
         if self.in_sample and self.own_log_density:
             refitted = [k for k in self.own_log_density if k in fits and k not in plan.kept]
             trained = [results[k].models[0] for k in refitted]
             priors = [model._log_prior for model in trained if offers(model, "_log_prior")]
             self.own_log_prior = sum(priors)
-
-    @property
-    def own_log_density(self):
-        return {k: own[:, 0] for k, own in self._own.items()}
-
-    @property
-    def own_cdf(self):
-        """As ``own_log_density``, values of the distribution function; NaN in EM."""
-        return {k: own[:, 1] for k, own in self._own.items()}
 
     def _barely_changed(self, k, fits):
         """Whether expert k would be fitted, in every fold, just about as it was fitted last.
@@ -194,7 +187,7 @@ class EstimatorExperts(Experts):
             result.predictions[task.test] = prediction
             if own is not None:
                 if result.own is None:
-                    result.own = np.full((len(self.y), 2), np.nan)
+                    result.own = np.full(len(self.y), np.nan)
                 result.own[task.test] = own
         return results
 
@@ -287,13 +280,13 @@ class EstimatorExperts(Experts):
         return updates("partial_fit").StreamedExperts(*given)
 
     def state(self):
-        results = self.models, self.predictions, self._own, self.own_log_prior
+        results = self.models, self.predictions, self.own_log_density, self.own_log_prior
         return self.folds, self.last_fit, results
 
     def restore(self, state):
         folds, self.last_fit, results = state
         self._set_folds(folds)
-        self.models, self.predictions, self._own, self.own_log_prior = results
+        self.models, self.predictions, self.own_log_density, self.own_log_prior = results
 
     def finish(self, resp, working=None, exposure=None, target=None):
         """The fitted experts, in a list."""
@@ -339,7 +332,7 @@ class _Plan(NamedTuple):
 class _FittedExpert:
     """Models of an expert, one for each split, and what they make of the rows.
 
-    What it says of y itself, (n_samples, 2), is NaN for rows of a split whose training rows are of
+    Its own log-density of y, (n_samples,), is NaN for rows of a split whose training rows are of
     one class, so that a model without a density stands in.
     """
 

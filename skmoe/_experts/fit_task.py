@@ -63,7 +63,7 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
     ``floor`` of densities are as of ``EstimatorExperts``.
 
     Returns the model, predictions (len(task.test), *y_shape), and, of experts with a density of
-    their own, log-densities and values of the distribution function, (len(task.test), 2), or None.
+    their own, log-densities (len(task.test),), or None.
     """
     transform = None if has_own_density(estimator) else target
     rows, weights = task.fitted_on.rows, task.fitted_on.weights
@@ -102,24 +102,20 @@ def _fit(estimator, last, X, y, weights, validation, prepare):
 
 
 def _predict(name, model, X, y, y_shape, classes, target, floor):
-    """Prediction of each row, and what models with a density of their own say of y, or None."""
+    """Prediction of each row, and the log-density of y under a model that has its own, or None."""
     if floor is None and has_own_density(model) and classes is None:
         distribution = model.predict_dist(X)
         mean = distribution.mean()
-        return mean if target is None else target(mean), _said(distribution.logpdf(y))
+        return mean if target is None else target(mean), distribution.logpdf(y)
     if floor is not None and tells_density(model):
         with noted(f"Raised by the predictive distribution of expert {name!r}."):
             distribution = own_distribution(model, X, floor)
-            return distribution.mean(), _said(distribution.logpdf(y), distribution.cdf(y))
+            return distribution.mean(), distribution.logpdf(y)
     prediction = expert_prediction(name, model, X, y_shape, classes)
     if has_own_density(model):
         of_class = prediction[np.arange(len(y)), np.searchsorted(classes, y)]
-        return prediction, _said(np.log(np.maximum(of_class, np.finfo(float).tiny)))
+        return prediction, np.log(np.maximum(of_class, np.finfo(float).tiny))
     return prediction, None
-
-
-def _said(log_density, cdf=np.nan):
-    return np.stack(np.broadcast_arrays(log_density, cdf), axis=1)
 
 
 def _oob_prediction(name, model, X, weights, y_shape, classes):

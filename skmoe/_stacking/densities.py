@@ -30,10 +30,8 @@ class Candidate:
     log_density: np.ndarray
     gate: object = None  # BaseGate: fitted where it was asked for; None for proportions
     fit: object = None  # what fits its weights to columns and labels; None where it is fitted
-    # (n_samples,), out of fold: the distribution function at y, and the number of the most probable
-    # expert; None where there are none.
+    # (n_samples,), of numbers: distribution function at y, out of fold, if no expert has its own.
     cdf: np.ndarray | None = None
-    of_expert: np.ndarray | None = None
     shares: np.ndarray | None = None  # (n_samples, n_experts): from which all is learned
 
     def fitted_gate(self, Z, labels, weight):
@@ -83,11 +81,10 @@ class Densities(ABC):
         """Look at the best predictions that there are, (n, ...), before anything is judged."""
         return
 
-    def take_own(self, log_densities, cdf, means):
+    def take_own(self, log_densities, means):
         """Look at the out-of-fold log-densities that experts have of their own, a dict by number.
 
-        ``cdf`` are the values of their distribution functions; ``means`` (n, n_experts, ...) are
-        the predictions of all, the stack's last.
+        ``means`` (n, n_experts, ...) are the predictions of all, the stack's last.
         """
         return
 

@@ -69,10 +69,8 @@ class StackedRows:
     Z: np.ndarray  # (n_samples, n_columns): standardised columns of the gate
     u: np.ndarray  # (n_samples,): log of the expected size of the error, centred
     weight: np.ndarray  # (n_samples,): weights
-    # By the number of a component that has a density of its own: log-densities and values of the
-    # distribution function, (n_samples,) each.
+    # By the number of a component that has a density of its own: log-densities (n_samples,).
     own: dict = field(default_factory=dict)
-    own_cdf: dict = field(default_factory=dict)
     shares: np.ndarray | None = None  # (n_samples, n_components): to start from; None is equal ones
 
     @cached_property
@@ -83,8 +81,8 @@ class StackedRows:
     def take(self, rows):
         """Some of the rows."""
         parts = (part[rows] for part in (self.y, self.means, self.Z, self.u, self.weight))
-        own = ({k: e[rows] for k, e in each.items()} for each in (self.own, self.own_cdf))
-        return StackedRows(*parts, *own, None if self.shares is None else self.shares[rows])
+        own = {k: log_density[rows] for k, log_density in self.own.items()}
+        return StackedRows(*parts, own, None if self.shares is None else self.shares[rows])
 
     def start(self, floor, centre):
         """Parameters to start from: with shares, the scales of the rows that components are for.
@@ -174,14 +172,12 @@ def posterior_of(parameters, rows, floor):
 
 
 def cdf_of(parameters, rows, floor):
-    """Distribution function (n,) of the mixture at y, and the component of largest weight, (n,)."""
+    """Distribution function (n,) of the mixture at y, where no component has its own density."""
     by_row = np.exp(np.clip(parameters.slope * rows.u, -20.0, 20.0))
     scale = parameters.scales(floor) * by_row[:, None]
     cdf = stdtr(parameters.df, (rows.y[:, None] - rows.means) / scale)
-    for k, own in rows.own_cdf.items():
-        cdf[:, k] = own
     log_gate = log_gate_of(parameters.intercepts, parameters.weights, rows.Z)
-    return np.einsum("nk,nk->n", np.exp(log_gate), cdf), log_gate.argmax(axis=1)
+    return np.einsum("nk,nk->n", np.exp(log_gate), cdf)
 
 
 def negative_objective(parameters, rows, floor, centre, penalty):
@@ -266,7 +262,7 @@ def cross_fit_parameters(rows, floor, folds, penalties=GATE_PENALTIES):
 
     def posterior(parameters, unseen):
         part = rows.take(unseen)
-        return *posterior_of(parameters, part, floor), *cdf_of(parameters, part, floor)
+        return *posterior_of(parameters, part, floor), cdf_of(parameters, part, floor)
 
     return choose_penalty(rows.weight, folds, fit, posterior, penalties=penalties)
 

@@ -39,7 +39,8 @@ class RegressionDensities(Densities):
         self.likelihood = StudentT(df="estimate").start(y, weight, 1)
         self.units = TargetUnits.of(y, weight, self.likelihood.floor_)
         self.y, self.log_unit = self.units.standardise(y), np.log(self.units.unit)
-        self.floor, self.own, self.own_cdf = self.likelihood.floor_, {}, {}
+        self.floor = self.likelihood.floor_
+        self.own = {}
 
     def standardise(self, predictions):
         return self.units.standardise(predictions)
@@ -55,7 +56,7 @@ class RegressionDensities(Densities):
         self.sizes = ErrorSizes(models, encoder, log_size, weight, self.process)
         self.log_size = self.sizes.centred(log_size)
 
-    def take_own(self, log_densities, cdf, means):
+    def take_own(self, log_densities, means):
         """Keep those that explain more, with the stack, than learned scales and tails do."""
         if not log_densities:
             return
@@ -64,7 +65,7 @@ class RegressionDensities(Densities):
             own = own + self.log_unit
             gain = np.logaddexp(own, learned[:, -1]) - np.logaddexp(learned[:, k], learned[:, -1])
             if 0 < weight @ gain < np.inf:
-                self.own[k], self.own_cdf[k] = own, cdf[k]
+                self.own[k] = own
 
     def stack(self, predictions, fitted):
         widens = (each for each in fitted if inside_offering("widening", each)[0] is not None)
@@ -103,8 +104,7 @@ class RegressionDensities(Densities):
         return cross_fit_densities(rows, self.units.floor, self.folds)
 
     def _rows(self, means, Z, shares):
-        own = self.own, self.own_cdf
-        return StackedRows(self.y, means, Z, self.log_size, self.data.weight, *own, shares)
+        return StackedRows(self.y, means, Z, self.log_size, self.data.weight, self.own, shares)
 
 
 def size_columns(gate, data, encoder):

@@ -38,10 +38,6 @@ class Stacked(Finished):
     objective: float  # penalised log-likelihood per unit of weight
     prior: float  # the log-prior in it
     converged: bool  # whether the optimiser met its tolerance
-    # (n_samples,), out of fold, or None: the distribution function at y, and the number of the most
-    # probable expert.
-    cdf: np.ndarray | None
-    of_expert: np.ndarray | None
 
     @property
     def load(self):
@@ -51,9 +47,6 @@ class Stacked(Finished):
     def log_prior(self):
         """Log-prior of gate and likelihood."""
         return self.prior
-
-    def pit(self, order):
-        return None if self.cdf is None else (self.cdf, np.argsort(order)[self.of_expert])
 
 
 class StackedTrainer(Trainer):
@@ -140,7 +133,7 @@ class StackedTrainer(Trainer):
             stacked, stack = densities.stack(predictions, fitted)
             densities.begin(stacked)
             means = np.concatenate([predictions, stacked[:, None]], axis=1)
-            densities.take_own(experts.own_log_density, experts.own_cdf, means)
+            densities.take_own(experts.own_log_density, means)
             gate = SoftmaxGate()
             chosen = densities.gated([*names, STACK], means, lambda: (gate, data.Z, gate.fit))
         return chosen, [*fitted, stack], experts
@@ -176,6 +169,5 @@ class StackedTrainer(Trainer):
             gate_proba=gate_proba, resp=chosen.resp, log_norm=chosen.log_density,
             objective=objective - self.densities.log_unit,
             prior=objective * weight.sum() - weight @ log_density, converged=converged,
-            cdf=chosen.cdf, of_expert=chosen.of_expert,
         )  # fmt: skip
         return stacked, order

@@ -1,7 +1,6 @@
 """How sure a fitted mixture is of its parameters, and of whatever is computed from them."""
 
 from .._doors import effects, served
-from . import _conformal as _conformal
 from ._bootstrap import BootstrapResult, bootstrap
 from ._effects import MarginalEffects
 from ._stability import Stability

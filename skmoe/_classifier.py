@@ -265,7 +265,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows.
+            Rows. Those of :class:`~skmoe.rows.Files` and Dask are predicted
+            :doc:`block by block </guide/many_rows>`.
 
         Returns
         -------
@@ -334,7 +335,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows.
+            Rows. Those of :class:`~skmoe.rows.Files` and Dask are predicted
+            :doc:`block by block </guide/many_rows>`.
 
         Returns
         -------

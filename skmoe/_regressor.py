@@ -211,7 +211,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows.
+            Rows. Those of :class:`~skmoe.rows.Files` and Dask are predicted
+            :doc:`block by block </guide/many_rows>`.
         return_std : bool, default=False
             Whether to return the standard deviation of the predictive distribution too.
         quantiles : float or array-like of shape (n_quantiles,), default=None

@@ -8,6 +8,10 @@ import pytest
 from mixtures import assert_same_mixtures
 from numpy.testing import assert_allclose, assert_array_equal
 from planted import two_lines
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
@@ -43,8 +47,71 @@ def test_classes_from_arrays():
     parts = da.from_array(labels, chunks=((900, 0, 1100),))
     other = MixtureOfExpertsClassifier(**PARAMS, training="em", tol=1e-4).fit(X_parts, parts)
     assert_same_mixtures(moe, other)
-    proba = da.from_array(X, chunks=(900, -1)).map_blocks(other.predict_proba, dtype=float)
-    assert_allclose(proba.compute(), moe.predict_proba(X), **SAME)
+    assert_allclose(other.predict_proba(X_parts).compute(), moe.predict_proba(X), **SAME)
+
+
+def test_predictions_are_computed_when_they_are_asked_for():
+    X, y, _, _ = two_lines()
+    moe = MixtureOfExpertsRegressor(**PARAMS, training="em").fit(X, y)
+    read = []
+
+    def load(block):
+        read.append(len(block))
+        return block
+
+    parts = da.from_array(X, chunks=((900, 0, 1100), -1))
+    parts = parts.map_blocks(load, dtype=X.dtype, meta=X[:0])
+    mean, std = moe.predict(parts, return_std=True)
+    quantiles = moe.predict(parts, quantiles=[0.1, 0.5])
+    intervals = moe.predict_interval(parts, level=[0.5, 0.8, 0.9])
+    assert not read
+    assert quantiles.chunks == ((900, 0, 1100), (2,))
+    for answer, expected in (
+        (mean, moe.predict(X)),
+        (std, moe.predict(X, return_std=True)[1]),
+        (quantiles, moe.predict_quantiles(X, [0.1, 0.5])),
+        (intervals, moe.predict_interval(X, [0.5, 0.8, 0.9])),
+    ):
+        assert answer.shape == expected.shape
+        assert_allclose(answer.compute(), expected, **SAME)
+    lazy, expected = moe.predict(parts), moe.predict(X)
+    moe.fit(X, -y)  # not what was asked
+    assert_allclose(lazy.compute(), expected, **SAME)
+    with pytest.raises(TypeError, match="no exposure with Array"):
+        moe.predict(parts, exposure=y)
+    with pytest.raises(ValueError, match="in 3 chunks.*rechunk"):
+        moe.predict(parts.rechunk((-1, 1)))
+
+
+@pytest.mark.parametrize("dtype", ["str", "object"])
+def test_predictions_of_data_frames_keep_index_and_partitions(dtype):
+    pandas = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe")
+    X, _, _, labels = two_lines(400)
+    labels = np.where(labels == labels[0], "one", "other").astype(dtype)
+    table = pandas.DataFrame(X, columns=["a", "b", "c"]).assign(kind="known")
+    table.index = pandas.Index(5 + 3 * np.arange(len(X)), name="id")
+    # Of an encoder that knows no other category than those in fit.
+    encoder = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
+    expert = make_pipeline(encoder, LogisticRegression())
+    moe = MixtureOfExpertsClassifier(expert, **PARAMS, training="em").fit(table, labels)
+    parts = dd.from_pandas(table, npartitions=3)
+    parts = dd.concat([parts, parts[parts["a"] > np.inf]])  # whose partitions have no rows
+    for lazy, expected in (
+        (moe.predict(parts), pandas.Series(moe.predict(table), table.index)),
+        (
+            moe.predict_proba(parts),
+            pandas.DataFrame(moe.predict_proba(table), table.index, moe.classes_),
+        ),
+    ):
+        assert lazy.npartitions == parts.npartitions
+        assert lazy.divisions == parts.divisions
+        computed = lazy.compute()
+        assert (pandas.Series(lazy.dtypes) == pandas.Series(computed.dtypes)).all()
+        assert_same = pandas.testing.assert_frame_equal
+        if computed.ndim == 1:
+            assert_same = pandas.testing.assert_series_equal
+        assert_same(computed, expected)
 
 
 def test_data_frames_keep_their_names_and_unknown_numbers_of_rows():
@@ -58,8 +125,7 @@ def test_data_frames_keep_their_names_and_unknown_numbers_of_rows():
     other = MixtureOfExpertsRegressor(**PARAMS).fit(columns, parts["y"], parts["w"])
     assert_same_mixtures(moe, other)
     assert_array_equal(other.feature_names_in_, ["a", "b", "c"])
-    mean = columns.map_partitions(other.predict).compute()
-    assert_allclose(mean, moe.predict(table[["a", "b", "c"]]), **SAME)
+    assert_allclose(other.predict(columns).compute(), moe.predict(table[["a", "b", "c"]]), **SAME)
     # As arrays, of which Dask does not know the numbers of rows.
     other = MixtureOfExpertsRegressor(**PARAMS).fit(
         columns.to_dask_array(), parts["y"].to_dask_array(), parts["w"].to_dask_array()
@@ -123,8 +189,7 @@ def test_a_cluster_fits_what_one_machine_fits():
     ):
         X_parts = da.from_array(X, chunks=(300, -1)).persist()
         other = MixtureOfExpertsRegressor(**PARAMS).fit(X_parts, da.from_array(y, chunks=300))
-        mean = X_parts.map_blocks(other.predict, dtype=float, drop_axis=1)
-        assert_allclose(mean.compute(), moe.predict(X), **SAME)
+        assert_allclose(other.predict(X_parts).compute(), moe.predict(X), **SAME)
     assert_same_mixtures(moe, other)
 
 

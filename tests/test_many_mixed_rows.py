@@ -124,7 +124,7 @@ def test_data_frames_of_dask_with_strings():
     table = dd.from_pandas(X.assign(y=y), npartitions=3)
     with dask.config.set(scheduler="synchronous"):
         moe = MixtureOfExpertsRegressor(**PARAMS).fit(table[["a", "kind", "b"]], table["y"])
-        mean = table[["a", "kind", "b"]].map_partitions(moe.predict).compute()
+        mean = moe.predict(table[["a", "kind", "b"]]).compute()
     other = MixtureOfExpertsRegressor(**PARAMS).fit(in_parts(X, y, bounds=[900, 2000]))
     assert_allclose(mean, other.predict(X), **SAME)
 

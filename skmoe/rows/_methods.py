@@ -46,17 +46,15 @@ def answer(method, mixture, *args, **params):
 
 
 def _answer_row_by_row(method, mixture, X, y=None, **asked):
-    """The results for all rows of X, Blocks; Dask has functions that call methods on its blocks."""
+    """The results for all rows of X: Blocks, or a Dask collection."""
     name, parameters = method.__name__, signature(method).parameters
-    if not isinstance(X, IteratedRows):
-        raise TypeError(
-            f"{name} takes rows in memory or Files, and no {type(X).__name__}: have Dask call it "
-            f"on each block, by X.map_partitions(mixture.{name}) of a DataFrame, or "
-            f"X.map_blocks(mixture.{name}, dtype=float, drop_axis=1) of an array."
-        )
     of_rows = [each for each in OF_ROWS if asked.get(each) is not None] + ["y"] * (y is not None)
     if of_rows:
         raise TypeError(f"{name} takes no {of_rows[0]} with {type(X).__name__}.")
+    if not isinstance(X, IteratedRows):
+        from ._dask import answer_lazily  # and Dask, which has been imported before
+
+        return answer_lazily(method, mixture, X, asked)
     if "random_state" in parameters:
         asked["random_state"] = draw_seeds(asked.get("random_state"), 1)[0]
     return Blocks(partial(_answer_block, method, mixture, "y" in parameters, asked), X)

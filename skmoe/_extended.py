@@ -37,6 +37,9 @@ class ExtendedMixture(BaseMixtureOfExperts):
         their own ``partial_fit``, weighted by responsibility; their scales come from the errors
         before they learn from a row. Transformers do not change.
 
+        A stream goes on after ``add_expert`` and ``remove_expert``: a new expert starts from the
+        sums over the rows that it was added with, and every level of the gate learns from a batch.
+
         ``experts_``, ``gate_``, ``likelihood_``, ``expert_load_`` and ``n_samples_seen_`` are
         updated. ``lower_bounds_``, ``n_iter_`` and similar ones stay those of the last fit; the
         ``oof_*`` attributes are deleted.
@@ -61,7 +64,8 @@ class ExtendedMixture(BaseMixtureOfExperts):
             If an expert has no ``partial_fit`` and is not solved in closed form, or the gate
             cannot learn from batches: the mixture then has no such method.
         TypeError
-            If ``fit`` has left nothing to continue from.
+            If ``fit`` has left nothing to continue from, or ``add_expert`` an expert that has no
+            ``partial_fit`` and is not solved in closed form.
         ValueError
             If the batch cannot be used. The mixture is then unchanged.
 
@@ -104,8 +108,8 @@ class ExtendedMixture(BaseMixtureOfExperts):
 
         The parameters of the mixture do not change, so that ``fit`` starts again with the original
         experts. ``lower_bounds_``, ``n_iter_`` and the like stay those of the last fit, ``oof_*``
-        attributes are deleted, and until the next fit there is no ``bic``, ``aic``, ``summary`` or
-        ``partial_fit``.
+        attributes are deleted, and until the next fit there is no ``bic``, ``aic`` or ``summary``.
+        ``partial_fit`` goes on, without ``load_balance``.
 
         Parameters
         ----------
@@ -122,7 +126,8 @@ class ExtendedMixture(BaseMixtureOfExperts):
             Weights of the new rows. None is a weight of one for each.
         replay : (X_old, y_old), default=None
             A random sample of the training rows; about seven for each column are enough. Each
-            represents ``n_samples_seen_ / len(y_old)`` rows. None is rows that the gate generates;
+            represents ``n_samples_seen_ / len(y_old)`` rows, fewer with a ``forget_factor`` in a
+            stream. None is rows that the gate generates;
             ``()`` is no old rows, with a :class:`~skmoe.exceptions.NoReplayWarning`.
 
         Returns

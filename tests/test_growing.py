@@ -788,12 +788,8 @@ def test_what_needs_the_rows_of_the_fit_says_what_came_after_it(moe, name, chang
         moe.expert_report()
     with pytest.raises(ValueError, match=f"after {name} a mixture is not at"):
         moe.bic(*OLD)
-    moe.set_params(cv="auto")
-    with pytest.raises(TypeError, match=f"After {name} a mixture cannot go on with partial_fit"):
-        moe.partial_fit(*OLD)
-    moe.fit(*rows)  # which begins afresh
+    moe.set_params(cv="auto").fit(*rows)  # which begins afresh
     assert np.isfinite(moe.bic(*rows))
-    moe.partial_fit(*rows)
 
 
 def test_what_speaks_of_one_fit_is_gone_once_the_mixture_has_changed():

@@ -190,7 +190,7 @@ def test_weight_is_repetition(gate):
     for i in range(0, 2500, 250):
         rows = np.repeat(np.arange(i, i + 250), weight[i : i + 250].astype(int))
         repeated.partial_fit(X[rows], y[rows])
-    assert weighted._stream.n_batches > 5
+    assert weighted._buffer is None
     # EM on the first rows stops by a tolerance, up to where rounding may move it.
     assert_same_answers(weighted, repeated, rtol=1e-6)
 
@@ -427,7 +427,7 @@ def test_table_with_strings_and_missing_values():
     for i in range(0, 4000, 400):
         moe.partial_fit(table.iloc[i : i + 400], y[i : i + 400])
     assert list(moe.feature_names_in_) == ["a", "b", "kind"]
-    assert moe._stream.n_batches > 5
+    assert moe._buffer is None
     assert moe.score(table, y) > 0.6
     with pytest.raises(ValueError, match="feature names"):
         moe.partial_fit(table.rename(columns={"a": "c"}), y)
@@ -720,7 +720,7 @@ def test_sparse_rows_need_experts_with_a_partial_fit():
         moe.partial_fit(wide, y)
     moe = regressor(experts=SGDRegressor(), n_init=1, cv=2)
     feed(moe, sparse.vstack([X, X], format="csr")[:1200], np.tile(y, 2)[:1200], 300)
-    assert moe._stream.n_batches > 0
+    assert moe._buffer is None
 
 
 def test_sparse_mixture_streams_under_its_own_routes():

@@ -100,6 +100,7 @@ class Experts(ABC):
 
         New expert ``j`` is old expert ``order[j]``; ``fitted`` are the estimators in the new order.
         After a one-pass problem ``resp`` is None, and the last sums tell what is needed.
+        ``select(order)`` of what it returns are some of these experts.
         """
         return None
 

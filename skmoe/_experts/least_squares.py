@@ -53,7 +53,11 @@ class LeastSquaresExperts(LinearExperts):
         self.set_coef(statistics.solve(self.alpha))
 
     def streaming(self, resp, order, fitted):
-        twin = self.without_rows()
+        return self.without_rows().select(order)
+
+    def select(self, order):
+        twin = copy.copy(self)
+        twin.n_experts = len(order)
         twin.coef, twin.statistics = self.coef[order], self.statistics[order]
         return twin
 

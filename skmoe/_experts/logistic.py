@@ -106,14 +106,20 @@ class LogisticExperts(LinearExperts):
     def streaming(self, resp, order, fitted):
         if resp is None:
             # As ``multinomial.curvature`` would have them.
-            bounds = list(2 * np.einsum("kcpcq->kcpq", self._curvature[order]))
+            bounds = 2 * np.einsum("kcpcq->kcpq", self._curvature)
         else:
-            masses = (resp * self.weight[:, None])[:, order].T
-            given = zip(masses, self.predictions.transpose(1, 0, 2)[order], strict=True)
-            bounds = [multinomial.curvature(self.design, *each) for each in given]
+            masses = (resp * self.weight[:, None]).T
+            given = zip(masses, self.predictions.transpose(1, 0, 2), strict=True)
+            bounds = np.stack([multinomial.curvature(self.design, *each) for each in given])
         twin = self.without_rows()
-        twin.coef, twin.bounds = self.coef[order], bounds
+        twin.bounds = bounds
         twin.forget_curvature()
+        return twin.select(order)
+
+    def select(self, order):
+        twin = copy.copy(self)
+        twin.n_experts = len(order)
+        twin.coef, twin.bounds = self.coef[order], self.bounds[order]
         return twin
 
     def learn_batch(self, X, y, weights, *, keep, gain):
@@ -131,7 +137,7 @@ class LogisticExperts(LinearExperts):
             steps.append(multinomial.stream_step(*rows, *before, keep=keep, gain=gain))
         coef, bounds = zip(*steps, strict=True)
         twin.set_coef(np.stack(coef))
-        twin.bounds = list(bounds)
+        twin.bounds = np.stack(bounds)
         twin.n_fits += self.n_experts
         return twin
 

@@ -176,8 +176,9 @@ def _go_on(mixture, X, y, sample_weight):
     finish_later(mixture)
     if mixture._stream is None and mixture._changed_by is not None:
         raise TypeError(
-            f"After {mixture._changed_by} a mixture cannot go on with partial_fit: there are no "
-            "sums over the rows that its experts were fitted on."
+            f"After {mixture._changed_by} a mixture cannot go on with partial_fit if it could not "
+            "before, was still collecting its first rows, or got an expert without partial_fit "
+            "that is not solved in closed form. Fit again with all rows."
         )
     if mixture._stream is None:
         raise TypeError(
@@ -203,11 +204,13 @@ def add_expert(mixture, X, y, expert, name, sample_weight, replay):
     rows = check_batch(mixture, X, y, sample_weight)
     template = _new_template(mixture, name, expert, rows.X)
     draw_seed, *seeds = draw_seeds(mixture.random_state, 3)
-    old = _old_rows(mixture, rows.X, replay, draw_seed)
+    stream = _stream_of(mixture)
+    n_old = mixture.n_samples_seen_ if stream is None else stream.counted
+    old = _old_rows(mixture, rows.X, replay, draw_seed, n_old)
     experts = {f"before_{name}": FrozenEstimator(copy.copy(mixture)), name: template}
     given = _to_train(mixture, experts, _gate_now(mixture, growing.joined(rows, old)), *seeds)
     how = {"report_weights": sample_weight is not None, "beside": _beside(mixture)}
-    update = growing.grow(mixture._model, rows, old, *given, **how)
+    update = growing.grow(mixture._model, rows, old, *given, stream=stream, **how)
     _set_changed(mixture, "add_expert", update, name)
     mixture.n_samples_seen_ += float(rows.weight.sum())
 
@@ -220,8 +223,8 @@ def remove_expert(mixture, name):
         raise ValueError(f"There is no expert {name!r}; the names are {names}.")
     if len(names) == 1:
         raise ValueError(f"The expert {name!r} is the only one left; a mixture needs one.")
-    k, beside = names.index(name), _beside(mixture)
-    update = growing.shrink(mixture._model, k, mixture.expert_load_, beside)
+    parts = _beside(mixture), _stream_of(mixture)
+    update = growing.shrink(mixture._model, names.index(name), mixture.expert_load_, *parts)
     _set_changed(mixture, "remove_expert", update, name)
 
 
@@ -255,8 +258,13 @@ def _new_template(mixture, name, expert, X):
     return adapt_experts([expert], DescribedColumns(X), is_default=False, columns=columns)[0]
 
 
-def _old_rows(mixture, X, replay, seed):
-    """Rows that stand for all rows seen so far; None where none are wanted."""
+def _stream_of(mixture):
+    """What ``partial_fit`` goes on from; None where it cannot, or is still collecting rows."""
+    return None if mixture._buffer is not None else mixture._stream
+
+
+def _old_rows(mixture, X, replay, seed, n_old):
+    """Rows that stand for ``n_old`` earlier ones; None where none are wanted."""
     if isinstance(replay, (tuple, list)) and not replay:
         warn_user(
             "With replay=() the gate sees no old rows: the new expert may take over everywhere.",
@@ -275,7 +283,7 @@ def _old_rows(mixture, X, replay, seed):
             "gate cannot generate such rows. Pass replay=(X_old, y_old), drawn at random, about "
             "seven rows for each column; or replay=() if old regimes do not matter."
         )
-    return replace(old, weight=old.weight * (mixture.n_samples_seen_ / old.weight.sum()))
+    return replace(old, weight=old.weight * (n_old / old.weight.sum()))
 
 
 def _gate_now(mixture, rows):
@@ -344,7 +352,8 @@ def _set_changed(mixture, method, update, name):
             mixture.model_weights_ = averaged["model_weights_"]
     mixture.expert_load_ = update.load
     mixture.n_expert_fits_ += update.n_fits
-    mixture._buffer = mixture._stream = mixture._trained = None
+    mixture._stream = update.stream
+    mixture._buffer = mixture._trained = None
     mixture._training_reports = {}
     mixture.__dict__.pop("n_distinct_experts_", None)
     mixture._changed_by = method

@@ -18,7 +18,7 @@ from .._tables.mixed import describe_columns, is_table
 from ..exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from ..gates import BaseGate, ClassifierGate, SoftmaxGate, TreeGate
 from ..gates._base import shares
-from .stream import stack_rows
+from .stream import Stream, stack_rows, stream_of_expert
 
 GENERATED_ROWS = 2000  # that stand for all old rows, where the gate can generate them
 
@@ -32,6 +32,7 @@ class Update:
     n_fits: int = 0  # fits of single experts that it took
     warnings: list = field(default_factory=list)  # list of (str, type): messages and their classes
     beside: Model | None = None  # what predictions average over as well
+    stream: Stream | None = None  # what ``partial_fit`` goes on from, if it can
 
 
 # Adding -------------------------------------------------------------------------------------
@@ -55,14 +56,15 @@ def joined(new, old):
 
 
 def grow(
-    model, rows, old, parts, splitting, settings, seed, *, report_weights, beside=None
+    model, rows, old, parts, splitting, settings, seed, *, report_weights, beside=None, stream=None
 ):  # fmt: skip
     """Add an expert for new rows, with a new decision between it and the old model.
 
     ``old`` are rows that stand for those the model was trained on, or None. ``parts`` has the old
     mixture, frozen, and the new expert, the last; its gate is the old one. ``report_weights`` asks
     to say that an expert takes no weights: those of old rows alone matter little to an expert that
-    gets next to none of them. ``beside`` is a Model that the old mixture averages over as well.
+    gets next to none of them. ``beside`` is a Model that the old mixture averages over as well, and
+    ``stream`` what ``partial_fit`` would go on from.
     """
     new_weight = rows.weight.sum()
     n_new, rows = len(rows.y), joined(rows, old)
@@ -101,7 +103,20 @@ def grow(
     load = rows.weight @ routes.dense(routes.weights) / rows.weight.sum()
     if beside is not None:
         beside = _grown(beside, parts, *new)
-    return Update(grown, load, experts.n_fits, caught, beside)
+    stream = _stream_after(stream, problem, parts, fitted, new_weight)
+    return Update(grown, load, experts.n_fits, caught, beside, stream)
+
+
+def _stream_after(stream, problem, parts, fitted, new_weight):
+    """What ``partial_fit`` goes on from; None where the new expert or the decision cannot."""
+    if stream is None or not problem.gate.learns_batches:
+        return None
+    share = problem.experts.min_responsibility
+    experts = stream_of_expert(parts, fitted, share, problem.data, problem.resp[:, 1:])
+    if experts is None:
+        return None
+    problem.begin_gate_stream(problem.gate, [0, 1])
+    return stream.extended(experts, new_weight)
 
 
 def _grown(model, parts, name, fitted, decision, likelihood):
@@ -142,7 +157,7 @@ class Addition(GeneralProblem):
 # Removing ---------------------------------------------------------------------------------
 
 
-def shrink(model, k, load, beside=None):
+def shrink(model, k, load, beside=None, stream=None):
     """Remove an expert; the gate shares what was its among the others in their old proportions.
 
     ``beside`` is a Model that predictions average over as well, of one expert and those added
@@ -160,7 +175,8 @@ def shrink(model, k, load, beside=None):
     likelihood.reorder(keep)
     names, experts = ([each[j] for j in keep] for each in (model.names, model.experts))
     model = replace(model, names=names, experts=experts, gate=gate, likelihood=likelihood)
-    return Update(model, shares(load[keep]), beside=beside)
+    stream = None if stream is None else stream.select(keep)
+    return Update(model, shares(load[keep]), beside=beside, stream=stream)
 
 
 # For both ------------------------------------------------------------------------------------

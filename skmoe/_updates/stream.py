@@ -137,32 +137,48 @@ class StreamedExperts:
         self.names, self.templates, self.estimators = names, templates, estimators
         self.min_responsibility, self.classes = min_responsibility, classes
 
-    def without_rows(self):
-        """These experts: they hold no rows."""
-        return self
+    @property
+    def n_experts(self):
+        """Number of experts."""
+        return len(self.estimators)
 
-    def learn_batch(self, X, y, weights, *, keep, gain):
-        """Go on with every expert on its rows.
+    def select(self, order):
+        """Some of the experts."""
+        twin = copy.copy(self)
+        twin.names = [self.names[k] for k in order]
+        twin.templates = [self.templates[k] for k in order]
+        twin.estimators = [self.estimators[k] for k in order]
+        return twin
 
-        Not by ``keep`` and ``gain``: how fast an expert learns and forgets is its own affair.
+    def learn_batch(self, X, y, weights, first):
+        """Go on with every expert on its rows; column ``first`` of the weights is of the first one.
+
+        How fast an expert learns and forgets is its own affair.
         """
+        ignoring = [e for e in self.templates if not fitting.learns_weights(e)]
+        if ignoring and np.ptp(weights.sum(axis=1)) > 1e-9:
+            warn_user(
+                f"partial_fit of {ignoring[0]} takes no sample_weight and is called without it.",
+                IgnoredWeightsWarning,
+            )
         labels = y if self.classes is None else self.classes[y]
         twin = copy.copy(self)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SmallWeightsWarning)  # of responsibilities
             twin.estimators = [
-                self._learn(k, X, labels, weights) for k in range(len(self.estimators))
+                self._learn(k, X, labels, weights, weights[:, first + k])
+                for k in range(self.n_experts)
             ]
         return twin
 
-    def _learn(self, k, X, y, weights):
+    def _learn(self, k, X, y, weights, its_weights):
         weight = weights.sum(axis=1)
-        share = weights[:, k] / np.where(weight > 0, weight, 1.0)
+        share = its_weights / np.where(weight > 0, weight, 1.0)
         if fitting.learns_weights(self.templates[k]):
             rows = np.flatnonzero(share > max(self.min_responsibility, fitting.NEGLIGIBLE_SHARE))
-            given = weights[rows, k]
+            given = its_weights[rows]
         else:  # the rows it wins, ties included
-            rows = np.flatnonzero((weight > 0) & (weights[:, k] >= weights.max(axis=1)))
+            rows = np.flatnonzero((weight > 0) & (its_weights >= weights.max(axis=1)))
             given = None
         if not len(rows):
             return self.estimators[k]
@@ -176,13 +192,13 @@ class StreamedExperts:
 class Stream:
     """State of ``partial_fit`` between batches, in addition to fitted gate and likelihood."""
 
-    experts: object  # with ``learn_batch`` and without rows
+    # Experts with ``learn_batch`` and without rows: those of ``fit``, then each that was added.
+    groups: list
     seen: float  # weight of all rows so far, in ``fit`` too
     # The part of it that ``forget_factor`` has left. Statistics are sums of this weight.
     counted: float
     first: float  # weight from which on the past fades
     load_prior: np.ndarray | None  # (n_experts,): prior counts of the loads per unit of weight
-    n_batches: int = 0  # batches after ``fit``
 
     @classmethod
     def begin(cls, trained, n_features):
@@ -205,7 +221,28 @@ class Stream:
         weight, prior = float(problem.weight.sum()), problem.load_prior
         prior = None if prior is None else prior[order] / weight
         first = rows_wanted(len(order), n_features)
-        return cls(experts, seen=weight, counted=weight, first=first, load_prior=prior)
+        return cls([experts], seen=weight, counted=weight, first=first, load_prior=prior)
+
+    def extended(self, experts, weight):
+        """A stream with experts that have learned from new rows of this weight.
+
+        There is no prior on the loads any more: ``add_expert`` has none.
+        """
+        return replace(
+            self, groups=[*self.groups, experts], seen=self.seen + weight,
+            counted=self.counted + weight, load_prior=None,
+        )  # fmt: skip
+
+    def select(self, order):
+        """A stream with some of the experts, in the order that they have."""
+        groups, first = [], 0
+        for group in self.groups:
+            numbers = order[(first <= order) & (order < first + group.n_experts)] - first
+            if len(numbers):
+                groups.append(group.select(numbers))
+            first += group.n_experts
+        prior = None if self.load_prior is None else self.load_prior[order]
+        return replace(self, groups=groups, load_prior=prior)
 
     def factors(self, weight, forget_factor):
         """Factors of the statistics so far and of a batch of some weight, and the new sums.
@@ -243,6 +280,26 @@ def stream_of_lines(parts, resp, data, order, *working):
     return experts.streaming(resp, order, None)
 
 
+def stream_of_expert(parts, fitted, min_responsibility, data, resp):
+    """An expert that was fitted on its own, to go on with batches; None where it cannot.
+
+    It is the last of the Parts; ``resp`` (n_samples, 1) are its responsibilities for the rows.
+    """
+    template = parts.templates[-1]
+    last, fitted_last = fitting.split_last(template)[1], fitting.split_last(fitted)[1]
+    penalty = parts.solver.penalty_of(last)
+    if penalty is not None and type(fitted_last) is type(last):
+        target = parts.likelihood.expert_target(data.y)
+        design = _design(fitted, data.X)
+        experts = parts.solver.experts(design, target, data.weight, 1, penalty=penalty)
+        experts.fit(resp)
+        return experts.streaming(resp, [0], None)
+    if not fitting.learns_batches(template):
+        return None
+    names = parts.names[-1:]
+    return StreamedExperts(names, [template], [fitted], min_responsibility, parts.classes)
+
+
 def responsibilities(model, X, y):
     """Responsibilities (n, K) as EM has them: under ``top_k``, of the best by gate and density."""
     log_gate, log_density = log_densities_of(model, X, y)
@@ -270,8 +327,9 @@ def learn_batch(model, stream, rows, load, forget_factor):
     share = gain * total / counted
     load = (1 - share) * load + share * (weight @ proba / total)
 
-    given = model.experts, stream.experts, X, y, predictions, resp * weight[:, None], keep, gain
-    experts, estimators, predictions, penalty = _learn_experts(*given)
+    groups, estimators, predictions, penalty = _learn_experts(
+        model.experts, stream.groups, X, y, predictions, resp * weight[:, None], keep, gain
+    )
     likelihood, routed = shallow_copy(model.likelihood.for_batches()), routed * weight[:, None]
     likelihood.learn_batch(y, predictions, routed, penalty, keep=keep, gain=gain)
     gate = shallow_copy(gate)
@@ -279,36 +337,45 @@ def learn_batch(model, stream, rows, load, forget_factor):
         gate.load_prior = stream.load_prior * counted
     elif stream.load_prior is not None:  # as in training, for the batch's part of the rows
         resp = resp + stream.load_prior * proba / np.maximum(load, 1e-300)
-    gate.learn_batch(Z, resp, weight, keep=keep, gain=gain)
+    if len(estimators) > 1:  # all others may have been removed
+        gate.learn_batch(Z, resp, weight, keep=keep, gain=gain)
     gate = fitting.join_last(model.gate, gate)
     model = replace(model, experts=estimators, gate=gate, likelihood=likelihood)
-    sums = {"seen": seen, "counted": counted, "n_batches": stream.n_batches + 1}
-    return model, replace(stream, experts=experts.without_rows(), **sums), load
+    return model, replace(stream, groups=groups, seen=seen, counted=counted), load
 
 
-def _learn_experts(before, experts, X, y, predictions, weights, keep, gain):
-    """Experts after the batch, and estimators, predictions and penalty that scales learn by.
+def _learn_experts(before, groups, X, y, predictions, weights, keep, gain):
+    """Groups after the batch, and estimators, predictions and penalty that scales learn by.
 
     ``before`` are the fitted estimators, ``predictions`` (n_samples, n_experts, ...) theirs.
     """
-    if isinstance(experts, StreamedExperts):
-        ignoring = [e for e in experts.templates if not fitting.learns_weights(e)]
-        if ignoring and np.ptp(weights.sum(axis=1)) > 1e-9:
-            warn_user(
-                f"partial_fit of {ignoring[0]} takes no sample_weight and is called without it.",
-                IgnoredWeightsWarning,
-            )
-        experts = experts.learn_batch(X, y, weights, keep=keep, gain=gain)
-        return experts, experts.estimators, predictions, experts.penalty
-    head, _ = fitting.split_last(before[0])  # all have the same transformers
+    learned, estimators, predicted, penalties = [], [], [], []
+    first = 0
+    for group in groups:
+        its = slice(first, first + group.n_experts)
+        if isinstance(group, StreamedExperts):
+            group = group.learn_batch(X, y, weights, first)
+            estimators += group.estimators
+            predicted.append(predictions[:, its])
+        else:
+            design = _design(before[first], X)  # all have the same transformers
+            group = group.learn_batch(design, y, weights[:, its], keep=keep, gain=gain)
+            last = [shallow_copy(fitting.split_last(estimator)[1]) for estimator in before[its]]
+            estimators += map(fitting.join_last, before[its], group.finish(last))
+            predicted.append(group.predictions)
+            group = group.without_rows()
+        learned.append(group)
+        penalties.append(np.broadcast_to(group.penalty, (group.n_experts, *y.shape[1:])))
+        first = its.stop
+    return learned, estimators, np.concatenate(predicted, axis=1), np.concatenate(penalties)
+
+
+def _design(estimator, X):
+    """What the last step of a fitted linear expert sees of X."""
+    head, _ = fitting.split_last(estimator)
     design = X if head is None else head.transform(X)
     what = "The design of linear experts"
-    design = check_array(design, accept_sparse="csr", dtype=np.float64, input_name=what)
-    experts = experts.learn_batch(design, y, weights, keep=keep, gain=gain)
-    last = [shallow_copy(fitting.split_last(estimator)[1]) for estimator in before]
-    solved = experts.finish(last)
-    estimators = [fitting.join_last(old, new) for old, new in zip(before, solved, strict=True)]
-    return experts, estimators, experts.predictions, experts.penalty
+    return check_array(design, accept_sparse="csr", dtype=np.float64, input_name=what)
 
 
 def log_densities_of(model, X, y):

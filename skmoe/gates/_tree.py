@@ -111,10 +111,9 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
 
     @property
     def learns_batches(self):
-        """Whether the gates of both levels have it, and no expert was removed."""
+        """Whether the gates of both levels have it."""
         if "decision_" in vars(self):
-            is_whole = len(self._columns) == sum(map(len, self._places()))
-            return is_whole and all(gate.learns_batches for gate in self._gates())
+            return all(gate.learns_batches for gate in self._gates())
         return self._template().learns_batches
 
     def begin_stream(self, X, y, sample_weight):
@@ -134,10 +133,14 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
 
     def _levels(self, y):
-        """Each gate with its soft labels, from those (n_samples, n_experts) of all experts."""
-        labels = np.empty_like(y)
+        """Each gate with its soft labels, from those (n_samples, n_experts) of all experts.
+
+        No row belongs to experts that were removed: their probabilities fade.
+        """
+        places = self._places()
+        labels = np.zeros((len(y), places[-1][-1] + 1))
         labels[:, self._columns] = y
-        parts = [labels[:, places] for places in self._places()]
+        parts = [labels[:, numbers] for numbers in places]
         yield self.decision_, np.column_stack([part.sum(axis=1) for part in parts])
         for branch, part in zip(self.branches_, parts, strict=True):
             if branch is not None:

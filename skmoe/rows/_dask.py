@@ -19,10 +19,6 @@ from .._tables.mixed import has_shape
 from ._blocks import BlockRows, add_up
 
 FEW_BLOCKS = 8  # whose sums are added at once
-LAZY = {
-    "gate_proba", "predict", "predict_experts", "predict_interval", "predict_log_proba",
-    "predict_proba", "predict_quantiles",
-}  # fmt: skip
 
 
 class DaskRows(BlockRows):
@@ -115,15 +111,15 @@ def answer_lazily(method, mixture, X, params):
     _check_rows(X)
     name = method.__name__
     is_array = isinstance(X, dask.array.Array)
-    axes = _axes_of_answer(name, mixture, params) if name in LAZY else None
+    axes = _axes_of_answer(name, mixture, params)
     if axes is None or (len(axes) > 1 and not is_array):
         raise TypeError(
             f"{name} takes no {type(X).__name__}: have Dask call it on each block, by "
             f"dask.delayed(mixture.{name}) of those in X.to_delayed()."
         )
     has_labels = mixture._classifies and name in ("predict", "predict_experts")
-    value = mixture.classes_[0] if has_labels else 0.0
-    example = np.full((1, *map(len, axes)), value, mixture.classes_.dtype if has_labels else float)
+    value = mixture.classes_[:1] if has_labels else np.zeros(1)
+    example = np.resize(value, (1, *map(len, axes)))
     # A task of its own, which is sent to each worker once, and which later fits do not change.
     call = dask.delayed(partial(method, copy(mixture), **params), traverse=False)
     if is_array:
@@ -147,7 +143,10 @@ def answer_lazily(method, mixture, X, params):
 
 
 def _axes_of_answer(name, mixture, params):
-    """Labels along the axes of an answer, but for that of the rows: a list of sequences."""
+    """Labels along the axes of an answer, but for that of the rows: a list of sequences.
+
+    None of methods that need a target or random numbers, or answer otherwise than by an array.
+    """
     if name in ("predict_proba", "predict_log_proba"):
         return [mixture.classes_]
     if name == "gate_proba":
@@ -155,6 +154,8 @@ def _axes_of_answer(name, mixture, params):
     axes = [range(n_outputs) for n_outputs in mixture._y_shape]
     if name == "predict_experts":
         return [list(mixture.named_experts_), *axes]
+    if name not in ("predict", "predict_quantiles", "predict_interval"):
+        return None
     for asked in ("level", "q", "quantiles"):
         if np.ndim(params.get(asked)):
             axes.insert(0, params[asked])

@@ -24,7 +24,7 @@ SCALES = np.array([0.2, 0.4, 0.3])
 OLD, NEW, ALL = (0, 1), (2,), (0, 1, 2)
 
 
-def draw(n, seed, regimes):
+def draw_lines(n, seed, regimes):
     rng = np.random.default_rng(seed)
     k = rng.choice(regimes, size=n)
     X = rng.uniform(LOW[k], HIGH[k])
@@ -40,11 +40,11 @@ def draw_classes(n, seed, regimes):
 
 
 def draw_outputs(n, seed, regimes):
-    X, y = draw(n, seed, regimes)
+    X, y = draw_lines(n, seed, regimes)
     return X, np.column_stack([y, 1 - 2 * y + 0.1 * np.random.default_rng(seed).normal(size=n)])
 
 
-def feed(moe, regimes, seed=100, draw=draw):
+def feed(moe, regimes, seed=100, draw=draw_lines):
     for i in range(10):
         moe.partial_fit(*draw(400, seed + i, regimes))
     return moe
@@ -76,11 +76,11 @@ def two_regimes():
 def grown(two_regimes):
     """A stream of two regimes that has met a third."""
     moe = copy.deepcopy(two_regimes)
-    return moe.add_expert(*draw(300, 50, NEW), name="new", replay=draw(60, 51, OLD))
+    return moe.add_expert(*draw_lines(300, 50, NEW), name="new", replay=draw_lines(60, 51, OLD))
 
 
 def test_a_stream_goes_on_with_a_regime_that_was_added(grown):
-    held_out = draw(4000, 60, ALL)
+    held_out = draw_lines(4000, 60, ALL)
     before = score(grown, held_out)
     feed(grown, ALL)
     order = np.argsort([expert.coef_[0] for expert in grown.experts_])[[1, 2, 0]]
@@ -93,9 +93,9 @@ def test_a_stream_goes_on_with_a_regime_that_was_added(grown):
     assert grown.n_samples_seen_ == 8300
     assert score(grown, held_out) > before
     rows = joined(
-        *(draw(400, seed, OLD) for seed in range(10)),
-        draw(300, 50, NEW),
-        *(draw(400, 100 + i, ALL) for i in range(10)),
+        *(draw_lines(400, seed, OLD) for seed in range(10)),
+        draw_lines(300, 50, NEW),
+        *(draw_lines(400, 100 + i, ALL) for i in range(10)),
     )
     whole = MixtureOfExpertsRegressor(n_experts=3, training="em", random_state=0).fit(*rows)
     # The gates are unlike: a tree, and one softmax. 0.01 is what a fifth of the rows would lose.
@@ -114,20 +114,20 @@ def test_experts_without_rows_stay_where_they_are(grown, regimes):
 
 def test_rows_that_an_expert_is_added_with_count_as_in_a_stream(two_regimes):
     """Those of weight 2 are two rows each, in the batches that follow, too."""
-    X, y = draw(100, 50, NEW)
+    X, y = draw_lines(100, 50, NEW)
     weight = np.random.default_rng(0).integers(1, 4, size=100)
     one, other = copy.deepcopy(two_regimes), copy.deepcopy(two_regimes)
-    replay, held_out = draw(60, 51, OLD), draw(500, 60, ALL)
+    replay, held_out = draw_lines(60, 51, OLD), draw_lines(500, 60, ALL)
     one.add_expert(X, y, sample_weight=weight.astype(float), replay=replay)
     other.add_expert(np.repeat(X, weight, axis=0), np.repeat(y, weight), replay=replay)
     other = pickle.loads(pickle.dumps(other))
     for moe in (one, other):
-        moe.partial_fit(*draw(200, 52, ALL))
+        moe.partial_fit(*draw_lines(200, 52, ALL))
     # EM stops by a tolerance, up to where rounding may move it.
     assert_allclose(one.log_density(*held_out), other.log_density(*held_out), rtol=1e-5, atol=1e-5)
     assert one.n_samples_seen_ == other.n_samples_seen_ == 4200 + weight.sum()
     coef = one.experts_[-1].coef_
-    one.partial_fit(*draw(5, 53, NEW))  # as 5 among 300 or so
+    one.partial_fit(*draw_lines(5, 53, NEW))  # as 5 among 300 or so
     assert 0 < np.abs(one.experts_[-1].coef_ - coef).max() < 0.02
 
 
@@ -141,15 +141,17 @@ SGD = make_pipeline(StandardScaler(), SGDRegressor(random_state=0))
         (Ridge(), SGD),
         (SGD, Ridge()),
         (SGD, None),
-        (Ridge(), FrozenEstimator(LinearRegression().fit(*draw(300, 50, NEW)))),
+        (Ridge(), FrozenEstimator(LinearRegression().fit(*draw_lines(300, 50, NEW)))),
         (make_pipeline(StandardScaler(), Ridge()), None),
     ],
     ids=range(6),
 )
 def test_experts_of_any_kind_go_on_beside_each_other(old, new):
     moe = MixtureOfExpertsRegressor(old, n_experts=2, **START)
-    moe.fit(*draw(1000, 0, OLD)).add_expert(*draw(200, 50, NEW), new, replay=draw(60, 51, OLD))
-    held_out = draw(2000, 60, ALL)
+    moe.fit(*draw_lines(1000, 0, OLD)).add_expert(
+        *draw_lines(200, 50, NEW), new, replay=draw_lines(60, 51, OLD)
+    )
+    held_out = draw_lines(2000, 60, ALL)
     before = score(moe, held_out)
     feed(moe, ALL)
     assert score(moe, held_out) > before
@@ -188,17 +190,17 @@ def test_a_classifier_goes_on():
 
 def test_an_expert_that_cannot_learn_from_batches_ends_the_stream(grown):
     tree = DecisionTreeRegressor(max_depth=4, random_state=0)
-    X, y = draw(200, 70, NEW)
-    grown.add_expert(X + [5, 0], y, tree, name="tree", replay=draw(100, 71, ALL))
+    X, y = draw_lines(200, 70, NEW)
+    grown.add_expert(X + [5, 0], y, tree, name="tree", replay=draw_lines(100, 71, ALL))
     with pytest.raises(TypeError, match="After add_expert .* an expert without partial_fit"):
-        grown.partial_fit(*draw(100, 72, ALL))
+        grown.partial_fit(*draw_lines(100, 72, ALL))
 
 
 @pytest.mark.parametrize("gate", [None, GaussianGate(), ConstantGate(), TreeGate([1, 2])], ids=str)
 def test_a_stream_goes_on_without_a_regime_that_was_removed(gate):
-    moe = MixtureOfExpertsRegressor(n_experts=3, gate=gate, **START).fit(*draw(1500, 0, ALL))
+    moe = MixtureOfExpertsRegressor(n_experts=3, gate=gate, **START).fit(*draw_lines(1500, 0, ALL))
     gone = next(name for name, expert in moe.named_experts_.items() if expert.coef_[0] < 0)
-    held_out = draw(2000, 60, OLD)
+    held_out = draw_lines(2000, 60, OLD)
     before = score(moe.remove_expert(gone), held_out)
     feed(moe, OLD)
     assert score(moe, held_out) > before
@@ -214,10 +216,10 @@ def test_regimes_come_and_go(grown):
     """Also one below the top of the tree of gates."""
     gone = np.argmin([expert.coef_[1] for expert in grown.experts_])  # the first regime
     grown.remove_expert(list(grown.named_experts_)[gone])
-    held_out = draw(2000, 60, (1, 2))
+    held_out = draw_lines(2000, 60, (1, 2))
     before = score(grown, held_out)
     feed(grown, (1, 2))
     assert score(grown, held_out) > before - 0.002  # the error of a mean of so many rows
-    grown.add_expert(*draw(200, 70, (0,)), replay=draw(100, 71, (1, 2)))
+    grown.add_expert(*draw_lines(200, 70, (0,)), replay=draw_lines(100, 71, (1, 2)))
     feed(grown, ALL, seed=200)
-    assert score(grown, draw(2000, 61, ALL)) > -0.21
+    assert score(grown, draw_lines(2000, 61, ALL)) > -0.21

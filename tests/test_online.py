@@ -26,6 +26,7 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.one_pass import OnePassProblem
 from skmoe._numerics import multinomial as _multinomial
 from skmoe._updates import changes
+from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inspection import GateDisplay
 from skmoe.likelihoods import Categorical
@@ -709,6 +710,21 @@ def test_fitted_classifier_needs_no_classes():
     )
     moe.fit(X[:600], y[:600]).partial_fit(X[600:], y[600:])
     assert moe.n_samples_seen_ == 800
+
+
+@pytest.mark.parametrize("as_rows", [sparse.csr_array, pd.DataFrame])
+def test_an_expert_whose_rows_were_all_of_one_class_learns_the_other(as_rows):
+    X, y = draw_classes(30)
+    of_one_class = np.where(y == y[0], 1.0, 0.0)
+    moe = MixtureOfExpertsClassifier(
+        LogisticRegression(), n_experts=2, n_init=1, max_iter=1, random_state=0
+    )
+    with pytest.warns(ExpertCollapseWarning):
+        moe.fit(as_rows(X), y, sample_weight=of_one_class)
+    before = moe.log_density(as_rows(X), y).sum()
+    moe.partial_fit(as_rows(X), y)
+    assert moe.log_density(as_rows(X), y).sum() > before
+    assert_allclose(moe.predict_proba(as_rows(X)).sum(axis=1), 1)
 
 
 def test_sparse_rows_need_experts_with_a_partial_fit():

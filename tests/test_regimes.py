@@ -8,7 +8,7 @@ import pytest
 from scipy import linalg, optimize, special, stats
 from sklearn.preprocessing import SplineTransformer
 
-from skmoe import MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._experts.base import Ties
 from skmoe._experts.pooled_posteriors import pooled_coefficients
 from skmoe._families.counts import BinomialFamily, PoissonFamily
@@ -217,6 +217,39 @@ def test_pieces_of_one_surface_are_one_regime(kind):
     assert -0.5 * bic > len(y) * max(moe.log_evidence_.values())
     # Pieces have no coefficients in common, so that tables show each.
     assert moe.coefficients().experts == list(moe.named_experts_)
+
+
+@pytest.mark.parametrize("unit", [1e-90, 1e90])
+def test_a_surface_is_one_regime_in_any_units_whatever_rows_without_weight_hold(unit):
+    X, y = joined("curve")
+    X, y = np.vstack([X, np.full(4, 1e95)]), np.append(y * unit, 0.0)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y, sample_weight=X[:, 0] < 1e95)
+    assert moe.n_regimes_ == 1 < len(moe.experts_)
+    assert any("has a curve of x0" in each for each in moe.plan_.findings)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "outputs", "classes"])
+def test_experts_for_a_table_of_strings_alone(kind):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "shop": rng.choice(["north", "south"], size=150),
+            "day": rng.choice(["Monday", "Saturday", "Sunday"], size=150),
+            "goods": rng.choice(["new", "old"], size=150),
+        }
+    )
+    signal = 1.5 * (X["day"] == "Saturday") + np.where(X["goods"] == "new", 1, -1)
+    signal = np.where(X["shop"] == "north", 1, -1) * signal
+    if kind == "classes":
+        y = np.where(signal > 0, "sold", "not sold")
+        moe = MixtureOfExpertsClassifier(random_state=0).fit(X, y)
+    else:
+        y = signal + 0.3 * rng.normal(size=150)
+        if kind == "outputs":
+            y = np.column_stack([y, -y])
+        moe = MixtureOfExpertsRegressor(n_experts=2, n_init=1, random_state=0).fit(X, y)
+    assert len(moe.experts_) == 2  # no sum of levels is the signal
+    assert moe.score(X, y) > 0.9
 
 
 @pytest.mark.parametrize("make", [lambda: two_lines("normal"), step], ids=["lines", "step"])

@@ -152,10 +152,13 @@ class LinearExperts(Experts):
     ----------
     source : array-like or DataFrame
         What X was before it was checked.
+    template : estimator or None
+        What ``partial_fit`` makes experts of where ``fit`` made them in folds: one whose rows were
+        all of one class is a DummyClassifier there.
     """
 
     is_solved = True
-    coef = None
+    coef = template = None
 
     def __init__(
         self, X, y, weight, n_experts, *, penalty=0.0, prior=False, exposure=None, units=None

@@ -204,32 +204,38 @@ def _chosen(trainer, one):
 
     Products, squares and bends are added forwards, as long as each pays by extended BIC.
     """
-    X, weight, block = one.standard[:, :-1], trainer.data.weight, one.columns.block
+    weight, block, parts = trainer.data.weight, one.columns.block, trainer.parts
+    is_used = (weight > 0)[:, None]  # rows without weight may have values of any size
+    X = np.where(is_used, one.standard[:, :-1], 0.0)
     numbers = np.arange(X.shape[1]) if block is None else np.flatnonzero(block == 0)
     # Only columns with the largest slopes, if there are many.
     slopes = one.columns.standard(one.coef[0].reshape(one.design.shape[1], -1))
     slopes = np.abs(slopes[:-1]).max(axis=1)[numbers]
     numbers = numbers[np.argsort(-slopes)[: int(np.sqrt(2 * MOST_ENTRIES / len(X)))]]
-    parts = trainer.parts
     names = columns_behind(parts.transformer, X.shape[1], parts.feature_names).names
     columns = {names[j]: X[:, j] for j in np.sort(numbers)}
     terms = [(f"the term {a} * {b}", columns[a] * columns[b]) for a, b in combinations(columns, 2)]
-    if one.predictions.size == len(X):
-        columns["its linear prediction"] = one.predictions.ravel() - one.predictions.mean()
+    prediction = np.where(is_used, one.predictions.reshape(len(X), -1), 0.0)
+    if prediction.shape[1] == 1:
+        column = prediction[:, 0] - np.average(prediction, weights=weight, axis=0)
+        columns["its linear prediction"] = column / (np.abs(column).max() + TINY)
     for name, column in columns.items():
         knots = np.quantile(column, KNOTS, weights=weight, method="inverted_cdf")
         curves = [column**2, *(np.maximum(column - knot, 0) for knot in np.unique(knots))]
         terms += [(f"a curve of {name}", curve) for curve in curves]
+    if not terms:  # levels of strings alone, and several outputs or classes
+        return [], X[:, :0], 0.0
     names, values = zip(*terms, strict=True)
     chosen, terms, log_prior = [], np.stack(values, axis=1), -np.log(len(names) + 1)
     y = (trainer.data.y if parts.classes is None else one.labels).reshape(len(X), -1)
     root, smallest = np.sqrt(weight)[:, None], DEPENDENT * weight @ terms**2 + TINY
-    left, free = root * (y - one.predictions.reshape(len(X), -1)), root * terms
+    left, free = root * (y - prediction), root * terms
+    left /= np.abs(left).max(axis=0) + TINY  # squares are finite whatever the units of y
     for _ in range(MOST_TERMS):  # what is left is at right angles to what was taken before
         span = np.linalg.qr(free[:, chosen[-1:]] if chosen else root * one.design)[0]
         left, free = (each - span @ (span.T @ each) for each in (left, free))
         size = np.maximum((free**2).sum(axis=0), smallest)
-        part = (free.T @ left) ** 2 / size[:, None] / (left**2).sum(axis=0)
+        part = (free.T @ left) ** 2 / size[:, None] / ((left**2).sum(axis=0) + TINY)
         gains = -0.5 * weight.sum() * np.log1p(-np.minimum(part, 1 - DEPENDENT)).sum(axis=1)
         if gains.max() <= 0.5 * left.shape[1] * np.log(weight.sum()) - log_prior:
             break

@@ -18,10 +18,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array
 
+from .._compat import learn_columns
 from .._em.loop import count
 from .._em.problem import shallow_copy
 from .._experts import fitting
@@ -277,6 +279,8 @@ def stream_of_lines(parts, resp, data, order, *working):
     if experts is None or not experts.n_experts == len(order) == resp.shape[1]:
         return None  # with specialists there is a generalist, or it is alone
     experts.fit(resp, *working)
+    experts.template = clone(fitting.split_last(parts.templates[0])[1])
+    learn_columns(experts.template, experts.source)
     return experts.streaming(resp, order, None)
 
 
@@ -360,8 +364,11 @@ def _learn_experts(before, groups, X, y, predictions, weights, keep, gain):
         else:
             design = _design(before[first], X)  # all have the same transformers
             group = group.learn_batch(design, y, weights[:, its], keep=keep, gain=gain)
-            last = [shallow_copy(fitting.split_last(estimator)[1]) for estimator in before[its]]
-            estimators += map(fitting.join_last, before[its], group.finish(last))
+            last = [fitting.split_last(estimator)[1] for estimator in before[its]]
+            if group.template is not None:
+                last = [group.template] * group.n_experts
+            solved = group.finish([shallow_copy(estimator) for estimator in last])
+            estimators += map(fitting.join_last, before[its], solved)
             predicted.append(group.predictions)
             group = group.without_rows()
         learned.append(group)

@@ -717,7 +717,7 @@ def test_an_expert_whose_rows_were_all_of_one_class_learns_the_other(as_rows):
     X, y = draw_classes(30)
     of_one_class = np.where(y == y[0], 1.0, 0.0)
     moe = MixtureOfExpertsClassifier(
-        LogisticRegression(), n_experts=2, n_init=1, max_iter=1, random_state=0
+        LogisticRegression(), n_experts=2, gate=ConstantGate(), n_init=1, max_iter=1, random_state=0
     )
     with pytest.warns(ExpertCollapseWarning):
         moe.fit(as_rows(X), y, sample_weight=of_one_class)

@@ -1,7 +1,8 @@
 """Random mixtures on random data, extremes included: each is refused by a clear error or right.
 
 ``python tests/fuzz.py --fits 2000 --seed 0`` goes on until so many fits were accepted and prints
-every fault with the seed that brings it back: ``python tests/fuzz.py --case SEED``.
+every fault with the seed that brings it back: ``python tests/fuzz.py --case SEED``. With
+``--tables`` the data are DataFrames as people have them, and the calls next to the default.
 """
 
 import argparse
@@ -18,7 +19,12 @@ import pandas as pd
 from scipy import sparse, special
 from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.model_selection import GroupKFold, KFold
@@ -38,6 +44,7 @@ from skmoe.likelihoods import (
     NegativeBinomial,
     Poisson,
     StudentT,
+    ZeroInflated,
 )
 
 REFUSALS = (ValueError, TypeError)
@@ -60,6 +67,8 @@ def ensure(holds, what):
 
 class Case:
     """A mixture, its data and what goes with them, all drawn from one seed."""
+
+    is_table = False
 
     def __init__(self, seed):
         self.rng = np.random.default_rng(seed)
@@ -330,14 +339,134 @@ def _halves(X, y, n_experts, random_state):
     return resp
 
 
+COLUMNS = ["number", "strings", "strings", "category", "boolean", "dates", "integers", "codes"]
+COLUMNS += ["constant", "many levels", "identifiers"]
+TOWNS = np.array(["Rome", "Oslo", "Lima", "Quito", ""], dtype=object)
+LABELS = np.array(["x0", "intercept", "x0 missing", "home=town", "x1", "errors"], dtype=object)
+
+
+class TableCase(Case):
+    """A table as people have it, a target of effects that interact, and a call near the default."""
+
+    is_table, kind = True, "mixed"
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+        self.n = int(self.rng.integers(20, self.pick(60, 300)))
+        self.target = self.pick("real", "real", "counts", "rounded", "two", "three")
+        self.is_classifier = self.target in ("two", "three")
+        columns = [self._column(self.pick(*COLUMNS)) for _ in range(self.pick(1, 2, 3, 4, 6))]
+        self.X = pd.DataFrame(dict(enumerate(values for values, _ in columns)))
+        if self.chance(0.8):
+            self.X.columns = (
+                [f"x{j}" for j in self.X] if self.chance(0.7) else LABELS[self.X.columns]
+            )
+        self.y = self._table_target([effect for _, effect in columns])
+        if self.chance(0.2):
+            self.X.index = self.rng.permutation(self.n) + 7
+        self.estimator = self._estimator_of_tables()
+        self.fit_params = {"sample_weight": self._table_weights()} if self.chance(0.15) else {}
+        self.new = self._new_table()
+
+    def _column(self, kind):
+        """Values of a column, a Series, and their effect on the target, an array."""
+        codes = self.rng.integers(self.pick(2, 3, 4), size=self.n)
+        if self.chance(0.1):
+            codes[: self.n - 2] = 0  # a level that is rare
+        effect = self.rng.normal(size=5)[codes]
+        if kind in ("number", "integers"):
+            effect = self.rng.normal(size=self.n)
+            values = pd.Series(effect * self.pick(1.0, 1e4) + self.pick(0.0, 50.0))
+            if kind == "integers":
+                values = values.round().astype(self.pick("int64", "Int64", "float32"))
+        elif kind == "strings":
+            values = pd.Series(TOWNS[codes], dtype=self.pick(object, "string", "str"))
+        elif kind == "category":
+            towns = pd.Categorical.from_codes(codes, TOWNS, ordered=self.chance(0.3))
+            values = pd.Series(towns if self.chance(0.7) else towns.remove_unused_categories())
+        elif kind == "boolean":
+            values = pd.Series(codes > 0).astype(self.pick(bool, bool, "boolean", object))
+        elif kind == "dates":
+            days = self.rng.integers(700, size=self.n)
+            values = pd.Timestamp("2023-05-01") + pd.Series(pd.to_timedelta(days, unit="D"))
+            effect = days / 350 - 1
+        elif kind == "codes":
+            values = pd.Series(codes)
+        elif kind == "constant":
+            values, effect = pd.Series([self.pick("same", 1.0, np.nan, True)] * self.n), 0 * effect
+        elif kind == "many levels":
+            codes = self.rng.integers(40, size=self.n)
+            values, effect = pd.Series([f"L{code}" for code in codes]), np.sin(codes)
+        else:
+            values = pd.Series([f"id-{code}" for code in self.rng.permutation(self.n)])
+        if self.chance(0.25):
+            values = values.mask(self.rng.random(self.n) < self.pick(0.02, 0.2, 0.9))
+            if values.dtype == object and self.chance(0.5):
+                values = values.where(values.notna(), None)
+        return values, effect
+
+    def _table_target(self, effects):
+        """Effects add up, and the first two multiply, so that experts differ; or there are none."""
+        signal = np.sum(effects, axis=0) + self.pick(0.0, 3.0) * effects[0] * effects[-1]
+        signal = self.pick(0.0, 1.0, 1.0, 1.0) * signal
+        signal = signal + self.pick(0.05, 0.5, 1.0) * self.rng.normal(size=self.n)
+        if self.target == "counts":
+            return self.rng.poisson(np.exp(np.clip(signal, -3, 4)))
+        if self.target == "rounded":
+            return signal.round(self.pick(0, 1))
+        if self.target == "real":
+            return self.pick(signal, np.exp(signal), pd.Series(signal * 1e5 + 1e6))
+        names = self.pick(["no", "yes"], [False, True], [0, 1])
+        if self.target == "three":
+            names = self.pick(["low", "medium", "high"], [1, 2, 3])
+        cuts = np.quantile(signal, self.pick([0.5, 0.8], [0.05, 0.5])[: len(names) - 1])
+        labels = np.array(names)[np.digitize(signal, cuts)]
+        return pd.Series(labels, dtype="category") if self.chance(0.2) else labels
+
+    def _table_weights(self):
+        return self.pick(self.rng.uniform(size=self.n), self.rng.integers(1, 4, size=self.n))
+
+    def _estimator_of_tables(self):
+        """The default, with one thing changed or two."""
+        experts = [Ridge(), HistGradientBoostingRegressor(max_iter=10), DecisionTreeRegressor()]
+        likelihoods = ["gaussian", "student_t"]
+        if self.is_classifier:
+            experts = [LogisticRegression(), HistGradientBoostingClassifier(max_iter=10)]
+            likelihoods = ["auto", "ordinal" if self.target == "three" else "categorical"]
+        if self.target == "counts":
+            likelihoods = ["poisson", "negative_binomial", ZeroInflated("poisson")]
+        some = {
+            "n_experts": self.pick(1, 2, 3),
+            "likelihood": self.pick(*likelihoods),
+            "experts": self.pick(*experts),
+            "gate": self.pick(ConstantGate(), SoftmaxGate(alpha=1.0), TreeGate()),
+            "training": "em",
+            "n_init": 2,
+        }
+        params = {name: value for name, value in some.items() if self.chance(0.12)}
+        kind = MixtureOfExpertsClassifier if self.is_classifier else MixtureOfExpertsRegressor
+        return kind(random_state=int(self.rng.integers(1000)), **params)
+
+    def _new_table(self):
+        """Some of the rows, of which one has levels that nobody has seen, and one has nothing."""
+        new = self.X.iloc[:FEW].copy()
+        for label in new:
+            if isinstance(new[label].iloc[0], str):
+                new[label] = new[label].astype(object)
+                new.loc[new.index[0], label] = "Atlantis"
+        if self.chance(0.5):
+            new = new.mask(np.arange(FEW)[:, None] == np.full(new.shape[1], 1))
+        return new
+
+
 # What must hold -----------------------------------------------------------------------------
 
 
-def run(seed):
+def run(seed, kind=Case):
     """One case; "accepted" or the class of the refusal. Raises a Fault, or whatever came."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        case = Case(seed)
+        case = kind(seed)
         outcome = _fit_and_check(case)
     for warning in caught:
         ours = "skmoe" in warning.filename
@@ -370,6 +499,8 @@ def _fit_and_check(case):
     _check_gate(moe, case)
     (_check_classifier if case.is_classifier else _check_regressor)(moe, case)
     _check_reports(moe, case)
+    if case.is_table:
+        _check_tables(moe, case)
     _check_refusals(moe, case)
     _check_changes(moe, case)
     return "accepted"
@@ -503,6 +634,80 @@ def _check_reports(moe, case):
         ensure(~(summary.std_error < 0), "summary has negative standard errors")
 
 
+def _check_tables(moe, case):
+    """What is printed, and whether it agrees with predictions and with what else is printed."""
+    weight = case.fit_params.get("sample_weight")
+    planned, report = clone(moe).plan(case.X, case.y), moe.expert_report()
+    profiles = moe.expert_profiles(case.X, case.y), moe.expert_profiles(case.new)
+    table, _ = refusal(moe.coefficients, by="expert")
+    summary, _ = refusal(moe.summary, case.X, case.y, weight)
+    for each in (planned, moe.plan_, report, *profiles, table, summary):
+        if each is not None:
+            ensure("nan" not in str(each).lower().split(), f"{type(each).__name__} prints NaN")
+            each._repr_html_()
+    ensure(planned.training == moe.plan_.training or moe.plan_.notes, "trained otherwise")
+    ensure(planned.n_experts in (None, len(moe.experts_)), "another number than planned")
+    ensure(_near(np.sum(report.columns["load"]), 1), "loads of the report do not sum to one")
+    n_rows = case.n if weight is None else np.sum(weight)
+    ensure(_near(np.sum(report.columns["rows"]), n_rows), "the report is of other rows")
+    if moe.plan_.n_regimes is not None:
+        ensure(moe.plan_.n_regimes == moe.n_regimes_ == len(moe.regimes_), "n_regimes_")
+        ensure(len(report.columns["load"]) in (moe.n_regimes_, len(moe.experts_)), "lines")
+    every = moe.predict(case.X)
+    alone = moe.predict(case.X.iloc[[0]])
+    ensure(np.all(alone == every[:1]) if case.is_classifier else _near(alone, every[:1]), "alone")
+    if table is not None:
+        _check_sums(moe, case, table)
+    if case.chance(0.1):
+        effects, _ = refusal(moe.marginal_effects, case.X, case.y, sample_weight=weight)
+        ensure(effects is None or str(effects), "marginal effects are empty")
+    if case.chance(0.1):
+        same = clone(moe).fit(_as_other_types(case.X), case.y, **case.fit_params)
+        answer = "predict_proba" if case.is_classifier else "predict"
+        one, other = (getattr(each, answer)(case.X.iloc[:FEW]) for each in (moe, same))
+        ensure(_near(one, other, rtol=1e-4), "the same values as other types are another fit")
+    if not case.is_classifier:
+        quantiles = moe.predict(case.new, quantiles=[0.1, 0.5, 0.9])
+        ensure(np.isfinite(quantiles), "quantiles are not finite")
+        ensure(np.diff(quantiles, axis=1) >= 0, "quantiles are not ordered")
+
+
+def _as_other_types(X):
+    """The same values: numbers as floats, strings as categories and these as strings."""
+    columns = {}
+    for label, column in X.items():
+        if column.dtype.kind in "biuf":
+            columns[label] = column.astype(float)
+        elif isinstance(column.dtype, pd.CategoricalDtype):
+            columns[label] = column.astype(object)
+        else:
+            is_text = isinstance(column.dropna().max(), str)
+            columns[label] = column.astype("category") if is_text else column
+    return pd.DataFrame(columns).reset_index(drop=True)
+
+
+def _check_sums(moe, case, table):
+    """Coefficients times the values of rows without gaps are the predictions of the experts."""
+    whole = case.X.notna().all(axis=1).to_numpy()
+    dates = [label for label, dtype in case.X.dtypes.items() if dtype.kind == "M"]
+    if set(table.parts) - {"errors"} != {"prediction"} or dates or not whole.any():
+        return
+    X, values = case.X[whole].infer_objects(), {}
+    for label, column in X.items():
+        if column.dtype.kind in "biuf":
+            term = "intercept (2)" if label == "intercept" else str(label)
+            values[term] = column.to_numpy(float)
+        else:
+            values |= {f"{label}={level}": column == level for level in column.unique()}
+    values["intercept"] = np.ones(len(X))
+    total = np.zeros((len(X), len(moe.experts_)))
+    for term, coefficients in table.to_frame().loc["prediction"].iterrows():
+        value = values.get(term.removesuffix(" (reference)"), np.zeros(len(X)))  # or of gaps
+        total += np.outer(value, np.nan_to_num(coefficients))
+    near = _near(total, moe.predict_experts(X), atol=1e-6 * np.std(case.y))
+    ensure(near, "coefficients do not add up")
+
+
 def _check_refusals(moe, case):
     """Bad input to a fitted mixture: refused, and the mixture stays as it is."""
     before = dict(vars(moe))
@@ -556,28 +761,30 @@ def _change(moe, case, method, *args, **kwargs):
 # The command --------------------------------------------------------------------------------
 
 
-def describe(seed):
-    case = Case(seed)
+def describe(seed, kind):
+    case = kind(seed)
     rows = {name: type(value).__name__ for name, value in case.fit_params.items()}
-    return f"{case.estimator!r}\n  rows: {case.kind}, {case.n}; target: {case.target}; {rows}"
+    columns = "" if kind is Case else f" ({', '.join(map(str, case.X.dtypes))})"
+    what = f"rows: {case.kind}, {case.n}{columns}; target: {case.target}; {rows}"
+    return f"{case.estimator!r}\n  {what}"
 
 
-def search(n_fits, seed):
+def search(n_fits, seed, kind=Case, minutes=np.inf):
     """Cases from this seed on until so many are accepted: outcomes, and the seeds of faults."""
-    outcomes, faults = Counter(), []
-    while outcomes["accepted"] < n_fits:
+    outcomes, faults, end = Counter(), [], time.perf_counter() + 60 * minutes
+    while outcomes["accepted"] < n_fits and time.perf_counter() < end:
         start = time.perf_counter()
         try:
-            outcomes[run(seed)] += 1
+            outcomes[run(seed, kind)] += 1
         except Exception as error:  # what nobody thought of, which is what is looked for
             faults.append(seed)
             where = traceback.extract_tb(error.__traceback__)
             ours = [frame for frame in where if "skmoe" in frame.filename] or where
             print(f"seed {seed}: {type(error).__name__}: {str(error)[:300]}")
-            print(f"  at {ours[-1].filename}:{ours[-1].lineno}; {describe(seed)}", flush=True)
+            print(f"  at {ours[-1].filename}:{ours[-1].lineno}; {describe(seed, kind)}", flush=True)
         took = time.perf_counter() - start
         if took > SLOW:
-            print(f"seed {seed}: took {took:.0f} s\n  {describe(seed)}", flush=True)
+            print(f"seed {seed}: took {took:.0f} s\n  {describe(seed, kind)}", flush=True)
         seed += 1
     return outcomes, faults
 
@@ -585,15 +792,18 @@ def search(n_fits, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fits", type=int, default=2000, help="accepted fits to make")
+    parser.add_argument("--minutes", type=float, default=np.inf, help="time to make them in")
+    parser.add_argument("--tables", action="store_true", help="fit DataFrames, near the default")
     parser.add_argument("--seed", type=int, default=0, help="of the first case")
     parser.add_argument("--case", type=int, help="run this case alone")
     parser.add_argument("--refusals", action="store_true", help="print what was refused, and why")
     options = parser.parse_args()
+    kind = TableCase if options.tables else Case
     if options.case is not None:
-        print(describe(options.case))
-        print(run(options.case))
+        print(describe(options.case, kind))
+        print(run(options.case, kind))
         return 0
-    outcomes, faults = search(options.fits, options.seed)
+    outcomes, faults = search(options.fits, options.seed, kind, options.minutes)
     n_refused = sum(outcomes.values()) - outcomes["accepted"]
     print(f"{outcomes['accepted']} accepted, {n_refused} refused, {len(faults)} faults: {faults}")
     if options.refusals:

@@ -61,6 +61,27 @@ def test_they_add_up_to_predictions_and_log_odds_of_the_gate(training):
     assert_allclose(special.softmax(log_odds, axis=1), moe.gate_proba(X), atol=1e-9)
 
 
+def test_columns_that_are_called_as_other_terms_are_told_apart():
+    X, y = mixed_table()
+    X.insert(1, "age missing", np.arange(len(X)) % 7)
+    by_name = by_hand(X.drop(columns="age missing"))
+    by_name = by_name.rename(columns={"dose": "intercept (2)", "age missing": "age missing (2)"})
+    by_name = by_name.assign(**{"age missing": X["age missing"], "intercept": 1.0})
+    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=1, random_state=0)
+    moe.fit(X.rename(columns={"dose": "intercept"}), y)
+    terms = moe.coefficients().to_frame().loc["prediction"]
+    terms.index = terms.index.str.removesuffix(" (reference)")
+    predictions = moe.predict_experts(X.rename(columns={"dose": "intercept"}))
+    assert_allclose(by_name[terms.index] @ terms, predictions, atol=1e-9)
+
+
+def test_random_effects_are_named_after_their_column_whatever_it_is_called():
+    X, y = mixed_table()
+    X["home=town"] = [f"L{j % 12}" for j in range(len(X))]
+    moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, y)
+    assert "levels of home=town: differences from their mean" in str(moe.coefficients())
+
+
 @pytest.mark.parametrize("classes", [["no", "yes"], ["few", "more", "most"]])
 def test_those_of_classes_are_log_odds_against_the_first(classes):
     X, y = mixed_table()

@@ -516,6 +516,12 @@ def test_numbers_that_are_better_by_chance_are_said_apart():
     )
 
 
+def test_numbers_that_were_tried_in_vain_are_no_others_that_were_not_tried():
+    said = compared("BIC", {1: -5.0, 2: -np.inf, 3: -np.inf})
+    assert "1 expert; with 2 or 3, one has too few rows" in said
+    assert "1 expert, and no other number was tried." in compared("BIC", {1: -5.0})
+
+
 def test_what_was_fitted_counts_what_stands_beside_the_experts():
     moe = regressor(LIST, training="stack").fit(X, Y)
     counted = " 2 experts, one for each estimator of the list, not counting their stack."

@@ -411,6 +411,28 @@ def test_medians_of_arrays_of_single_precision_keep_it():
     np.testing.assert_array_equal(rows, np.where(X > 0, np.median(X, axis=0), X))
 
 
+@pytest.mark.parametrize("dtype", ["string", "Int64"])
+def test_categories_of_types_with_an_na_of_their_own_have_gaps(dtype):
+    codes = pd.Series(np.arange(60) % 3, dtype="Int64").astype(dtype)
+    X = pd.DataFrame({"kind": codes.mask(np.arange(60) % 7 == 0).astype("category")})
+    y = np.sin(np.arange(60))
+    plain = pd.DataFrame({"kind": X["kind"].astype(object).where(X["kind"].notna(), None)})
+    if dtype == "Int64":
+        plain = plain.astype("category")
+    one, other = (MixtureOfExpertsRegressor(n_experts=1).fit(each, y) for each in (X, plain))
+    np.testing.assert_allclose(one.predict(X), other.predict(plain))
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean"])
+def test_gaps_that_come_after_fit_are_medians_in_columns_that_cannot_hold_these(dtype):
+    X = pd.DataFrame({"a": np.arange(40) % 2, "b": np.arange(40.0) ** 2})
+    typed = X.astype({"a": dtype})
+    moe = MixtureOfExpertsRegressor(n_experts=1).fit(typed, np.sin(X["b"]))
+    typed.loc[0, "a"] = pd.NA
+    alike = X.astype(float).replace({"a": {0.0: 0.5}}).iloc[:1]
+    np.testing.assert_allclose(moe.predict(typed.iloc[:1]), moe.predict(alike))
+
+
 def test_parts_of_ones_own_that_cannot_take_missing_values_are_named_with_the_columns():
     X, gaps, y = with_gaps()
     gaps[:, 1] = X[:, 1]

@@ -286,8 +286,11 @@ def compared(criterion, values, chosen=None, what="expert", having=""):
     best = max(values, key=values.get) if chosen is None else chosen
     losses = {k: values[best] - v for k, v in sorted(values.items()) if k != best and v > -np.inf}
     said = f"{'No regimes were found. ' * (best == 1)}{criterion}{having}: {count(best, what)}"
-    if not losses:
+    if len(values) == 1:
         return f"{said}, and no other number was tried."
+    if not losses:
+        numbers = " or ".join(str(k) for k in sorted(values) if k != best)
+        return f"{said}; with {numbers}, one has too few rows, or is a copy of another."
     less = ", ".join(f"{loss:.1f} for {k}" for k, loss in losses.items() if loss >= 0)
     more = ", ".join(f"{-g:.1f} for {k}, too little to count" for k, g in losses.items() if g < 0)
     said += f"; worse by {less}" * bool(less) + f"; better by {more}" * bool(more)

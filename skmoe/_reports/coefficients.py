@@ -128,7 +128,7 @@ def _of_errors(mixture, names, scales):
 def _order_levels(mixture, values, names):
     """Sort levels that are random effects, in ``values``; standard deviations by column."""
     load, spread = dict(zip(mixture.named_experts_, mixture.expert_load_, strict=True)), {}
-    for levels, of_column in levels_and_spread(mixture, names):
+    for _, levels, of_column in levels_and_spread(mixture, names):
         for part, terms in values.items():
             effects = {
                 name: sum(load[expert] * value for expert, value in terms[name].items())
@@ -143,7 +143,7 @@ def _order_levels(mixture, values, names):
 
 
 def levels_and_spread(mixture, names):
-    """Levels, and standard deviation by name, of each column of strings that is a random effect."""
+    """Name, levels, and standard deviation by name, of each column that is a random effect."""
     likelihood = mixture.likelihood_
     if likelihood.columns_ is None or likelihood.columns_.block is None:
         return
@@ -152,14 +152,14 @@ def levels_and_spread(mixture, names):
     is_level, variances = likelihood.columns_.of_levels(prior)
     n_classes = len(mixture.classes_) if is_classifier(mixture) else 0
     for level, variance in zip(is_level.T, variances, strict=True):
-        levels, spread = [columns.names[j] for j in np.flatnonzero(level)], {}
-        if len(levels) < FEWEST_EFFECTS:
+        places, spread = np.flatnonzero(level), {}
+        if len(places) < FEWEST_EFFECTS:
             continue
-        label = levels[0].split("=")[0]
+        levels, label = [columns.names[j] for j in places], columns.category[places[0]]
         for m, square in enumerate(variance[:1] if n_classes else variance):
             name = f"{label}, output {m}" if len(variance) > 1 and not n_classes else label
             spread[name] = np.sqrt(square * (2 if n_classes > 2 else 1))  # of log-odds of two
-        yield levels, spread
+        yield label, levels, spread
 
 
 def shortened(table, mixture, max_rows):
@@ -169,15 +169,15 @@ def shortened(table, mixture, max_rows):
     scale, gate = mixture.likelihood_.scale_, mixture.gate_
     names, nought = column_names(mixture), {}
     unit, of_experts = 1.0 if scale is None else np.min(scale), levels_and_spread(mixture, names)
-    found = [(False, levels, max(spread.values()), unit) for levels, spread in of_experts]
+    found = [(False, *names, max(spread.values()), unit) for *names, spread in of_experts]
     if mixture.likelihood_.averages_experts and offers(split_last(gate)[1], "prior_precision"):
         terms, precision = names_of_terms(mixture, gate), split_last(gate)[1].prior_precision()
         sd = columns_of(gate, names).slope * np.sqrt(2 / precision)  # of log-odds of two experts
-        for levels, _ in coding_of_levels(mixture, gate).values():
-            found.append((True, [terms[j] for j in levels], sd[levels].max(), 1.0))
-    for of_gate, levels, sd, unit in found:
+        for label, (levels, _) in coding_of_levels(mixture, gate).items():
+            found.append((True, label, [terms[j] for j in levels], sd[levels].max(), 1.0))
+    for of_gate, label, levels, sd, unit in found:
         if sd < NOUGHT * unit and len(levels) >= FEWEST_EFFECTS:
-            line = f"{levels[0].split('=')[0]}: {len(levels)} levels, none matters, sd {sd:.1g}"
+            line = f"{label}: {len(levels)} levels, none matters, sd {sd:.1g}"
             nought |= dict.fromkeys([(of_gate, level) for level in levels], line)
     table._under = partial(under_headings, nought=nought, max_rows=max_rows)
     return table

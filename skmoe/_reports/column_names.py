@@ -67,8 +67,19 @@ def columns_of(estimator, names):
 def columns_behind(transformer, n_columns, names):
     """What a fitted Pipeline, or None, makes of the columns of X, which have these names.
 
-    They are called x0 and so on where a transformer does not name what it makes.
+    They are called x0 and so on where a transformer does not name what it makes. No two have the
+    same name, and none is called as the intercept is.
     """
+    columns = _named_columns(transformer, n_columns, names)
+    taken = ["intercept"]
+    for name in columns.names:
+        while name in taken:
+            name += " (2)"
+        taken.append(name)
+    return replace(columns, names=taken[1:])
+
+
+def _named_columns(transformer, n_columns, names):
     numbered = Columns.raw([f"x{j}" for j in range(n_columns)])
     if transformer is None:
         return numbered if names is None else Columns.raw(names)
@@ -117,14 +128,11 @@ def _behind_parts(transformer, columns):
         place = transformer.output_indices_[name]
         if part != "drop" and place.stop > place.start:
             seen = columns.take(input_places(transformer, name))
-            parts.append((place.start, name, _behind_transformers(part, seen)))
+            parts.append((place.start, _behind_transformers(part, seen)))
     parts.sort(key=lambda part: part[0])
-    names = [column for _, _, part in parts for column in part.names]
-    if len(set(names)) < len(names):
-        names = [f"{name}__{column}" for _, name, part in parts for column in part.names]
-    parts = [part for _, _, part in parts]
+    parts = [part for _, part in parts]
     return Columns(
-        names,
+        sum([part.names for part in parts], []),
         np.concatenate([part.slope for part in parts]),
         np.concatenate([part.shift for part in parts]),
         sum([part.category for part in parts], []),

@@ -198,6 +198,8 @@ def fill_missing(X, medians):
         return X
     if not is_table(X):
         return np.where(np.isnan(X), medians.astype(X.dtype), X)
+    # Columns of whole numbers or booleans of pandas cannot hold every median.
+    X = X.astype(dict.fromkeys(missing, np.float64))
     return X.fillna(dict(zip(X.columns, medians, strict=True)))
 
 

@@ -107,6 +107,9 @@ def with_columns(X, changed):
 def _plain(column):
     # None where it stays as it is.
     pandas, dtype = sys.modules["pandas"], column.dtype
+    if isinstance(dtype, pandas.CategoricalDtype):
+        has_na = getattr(dtype.categories.dtype, "na_value", None) is pandas.NA
+        return column.cat.rename_categories(dtype.categories.tolist()) if has_na else None
     if not isinstance(dtype, np.dtype) and dtype.na_value is not pandas.NA:
         return None
     missing = column.isna()

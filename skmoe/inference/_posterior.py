@@ -156,7 +156,7 @@ class PosteriorEstimates(Estimates):
         notes, parts = [], parameter_names(self.mixture)[0]
         if any(reference is not None for _, reference in sum(self._codings, [])):
             notes.append(FROM_REFERENCE)
-        for _, spread in levels_and_spread(self.mixture, column_names(self.mixture)):
+        for _, _, spread in levels_and_spread(self.mixture, column_names(self.mixture)):
             for name, sd in spread.items():
                 notes.append(f"{FROM_MEAN.format(name)}, with a standard deviation of {sd:.4g}")
         columns = self.columns.design[:, :-1]

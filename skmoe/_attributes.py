@@ -81,7 +81,7 @@ def set_fitted(mixture, plan, trained):
     if trained.specialisation is not None:
         mixture.specialisation_ = trained.specialisation
     mixture.n_iter_ = len(run.objectives)
-    mixture.n_expert_fits_ = problem.experts.n_fits
+    mixture.n_expert_fits_ = problem.experts.n_fits + trained.n_other_fits
     mixture.converged_ = run.converged
     mixture.n_samples_seen_ = float(problem.weight.sum())
     mixture._is_cut = trained.is_cut and problem.experts.is_solved

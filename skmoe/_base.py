@@ -26,7 +26,6 @@ from ._em.search import NumberThenEM, NumberTrainer
 from ._em.starts import STARTS
 from ._experts.fitting import FORESTS, draw_seeds, split_last, warn_of_quantiles
 from ._experts.folds import Splitting
-from ._experts.solvers import has_experts
 from ._fitted import FittedMixture
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
@@ -142,7 +141,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     n_iter_ : int
         EM iterations.
     n_expert_fits_ : int
-        Fits of single experts that the training took.
+        Fits of single experts that the training took, with those of mixtures that were tried and
+        left out: at most ``plan_.most_expert_fits``.
     converged_ : bool
         Whether EM stopped by ``tol``, and not at ``max_iter``. False also if it stopped because the
         objective fell by more than ``tol``, as out-of-fold densities may.
@@ -301,9 +301,11 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             given = seconds_of(plan), quicker, self.verbose > 0, unsure_of(plan)
             warn_if_long("This fit", *given)
         are_forests = all(isinstance(split_last(each)[1], FORESTS) for each in parts.templates)
-        most_fits = None if self._in_stack else plan.most_expert_fits
+        most_fits = likely_fits = None
+        if not self._in_stack and plan.most_expert_fits is not None:
+            most_fits, likely_fits = plan.most_expert_fits, plan.likely_fits
         say = Progress(settings).say if self.verbose else None
-        with one_pool(self.n_jobs, "threads" if are_forests else None, most_fits, say):
+        with one_pool(self.n_jobs, "threads" if are_forests else None, most_fits, likely_fits, say):
             trained = trainer.train(rows.previous, tasks, partial(attributes_now, self))
         set_fitted(self, plan, trained)
         tasks.end()
@@ -405,8 +407,7 @@ def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None
     }
     if plan.training == "specialists":
         given["numbers"] = specialists_to_try(plan.n_experts, plan.most_experts)
-    elif plan.is_automatic and not any(has_experts(split_last(e)[1]) for e in parts.templates):
-        # What was asked for by name is not given up for another way; a mixture finds regimes.
+    elif plan.em_may_follow:
         given["instead"] = by_em
     return StackedTrainer(data, parts, settings, **given)
 

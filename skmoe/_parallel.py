@@ -46,7 +46,6 @@ from .exceptions import warn_if_long
 WORK_OF_A_THREAD = 2**15
 ENOUGH_SECONDS = 2.0  # of fits, to estimate how long others take
 QUICKER = "fewer of them", "a smaller n_experts", "a shorter list"  # refits, clones, a list
-FEW_OF = 2  # clones take one fit in so many of those that are made at most, about
 DASK = "DaskDistributedBackend"  # name of joblib's backend
 
 _forked = False  # whether this process has been forked since this file was imported
@@ -129,8 +128,7 @@ class Jobs:
                 given = what, total, f"{quicker}, n_jobs=-1, fewer rows", pool.say is not None
                 pool.was_long = pool.was_long or warn_if_long(*given)
             fits = f"of {what[0].lower()}{what[1:]}, about {total - pool.seconds:,.0f} s to go"
-            # More than these are by EM, after a stack.
-            self.tell(f"{pool.n_made} {fits if pool.n_made <= (pool.most_fits or 1e9) else 'fits'}")
+            self.tell(f"{pool.n_made} {fits}")
             if len(done) == len(arguments) or (pool.seconds > shown + 1 and len(done) > n_first):
                 yield done, pool.seconds, total
                 shown = pool.seconds
@@ -140,8 +138,9 @@ class Jobs:
         most = self._pool.most_fits if are_counted else None
         if most is None or not arguments:
             return list(self.one_by_one(function, arguments))
-        given = f"Up to {most} fits of experts", most if unlike > 1 else most // FEW_OF, unlike
-        return [*self.as_they_come(function, arguments, *given)][-1][0]
+        likely = most if self._pool.n_made >= self._pool.likely_fits else self._pool.likely_fits
+        what = f"Up to {most} fits of experts"
+        return [*self.as_they_come(function, arguments, what, likely, unlike)][-1][0]
 
     def tell(self, what):
         """Print a line of progress, if the fit is asked to, and has printed none for long."""
@@ -183,6 +182,7 @@ class Pool:
     stack: ExitStack  # ends it
     prefer: str | None = None  # "threads" is the backend of joblib if none was chosen
     most_fits: int | None = None  # of experts
+    likely_fits: int | None = None  # that are made of these in most fits of a mixture
     say: Callable | None = None  # ``Progress.say``
     n_made: int = 0  # tasks ``as_they_come``, so far
     seconds: float = 0.0  # which they took

@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.loop import compared
 from skmoe._planning.ways import NEEDS, WAYS
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
-from skmoe.likelihoods import Categorical, Gaussian, RandomEffects, StudentT
+from skmoe.likelihoods import Categorical, Gaussian, RandomEffects, StudentT, ZeroInflated
 from skmoe.model_selection import select_n_experts
 
 GUIDE = Path(__file__).parents[1] / "doc" / "guide" / "training.rst"
@@ -251,17 +252,50 @@ def test_what_is_planned_is_what_is_fitted(kind, asked):
     extra = {"stack": 1, "specialists": 1 if n_names > 1 else 0}.get(after.training, 0)
     assert n_names == after.n_experts + extra
     if before.most_expert_fits is not None:
-        is_searched = before.n_experts is None and after.training != "specialists"
-        number = after.n_experts if is_searched else 1
-        assert moe.n_expert_fits_ <= before.most_expert_fits * max(1, number)
-    if before.predictions.startswith("out of bag"):
-        pass  # fewer than in folds, for which bags may be given up
-    elif after.training == "stack":
-        assert moe.n_expert_fits_ == before.most_expert_fits
-    elif after.training == "specialists" and moe.specialisation_.kept:
+        assert moe.n_expert_fits_ <= before.most_expert_fits
+    is_in_folds = before.predictions.startswith("out of fold")
+    if is_in_folds and after.training == "specialists" and moe.specialisation_.kept:
         has_all = after.n_experts == before.most_experts
         assert (moe.n_expert_fits_ == before.most_expert_fits) == has_all
     assert hasattr(moe, "oof_score_") == (before.predictions.startswith("out"))
+
+
+REGIMES = np.where(X[:, 0] > 0, 4 * X[:, 1], np.sign(X[:, 1])) + 0.1 * rng.normal(size=120)
+FORESTS = [("a", RandomForestRegressor(20, max_depth=2)), ("b", RandomForestRegressor(20))]
+HEAVY = np.where(np.arange(120) < 5, 100.0, 0.01)  # rows that are in bag for all members
+OF_CLASSES = [("tree", DecisionTreeClassifier(max_depth=2)), ("line", LogisticRegression())]
+PROMISED = {
+    "list": (LIST, {}, {}),
+    "folds": (LIST, {"cv": 3}, {}),
+    "groups": (LIST, {}, {"groups": np.arange(120) // 6}),
+    "noise": (LIST, {}, {"y": Y}),
+    "frozen": ([*LIST, ("frozen", EXPERTS["frozen"])], {}, {}),
+    "forests": (FORESTS, {}, {}),
+    "bags alone": (FORESTS, {"cv": "oob"}, {}),
+    "bags given up": (FORESTS, {}, {"sample_weight": HEAVY}),
+    "clones": (TREE, {"cv": 2}, {}),
+    "clones in bags": (RandomForestRegressor(20, max_depth=2), {"n_experts": 2}, {}),
+    "clones by EM": (TREE, {"training": "em", "n_experts": 2, "cv": 3}, {}),
+    "a search by EM": (TREE, {"training": "em", "cv": 2, "max_iter": 2}, {}),
+    "in sample": (TREE, {"training": "em", "n_experts": 2, "cv": False}, {}),
+    "zeros": (TREE, {"likelihood": ZeroInflated(), "n_experts": 1}, {"y": COUNTS}),
+    "classes": (OF_CLASSES, {}, {"y": LABELS}),
+    "clones of classes": (OF_CLASSES[0][1], {"cv": 2}, {"y": LABELS}),
+}
+
+
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("experts", "params", "rows"), PROMISED.values(), ids=PROMISED)
+def test_no_more_is_fitted_than_the_plan_has_promised(experts, params, rows):
+    y, facts = rows.get("y", REGIMES), {k: v for k, v in rows.items() if k != "y"}
+    kind = MixtureOfExpertsClassifier if y is LABELS else MixtureOfExpertsRegressor
+    moe = kind(experts, **QUICK | params)
+    most = moe.plan(X, y, **facts).most_expert_fits
+    assert 0 < moe.fit(X, y, **facts).n_expert_fits_ <= most == moe.plan_.most_expert_fits
+    if y is REGIMES and moe.plan_.training == "em" and params.get("training") is None:
+        of_stack = clone(moe).set_params(training="stack").plan(X, y, **facts).most_expert_fits
+        assert of_stack < moe.n_expert_fits_ <= 4 * of_stack
 
 
 def refusal(moe, *rows, **facts):
@@ -494,7 +528,9 @@ def test_the_cost_of_other_models_is_a_number_of_fits_and_of_diverse_seconds():
         "at most 134",
         "fits of single estimators: time one of them, and multiply",
     ]
-    assert cost(LIST)[2].endswith("and multiply (EM may follow, with more fits)")
+    assert cost(LIST)[1] == "at most 44"  # EM may follow the stack, with three fits in each fold
+    assert cost(LIST)[2].endswith("about a quarter, unless EM follows the stack")
+    assert cost(LIST, training="stack")[1] == "at most 12"
     assert cost(LIST, training="stack")[2].endswith("and multiply")
     assert cost(FrozenEstimator(Ridge().fit(X, Y)))[2] == "fits of single estimators: none"
     assert cost("diverse")[2] == "fits of single estimators: about 3 s in all"

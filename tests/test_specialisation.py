@@ -356,7 +356,8 @@ def test_regimes_of_a_list_are_found():
     assert found.gain > 1
     assert str(found) in str(moe.expert_report())
     assert list(moe.named_experts_) == ["line", "tree"]
-    np.testing.assert_array_equal(moe.predict(X_new), em.predict(X_new))
+    # EM from what the stack knows makes a third of the fits, and learns as much.
+    assert moe.log_density(X_new, y_new).mean() > em.log_density(X_new, y_new).mean() - 0.05
     best = -0.5 * np.log(2 * np.pi * 0.1**2) - 0.5  # of the true density, on average
     assert moe.log_density(X_new, y_new).mean() > best - 0.5  # the border is a guess
     stack = auto(training="stack").fit(X, y)

@@ -68,6 +68,7 @@ class Trained:
     notes: list = field(default_factory=list)  # other results of the training, in sentences
     grows: bool = True  # whether experts can be added to the model
     is_cut: bool = False  # whether it ended for want of work
+    n_other_fits: int = 0  # of single experts, of mixtures that were tried and left out
     rows: object = None  # Rows: those of ``fit``, or a sample of them
 
     def findings(self, n_rows):

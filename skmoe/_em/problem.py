@@ -277,6 +277,7 @@ def shallow_copy(part):
 
 CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs
 CROSS_FITTED_PATIENCE = 2
+ROUNDS_AFTER_STACK = 3  # of fits of experts, at most, by EM that follows a stack
 INNER_STEPS = 10  # E-steps for one refit of cross-fitted experts, or around frozen ones
 # Multiplications of the starts, at most, where others than their number count: half a second on the
 # first rows of a stream, for the iterations too, and two of X that is wide.

@@ -64,7 +64,7 @@ class NumberTrainer:
         tasks.begin(None)
         best = best_score = progress = score = trained = None
         criterion = "Half of BIC" if self.by_bic else "Out-of-fold log-density"
-        scores, behind = {}, 0
+        scores, behind, n_fits = {}, 0, 0
         for n_experts in range(1, self.most + 1):
             aims = {"to_beat": -np.inf} if self.by_bic else {}
             if self.by_bic and n_experts > 2:  # each has as many parameters as the one before
@@ -78,6 +78,7 @@ class NumberTrainer:
             progress.trying(n_experts)
             trainer.progress.verbose -= 1  # one line for each number
             trained = trainer.train(None, tasks, attributes_now)
+            n_fits += trained.problem.experts.n_fits
             score = scores[n_experts] = self._score(trained)
             shown = f"{criterion} {score.value:.6f}"
             if self.by_bic:  # what experts of few rows overfit is beyond ``bic()``
@@ -92,7 +93,8 @@ class NumberTrainer:
         kept = len(best.parts.names)
         progress.say(f"Kept {count(kept)}")
         values = {k: each.value for k, each in scores.items()}
-        return replace(best, number_scores=(criterion, values, kept))
+        n_fits -= best.problem.experts.n_fits
+        return replace(best, number_scores=(criterion, values, kept), n_other_fits=n_fits)
 
     def _score(self, trained):
         problem, data = trained.problem, trained.problem.data
@@ -142,4 +144,5 @@ class NumberThenEM:
         trainer.progress.say(f"EM of {count(n_experts)}")
         reason = f"the evidence chose {count(n_experts)}, and top_k is {settings.top_k}"
         chosen = {"log_evidence": found.log_evidence, "number_scores": found.number_scores}
+        chosen["n_other_fits"] = found.n_other_fits + found.problem.experts.n_fits
         return replace(trainer.train(None, tasks, attributes_now), reason=reason, **chosen)

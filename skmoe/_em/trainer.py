@@ -68,6 +68,10 @@ class Trainer:
         Log-likelihood per unit of weight; if out of reach, the run ``is_behind``. Of a search.
     smaller : ndarray of shape (n_samples, n_experts - 1), default=None
         Responsibilities of a trained mixture of one expert less.
+    regimes : ndarray of shape (n_samples, n_experts), default=None
+        Responsibilities of linear experts, to begin with in place of starts.
+    alike : object, default=None
+        State of the experts, of equal responsibilities, where they were fitted before.
 
     Attributes
     ----------
@@ -85,12 +89,13 @@ class Trainer:
 
     def __init__(
         self, problem, data, parts, settings, *, folds, splitting, seed, n_rows=None, notes=(),
-        to_beat=None, smaller=None,
+        to_beat=None, smaller=None, regimes=None, alike=None,
     ):  # fmt: skip
         self.problem, self.data, self.parts, self.settings = problem, data, parts, settings
         self.folds, self.splitting, self.seed = folds, splitting, seed
         self.n_experts, self.n_rows = len(parts.names), n_rows or len(data.y)
         self.to_beat, self.smaller = to_beat, smaller
+        self.regimes, self.alike = regimes, alike
         self.trained = Trained(parts, settings, folds, self.way, notes=list(notes))
         self.progress = Progress(settings)
 
@@ -104,6 +109,9 @@ class Trainer:
             problem.top_k = self._kept(MORE_EXPERTS * problem.top_k)
         if previous is not None and not (is_quick and self._is_short and self.settings.n_init > 1):
             problem.start(previous)
+            return
+        if self.regimes is not None:
+            problem.start(self.regimes)
             return
         if 1 in (self.settings.n_init, n_experts):  # each iteration counts for max_iter
             problem.start(self._draw(data)[0])
@@ -256,7 +264,12 @@ class Trainer:
         how hard the rows are that they own, so that the gate learns where errors are large.
         """
         problem, n_experts = self.problem, self.n_experts
-        problem.start(np.full(resp.shape, 1.0 / n_experts)).step()
+        problem.start(np.full(resp.shape, 1.0 / n_experts))
+        if self.alike is None:
+            problem.step()
+        else:
+            problem.experts.restore(self.alike)
+            problem.update_around_experts()
         log_density = np.maximum(problem.expert_log_density(), LEAST_LOG_DENSITY)
         if not self.parts.is_list:
             hardness = soften(layers(-problem.log_norm, problem.weight, n_experts), n_experts)
@@ -322,20 +335,19 @@ class Trainer:
 
 
 def train_surrogate(trainer, linear, parts=None):
-    """Train the mixture of linear experts that a trainer starts from; the problem.
+    """Train the mixture of linear experts that a trainer, of any experts, starts from.
 
-    The trainer, of any experts, gets the starts; ``linear`` is as ``surrogate`` makes it, of
-    ``parts``, those of the trainer by default.
+    ``linear`` is as ``surrogate`` makes it, of ``parts``, by default those of the trainer. Returns
+    the Trainer of the mixture.
     """
     data, settings = trainer.data, trainer.settings
     given = {"folds": None, "splitting": trainer.splitting, "seed": trainer.seed}
     start = Trainer(linear, data, parts or trainer.parts, settings, **given)
     start.moves_in_vain = 1  # it is where others start, and no optimum
     start.start(None)
-    trainer.trained.paths = start.trained.paths
     most = min(SURROGATE_ITERATIONS, max(start.affordable(len(data.y)), FEWEST_ITERATIONS))
     run_em(linear, max_iter=int(most), tol=settings.tol, patience=1)
-    return linear
+    return start
 
 
 def normal_lines(problem, data, parts):

@@ -11,7 +11,7 @@ from .._data import Rows, check_ids
 from .._em.loop import count
 from .._em.one_pass import make_problem
 from .._em.parts import GateParts, Parts, adapt_experts
-from .._em.problem import FEW_ROWS, Settings
+from .._em.problem import FEW_ROWS, ROUNDS_AFTER_STACK, Settings
 from .._em.trainer import Trainer
 from .._experts.fitting import LINES, STACK, column_names, is_frozen, split_last
 from .._experts.folds import (
@@ -40,6 +40,7 @@ from .ways import (
     choose_number,
     choose_training,
     chosen_by,
+    em_may_follow,
     has_plain_gate,
     rows_that_count,
     specialists_to_try,
@@ -107,7 +108,6 @@ class Plan:
     about_rows: object = field(default=list, repr=False, compare=False)
     request: Request = field(default=None, repr=False)
     n_regimes: int | None = None
-    is_automatic: bool = field(default=True, repr=False)
     is_default_gate: bool = field(default=True, repr=False)
     n_rows: float = field(default=0.0, repr=False)
     number_by: str | None = field(default=None, repr=False)
@@ -118,6 +118,7 @@ class Plan:
     # How many reasons make EM slow: arrays in place of sums, Newton steps for the experts.
     n_slow: int = field(default=0, repr=False)
     time_of_fits: str = field(default="", repr=False)  # how long single estimators take, in words
+    em_may_follow: bool = field(default=False, repr=False)  # after a stack
 
     @property
     def cells(self):
@@ -169,6 +170,16 @@ class Plan:
     def _of_regimes(self):
         fewer = self.n_regimes not in (None, self.n_experts)
         return f" ({count(self.n_regimes, 'regime')})" if fewer else ""
+
+    @property
+    def likely_fits(self):
+        """Fits of single estimators that are made in most fits of a mixture, about."""
+        is_search = self.training == "em" and self.number_by is not None
+        if self.em_may_follow or is_search:
+            return self.most_expert_fits // 4
+        if self.request.kind == "list":
+            return self.most_expert_fits
+        return self.most_expert_fits // 2
 
     @property
     def goes_on(self):
@@ -385,7 +396,6 @@ def make_plan(mixture, given):
         most_expert_fits=most_fits,
         notes=[AVERAGES] if averages else [],
         request=request,
-        is_automatic=mixture.training == "auto",
         is_default_gate=is_default_gate,
         n_rows=n_rows,
         number_by=number_by,
@@ -394,6 +404,7 @@ def make_plan(mixture, given):
         n_init=mixture.n_init,
         n_slow=0 if training == "pooled" else (not request.has_sums) + takes_newton,
         time_of_fits=time_of_fits(training, request, given.n_rows * n_columns),
+        em_may_follow=em_may_follow(training, request),
     )
 
 
@@ -402,21 +413,33 @@ def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
     if training == "pooled" or (request.is_solved and kind == IN_SAMPLE):
         return None
     n_trained = sum(not is_frozen(each) for each in request.templates[:most])
-    # Bags that hold too many rows are replaced by folds, unless cv="oob".
-    in_folds = kind == IN_FOLDS or (kind == OUT_OF_BAG and not request.has_cv("oob"))
-    once = n_trained * (n_folds if in_folds else 1)
-    at_the_end = n_trained if in_folds else 0
+    per_expert = at_the_end = 1
+    if kind == IN_FOLDS:
+        per_expert = n_folds
+    elif kind == OUT_OF_BAG and not request.has_cv("oob"):
+        per_expert = n_folds + 1  # folds follow on bags that hold too many rows
+    else:
+        at_the_end = 0
     of_penalty = request.is_wide * len(PENALTIES) * N_FOLDS
     if training == "stack":
-        return once + at_the_end
+        of_stack = n_trained * (per_expert + at_the_end)
+        of_em = n_trained * (ROUNDS_AFTER_STACK * per_expert + at_the_end)
+        return of_stack + of_em * em_may_follow(training, request)
     if training == "specialists":
-        per_expert = n_folds + (kind == OUT_OF_BAG) if in_folds else 1
         most, tried = most * (most > 1), specialists_to_try(n_experts, most)
         n_tried = sum(each for each in tried if each > 1)  # 1 is the generalist alone
-        return (1 + 2 * n_tried) * per_expert + of_penalty + (1 + most) * in_folds
-    given = None if kind in (IN_SAMPLE, PREFIT) else kind, most, request.likelihood
-    steps = Settings.of(mixture).most_iterations(*given, request.rows.bounds is not None)
-    return (steps + 2 * (most > 1)) * once + at_the_end + of_penalty
+        return (1 + 2 * n_tried) * per_expert + of_penalty + (1 + most) * at_the_end
+    settings, is_censored = Settings.of(mixture), request.rows.bounds is not None
+    folds = None if kind in (IN_SAMPLE, PREFIT) else kind
+    numbers, most_fits = [most], of_penalty
+    if n_experts is None:
+        numbers = [*range(1, most + 1), *[most] * request.many]  # which are a sample
+    for number in numbers:
+        n_with_zero = number + (request.likelihood.zero_expert is not None)
+        steps = settings.most_iterations(folds, n_with_zero, request.likelihood, is_censored)
+        n_rounds = steps + 2 * (n_with_zero > 1)  # two compare starts
+        most_fits += min(number, n_trained) * (n_rounds * per_expert + at_the_end)
+    return most_fits
 
 
 # Experts, gate and likelihood of a plan, adapted to the rows -------------------------------------

@@ -21,7 +21,6 @@ class Plan:
     notes: Any
     about_rows: Any
     request: Any
-    is_automatic: Any
     is_default_gate: Any
     n_rows: Any
     number_by: Any
@@ -30,6 +29,7 @@ class Plan:
     n_init: Any
     n_slow: Any
     time_of_fits: Any
+    em_may_follow: Any
     def __init__(
         self,
         training: Literal["em", "pooled", "stack", "specialists"],
@@ -45,7 +45,6 @@ class Plan:
         about_rows: Any = ...,
         request: Any = None,
         n_regimes: int | None = None,
-        is_automatic: Any = True,
         is_default_gate: Any = True,
         n_rows: Any = 0.0,
         number_by: Any = None,
@@ -54,6 +53,7 @@ class Plan:
         n_init: Any = 1,
         n_slow: Any = 0,
         time_of_fits: Any = "",
+        em_may_follow: Any = False,
     ) -> None: ...
     @property
     def cells(self) -> Any: ...
@@ -64,5 +64,7 @@ class Plan:
     def fitted(self, trained: Any, about_rows: Any) -> Any: ...
     @property
     def goes_on(self) -> Any: ...
+    @property
+    def likely_fits(self) -> Any: ...
     @property
     def sentence(self) -> Any: ...

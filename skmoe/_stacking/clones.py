@@ -75,8 +75,10 @@ class Clones:
         trainer.progress.say(f"Finding {number} regimes by linear experts")
         quick = replace(parts, templates=list(map(with_fewer_trees, parts.templates)))
         both = (trainer.make_experts(each, of_regimes=True) for each in (quick, parts))
-        resp = train_surrogate(trainer, surrogate(trainer.data, parts), parts).resp
-        return Team(parts.names, *both, HARD_SHARE * resp + (1 - HARD_SHARE) / number)
+        linear = train_surrogate(trainer, surrogate(trainer.data, parts), parts)
+        trainer.trained.paths = linear.trained.paths
+        shares = HARD_SHARE * linear.problem.resp + (1 - HARD_SHARE) / number
+        return Team(parts.names, *both, shares)
 
     def _best_team(self, teams, without):
         """The mixture to keep, and the team in it, if there is one; ``teams`` gets all.

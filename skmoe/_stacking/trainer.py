@@ -7,7 +7,7 @@ import numpy as np
 from .._data import TrainingData
 from .._doors import ready
 from .._em.loop import Run, count
-from .._em.problem import Finished
+from .._em.problem import ROUNDS_AFTER_STACK, Finished
 from .._em.trainer import Trainer, surrogate, train_surrogate
 from .._experts.base import Experts
 from .._experts.fitting import STACK
@@ -64,8 +64,8 @@ class StackedTrainer(Trainer):
     numbers : list of int, default=None
         Numbers of specialists to try, where 1 is none; None for a list of experts.
     instead : callable, default=None
-        ``instead()`` -> Trainer by EM, to be tried where linear regimes explain the target better
-        than this does. None tries nothing.
+        ``instead(regimes, alike)`` -> Trainer by EM with these parameters, to be tried where linear
+        regimes explain the target better than this does. None tries nothing.
     """
 
     def __init__(
@@ -100,15 +100,18 @@ class StackedTrainer(Trainer):
         found = self._fit_unlike() if clones is None else clones.fit()
         self.problem, order = self._finish(*found)
         self.progress.say("Trained", self.problem.objective)
-        if self.instead is not None and self._has_linear_regimes():
+        linear = None if self.instead is None else self._better_lines()
+        if linear is not None:
             self.progress.say("Linear experts explain the target better: trying EM, with more fits")
-            trained = self.instead().train(previous, tasks, attributes_now)
+            trained = self._em_from(linear).train(None, tasks, attributes_now)
             of_both = self.problem.log_norm, trained.problem.log_norm
             gain = Specialisation.of(*of_both, self.data.weight, of_list=True)
             self.progress.say(str(gain))
             if gain.kept:
-                return replace(trained, specialisation=gain)
+                n_fits = self.problem.experts.n_fits
+                return replace(trained, specialisation=gain, n_other_fits=n_fits)
             self.trained.specialisation = gain
+            self.trained.n_other_fits = trained.problem.experts.n_fits
         run = Run([self.problem.objective], converged=self.problem.converged)
         found = {"problem": self.problem, "model": self.problem.model, "order": order, "run": run}
         return replace(self.trained, **found, load=self.problem.load[order])
@@ -138,18 +141,38 @@ class StackedTrainer(Trainer):
             chosen = densities.gated([*names, STACK], means, lambda: (gate, data.Z, gate.fit))
         return chosen, [*fitted, stack], experts
 
-    def _has_linear_regimes(self):
-        """Whether the log-likelihood of linear experts, less BIC's penalty, is above the score."""
+    def _em_from(self, linear):
+        """A Trainer by EM that goes on from the Trainer of linear experts.
+
+        Experts are fitted in so many rounds at most as the plan has promised: to the regimes of
+        linear experts, in each iteration, and first, if some have densities that EM does not use,
+        to all rows. Else they have been.
+        """
+        experts = self.problem.experts
+        alike = None if experts.own_log_density else experts.state()
+        trainer = self.instead(regimes=linear.problem.resp, alike=alike)
+        most = ROUNDS_AFTER_STACK - (1 if alike is not None else 2)
+        most = min(most, self.settings.max_iter)
+        trainer.settings = replace(trainer.settings, max_iter=most)
+        trainer.trained.notes += linear.trained.notes
+        trainer.trained.paths = linear.trained.paths
+        return trainer
+
+    def _better_lines(self):
+        """Trainer of linear experts that explain the target better than the stack, or None.
+
+        Their log-likelihood, less BIC's penalty, is then above the score.
+        """
         linear, weight = surrogate(self.data, self.parts), self.data.weight
         per_parameter = 0.5 * np.log(weight.sum()) / weight.sum()
         n_functions = linear.experts.n_functions * self.n_experts + self.n_experts - 1
         needed = np.average(self.problem.log_norm, weights=weight)
         needed += per_parameter * n_functions * (self.data.columns.shape[1] + 1)
         if self.parts.classes is not None and needed >= 0:  # probabilities are at most 1
-            return False
-        train_surrogate(self, linear)
-        self.trained.paths = []  # nothing continues from there
-        return linear.objective - per_parameter * linear.likelihood.n_parameters_ > needed
+            return None
+        trainer = train_surrogate(self, linear)
+        score = linear.objective - per_parameter * linear.likelihood.n_parameters_
+        return trainer if score > needed else None
 
     def _finish(self, chosen, fitted, experts):
         """What was learned, with the model, and the order of the model's experts."""

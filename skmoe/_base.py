@@ -36,6 +36,7 @@ from ._reports.described import DescribedMixture
 from ._reports.leaks import repeated_rows
 from ._stacking.trainer import StackedTrainer
 from .exceptions import one_fit, warn_if_long
+from .gates import SoftmaxGate
 
 
 class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture, ExpertParameters):
@@ -407,6 +408,7 @@ def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None
     }
     if plan.training == "specialists":
         given["numbers"] = specialists_to_try(plan.n_experts, plan.most_experts)
+        given["keeps_softmax"] = plan.gate == SoftmaxGate.__name__
     elif plan.em_may_follow:
         given["instead"] = by_em
     return StackedTrainer(data, parts, settings, **given)

@@ -33,6 +33,15 @@ def chessboard(n, seed):
     return X, mean + 0.3 * rng.normal(size=n)
 
 
+def blurred(n, seed):
+    """Two regimes, each the likelier the farther a column is to its side."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, size=(n, 4))
+    is_first = rng.uniform(size=n) < 1 / (1 + np.exp(-2 * X[:, 0]))
+    y = np.where(is_first, np.sin(2 * X[:, 2]) + 4, X[:, 3] ** 2)
+    return X, y + 0.3 * rng.normal(size=n)
+
+
 def one_function(n, seed):
     rng = np.random.default_rng(seed)
     X = rng.uniform(-2, 2, size=(n, 4))
@@ -77,14 +86,11 @@ def test_specialists_halve_the_error_where_there_are_regimes(expert, n_fits):
 
 
 def test_a_softmax_gate_is_kept_where_a_forest_scores_no_higher():
-    rng = np.random.default_rng(0)
-    X = rng.uniform(-2, 2, size=(400, 4))
-    is_first = rng.uniform(size=400) < 1 / (1 + np.exp(-2 * X[:, 0]))
-    y = np.where(is_first, np.sin(2 * X[:, 2]) + 4, X[:, 3] ** 2) + 0.3 * rng.normal(size=400)
+    X, y = blurred(400, seed=0)
     moe = clones(DecisionTreeRegressor(min_samples_leaf=5), cv=3, n_init=3)
     assert "the default; or a SoftmaxGate, if" in moe.plan(X, y).reasons["gate"]
-    asked = clone(moe).set_params(gate=ForestGate()).plan(X, y)  # one that is not replaced
-    assert (asked.reasons["gate"], asked.is_default_gate) == ("as asked for", False)
+    other = clone(moe).set_params(gate=ForestGate(random_state=0)).plan(X, y)  # not replaced
+    assert (other.reasons["gate"], other.is_default_gate) == ("as asked for", False)
     moe.fit(X, y)
     assert type(moe.gate_) is SoftmaxGate
     assert moe.plan_.gate == "SoftmaxGate"
@@ -95,6 +101,23 @@ def test_a_softmax_gate_is_kept_where_a_forest_scores_no_higher():
     plan = fitted_once().plan_
     assert plan.gate == "ForestGate"
     assert f"the default; with a SoftmaxGate {changes} -0." in plan.reasons["gate"]
+
+
+@pytest.mark.parametrize("rows", [chessboard, blurred])
+def test_default_gates_by_name_are_the_default_to_the_bit(rows):
+    X, y = rows(400, seed=0)
+    default = clones(DecisionTreeRegressor(min_samples_leaf=5), cv=3, n_init=3).fit(X, y)
+    kept = type(default.gate_)
+    assert kept is (ForestGate if rows is chessboard else SoftmaxGate)
+    for gate in (ForestGate(), SoftmaxGate()):
+        named = clone(default).set_params(gate=gate).fit(X, y)
+        assert "as asked for" in named.plan_.reasons["gate"]
+        if type(gate) in (ForestGate, kept):  # what the plan of the default has named
+            np.testing.assert_array_equal(named.predict(X), default.predict(X))
+            np.testing.assert_array_equal(named.oof_log_density_, default.oof_log_density_)
+        else:
+            assert type(named.gate_) is SoftmaxGate
+            assert named.oof_score_ == named.specialisation_.score_with < default.oof_score_
 
 
 def segments(n, seed):

@@ -21,6 +21,7 @@ from .._experts.folds import IN_FOLDS, IN_SAMPLE, decide_folds
 from .._experts.least_squares import monotone_columns
 from .._experts.prediction import has_oob_density
 from .._experts.solvers import are_solved_sparse, has_experts, is_linear
+from ..gates import SoftmaxGate
 from ..gates._classifier import as_gate
 from ..likelihoods import BaseLikelihood
 
@@ -317,19 +318,26 @@ def choose_gate(mixture, training, request):
     """The gate in words, whether it is the default, and the reason."""
     if len(request.names) == 1:
         return "none", True, OF_ONE
-    default = mixture._default_gate(training)
-    if request.gate is None:
+    default, asked, either = mixture._default_gate(training), request.gate, ""
+    if training == "specialists":
+        either = "; or a SoftmaxGate, if its out-of-fold log-density is as high"
+    if asked is None:
         _, unseen = request.monotone
         why = "the default" + f", without {unseen}, in which experts are monotone" * bool(unseen)
-        if training == "specialists":
-            why += "; or a SoftmaxGate, if its out-of-fold log-density is as high"
-        return type(default).__name__, True, why
-    asked = request.gate
-    if mixture.gate is asked and type(asked) is type(default) and training != "specialists":
-        # The same at a tenth of the cost of comparing what estimators print.
-        if repr(asked.get_params(deep=False)) == repr(default.get_params(deep=False)):
-            return type(default).__name__, True, "as asked for, and the default"
+        return type(default).__name__, True, why + either
+    if mixture.gate is asked and _is_like(asked, default):
+        return type(default).__name__, True, f"as asked for, and the default{either}"
+    if mixture.gate is asked and training == "specialists" and _is_like(asked, SoftmaxGate()):
+        return SoftmaxGate.__name__, True, "as asked for, one of the two default ones"
     return _in_words(asked), False, "as asked for"
+
+
+def _is_like(gate, other):
+    """Whether two gates are of one class and have the same parameters."""
+    if type(gate) is not type(other):
+        return False
+    # The same at a tenth of the cost of comparing what estimators print.
+    return repr(gate.get_params(deep=False)) == repr(other.get_params(deep=False))
 
 
 def choose_likelihood(training, request):

@@ -32,17 +32,18 @@ class Team:
     experts: object
     shares: np.ndarray  # (n_samples, n_experts)
     default_gate: tuple | None = None  # as of ``Trained``; None with a gate that was given
+    of_softmax: object = None  # Candidate: with the SoftmaxGate of the two that are the default
 
 
 class Clones:
     """A generalist and specialists; ``trainer`` is the StackedTrainer that they are for.
 
     ``numbers`` are those of specialists, to try as long as more are worth more; 1 is the generalist
-    alone.
+    alone. ``keeps_softmax`` is as of the trainer.
     """
 
-    def __init__(self, trainer, numbers):
-        self.trainer, self.numbers = trainer, numbers
+    def __init__(self, trainer, numbers, keeps_softmax):
+        self.trainer, self.numbers, self.keeps_softmax = trainer, numbers, keeps_softmax
 
     def fit(self):
         """Fit all; the mixture (Candidate), its fitted experts, and those in training."""
@@ -105,6 +106,12 @@ class Clones:
             if not pays:
                 break
             best, kept = found, team
+        if self.keeps_softmax and kept is not None:
+            best, kept.default_gate = kept.of_softmax or without, None
+            scores[len(kept.names)] = float(weight @ best.log_density)
+            trainer.trained.specialisation = self._worth(without, best)
+            if not trainer.trained.specialisation.kept:
+                return without, None
         if len(scores) > 1:
             trainer.trained.number_scores = "Out-of-fold log-density", scores, len(kept.names)
         trainer.trained.default_gate = kept and kept.default_gate
@@ -140,7 +147,7 @@ class Clones:
             return found  # a second gate does not get a second attempt
         softmax = SoftmaxGate()
         given = lambda: (softmax, data.Z, softmax.fit), LIGHT_PENALTIES, found.shares
-        light = trainer.densities.gated(names, means, *given)
+        light = team.of_softmax = trainer.densities.gated(names, means, *given)
         gain = self._worth(light, found)
         takes_light = not gain.kept and self._worth(without, light).kept
         name, other = ("SoftmaxGate", "ForestGate")[:: 1 if takes_light else -1]

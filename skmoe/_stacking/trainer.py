@@ -63,6 +63,8 @@ class StackedTrainer(Trainer):
         ForestGate if there is a generalist.
     numbers : list of int, default=None
         Numbers of specialists to try, where 1 is none; None for a list of experts.
+    keeps_softmax : bool, default=False
+        Whether the default gate of specialists is to be the SoftmaxGate of the two that it may be.
     instead : callable, default=None
         ``instead(regimes, alike)`` -> Trainer by EM with these parameters, to be tried where linear
         regimes explain the target better than this does. None tries nothing.
@@ -70,7 +72,7 @@ class StackedTrainer(Trainer):
 
     def __init__(
         self, data, parts, settings, *, folds, splitting, seed, expert_seed, gate=None,
-        numbers=None, instead=None,
+        numbers=None, keeps_softmax=False, instead=None,
     ):  # fmt: skip
         splits = splitting.gate_folds(folds, data, can_memorise=True)
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
@@ -79,6 +81,7 @@ class StackedTrainer(Trainer):
         kind = RegressionDensities if parts.classes is None else ClassificationDensities
         self.densities = kind(parts, data, splits, gate, settings.tol)
         self.expert_seed, self.numbers, self.instead = expert_seed, numbers, instead
+        self.keeps_softmax = keeps_softmax
         self.trained.way = "stack" if numbers is None else "specialists"
         self.trained.grows = False
 
@@ -96,7 +99,7 @@ class StackedTrainer(Trainer):
     def train(self, previous, tasks, attributes_now):
         """Fit it all, in one iteration; see ``Trainer``."""
         tasks.begin(1 if self.instead is None else None)
-        clones = None if self.numbers is None else Clones(self, self.numbers)
+        clones = None if self.numbers is None else Clones(self, self.numbers, self.keeps_softmax)
         found = self._fit_unlike() if clones is None else clones.fit()
         self.problem, order = self._finish(*found)
         self.progress.say("Trained", self.problem.objective)

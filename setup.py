@@ -15,7 +15,6 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
 
 EXTENSIONS = {
-    "skmoe._kernels._errors": ["skmoe/_kernels/_errors.pyx"],
     "skmoe._kernels._estep": ["skmoe/_kernels/_estep.pyx"],
     "skmoe._kernels._exp": ["skmoe/_kernels/_exp.pyx"],
     "skmoe._kernels._grams": ["skmoe/_kernels/_grams.pyx"],

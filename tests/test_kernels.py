@@ -8,9 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import expit, log_expit, logsumexp, softmax
 from sklearn.cluster import KMeans
-from sklearn.linear_model import GammaRegressor
 
-from skmoe._kernels._errors import learn_variance, likelihood_of_shape
 from skmoe._kernels._estep import e_step
 from skmoe._kernels._exp import exp, log, mixed_cdf, symmetric_cdf
 from skmoe._kernels._grams import add_grams, add_sparse_grams, workspace_size
@@ -518,45 +516,6 @@ def test_grams_of_sparse_rows_without_room_are_refused(n_rows, n_sums):
     places = np.array([0, 1, 1]), np.array([0, 1, 2, 3])
     with pytest.raises(ValueError, match="do not fit together|no room for column 1"):
         add_sparse_grams(np.ones(3), *places, np.ones((n_rows, 1)), np.zeros((n_sums, 1)))
-
-
-# Errors of one regression -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("n_samples", "n_columns"), [(40, 2), (1300, 5), (300, 42)])
-def test_likelihood_of_shapes_of_errors_is_that_of_em(n_samples, n_columns):
-    rng = np.random.default_rng(0)
-    X, weight = rng.normal(size=(n_samples, n_columns)), rng.integers(0, 3, n_samples) * 1.0
-    if n_columns == 42:  # most are levels, of which a row has one or none
-        X[:, 2:] = rng.integers(0, 41, n_samples)[:, None] == np.arange(40)
-    design, sd = np.column_stack([X, np.ones(n_samples)]), np.exp(0.3 * X[:, 1])
-    target, around = rng.standard_t(3, size=n_samples) / sd, 0.0
-    centre, variance, share = np.array([-1.0, 0.0, 1.0]), np.ones(3), np.ones(3) / 3
-    scaled = design / sd[:, None]
-    for number in range(9):
-        z = (target - around)[:, None]
-        log_each = np.log(share / np.sqrt(variance)) - 0.5 * (z - centre) ** 2 / variance
-        resp = weight[:, None] * softmax(log_each, axis=1)
-        mass = resp.sum(axis=0)
-        centre, share = (resp * z).sum(axis=0) / mass, mass / weight.sum()
-        variance = (resp * (z - centre) ** 2).sum(axis=0) / mass + 1e-3
-        curvature, slopes = resp @ (1 / variance), (resp * (z - centre)) @ (1 / variance) @ scaled
-        if number in (0, 1, 2, 4, 8):
-            inverse = np.linalg.pinv(scaled.T * curvature @ scaled, hermitian=True)
-        step = scaled @ inverse @ slopes
-        around += (slopes @ inverse @ slopes) / (curvature @ step**2) * step
-    value = likelihood_of_shape(design, target * sd, sd, weight, 9, 1e-3)
-    assert_allclose(value, weight @ logsumexp(log_each, axis=1), rtol=1e-9)
-
-
-def test_a_log_linear_variance_is_the_gamma_regression_of_scikit_learn():
-    rng = np.random.default_rng(0)
-    X, weight, found = rng.normal(size=(700, 3)), rng.integers(1, 3, 700) * 1.0, np.empty(700)
-    squares = np.exp(X[:, 0]) * rng.normal(size=700) ** 2
-    learn_variance(X, squares, weight, 0.01, found)
-    gamma = GammaRegressor(alpha=0.01, tol=1e-10, solver="newton-cholesky")
-    gamma.fit(X, squares, sample_weight=weight)
-    assert_allclose(found, np.log(gamma.predict(X)), atol=1e-5)
 
 
 @pytest.mark.parametrize("n_clusters", [1, 2, 5])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import linalg, optimize, special, stats
+from sklearn.linear_model import GammaRegressor
 from sklearn.preprocessing import SplineTransformer
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -13,6 +14,7 @@ from skmoe._experts.base import Ties
 from skmoe._experts.pooled_posteriors import pooled_coefficients
 from skmoe._families.counts import BinomialFamily, PoissonFamily
 from skmoe._pooling import regimes, rivals
+from skmoe._pooling.error_models import shape_log_likelihood, variance_regression
 from skmoe._pooling.problem import PooledGate, RegimeGate
 from skmoe._pooling.regimes import FEWEST_ROWS, SHAPE, SPREAD, RegimeSearch, levels_of
 from skmoe._pooling.rivals import CLOSE, LOSSES, SLOPE_PENALTY, uneven_line
@@ -517,3 +519,42 @@ def test_a_warm_start_finds_the_regimes_again(heavy_tails):
     again = MixtureOfExpertsRegressor(n_experts=3, warm_start=True, random_state=0).fit(X, y)
     assert len(again.experts_) > 2 == again.n_regimes_
     assert again.fit(X, y).n_regimes_ == 2
+
+
+# Errors of one regression -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n_samples", "n_columns"), [(40, 2), (1300, 5), (300, 42)])
+def test_likelihood_of_shapes_of_errors_is_that_of_em(n_samples, n_columns):
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(n_samples, n_columns)), rng.integers(0, 3, n_samples) * 1.0
+    if n_columns == 42:  # most are levels, of which a row has one or none
+        X[:, 2:] = rng.integers(0, 41, n_samples)[:, None] == np.arange(40)
+    design, sd = np.column_stack([X, np.ones(n_samples)]), np.exp(0.3 * X[:, 1])
+    target, around = rng.standard_t(3, size=n_samples) / sd, 0.0
+    centre, variance, share = np.array([-1.0, 0.0, 1.0]), np.ones(3), np.ones(3) / 3
+    scaled = design / sd[:, None]
+    for number in range(9):
+        z = (target - around)[:, None]
+        log_each = np.log(share / np.sqrt(variance)) - 0.5 * (z - centre) ** 2 / variance
+        resp = weight[:, None] * special.softmax(log_each, axis=1)
+        mass = resp.sum(axis=0)
+        centre, share = (resp * z).sum(axis=0) / mass, mass / weight.sum()
+        variance = (resp * (z - centre) ** 2).sum(axis=0) / mass + 1e-3
+        curvature, slopes = resp @ (1 / variance), (resp * (z - centre)) @ (1 / variance) @ scaled
+        if number in (0, 1, 2, 4, 8):
+            inverse = np.linalg.pinv(scaled.T * curvature @ scaled, hermitian=True)
+        step = scaled @ inverse @ slopes
+        around += (slopes @ inverse @ slopes) / (curvature @ step**2) * step
+    value = shape_log_likelihood(design, target * sd, sd, weight, 9, 1e-3)
+    np.testing.assert_allclose(value, weight @ special.logsumexp(log_each, axis=1), rtol=1e-9)
+
+
+def test_a_log_linear_variance_is_the_gamma_regression_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(700, 3)), rng.integers(1, 3, 700) * 1.0
+    squares = np.exp(X[:, 0]) * rng.normal(size=700) ** 2
+    found = variance_regression(X, squares, weight, 0.01)
+    gamma = GammaRegressor(alpha=0.01, tol=1e-10, solver="newton-cholesky")
+    gamma.fit(X, squares, sample_weight=weight)
+    np.testing.assert_allclose(found, np.log(gamma.predict(X)), atol=1e-5)

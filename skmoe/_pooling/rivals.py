@@ -9,10 +9,10 @@ import numpy as np
 from scipy import optimize, special
 
 from .._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
-from .._kernels._errors import learn_variance, likelihood_of_shape
 from .._numerics import multinomial
 from .._numerics.columns import kind_of_target
 from .._reports.column_names import columns_behind
+from .error_models import shape_log_likelihood, variance_regression
 from .problem import cheapest_merger, pooled_parts
 
 CLOSE = 3.0  # nats over all rows: a factor of 20
@@ -277,7 +277,7 @@ def _gain_of_shape(errors, design, sd, weight):
     Their scales are in proportion to ``sd``. The mixture is fitted by EM, with the coefficients
     that errors are around; costs are those of BIC.
     """
-    gain = likelihood_of_shape(design, errors, sd, weight, SHAPE_STEPS, SMALLEST)
+    gain = shape_log_likelihood(design, errors, sd, weight, SHAPE_STEPS, SMALLEST)
     gain += weight @ (0.5 * errors**2 - np.log(sd))
     return gain - 4 * np.log(weight.sum())  # eight parameters
 
@@ -339,9 +339,9 @@ def _uneven(basis, squares, weight, n_outputs, df):
 
     They are of Student's t of ``df`` degrees of freedom, fitted by EM, or normal.
     """
-    is_normal, (of_row, log_variance) = np.isinf(df), np.ones((2, len(squares)))
+    is_normal, of_row = np.isinf(df), 1.0
     for _ in range(1 if is_normal else N_STEPS):
-        learn_variance(basis, of_row * squares, weight, SPREAD_PENALTY, log_variance)
+        log_variance = variance_regression(basis, of_row * squares, weight, SPREAD_PENALTY)
         z = n_outputs * squares * np.exp(-log_variance)
         of_row = 1.0 if is_normal else (df + n_outputs) / (df + z)
     log_density = -0.5 * z

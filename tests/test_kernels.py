@@ -10,7 +10,7 @@ from scipy.special import expit, log_expit, logsumexp, softmax
 from sklearn.cluster import KMeans
 
 from skmoe._kernels._estep import e_step
-from skmoe._kernels._exp import exp, log, mixed_cdf, symmetric_cdf
+from skmoe._kernels._exp import exp, log
 from skmoe._kernels._grams import add_grams, add_sparse_grams, workspace_size
 from skmoe._kernels._k_means import far_rows, k_means
 from skmoe._kernels._linear_pass import linear_pass, sizes
@@ -264,30 +264,6 @@ def test_log_of_what_is_no_number_infinite_or_not_positive(n):
         x = np.full(n, value)
         log(x)
         assert_array_equal(x, np.full(n, expected))
-
-
-@pytest.mark.parametrize("n_components", [1, 3, 70])
-def test_mixed_distribution_functions_are_sums_of_interpolated_ones(n_components):
-    rng = np.random.default_rng(0)
-    n, n_places, n_steps, step = 9, 11, 40, 0.1
-    cubics = rng.uniform(-0.1, 0.1, size=(2 * n_steps, 4)) - np.arange(2 * n_steps)[:, None]
-    places, centre = rng.normal(size=(n_places, n)), rng.normal(size=(n, n_components))
-    scale, weight = rng.uniform(0.05, 2, size=(2, n, n_components))
-    weight[rng.uniform(size=weight.shape) < 0.3] = 0.0
-    first = n_steps * rng.integers(2, size=weight.shape)
-    z = (places[:, :, None] - centre) / scale
-    places[0], z[0] = np.nan, np.nan
-    share = np.minimum(np.arcsinh(np.abs(z)) / step, n_steps)
-    whole = np.fmin(np.floor(share), n_steps - 1).astype(int)
-    powers = (share - whole)[..., None] ** np.arange(4)
-    tail = np.exp((cubics[whole + first] * powers).sum(axis=-1))
-    expected = np.where(z < 0, tail, 1 - tail)
-    alone, sums = z.reshape(n_places, -1).copy(), np.empty((n_places, n))
-    symmetric_cdf(alone, first.ravel(), cubics, step, n_steps)
-    assert_allclose(alone, expected.reshape(n_places, -1), rtol=1e-10)
-    mixed_cdf(places, weight, centre, scale, first, cubics, step, n_steps, sums)
-    assert_allclose(sums[1:], (weight * expected).sum(axis=-1)[1:], rtol=1e-12)
-    assert (np.isnan(sums[0]) == (weight > 0).any(axis=1)).all()
 
 
 # The pass over the rows of linear experts -------------------------------------------------------

@@ -191,23 +191,6 @@ class BaseComponents(metaclass=ABCMeta):
             narrow = inside + np.log(high - low)
         return np.where(is_point, inside, np.where(less > -NARROW, narrow, difference))
 
-    def mixed_cdf(self, weights, y):
-        """Distribution function of the mixture, for one output.
-
-        Parameters
-        ----------
-        weights : ndarray of shape (n_samples, n_experts)
-            Weights of the components.
-        y : ndarray of shape (..., n_samples, 1)
-            Values to evaluate at.
-
-        Returns
-        -------
-        mixed_cdf : ndarray of shape (..., n_samples)
-            Probability of a value of at most y.
-        """
-        return np.einsum("nk,...nk->...n", weights, self.cdf(y))
-
     def crps(self, weights, y):
         """CRPS of the mixture in closed form, or None if there is no closed form.
 

@@ -217,8 +217,6 @@ def at_places(distribution, method, places):
 
 def mixed(distribution, method, y):
     """``at_places``, for places (..., n_samples), all at once."""
-    if method == "cdf":
-        return distribution.components.mixed_cdf(distribution.weights, y[..., None])
     values = getattr(distribution.components, method)(y[..., None])
     if method == "logpdf":
         return special.logsumexp(values, b=distribution.weights, axis=-1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._kernels._pooled import learn_posterior, variance_steps
+from .pooled_levels import posterior_of_levels
 
 MOMENTS = "mean", "var"
 
@@ -49,7 +50,10 @@ def pooled_coefficients(gram, cross, tau, rho, levels=None):
     tau is positive. ``levels`` (q,) are columns between which all of ``gram`` is zero, if these
     are most: they are solved for the others' coefficients, which costs next to nothing.
     """
-    return _learned(gram, cross, tau, rho, levels=levels)[0]
+    if levels is None:
+        return _learned(gram, cross, tau, rho)[0]
+    moments = posterior_of_levels(gram, cross, tau, rho, levels)
+    return Coefficients(**moments, given=(gram, cross, tau, rho))
 
 
 def with_whole_cov(coefficients, ties=None):
@@ -60,18 +64,15 @@ def with_whole_cov(coefficients, ties=None):
     return whole if ties is None else ties.parted(whole)
 
 
-def _learned(gram, cross, tau, rho, groups=None, levels=None):
+def _learned(gram, cross, tau, rho, groups=None):
     """The same in compiled code, and tau and rho, with which the evidence is higher."""
     n_experts, q = cross.shape
     gram, cross = np.ascontiguousarray(gram), np.ascontiguousarray(cross)
-    mean, cov, tau, rho = np.empty((n_experts, q)), np.empty(gram.shape), tau.copy(), rho.copy()
+    tau, rho = tau.copy(), rho.copy()
+    mean, cov = np.empty((n_experts, q)), np.empty(gram.shape)
     own, shared = np.empty((2, n_experts, q)), np.empty((2, q))
-    to_find, apart, given = (groups, mean, cov, own, shared), (), None
-    if levels is not None:
-        order = np.argsort(~levels, kind="stable").astype(np.int32)
-        apart, given = (order, np.count_nonzero(levels)), (gram, cross, tau, rho)
-    evidence, divergence = learn_posterior(gram, cross, tau, rho, *to_find, *apart)
-    return Coefficients(mean, cov, divergence, evidence, *shared, *own, given), tau, rho
+    evidence, divergence = learn_posterior(gram, cross, tau, rho, groups, mean, cov, own, shared)
+    return Coefficients(mean, cov, divergence, evidence, *shared, *own), tau, rho
 
 
 def learn_variances(gram, cross, tau, rho, groups=None, ties=None, levels=None):
@@ -93,8 +94,8 @@ def learn_variances(gram, cross, tau, rho, groups=None, ties=None, levels=None):
         levels, sums = ties.padded(levels), map(np.stack, joined)
         found, *variances = learn_variances(*sums, tau, rho, groups, levels=levels)
         return [ties.parted(each) for each in found], *variances
-    if len(gram) == 1:
-        found, *variances = _learned(gram[0], cross[0], tau[0], rho[0], groups, levels)
+    if len(gram) == 1 and levels is None:
+        found, *variances = _learned(gram[0], cross[0], tau[0], rho[0], groups)
         return [found], *(each[None] for each in variances)
 
     def found_with(tau, rho):

@@ -6,8 +6,6 @@ cdef struct Problem:
     int q
     double* gram             # (K, q, q), only read, as is cross
     double* cross            # (K, q)
-    const int* order         # (q,) levels first, which are solved apart; NULL is no such levels
-    int n_levels
 
 
 cdef struct Posterior:

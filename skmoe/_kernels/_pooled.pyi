@@ -11,8 +11,6 @@ def learn_posterior(
     cov: NDArray[np.float64],
     own: NDArray[np.float64],
     shared: NDArray[np.float64],
-    order: NDArray[np.int32] | None = None,
-    n_levels: int = 0,
 ) -> tuple[float, float]: ...
 def variance_steps(
     group: NDArray[np.int32],

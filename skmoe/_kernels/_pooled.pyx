@@ -5,8 +5,8 @@ triangle is the upper one here.
 """
 
 from libc.math cimport INFINITY, NAN, exp, fabs, fmax, fmin, isfinite, lgamma, log, sqrt
-from libc.string cimport memcpy, memset
-from scipy.linalg.cython_blas cimport ddot, dgemm, dsymv, dsyrk, dtrmm
+from libc.string cimport memcpy
+from scipy.linalg.cython_blas cimport ddot, dsymv, dsyrk, dtrmm
 from scipy.linalg.cython_lapack cimport dpotrf, dpotri, dtrtri
 
 import numpy as np
@@ -17,7 +17,6 @@ cdef double LARGEST_VARIANCE = 1e4
 cdef double LONGEST_STEP = 30.0  # factor by which MacKay's step changes a variance at most
 
 
-include "_pooled_levels.pxi"
 include "_pooled_ties.pxi"
 
 
@@ -31,8 +30,6 @@ def learn_posterior(
     double[:, :, ::1] cov,         # OUT: (K, q, q)
     double[:, :, ::1] own,         # OUT: (2, K, q)
     double[:, ::1] shared,         # OUT: (2, q)
-    const int[::1] order=None,     # IN: (q,) or None
-    int n_levels=0,                # IN
 ) -> tuple:
     """Posterior of the coefficients of K experts that share a prior, and its variances.
 
@@ -50,9 +47,6 @@ def learn_posterior(
         Written to: of the coefficients.
     own, shared : float64 array of shape (2, K, q) and (2, q)
         Written to: means, then variances, of deviations and of what is common.
-    order : int32 array of shape (q,) or None
-        Columns, of which the first `n_levels` are levels between which `gram` is zero: they are
-        solved for the others' coefficients. Covariances between them are left out. None are none.
 
     Returns
     -------
@@ -79,12 +73,7 @@ def learn_posterior(
     found.mean, found.cov = &mean[0, 0], &cov[0, 0, 0]
     found.own_mean, found.own_var = &own[0, 0, 0], &own[1, 0, 0]
     found.shared_mean, found.shared_var = &shared[0, 0], &shared[1, 0]
-    problem.n_levels, problem.order = n_levels, NULL
-    size = q * (4 * q + 8) if order is None else size_apart(n_experts, q, n_levels)
-    cdef double[::1] work = np.empty(8 * q + size)
-    if order is not None:
-        _check_shape("order", (order.shape[0],), (q,))
-        problem.order = &order[0]
+    cdef double[::1] work = np.empty((4 * q + 16) * q)
     cdef const int* learned = NULL
     if groups is not None:
         _check_shape("groups", (groups.shape[0], groups.shape[1]), (2, q))
@@ -99,7 +88,7 @@ cdef void learn(
     double* tau,             # IN OUT: (q,)
     double* rho,             # IN OUT: (q,)
     const int* groups,       # IN: (2, q) or NULL
-    double* work,            # OUT: (4 q + 16, q) memory, or 8 q and what levels apart take
+    double* work,            # OUT: (4 q + 16, q) memory
     Posterior* found,        # OUT
 ) noexcept nogil:
     """What ``learn_posterior`` does."""
@@ -239,9 +228,6 @@ cdef void _solve(
     cdef double* sums = left + q             # (q,)
     cdef double* inverse
 
-    if problem.order != NULL:
-        _solve_apart(problem, tau, rho, has_cov, work, found)
-        return
     for j in range(q):
         root[j] = sqrt(tau[j] if K > 1 else tau[j] + rho[j])
         of_shared[j] = sqrt(rho[j])

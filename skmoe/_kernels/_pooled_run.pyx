@@ -242,7 +242,6 @@ cdef class PooledRun:
         cdef posteriors.Problem problem
         cdef posteriors.Posterior found
         problem.K, problem.q, problem.gram, problem.cross = <int> self.R, <int> self.s, gram, cross
-        problem.order = NULL
         found.mean, found.cov = &self.mean[0, 0], &self.cov[0, 0, 0]
         if self.is_tied:
             problem.gram, problem.cross = &self.joined_gram[0, 0, 0], &self.joined_cross[0, 0]

@@ -422,9 +422,10 @@ def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
         at_the_end = 0
     of_penalty = request.is_wide * len(PENALTIES) * N_FOLDS
     if training == "stack":
-        of_stack = n_trained * (per_expert + at_the_end)
-        of_em = n_trained * (ROUNDS_AFTER_STACK * per_expert + at_the_end)
-        return of_stack + of_em * em_may_follow(training, request)
+        most_fits = n_trained * (per_expert + at_the_end)
+        if em_may_follow(training, request):
+            most_fits += n_trained * (ROUNDS_AFTER_STACK * per_expert + at_the_end)
+        return most_fits
     if training == "specialists":
         most, tried = most * (most > 1), specialists_to_try(n_experts, most)
         n_tried = sum(each for each in tried if each > 1)  # 1 is the generalist alone
@@ -435,9 +436,9 @@ def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
     if n_experts is None:
         numbers = [*range(1, most + 1), *[most] * request.many]  # which are a sample
     for number in numbers:
-        n_with_zero = number + (request.likelihood.zero_expert is not None)
-        steps = settings.most_iterations(folds, n_with_zero, request.likelihood, is_censored)
-        n_rounds = steps + 2 * (n_with_zero > 1)  # two compare starts
+        n_rounds = settings.most_iterations(folds, number, request.likelihood, is_censored)
+        if number > 1:
+            n_rounds += 2  # which compare starts
         most_fits += min(number, n_trained) * (n_rounds * per_expert + at_the_end)
     return most_fits
 

@@ -44,7 +44,6 @@ from skmoe.likelihoods import (
     NegativeBinomial,
     Poisson,
     StudentT,
-    ZeroInflated,
 )
 
 REFUSALS = (ValueError, TypeError)
@@ -432,9 +431,9 @@ class TableCase(Case):
         likelihoods = ["gaussian", "student_t"]
         if self.is_classifier:
             experts = [LogisticRegression(), HistGradientBoostingClassifier(max_iter=10)]
-            likelihoods = ["auto", "ordinal" if self.target == "three" else "categorical"]
+            likelihoods = ["auto", "categorical"]
         if self.target == "counts":
-            likelihoods = ["poisson", "negative_binomial", ZeroInflated("poisson")]
+            likelihoods = ["poisson", "negative_binomial"]
         some = {
             "n_experts": self.pick(1, 2, 3),
             "likelihood": self.pick(*likelihoods),

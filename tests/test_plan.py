@@ -20,7 +20,7 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.loop import compared
 from skmoe._planning.ways import NEEDS, WAYS
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
-from skmoe.likelihoods import Categorical, Gaussian, RandomEffects, StudentT, ZeroInflated
+from skmoe.likelihoods import Categorical, Gaussian, RandomEffects, StudentT
 from skmoe.model_selection import select_n_experts
 
 GUIDE = Path(__file__).parents[1] / "doc" / "guide" / "training.rst"
@@ -278,7 +278,6 @@ PROMISED = {
     "clones by EM": (TREE, {"training": "em", "n_experts": 2, "cv": 3}, {}),
     "a search by EM": (TREE, {"training": "em", "cv": 2, "max_iter": 2}, {}),
     "in sample": (TREE, {"training": "em", "n_experts": 2, "cv": False}, {}),
-    "zeros": (TREE, {"likelihood": ZeroInflated(), "n_experts": 1}, {"y": COUNTS}),
     "classes": (OF_CLASSES, {}, {"y": LABELS}),
     "clones of classes": (OF_CLASSES[0][1], {"cv": 2}, {"y": LABELS}),
 }

@@ -108,8 +108,10 @@ def _plain(column):
     # None where it stays as it is.
     pandas, dtype = sys.modules["pandas"], column.dtype
     if isinstance(dtype, pandas.CategoricalDtype):
-        has_na = getattr(dtype.categories.dtype, "na_value", None) is pandas.NA
-        return column.cat.rename_categories(dtype.categories.tolist()) if has_na else None
+        kind = dtype.categories.dtype
+        if isinstance(kind, np.dtype) or kind.na_value is not pandas.NA:
+            return None
+        return column.cat.rename_categories(dtype.categories.tolist())
     if not isinstance(dtype, np.dtype) and dtype.na_value is not pandas.NA:
         return None
     missing = column.isna()

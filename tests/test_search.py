@@ -247,19 +247,23 @@ def test_numbers_that_cannot_win_are_given_up_and_the_same_one_wins(monkeypatch)
     first = rng.uniform(size=3000) < 1 / (1 + np.exp(-2 * X[:, 0]))
     y = np.where(first, 2 + X[:, 1], -X[:, 1]) + 0.5 * rng.normal(size=3000)
     monkeypatch.setattr(starts_of_em, "FEWEST_ROWS", 500)
-    approach, given_up = OnePassProblem.approach, []
+    approach, found = OnePassProblem.approach, {}
+    for added in (0.0, -np.inf, 10.0):  # to what larger numbers must beat: as it is, never, always
+        given_up = []
 
-    def seen(self, max_iter, tol, to_beat, always=False):
-        given_up.append(approach(self, max_iter, tol, -np.inf if always else to_beat))
-        return given_up[-1]
+        def seen(self, max_iter, tol, to_beat, added=added, given_up=given_up):
+            larger = self.experts.n_experts > 2
+            given_up.append(approach(self, max_iter, tol, to_beat + (added if larger else 0.0)))
+            return given_up[-1]
 
-    found = []
-    for always in (False, True):
-        monkeypatch.setattr(OnePassProblem, "approach", partialmethod(seen, always=always))
-        found.append(mixture(training="em", cv=False, tol=1e-10, max_iter=200).fit(X, y))
-    assert given_up == [False, True, False, False]  # of 2 and 3 experts; 4 start on all rows
-    assert [len(moe.experts_) for moe in found] == [2, 2]
-    assert found[0].lower_bound_ == found[1].lower_bound_
+        monkeypatch.setattr(OnePassProblem, "approach", seen)
+        moe = mixture(training="em", cv=False, tol=1e-10, max_iter=200).fit(X, y)
+        found[added] = len(moe.experts_), moe.lower_bound_, any(given_up)
+    numbers, ends, _ = zip(*found.values(), strict=True)
+    assert numbers == (2, 2, 2)
+    np.testing.assert_allclose(ends, ends[0], rtol=0, atol=1e-7)
+    assert not found[-np.inf][2]
+    assert found[10.0][2]
 
 
 def test_starts_that_are_given_are_all_that_is_tried():

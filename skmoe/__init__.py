@@ -8,8 +8,11 @@ from ._experts.rates import RateRegressor
 from ._regressor import MixtureOfExpertsRegressor
 
 __all__ = [
-    "DensityForestRegressor", "MixtureOfExpertsClassifier", "MixtureOfExpertsRegressor",
-    "RateRegressor", "show_versions",
-]  # fmt: skip
+    "DensityForestRegressor",
+    "MixtureOfExpertsClassifier",
+    "MixtureOfExpertsRegressor",
+    "RateRegressor",
+    "show_versions",
+]
 __version__ = "0.1.0"
 __getattr__, __dir__ = served(__name__, DensityForestRegressor=ready)

@@ -25,7 +25,8 @@ def set_model(mixture, model):
         vars(mixture).pop(name, None)
     mixture.experts_ = model.experts
     mixture.named_experts_ = Bunch(**dict(zip(model.names, model.experts, strict=True)))
-    mixture.gate_, mixture.likelihood_ = model.gate, model.likelihood
+    mixture.gate_ = model.gate
+    mixture.likelihood_ = model.likelihood
     mixture._y_shape = model.y_shape
 
 
@@ -38,7 +39,8 @@ def begin_later(mixture, trained=None):
 
 def set_trained(mixture, trained):
     """Set the attributes of what was ``Trained``, without those of its run; dead experts."""
-    problem, order = trained.problem, trained.order
+    problem = trained.problem
+    order = trained.order
     dead = np.flatnonzero(np.isin(order, problem.dead()))
     set_model(mixture, trained.model)
     mixture.expert_load_ = trained.load
@@ -63,15 +65,19 @@ def attributes_now(mixture, trainer):
 def set_fitted(mixture, plan, trained):
     """Set all attributes of a fit, and warn of what went wrong."""
     dead = set_trained(mixture, trained)
-    problem, model, run = trained.problem, trained.model, trained.run
+    problem = trained.problem
+    model = trained.model
+    run = trained.run
     mixture.lower_bounds_ = run.objectives
     mixture.start_lower_bounds_ = trained.paths
     if trained.log_evidence is not None:
         mixture.log_evidence_ = trained.log_evidence
     if trained.averaging is not None:
-        other, parts = trained.averaging.other, trained.parts.first(1, is_gated=False)
+        other = trained.averaging.other
+        parts = trained.parts.first(1, is_gated=False)
         other, *_ = parts.model(other, trained.settings)
-        weight, surroundings = trained.averaging.weight, problem.surroundings(model.gate)
+        weight = trained.averaging.weight
+        surroundings = problem.surroundings(model.gate)
         if weight > 0:
             mixture.model_weights_ = trained.averaging.weights
         else:  # it is for rows far from these alone
@@ -94,7 +100,8 @@ def set_fitted(mixture, plan, trained):
     mixture._grows = trained.grows
     mixture._changed_by = None
     begin_later(mixture, replace(trained, rows=rows))
-    leaks, notes = partial(leak_notes, rows, **given), mixture.plan_.notes
+    leaks = partial(leak_notes, rows, **given)
+    notes = mixture.plan_.notes
     _warn_of_training(mixture, trained, dead, leaks, notes)
     if plan.request.many or not rows.are_kept or not problem.experts.is_solved:
         finish_later(mixture)
@@ -102,7 +109,9 @@ def set_fitted(mixture, plan, trained):
 
 def _warn_of_training(mixture, trained, dead, leaks, notes):
     """Warn of experts without rows, of scales at their floor, and of EM that has not converged."""
-    problem, folds, groups = trained.problem, trained.folds, groups_of(mixture, REGIME)
+    problem = trained.problem
+    folds = trained.folds
+    groups = groups_of(mixture, REGIME)
     names = list(mixture.named_experts_)
     if groups.are_regimes:  # as in tables
         names = [f"{name} of {groups.names[groups.of_expert[k]]}" for k, name in enumerate(names)]

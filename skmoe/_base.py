@@ -201,9 +201,17 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
-        self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, **params,
-    ):  # fmt: skip
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+        **params,
+    ):
         """Fit experts, gate and likelihood.
 
         Parameters
@@ -280,7 +288,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         begin_later(self)
         plan = make_plan(self, rows)
         self.plan_ = replace(plan, request=None)  # for callbacks, until it is fitted
-        most_work = WIDE_WORK if plan.request.is_wide else rows.most_work
+        if plan.request.is_wide:
+            most_work = WIDE_WORK
+        else:
+            most_work = rows.most_work
         settings = replace(Settings.of(self), most_work=most_work)
         warn_of_quantiles(plan.request.templates)
         if self.verbose:
@@ -288,12 +299,19 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
         rows.adapt(plan)
         parts = make_parts(self, plan, rows.adapted, gate_seed)
-        data, plain = rows.training_data(parts), None
+        data = rows.training_data(parts)
+        plain = None
         if plan.is_number_of_plain:  # with the default gate, which has rows of its own
-            of_plain = rows.adapted.dense() if plan.number_by == EVIDENCE else rows.adapted
+            if plan.number_by == EVIDENCE:
+                of_plain = rows.adapted.dense()
+            else:
+                of_plain = rows.adapted
             plain_parts = make_parts(self, plan, of_plain, gate_seed, plain=True)
             plain = plain_parts.training_data(of_plain), plain_parts
-        subjects = None if data.subjects is None else data.subjects.numbers
+        if data.subjects is None:
+            subjects = None
+        else:
+            subjects = data.subjects.numbers
         given = self.cv, rows.split_params, subjects, fold_seed, self._classifies
         splitting = Splitting(*given, plan.n_rows)
         trainer = make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain)
@@ -304,17 +322,29 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         are_forests = all(isinstance(split_last(each)[1], FORESTS) for each in parts.templates)
         most_fits = likely_fits = None
         if not self._in_stack and plan.most_expert_fits is not None:
-            most_fits, likely_fits = plan.most_expert_fits, plan.likely_fits
-        say = Progress(settings).say if self.verbose else None
+            most_fits = plan.most_expert_fits
+            likely_fits = plan.likely_fits
+        if self.verbose:
+            say = Progress(settings).say
+        else:
+            say = None
         with one_pool(self.n_jobs, "threads" if are_forests else None, most_fits, likely_fits, say):
             trained = trainer.train(rows.previous, tasks, partial(attributes_now, self))
         set_fitted(self, plan, trained)
         tasks.end()
 
     def plan(
-        self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, groups=None,
-    ):  # fmt: skip
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+        groups=None,
+    ):
         """What ``fit`` would do with these rows, and why; nothing is fitted.
 
         Parameters
@@ -348,7 +378,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         validate_params(self)
         twin = copy.copy(self)  # validation learns columns and classes
         metadata = RowMetadata(exposure, trials, subject, upper)
-        split_params = {} if groups is None else {"groups": groups}
+        if groups is None:
+            split_params = {}
+        else:
+            split_params = {"groups": groups}
         rows = FitRows.of(twin, X, y, sample_weight, metadata, split_params)
         plan = replace(make_plan(twin, rows), request=None)
         plan.about_rows = lambda: repeated_rows(rows.checked)[1]
@@ -381,20 +414,26 @@ def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None
     What is returned may train several and keep one.
     """
     start_seed, expert_seed = seeds
-    plain = (data, parts) if plain is None else plain
+    if plain is None:
+        plain = (data, parts)
     given = {"splitting": splitting, "seed": start_seed}
     make_em = partial(_em_trainer, settings, expert_seed, given)
     by_em = partial(make_em, rows, data, parts, settings.top_k)
     of_pooled = given | {"expert_seed": expert_seed, "n_experts": plan.n_experts}
     pooled = partial(PooledTrainer, *plain, settings, **of_pooled)
     if plan.training == "pooled":
-        return pooled() if plan.request.top_k is None else NumberThenEM(pooled(), by_em)
+        if plan.request.top_k is None:
+            return pooled()
+        return NumberThenEM(pooled(), by_em)
     if plan.training == "em":
         if plan.n_experts is not None:
             return by_em()
         if plan.number_by == EVIDENCE:
             return NumberThenEM(pooled(), by_em, keeps=False)
-        top_k = None if plan.is_number_of_plain else settings.top_k
+        if plan.is_number_of_plain:
+            top_k = None
+        else:
+            top_k = settings.top_k
         plain_data, plain_parts = plain
         try_em = partial(make_em, rows.sample(), rows.alone(plain_data), plain_parts, top_k)
         search = NumberTrainer(try_em, plan.most_experts, by_bic=plan.number_by == BIC)
@@ -414,16 +453,15 @@ def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None
     return StackedTrainer(data, parts, settings, **given)
 
 
-def _em_trainer(
-    settings, expert_seed, given, rows, data, parts, top_k, n_experts=None, **aims
-):  # fmt: skip
+def _em_trainer(settings, expert_seed, given, rows, data, parts, top_k, n_experts=None, **aims):
     """What trains by EM: a Trainer."""
     if n_experts is not None:
         has_encoder = parts.gate.encoder is not None
         parts = parts.first(n_experts)
         if has_encoder and parts.gate.encoder is None:  # nothing stands before its gate
             data = replace(data, Z=data.X)
-    splitting, settings = given["splitting"], replace(settings, top_k=top_k)
+    splitting = given["splitting"]
+    settings = replace(settings, top_k=top_k)
     problem, folds = rows.problem(data, parts, settings, splitting, expert_seed)
     notes = splitting.why_out_of_fold(parts.templates, data, folds)
     given = given | aims | {"folds": folds, "n_rows": rows.n_rows, "notes": notes}

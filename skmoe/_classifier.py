@@ -215,8 +215,14 @@ class MixtureOfExpertsClassifier(ClassifierMixin, ExtendedMixture):
         return logistic(self._classes)
 
     def _likelihood(self):
-        likelihood = Categorical() if isinstance(self.likelihood, str) else clone(self.likelihood)
-        n_classes = 0 if self._classes is None else len(self._classes)
+        if isinstance(self.likelihood, str):
+            likelihood = Categorical()
+        else:
+            likelihood = clone(self.likelihood)
+        if self._classes is None:
+            n_classes = 0
+        else:
+            n_classes = len(self._classes)
         return likelihood.set_params(n_classes=n_classes)
 
     def _labels(self, y):

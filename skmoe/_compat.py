@@ -118,7 +118,8 @@ try:
     from sklearn.callback import CallbackSupportMixin, ProgressBar
     from sklearn.callback._callback_support import callback_management_context
 except ImportError:  # scikit-learn < 1.9
-    ProgressBar, callback_management_context = (), nullcontext
+    ProgressBar = ()
+    callback_management_context = nullcontext
 
     class CallbackSupportMixin:
         """Callbacks in versions without them: every call does nothing."""
@@ -141,7 +142,8 @@ def has_callbacks(estimator):
 
 def with_callbacks_of(estimator, kind=()):
     """A copy of an estimator that keeps callbacks of this kind alone."""
-    twin, callbacks = copy.copy(estimator), vars(estimator).get("_skl_callbacks", ())
+    twin = copy.copy(estimator)
+    callbacks = vars(estimator).get("_skl_callbacks", ())
     vars(twin)["_skl_callbacks"] = [each for each in callbacks if isinstance(each, kind)]
     return twin
 

@@ -103,7 +103,9 @@ class Rows:
 
     def dense(self):
         """The same with a dense X."""
-        return replace(self, X=self.X.toarray()) if sparse.issparse(self.X) else self
+        if sparse.issparse(self.X):
+            return replace(self, X=self.X.toarray())
+        return self
 
 
 class Subjects:
@@ -189,7 +191,10 @@ def check_ids(name, ids, X):
         return None
     ids = column_or_1d(ids)
     check_consistent_length(X, ids)
-    missing = any(map(is_missing, ids)) if ids.dtype.kind == "O" else (ids != ids).any()
+    if ids.dtype.kind == "O":
+        missing = any(map(is_missing, ids))
+    else:
+        missing = (ids != ids).any()
     if missing:
         raise ValueError(f"{name} has missing values: every row needs one.")
     return ids
@@ -255,14 +260,23 @@ class TrainingData:
     def of(cls, rows, Z, start_target=None, classes=None, subjects=None):
         """Training data of checked rows."""
         return cls(
-            rows.X, rows.y, rows.weight, Z, start_target, rows.exposure, subjects, classes=classes,
+            rows.X,
+            rows.y,
+            rows.weight,
+            Z,
+            start_target,
+            rows.exposure,
+            subjects,
+            classes=classes,
             bounds=rows.bounds,
-        )  # fmt: skip
+        )
 
     @property
     def unit_weight(self):
         """Weights of what counts once: of rows, or of subjects."""
-        return self.weight if self.subjects is None else self.subjects.counts
+        if self.subjects is None:
+            return self.weight
+        return self.subjects.counts
 
     first_copies = cached_property(first_copies)
 
@@ -288,12 +302,15 @@ class TrainingData:
     @cached_property
     def points(self):
         """Columns and target side by side."""
-        return self.columns if self.target is None else np.column_stack([self.columns, self.target])
+        if self.target is None:
+            return self.columns
+        return np.column_stack([self.columns, self.target])
 
     def sample(self, n_rows):
         """About so many of the rows, with weights of the same sum; see ``sample_rows``."""
         rows, weight = sample_rows(self.X, self.y, self.weight, n_rows, self.classes)
-        X, Z = _safe_indexing(self.X, rows), _safe_indexing(self.Z, rows)
+        X = _safe_indexing(self.X, rows)
+        Z = _safe_indexing(self.Z, rows)
         of_rows = self.start_target, self.exposure, self.bounds
         start_target, exposure, bounds = (None if v is None else v[rows] for v in of_rows)
         given = X, self.y[rows], weight, Z, start_target, exposure
@@ -356,7 +373,8 @@ class ArrayRows(RowSource):
     """
 
     def __init__(self, X, y, weight, offset=None):
-        self.X, self.offset = X, offset
+        self.X = X
+        self.offset = offset
         self.y, self.weight = (np.ascontiguousarray(each, dtype=np.float64) for each in (y, weight))
         self.n_rows = X.shape[0]
         self._memory = {}
@@ -367,7 +385,10 @@ class ArrayRows(RowSource):
 
     def part(self, rows):
         """A slice of the rows."""
-        offset = None if self.offset is None else self.offset[rows]
+        if self.offset is None:
+            offset = None
+        else:
+            offset = self.offset[rows]
         return ArrayRows(self.X[rows], self.y[rows], self.weight[rows], offset)
 
     def memory(self, name, shape, dtype):

@@ -191,9 +191,20 @@ class ExtendedMixture(BaseMixtureOfExperts):
         return updates("remove_expert").remove_expert(self, name)
 
     def summary(
-        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
-        cov="observed", level=0.95, by="regime", max_rows=60,
-    ):  # fmt: skip
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+        cov="observed",
+        level=0.95,
+        by="regime",
+        max_rows=60,
+    ):
         r"""Coefficients with standard errors, tests and confidence intervals.
 
         The covariance matrix of all parameters (coefficients and scales of experts, log-odds of the
@@ -289,9 +300,18 @@ class ExtendedMixture(BaseMixtureOfExperts):
         return inference("summary")._summary.summary(self, *given, cov, level, by, max_rows)
 
     def marginal_effects(
-        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
-        cov="observed", level=0.95,
-    ):  # fmt: skip
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+        cov="observed",
+        level=0.95,
+    ):
         r"""Average marginal effects of the columns of X, with standard errors.
 
         The effect of a column on the mean of y [1]_, averaged over the rows: the derivative of
@@ -353,9 +373,21 @@ class ExtendedMixture(BaseMixtureOfExperts):
         return inference("marginal_effects")._effects.marginal_effects(self, *given, cov, level)
 
     def stability(
-        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None, upper=None,
-        groups=None, n_resamples=20, n_jobs=None, random_state=None, verbose=0,
-    ):  # fmt: skip
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+        groups=None,
+        n_resamples=20,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
         """Stability of the regimes over random seeds and subsamples.
 
         The mixture is refitted ``n_resamples`` times to the same rows with another

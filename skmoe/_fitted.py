@@ -77,9 +77,17 @@ class FittedMixture(AnyRows):
         return self._model.routes(check_X(self, X)).in_order()
 
     def responsibilities(
-        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None,
-        sample_weight=None, by="regime",
-    ):  # fmt: skip
+        self,
+        X,
+        y=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+        sample_weight=None,
+        by="regime",
+    ):
         """Responsibilities: probability of each regime or expert for each row, given its target.
 
         Parameters
@@ -116,9 +124,16 @@ class FittedMixture(AnyRows):
         return groups_of(self, by).proba(self._model.responsibilities(rows))
 
     def log_density(
-        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None,
+        self,
+        X,
+        y=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
         sample_weight=None,
-    ):  # fmt: skip
+    ):
         r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
 
         Parameters
@@ -153,9 +168,16 @@ class FittedMixture(AnyRows):
         return self._predictive.log_density(check_known_rows(self, X, y, sample_weight, metadata))
 
     def bic(
-        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
         upper=None,
-    ):  # fmt: skip
+    ):
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
 
         Parameters
@@ -192,9 +214,16 @@ class FittedMixture(AnyRows):
         return criteria(*self._likelihood_terms(*given))["bic"]
 
     def aic(
-        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
         upper=None,
-    ):  # fmt: skip
+    ):
         """Akaike information criterion, ``-2 log L + 2 p``; lower is better.
 
         Parameters
@@ -228,9 +257,16 @@ class FittedMixture(AnyRows):
         return criteria(*self._likelihood_terms(*given))["aic"]
 
     def icl(
-        self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
         upper=None,
-    ):  # fmt: skip
+    ):
         r"""Integrated completed likelihood, ``bic`` plus twice the entropy; lower is better.
 
         The entropy of the responsibilities, :math:`-\sum_{ik} r_{ik} \log r_{ik}`, penalises
@@ -275,11 +311,19 @@ class FittedMixture(AnyRows):
     @property
     def _model(self):
         """The fitted mixture: Model."""
-        target = {} if self._classes is None else {"classes": self._classes}
+        if self._classes is None:
+            target = {}
+        else:
+            target = {"classes": self._classes}
         return self._model_class(
-            list(self.named_experts_), self.experts_, self.gate_, self.likelihood_, self._y_shape,
-            self._active_top_k(), **target,
-        )  # fmt: skip
+            list(self.named_experts_),
+            self.experts_,
+            self.gate_,
+            self.likelihood_,
+            self._y_shape,
+            self._active_top_k(),
+            **target,
+        )
 
     @property
     def _predictive(self):
@@ -292,9 +336,14 @@ class FittedMixture(AnyRows):
     def _active_top_k(self):
         """Experts that a row keeps, as a model takes it: none where ``top_k`` is of all clones."""
         of_all_rows = self.plan_.training in ("stack", "specialists")
-        n_experts = self.plan_.n_experts if of_all_rows else len(self.experts_)
+        if of_all_rows:
+            n_experts = self.plan_.n_experts
+        else:
+            n_experts = len(self.experts_)
         is_number = isinstance(self.top_k, Integral)  # what is none is refused where it is used
-        return None if is_number and self.top_k >= n_experts else self.top_k
+        if is_number and self.top_k >= n_experts:
+            return None
+        return self.top_k
 
     @property
     def _is_cross_fitted(self):
@@ -309,16 +358,20 @@ class FittedMixture(AnyRows):
         pooled = {"n_experts": self.plan_.n_experts, "training": "em", "cv": False}
         gate = split_last(self.gate_)[1]
         if self.top_k is not None and self.top_k < len(self.experts_):
-            why, settings = "a mixture with top_k is not at the maximum", {"top_k": None}
+            why = "a mixture with top_k is not at the maximum"
+            settings = {"top_k": None}
         elif self._changed_by in GROWTH:
-            why, settings = f"after {self._changed_by} a mixture is not at the maximum", {}
+            why = f"after {self._changed_by} a mixture is not at the maximum"
+            settings = {}
         elif self.likelihood_.averages_experts:
-            why, settings = "a prior shrinks the experts (training='pooled')", pooled
+            why = "a prior shrinks the experts (training='pooled')"
+            settings = pooled
         elif self._n_functions is None:
             why, settings = self._why_not_solved()
             settings = settings or {"experts": None, **pooled}
         elif gate.n_parameters_ is None:
-            why, settings = f"{type(gate).__name__} has no n_parameters_", {"gate": None}
+            why = f"{type(gate).__name__} has no n_parameters_"
+            settings = {"gate": None}
         elif self.likelihood_.n_parameters_ is None:
             why = f"{self.likelihood_} has no n_parameters_"
             settings = {"likelihood": "auto", **pooled}
@@ -326,7 +379,10 @@ class FittedMixture(AnyRows):
             return None
         now = self.get_params(deep=False)
         changed = [f"{name}={value!r}" for name, value in settings.items() if now[name] != value]
-        new = f".set_params({', '.join(changed)})" if changed else ""
+        if changed:
+            new = f".set_params({', '.join(changed)})"
+        else:
+            new = ""
         return why, f"`mixture{new}.fit(X, y)`"
 
     def _why_not_solved(self):

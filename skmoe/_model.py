@@ -36,9 +36,16 @@ ELSEWHERE = 0.05  # largest weight of one expert where no rows were seen
 
 # Attributes of a mixture that describe the rows and the training of one fit.
 OF_ONE_FIT = (
-    "oof_score_", "oof_log_density_", "oof_responsibilities_", "log_evidence_", "model_weights_",
-    "_beside", "specialisation_", "n_regimes_", "regimes_",
-)  # fmt: skip
+    "oof_score_",
+    "oof_log_density_",
+    "oof_responsibilities_",
+    "log_evidence_",
+    "model_weights_",
+    "_beside",
+    "specialisation_",
+    "n_regimes_",
+    "regimes_",
+)
 # Those that are made of its training when they are asked for.
 MADE_LATER = "_training_reports", "_level_shares", "_stream"
 
@@ -98,7 +105,9 @@ class Model(ABC):
     def own_density(self):
         """Whether each expert has a density of its own, in a list."""
         own = self.likelihood.own_density_
-        return list(map(has_own_density, self.experts)) if own is None else own.tolist()
+        if own is None:
+            return list(map(has_own_density, self.experts))
+        return own.tolist()
 
     @cached_property
     def predicts_other(self):
@@ -114,7 +123,8 @@ class Model(ABC):
         own = self.own_density
         if (routes is None or routes.experts is None) and not (instead and any(own)):
             # Linear experts predict in one product, also after transformers that they share.
-            experts, seen = self.experts, X
+            experts = self.experts
+            seen = X
             if have_common_transformers(experts):
                 _, seen = self._behind(0, X)
                 experts = [split_last(expert)[1] for expert in experts]
@@ -127,19 +137,23 @@ class Model(ABC):
         predictions = np.empty((*routes.shape, *shape))
 
         def predict(k, rows):
-            expert, before = self.experts[k], self.experts[:k]
+            expert = self.experts[k]
+            before = self.experts[:k]
             if instead and own[k]:
                 return instead(k, rows)
             if rows is None and is_stack_of(expert, before):
                 return stacked_prediction(expert, predictions[:, :k])
-            asked, seen = expert, take_rows(X, rows)
+            asked = expert
+            seen = take_rows(X, rows)
             if self.predicts_other[k]:
                 return own_distribution(expert, seen, self.likelihood.floor_).mean()
             has_own = has_own_density(expert)
             if rows is None and not has_own:
                 asked, seen = self._behind(k, X)
             prediction = expert_prediction(self.names[k], asked, seen, shape, self.classes)
-            return self.likelihood.expert_target(prediction) if has_own else prediction
+            if has_own:
+                return self.likelihood.expert_target(prediction)
+            return prediction
 
         return routes.fill(predictions, predict)
 
@@ -154,7 +168,9 @@ class Model(ABC):
         if scale_model is not None and self.likelihood.averages_experts:
             # Uncertain are the coefficients of what pooled experts see.
             _, X = self._behind(np.argmax(self.likelihood.pooled_), X)
-        return None if scale_model is None else scale_model(X)
+        if scale_model is None:
+            return None
+        return scale_model(X)
 
     @abstractmethod
     def losses(self, y, predictions, bounds=None):
@@ -209,7 +225,9 @@ class Model(ABC):
     def responsibilities(self, rows):
         """Responsibilities (n_samples, n_experts), equal for all rows of a subject."""
         resp, _, subjects = self._e_step(rows)
-        return resp if subjects is None else subjects.of_rows(resp)
+        if subjects is None:
+            return resp
+        return subjects.of_rows(resp)
 
     def _e_step(self, rows):
         routes = self.routes(rows.X)
@@ -236,7 +254,8 @@ class RegressionModel(Model):
 
         def mean(k, rows):
             with noted(f"Raised by the predictive distribution of expert {self.names[k]!r}."):
-                its_rows, expert = take_rows(X, rows), self.experts[k]
+                its_rows = take_rows(X, rows)
+                expert = self.experts[k]
                 if self.likelihood.own_density_ is None:
                     of_expert = expert.predict_dist(its_rows)
                 else:
@@ -247,10 +266,15 @@ class RegressionModel(Model):
         predictions = self.expert_predictions(X, routes, mean)
         if exposure is not None:
             predictions = predictions * exposure[:, None]
-        row_scale = self.row_scale(X) if scaled else None
+        if scaled:
+            row_scale = self.row_scale(X)
+        else:
+            row_scale = None
         arguments = self.likelihood.row_arguments(row_scale, exposure, X=X)
         components = self.likelihood.components(predictions, routes.experts, **arguments)
-        return NestedComponents(components, nested) if nested else components
+        if nested:
+            return NestedComponents(components, nested)
+        return components
 
     def distribution(self, X, exposure=None, scaled=True):
         """Predictive distribution of each row: MixtureDistribution; see ``components``."""
@@ -269,7 +293,9 @@ class RegressionModel(Model):
             ends = (target(end)[:, None] for end in (bounds.lower, bounds.upper))
             return (np.clip(predictions, *ends) - predictions) ** 2
         squares = (target(y)[:, None] - predictions) ** 2
-        return squares.mean(axis=2) if squares.ndim == 3 else squares
+        if squares.ndim == 3:
+            return squares.mean(axis=2)
+        return squares
 
     error_of_loss = staticmethod(np.sqrt)
 
@@ -292,7 +318,8 @@ class ClassificationModel(Model):
 
         Those of experts that are mixtures are not calibrated again, as in training.
         """
-        routes = Routes.to_all(X.shape[0], len(self.experts)) if routes is None else routes
+        if routes is None:
+            routes = Routes.to_all(X.shape[0], len(self.experts))
         predictions = self.expert_predictions(X, routes)
         arguments = self.likelihood.row_arguments(self.row_scale(X))
         calibrated = self.likelihood.calibrate(predictions, routes.experts, **arguments)

@@ -54,7 +54,9 @@ _forked = False  # whether this process has been forked since this file was impo
 def kernel_threads(work):
     """How many threads a kernel should use; ``work`` is in numbers to take the exponential of."""
     wanted = work // WORK_OF_A_THREAD
-    return 1 if _forked or wanted <= 1 else min(n_openmp_threads(), wanted)
+    if _forked or wanted <= 1:
+        return 1
+    return min(n_openmp_threads(), wanted)
 
 
 @contextmanager
@@ -86,7 +88,10 @@ def thread_map():
     For many short passes: threads of OpenMP go on spinning for milliseconds after each, which on a
     busy machine takes the time of the next one.
     """
-    n_threads = 1 if _forked else n_openmp_threads()
+    if _forked:
+        n_threads = 1
+    else:
+        n_threads = n_openmp_threads()
     if n_threads == 1:
         yield map
         return
@@ -111,14 +116,22 @@ class Jobs:
         Yields a list, the seconds that the pool took, and those that ``most`` tasks may take, by
         default these; ``what`` they are is for the warning. ``unlike`` ones take turns.
         """
-        arguments, done, pool = list(arguments), [], self._pool
+        arguments = list(arguments)
+        done = []
+        pool = self._pool
         # The first ones start processes and import packages, too.
-        n_first = 0 if self._in_turn or unlike > 1 else effective_n_jobs(pool.n_jobs)
-        first, shown = pool.seconds, pool.seconds - 1
-        began, most = time.monotonic() - first, most or len(arguments)
+        if self._in_turn or unlike > 1:
+            n_first = 0
+        else:
+            n_first = effective_n_jobs(pool.n_jobs)
+        first = pool.seconds
+        shown = pool.seconds - 1
+        began = time.monotonic() - first
+        most = most or len(arguments)
         for result in self.one_by_one(function, arguments):
             done.append(result)
-            pool.seconds, pool.n_made = time.monotonic() - began, pool.n_made + 1
+            pool.seconds = time.monotonic() - began
+            pool.n_made = pool.n_made + 1
             if len(done) <= n_first:
                 first = pool.seconds
             pace = (pool.seconds - first) / max(len(done) - n_first, 1)
@@ -135,10 +148,16 @@ class Jobs:
 
     def of_experts(self, function, arguments, unlike=1, are_counted=True):
         """Results in a list, of fits of experts, of which the pool says how many there are."""
-        most = self._pool.most_fits if are_counted else None
+        if are_counted:
+            most = self._pool.most_fits
+        else:
+            most = None
         if most is None or not arguments:
             return list(self.one_by_one(function, arguments))
-        likely = most if self._pool.n_made >= self._pool.likely_fits else self._pool.likely_fits
+        if self._pool.n_made >= self._pool.likely_fits:
+            likely = most
+        else:
+            likely = self._pool.likely_fits
         what = f"Up to {most} fits of experts"
         return [*self.as_they_come(function, arguments, what, likely, unlike)][-1][0]
 
@@ -155,11 +174,14 @@ class Jobs:
             for each in arguments:
                 yield alone.run(function, *self._shared, *each)
             return
-        caught, limit, limit_of_task = {}, nullcontext(), nullcontext
+        caught = {}
+        limit = nullcontext()
+        limit_of_task = nullcontext
         if self._n_threads is not None:
             given = ThreadpoolController(), self._n_threads
             # BLAS is limited for the whole process, so here; OpenMP for one thread, so in each.
-            limit, limit_of_task = _blas_limit(*given), partial(_openmp_limit, *given)
+            limit = _blas_limit(*given)
+            limit_of_task = partial(_openmp_limit, *given)
         with limit:
             for result, warned in self._pool.parallel(
                 delayed(_run)((os.getpid(), limit_of_task, function), self._shared, tuple(each))
@@ -192,7 +214,10 @@ class Pool:
     def parallel(self):
         """The ``joblib.Parallel``, inside its context."""
         backend, _ = get_active_backend(prefer=self.prefer)
-        kind = "generator" if backend.supports_return_generator else "list"
+        if backend.supports_return_generator:
+            kind = "generator"
+        else:
+            kind = "list"
         given = {"n_jobs": self.n_jobs, "prefer": self.prefer, "return_as": kind}
         return self.stack.enter_context(Parallel(**given))
 
@@ -219,7 +244,10 @@ def jobs(n_jobs, shared):
         backend, _ = get_active_backend(prefer=pool.prefer)
         n_effective = effective_n_jobs(n_jobs)
         are_threads = isinstance(backend, ThreadingBackend) and n_effective > 1
-        n_threads = max(1, cpu_count() // n_effective) if are_threads else None
+        if are_threads:
+            n_threads = max(1, cpu_count() // n_effective)
+        else:
+            n_threads = None
         is_dask = type(backend).__name__ == DASK
         if is_dask:  # it then sends a reference for ``shared``
             backend.data_futures[id(shared)] = _submit(backend.client, shared)
@@ -255,7 +283,9 @@ class _SharedLimit:
     """
 
     def __init__(self, user_api):
-        self.lock, self._user_api, self._limits = threading.Lock(), user_api, []
+        self.lock = threading.Lock()
+        self._user_api = user_api
+        self._limits = []
 
     @contextmanager
     def __call__(self, controller, n_threads):

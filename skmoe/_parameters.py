@@ -80,7 +80,10 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
             nested = [key for key in params if key.startswith(f"{part}__")]
             given = params.get(part, current)
             if nested and (given is None or isinstance(given, str | list)):
-                kind = "a list: begin with a name" if isinstance(given, list) else repr(given)
+                if isinstance(given, list):
+                    kind = "a list: begin with a name"
+                else:
+                    kind = repr(given)
                 raise ValueError(f"{nested[0]} needs {part}={example} or the like, not {kind}.")
         if isinstance(params.get("experts", self.experts), list):
             self.experts = params.pop("experts", self.experts)
@@ -94,7 +97,9 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
         is_bare = isinstance(self.experts, list) and not any(
             isinstance(each, tuple | list) for each in self.experts
         )
-        return name_estimators(self.experts) if is_bare else self.experts
+        if is_bare:
+            return name_estimators(self.experts)
+        return self.experts
 
     @_pairs.setter
     def _pairs(self, pairs):
@@ -110,10 +115,14 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
 
     def _default_expert(self):
         wide = self._wide_expert
-        return self._solver().default_expert if wide is None else wide
+        if wide is None:
+            return self._solver().default_expert
+        return wide
 
     def _default_gate(self, training="em"):
-        return ForestGate() if training == "specialists" else SoftmaxGate()
+        if training == "specialists":
+            return ForestGate()
+        return SoftmaxGate()
 
     @property
     def _classifies(self):
@@ -122,7 +131,8 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
     @property
     def _encodes(self):
         """Whether experts and gate encode what they see of a table."""
-        is_chosen, gate = self.experts is None or isinstance(self.experts, str), self.gate
+        is_chosen = self.experts is None or isinstance(self.experts, str)
+        gate = self.gate
         is_blind = not getattr(gate, "sees_rows", True)  # proportions, of no columns
         return is_chosen and (gate is None or is_blind or linear_columns_of(gate) is not None)
 
@@ -134,7 +144,10 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
     def _given_experts(self, y=None, sample_weight=None):
         """``experts``, and in place of "diverse" a list, which depends on what is to be fitted."""
         if isinstance(self.experts, str):
-            lines = None if self._classifies else type(self)()
+            if self._classifies:
+                lines = None
+            else:
+                lines = type(self)()
             leaf = ready(f"experts={self.experts!r}")
             return leaf.diverse.diverse_experts(self._classifies, y, sample_weight, lines)
         return self._pairs
@@ -148,9 +161,15 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
         if self._is_list:
             names, estimators = self._named_experts(self._given_experts(y, sample_weight))
         else:
-            estimator = self._default_expert() if self.experts is None else self.experts
+            if self.experts is None:
+                estimator = self._default_expert()
+            else:
+                estimator = self.experts
             if n_experts is None:
-                n_experts = self.n_experts if isinstance(self.n_experts, Integral) else 1
+                if isinstance(self.n_experts, Integral):
+                    n_experts = self.n_experts
+                else:
+                    n_experts = 1
             names = [f"expert{k}" for k in range(n_experts)]
             estimators = [estimator] * n_experts
         estimators = [self._solver().as_expert(estimator) for estimator in estimators]
@@ -226,7 +245,10 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
     def _dense_parts(self):
         """Experts and gate that take no sparse matrix."""
         experts, gate = self._parts()
-        parts = [] if self.experts is None else experts  # the default ones are solved here
+        if self.experts is None:
+            parts = []
+        else:
+            parts = experts  # the default ones are solved here
         return [e for e in parts + (gate or [self._default_gate()]) if not accepts(e, "sparse")]
 
     def __sklearn_tags__(self):
@@ -235,7 +257,10 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
             experts, gate = self._parts()
             tags.input_tags.sparse = not self._dense_parts()
             imputes = self.experts is None or isinstance(self.experts, str)
-            given = gate if imputes else experts + gate
+            if imputes:
+                given = gate
+            else:
+                given = experts + gate
             tags.input_tags.allow_nan = all(accepts(e, "allow_nan") for e in given)
             adapts = isinstance(self.experts, str) and not self._classifies
             tags.target_tags.multi_output = adapts or all(
@@ -261,7 +286,10 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
         set()
         """
         splits = offers(self.cv, "split") and not isinstance(self.cv, str)
-        splitter = self.cv if splits else GroupKFold()  # what an integer becomes with groups
+        if splits:
+            splitter = self.cv
+        else:
+            splitter = GroupKFold()  # what an integer becomes with groups
         mapping = MethodMapping().add(caller="fit", callee="split")
         router = MetadataRouter(owner=self).add_self_request(self)
         return router.add(splitter=splitter, method_mapping=mapping)
@@ -277,12 +305,19 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
         else:
             expert = self.experts
             if expert is None:
-                expert = self.experts_[0] if fitted else self._default_expert()
-            names, experts = ("experts",), (expert,)
+                if fitted:
+                    expert = self.experts_[0]
+                else:
+                    expert = self._default_expert()
+            names = ("experts",)
+            experts = (expert,)
         experts_block = VisualBlock("parallel", experts, names=names, dash_wrapped=False)
         gate = self.gate
         if gate is None:
-            gate = self.gate_ if fitted else self._default_gate()
+            if fitted:
+                gate = self.gate_
+            else:
+                gate = self._default_gate()
         gate_block = VisualBlock("parallel", [gate], names=["gate"], dash_wrapped=False)
         return VisualBlock("serial", (experts_block, gate_block), dash_wrapped=False)
 
@@ -290,15 +325,24 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
 def check_expert(mixture, name, estimator):
     """Raise a TypeError or ValueError unless an estimator can be an expert."""
     classifies = mixture._classifies
-    method = "predict_proba" if classifies else "predict"
+    if classifies:
+        method = "predict_proba"
+    else:
+        method = "predict"
     lacking = [m for m in ("fit", method) if not offers(estimator, m)]
     if isinstance(estimator, STACKS) and estimator.final_estimator is None:
         lacking = []  # a stack with its default on top has the method once it is fitted
     if isinstance(estimator, type) or lacking:
         wrap = "; a classifier gets it from CalibratedClassifierCV" * classifies
-        why = "is a class: call it" if isinstance(estimator, type) else f"lacks {lacking}{wrap}"
+        if isinstance(estimator, type):
+            why = "is a class: call it"
+        else:
+            why = f"lacks {lacking}{wrap}"
         raise TypeError(f"Expert {name!r} needs fit and {method}; {estimator!r} {why}.")
     if is_regressor(estimator) if classifies else is_classifier(estimator):
-        kind = "classifier" if classifies else "regressor"
+        if classifies:
+            kind = "classifier"
+        else:
+            kind = "regressor"
         kind += f" (others are for MixtureOfExperts{'Regressor' if classifies else 'Classifier'})"
         raise ValueError(f"Expert {name!r} should be a {kind}; got {estimator!r}.")

@@ -137,11 +137,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         family = self._likelihood().expert_family
         if family is None:
             return least_squares()
-        return rates(family) if family.is_rate else generalized_linear(family)
+        if family.is_rate:
+            return rates(family)
+        return generalized_linear(family)
 
     def _likelihood(self):
         is_auto = isinstance(self.likelihood, str) and self.likelihood == "auto"
-        return Gaussian() if is_auto else unfitted(self.likelihood)
+        if is_auto:
+            return Gaussian()
+        return unfitted(self.likelihood)
 
     def _labels(self, y):
         return y
@@ -201,7 +205,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         size = check_exposure(self, exposure, X, trials, None if trials is None else y)
         if size is not None:
             y = y / size
-            sample_weight = size if sample_weight is None else sample_weight * size
+            if sample_weight is None:
+                sample_weight = size
+            else:
+                sample_weight = sample_weight * size
         check_single_trials(self, y)
         return super().score(X, y, sample_weight)
 
@@ -253,7 +260,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         if not np.isfinite(mean).all():  # long tails, or rows far from those in fit
             row = np.argmin(np.isfinite(mean.reshape(len(mean), -1)).all(axis=1))
             raise ValueError(f"The mean of row {row} is infinite: take predict_dist(X).median().")
-        return (mean, distribution.std()) if return_std else mean
+        if return_std:
+            return (mean, distribution.std())
+        return mean
 
     def predict_dist(self, X, *, exposure=None, trials=None):
         """Predictive distribution of each row.

@@ -173,6 +173,7 @@ def evenness(load, sent, total):
 def posterior(log_gate, log_density):
     """Responsibilities (n, K) and log-density (n,) of rows from the two (n, K) logarithms."""
     log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
-    resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
+    resp = np.empty_like(log_gate)
+    log_norm = np.empty(len(log_gate))
     e_step(log_gate, log_density, np.ones(len(log_gate)), resp, log_norm, kernel_threads(resp.size))
     return resp, log_norm

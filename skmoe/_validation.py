@@ -57,16 +57,24 @@ def wherever(method):
 
 
 def check_rows(
-    mixture, X, y, sample_weight=None, metadata=NO_METADATA, *, reset=False, known=True,
+    mixture,
+    X,
+    y,
+    sample_weight=None,
+    metadata=NO_METADATA,
+    *,
+    reset=False,
+    known=True,
     may_be_empty=False,
-):  # fmt: skip
+):
     """Rows to learn from, some of them of positive weight unless they ``may_be_empty``.
 
     ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.
     """
     how = {"learns": True, "reset": reset, "known": known}
     rows = _rows_of(mixture, X, y, sample_weight, metadata, **how)
-    bounds, weight = rows.bounds, rows.weight
+    bounds = rows.bounds
+    weight = rows.weight
     if bounds is not None and not all(np.isfinite(e).any() for e in (bounds.lower, bounds.upper)):
         raise ValueError(
             "Every target is censored on the same side: some must be observed, or have two bounds."
@@ -134,7 +142,10 @@ def check_X(mixture, X, *, reset=False):
         learn_columns(mixture, X)
         mixture._wide_expert = _wide_expert(mixture, X)
         mixture._column_kinds = kinds_of(X)
-        mixture._medians = medians_of(X) if mixture._encodes else None
+        if mixture._encodes:
+            mixture._medians = medians_of(X)
+        else:
+            mixture._medians = None
         return X
     check_feature_names(mixture, X, reset=False)
     check_n_features(mixture, X, reset=False)
@@ -159,7 +170,10 @@ def _check_takes_sparse(mixture, X, reset):
     dense = mixture._dense_parts()
     n_samples, n_columns = X.shape
     if dense:
-        part = f"experts={mixture.experts!r}" if isinstance(mixture.experts, str) else dense[0]
+        if isinstance(mixture.experts, str):
+            part = f"experts={mixture.experts!r}"
+        else:
+            part = dense[0]
         what = f"Sparse data was passed, but {part} needs dense data"
     elif reset and mixture.experts is None and is_wide(X) and _wide_expert(mixture, X) is None:
         what = (
@@ -170,7 +184,10 @@ def _check_takes_sparse(mixture, X, reset):
         return
     last = mixture._default_expert()
     last = last.get_params(deep=False).get("classifier", last)  # the classifier inside, of rates
-    name = "Ridge" if type(last) is LinearRegression else type(last).__name__
+    if type(last) is LinearRegression:
+        name = "Ridge"
+    else:
+        name = type(last).__name__
     gate = "SoftmaxGate()"
     if n_columns > FEW_COLUMNS:
         gate = f"make_pipeline(TruncatedSVD({FEW_COLUMNS}), {gate})"

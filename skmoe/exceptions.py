@@ -19,10 +19,16 @@ UNENCODED = (
 )
 
 __all__ = [
-    "ExpertCollapseWarning", "IgnoredWeightsWarning", "LeftOutColumnsWarning", "LongFitWarning",
-    "NoReplayWarning", "NumbersAsStringsWarning", "ScaleFloorWarning", "SmallWeightsWarning",
+    "ExpertCollapseWarning",
+    "IgnoredWeightsWarning",
+    "LeftOutColumnsWarning",
+    "LongFitWarning",
+    "NoReplayWarning",
+    "NumbersAsStringsWarning",
+    "ScaleFloorWarning",
+    "SmallWeightsWarning",
     "ThinnedRowsWarning",
-]  # fmt: skip
+]
 
 
 class ExpertCollapseWarning(UserWarning):
@@ -99,9 +105,11 @@ class ThinnedRowsWarning(UserWarning):
 
 def warn_user(message, category):
     """Warn, and point to the line outside this package and scikit-learn that led here."""
-    frame, level = sys._getframe(1), 2
+    frame = sys._getframe(1)
+    level = 2
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in OURS:
-        frame, level = frame.f_back, level + 1
+        frame = frame.f_back
+        level = level + 1
     warnings.warn(message, category, stacklevel=level)
 
 
@@ -137,7 +145,8 @@ def one_fit():
         return
     with warnings.catch_warnings():
         warnings.filterwarnings("error", INTERRUPTED, UserWarning)
-        show, said = warnings.showwarning, set()
+        show = warnings.showwarning
+        said = set()
 
         def show_first(message, category, *where):
             kind = re.split(r"\d", str(message))[0]  # numbers of iterations, and gaps, differ

@@ -34,8 +34,15 @@ def takes_rows(score):
 
 @takes_rows
 def log_score(
-    estimator, X, y, sample_weight=None, *, exposure=None, trials=None, upper=None,
-):  # fmt: skip
+    estimator,
+    X,
+    y,
+    sample_weight=None,
+    *,
+    exposure=None,
+    trials=None,
+    upper=None,
+):
     """Mean log-density of the targets under a fitted mixture.
 
     The logarithmic score is strictly proper: the true distribution maximises its expectation. For a
@@ -77,9 +84,7 @@ def log_score(
 
 
 @takes_rows
-def interval_score(
-    estimator, X, y, sample_weight=None, *, exposure=None, trials=None, level=0.9
-):  # fmt: skip
+def interval_score(estimator, X, y, sample_weight=None, *, exposure=None, trials=None, level=0.9):
     r"""Minus the mean interval score of the central predictive intervals.
 
     .. math:: (u - l) + \tfrac{2}{1 - \text{level}} \, [(l - y)_+ + (y - u)_+]
@@ -185,7 +190,7 @@ def crps_score(estimator, X, y, sample_weight=None, *, exposure=None, trials=Non
 @takes_rows
 def pinball_score(
     estimator, X, y, sample_weight=None, *, exposure=None, trials=None, quantile=(0.1, 0.5, 0.9)
-):  # fmt: skip
+):
     r"""Minus the mean pinball loss of predictive quantiles.
 
     .. math:: \max(q \, (y - y_q), (q - 1)(y - y_q))
@@ -242,7 +247,8 @@ def _predicted(estimator, X, y, exposure, trials):
     if is_classifier(mixture):
         raise TypeError("This score is for regressors: take log_score for classes.")
     given = RowMetadata(exposure, trials).given()
-    distribution, y = mixture.predict_dist(X, **given), _targets(y).astype(np.float64)
+    distribution = mixture.predict_dist(X, **given)
+    y = _targets(y).astype(np.float64)
     if trials is None:
         check_single_trials(mixture, y)
     expected = distribution.mean().shape
@@ -254,7 +260,9 @@ def _predicted(estimator, X, y, exposure, trials):
 def _targets(y):
     """Targets as an array, a single column as a vector, as ``fit`` takes them."""
     y = np.asarray(y)
-    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if y.ndim == 2 and y.shape[1] == 1:
+        return y[:, 0]
+    return y
 
 
 def _weighted_mean(losses, weight):
@@ -266,7 +274,8 @@ def _unwrap(estimator, X):
     """The mixture at the end of Pipelines and searches, and X as it sees it."""
     mixture, X = inside_offering("log_density", estimator, X)
     if mixture is None:
-        name, kind = type(estimator).__name__, ["Regressor", "Classifier"][is_classifier(estimator)]
+        name = type(estimator).__name__
+        kind = ["Regressor", "Classifier"][is_classifier(estimator)]
         needed = f"give a mixture, such as MixtureOfExperts{kind}(model, n_experts=1)."
         raise TypeError(f"{name} has no log_density: {needed}")
     return mixture, X

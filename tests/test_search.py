@@ -50,12 +50,13 @@ def test_rows_of_weight_zero_may_be_beyond_single_precision(far):
     assert moe.lower_bound_ == pytest.approx(reference.lower_bound_, abs=1e-9)
 
 
-def test_fifty_starts_reach_the_optimum_that_ten_need_luck_for():
+def test_fifty_starts_reach_the_optimum_that_one_needs_luck_for():
     X, y = regimes(8, seed=2)
     make = partial(mixture, n_experts=8, training="em", cv=False)
-    ten = [make(n_init=10, random_state=seed).fit(X, y).lower_bound_ for seed in (0, 2)]
+    one = [make(n_init=1, random_state=seed).fit(X, y).lower_bound_ for seed in range(4)]
     fifty = [make(n_init=50, random_state=seed).fit(X, y).lower_bound_ for seed in (0, 2)]
-    assert min(ten) < min(fifty) - 0.1
+    assert min(one) < min(fifty) - 0.1
+    assert max(one) < min(fifty) + 1e-3
     assert max(fifty) - min(fifty) < 1e-3
 
 

@@ -41,8 +41,11 @@ class SubjectEffects:
     """
 
     def __init__(self, mixture, labels, responsibilities, mean=None, covariance=None):
-        self.mixture, self.labels, self.responsibilities = mixture, labels, responsibilities
-        self.mean, self.covariance = mean, covariance
+        self.mixture = mixture
+        self.labels = labels
+        self.responsibilities = responsibilities
+        self.mean = mean
+        self.covariance = covariance
 
     def predict(self, X, subject):
         """Means for rows of subjects.
@@ -78,7 +81,8 @@ class SubjectEffects:
             Distribution of y, given the known rows of the subject.
         """
         X = check_X(self.mixture, X)
-        model, number = self.mixture._model, {label: i for i, label in enumerate(self.labels)}
+        model = self.mixture._model
+        number = {label: i for i, label in enumerate(self.labels)}
         place = np.array([number.get(each, -1) for each in check_ids("subject", subject, X)])
         routes = model.all_routes(X)
         weights = np.where(place[:, None] < 0, routes.weights, self.responsibilities[place])
@@ -109,8 +113,16 @@ class SubjectEffects:
 
 
 def subject_effects(
-    mixture, X, y, sample_weight=None, *, subject, exposure=None, trials=None, upper=None,
-):  # fmt: skip
+    mixture,
+    X,
+    y,
+    sample_weight=None,
+    *,
+    subject,
+    exposure=None,
+    trials=None,
+    upper=None,
+):
     """Estimate regimes and random effects of subjects from some of their rows.
 
     The subjects need not be those of ``fit``: a single visit of a new patient already improves the
@@ -165,7 +177,8 @@ def subject_effects(
         raise ValueError("subject_effects needs the subject of each row: give subject.")
     metadata = RowMetadata(exposure, trials, subject, upper)
     rows = check_known_rows(mixture, X, y, sample_weight, metadata)
-    model, likelihood = mixture._model, mixture.likelihood_
+    model = mixture._model
+    likelihood = mixture.likelihood_
     if model.top_k is not None:
         raise ValueError(
             "subject_effects needs all experts of a subject: fit the mixture with top_k=None."

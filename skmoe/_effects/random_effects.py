@@ -149,9 +149,15 @@ class RandomEffects(ScaledErrors):
         if self.covariance not in ("full", "diag"):
             raise ValueError(f'covariance must be "full" or "diag"; got {self.covariance!r}.')
         if np.ndim(self.columns) != 1:
-            such_as = [] if self.columns is None else [self.columns]
+            if self.columns is None:
+                such_as = []
+            else:
+                such_as = [self.columns]
             raise ValueError(f"columns must be a list, such as {such_as!r}; got {self.columns!r}.")
-        names = None if names is None else list(names)
+        if names is None:
+            names = None
+        else:
+            names = list(names)
         numbers = column_numbers(self.columns, n_columns, names)
         for column, places in zip(self.columns, numbers, strict=True):
             if len(places) > 1:
@@ -165,7 +171,8 @@ class RandomEffects(ScaledErrors):
 
     def fitting(self, *, in_sample, linear):
         twin = super().fitting(in_sample=in_sample, linear=linear)
-        twin.effect_numbers_, twin.effect_names_ = self.effect_numbers_, self.effect_names_
+        twin.effect_numbers_ = self.effect_numbers_
+        twin.effect_names_ = self.effect_names_
         return twin
 
     def subjects_of(self, X, subject, weight):
@@ -173,7 +180,9 @@ class RandomEffects(ScaledErrors):
 
     def row_arguments(self, row_scale=None, exposure=None, subjects=None, X=None):
         arguments = super().row_arguments(row_scale, exposure, subjects)
-        return arguments if X is None else arguments | {"effects": self.effects_of(X)}
+        if X is None:
+            return arguments
+        return arguments | {"effects": self.effects_of(X)}
 
     def effects_of(self, X):
         """Columns of the random effects.
@@ -188,7 +197,8 @@ class RandomEffects(ScaledErrors):
         effects : ndarray of shape (n_samples, n_effects)
             Ones of the intercept, then columns.
         """
-        ones, numbers = np.ones((X.shape[0], 1)), list(self.effect_numbers_)
+        ones = np.ones((X.shape[0], 1))
+        numbers = list(self.effect_numbers_)
         if not numbers:
             return ones
         if sparse.issparse(X):
@@ -196,7 +206,10 @@ class RandomEffects(ScaledErrors):
                 f"RandomEffects({list(self.columns)!r}) needs dense columns: give X.toarray()."
             )
         X = as_pandas(X)
-        part = X.iloc[:, numbers].to_numpy() if is_table(X) else X[:, numbers]
+        if is_table(X):
+            part = X.iloc[:, numbers].to_numpy()
+        else:
+            part = X[:, numbers]
         try:
             part = np.asarray(part, dtype=np.float64)
             known = np.isfinite(part).all(axis=0)
@@ -233,16 +246,20 @@ class RandomEffects(ScaledErrors):
         products = subjects.products(residuals)
         squares = subjects.weighted_sum(residuals**2)
         penalty = np.broadcast_to(penalty, resp.shape[1:])
-        scales, factors = [], []
+        scales = []
+        factors = []
         for k, last in enumerate(self.relative_factor_):
-            scale, factor = np.sqrt(self._variance), np.zeros_like(last)
+            scale = np.sqrt(self._variance)
+            factor = np.zeros_like(last)
             if resp[:, k].any():
                 own = resp[:, k], products[..., k], squares[:, k], penalty[k]
-                given, places = (*own, self.floor_, subjects), self._places(len(last))
+                given = (*own, self.floor_, subjects)
+                places = self._places(len(last))
                 scale, factor = _best_factor(given, last, places, self.effect_units_)
             scales.append(scale)
             factors.append(factor)
-        self.scale_, self.relative_factor_ = np.array(scales), np.array(factors)
+        self.scale_ = np.array(scales)
+        self.relative_factor_ = np.array(factors)
 
     def taken_by_subjects(self, subjects, design, targets, resp):
         """What random effects take from the sums over rows of least squares.
@@ -266,7 +283,8 @@ class RandomEffects(ScaledErrors):
             Sums for each expert.
         """
         products = subjects.products(np.column_stack([design, targets]))
-        resp, between = subjects.of_first_rows(resp), []
+        resp = subjects.of_first_rows(resp)
+        between = []
         for k, factor in enumerate(self.relative_factor_):
             along = subjects.roots(factor)[0].swapaxes(1, 2) @ products
             along = along.reshape(-1, products.shape[2])
@@ -278,14 +296,17 @@ class RandomEffects(ScaledErrors):
     def _places(self, n_effects):
         """Which entries of a factor may differ from zero, for standardised columns."""
         is_full = self.covariance == "full"
-        return np.tril_indices(n_effects) if is_full else np.diag_indices(n_effects)
+        if is_full:
+            return np.tril_indices(n_effects)
+        return np.diag_indices(n_effects)
 
     def log_density(self, y, prediction, experts=None, *, subjects=None, effects=None):
         if subjects is None:
             return self.components(prediction, experts, effects=effects).logpdf(y[:, None])
         residuals = y[:, None] - prediction
         rows = GaussianComponents(prediction, self.scale_).logpdf(y[:, None])
-        products, gain = subjects.products(residuals), []
+        products = subjects.products(residuals)
+        gain = []
         for k, factor in enumerate(self.relative_factor_):
             roots, log_det = subjects.roots(factor)
             along = each_times(roots.swapaxes(1, 2), products[..., k])
@@ -313,7 +334,9 @@ class RandomEffects(ScaledErrors):
         covariance : ndarray of shape (n_subjects, n_experts, n_effects, n_effects)
             Covariance of the effects.
         """
-        products, means, covariances = subjects.products(y[:, None] - prediction), [], []
+        products = subjects.products(y[:, None] - prediction)
+        means = []
+        covariances = []
         for k, factor in enumerate(self.relative_factor_):
             roots, _ = subjects.roots(factor)
             outer = roots @ roots.swapaxes(1, 2)
@@ -344,7 +367,10 @@ class RandomEffects(ScaledErrors):
         return self._shifted(shifted, self.scale_, effects, covariance)
 
     def components(self, prediction, experts=None, *, effects):
-        everyone = slice(None) if experts is None else experts
+        if experts is None:
+            everyone = slice(None)
+        else:
+            everyone = experts
         return self._shifted(prediction, self.scale_[everyone], effects, self.covariance_[everyone])
 
     def _shifted(self, prediction, scale, effects, covariance):
@@ -381,7 +407,8 @@ def _profile(factor, resp, products, squares, penalty, floor, subjects):
 
     Per unit of weight; with its derivatives by the relative factor, and that variance.
     """
-    grams, mass = subjects.grams, resp @ subjects.sizes
+    grams = subjects.grams
+    mass = resp @ subjects.sizes
     inner, log_det = subjects.inner_roots(factor)
     along = each_times(inner.swapaxes(1, 2), products @ factor)
     rest = resp @ (squares - (along**2).sum(axis=1)) + penalty
@@ -415,10 +442,13 @@ def _best_factor(given, last, places, units):
         return loss, (units.T @ slope)[places]
 
     found = optimize.minimize(
-        loss_of, start[places], jac=True, method="L-BFGS-B",
+        loss_of,
+        start[places],
+        jac=True,
+        method="L-BFGS-B",
         bounds=[(-LARGEST, LARGEST)] * len(places[0]),
         options={"maxiter": STEPS, "ftol": 1e-14, "gtol": 1e-8},
-    )  # fmt: skip
+    )
     tried = [(*_profile(each, *given), each) for each in (last, factor_of(found.x))]
     _, _, variance, factor = min(tried, key=lambda each: each[0])
     return np.sqrt(variance), factor

@@ -48,8 +48,14 @@ class RandomEffectsTerms(ExpertTerms):
     def of_effects(cls, names, *, is_full):
         """The terms for effects of an intercept and of columns of these names."""
         effects = ["intercept", *names]
-        pairs = [(i, j) for j in range(len(effects)) for i in range(j)] if is_full else []
-        labels = [f": {name}" for name in effects] if names else [""]
+        if is_full:
+            pairs = [(i, j) for j in range(len(effects)) for i in range(j)]
+        else:
+            pairs = []
+        if names:
+            labels = [f": {name}" for name in effects]
+        else:
+            labels = [""]
         attributes = {
             "logs_of": ("scale_", *(f"subject_scale_{label}" for label in labels)),
             "values_of": tuple(f"correlation: {effects[i]}, {effects[j]}" for i, j in pairs),
@@ -64,8 +70,11 @@ class RandomEffectsTerms(ExpertTerms):
 
     def __init__(self, theta, design, target, subjects):
         super().__init__(theta, design, target)
-        self.subjects, self.sizes, residuals = subjects, subjects.sizes, target - self.predictors
-        self.columns, products = subjects.products(design), subjects.products(residuals)
+        self.subjects = subjects
+        self.sizes = subjects.sizes
+        residuals = target - self.predictors
+        self.columns = subjects.products(design)
+        products = subjects.products(residuals)
         self.products = products[..., 0]
         self.of_rows = subjects.weighted_sum(design * residuals)
         self.of_squares = subjects.weighted_sum(residuals[:, 0] ** 2)
@@ -77,14 +86,16 @@ class RandomEffectsTerms(ExpertTerms):
     def relative_covariance(cls, beside):
         """Covariance of the effects over the variance within, from logarithms and correlations."""
         logs, correlations = np.split(beside, [len(cls.logs_of)])
-        scales, correlation = np.exp(logs[1:] - logs[0]), np.eye(len(logs) - 1, dtype=beside.dtype)
+        scales = np.exp(logs[1:] - logs[0])
+        correlation = np.eye(len(logs) - 1, dtype=beside.dtype)
         for (i, j), value in zip(cls.pairs, correlations, strict=True):
             correlation[i, j] = correlation[j, i] = value
         return correlation * np.outer(scales, scales)
 
     def _shrunk(self, beside):
         """D (I + Z'WZ D)^-1 of each subject, and logarithms of the determinants."""
-        covariance, grams = self.relative_covariance(beside), self.subjects.grams
+        covariance = self.relative_covariance(beside)
+        grams = self.subjects.grams
         inner = np.eye(len(covariance)) + covariance @ grams
         sign, log_det = np.linalg.slogdet(inner)
         covariance = np.broadcast_to(covariance, inner.shape)
@@ -93,7 +104,8 @@ class RandomEffectsTerms(ExpertTerms):
     def _at(self, beside):
         """Log-densities and their derivatives by coefficients, (n_subjects, 1 + n_columns)."""
         shrunk, log_det = self._shrunk(beside)
-        within, along = np.exp(2 * beside[0]), np.einsum("sij,sj->si", shrunk, self.products)
+        within = np.exp(2 * beside[0])
+        along = np.einsum("sij,sj->si", shrunk, self.products)
         squares = self.of_squares - (self.products * along).sum(axis=1)
         of_size = self.sizes * (np.log(2 * np.pi) + 2 * beside[0])
         log_density = -0.5 * (of_size + log_det + squares / within)
@@ -123,7 +135,8 @@ class RandomEffectsTerms(ExpertTerms):
 
     def hessian(self, weights):
         mass = self.subjects.total(weights[:, None])[:, 0] / self.sizes  # of each subject
-        at, (shrunk, _) = self.beside_coef, self._shrunk(self.beside_coef)
+        at = self.beside_coef
+        (shrunk, _) = self._shrunk(self.beside_coef)
         taken = np.einsum("s,sip,sij,sjq->pq", mass, self.columns, shrunk, self.columns)
         of_coef = taken - weighted_grams(self.design, weights[:, None])[0]
         of_coef /= np.exp(2 * at[0])

@@ -32,10 +32,14 @@ class OutputsSweep(LeastSquaresSweep):
     begin_run = Sweep.begin_run
 
     def sums(self, problem, resp=None, with_gate=True):
-        experts, shape = problem.experts, (problem.experts.n_experts, -1)
+        experts = problem.experts
+        shape = (problem.experts.n_experts, -1)
         # With responsibilities there may be no scale, and it is not used.
         any_scale = np.tile(experts.y_scale, (experts.n_experts, 1))
-        scale = any_scale if resp is not None else problem.likelihood.scale_.reshape(shape)
+        if resp is not None:
+            scale = any_scale
+        else:
+            scale = problem.likelihood.scale_.reshape(shape)
         errors = GaussianErrors(scale, experts.y_mean, experts.y_scale)
         sums, _ = sums_of_pass(problem, block_pass, experts.standard_coef, errors, resp, with_gate)
         sums.gram = sums.gram[:, 0]
@@ -55,13 +59,20 @@ class NewtonSweep(LogisticSweep):
         return self._errors(problem).constant
 
     def sums(self, problem, resp=None, with_gate=True):
-        experts, (gram, constant) = problem.experts, self.sums_of_rows(problem)
+        experts = problem.experts
+        (gram, constant) = self.sums_of_rows(problem)
         functions = experts.functions.reshape(experts.n_experts, -1, len(experts.mean) + 1)
         sums, _ = sums_of_pass(
-            problem, block_pass, functions.swapaxes(1, 2), self._errors(problem), resp, with_gate,
+            problem,
+            block_pass,
+            functions.swapaxes(1, 2),
+            self._errors(problem),
+            resp,
+            with_gate,
             with_grams=experts.wants_curvature,
-        )  # fmt: skip
-        sums.rows_gram, sums.value = gram, sums.value + constant
+        )
+        sums.rows_gram = gram
+        sums.value = sums.value + constant
         return sums
 
 
@@ -73,7 +84,10 @@ class MultinomialSweep(NewtonSweep):
         if type(experts) is not LogisticExperts or not cls._is_uncalibrated(likelihood):
             return False
         size = experts.coef[0].size
-        most = SPARSE_NEWTON_LIMIT if sparse.issparse(experts.rows.X) else NEWTON_LIMIT
+        if sparse.issparse(experts.rows.X):
+            most = SPARSE_NEWTON_LIMIT
+        else:
+            most = NEWTON_LIMIT
         return size <= most and experts.n_experts * size**2 <= CURVATURE_LIMIT
 
     @staticmethod
@@ -99,7 +113,8 @@ class GeneralizedLinearSweep(NewtonSweep):
         return experts.family.kernel is not None and experts.rows.X.dtype == np.float64
 
     def begin_run(self, problem, *, is_given):
-        run, scales = super().begin_run(problem, is_given=is_given), problem.likelihood.scales_
+        run = super().begin_run(problem, is_given=is_given)
+        scales = problem.likelihood.scales_
         if run is not None and scales is not None:
             run.errors = scales**-0.5
         return run
@@ -130,7 +145,8 @@ class GeneralizedLinearSweep(NewtonSweep):
         super().go_to(problem, point)
 
     def metric(self, problem):
-        scales, (of_experts, of_gate) = problem.likelihood.scales_, super().metric(problem)
+        scales = problem.likelihood.scales_
+        (of_experts, of_gate) = super().metric(problem)
         if scales is None:
             return [of_experts, of_gate]
         of_scales = -problem.sums.mass * scales**2 * problem.experts.family.normaliser_bend(scales)

@@ -36,9 +36,12 @@ class CrossFittedGate:
     is_cross_fitted = True
 
     def __init__(self, gate, folds, *, sum_to_one=False):
-        self.gate, self.folds = gate, folds
-        self._sum_to_one, self._parts = sum_to_one, {}
-        self.objective, self.is_costly = gate.objective, gate.is_costly
+        self.gate = gate
+        self.folds = folds
+        self._sum_to_one = sum_to_one
+        self._parts = {}
+        self.objective = gate.objective
+        self.is_costly = gate.is_costly
         self.takes_load_prior = gate.takes_load_prior
         self.begin()
 
@@ -51,7 +54,10 @@ class CrossFittedGate:
 
         Rows are those that the folds split; y has soft labels (n, K) for all copies, or for each.
         """
-        labels = repeat(y, len(self.folds)) if isinstance(y, np.ndarray) else y
+        if isinstance(y, np.ndarray):
+            labels = repeat(y, len(self.folds))
+        else:
+            labels = y
         self.models = [
             self._fitted(fold, model, X, own, sample_weight)
             for fold, (model, own) in enumerate(zip(self.models, labels, strict=True))
@@ -112,7 +118,8 @@ class GateSums:
         gate = shallow_copy(gate)
         gate.begin_sums(self.rows.X, n_experts, self.units)
         sums = self._sums(gate, labels, with_curvature=True)
-        before, size = sums.value + gate.log_prior(), 1.0
+        before = sums.value + gate.log_prior()
+        size = 1.0
         while size >= SMALLEST_STEP:
             after = shallow_copy(gate)
             after.learn_sums(sums, size)
@@ -125,7 +132,8 @@ class GateSums:
     def _sums(self, gate, labels, with_curvature):
         nothing = np.zeros((labels.shape[1], self.rows.X.shape[1] + 1))
         wanted = {"with_grams": self._rows_gram is None, "with_curvature": with_curvature}
-        given, labels = (nothing, np.ones(len(nothing))), np.ascontiguousarray(labels)
+        given = (nothing, np.ones(len(nothing)))
+        labels = np.ascontiguousarray(labels)
         parameters = PassParameters(*self.units, gate.sum_logits(), *given, resp=labels, **wanted)
         sums = Sums.from_kernel(run_pass(self.rows, parameters), *nothing.shape, with_curvature)
         if self._rows_gram is None:

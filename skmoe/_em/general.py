@@ -36,9 +36,17 @@ class GeneralProblem(Problem):
     row_scale = gate_proba = _gate_sums = None
     accelerates = True
     of_state = (
-        "resp", "log_norm", "log_density", "gate_proba", "objective", "load", "working",
-        "working_exposure", "working_target", "row_scale",
-    )  # fmt: skip
+        "resp",
+        "log_norm",
+        "log_density",
+        "gate_proba",
+        "objective",
+        "load",
+        "working",
+        "working_exposure",
+        "working_target",
+        "row_scale",
+    )
 
     def __init__(self, experts, gate, likelihood, data, *, gate_folds=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
@@ -48,11 +56,14 @@ class GeneralProblem(Problem):
     @property
     def gate_weight(self):
         """Weights of the rows for the gate, (n_samples,)."""
-        return self.weight if self.subjects is None else self.subjects.row_weight
+        if self.subjects is None:
+            return self.weight
+        return self.subjects.row_weight
 
     def start(self, resp):
         self.acceleration = Acceleration()
-        resp = resp if self.subjects is None else self.subjects.average(resp)
+        if self.subjects is not None:
+            resp = self.subjects.average(resp)
         self.resp = np.ascontiguousarray(resp, dtype=np.float64)
         self._forget_working()
         return self
@@ -63,9 +74,13 @@ class GeneralProblem(Problem):
             self.working_exposure = np.repeat(self.exposure[:, None], self.resp.shape[1], axis=1)
 
     def reseed(self, dead):
-        before, names = self.working_data, ("working", "working_exposure", "working_target")
+        before = self.working_data
+        names = ("working", "working_exposure", "working_target")
         super().reseed(dead)
-        exposure = 1.0 if self.exposure is None else self.exposure[:, None]
+        if self.exposure is None:
+            exposure = 1.0
+        else:
+            exposure = self.exposure[:, None]
         anew = 1.0, exposure, self.likelihood.expert_target(self.y)[:, None]
         for name, values, of_dead in zip(names, before, anew, strict=True):
             if values is not None:
@@ -81,7 +96,8 @@ class GeneralProblem(Problem):
 
     def step(self):
         """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
-        before, point = self.objective, self._point()
+        before = self.objective
+        point = self._point()
         # Quick experts are fitted first, so that censored targets are no mere bounds.
         begins = self.bounds is not None and self.working_target is None
         for _ in range(CENSORED_FIRST_ROUNDS * (begins and self.experts.is_solved)):
@@ -103,7 +119,13 @@ class GeneralProblem(Problem):
             return self.objective
         proposal, _ = self.acceleration.propose(point, self._point() - point, lambda each: each)
         if proposal is not None:
-            by_em, acceleration = self.state(), self.acceleration
+            # Censored targets: where the log-likelihood is convex, the root of EM's steps is
+            # a saddle point, and the way from it is the way up.
+            em_step = self._point() - point
+            if self.bounds is not None and (proposal - point) @ em_step < 0:
+                proposal = 2 * point - proposal
+            by_em = self.state()
+            acceleration = self.acceleration
             self._go_to(proposal)
             if not self.objective > by_em[-1]["objective"]:
                 self.restore(by_em)
@@ -113,17 +135,21 @@ class GeneralProblem(Problem):
 
     def _point(self):
         """Parameters of experts, likelihood and gate, (n_parameters,); None if there are others."""
-        gate, is_alone = self.gate, self.n_inner == 1 and self.top_k is None
+        gate = self.gate
+        is_alone = self.n_inner == 1 and self.top_k is None
         if not (self.accelerates and is_alone and self.objective > -np.inf):
             return None
         if not (gate.is_linear and gate.has_sums):
             return None
         points = [self.experts.point(), self.likelihood.point(), gate.sum_logits().ravel()]
-        return None if any(each is None for each in points) else np.concatenate(points)
+        if any(each is None for each in points):
+            return None
+        return np.concatenate(points)
 
     def _go_to(self, point):
         """Set them, and make the E-step."""
-        shape, of_experts = self.gate.sum_logits().shape, len(self.experts.point())
+        shape = self.gate.sum_logits().shape
+        of_experts = len(self.experts.point())
         of_experts, of_likelihood, of_gate = np.split(
             point, [of_experts, len(point) - shape[0] * shape[1]]
         )
@@ -186,7 +212,10 @@ class GeneralProblem(Problem):
 
     def _gate_labels(self):
         """Soft labels for the gate that agree with the last E-step."""
-        proba = self.resp if self.gate_proba is None else self.gate_proba
+        if self.gate_proba is None:
+            proba = self.resp
+        else:
+            proba = self.gate_proba
         return self._with_prior(self.resp, proba)
 
     def _with_prior(self, resp, proba):
@@ -213,7 +242,8 @@ class GeneralProblem(Problem):
             )
         log_density = self.expert_log_density()
         log_likelihood = self._share_rows(log_gate, log_density, self.top_k)
-        self.log_density, self.gate_proba = log_density, np.exp(log_gate)
+        self.log_density = log_density
+        self.gate_proba = np.exp(log_gate)
         self._set_load()
         if self.gate.objective == "joint":
             log_likelihood += self.gate_weight @ self.gate.score_samples(self.Z)
@@ -246,7 +276,10 @@ class GeneralProblem(Problem):
         elif self.row_scale is not None and self.experts.in_sample:  # least squares, unequal errors
             self.working = np.repeat(1 / self.row_scale**2, self.resp.shape[1], axis=1)
         if working_exposure is not None:
-            factor = 1.0 if self.exposure is None else self.exposure[:, None]
+            if self.exposure is None:
+                factor = 1.0
+            else:
+                factor = self.exposure[:, None]
             self.working_exposure = working_exposure * factor
 
     def _set_load(self):
@@ -274,7 +307,8 @@ class GeneralProblem(Problem):
         """
         if self.top_k is None:
             return
-        trained, log_gate = self.resp, routed(self.gate_proba, self.top_k)
+        trained = self.resp
+        log_gate = routed(self.gate_proba, self.top_k)
         best = -np.inf
         for _ in range(ROUTING_STEPS):
             value = self._share_rows(log_gate, self.expert_log_density()) / self.weight.sum()
@@ -292,7 +326,8 @@ class GeneralProblem(Problem):
     def squared_errors(self):
         """Squared error of each row (n,), in units of the scales of its experts."""
         squares = ((self.y[:, None] - self.means) / self.likelihood.scale_) ** 2
-        squares = squares.mean(axis=2) if squares.ndim == 3 else squares
+        if squares.ndim == 3:
+            squares = squares.mean(axis=2)
         squares = (self.resp * squares).sum(axis=1)
         return squares * (self.weight.sum() / max(self.weight @ squares, 1e-300))
 

@@ -73,7 +73,10 @@ class Trained:
 
     def findings(self, n_rows):
         """All that is to be said of it: what else was tried, by how much it lost, and ``notes``."""
-        found = [] if self.regimes is None else list(self.regimes.notes)  # the verdict first
+        if self.regimes is None:
+            found = []
+        else:
+            found = list(self.regimes.notes)  # the verdict first
         if self.log_evidence is not None and len(self.log_evidence) > 1:
             values = {k: n_rows * value for k, value in self.log_evidence.items()}, None
             if (regimes := self.regimes) is not None and regimes.were_compared:
@@ -91,9 +94,17 @@ class Trained:
 
 
 def run_em(
-    problem, *, max_iter, tol, patience, foresees=False, revivals=0, before=None, after=None,
+    problem,
+    *,
+    max_iter,
+    tol,
+    patience,
+    foresees=False,
+    revivals=0,
+    before=None,
+    after=None,
     in_runs=True,
-):  # fmt: skip
+):
     """Iterate until the objective gains no more than ``tol``; keep the best iterate.
 
     EM converges geometrically, so that a small gain may be one of very many. Where it is asked to,
@@ -117,16 +128,24 @@ def run_em(
        Annals of the Institute of Statistical Mathematics 46 (1994) 373-388.
     """
     run = Run()
-    best_value, best_state = np.nan, None  # NaN is worse than any number
+    best_value = np.nan
+    best_state = None  # NaN is worse than any number
     gains = []  # the last ones
-    reference, stale = -np.inf, []  # best since the last re-seeding, and changes without a gain
+    reference = -np.inf
+    stale = []  # best since the last re-seeding, and changes without a gain
     pending = []  # objectives of iterations that were made together
     for iteration in range(1, max_iter + 1):
         if before is not None:
             before()
         if not pending:
-            left = max_iter // 2 if revivals and iteration <= max_iter // 2 else max_iter
-            most = left - iteration + 1 if in_runs else 1
+            if revivals and iteration <= max_iter // 2:
+                left = max_iter // 2
+            else:
+                left = max_iter
+            if in_runs:
+                most = left - iteration + 1
+            else:
+                most = 1
             pending = list(problem.advance(most, tol, foresees, gains, reference))
         value = pending.pop(0)
         run.objectives.append(value)
@@ -135,10 +154,14 @@ def run_em(
         change = value - reference
         gains = [*gains[1 - N_GAINS :], change]
         left = left_to_gain(gains, value, foresees)
-        stale = [] if left > tol else [*stale, change]
+        if left > tol:
+            stale = []
+        else:
+            stale = [*stale, change]
         reference = max(reference, value)
         if value > best_value or np.isnan(best_value) or best_state is None:
-            best_value, best_state = value, None if pending else problem.state()
+            best_value = value
+            best_state = None if pending else problem.state()
         fell = not all(change >= -tol - ROUNDING * abs(reference) for change in stale)
         ends = len(stale) >= (max(patience, 2) if fell else patience)
         if reference == best_value:  # else an iterate from before the re-seeding is kept
@@ -148,7 +171,9 @@ def run_em(
         last_chance = iteration == max_iter // 2
         if revivals and (ends or last_chance) and iteration < max_iter and problem.revive():
             revivals -= 1
-            reference, stale, gains = -np.inf, [], []
+            reference = -np.inf
+            stale = []
+            gains = []
         elif ends:
             run.fell = fell
             break
@@ -168,14 +193,19 @@ class FitTasks:
 
     def __init__(self, estimator, X, y, sample_weight):
         self._context = estimator._init_callback_context(max_subtasks=None)
-        self.has_callbacks, self._has_begun = _compat.has_callbacks(estimator), False
-        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self.has_callbacks = _compat.has_callbacks(estimator)
+        self._has_begun = False
+        if sample_weight is None:
+            metadata = None
+        else:
+            metadata = {"sample_weight": sample_weight}
         self._given = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
 
     def silent(self):
         """A twin that does not call callbacks, for a fit within the fit."""
         twin = copy.copy(self)
-        twin.has_callbacks, twin._has_begun = False, True
+        twin.has_callbacks = False
+        twin._has_begun = True
         return twin
 
     def begin(self, max_iter):
@@ -211,7 +241,8 @@ def refits(mixture, rows, function, shared, tasks, n_jobs, verbose=0, what="fits
 
     ``rows`` are X and y, for a progress bar with a task for each, and ``what`` for the warning.
     """
-    twin, n_told = _compat.with_callbacks_of(mixture, _compat.ProgressBar), 0
+    twin = _compat.with_callbacks_of(mixture, _compat.ProgressBar)
+    n_told = 0
     with (
         warnings.catch_warnings(),
         _compat.callback_management_context(twin),
@@ -251,23 +282,32 @@ class Progress:
     """
 
     def __init__(self, settings):
-        self.verbose, self._began = settings.verbose, settings.began
-        self._spoken, self._before = time.monotonic(), ""  # what ends an open line
+        self.verbose = settings.verbose
+        self._began = settings.began
+        self._spoken = time.monotonic()
+        self._before = ""  # what ends an open line
         self._tried = set()  # numbers of experts
 
     def say(self, what, objective=None, more="", level=1, end="\n"):
         """Print one line, if lines of this level are asked for, or none was printed for long."""
         now = time.monotonic()
         if self.verbose >= level or (self.verbose > 0 and now - self._spoken > SILENCE):
-            value = "" if objective is None else f"\t lower bound {objective:.6f} per row"
+            if objective is None:
+                value = ""
+            else:
+                value = f"\t lower bound {objective:.6f} per row"
             what = f"{now - self._began:7.1f} s  {what}".replace("\n", " ")
             print(f"{self._before}{what}{value}{more}", end=end, flush=True)
-            self._spoken, self._before = now, "" if end else "\n"
+            self._spoken = now
+            self._before = "" if end else "\n"
 
     def trying(self, n_experts):
         """End the line of the last number of experts by the one that comes next."""
         if self._before:
-            again = " from another start" if n_experts in self._tried else ""
+            if n_experts in self._tried:
+                again = " from another start"
+            else:
+                again = ""
             print(f"; trying {count(n_experts)}{again}", flush=True)
             self._before = ""
         self._tried.add(n_experts)
@@ -275,7 +315,9 @@ class Progress:
 
 def count(number, what="expert"):
     """A number of things in words: "1 expert", "2 experts"."""
-    return f"{number} {what}" if number == 1 else f"{number:,} {what}s"
+    if number == 1:
+        return f"{number} {what}"
+    return f"{number:,} {what}s"
 
 
 def compared(criterion, values, chosen=None, what="expert", having=""):
@@ -284,7 +326,10 @@ def compared(criterion, values, chosen=None, what="expert", having=""):
     ``values`` are in nats over all rows, higher is better. ``chosen`` None is the best; a larger
     number that is better than the chosen one was so by no more than chance.
     """
-    best = max(values, key=values.get) if chosen is None else chosen
+    if chosen is None:
+        best = max(values, key=values.get)
+    else:
+        best = chosen
     losses = {k: values[best] - v for k, v in sorted(values.items()) if k != best and v > -np.inf}
     said = f"{'No regimes were found. ' * (best == 1)}{criterion}{having}: {count(best, what)}"
     if len(values) == 1:
@@ -307,7 +352,8 @@ SAME_DENSITY = 1e-6  # in log-density, for every row: two experts that data cann
 
 def dead_experts(problem):
     """Numbers of the experts with next to no rows, and of copies of others."""
-    load, n_experts = problem.load, len(problem.load)
+    load = problem.load
+    n_experts = len(problem.load)
     few = problem.effective_rows() < enough_effective_rows(problem, n_experts)
     return np.flatnonzero(few | (load < 0.01 / n_experts) | problem.copies())
 
@@ -319,7 +365,8 @@ def enough_effective_rows(problem, n_experts):
 
 def copies_of_heavier(log_density, load):
     """Whether a heavier expert has the same density in all rows, (n_experts,)."""
-    copies, order = np.zeros(len(load), dtype=bool), np.argsort(-load, kind="stable")
+    copies = np.zeros(len(load), dtype=bool)
+    order = np.argsort(-load, kind="stable")
     with np.errstate(invalid="ignore"):  # rows that are impossible under both
         for i, k in enumerate(order[1:], 1):
             apart = np.abs(log_density[:, order[:i]] - log_density[:, [k]])
@@ -332,7 +379,8 @@ def reseeded(resp, loss, dead, data):
 
     ``loss`` (n,) is the negative log-density of each row, ``data`` are the rows: TrainingData.
     """
-    resp, weight = resp.copy(), data.weight
+    resp = resp.copy()
+    weight = data.weight
     for k in dead:
         rows = rows_of_loss(data, loss, weight.sum() / (2 * resp.shape[1]))
         resp[rows] *= 0.1
@@ -347,12 +395,14 @@ def rows_of_loss(data, loss, mass):
 
     They have about the weight ``mass``, and of some candidates the place has the most loss.
     """
-    points, weights = data.points, data.weight
+    points = data.points
+    weights = data.weight
     order = np.argsort(-loss, kind="stable")
     order = order[weights[order] > 0]
     cumulative = np.cumsum(weights[order])
     quantiles = np.linspace(0, 0.1, N_CANDIDATES) * cumulative[-1]
-    best, best_rows = -np.inf, order[:1]
+    best = -np.inf
+    best_rows = order[:1]
     for candidate in order[np.unique(np.searchsorted(cumulative, quantiles, side="right"))]:
         distance = ((points - points[candidate]) ** 2).sum(axis=1)
         nearest = np.argsort(distance, kind="stable")
@@ -361,5 +411,6 @@ def rows_of_loss(data, loss, mass):
         rows = np.flatnonzero(distance <= radius * (1 + 1e-9))
         weight = weights[rows]
         if weight.sum() > 0 and weight @ loss[rows] / weight.sum() > best:
-            best, best_rows = weight @ loss[rows] / weight.sum(), rows
+            best = weight @ loss[rows] / weight.sum()
+            best_rows = rows
     return best_rows

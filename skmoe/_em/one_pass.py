@@ -62,7 +62,10 @@ class OnePassProblem(Problem):
 
     def __init__(self, experts, gate, likelihood, data, *, rows=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
-        self.rows = self._in_memory() if rows is None else rows
+        if rows is None:
+            self.rows = self._in_memory()
+        else:
+            self.rows = rows
         self.sweep = next(sweep for sweep in SWEEPS if sweep.covers(experts, likelihood))()
         gate.begin_sums(self.Z, experts.n_experts, (experts.mean, experts.scale))
 
@@ -82,13 +85,17 @@ class OnePassProblem(Problem):
         if not gate.has_sums or not gate.sees_rows:
             return gate.has_sums
         n_weights = experts.n_experts * n_columns
-        most = SPARSE_NEWTON_LIMIT if sparse.issparse(experts.rows.X) else NEWTON_LIMIT
+        if sparse.issparse(experts.rows.X):
+            most = SPARSE_NEWTON_LIMIT
+        else:
+            most = NEWTON_LIMIT
         return load_prior is None and (kind in SWEEPS[:2] or n_weights <= most)
 
     # EM -------------------------------------------------------------------------------------
 
     def start(self, resp):
-        self.given, self._arrays = np.ascontiguousarray(resp, dtype=np.float64), None
+        self.given = np.ascontiguousarray(resp, dtype=np.float64)
+        self._arrays = None
         self.acceleration = Acceleration()
         return self
 
@@ -110,8 +117,14 @@ class OnePassProblem(Problem):
         return self
 
     def _in_memory(self):
-        offset = None if self.exposure is None else np.log(self.exposure)
-        X = self.experts.design if sparse.issparse(self.experts.rows.X) else self.experts.rows.X
+        if self.exposure is None:
+            offset = None
+        else:
+            offset = np.log(self.exposure)
+        if sparse.issparse(self.experts.rows.X):
+            X = self.experts.design
+        else:
+            X = self.experts.rows.X
         return ArrayRows(X, self.experts.y, self.weight, offset)
 
     def adopt(self, other):
@@ -122,7 +135,9 @@ class OnePassProblem(Problem):
 
     def approach(self, max_iter, tol, to_beat):
         """Go on in single precision; whether it ends as ``to_beat`` is out of reach at its pace."""
-        climbing, objectives, is_behind = self.climbing(), [-np.inf], False
+        climbing = self.climbing()
+        objectives = [-np.inf]
+        is_behind = False
         if climbing is self or to_beat is None:
             return False
         run = climbing.template.separated().going_on(self.sweep.begin_run(self, is_given=False))
@@ -148,7 +163,8 @@ class OnePassProblem(Problem):
         """See ``Problem``; done on the sample, where EM began with one."""
         if self.small is None:
             return super().reseed(dead)
-        small, self.small.top_k = self.small, self.top_k
+        small = self.small
+        self.small.top_k = self.top_k
         small._go_on_from(self)
         small.reseed(dead)
         small.step()
@@ -157,14 +173,16 @@ class OnePassProblem(Problem):
     def step(self):
         """One EM iteration, one pass over the rows but where a step was too long."""
         self._arrays = None
-        before, is_first = self.objective, self.given is not None
+        before = self.objective
+        is_first = self.given is not None
         self.objective = self.sweep.step(self) / self.data.total_weight
         if not is_first:
             self.acceleration.note(self.objective - before)
         return self.objective
 
     def advance(self, n_iter, *wanted):
-        run, objectives = self.sweep.begin_run(self, is_given=self.given is not None), []
+        run = self.sweep.begin_run(self, is_given=self.given is not None)
+        objectives = []
         if run is not None:
             objectives = self._iterate(run, self.given, n_iter if run.rises else 1, *wanted)
         if not objectives:  # rows, gate or M-step do not allow a compiled run
@@ -174,7 +192,8 @@ class OnePassProblem(Problem):
 
     def _take(self, run, n_iter):
         self.sweep.end_run(self, run, n_iter)
-        self._arrays, self.objective = None, run.value / self.data.total_weight
+        self._arrays = None
+        self.objective = run.value / self.data.total_weight
         self.load_from_sums()
 
     def _iterate(self, run, resp, *wanted):
@@ -191,14 +210,21 @@ class OnePassProblem(Problem):
         # EM goes on from where they end in single precision, which rounding does not change.
         if self.accelerates and rounded and not run.kind:
             columns = run.rounded_columns(self.rows.X)
-            twin.template, twin.rows = run.rounded(), ArrayRows(columns, self.rows.y, self.weight)
+            twin.template = run.rounded()
+            twin.rows = ArrayRows(columns, self.rows.y, self.weight)
         return twin
 
     def climb(self, resp, state, max_iter, tol):
         if self.template is None:
             return super().climb(resp, state, max_iter, tol)
-        run = self.template.going_on(state) if resp is None else self.template.beside(state)
-        resp = None if resp is None else np.ascontiguousarray(resp, dtype=np.float64)
+        if resp is None:
+            run = self.template.going_on(state)
+        else:
+            run = self.template.beside(state)
+        if resp is None:
+            resp = None
+        else:
+            resp = np.ascontiguousarray(resp, dtype=np.float64)
         objectives = self._iterate(run, resp, max_iter, tol, False, [], -np.inf)
         # A first step that is not for kernels leads nowhere.
         return objectives or [np.nan], run, np.array(run.expert_masses())
@@ -230,7 +256,9 @@ class OnePassProblem(Problem):
     @property
     def resp(self):
         """Responsibilities, (n_samples, n_experts)."""
-        return self._in_arrays()[0] if self.given is None else self.given
+        if self.given is None:
+            return self._in_arrays()[0]
+        return self.given
 
     @property
     def log_norm(self):
@@ -285,14 +313,23 @@ class OnePassProblem(Problem):
             self.routed = GeneralProblem(*parts, top_k=self.top_k).start(self.resp)
             self.routed.e_step()
             self.routed.fit_to_routing()
-            self.likelihood, self.load = self.routed.likelihood, self.routed.load
+            self.likelihood = self.routed.likelihood
+            self.load = self.routed.load
             self._arrays = self.routed.resp, self.routed.log_norm, self.routed.gate_proba
 
 
 def make_problem(
-    experts, gate, likelihood, data, *, in_sample, gate_folds=None, load_prior=None, top_k=None,
+    experts,
+    gate,
+    likelihood,
+    data,
+    *,
+    in_sample,
+    gate_folds=None,
+    load_prior=None,
+    top_k=None,
     Z=None,
-):  # fmt: skip
+):
     """The first kind of problem that covers the parts; see ``Problem`` for these.
 
     ``gate_folds`` are None where the gate sees all rows; ``in_sample`` says whether predictions are
@@ -318,8 +355,12 @@ class Answers:
 
     def __call__(self, rows):
         """Logits of the gate and log-densities (n_rows, K), and predictions, of ArrayRows."""
-        X, is_ready = rows.X, sparse.issparse(rows.X)  # standardised, with its intercept
-        columns = X[:, :-1] if is_ready else (X - self.experts.mean) / self.experts.scale
+        X = rows.X
+        is_ready = sparse.issparse(rows.X)  # standardised, with its intercept
+        if is_ready:
+            columns = X[:, :-1]
+        else:
+            columns = (X - self.experts.mean) / self.experts.scale
         predictions = self.experts.predict_standardised(columns)
         if rows.offset is not None:
             predictions *= np.exp(rows.offset)[:, None]
@@ -341,5 +382,8 @@ def sum_for_report(block, parameters):
         resp = posterior(logits, log_density)[0][:, order]
         proba = posterior(logits, np.zeros_like(log_density))[0][:, order]
         sums = ReportSums.of(resp, proba, model.losses(y, predictions[:, order]), weight, None)
-        total = sums if total is None else total + sums
+        if total is None:
+            total = sums
+        else:
+            total = total + sums
     return total

@@ -66,13 +66,17 @@ class GateParts:
         say that a classifier takes no weights. The default does not see the columns ``unseen``, by
         number, and sees few dense ones that are made of sparse X if it is ``of_dense``.
         """
-        columns, last_name = linear_columns_of(gate), "gate"
+        columns = linear_columns_of(gate)
+        last_name = "gate"
         if columns is not None:
             gate = clone(gate).set_params(columns=None)
             before = "columns", column_encoder(rows.described, columns)
             given = Pipeline([before, (last_name, gate)])
         else:
-            given = default if gate is None else gate
+            if gate is None:
+                given = default
+            else:
+                given = gate
         _, last = split_last(given)
         validate_gate(last)
         without = None  # a Pipeline to the numbers that are made of the columns that a gate sees
@@ -92,7 +96,8 @@ class GateParts:
         elif columns is None and gate is not None:
             before = encoder_before("gate", gate, rows.described)
             if before is not None:
-                encoder, has_default_encoder = make_pipeline(before), bool(imputed_for(gate))
+                encoder = make_pipeline(before)
+                has_default_encoder = bool(imputed_for(gate))
         if not isinstance(trained, BaseGate):
             if report_weights and rows.has_unequal_weights and not takes_sample_weight(trained):
                 said = f"The gate {trained} takes no sample_weight and is fitted without it."
@@ -106,7 +111,8 @@ class GateParts:
         """What the gate sees of X; fits the transformers."""
         if self.encoder is None:
             return X
-        weight = weight if self.has_default_encoder else None  # others may reject new levels
+        if not self.has_default_encoder:
+            weight = None  # others may reject new levels
         self.encoder, columns = fit_columns(self.encoder, X, y, weight)
         return columns
 
@@ -185,14 +191,19 @@ class Parts:
 
     def labels(self, y):
         """Target as experts that are estimators are fitted on it."""
-        return y if self.classes is None else self.classes[y]
+        if self.classes is None:
+            return y
+        return self.classes[y]
 
     def training_data(self, rows):
         """The rows as gate, experts and starts see them; fits what stands before the gate."""
         likelihood = self.likelihood.fitting(in_sample=True, linear=True)
         if likelihood.looks_at_target:
             likelihood.start(rows.y, rows.weight, len(self.names))
-        rates = rows.y if rows.exposure is None else rows.y / rows.exposure
+        if rows.exposure is None:
+            rates = rows.y
+        else:
+            rates = rows.y / rows.exposure
         start_target = likelihood.start_target(rates, rows.weight)
         Z = self.gate.fit_encoder(rows.X, rows.y, rows.weight)
         if sparse.issparse(Z):
@@ -212,23 +223,34 @@ class Parts:
                 f"{self.likelihood} needs linear experts: the default ones, one LinearRegression "
                 "or Ridge, with dense columns and cv='auto' or False."
             )
-        return self.make_estimators(data, folds, settings, seed) if experts is None else experts
+        if experts is None:
+            return self.make_estimators(data, folds, settings, seed)
+        return experts
 
     def make_solved(self, data, folds, seed):
         """Linear experts that are solved together; None where that cannot be."""
         if self.is_list or folds is not None:
             return None
         last = split_last(self.templates[0])[1]
-        penalty = self.solver.default_penalty if self.is_default else self.solver.penalty_of(last)
+        if self.is_default:
+            penalty = self.solver.default_penalty
+        else:
+            penalty = self.solver.penalty_of(last)
         if penalty is None:
             return None
         source, design = self.linear_design(data, seed)
         if design is None or (sparse.issparse(design) and self.likelihood.takes_subjects):
             return None
         experts = self.solver.experts(
-            design, self.likelihood.expert_target(data.y), data.weight, len(self.names),
-            penalty=penalty, prior=self.is_default, exposure=data.exposure, units=data.units,
-        )  # fmt: skip
+            design,
+            self.likelihood.expert_target(data.y),
+            data.weight,
+            len(self.names),
+            penalty=penalty,
+            prior=self.is_default,
+            exposure=data.exposure,
+            units=data.units,
+        )
         experts.source = source
         return experts
 
@@ -241,10 +263,14 @@ class Parts:
         source = data.X
         is_default = self.is_default and self.gate.has_default_encoder
         if head is not None and is_default and not self.has_own_columns:
-            self.transformer, source = self.gate.encoder, data.Z
+            self.transformer = self.gate.encoder
+            source = data.Z
         elif head is not None:
             head = seed_estimator(head, seed)
-            weight = data.weight if self.encodes else None
+            if self.encodes:
+                weight = data.weight
+            else:
+                weight = None
             self.transformer, source = fit_columns(head, source, data.y, weight)
         name = "The design of linear experts"
         if sparse.issparse(source):
@@ -266,20 +292,32 @@ class Parts:
         n_rows, n_columns = design.shape
         is_turned = n_columns >= n_rows and n_columns > MOST_TURNED
         has_levels = encoder is not None and self.is_default and not is_turned
-        return blocks_of_levels(encoder) if has_levels else None
+        if has_levels:
+            return blocks_of_levels(encoder)
+        return None
 
     def first(self, n_experts, *, is_gated=True):
         """Parts of so many clones of the expert, whose gate may be one of proportions."""
         names = [f"expert{k}" for k in range(n_experts)]
         templates = self.templates[:1] * n_experts
         is_gated = is_gated and n_experts > 1
-        gate = self.gate if is_gated else GateParts(ConstantGate(), ConstantGate())
+        if is_gated:
+            gate = self.gate
+        else:
+            gate = GateParts(ConstantGate(), ConstantGate())
         return replace(self, names=names, templates=templates, gate=gate)
 
     def make_estimators(
-        self, data, folds, settings, seed, *, report_weights=True, once=False,
+        self,
+        data,
+        folds,
+        settings,
+        seed,
+        *,
+        report_weights=True,
+        once=False,
         density_floor=None,
-    ):  # fmt: skip
+    ):
         """Experts that are fitted by their own ``fit``; see ``make_experts``.
 
         ``report_weights`` is whether to say which of them take no weights, ``kind`` the class,
@@ -297,16 +335,26 @@ class Parts:
                     estimator.set_params(training="em")
         changes_target = self.likelihood.changes_target
         experts = EstimatorExperts(
-            self.names, seeded, data.X, self.labels(data.y), data.weight,
+            self.names,
+            seeded,
+            data.X,
+            self.labels(data.y),
+            data.weight,
             target=self.likelihood.expert_target if changes_target else None,
-            folds=folds, are_clones=not self.is_list,
+            folds=folds,
+            are_clones=not self.is_list,
             min_responsibility=0.0 if folds is None else min(0.1, 0.5 / len(self.names)),
-            classes=self.classes, quiet=self.is_default, density_floor=density_floor,
-        )  # fmt: skip
+            classes=self.classes,
+            quiet=self.is_default,
+            density_floor=density_floor,
+        )
         taken = zip(self.names, experts.weighted, strict=True)
         ignoring = [name for name, takes_weights in taken if not takes_weights]
         if report_weights and ignoring and np.ptp(data.weight[data.weight > 0]) > 0:
-            who = f"experts {ignoring}" if self.is_list else "experts"
+            if self.is_list:
+                who = f"experts {ignoring}"
+            else:
+                who = "experts"
             said = f"The {who} take no sample_weight; scales and gate use it."
             warn_user(said, IgnoredWeightsWarning)
         return experts
@@ -322,36 +370,48 @@ class Parts:
         estimators = self._estimators(problem)
         gate = problem.finished_gate(self.gate.given)
         problem.fit_to_routing()
-        likelihood, load = copy.copy(problem.likelihood), problem.load_under(gate)
+        likelihood = copy.copy(problem.likelihood)
+        load = problem.load_under(gate)
         order = np.arange(len(self.names))
         # Else the order means something.
         if len(order) > 1 and not self.is_list and gate.can_reorder:
             order = np.argsort(-load, kind="stable")
             gate.reorder(order)
             likelihood.reorder(order)
-        experts, y_shape = [estimators[k] for k in order], problem.y.shape[1:]
+        experts = [estimators[k] for k in order]
+        y_shape = problem.y.shape[1:]
         model = self.model_of(self.names, experts, gate, likelihood, y_shape, settings.top_k)
         return model, order, load[order]
 
     def model_of(self, names, experts, gate, *others):
         """A Model of fitted experts and gate, without the transformers before it, and others."""
-        target = {} if self.classes is None else {"classes": self.classes}
+        if self.classes is None:
+            target = {}
+        else:
+            target = {"classes": self.classes}
         return self.model_class(names, experts, self.gate.behind(gate), *others, **target)
 
     def _estimators(self, problem):
         """Fitted experts, each whole: transformers included."""
         if not problem.experts.is_solved:
             fitted = problem.experts.finish(problem.resp, *problem.working_data)
-            return fitted if self.transformer is None else self._behind_transformer(fitted)
+            if self.transformer is None:
+                return fitted
+            return self._behind_transformer(fitted)
         last = clone(split_last(self.templates[0])[1])  # common to all experts
         # A transformer before it may give names, or take them away.
         learn_columns(last, problem.experts.source)
         fitted = problem.experts.finish([shallow_copy(last) for _ in self.templates])
         is_pipeline = isinstance(self.templates[0], Pipeline)
-        return self._behind_transformer(fitted) if is_pipeline else fitted
+        if is_pipeline:
+            return self._behind_transformer(fitted)
+        return fitted
 
     def _behind_transformer(self, fitted):
-        before = [] if self.transformer is None else self.transformer.steps
+        if self.transformer is None:
+            before = []
+        else:
+            before = self.transformer.steps
         last_name = self.templates[0].steps[-1][0]
         return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
 
@@ -370,7 +430,9 @@ def adapt_experts(templates, described, *, is_default, columns=None, **encoding)
             return estimator
         if not is_default:
             encoder = encoder_before("expert", estimator, described, **encoding)
-            return estimator if encoder is None else _behind(encoder, estimator)
+            if encoder is None:
+                return estimator
+            return _behind(encoder, estimator)
         last = split_last(estimator)[1]
         if is_frozen(estimator) or has_experts(last):  # a mixture has an encoder of its own
             return last
@@ -399,5 +461,8 @@ def _on_columns(estimator, described, columns, is_default):
 
 
 def _behind(encoder, estimator):
-    steps = estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]
+    if isinstance(estimator, Pipeline):
+        steps = estimator.steps
+    else:
+        steps = [("", estimator)]
     return make_pipeline(encoder, *(step for _, step in steps))

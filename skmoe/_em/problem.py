@@ -114,18 +114,31 @@ class Problem(Finished, ABC):
     def __init__(
         self, experts, gate, likelihood, data, *, Z=None, n_inner=1, load_prior=None, top_k=None
     ):
-        self.experts, self.gate, self.likelihood, self.data = experts, gate, likelihood, data
-        self.Z = data.Z if Z is None else Z
+        self.experts = experts
+        self.gate = gate
+        self.likelihood = likelihood
+        self.data = data
+        if Z is None:
+            self.Z = data.Z
+        else:
+            self.Z = Z
         self.gate_sees_columns = Z is not None
-        self.n_inner, self.load_prior, self.top_k = n_inner, load_prior, top_k
+        self.n_inner = n_inner
+        self.load_prior = load_prior
+        self.top_k = top_k
         self.acceleration = Acceleration()
-        gate.load_prior = load_prior if gate.takes_load_prior else None
+        if gate.takes_load_prior:
+            gate.load_prior = load_prior
+        else:
+            gate.load_prior = None
 
     @property
     def means(self):
         """Predictions of the experts, times the exposure."""
         predictions = self.experts.predictions
-        return predictions if self.exposure is None else predictions * self.exposure[:, None]
+        if self.exposure is None:
+            return predictions
+        return predictions * self.exposure[:, None]
 
     # Initial state --------------------------------------------------------------------------
 
@@ -133,19 +146,23 @@ class Problem(Finished, ABC):
         """A problem of the same parts on some of the rows, with weights of the same sum."""
         twin = self.fork()
         twin.experts = self.experts.on_rows(sample.rows, sample.weight)
-        twin.data, twin.Z = sample, sample.columns if self.gate_sees_columns else sample.Z
+        twin.data = sample
+        twin.Z = sample.columns if self.gate_sees_columns else sample.Z
         return twin
 
     def fork(self):
         """A problem on the same data that trains on its own."""
-        twin, twin.experts = shallow_copy(self), shallow_copy(self.experts)
-        twin.gate, twin.likelihood = shallow_copy(self.gate), shallow_copy(self.likelihood)
+        twin = shallow_copy(self)
+        twin.experts = shallow_copy(self.experts)
+        twin.gate = shallow_copy(self.gate)
+        twin.likelihood = shallow_copy(self.likelihood)
         twin.acceleration = Acceleration()
         return twin
 
     def _take_parts(self, other):
         self.experts.restore(other.experts.state())
-        self.gate, self.likelihood = shallow_copy(other.gate), shallow_copy(other.likelihood)
+        self.gate = shallow_copy(other.gate)
+        self.likelihood = shallow_copy(other.likelihood)
 
     # What the loop asks ---------------------------------------------------------------------
 
@@ -195,7 +212,8 @@ class Problem(Finished, ABC):
         experts, gate, likelihood, arrays = state
         self.acceleration = Acceleration()
         self.experts.restore(experts)
-        self.gate, self.likelihood = shallow_copy(gate), shallow_copy(likelihood)
+        self.gate = shallow_copy(gate)
+        self.likelihood = shallow_copy(likelihood)
         vars(self).update(arrays)
 
     def revive(self):
@@ -208,7 +226,10 @@ class Problem(Finished, ABC):
             return False
         self.reseed(dead)
         n_experts = len(self.load)
-        n_revived = np.zeros(n_experts, dtype=int) if self.n_revived is None else self.n_revived
+        if self.n_revived is None:
+            n_revived = np.zeros(n_experts, dtype=int)
+        else:
+            n_revived = self.n_revived
         self.n_revived = n_revived + np.isin(np.arange(n_experts), dead)
         return True
 
@@ -218,16 +239,20 @@ class Problem(Finished, ABC):
 
     def posterior(self, log_gate, log_density, top_k=None):
         """Responsibilities (n, K), log-densities of the rows (n,), and the log-likelihood."""
-        subjects, weight = self.subjects, self.weight
+        subjects = self.subjects
+        weight = self.weight
         if subjects is not None:
-            log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
+            log_gate = subjects.log_gate(log_gate)
+            log_density = subjects.weighted_sum(log_density)
             weight = subjects.counts
         log_density = keep_best(log_gate, log_density, top_k)
-        resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
+        resp = np.empty_like(log_gate)
+        log_norm = np.empty(len(log_gate))
         n_threads = kernel_threads(resp.size)
         log_likelihood = e_step(log_gate, log_density, weight, resp, log_norm, n_threads)
         if subjects is not None:
-            resp, log_norm = subjects.of_rows(resp), subjects.per_row(log_norm)
+            resp = subjects.of_rows(resp)
+            log_norm = subjects.per_row(log_norm)
         return resp, log_norm, log_likelihood
 
     # Attributes of the problem --------------------------------------------------------------
@@ -281,7 +306,8 @@ ROUNDS_AFTER_STACK = 3  # of fits of experts, at most, by EM that follows a stac
 INNER_STEPS = 10  # E-steps for one refit of cross-fitted experts, or around frozen ones
 # Multiplications of the starts, at most, where others than their number count: half a second on the
 # first rows of a stream, for the iterations too, and two of X that is wide.
-STREAM_WORK, WIDE_WORK = 4e8, 2e9
+STREAM_WORK = 4e8
+WIDE_WORK = 2e9
 FEW_ROWS = 130  # by weight, below which predictions average over numbers of experts
 
 
@@ -321,7 +347,9 @@ class Settings:
 
     def patience(self, folds, gate):
         """Iterations without a gain, after which EM stops: 1 where the objective must rise."""
-        return 1 if folds in (None, "prefit") and not gate.is_costly else CROSS_FITTED_PATIENCE
+        if folds in (None, "prefit") and not gate.is_costly:
+            return 1
+        return CROSS_FITTED_PATIENCE
 
     def not_converged(self, run, folds):
         """Message of a ConvergenceWarning after a run, or None."""
@@ -333,4 +361,6 @@ class Settings:
 
     def active_top_k(self, n_experts):
         """Experts that a row keeps, or None where that is all of them."""
-        return None if self.top_k is None or self.top_k >= n_experts else self.top_k
+        if self.top_k is None or self.top_k >= n_experts:
+            return None
+        return self.top_k

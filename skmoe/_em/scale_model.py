@@ -28,14 +28,24 @@ def learn_scale_model(problem, X, estimator, folds, *, optional, n_jobs):
     The problem, after EM under constant scales, goes on under others; ``optional`` is whether to
     go back to constant ones if they are as good. Returns the objectives of the iterations.
     """
-    constant, before = problem.state(), problem.log_norm
-    objectives, best, best_value = [], None, -np.inf
+    constant = problem.state()
+    before = problem.log_norm
+    objectives = []
+    best = None
+    best_value = -np.inf
     for _ in range(ROUNDS):
         squares = np.maximum(problem.squared_errors(), 1e-6)  # some losses want them positive
         learner = EstimatorExperts(
-            ["scale"], [estimator], X, squares, problem.weight, folds=folds,
-            min_responsibility=0.0, classes=None, are_clones=False,
-        )  # fmt: skip
+            ["scale"],
+            [estimator],
+            X,
+            squares,
+            problem.weight,
+            folds=folds,
+            min_responsibility=0.0,
+            classes=None,
+            are_clones=False,
+        )
         learner.are_counted = False  # among the experts' fits
         with learner.side_by_side(n_jobs):
             learner.fit(np.ones((len(squares), 1)))
@@ -50,7 +60,8 @@ def learn_scale_model(problem, X, estimator, folds, *, optional, n_jobs):
         else:
             objectives.append(problem.update_around_experts())
         if problem.objective > best_value:
-            best, best_value = problem.state(), problem.objective
+            best = problem.state()
+            best_value = problem.objective
     problem.restore(best)
     if optional and not _pays(problem.log_norm - before, problem.weight):
         problem.restore(constant)

@@ -57,16 +57,26 @@ class NumberTrainer:
     """
 
     def __init__(self, make, most, *, by_bic):
-        self.make, self.most, self.by_bic = make, most, by_bic
+        self.make = make
+        self.most = most
+        self.by_bic = by_bic
 
     def train(self, previous, tasks, attributes_now):
         """Train them in turn; see ``Trainer``."""
         tasks.begin(None)
         best = best_score = progress = score = trained = None
-        criterion = "Half of BIC" if self.by_bic else "Out-of-fold log-density"
-        scores, behind, n_fits = {}, 0, 0
+        if self.by_bic:
+            criterion = "Half of BIC"
+        else:
+            criterion = "Out-of-fold log-density"
+        scores = {}
+        behind = 0
+        n_fits = 0
         for n_experts in range(1, self.most + 1):
-            aims = {"to_beat": -np.inf} if self.by_bic else {}
+            if self.by_bic:
+                aims = {"to_beat": -np.inf}
+            else:
+                aims = {}
             if self.by_bic and n_experts > 2:  # each has as many parameters as the one before
                 data = trained.problem.data
                 cost = _cost(2 * score.size - scores[n_experts - 2].size, data)
@@ -85,7 +95,9 @@ class NumberTrainer:
                 shown = f"corrected BIC {-2 * score.value:.3f}"
             progress.say(f"{count(n_experts)}: {shown}", end="")
             if best is None or score.is_above(best_score):
-                best, best_score, behind = trained, score, 0
+                best = trained
+                best_score = score
+                behind = 0
             else:
                 behind += 1
             if behind == PATIENCE:
@@ -97,8 +109,10 @@ class NumberTrainer:
         return replace(best, number_scores=(criterion, values, kept), n_other_fits=n_fits)
 
     def _score(self, trained):
-        problem, data = trained.problem, trained.problem.data
-        log_density, weight = problem.log_norm, problem.weight
+        problem = trained.problem
+        data = trained.problem.data
+        log_density = problem.log_norm
+        weight = problem.weight
         total = float(weight @ log_density)
         is_spurious = any(problem.likelihood.at_floor_) or len(problem.dead()) > 0
         if is_spurious and len(trained.model.names) > 1:  # a likelihood that grows without a bound
@@ -130,14 +144,21 @@ class NumberThenEM:
     """
 
     def __init__(self, search, make, *, keeps=True, on_sample=False):
-        self.search, self.make, self.keeps, self.on_sample = search, make, keeps, on_sample
+        self.search = search
+        self.make = make
+        self.keeps = keeps
+        self.on_sample = on_sample
 
     def train(self, previous, tasks, attributes_now):
         """Train them in turn; see ``Trainer``."""
         tasks.begin(None)
-        reported = tasks.silent() if self.on_sample else tasks
+        if self.on_sample:
+            reported = tasks.silent()
+        else:
+            reported = tasks
         found = self.search.train(previous, reported, attributes_now)
-        n_experts, settings = len(found.parts.names), found.settings
+        n_experts = len(found.parts.names)
+        settings = found.settings
         if self.keeps and settings.active_top_k(n_experts) is None:
             return found
         trainer = self.make(n_experts)

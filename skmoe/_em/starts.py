@@ -43,7 +43,10 @@ def draw_rows(points, mass, n_rows, random_state):
 
 def clusters(X, y, weight, n_experts, random_state, *, heaviness):
     """k-means on X and y, each output as heavy as ``heaviness(X, y)`` columns; None: on X."""
-    points = X if heaviness is None else np.column_stack([X, y * np.sqrt(heaviness(X, y))])
+    if heaviness is None:
+        points = X
+    else:
+        points = np.column_stack([X, y * np.sqrt(heaviness(X, y))])
     points, labels = np.ascontiguousarray(points, np.float64), np.empty(len(points), np.intp)
     centres = draw_rows(points, weight, n_experts, random_state)
     k_means(points, weight, centres, K_MEANS_STEPS, labels)
@@ -55,7 +58,10 @@ def functions(X, y, weight, n_experts, random_state):
     if y.ndim == 1:  # in an order that does not depend on the names of the classes
         along = 1 + X @ random_state.standard_normal(X.shape[1])
         y = np.argsort(np.argsort(np.bincount(y, weight * along), kind="stable"))[y]
-    n_outputs = y.max() + 1 if y.ndim == 1 else y.shape[1]
+    if y.ndim == 1:
+        n_outputs = y.max() + 1
+    else:
+        n_outputs = y.shape[1]
     slopes = random_state.standard_normal((n_experts, X.shape[1], n_outputs))
     intercepts = random_state.standard_normal((n_experts, n_outputs))
     values = np.tensordot(X, slopes / np.sqrt(max(X.shape[1], 1)), (1, 1)) + intercepts
@@ -68,7 +74,8 @@ def functions(X, y, weight, n_experts, random_state):
 def layers(values, weight, n_layers):
     """Layers of about equal weight, from low values to high; (n,) labels."""
     order = np.argsort(values, kind="stable")
-    total, shares = np.cumsum(weight[order]), np.arange(1, n_layers) / n_layers - 1e-9
+    total = np.cumsum(weight[order])
+    shares = np.arange(1, n_layers) / n_layers - 1e-9
     ends = values[order[np.searchsorted(total, shares * total[-1])]]
     return np.searchsorted(ends + 1e-9, values)  # a row and its copies are on the same side
 
@@ -81,7 +88,10 @@ def layers_of_x(X, y, weight, n_experts, random_state):
 def scattered(X, y, weight, n_experts, random_state):
     """A random partition, the same for equal rows, by digits of a random function of X and y."""
     # Numbers of classes have no meaning.
-    points = X if y.ndim == 1 else np.column_stack([X, y])
+    if y.ndim == 1:
+        points = X
+    else:
+        points = np.column_stack([X, y])
     along = points @ (SCATTER * random_state.standard_normal(points.shape[1]))
     return np.minimum(np.floor(n_experts * (along - np.floor(along))), n_experts - 1).astype(int)
 
@@ -152,8 +162,16 @@ def draw_starts(init, n_init, data, n_experts, seed, labels):
             f"a classifier starts from 'auto', a callable or one of {possible}."
         )
     # Names to go through in turn.
-    names = [init] if init != "auto" else AUTO_OF_CLASSES if of_classes else AUTO
-    target = data.y if of_classes else data.target
+    if init != "auto":
+        names = [init]
+    elif of_classes:
+        names = AUTO_OF_CLASSES
+    else:
+        names = AUTO
+    if of_classes:
+        target = data.y
+    else:
+        target = data.target
     given = data.columns, target, data.weight, n_experts, random_state
     drawn = (STARTS[names[i % len(names)]](*given) for i in range(n_init))
     return [soften(each, n_experts) for each in drawn]
@@ -170,7 +188,10 @@ def halves(data, resp, k, name, random_state):
 
     ``name`` is that of the start that halves the rows of expert k, one of ``HALVINGS``.
     """
-    target = data.y if data.target is None else data.target
+    if data.target is None:
+        target = data.y
+    else:
+        target = data.target
     labels = STARTS[name](data.columns, target, data.weight * resp[:, k], 2, random_state)
     return resp[:, [k]] * soften(labels, 2)
 
@@ -181,12 +202,21 @@ def moved(data, resp, n_moves, random_state, grows=False, other=None):
     In each, one expert of many rows is halved, and one of few dissolved among the others, unless
     there is to be one expert more. Or one of ``other`` responsibilities takes the place of this.
     """
-    resp = np.pad(resp, [(0, 0), (0, 1)]) if grows else resp
-    n_experts, mass, found = resp.shape[1], data.weight @ resp, []
+    if grows:
+        resp = np.pad(resp, [(0, 0), (0, 1)])
+    n_experts = resp.shape[1]
+    mass = data.weight @ resp
+    found = []
     names = [name for name in HALVINGS if data.target is not None or name not in OF_NUMBERS]
     for number in range(n_moves):
-        light = n_experts - 1 if grows else _drawn_number(1 / (mass + 1), random_state)
-        near = resp.copy() if grows else dissolved(resp, light)
+        if grows:
+            light = n_experts - 1
+        else:
+            light = _drawn_number(1 / (mass + 1), random_state)
+        if grows:
+            near = resp.copy()
+        else:
+            near = dissolved(resp, light)
         if other is not None:
             own = other[:, [random_state.randint(n_experts)]]
             near = near * (1 - own) + own * (np.arange(n_experts) == light)
@@ -208,13 +238,16 @@ def _drawn_number(shares, random_state):
 # Runs of EM from many starts, and from neighbours of the best -------------------------------------
 
 
-SHORTEST_RUN, LONGEST_RUN = 10, 100  # EM iterations from a start
+SHORTEST_RUN = 10
+LONGEST_RUN = 100  # EM iterations from a start
 AT_REST = 1e-4  # gain of an iteration, per unit of weight, at which such a run ends
 N_BEST = 3  # ends from whose neighbours others start
 MANY = 10  # starts, to be sure of an optimum that most of them lead to
 N_MOVES = 2  # neighbours at a time, of which the better one goes on
 MOVE_RUN = 15  # iterations that tell which
-FINALISTS, LAST_RUN, LAST_GAIN = 2, 300, 1e-6  # of the best, at the end
+FINALISTS = 2
+LAST_RUN = 300
+LAST_GAIN = 1e-6  # of the best, at the end
 SAME_OPTIMUM = 1e-3  # per unit of weight; ends that are closer are one
 TIE = 1e-9  # per unit of weight; the first of equal starts wins
 
@@ -256,9 +289,14 @@ def climb_from(problem, starts, neighbours_of, *, n_jobs, most=np.inf, in_vain=0
     # team of threads, and wait for the last of them, which on a busy machine takes a multiple of
     # the pass.
     n_rows = len(problem.y)
-    limit = few_threads(n_rows) if kernel_threads(n_rows) == 1 else nullcontext()
+    if kernel_threads(n_rows) == 1:
+        limit = few_threads(n_rows)
+    else:
+        limit = nullcontext()
     # A start that was given, which leads to no moves, is not to be crossed either.
-    n_searches, runs, ends = max(len(starts) // MANY, 1) if in_vain else 1, [], []
+    n_searches = max(len(starts) // MANY, 1) if in_vain else 1
+    runs = []
+    ends = []
     with limit, jobs(n_jobs, shared=(problem,)) as run:
         given = run, problem, neighbours_of, in_vain / n_searches, runs
         for i, part in enumerate(np.array_split(range(len(starts)), max(n_searches - 1, 1)), 1):
@@ -280,7 +318,8 @@ def _search(run, problem, neighbours_of, in_vain, runs, most, starts, best=()):
         return most - sum(len(each.objectives) for each in runs)
 
     def climb(climbers, max_iter, gain):
-        tasks, found = [(each, max_iter, gain) for each in climbers], []
+        tasks = [(each, max_iter, gain) for each in climbers]
+        found = []
         # That a compiled task is handed over takes longer than the task.
         in_turn = (_climb(climbing, *each) for each in tasks)
         for each in run.one_by_one(_climb, tasks) if climbing is problem else in_turn:
@@ -290,7 +329,10 @@ def _search(run, problem, neighbours_of, in_vain, runs, most, starts, best=()):
 
     starts = starts[: int(np.clip(left() / SHORTEST_RUN, 1, len(starts)))]
     length = int(np.clip(left() / (2 * len(starts)), SHORTEST_RUN, LONGEST_RUN))
-    gate = best[0].state if best else None
+    if best:
+        gate = best[0].state
+    else:
+        gate = None
     new = [_Climber(resp, number, gate) for number, resp in enumerate(starts, len(runs))]
     runs += (new := climb(new, length, AT_REST))
     best = _best_ends([*best, *new])[:N_BEST]
@@ -307,7 +349,8 @@ def _search(run, problem, neighbours_of, in_vain, runs, most, starts, best=()):
         runs[number] = climb([runs[number]], int(np.clip(left(), 1, LONGEST_RUN)), AT_REST)[0]
         tried[i] += len(moves)
         if runs[number].rank > (best[i].rank[0], best[i].rank[1] + AT_REST):
-            best[i], tried[i] = runs[number], 0
+            best[i] = runs[number]
+            tried[i] = 0
     finalists = _best_ends(best)[:FINALISTS]
     length = int(min(LAST_RUN, left() / len(finalists)))
     if length > 0:
@@ -338,7 +381,8 @@ def _climb(problem, climber, max_iter, gain):
     excess = small_sample_excess(problem, rows) / problem.weight.sum()
     is_whole = bool(rows.min() >= enough_effective_rows(problem, len(rows)))
     rank = is_whole, best - excess if best == best else -np.inf
-    last = last if last == last else 0.0  # NaN where no expert can explain a row
+    if not (last == last):
+        last = 0.0  # NaN where no expert can explain a row
     return _Climber(None, climber.number, state, objectives, last, best, rows.min(), rank)
 
 
@@ -350,6 +394,7 @@ def small_sample_excess(problem, rows):
     .. [1] C. M. Hurvich and C.-L. Tsai, "Regression and time series model selection in small
        samples", Biometrika 76 (1989) 297-307.
     """
-    n_parameters, n_outputs = problem.experts.minimum_rows, problem.y.size / len(problem.y)
+    n_parameters = problem.experts.minimum_rows
+    n_outputs = problem.y.size / len(problem.y)
     room = np.maximum(rows - n_parameters - 1, 1.0)
     return n_outputs * (n_parameters * (n_parameters + 1) / room).sum()

@@ -78,21 +78,36 @@ class Sums:
     def from_kernel(cls, flat, n_experts, p, with_curvature, n_classes=2, kind=0):
         """Take the kernel's numbers apart; arguments are those of ``sizes``."""
         n_functions, n_grams = of_classes(n_classes)
-        n_pairs, n_slopes = p * (p + 1) // 2, n_experts * n_functions
+        n_pairs = p * (p + 1) // 2
+        n_slopes = n_experts * n_functions
         at_slopes = 1 + n_experts * (2 if kind == 2 else 1)
         at_grams = at_slopes + (n_experts + n_slopes) * p
         at_pairs = at_grams + n_pairs * n_experts * n_grams
         slopes = flat[at_slopes:at_grams].reshape(p, -1)
-        pairs = flat[at_pairs:].reshape(n_pairs, -1) if with_curvature else None
+        if with_curvature:
+            pairs = flat[at_pairs:].reshape(n_pairs, -1)
+        else:
+            pairs = None
         gram = unpack(flat[at_grams:at_pairs].reshape(n_pairs, -1), p)
         if n_classes > 2:
             gram = gram.reshape(n_experts, n_grams, p, p)
-        pairs = None if pairs is None else unpack(pairs, p)
+        if pairs is None:
+            pairs = None
+        else:
+            pairs = unpack(pairs, p)
         cross = slopes[:, :n_slopes].reshape(p, n_experts, n_functions).swapaxes(0, 1)
         return cls(
-            float(flat[0]), gram, cross, flat[1:at_slopes, None], slopes[:, n_slopes:], pairs,
-            gram[..., -1, -1], gram.sum(axis=0), flat, is_separate=n_experts * p > NEWTON_LIMIT,
-        )  # fmt: skip
+            float(flat[0]),
+            gram,
+            cross,
+            flat[1:at_slopes, None],
+            slopes[:, n_slopes:],
+            pairs,
+            gram[..., -1, -1],
+            gram.sum(axis=0),
+            flat,
+            is_separate=n_experts * p > NEWTON_LIMIT,
+        )
 
 
 def run_pass(rows, parameters):
@@ -102,17 +117,33 @@ def run_pass(rows, parameters):
     """
     n_experts, p = parameters.expert_coef.shape
     chunk_rows, workspace, partial = pass_memory(rows, n_experts, p, parameters.with_curvature)
-    dtype, error_scale = rows.X.dtype, parameters.errors
+    dtype = rows.X.dtype
+    error_scale = parameters.errors
     flat = np.empty(partial.shape[1])
     coef = np.concatenate([parameters.gate_coef.T, parameters.expert_coef], dtype=dtype)
     precision = (parameters.y_scale / error_scale).astype(dtype)
     log_scale = (np.log(error_scale) + LOG_ROOT_2_PI).astype(dtype)
     linear_pass(
-        rows.X, rows.y, rows.weight, parameters.mean, parameters.scale, parameters.y_mean,
-        parameters.y_scale, coef, precision, log_scale, parameters.resp, parameters.logistic,
-        parameters.with_grams, parameters.with_curvature, parameters.top_k or n_experts,
-        chunk_rows, workspace, partial, flat,
-    )  # fmt: skip
+        rows.X,
+        rows.y,
+        rows.weight,
+        parameters.mean,
+        parameters.scale,
+        parameters.y_mean,
+        parameters.y_scale,
+        coef,
+        precision,
+        log_scale,
+        parameters.resp,
+        parameters.logistic,
+        parameters.with_grams,
+        parameters.with_curvature,
+        parameters.top_k or n_experts,
+        chunk_rows,
+        workspace,
+        partial,
+        flat,
+    )
     return flat
 
 
@@ -145,13 +176,20 @@ def block_pass(rows, parameters):
     they were not asked for.
     """
     n_experts, p, _ = parameters.expert_coef.shape
-    total, grams = None, {}
+    total = None
+    grams = {}
     for start in range(0, rows.n_rows, PASS_ROWS):
         block = slice(start, start + PASS_ROWS)
-        resp = None if parameters.resp is None else parameters.resp[block].T
+        if parameters.resp is None:
+            resp = None
+        else:
+            resp = parameters.resp[block].T
         design = standard_columns(rows.X[block], parameters.mean, parameters.scale)
         sums = _sums(design, rows.part(block), resp, parameters, grams)
-        total = sums if total is None else total + sums
+        if total is None:
+            total = sums
+        else:
+            total = total + sums
     if parameters.with_grams:
         total.gram = grams["gram"].matrices().reshape(n_experts, -1, p, p)
     if parameters.with_curvature:
@@ -161,8 +199,10 @@ def block_pass(rows, parameters):
 
 def _sums(design, rows, resp, parameters, grams):
     """Sums of a few rows, with resp (K, n_rows) or None; Gram matrices are added to GramSums."""
-    errors, (n_experts, p, n_functions) = parameters.errors, parameters.expert_coef.shape
-    columns, weight = design.T, rows.weight
+    errors = parameters.errors
+    (n_experts, p, n_functions) = parameters.expert_coef.shape
+    columns = design.T
+    weight = rows.weight
     experts_coef = parameters.expert_coef.swapaxes(1, 2).reshape(-1, p)
     functions = np.ascontiguousarray(experts_coef @ columns).reshape(n_experts, n_functions, -1)
     functions += 0.0 if rows.offset is None else rows.offset
@@ -185,9 +225,14 @@ def _sums(design, rows, resp, parameters, grams):
         second, first = np.tril_indices(n_experts, -1)
         _add(grams, "pairs", design, weight * proba[first] * proba[second])
     return Sums(
-        float(value), None, slopes[:-n_experts].reshape(n_experts, n_functions, p).swapaxes(1, 2),
-        squares, slopes[-n_experts:].T, None, mass.sum(axis=1),
-    )  # fmt: skip
+        float(value),
+        None,
+        slopes[:-n_experts].reshape(n_experts, n_functions, p).swapaxes(1, 2),
+        squares,
+        slopes[-n_experts:].T,
+        None,
+        mass.sum(axis=1),
+    )
 
 
 def _add(grams, name, design, weights):
@@ -283,7 +328,10 @@ class FamilyErrors:
     def compare(self, y, functions):
         """Log-densities (n_experts, n_rows); the unit of the family, and its statistic."""
         predictors = np.clip(functions[:, 0], -LARGEST_PREDICTOR, LARGEST_PREDICTOR)
-        scale = 1.0 if self.scale is None else self.scale[:, None]
+        if self.scale is None:
+            scale = 1.0
+        else:
+            scale = self.scale[:, None]
         unit = self.family.unit(y, predictors, scale)
         found = *unit, self.family.statistic(unit[0], y, predictors, 0.0, scale)
         return scale * unit[0] + self.family.normaliser(scale), found
@@ -309,7 +357,11 @@ def sum_rows(rows, parameters):
     total = 0.0
     for start in range(0, rows.n_rows, PASS_ROWS):
         block = slice(start, start + PASS_ROWS)
-        design, weight = standard_columns(rows.X[block], mean, scale), rows.weight[block]
-        of_rows = 0.0 if constant is None else float(weight @ constant(rows.y[block]))
+        design = standard_columns(rows.X[block], mean, scale)
+        weight = rows.weight[block]
+        if constant is None:
+            of_rows = 0.0
+        else:
+            of_rows = float(weight @ constant(rows.y[block]))
         total = total + np.append(weighted_grams(design, weight[:, None]), of_rows)
     return total

@@ -117,20 +117,27 @@ class LeastSquaresSweep(Sweep):
         return isinstance(likelihood.scale, str) and likelihood.scale in ("expert", "shared")
 
     def begin_run(self, problem, *, is_given):
-        experts, likelihood = problem.experts, problem.likelihood
+        experts = problem.experts
+        likelihood = problem.likelihood
         settings = {
-            "y_mean": experts.y_mean[0], "y_scale": experts.y_scale[0], "is_prior": experts.prior,
-            "floor": float(likelihood.floor_), "variance": float(likelihood._variance),
-            "shared": likelihood.scale == "shared", "least_pivot": LEAST_PIVOT,
-        }  # fmt: skip
+            "y_mean": experts.y_mean[0],
+            "y_scale": experts.y_scale[0],
+            "is_prior": experts.prior,
+            "floor": float(likelihood.floor_),
+            "variance": float(likelihood._variance),
+            "shared": likelihood.scale == "shared",
+            "least_pivot": LEAST_PIVOT,
+        }
         run = begin_run(problem, None, settings, is_given)
         if run is not None:
             run.coef = np.array(experts.standard_coef[:, :, 0])
-            run.errors = run.errors if is_given else np.array(likelihood.scale_)
+            if not is_given:
+                run.errors = np.array(likelihood.scale_)
         return run
 
     def end_run(self, problem, run, n_iter):
-        experts, likelihood = problem.experts, problem.likelihood
+        experts = problem.experts
+        likelihood = problem.likelihood
         problem.sums = end_run(problem, run)
         experts.n_fits += n_iter * experts.n_experts
         experts.set_coef(np.asarray(run.coef)[:, :, None])
@@ -143,10 +150,15 @@ class LeastSquaresSweep(Sweep):
         likelihood.scale_ = np.asarray(run.errors)
 
     def step(self, problem):
-        experts, likelihood, before = problem.experts, problem.likelihood, problem.gate
-        given, size, entropy = problem.given, 1.0, 0.0
+        experts = problem.experts
+        likelihood = problem.likelihood
+        before = problem.gate
+        given = problem.given
+        size = 1.0
+        entropy = 0.0
         if given is None:
-            point, value = self.point(problem), problem.sums.value + problem.log_prior()
+            point = self.point(problem)
+            value = problem.sums.value + problem.log_prior()
         else:
             share = np.where(given > 0, given, 1.0)
             entropy = -problem.weight @ np.einsum("nk,nk->n", share, np.log(share))
@@ -178,11 +190,14 @@ class LeastSquaresSweep(Sweep):
             total = problem.sums.value + problem.log_prior()
             if size < SMALLEST_STEP or total >= bound - ROUNDING * abs(bound):
                 return total
-            problem.sums, size = sums, size / 2
+            problem.sums = sums
+            size = size / 2
 
     def _first_size(self, problem, entropy):
         """Part of the gate's first step: far from the optimum the bound alone is too lax."""
-        before, sums, size = problem.gate, problem.sums, 1.0
+        before = problem.gate
+        sums = problem.sums
+        size = 1.0
         value = sums.value + before.log_prior()
         while size >= SMALLEST_STEP:
             problem.gate = shallow_copy(before)
@@ -204,7 +219,9 @@ class LeastSquaresSweep(Sweep):
     @staticmethod
     def _shaped(experts, of_outputs):
         """Numbers of each expert and output, without outputs where there is one alone."""
-        return of_outputs[:, 0] if experts.flat else of_outputs
+        if experts.flat:
+            return of_outputs[:, 0]
+        return of_outputs
 
     def point(self, problem):
         """Linear functions, logarithms of scales, and logits."""
@@ -213,18 +230,22 @@ class LeastSquaresSweep(Sweep):
         return np.concatenate([part.ravel() for part in parts])
 
     def go_to(self, problem, point):
-        experts, likelihood = problem.experts, problem.likelihood
+        experts = problem.experts
+        likelihood = problem.likelihood
         n_experts, p, n_outputs = experts.standard_coef.shape
         n_scales = n_experts * n_outputs
-        functions, others = point[: n_scales * p], point[n_scales * p :]
-        log_scale, logits = others[:n_scales], others[n_scales:]
+        functions = point[: n_scales * p]
+        others = point[n_scales * p :]
+        log_scale = others[:n_scales]
+        logits = others[n_scales:]
         experts.set_functions(functions.reshape(n_experts, n_outputs, p).swapaxes(1, 2))
         scale = self._shaped(experts, np.exp(log_scale).reshape(n_experts, n_outputs))
         likelihood.scale_ = np.maximum(scale, likelihood.floor_)
         problem.gate.set_logits(logits.reshape(n_experts, -1).T)
 
     def metric(self, problem):
-        sums, n_outputs = problem.sums, problem.experts.y_scale.size
+        sums = problem.sums
+        n_outputs = problem.experts.y_scale.size
         scale = problem.likelihood.scale_.reshape(-1, n_outputs)
         precision = (problem.experts.y_scale / scale).reshape(-1, 1, 1) ** 2
         of_scales = 2 * np.repeat(sums.mass, n_outputs)[:, None, None]
@@ -232,7 +253,8 @@ class LeastSquaresSweep(Sweep):
         return [grams * precision, of_scales, problem.gate.curvature_of_each()]
 
     def sums(self, problem, resp=None, with_gate=True):
-        experts, scale = problem.experts, problem.likelihood.scale_
+        experts = problem.experts
+        scale = problem.likelihood.scale_
         if resp is not None:  # there may be none yet, and it is not used
             scale = np.full(experts.n_experts, experts.y_scale[0])
         units = {"y_mean": experts.y_mean[0], "y_scale": experts.y_scale[0]}
@@ -301,7 +323,8 @@ class LogisticSweep(Sweep):
         resp = problem.given
         problem.experts.forget_curvature()
         problem.sums = self.sums(problem, resp)
-        pairs, problem.sums.pairs = problem.sums.pairs, None
+        pairs = problem.sums.pairs
+        problem.sums.pairs = None
         least = FIRST_GAIN * problem.weight.sum()
         for _ in range(problem.experts.n_first_newton):
             if self._ascend(problem, resp, with_gate=False) <= least:
@@ -313,15 +336,19 @@ class LogisticSweep(Sweep):
 
     def _ascend(self, problem, resp, *, with_gate=True):
         """Newton step of the experts, and of the gate, that raises what ``_total`` is; the gain."""
-        sums, gate, experts = problem.sums, problem.gate, problem.experts
+        sums = problem.sums
+        gate = problem.gate
+        experts = problem.experts
         likelihood = problem.likelihood
-        before, size = self._total(problem), 1.0
+        before = self._total(problem)
+        size = 1.0
         point = self.point(problem)
         least = before - max(ROUNDING, np.finfo(experts.rows.X.dtype).eps) * abs(before)
         while size >= SMALLEST_STEP:
             problem.experts = shallow_copy(experts)
             if with_gate:
-                problem.gate, problem.likelihood = shallow_copy(gate), shallow_copy(likelihood)
+                problem.gate = shallow_copy(gate)
+                problem.likelihood = shallow_copy(likelihood)
                 problem.gate.learn_sums(sums, size)
                 self._learn_scales(problem, sums)
             problem.experts.learn_sums(sums, size)
@@ -332,7 +359,9 @@ class LogisticSweep(Sweep):
             if self._total(problem) >= least:
                 return self._total(problem) - before
             size /= 2
-        problem.sums, problem.gate, problem.experts = sums, gate, experts
+        problem.sums = sums
+        problem.gate = gate
+        problem.experts = experts
         problem.likelihood = likelihood
         problem.load_from_sums()
         return 0.0
@@ -356,7 +385,8 @@ class LogisticSweep(Sweep):
         return problem.sums.value + problem.log_prior()
 
     def sums(self, problem, resp=None, with_gate=True):
-        experts, with_grams = problem.experts, problem.experts.wants_curvature
+        experts = problem.experts
+        with_grams = problem.experts.wants_curvature
         log_odds = experts.coef[:, :, 1] - experts.coef[:, :, 0]
         given = log_odds, np.ones(len(log_odds)), resp, with_gate
         sums = run_compiled(problem, *given, logistic=True, with_grams=with_grams)
@@ -367,7 +397,8 @@ class LogisticSweep(Sweep):
     def sums_of_rows(self, problem):
         # Gram matrix of all rows, and a part of the log-likelihood that nothing changes.
         if self._of_rows is None:
-            experts, constant = problem.experts, self._constant(problem)
+            experts = problem.experts
+            constant = self._constant(problem)
             flat = problem.rows.reduce(sum_rows, (experts.mean, experts.scale, constant))
             p = len(experts.mean) + 1
             self._of_rows = flat[:-1].reshape(p, p), float(flat[-1])
@@ -393,31 +424,48 @@ class LogisticSweep(Sweep):
 
 def begin_run(problem, rows_gram, settings, is_given):
     """A LinearRun at the parameters of a problem, but for scales; None for rows elsewhere."""
-    experts, gate, rows = problem.experts, problem.gate, problem.rows
+    experts = problem.experts
+    gate = problem.gate
+    rows = problem.rows
     if type(rows) is not ArrayRows or not problem.is_compiled or gate.alpha_of_runs is None:
         return None
     # Where experts change rows, what goes farther along the last steps ends in worse optima.
-    acceleration = problem.acceleration if problem.accelerates and problem.top_k is None else None
+    if problem.accelerates and problem.top_k is None:
+        acceleration = problem.acceleration
+    else:
+        acceleration = None
     run = LinearRun(
-        experts.n_experts, rows.y, rows.weight, experts.mean, experts.scale, experts.alpha,
-        rows_gram, acceleration, alpha=gate.alpha_of_runs, longest_drift=gate.longest_drift,
-        offset=rows.offset, rounding=max(ROUNDING, np.finfo(rows.X.dtype).eps),
-        n_kept=problem.top_k or experts.n_experts, **settings,
-    )  # fmt: skip
+        experts.n_experts,
+        rows.y,
+        rows.weight,
+        experts.mean,
+        experts.scale,
+        experts.alpha,
+        rows_gram,
+        acceleration,
+        alpha=gate.alpha_of_runs,
+        longest_drift=gate.longest_drift,
+        offset=rows.offset,
+        rounding=max(ROUNDING, np.finfo(rows.X.dtype).eps),
+        n_kept=problem.top_k or experts.n_experts,
+        **settings,
+    )
     gate.begin_run(run)
     if not is_given:
         sums = problem.sums
         run.value = np.nan  # a pass comes first
         if sums.flat is not None:
             np.asarray(run.sums)[: len(sums.flat)] = sums.flat
-            run.has_pairs, run.has_grams = sums.pairs is not None, sums.has_grams
+            run.has_pairs = sums.pairs is not None
+            run.has_grams = sums.has_grams
             run.value = sums.value + problem.log_prior()
     return run
 
 
 def end_run(problem, run):
     """Give a problem the gate of a run; its Sums."""
-    problem.gate, problem.given = shallow_copy(problem.gate), None
+    problem.gate = shallow_copy(problem.gate)
+    problem.given = None
     problem.gate.end_run(run)
     return replace(sums_of(run, run.sums, run.has_pairs), has_grams=run.has_grams)
 
@@ -430,12 +478,20 @@ def sums_of(run, flat, has_pairs):
 
 def sums_of_pass(problem, kernel, coef, errors, resp, with_gate, **settings):
     """What a kernel of passes returns; other arguments are those of ``PassParameters``."""
-    experts, gate = problem.experts, problem.gate
+    experts = problem.experts
+    gate = problem.gate
     with_curvature = with_gate and gate.wants_curvature
     parameters = PassParameters(
-        experts.mean, experts.scale, gate.sum_logits(), coef, errors, resp=resp,
-        with_curvature=with_curvature, top_k=problem.top_k, **settings,
-    )  # fmt: skip
+        experts.mean,
+        experts.scale,
+        gate.sum_logits(),
+        coef,
+        errors,
+        resp=resp,
+        with_curvature=with_curvature,
+        top_k=problem.top_k,
+        **settings,
+    )
     return problem.rows.reduce(kernel, parameters), with_curvature
 
 
@@ -447,7 +503,8 @@ def run_compiled(problem, coef, *given, **settings):
 
 def _scaled_by(blocks, directions):
     """Products (n_parameters, n_directions) of blocks on a diagonal and directions."""
-    products, start = [], 0
+    products = []
+    start = 0
     for block in blocks:
         n_blocks, size, _ = block.shape
         part = directions[start : start + n_blocks * size].reshape(n_blocks, size, -1)

@@ -88,20 +88,43 @@ class Trainer:
     is_searched = is_behind = False
 
     def __init__(
-        self, problem, data, parts, settings, *, folds, splitting, seed, n_rows=None, notes=(),
-        to_beat=None, smaller=None, regimes=None, alike=None,
-    ):  # fmt: skip
-        self.problem, self.data, self.parts, self.settings = problem, data, parts, settings
-        self.folds, self.splitting, self.seed = folds, splitting, seed
-        self.n_experts, self.n_rows = len(parts.names), n_rows or len(data.y)
-        self.to_beat, self.smaller = to_beat, smaller
-        self.regimes, self.alike = regimes, alike
+        self,
+        problem,
+        data,
+        parts,
+        settings,
+        *,
+        folds,
+        splitting,
+        seed,
+        n_rows=None,
+        notes=(),
+        to_beat=None,
+        smaller=None,
+        regimes=None,
+        alike=None,
+    ):
+        self.problem = problem
+        self.data = data
+        self.parts = parts
+        self.settings = settings
+        self.folds = folds
+        self.splitting = splitting
+        self.seed = seed
+        self.n_experts = len(parts.names)
+        self.n_rows = n_rows or len(data.y)
+        self.to_beat = to_beat
+        self.smaller = smaller
+        self.regimes = regimes
+        self.alike = alike
         self.trained = Trained(parts, settings, folds, self.way, notes=list(notes))
         self.progress = Progress(settings)
 
     def start(self, previous):
         """Give the problem what EM goes on from: responsibilities (n, K), or starts if None."""
-        problem, data, n_experts = self.problem, self.data, self.n_experts
+        problem = self.problem
+        data = self.data
+        n_experts = self.n_experts
         self._chose_start = previous is None
         is_quick = problem.experts.is_solved and not problem.gate.is_costly
         if previous is None and is_quick and problem.top_k and data.start_target is not None:
@@ -121,9 +144,18 @@ class Trainer:
             share = self.affordable(len(data.y)) / FEWEST_STEPS
             few = int(max(share * len(data.y), 3 * n_experts * (data.columns.shape[1] + 1)))
         whole = callable(self.settings.init) or len(data.y) < 2 * few or data.subjects is not None
-        sample = data if whole else data.sample(few)
-        chosen = problem if is_quick else surrogate(data, self.parts, problem.top_k)
-        small = chosen if sample is data else chosen.on_rows(sample)
+        if whole:
+            sample = data
+        else:
+            sample = data.sample(few)
+        if is_quick:
+            chosen = problem
+        else:
+            chosen = surrogate(data, self.parts, problem.top_k)
+        if sample is data:
+            small = chosen
+        else:
+            small = chosen.on_rows(sample)
         self._race(small, sample, previous, is_quick * self.moves_in_vain)
         if small is not chosen:
             chosen.adopt(small)
@@ -146,17 +178,29 @@ class Trainer:
 
     def affordable(self, n_rows, work=None):
         """EM iterations on so many rows that ``work`` is enough for, by default ``most_work``."""
-        work = self.settings.most_work if work is None else work
+        if work is None:
+            work = self.settings.most_work
         if work == np.inf:  # columns, which are made when they are asked for, need not be
             return np.inf
-        n_experts, p, problem = self.n_experts, self.data.columns.shape[1] + 1, self.problem
+        n_experts = self.n_experts
+        p = self.data.columns.shape[1] + 1
+        problem = self.problem
         has_more = problem is not None and problem.experts.is_solved  # than starts see
-        own = max(p, problem.experts.minimum_rows - 1) if has_more else p
-        n_classes = 2 if self.parts.classes is None else len(self.parts.classes)
+        if has_more:
+            own = max(p, problem.experts.minimum_rows - 1)
+        else:
+            own = p
+        if self.parts.classes is None:
+            n_classes = 2
+        else:
+            n_classes = len(self.parts.classes)
         of_experts = own**2 * n_experts * n_classes * (n_classes - 1) / 2
         newton = n_experts * p <= NEWTON_LIMIT
         of_gate = p * n_experts * (n_experts * p / 4 if newton else 20)
-        once = STEP_WORK if problem is None or not problem.is_compiled else COMPILED_WORK
+        if problem is None or not problem.is_compiled:
+            once = STEP_WORK
+        else:
+            once = COMPILED_WORK
         once += newton * (n_experts * p) ** 3
         return work / (once + n_rows * (of_experts + of_gate))
 
@@ -183,11 +227,16 @@ class Trainer:
 
     def run(self, tasks, attributes_now):
         """Run EM to its end; see ``train``."""
-        unlike, experts = self.folds is not None or self.parts.is_list, self.problem.experts
+        unlike = self.folds is not None or self.parts.is_list
+        experts = self.problem.experts
         if self._chose_start and unlike and not experts.is_solved and self.n_experts > 1:
             self._start_flexible(self.problem.resp)
-        top_k, problem = self.settings.active_top_k(self.n_experts), self.problem
-        more = MORE_EXPERTS if problem.top_k != top_k else 1
+        top_k = self.settings.active_top_k(self.n_experts)
+        problem = self.problem
+        if problem.top_k != top_k:
+            more = MORE_EXPERTS
+        else:
+            more = 1
         given = {"max_iter": self.most_iterations, "tol": COARSE * self.settings.tol, "patience": 1}
         problem.routes = top_k
         # Rows keep fewer experts stage by stage, and idle experts are re-seeded in the last one.
@@ -203,7 +252,9 @@ class Trainer:
         return run
 
     def _kept(self, top_k):
-        return top_k if top_k < self.n_experts else None
+        if top_k < self.n_experts:
+            return top_k
+        return None
 
     # Starts ---------------------------------------------------------------------------------
 
@@ -214,8 +265,14 @@ class Trainer:
         """
         settings = self.settings
         random_state = seeded(self.seed + self._is_short * len(self.data.y))  # others each time
-        rows = slice(None) if data is self.data else data.rows
-        starts = self._draw(data) if previous is None else [previous[rows]]
+        if data is self.data:
+            rows = slice(None)
+        else:
+            rows = data.rows
+        if previous is None:
+            starts = self._draw(data)
+        else:
+            starts = [previous[rows]]
         # A power of two, so that rows given twice, and weights of two, mostly afford the same.
         affordable = np.exp2(np.floor(np.log2(max(self.affordable(len(data.y)), 1.0))))
         least = LEAST_ITERATIONS * settings.n_init
@@ -225,15 +282,21 @@ class Trainer:
             # Few starts are affordable: most halve an expert of the smaller mixture.
             n_grown = int(np.ceil(GROWN * settings.n_init))
             grown = moved(data, self.smaller[rows], n_grown, random_state, grows=True)
-            starts, most = [*grown, *starts[: -(-n_grown // 4)]], GROWN * most
-        in_vain = 0 if callable(settings.init) else in_vain * settings.n_init
+            starts = [*grown, *starts[: -(-n_grown // 4)]]
+            most = GROWN * most
+        if callable(settings.init):
+            in_vain = 0
+        else:
+            in_vain = in_vain * settings.n_init
         climb = partial(climb_from, n_jobs=settings.n_jobs)
         near = partial(moved, data, n_moves=N_MOVES, random_state=random_state)
         seeks = previous is None and in_vain >= settings.n_init and not problem.is_compiled
         if seeks and (quick := normal_lines(problem, data, self.parts)) is not None:
             # Its optimum is near to one of other errors, and takes a small part of the time.
             quick.restore(climb(quick, starts, near, most=most, in_vain=in_vain)[0])
-            starts, most, in_vain = [quick.resp, *starts], LEFT_TO_DO * most, LEFT_TO_DO * in_vain
+            starts = [quick.resp, *starts]
+            most = LEFT_TO_DO * most
+            in_vain = LEFT_TO_DO * in_vain
         ended = climb(problem, starts, near, most=most, in_vain=in_vain)
         state, self.trained.ends, self.trained.paths = ended
         problem.restore(state)
@@ -263,7 +326,8 @@ class Trainer:
         the regime in which its density is highest. Or all begin with all rows, and differ in
         how hard the rows are that they own, so that the gate learns where errors are large.
         """
-        problem, n_experts = self.problem, self.n_experts
+        problem = self.problem
+        n_experts = self.n_experts
         problem.start(np.full(resp.shape, 1.0 / n_experts))
         if self.alike is None:
             problem.step()
@@ -274,7 +338,8 @@ class Trainer:
         if not self.parts.is_list:
             hardness = soften(layers(-problem.log_norm, problem.weight, n_experts), n_experts)
             problem.start(hardness).update_around_experts()
-        equal, equal_value = problem.state(), problem.objective
+        equal = problem.state()
+        equal_value = problem.objective
         gain = (resp * problem.weight[:, None]).T @ log_density
         regimes, experts = optimize.linear_sum_assignment(gain, maximize=True)
         matched = np.empty_like(resp)
@@ -286,12 +351,17 @@ class Trainer:
 
     def _run(self, max_iter, tasks, attributes_now):
         def after(objectives):
-            n_iter, (*before, now) = len(objectives), objectives[-2:]
-            gain = f"\t gain {now - before[0]:.2e}" if before else ""
+            n_iter = len(objectives)
+            (*before, now) = objectives[-2:]
+            if before:
+                gain = f"\t gain {now - before[0]:.2e}"
+            else:
+                gain = ""
             self.progress.say(f"  Iteration {n_iter}", now, gain, level=2)
             return tasks.end_iteration(partial(attributes_now, self))
 
-        problem, tol = self.problem, self.settings.tol
+        problem = self.problem
+        tol = self.settings.tol
         patience = self.settings.patience(self.folds, problem.gate)
         # Experts then approach a limit, which the last gains predict, unless they exchange rows.
         is_smooth = problem.accelerates and problem.experts.in_sample and problem.top_k is None
@@ -303,18 +373,28 @@ class Trainer:
             elif self.data.bounds is not None:
                 tol = min(tol, TOL_OF_CENSORED / self.data.weight.sum())
         run = run_em(
-            problem, max_iter=max_iter, tol=tol, patience=patience,
-            foresees=patience == 1 and is_smooth, revivals=REVIVALS, before=tasks.begin_iteration,
-            after=after, in_runs=not (self.settings.verbose or tasks.has_callbacks),
-        )  # fmt: skip
-        ended = "Converged" if run.converged else "Stopped"
+            problem,
+            max_iter=max_iter,
+            tol=tol,
+            patience=patience,
+            foresees=patience == 1 and is_smooth,
+            revivals=REVIVALS,
+            before=tasks.begin_iteration,
+            after=after,
+            in_runs=not (self.settings.verbose or tasks.has_callbacks),
+        )
+        if run.converged:
+            ended = "Converged"
+        else:
+            ended = "Stopped"
         n_iter = count(len(run.objectives), "iteration")
         self.progress.say(f"{ended} after {n_iter}", problem.objective)
         return run
 
     def _learn_scale_model(self):
         """Let the scales depend on the row where the likelihood asks for it; the objectives."""
-        problem, X = self.problem, self.data.X
+        problem = self.problem
+        X = self.data.X
         estimator = problem.likelihood.scale_estimator()
         if estimator is None:
             return []
@@ -322,8 +402,12 @@ class Trainer:
         described = DescribedColumns(X, self.data.weight)
         is_default = optional and described.is_mixed
         given = "scale", estimator, described
-        encoder = default_encoder(described) if is_default else encoder_before(*given)
-        estimator = estimator if encoder is None else make_pipeline(encoder, estimator)
+        if is_default:
+            encoder = default_encoder(described)
+        else:
+            encoder = encoder_before(*given)
+        if encoder is not None:
+            estimator = make_pipeline(encoder, estimator)
         estimator = seed_estimator(estimator, self.splitting.seed)
         splitting = replace(self.splitting, cv="auto", stratify=False, n_rows=None)
         folds = splitting.folds([estimator], self.data)
@@ -340,7 +424,8 @@ def train_surrogate(trainer, linear, parts=None):
     ``linear`` is as ``surrogate`` makes it, of ``parts``, by default those of the trainer. Returns
     the Trainer of the mixture.
     """
-    data, settings = trainer.data, trainer.settings
+    data = trainer.data
+    settings = trainer.settings
     given = {"folds": None, "splitting": trainer.splitting, "seed": trainer.seed}
     start = Trainer(linear, data, parts or trainer.parts, settings, **given)
     start.moves_in_vain = 1  # it is where others start, and no optimum
@@ -357,14 +442,18 @@ def normal_lines(problem, data, parts):
     is_other |= parts.gate.trained.alpha_of_runs is None or sparse.issparse(data.X)
     if data.target is None or data.target.shape[1] > 1 or is_other:
         return None
-    X, y, n_experts = data.columns, data.target[:, 0], len(parts.names)
+    X = data.columns
+    y = data.target[:, 0]
+    n_experts = len(parts.names)
     experts = LeastSquaresExperts(
         X, y, data.weight, n_experts, penalty=SURROGATE_PENALTY, prior=True
     )
     likelihood = Gaussian().fitting(in_sample=True, linear=True).start(y, data.weight, n_experts)
     rows = replace(data, X=None, y=y, Z=X, exposure=None)
     lines = make_problem(experts, clone(parts.gate.trained), likelihood, rows, in_sample=True)
-    return lines if lines.is_compiled else None
+    if lines.is_compiled:
+        return lines
+    return None
 
 
 def surrogate(data, parts, top_k=None):
@@ -376,10 +465,18 @@ def surrogate(data, parts, top_k=None):
     is_softmax = parts.gate.trained.is_linear and parts.gate.trained.sees_rows
     likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
     experts = parts.solver.experts(
-        data.columns, likelihood.expert_target(data.y), data.weight, len(parts.names),
-        penalty=SURROGATE_PENALTY, prior=True, exposure=data.exposure,
-    )  # fmt: skip
-    gate = SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate()
+        data.columns,
+        likelihood.expert_target(data.y),
+        data.weight,
+        len(parts.names),
+        penalty=SURROGATE_PENALTY,
+        prior=True,
+        exposure=data.exposure,
+    )
+    if is_softmax:
+        gate = SoftmaxGate(warm_start=True, max_iter=1)
+    else:
+        gate = ConstantGate()
     likelihood = likelihood.start(data.y, data.weight, len(parts.names))
     columns = replace(data, X=None, Z=data.columns)  # short runs in other processes need no more
     settings = {"Z": data.columns, "top_k": top_k}

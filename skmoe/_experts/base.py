@@ -162,14 +162,21 @@ class LinearExperts(Experts):
 
     def __init__(
         self, X, y, weight, n_experts, *, penalty=0.0, prior=False, exposure=None, units=None
-    ):  # fmt: skip
-        self.source, self.weight, self.n_experts, self.prior = X, weight, n_experts, prior
+    ):
+        self.source = X
+        self.weight = weight
+        self.n_experts = n_experts
+        self.prior = prior
         if units is None:
             self.mean, self.scale = sparse_standardisation(X, weight)
         else:
-            self.mean, self.scale = units.mean, units.scale
+            self.mean = units.mean
+            self.scale = units.scale
         self._take(X, y)
-        self.alpha = np.full(X.shape[1], penalty) if prior else penalty / self.scale**2
+        if prior:
+            self.alpha = np.full(X.shape[1], penalty)
+        else:
+            self.alpha = penalty / self.scale**2
         self.minimum_rows = X.shape[1] + 2
 
     def _take(self, X, y):
@@ -204,7 +211,9 @@ class LinearExperts(Experts):
         return (columns @ flat[:-1] + flat[-1]).reshape(-1, n_experts, m)
 
     def point(self):
-        return self.coef.ravel() if self.coef is not None else None
+        if self.coef is not None:
+            return self.coef.ravel()
+        return None
 
     def go_to(self, point):
         self.set_coef(point.reshape(self.coef.shape))
@@ -276,12 +285,17 @@ class Ties:
     """
 
     def __init__(self, regime, has_offsets, n_columns):
-        self.regime, self.has_offsets = np.asarray(regime, dtype=np.int32), has_offsets
+        self.regime = np.asarray(regime, dtype=np.int32)
+        self.has_offsets = has_offsets
         self.n_regimes = int(self.regime.max()) + 1
         place = [np.count_nonzero(self.regime[:k] == r) for k, r in enumerate(self.regime)]
-        self.n_offsets = max(place) + 1 if has_offsets else 0
+        if has_offsets:
+            self.n_offsets = max(place) + 1
+        else:
+            self.n_offsets = 0
         # ``place`` is the number of each one's offset, among all coefficients of its regime.
-        self._size, self.place = n_columns, np.array(place, dtype=np.int32) + n_columns
+        self._size = n_columns
+        self.place = np.array(place, dtype=np.int32) + n_columns
 
     def joined(self, gram, cross):
         """Sums (K, q, q) and (K, q) of experts as those of regimes, (R, q + m, ...)."""
@@ -293,12 +307,15 @@ class Ties:
 
     def padded(self, levels):
         # Offsets are none.
-        return None if levels is None else np.append(levels, np.full(self.n_offsets, False))
+        if levels is None:
+            return None
+        return np.append(levels, np.full(self.n_offsets, False))
 
     def parted(self, coefficients):
         """``Coefficients`` of regimes with means and covariances of the experts' ones."""
         shape = len(self.regime), self._size
-        mean, cov = np.empty(shape), np.empty((*shape, self._size))
+        mean = np.empty(shape)
+        cov = np.empty((*shape, self._size))
         moments = map(np.ascontiguousarray, (coefficients.mean, coefficients.cov))
         part_moments(*moments, self.regime, self.place, mean, cov)
         return replace(coefficients, mean=mean, cov=cov)

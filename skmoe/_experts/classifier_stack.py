@@ -30,7 +30,8 @@ def negative_log_likelihood(weights, coef, proba, y, sample_weight):
     ``proba`` (n_samples, K, n_classes) is of rows that the classifiers have not seen, ``y`` class
     numbers.
     """
-    log_proba, rows = pooled_log_proba(proba, weights, coef), np.arange(len(y))
+    log_proba = pooled_log_proba(proba, weights, coef)
+    rows = np.arange(len(y))
     deviations = weights - 1 / len(weights)
     value = -sample_weight @ log_proba[rows, y]
     value += 0.5 * WEIGHT_PENALTY * deviations @ deviations
@@ -99,7 +100,10 @@ class ClassifierStack(ClassifierMixin, BaseEstimator):
     def fit(self, X, y, sample_weight=None):
         """Learn to combine the classifiers, which stay as they are, on rows unseen by them."""
         classes, numbers = np.unique(y, return_inverse=True)
-        weight = np.ones(len(numbers)) if sample_weight is None else np.asarray(sample_weight)
+        if sample_weight is None:
+            weight = np.ones(len(numbers))
+        else:
+            weight = np.asarray(sample_weight)
         estimators = [estimator for _, estimator in self.estimators]
         proba = np.stack([aligned_proba(each, X, classes) for each in estimators], axis=1)
         return self.take(fit_log_linear_pool(proba, numbers, weight), classes)

@@ -66,14 +66,32 @@ class EstimatorExperts(Experts):
     are_counted = True  # whether progress counts their fits
 
     def __init__(
-        self, names, estimators, X, y, weight, *, folds, min_responsibility, classes,
-        are_clones, target=None, quiet=False, density_floor=None,
-    ):  # fmt: skip
-        self.names, self.estimators = names, estimators
-        self.X, self.y, self.weight = X, y, weight
+        self,
+        names,
+        estimators,
+        X,
+        y,
+        weight,
+        *,
+        folds,
+        min_responsibility,
+        classes,
+        are_clones,
+        target=None,
+        quiet=False,
+        density_floor=None,
+    ):
+        self.names = names
+        self.estimators = estimators
+        self.X = X
+        self.y = y
+        self.weight = weight
         self.min_responsibility = min_responsibility
-        self.classes, self.are_clones, self.target = classes, are_clones, target
-        self.quiet, self.density_floor = quiet, density_floor
+        self.classes = classes
+        self.are_clones = are_clones
+        self.target = target
+        self.quiet = quiet
+        self.density_floor = density_floor
         self.in_sample = folds is None
         self.weighted = [takes_sample_weight(e) or is_frozen(e) for e in estimators]
         leaf = ready()
@@ -81,16 +99,24 @@ class EstimatorExperts(Experts):
         self.models = None  # (n_experts, n_folds)
         self.last_fit = None  # (n_experts, n_folds): RowsOfExpert on which they were fitted
         # By number: models of those that were fitted to all rows before, and what folds go on from.
-        self.of_all_rows, self.going_on = {}, {}
-        self.n_fits, self.own_log_density = 0, {}
+        self.of_all_rows = {}
+        self.going_on = {}
+        self.n_fits = 0
+        self.own_log_density = {}
         self._set_folds(folds)
         self._frozen_results = None
-        self._y_shape = y.shape[1:] if classes is None else (len(classes),)
+        if classes is None:
+            self._y_shape = y.shape[1:]
+        else:
+            self._y_shape = (len(classes),)
 
     def _set_folds(self, folds):
         everything = np.arange(len(self.y))
         self.folds = folds
-        self._splits = folds if isinstance(folds, list) else [(everything, everything)]
+        if isinstance(folds, list):
+            self._splits = folds
+        else:
+            self._splits = [(everything, everything)]
 
     @contextmanager
     def side_by_side(self, n_jobs):
@@ -112,10 +138,15 @@ class EstimatorExperts(Experts):
 
     def plan(self, resp, working=None, exposure=None, target=None):
         """What is to be fitted for these responsibilities."""
-        shares = resp if working is None else resp * working
+        if working is None:
+            shares = resp
+        else:
+            shares = resp * working
         originals = [self._original(shares, target, k) for k in range(len(self.estimators))]
         rows_of = partial(self._rows, resp, shares, exposure, target)
-        fits, tasks, kept = {}, [], []
+        fits = {}
+        tasks = []
+        kept = []
         for k in sorted(set(originals)):
             if is_frozen(self.estimators[k]):
                 continue
@@ -125,7 +156,8 @@ class EstimatorExperts(Experts):
                 kept.append(k)
                 continue
             for fold, (_, stop) in enumerate(parts):
-                validation, test = None if stop is None else rows_of(k, stop), self._splits[fold][1]
+                validation = None if stop is None else rows_of(k, stop)
+                test = self._splits[fold][1]
                 tasks.append(FitTask(k, fold, fits[k][fold], validation, test))
         tasks.sort(key=attrgetter("fold"))  # unlike ones in turn, to show how long all take
         self.n_fits += len(tasks)
@@ -193,7 +225,8 @@ class EstimatorExperts(Experts):
 
     def run(self, tasks, estimators=None):
         """What ``fit_and_predict`` returns for each task, of these experts or of others."""
-        estimators, is_oob = estimators or self.estimators, isinstance(self.folds, OutOfBag)
+        estimators = estimators or self.estimators
+        is_oob = isinstance(self.folds, OutOfBag)
         given = self._y_shape, self.classes, is_oob, self.target, self.density_floor
         arguments = []
         for task in tasks:
@@ -210,7 +243,10 @@ class EstimatorExperts(Experts):
             warnings.filterwarnings("ignore", "divide by zero encountered in log", RuntimeWarning)
             if self.quiet or all_continue:  # the next refit continues
                 warnings.simplefilter("ignore", ConvergenceWarning)
-            unlike = 1 if self.are_clones else len(self.estimators)
+            if self.are_clones:
+                unlike = 1
+            else:
+                unlike = len(self.estimators)
             return self._jobs.of_experts(fit_and_predict, arguments, unlike, self.are_counted)
 
     def _last(self, k, fold, rows):
@@ -225,13 +261,18 @@ class EstimatorExperts(Experts):
             return None
         last = self.models[k][fold]
         known = self.classes is None or np.array_equal(last.classes_, np.unique(self.y[rows]))
-        return last if known else None
+        if known:
+            return last
+        return None
 
     def _original(self, shares, target, k):
         """The first expert that would be fitted just as expert k is."""
         if not self.are_clones:
             return k
-        given = shares if target is None else np.vstack([shares, target])
+        if target is None:
+            given = shares
+        else:
+            given = np.vstack([shares, target])
         return next(j for j in range(k + 1) if np.array_equal(given[:, j], given[:, k]))
 
     def _parts(self, k, fold):
@@ -249,7 +290,10 @@ class EstimatorExperts(Experts):
 
         ``shares`` (n, K) are responsibilities times working weights.
         """
-        share = shares[train, k] if self.in_sample else round_shares(shares[train, k])
+        if self.in_sample:
+            share = shares[train, k]
+        else:
+            share = round_shares(shares[train, k])
         usable = self.weight[train] > 0
         if self.weighted[k]:
             keep = usable & (share >= self.min_responsibility) & (share > NEGLIGIBLE_SHARE)
@@ -265,8 +309,14 @@ class EstimatorExperts(Experts):
             keep = usable & (share >= least)  # by value: a row and its copies stay together
             share = np.maximum(share, 1e-6)
         rows = train[keep]
-        weights = share[keep] * mass[keep] if self.weighted[k] else None
-        target = None if target is None else target[rows, k]
+        if self.weighted[k]:
+            weights = share[keep] * mass[keep]
+        else:
+            weights = None
+        if target is None:
+            target = None
+        else:
+            target = target[rows, k]
         if exposure is None:
             return RowsOfExpert(rows, weights, None, target)
         exposure = exposure[rows, k]
@@ -290,14 +340,18 @@ class EstimatorExperts(Experts):
 
     def finish(self, resp, working=None, exposure=None, target=None):
         """The fitted experts, in a list."""
-        shares = resp if working is None else resp * working
+        if working is None:
+            shares = resp
+        else:
+            shares = resp * working
         folded = [
             isinstance(self.folds, list) and not is_frozen(each) and k not in self.of_all_rows
             for k, each in enumerate(self.estimators)
         ]
         if not any(folded) and not self.of_all_rows:
             return [models[0] for models in self.models]
-        refitted, estimators = np.flatnonzero(folded), list(self.estimators)
+        refitted = np.flatnonzero(folded)
+        estimators = list(self.estimators)
         for k in refitted:
             if self.stops_early[k]:
                 estimators[k] = ready().packages.with_median_trees(estimators[k], self.models[k])
@@ -309,7 +363,8 @@ class EstimatorExperts(Experts):
         self, numbers, resp, shares, exposure=None, target=None, estimators=None, prepare=None
     ):
         """Models of some experts that are fitted to all rows, by number; see ``FitTask``."""
-        everything, tasks = np.arange(len(self.y)), []
+        everything = np.arange(len(self.y))
+        tasks = []
         for k in numbers:
             rows = self._rows(resp, shares, exposure, target, k, everything)
             tasks.append(FitTask(k, 0, rows, None, everything[:0], prepare))

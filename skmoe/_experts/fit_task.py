@@ -34,7 +34,10 @@ class RowsOfExpert(NamedTuple):
 
     def of(self, X, y, transform):
         """X and y of the rows, as the expert is to see them; ``transform`` (or None) is of y."""
-        part = y[self.rows] if self.exposure is None else y[self.rows] / self.exposure
+        if self.exposure is None:
+            part = y[self.rows]
+        else:
+            part = y[self.rows] / self.exposure
         if self.target is not None:
             part = self.target
         elif transform is not None:
@@ -65,8 +68,12 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
     Returns the model, predictions (len(task.test), *y_shape), and, of experts with a density of
     their own, log-densities (len(task.test),), or None.
     """
-    transform = None if has_own_density(estimator) else target
-    rows, weights = task.fitted_on.rows, task.fitted_on.weights
+    if has_own_density(estimator):
+        transform = None
+    else:
+        transform = target
+    rows = task.fitted_on.rows
+    weights = task.fitted_on.weights
     X_fit, y_fit = task.fitted_on.of(X, y, transform)
     is_fitted = is_frozen(estimator)
     has_one_class = classes is not None and not is_fitted and (y_fit == y_fit[0]).all()
@@ -80,7 +87,8 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
             model = _fit(estimator, last, X_fit, y_fit, weights, validation, task.prepare)
     if not len(task.test):
         return model, np.empty((0, *y_shape)), None
-    X_test, y_test = _safe_indexing(X, task.test), y[task.test]
+    X_test = _safe_indexing(X, task.test)
+    y_test = y[task.test]
     prediction, own = _predict(name, model, X_test, y_test, y_shape, classes, target, floor)
     if oob and own is None and not (has_one_class or is_fitted):
         outside, values = _oob_prediction(name, model, X_fit, weights, y_shape, classes)
@@ -124,10 +132,15 @@ def _oob_prediction(name, model, X, weights, y_shape, classes):
     Returns a mask of the rows that some member did not see, and the means; FewOutOfBag where too
     many rows have none.
     """
-    X = X if sparse.issparse(X) else np.asarray(X)
-    total, count = np.zeros((X.shape[0], *y_shape)), np.zeros(X.shape[0])
+    if not sparse.issparse(X):
+        X = np.asarray(X)
+    total = np.zeros((X.shape[0], *y_shape))
+    count = np.zeros(X.shape[0])
     draws_columns = offers(model, "estimators_features_")
-    subsets = model.estimators_features_ if draws_columns else repeat(slice(None))
+    if draws_columns:
+        subsets = model.estimators_features_
+    else:
+        subsets = repeat(slice(None))
     members = zip(model.estimators_, model.estimators_samples_, subsets, strict=False)
     for member, sample, features in members:
         unseen = np.ones(X.shape[0], dtype=bool)

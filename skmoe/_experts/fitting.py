@@ -81,7 +81,10 @@ def fit_weighted(estimator, X, y, weights):
     """
     if weights is None:
         return estimator.fit(X, y)
-    inside = estimator.estimator if isinstance(estimator, MultiOutputRegressor) else estimator
+    if isinstance(estimator, MultiOutputRegressor):
+        inside = estimator.estimator
+    else:
+        inside = estimator
     if routing_enabled():
         _set_requests(estimator, True)
     elif isinstance(inside, Pipeline):
@@ -143,10 +146,14 @@ def learn_weighted(model, template, X, y, weights, classes=None):
     """
     if isinstance(split_last(model)[1], FrozenEstimator):
         return model
-    params = {} if weights is None else {"sample_weight": weights}
+    if weights is None:
+        params = {}
+    else:
+        params = {"sample_weight": weights}
     anew = classes is not None and not np.isin(y, model.classes_).all()
     if anew:
-        model, params["classes"] = clone(template), classes
+        model = clone(template)
+        params["classes"] = classes
         if isinstance(model, Pipeline) and len(model) > 1:
             Pipeline(model.steps[:-1]).fit(X, y)  # in place, whatever memory the model has
     return _train_last_step(model, X, lambda last, X: last.partial_fit(X, y, **params))
@@ -172,7 +179,10 @@ def _set_requests(estimator, wanted):
         estimator.set_fit_request(sample_weight=wanted)
     for value in estimator.get_params(deep=False).values():
         named = isinstance(value, list) and all(isinstance(item, tuple) for item in value)
-        parts = [item[1] for item in value] if named else [value]
+        if named:
+            parts = [item[1] for item in value]
+        else:
+            parts = [value]
         for part in parts:
             if offers(part, "fit", "get_params"):
                 last_only = isinstance(estimator, Pipeline) and part is not parts[-1]
@@ -195,7 +205,10 @@ PROCESS_ROWS = 1_000  # of fewer there is a Gaussian process of classes among th
 def draw_seeds(random_state, size):
     """Integer seeds from whatever ``random_state`` a user gave, a list."""
     is_seed = isinstance(random_state, Integral)
-    random_state = seeded(random_state) if is_seed else check_random_state(random_state)
+    if is_seed:
+        random_state = seeded(random_state)
+    else:
+        random_state = check_random_state(random_state)
     return random_state.randint(2**31 - 1, size=size).tolist()
 
 

@@ -16,7 +16,10 @@ from .prediction import aligned_proba
 from .solvers import count_coefficients, is_linear
 
 DEFAULT_FOLDS = 5
-IN_SAMPLE, PREFIT, OUT_OF_BAG, IN_FOLDS = "in-sample", "prefit", "out of bag", "out of fold"
+IN_SAMPLE = "in-sample"
+PREFIT = "prefit"
+OUT_OF_BAG = "out of bag"
+IN_FOLDS = "out of fold"
 ROWS_PER_COEFFICIENT = 10  # by weight; with fewer, linear experts nearly memorise their rows
 
 
@@ -58,14 +61,21 @@ class Splitting:
         if "groups" in params:
             groups = check_ids("groups", params["groups"], rows.X)
             params = params | {"groups": number_ids(groups)[2]}
-        n_rows = rows.weight.sum() if self.n_rows is None else self.n_rows
+        if self.n_rows is None:
+            n_rows = rows.weight.sum()
+        else:
+            n_rows = self.n_rows
         kind, n_folds, _ = decide_folds(
             self.cv, estimators, rows, params, n_rows=n_rows, subject=self.subject
         )
         if kind in (IN_SAMPLE, PREFIT):
-            return None if kind == IN_SAMPLE else PREFIT
+            if kind == IN_SAMPLE:
+                return None
+            return PREFIT
         drawn = self._draw(self.cv if n_folds is None else n_folds, rows, params)
-        return OutOfBag(drawn, required=self.cv == "oob") if kind == OUT_OF_BAG else drawn
+        if kind == OUT_OF_BAG:
+            return OutOfBag(drawn, required=self.cv == "oob")
+        return drawn
 
     def _draw(self, cv, rows, params):
         """A list of (train, test), checked."""
@@ -96,7 +106,8 @@ class Splitting:
         Those of the experts are the gate's too if there are any; ``can_memorise`` says whether it
         needs folds of its own where there are none.
         """
-        folds = folds.folds if isinstance(folds, OutOfBag) else folds
+        if isinstance(folds, OutOfBag):
+            folds = folds.folds
         if isinstance(folds, list):
             return folds
         if self.cv is False or not can_memorise:
@@ -132,7 +143,10 @@ def decide_folds(cv, estimators, rows, split_params, *, n_rows=np.inf, subject=N
     without_oob = [e for e in trained if not has_oob_prediction(e)]
     units = split_params.get("groups", subject)
     if cv == "oob" and (units is not None or without_oob):
-        found = f"{without_oob[0]!r} is none" if without_oob else "it omits rows, not whole groups"
+        if without_oob:
+            found = f"{without_oob[0]!r} is none"
+        else:
+            found = "it omits rows, not whole groups"
         raise ValueError(
             "cv='oob' needs bagging estimators with bootstrap=True and an oob_score, such as "
             f"random forests, without groups or subjects; {found}. Use cv='auto' or an integer."
@@ -141,22 +155,36 @@ def decide_folds(cv, estimators, rows, split_params, *, n_rows=np.inf, subject=N
         return IN_FOLDS, (int(cv) if isinstance(cv, Integral) else None), "as asked for by cv"
     if cv != "oob" and not split_params and _are_small(trained, rows.X, rows.y, n_rows):
         many = f"linear experts with {ROWS_PER_COEFFICIENT} rows a coefficient or more"
-        reason = many if np.isfinite(n_rows) else "the experts have a parametric likelihood"
+        if np.isfinite(n_rows):
+            reason = many
+        else:
+            reason = "the experts have a parametric likelihood"
         return IN_SAMPLE, None, reason
     n_units = count_units(rows, units)
-    n_folds, are_rows = min(DEFAULT_FOLDS, n_units), units is None and n_units == len(rows.y)
+    n_folds = min(DEFAULT_FOLDS, n_units)
+    are_rows = units is None and n_units == len(rows.y)
     if cv == "oob" or (are_rows and all(leaves_every_row_out(e) for e in trained)):
         reason = "members of a bagging ensemble leave rows out"
         return OUT_OF_BAG, n_folds, reason + "; folds, if too few do" * is_auto
     if n_folds < 2:
-        unit = "group" if "groups" in split_params else "subject"
-        otherwise = "leave groups out" if unit == "group" else "ask for in-sample ones by cv=False"
+        if "groups" in split_params:
+            unit = "group"
+        else:
+            unit = "subject"
+        if unit == "group":
+            otherwise = "leave groups out"
+        else:
+            otherwise = "ask for in-sample ones by cv=False"
         raise ValueError(
             f"Out-of-fold predictions need two {unit}s or more; found 1. Give more, or {otherwise}."
         )
     few = f"linear experts with fewer than {ROWS_PER_COEFFICIENT} rows a coefficient"
-    few = "groups are given" if split_params else few
-    reason = few if all(map(is_linear, trained)) else "the experts can memorise their rows"
+    if split_params:
+        few = "groups are given"
+    if all(map(is_linear, trained)):
+        reason = few
+    else:
+        reason = "the experts can memorise their rows"
     return IN_FOLDS, n_folds, reason
 
 
@@ -219,7 +247,8 @@ def shuffled_folds(n_folds, rows, units, stratify, seed):
             f"{n_folds} folds were asked for, more than the {len(first)} groups, subjects or "
             "different rows. Ask for fewer."
         )
-    y, kind = rows.y[first], KFold
+    y = rows.y[first]
+    kind = KFold
     if stratify and units is None and np.unique(y, return_counts=True)[1].min() >= n_folds:
         kind = StratifiedKFold
     folds = kind(n_folds, shuffle=True, random_state=seed).split(y, y)
@@ -241,29 +270,44 @@ def with_best_penalty(estimator, X, y, weight, seed, groups=None):
     That is the squared error, or the log-loss; ``y`` are then class numbers.
     """
     used = np.flatnonzero(weight > 0)
-    X, y, weight = _safe_indexing(X, used), y[used], weight[used]
+    X = _safe_indexing(X, used)
+    y = y[used]
+    weight = weight[used]
     classifies = is_classifier(estimator)
-    groups = None if groups is None else groups[used]
+    if groups is None:
+        groups = None
+    else:
+        groups = groups[used]
     rows = Rows(X, y, weight)
     n_folds = min(N_FOLDS, count_units(rows, groups))
-    folds = shuffled_folds(n_folds, rows, groups, classifies, seed) if n_folds > 1 else []
+    if n_folds > 1:
+        folds = shuffled_folds(n_folds, rows, groups, classifies, seed)
+    else:
+        folds = []
     if classifies:  # two classes at least to train on
         folds = [fold for fold in folds if len(np.unique(y[fold[0]])) > 1]
     models = [clone(estimator) for _ in folds]
     for model in models if classifies else []:
         split_last(model)[1].set_params(warm_start=True)
-    best, lowest, n_worse = {}, np.inf, 0
+    best = {}
+    lowest = np.inf
+    n_worse = 0
     for penalty in PENALTIES.tolist():
-        params, loss = {"C": 1 / penalty} if classifies else {"alpha": penalty}, 0.0
+        params = {"C": 1 / penalty} if classifies else {"alpha": penalty}
+        loss = 0.0
         for model, (train, test) in zip(models, folds, strict=True):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 split_last(model)[1].set_params(**params)
                 fit_weighted(model, *(_safe_indexing(each, train) for each in (X, y, weight)))
             loss += weight[test] @ _losses(model, _safe_indexing(X, test), y[test])
-        n_worse = 0 if loss < lowest else n_worse + 1
         if loss < lowest:
-            best, lowest = params, loss
+            n_worse = 0
+        else:
+            n_worse = n_worse + 1
+        if loss < lowest:
+            best = params
+            lowest = loss
         if n_worse == PATIENCE:
             break
     best_one = clone(estimator)

@@ -38,22 +38,31 @@ class GeneralizedLinearExperts(LinearExperts):
 
     def __init__(self, X, y, weight, n_experts, *, family, exposure=None, **settings):
         super().__init__(X, y, weight, n_experts, **settings)
-        self.family, self.prior = family, self.prior or family.is_rate
+        self.family = family
+        self.prior = self.prior or family.is_rate
         self.run_settings = {"kind": family.kernel, "longest_expert_drift": -1.0}  # never old
         self.coef = np.zeros((n_experts, X.shape[1] + 1))
-        total = weight.sum() if exposure is None else weight @ exposure
+        if exposure is None:
+            total = weight.sum()
+        else:
+            total = weight @ exposure
         self.coef[:, -1] = family.link(weight @ y / total)
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """A few Newton steps with weights ``resp``, on ``y / exposure`` times ``exposure``."""
         weights = (resp if working is None else resp * working) * self.weight[:, None]
-        targets = self.y[:, None] if target is None else target
+        if target is None:
+            targets = self.y[:, None]
+        else:
+            targets = target
         if exposure is not None:
-            weights, targets = weights * exposure, targets / exposure
+            weights = weights * exposure
+            targets = targets / exposure
         penalty = np.outer(np.ones(self.n_experts), np.append(self.alpha, 0.0))
         if not self.prior:
             penalty = penalty * weights.sum(axis=0)[:, None]
-        coef, unit = self.coef, self._unit(targets, self.coef)
+        coef = self.coef
+        unit = self._unit(targets, self.coef)
         for _ in range(self.n_newton if self._begun else self.n_first_newton):
             coef, unit, gain = self._newton_step(coef, unit, weights, targets, penalty)
             if gain <= 1e-12 * weights.sum():
@@ -80,7 +89,10 @@ class GeneralizedLinearExperts(LinearExperts):
             short = (length > 0) & ~(reached >= before + 1e-4 * length * promised)
             if not short.any():
                 break
-            shorter = 0.5 * length if n_halvings < MOST_HALVINGS - 1 else 0.0
+            if n_halvings < MOST_HALVINGS - 1:
+                shorter = 0.5 * length
+            else:
+                shorter = 0.0
             length = np.where(short, shorter, length)
         return new, unit, float(promised[length > 0].sum())
 
@@ -140,12 +152,15 @@ class GeneralizedLinearExperts(LinearExperts):
             if isinstance(template, RateRegressor):
                 model = template.classifier_ = clone(template.classifier)
                 validate_data(model, self.source, skip_check_array=True)
-                model.coef_, model.intercept_ = slopes.T, intercept
-                model.classes_, model.n_iter_ = np.array([0, 1]), np.array([n_iter], dtype=np.int32)
+                model.coef_ = slopes.T
+                model.intercept_ = intercept
+                model.classes_ = np.array([0, 1])
+                model.n_iter_ = np.array([n_iter], dtype=np.int32)
             else:
                 known = vars(template).copy()  # a fit to one row of zeros sets what predict needs
                 template.set_params(solver="lbfgs").fit(np.zeros((1, len(slopes))), [1.0])
                 vars(template).update(known)
-                template.coef_, template.intercept_ = slopes[:, 0], float(intercept[0])
+                template.coef_ = slopes[:, 0]
+                template.intercept_ = float(intercept[0])
                 template.n_iter_ = n_iter
         return templates

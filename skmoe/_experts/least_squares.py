@@ -21,9 +21,13 @@ class LeastSquaresExperts(LinearExperts):
         if units is None:
             self.y_mean, self.y_scale = standardisation(y.reshape(len(y), -1), weight)
         else:
-            self.y_mean, self.y_scale = units.y_mean, units.y_scale
+            self.y_mean = units.y_mean
+            self.y_scale = units.y_scale
         self.flat = y.ndim == 1
-        self.n_functions = 1 if self.flat else y.shape[1]
+        if self.flat:
+            self.n_functions = 1
+        else:
+            self.n_functions = y.shape[1]
         super().__init__(X, y, weight, n_experts, units=units, **settings)
 
     @property
@@ -58,7 +62,8 @@ class LeastSquaresExperts(LinearExperts):
     def select(self, order):
         twin = copy.copy(self)
         twin.n_experts = len(order)
-        twin.coef, twin.statistics = self.coef[order], self.statistics[order]
+        twin.coef = self.coef[order]
+        twin.statistics = self.statistics[order]
         return twin
 
     def learn_batch(self, X, y, weights, *, keep, gain):
@@ -86,7 +91,9 @@ class LeastSquaresExperts(LinearExperts):
     def predict_standardised(self, columns):
         """Predictions for rows of standardised columns, as ``predictions``."""
         predictions = self.functions_of(columns, self.coef) * self.y_scale + self.y_mean
-        return predictions[..., 0] if self.flat else predictions
+        if self.flat:
+            return predictions[..., 0]
+        return predictions
 
     @cached_property
     def predictions(self):
@@ -98,7 +105,10 @@ class LeastSquaresExperts(LinearExperts):
         if self.prior:
             squares = np.einsum("j,kjm->km", self.alpha, self.coef[:, :-1] ** 2)
             squares = squares * self.y_scale**2
-            self.penalty = squares[:, 0] if self.flat else squares
+            if self.flat:
+                self.penalty = squares[:, 0]
+            else:
+                self.penalty = squares
 
     def state(self):
         return self.coef, self.statistics
@@ -112,8 +122,14 @@ class LeastSquaresExperts(LinearExperts):
             raw, intercept = self.raw(coef)
             raw = (raw * self.y_scale).T
             intercept = intercept * self.y_scale + self.y_mean
-            template.coef_ = raw[0] if self.flat else raw
-            template.intercept_ = float(intercept[0]) if self.flat else intercept
+            if self.flat:
+                template.coef_ = raw[0]
+            else:
+                template.coef_ = raw
+            if self.flat:
+                template.intercept_ = float(intercept[0])
+            else:
+                template.intercept_ = intercept
             template.n_features_in_ = len(self.scale)
         return templates
 
@@ -139,7 +155,10 @@ def _directions(estimator, columns):
     """-1, 0 or 1 for each column."""
     directions = np.zeros(len(columns), dtype=int)
     head, last = split_last(estimator)
-    params = {} if head is not None else last.get_params(deep=False)
+    if head is not None:
+        params = {}
+    else:
+        params = last.get_params(deep=False)
     given = next((params[name] for name in CONSTRAINTS if params.get(name) is not None), {})
     if isinstance(given, str):
         given = _parsed(given)

@@ -22,7 +22,8 @@ class LogisticExperts(LinearExperts):
     _drift = 0.0
 
     def __init__(self, X, y, weight, n_experts, *, classes, **settings):
-        self.classes, self.n_classes = classes, len(classes)
+        self.classes = classes
+        self.n_classes = len(classes)
         self.run_settings = {"longest_expert_drift": self.longest_drift, "n_classes": len(classes)}
         super().__init__(X, y, weight, n_experts, **settings)
         # Two classes have one coefficient w in scikit-learn and -w/2, w/2 here.
@@ -40,10 +41,13 @@ class LogisticExperts(LinearExperts):
         return self.coef.swapaxes(1, 2)
 
     def learn_sums(self, sums, size=1.0):
-        penalty, coef = self.column_penalty, self.coef.copy()
+        penalty = self.column_penalty
+        coef = self.coef.copy()
         if self.wants_curvature:
             each = [multinomial.hessian_of_pairs(grams, self.n_classes) for grams in sums.gram]
-            self._curvature, self._drift, self._factors = np.stack(each), 0.0, None
+            self._curvature = np.stack(each)
+            self._drift = 0.0
+            self._factors = None
         if self._factors is None:
             each = self._curvature.copy()
             self._factors = [multinomial.factor_hessian(hessian, penalty) for hessian in each]
@@ -65,7 +69,8 @@ class LogisticExperts(LinearExperts):
     def end_run(self, run):
         """Take functions and curvature from a LinearRun."""
         functions, self._curvature = run.of_classes()
-        self._factors, self._drift = None, run.expert_drift
+        self._factors = None
+        self._drift = run.expert_drift
         self.set_coef(functions.swapaxes(1, 2))
 
     def set_functions(self, functions):
@@ -93,7 +98,8 @@ class LogisticExperts(LinearExperts):
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """A few Newton steps on the labels with weights ``resp``."""
-        labels, begun = self.labels, self.coef.any()
+        labels = self.labels
+        begun = self.coef.any()
         settings = {"max_iter": self.n_newton if begun else self.n_first_newton, "tol": 1e-10}
         self.n_fits += self.n_experts
         coef = np.empty_like(self.coef)
@@ -119,7 +125,8 @@ class LogisticExperts(LinearExperts):
     def select(self, order):
         twin = copy.copy(self)
         twin.n_experts = len(order)
-        twin.coef, twin.bounds = self.coef[order], self.bounds[order]
+        twin.coef = self.coef[order]
+        twin.bounds = self.bounds[order]
         return twin
 
     def learn_batch(self, X, y, weights, *, keep, gain):
@@ -130,7 +137,8 @@ class LogisticExperts(LinearExperts):
         """
         twin = copy.copy(self)
         twin._take(X, y)
-        labels, steps = twin.labels, []
+        labels = twin.labels
+        steps = []
         for k, weight in enumerate(weights.T):
             before = self.coef[k], self.column_penalty, self.bounds[k]
             rows = twin.design, labels * weight[:, None]
@@ -167,9 +175,12 @@ class LogisticExperts(LinearExperts):
             raw, intercept = self.raw(coef)
             raw = raw.T
             if self.n_classes == 2:
-                raw, intercept = raw[1:] - raw[:1], intercept[1:] - intercept[:1]
-            template.coef_, template.intercept_ = raw, intercept
-            template.classes_, template.n_features_in_ = self.classes, len(self.scale)
+                raw = raw[1:] - raw[:1]
+                intercept = intercept[1:] - intercept[:1]
+            template.coef_ = raw
+            template.intercept_ = intercept
+            template.classes_ = self.classes
+            template.n_features_in_ = len(self.scale)
             template.n_iter_ = np.array([self.n_fits // self.n_experts], dtype=np.int32)
         return templates
 

@@ -82,7 +82,9 @@ class Pooled(ABC):
     y_scale = np.ones(1)
     is_one_expert = has_scales = can_be_wider = False
     averages_variances = False  # whether predictions of one expert are over its and 1
-    can_be_tied, ties, slope_variances = True, None, (1.0,)
+    can_be_tied = True
+    ties = None
+    slope_variances = (1.0,)
     has_run = False
 
     def stand_on(self, X, weight, block=None):
@@ -104,12 +106,18 @@ class Pooled(ABC):
     @property
     def own(self):
         """Columns of the design in which regimes differ, (q,)."""
-        n_regimes = self.n_experts if self.ties is None else self.ties.n_regimes
+        if self.ties is None:
+            n_regimes = self.n_experts
+        else:
+            n_regimes = self.ties.n_regimes
         return np.full(self.columns.n_columns, n_regimes > 1)
 
     def first_variances(self, n_functions):
         """tau and rho, (n_functions, q + n_offsets), to begin with."""
-        n_offsets = 0 if self.ties is None else self.ties.n_offsets
+        if self.ties is None:
+            n_offsets = 0
+        else:
+            n_offsets = self.ties.n_offsets
         learned = np.append(self.own, np.full(n_offsets, True))  # of columns that differ, too
         self._groups = variance_groups(learned, self.columns.n_columns, self.columns.effects)
         tau = self.own.astype(float)
@@ -124,7 +132,8 @@ class Pooled(ABC):
     def resized(self, n_experts):
         """As many untrained experts on the same rows."""
         twin = copy.copy(self)
-        twin.n_experts, twin.n_fits = n_experts, 0
+        twin.n_experts = n_experts
+        twin.n_fits = 0
         return twin
 
     def tied(self, regime, has_offsets):
@@ -174,7 +183,9 @@ def variance_groups(learned, n_columns, block=None):
 
 # Smallest scales in that of the bulk; of these, one that errors made; what may be rounding, of the
 # largest target.
-FLOORS, FAR, ROUNDED = 1e3, 100.0, 1e-9
+FLOORS = 1e3
+FAR = 100.0
+ROUNDED = 1e-9
 NU = 10.0 ** np.arange(-0.25, 4.01, 0.25)  # grid: from experts that err alone to alike
 SHARED_NU = np.array([1e6])  # one error variance for all experts
 SMALLEST_FLOOR = 1e-12  # of a variance, for a target that is constant
@@ -193,14 +204,16 @@ def without_intercept(gram, cross):
 
 def loss_of_quadratics(gram, cross):
     """What the largest values of ``cross'b - 1/2 b'gram b`` lose if those of axis 1 have one b."""
-    alone, together = _optimum(gram, cross), _optimum(gram.sum(axis=1), cross.sum(axis=1))
+    alone = _optimum(gram, cross)
+    together = _optimum(gram.sum(axis=1), cross.sum(axis=1))
     return float(alone - together)
 
 
 def _optimum(gram, cross):
     """Largest values of ``cross'b - 1/2 b'gram b`` for the last axes, summed."""
     penalty = SMALL_PENALTY * np.eye(gram.shape[-1])
-    grams, rights = gram.reshape(-1, *penalty.shape), cross.reshape(-1, len(penalty), 1)
+    grams = gram.reshape(-1, *penalty.shape)
+    rights = cross.reshape(-1, len(penalty), 1)
     return 0.5 * np.vdot(rights, solve_symmetric(grams + penalty, rights))
 
 
@@ -231,7 +244,10 @@ class Precisions:
     @property
     def divergence(self):
         """KL(q(lambda) || p(lambda))."""
-        shape, rate, a, b = self.shape, self.rate, 0.5 * self.nu, 0.5 * self.nu * self.centre
+        shape = self.shape
+        rate = self.rate
+        a = 0.5 * self.nu
+        b = 0.5 * self.nu * self.centre
         divergence = shape * np.log(rate) - special.gammaln(shape) - shape + b * shape / rate
         divergence += (shape - a) * self.log_mean - a * np.log(b) + special.gammaln(a)
         return float(divergence.sum())
@@ -247,7 +263,8 @@ def pooled_precisions(mass, squares, nu):
     residuals, positive; ``nu`` (n_grid,) the grid.
     """
     found = np.empty((2, len(mass)))
-    mass, squares = np.ascontiguousarray(mass), np.ascontiguousarray(squares)
+    mass = np.ascontiguousarray(mass)
+    squares = np.ascontiguousarray(squares)
     return Precisions(*found, *learn_precisions(mass, squares, nu, found))
 
 
@@ -281,7 +298,8 @@ class PooledExperts(Pooled, LeastSquaresExperts):
     def __init__(self, X, y, weight, *, floor, shared_scale, block=None):
         super().__init__(X, y, weight, 1)
         # Priors are in units of the target, which are those of the bulk where errors are huge.
-        columns, bulk = y.reshape(len(y), -1), FLOORS * np.broadcast_to(floor, self.y_scale.shape)
+        columns = y.reshape(len(y), -1)
+        bulk = FLOORS * np.broadcast_to(floor, self.y_scale.shape)
         far = (self.y_scale > FAR * bulk) & (bulk > ROUNDED * np.abs(columns).max(axis=0))
         if far.any():
             middle = np.quantile(columns, 0.5, axis=0, weights=weight, method="inverted_cdf")
@@ -289,7 +307,8 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self.stand_on(X, weight, block)
         self._targets, self._parts = super().targets, parted(self.design, self.level_of, True)
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
-        self.nu, self._of_all = SHARED_NU if shared_scale else NU, []
+        self.nu = SHARED_NU if shared_scale else NU
+        self._of_all = []
 
     targets = property(lambda self: self._targets)
     has_run = property(lambda self: self.y_scale.size == 1)
@@ -312,7 +331,8 @@ class PooledExperts(Pooled, LeastSquaresExperts):
 
     def sum_rows(self, resp):
         """Sums over the rows: LeastSquaresStatistics; see ``Pooled``."""
-        given, weights = (self.sparse_design, self.targets), resp * self.weight[:, None]
+        given = (self.sparse_design, self.targets)
+        weights = resp * self.weight[:, None]
         is_wide = self.design.shape[1] > KERNEL_COLUMNS and self.design is self.sparse_design
         if not (is_wide or self.n_experts == 1):
             return LeastSquaresStatistics.from_rows(*given, weights)
@@ -329,8 +349,11 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         return sums[np.argsort(order)]
 
     def _learn(self, sums, n_rounds=1):
-        mass, given = sums.mass, (self._groups, self.ties, self.levels_apart)
-        tau, rho, posteriors = self.tau.copy(), self.rho.copy(), []
+        mass = sums.mass
+        given = (self._groups, self.ties, self.levels_apart)
+        tau = self.tau.copy()
+        rho = self.rho.copy()
+        posteriors = []
         for m, (_, precisions) in enumerate(self.posteriors):
             of_output = replace(sums, cross=sums.cross[:, :, [m]], squares=sums.squares[:, [m]])
             for _ in range(n_rounds):
@@ -349,12 +372,21 @@ class PooledExperts(Pooled, LeastSquaresExperts):
     def run_with(self, gate, resp, begins):
         if begins:
             self._begin_anew()
-        precisions, n_rounds = self.posteriors[0][1], ROUNDS_OF_ONE if self.n_experts == 1 else 1
+        precisions = self.posteriors[0][1]
+        n_rounds = ROUNDS_OF_ONE if self.n_experts == 1 else 1
         return LinesRun(
-            (self.design, self.targets[:, 0], self.weight), gate.given, self._groups, resp,
-            self.tau[0], self.rho[0], n_rounds, nu=self.nu, floor=self.floor[0],
-            precisions=np.array([precisions.shape, precisions.rate]), ties=self.ties,
-        )  # fmt: skip
+            (self.design, self.targets[:, 0], self.weight),
+            gate.given,
+            self._groups,
+            resp,
+            self.tau[0],
+            self.rho[0],
+            n_rounds,
+            nu=self.nu,
+            floor=self.floor[0],
+            precisions=np.array([precisions.shape, precisions.rate]),
+            ties=self.ties,
+        )
 
     def take_run(self, run):
         posterior = Coefficients(*run.of_coefficients()), Precisions(*run.of_precisions())

@@ -29,12 +29,17 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         Scales of the family; one where it has none.
     """
 
-    scales, _mass, _values = 1.0, None, None
+    scales = 1.0
+    _mass = None
+    _values = None
 
     def __init__(self, X, y, weight, *, family, exposure=None, block=None):
         super().__init__(X, y, weight, 1, family=family, exposure=exposure)
         self.stand_on(X, weight, block)
-        sizes = np.ones(len(y)) if exposure is None else exposure
+        if exposure is None:
+            sizes = np.ones(len(y))
+        else:
+            sizes = exposure
         mean = weight @ y / (weight @ sizes)
         self.unit = family.unit_of(mean)
         self._level = family.link(mean / self.unit)  # predictor of that mean
@@ -43,7 +48,8 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
             self.y_scale, y = np.array([self.unit]), y / self.unit
         else:
             sizes = sizes * self.unit
-        self.targets, self.sizes = (y / sizes)[:, None], sizes[:, None]
+        self.targets = (y / sizes)[:, None]
+        self.sizes = sizes[:, None]
         self._constant = family.constant(y, sizes)[:, None]
         self._is_of_one_trial = family.is_rate and bool((self.sizes == 1).all())
 
@@ -78,7 +84,9 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
 
     def _first_weights(self, resp):
         # Where an expert of unbounded means has no information, a row could have any mean.
-        return resp if self.family.is_rate else np.full_like(resp, 1 / self.n_experts)
+        if self.family.is_rate:
+            return resp
+        return np.full_like(resp, 1 / self.n_experts)
 
     def _first(self):
         predictor = self.family.first_predictor(self.targets * self.sizes, self.sizes)
@@ -110,10 +118,12 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
 
     def _learn_scales(self, mass, values):
         """The scales of the highest bound, for sums (K,) over rows; those without rows stay."""
-        used, scales = mass > 0, np.broadcast_to(self.scales, mass.shape).copy()
+        used = mass > 0
+        scales = np.broadcast_to(self.scales, mass.shape).copy()
         scales[used] = self.family.best_scale(values[used] / mass[used], scales[used])
         self.scales = scales
-        self._mass, self._values = mass, values
+        self._mass = mass
+        self._values = values
 
     def _set_means(self, mean):
         coef = mean[:, :, 0].copy()
@@ -131,8 +141,10 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         """Log-likelihood that two experts lose with one function and scale."""
         if not self.has_scales:
             return super().loss_as_one(k, other)
-        pair, posterior = [k, other], self.posterior
-        scales, values = self.scales[pair], self._values[pair]
+        pair = [k, other]
+        posterior = self.posterior
+        scales = self.scales[pair]
+        values = self._values[pair]
         mass = np.maximum(self._mass[pair], np.finfo(float).tiny)
         if self.family.unit_has_scale:  # no closed maximum: as if errors were normal
             scales = 1 + scales  # variances are a share of those of zeros and ones

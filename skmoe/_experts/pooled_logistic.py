@@ -24,7 +24,8 @@ from .._kernels._logistic_normal import logistic_normal
 from .logistic import LogisticExperts
 from .pooled_steps import Expected, PooledInSteps, ignores_rows
 
-N_TILTS, N_FIRST_TILTS = 4, 8  # steps to the best tilt of a row, from one near it or from none
+N_TILTS = 4
+N_FIRST_TILTS = 8  # steps to the best tilt of a row, from one near it or from none
 
 
 # Expected log-probabilities -------------------------------------------------------------------
@@ -48,7 +49,10 @@ def expected_of_many(labels, mean, variance, near=None):
     For any tilts a, ``E log sum exp f <= log sum_c exp(m_c + (1 - 2 a_c) v_c / 2) + sum a_c^2 v_c /
     2``. At their best they are the softmax p in there, and the curvature ``p (1 - 2 a) + a^2``.
     """
-    tilt = _softmax_rows(mean)[0] if near is None else near.tilt
+    if near is None:
+        tilt = _softmax_rows(mean)[0]
+    else:
+        tilt = near.tilt
     for _ in range(N_FIRST_TILTS if near is None else N_TILTS):
         proba = _softmax_rows(mean + (0.5 - tilt) * variance)[0]
         tilt = tilt + (proba - tilt) / (1 + proba * (1 - proba) * variance)
@@ -87,7 +91,8 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         After ``begin``.
     """
 
-    can_be_tied, averages_variances = False, True
+    can_be_tied = False
+    averages_variances = True
 
     def __init__(self, X, y, weight, *, classes, block=None):
         super().__init__(X, y, weight, 1, classes=classes)
@@ -96,7 +101,9 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         if not self.has_run:
             # All functions move at once, and the sums hold no products of two of them: a whole step
             # is up to twice that of Newton.
-            self.n_pooled, self.first_size, self.largest_size = self.n_classes, 0.5, 0.7
+            self.n_pooled = self.n_classes
+            self.first_size = 0.5
+            self.largest_size = 0.7
         self.targets = np.ascontiguousarray(self.labels[:, -self.n_pooled :], np.float64)
 
     def _first(self):
@@ -104,7 +111,10 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         return self._expected(nothing, nothing)
 
     def _expected(self, mean, variance, near=None):
-        expected = expected_of_two if self.has_run else expected_of_many
+        if self.has_run:
+            expected = expected_of_two
+        else:
+            expected = expected_of_many
         return expected(self.targets, mean, variance, near)
 
     def _centred(self, now, gram, cross):

@@ -61,16 +61,22 @@ def with_whole_cov(coefficients, ties=None):
     if coefficients.given is None:
         return coefficients
     whole = pooled_coefficients(*coefficients.given)
-    return whole if ties is None else ties.parted(whole)
+    if ties is None:
+        return whole
+    return ties.parted(whole)
 
 
 def _learned(gram, cross, tau, rho, groups=None):
     """The same in compiled code, and tau and rho, with which the evidence is higher."""
     n_experts, q = cross.shape
-    gram, cross = np.ascontiguousarray(gram), np.ascontiguousarray(cross)
-    tau, rho = tau.copy(), rho.copy()
-    mean, cov = np.empty((n_experts, q)), np.empty(gram.shape)
-    own, shared = np.empty((2, n_experts, q)), np.empty((2, q))
+    gram = np.ascontiguousarray(gram)
+    cross = np.ascontiguousarray(cross)
+    tau = tau.copy()
+    rho = rho.copy()
+    mean = np.empty((n_experts, q))
+    cov = np.empty(gram.shape)
+    own = np.empty((2, n_experts, q))
+    shared = np.empty((2, q))
     evidence, divergence = learn_posterior(gram, cross, tau, rho, groups, mean, cov, own, shared)
     return Coefficients(mean, cov, divergence, evidence, *shared, *own), tau, rho
 
@@ -91,7 +97,8 @@ def learn_variances(gram, cross, tau, rho, groups=None, ties=None, levels=None):
     """
     if ties is not None:
         joined = zip(*map(ties.joined, gram, cross), strict=True)
-        levels, sums = ties.padded(levels), map(np.stack, joined)
+        levels = ties.padded(levels)
+        sums = map(np.stack, joined)
         found, *variances = learn_variances(*sums, tau, rho, groups, levels=levels)
         return [ties.parted(each) for each in found], *variances
     if len(gram) == 1 and levels is None:
@@ -102,7 +109,8 @@ def learn_variances(gram, cross, tau, rho, groups=None, ties=None, levels=None):
         of_functions = zip(gram, cross, tau, rho, strict=True)
         return [pooled_coefficients(*each, levels) for each in of_functions], tau, rho
 
-    now, shape = found_with(tau, rho), tau.shape
+    now = found_with(tau, rho)
+    shape = tau.shape
     if groups is None:
         return now
     steps = np.array([[tau[0], rho[0]]] * 2)  # by MacKay's step and by EM's

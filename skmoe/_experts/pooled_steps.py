@@ -89,7 +89,8 @@ class PooledInSteps(Pooled):
         After ``begin``.
     """
 
-    n_pooled, first_rounds = 1, 6
+    n_pooled = 1
+    first_rounds = 6
     first_size = largest_size = 1.0
     learns_variances = True
     tau = property(lambda self: self.posterior.tau)
@@ -125,21 +126,32 @@ class PooledInSteps(Pooled):
         """``Expected`` of the rows, for normal functions (n_samples, n_experts, n_pooled)."""
 
     def run_with(self, gate, resp, begins):
-        variances, own = self.first_variances(1) if begins else (self.tau, self.rho), {}
+        variances = self.first_variances(1) if begins else (self.tau, self.rho)
+        own = {}
         if begins:
             self._begin_anew()
         else:
             now = self.posterior
             own = {"sums": (now.gram[0], now.cross[0]), "divergence": now.divergence}
-        found = self._first() if begins else now.expected
+        if begins:
+            found = self._first()
+        else:
+            found = now.expected
         others = found.curvature[:, :, 0], found.working[:, :, 0]
         return StepsRun(
-            (self.design, self.targets[:, 0], self.weight), gate.given, self._groups, resp,
-            *(each[0] for each in variances), size=self._size,
-            learns_variances=self.learns_variances, ties=self.ties,
+            (self.design, self.targets[:, 0], self.weight),
+            gate.given,
+            self._groups,
+            resp,
+            *(each[0] for each in variances),
+            size=self._size,
+            learns_variances=self.learns_variances,
+            ties=self.ties,
             limits=(self.largest_size, GROWTH, SMALLEST_SIZE, ROUNDING),
-            expected=np.hstack([found.value, *others]), **own, **self._of_kind(),
-        )  # fmt: skip
+            expected=np.hstack([found.value, *others]),
+            **own,
+            **self._of_kind(),
+        )
 
     def _begin_anew(self):
         self._size = self.first_size
@@ -160,7 +172,8 @@ class PooledInSteps(Pooled):
         now = self.posterior
         least = now.bound(weights)
         least -= ROUNDING * abs(least)
-        sums, learns = self._sums(now, weights), True
+        sums = self._sums(now, weights)
+        learns = True
         while self._size > SMALLEST_SIZE:
             new = self._moved(now, sums, self._size, learns)
             if new.bound(weights) >= least:
@@ -187,7 +200,10 @@ class PooledInSteps(Pooled):
         """The posterior after a step of a size between 0 and 1; with prior variances or without."""
         pairs = zip((now.gram, now.cross), self._centred(now, *sums), strict=True)
         gram, cross = ((1 - size) * old + size * new for old, new in pairs)
-        groups = self._groups if learns and self.learns_variances else None
+        if learns and self.learns_variances:
+            groups = self._groups
+        else:
+            groups = None
         given = now.tau, now.rho, groups, self.ties, self.levels_apart
         coefficients, *variances = learn_variances(gram, cross, *given)
         posterior = Posterior(coefficients, gram, cross, *variances, None)
@@ -228,7 +244,8 @@ class PooledInSteps(Pooled):
 
     def loss_as_one(self, k, other):
         """Log-likelihood that two experts lose with one function, by the quadratic in the sums."""
-        gram, cross = self.posterior.gram, self.posterior.cross
+        gram = self.posterior.gram
+        cross = self.posterior.cross
         return loss_of_quadratics(gram[:, [k, other]], cross[:, [k, other]])
 
 

@@ -24,7 +24,8 @@ def aligned_proba(estimator, X, classes):
     if unknown:
         raise ValueError(f"It predicts the classes {unknown}, which y does not hold.")
     proba = np.zeros((_num_samples(X), len(classes)))
-    shape, each = (len(proba), len(estimator.classes_)), "a column for each of its classes_"
+    shape = (len(proba), len(estimator.classes_))
+    each = "a column for each of its classes_"
     found = in_shape(np.asarray(estimator.predict_proba(X)), shape, each)
     if (found < -ROUNDING).any():
         raise ValueError("It predicts probabilities below zero.")
@@ -43,7 +44,10 @@ def in_shape(found, shape, what):
 
 def is_stack_of(estimator, experts):
     """Whether it combines what these very experts predict."""
-    combined = estimator.estimators_ if offers(estimator, "estimators_") else None
+    if offers(estimator, "estimators_"):
+        combined = estimator.estimators_
+    else:
+        combined = None
     if not isinstance(combined, list) or len(combined) != len(experts) or not experts:
         return False
     return all(a is b for a, b in zip(combined, experts, strict=True))
@@ -83,13 +87,20 @@ def predict_linear(experts, X, classes):
     None where the experts have to be asked one by one: because they are not of the very classes of
     scikit-learn, or to say what is wrong with X. ``classes`` are None for regressors.
     """
-    kinds = LOG_LINEAR if type(experts[0]) in LOG_LINEAR else LINEAR
-    kinds = kinds if classes is None else (linear_model.LogisticRegression,)
+    if type(experts[0]) in LOG_LINEAR:
+        kinds = LOG_LINEAR
+    else:
+        kinds = LINEAR
+    if classes is not None:
+        kinds = (linear_model.LogisticRegression,)
     if type(X) is not np.ndarray or any(type(expert) not in kinds for expert in experts):
         return None
     shape = X.shape[1:]
     if classes is not None:
-        n_functions = 1 if len(classes) == 2 else len(classes)
+        if len(classes) == 2:
+            n_functions = 1
+        else:
+            n_functions = len(classes)
         shape = (n_functions, *shape)
         if not all(np.array_equal(each.classes_, classes) for each in experts):
             return None
@@ -178,7 +189,10 @@ def _teller_inside(estimator, X=None):
     while estimator is not None:
         if offers(estimator, "predict_dist"):
             return estimator, X, lambda estimator, X, _: estimator.predict_dist(X), True
-        teller = None if leaf is None else leaf.packages.density_of_other(estimator)
+        if leaf is None:
+            teller = None
+        else:
+            teller = leaf.packages.density_of_other(estimator)
         if teller is not None:
             return estimator, X, *teller
         estimator, X = step_inside(estimator, X)

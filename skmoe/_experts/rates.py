@@ -73,13 +73,21 @@ class RateRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             )
         if not has_shape(X):
             X = np.asarray(X)
-        weight = np.ones(len(rate)) if sample_weight is None else np.asarray(sample_weight)
-        of_failures, of_successes = weight * (1 - rate), weight * rate
-        failures, successes = np.flatnonzero(of_failures > 0), np.flatnonzero(of_successes > 0)
+        if sample_weight is None:
+            weight = np.ones(len(rate))
+        else:
+            weight = np.asarray(sample_weight)
+        of_failures = weight * (1 - rate)
+        of_successes = weight * rate
+        failures = np.flatnonzero(of_failures > 0)
+        successes = np.flatnonzero(of_successes > 0)
         rows = np.concatenate([failures, successes])
         labels = np.repeat([0, 1], [len(failures), len(successes)])
         is_one_class = not (len(failures) and len(successes))
-        model = DummyClassifier(strategy="prior") if is_one_class else clone(self.classifier)
+        if is_one_class:
+            model = DummyClassifier(strategy="prior")
+        else:
+            model = clone(self.classifier)
         weights = np.concatenate([of_failures[failures], of_successes[successes]])
         self.classifier_ = model.fit(take_rows(X, rows), labels, sample_weight=weights)
         self.n_features_in_ = X.shape[1]
@@ -99,7 +107,8 @@ class RateRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             Probabilities of success.
         """
         check_is_fitted(self)
-        proba, classes = self.classifier_.predict_proba(X), self.classifier_.classes_
+        proba = self.classifier_.predict_proba(X)
+        classes = self.classifier_.classes_
         return proba[:, -1] * (classes[-1] == 1)
 
     @property

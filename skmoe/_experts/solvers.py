@@ -51,7 +51,8 @@ def is_wide(X):
     return sparse.issparse(X) and not are_solved_sparse(X.shape)
 
 
-LEAST_PENALTY, LEAST_PENALTY_OF_CLASSES = 1e-6, 1e-3  # L2 of default experts
+LEAST_PENALTY = 1e-6
+LEAST_PENALTY_OF_CLASSES = 1e-3  # L2 of default experts
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ class LinearSolver:
         """
         if type(estimator) in IN_SAMPLE:
             validate_params(estimator)
-        return self.own_penalty(estimator) if vars(estimator).get("fit_intercept", True) else None
+        if vars(estimator).get("fit_intercept", True):
+            return self.own_penalty(estimator)
+        return None
 
     def experts(self, design, y, weight, n_experts, **settings):
         """Experts in training, unstarted.
@@ -96,7 +99,9 @@ def least_squares():
         if type(estimator) is LinearRegression and not estimator.positive:
             return 0.0
         is_ridge = type(estimator) is Ridge and not estimator.positive
-        return float(estimator.alpha) if is_ridge and np.isscalar(estimator.alpha) else None
+        if is_ridge and np.isscalar(estimator.alpha):
+            return float(estimator.alpha)
+        return None
 
     default = LinearRegression()
     return LinearSolver(LeastSquaresExperts, {}, default, LEAST_PENALTY, own_penalty, Ridge())
@@ -118,7 +123,8 @@ def logistic(classes=None):
             return None
         return 1.0 / estimator.C
 
-    least, wide = LEAST_PENALTY_OF_CLASSES, LogisticRegression(max_iter=1000)
+    least = LEAST_PENALTY_OF_CLASSES
+    wide = LogisticRegression(max_iter=1000)
     default = LogisticRegression(C=1 / least, solver="newton-cholesky", tol=1e-11)
     return LinearSolver(LogisticExperts, {"classes": classes}, default, least, own_penalty, wide)
 
@@ -127,9 +133,12 @@ def generalized_linear(family):
     """Solver of generalised linear models of a family; the penalty is their ``alpha``."""
 
     def own_penalty(estimator):
-        return float(estimator.alpha) if type(estimator) is family.estimator else None
+        if type(estimator) is family.estimator:
+            return float(estimator.alpha)
+        return None
 
-    default, settings = family.estimator(alpha=0), {"family": family}
+    default = family.estimator(alpha=0)
+    settings = {"family": family}
     return LinearSolver(GeneralizedLinearExperts, settings, default, LEAST_PENALTY, own_penalty)
 
 
@@ -139,7 +148,9 @@ def rates(family):
 
     def own_penalty(estimator):
         is_rate = isinstance(estimator, RateRegressor)
-        return of_classes.penalty_of(estimator.classifier) if is_rate else None
+        if is_rate:
+            return of_classes.penalty_of(estimator.classifier)
+        return None
 
     def as_expert(estimator):
         last = split_last(estimator)[1]

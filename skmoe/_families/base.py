@@ -27,7 +27,8 @@ NODES, MASSES = np.polynomial.hermite_e.hermegauss(10)
 MASSES = MASSES / MASSES.sum()
 SMALLEST_VARIANCE = 1e-6  # added to that of each predictor, for a quotient
 LARGEST_LOG_MEAN = 500.0
-LEAST_RATE, LARGEST_RATE = 1e-3, 1 - 1e-3  # that a logit is taken of
+LEAST_RATE = 1e-3
+LARGEST_RATE = 1 - 1e-3  # that a logit is taken of
 PSEUDO_COUNT = 0.5  # of events, or successes and failures, added to each row for a start
 
 

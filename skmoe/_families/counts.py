@@ -25,7 +25,8 @@ MOST_CERTAIN = 1e-15  # of a rate, or of what it leaves
 class PoissonFamily(LogLink):
     """Counts whose variance is their mean; sizes are exposures."""
 
-    estimator, kernel = PoissonRegressor, 1
+    estimator = PoissonRegressor
+    kernel = 1
 
     def unit(self, y, predictor, scale=1.0):
         near = np.where(y > 0, y, 1.0)
@@ -59,7 +60,8 @@ class NegativeBinomialFamily(PoissonFamily):
     Experts are those of Poisson, with the expected exposure; ``unit`` is theirs.
     """
 
-    scale, kernel = "shape_", None
+    scale = "shape_"
+    kernel = None
     at_bound_message = (
         "The counts of {names} vary no more than Poisson's, so that their shape has no "
         "maximum and no standard error. Take likelihood='poisson'."
@@ -73,7 +75,8 @@ class NegativeBinomialFamily(PoissonFamily):
 
     def first(self, y, predictor, scale=1.0, size=1.0):
         mean = size * self.mean(predictor)
-        total, gap = mean + scale, y - mean
+        total = mean + scale
+        gap = y - mean
         by_scale = special.digamma(y + scale) - special.digamma(scale) + np.log(scale / total)
         return [gap * scale / total, scale * (by_scale - gap / total)]
 

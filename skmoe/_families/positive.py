@@ -24,7 +24,8 @@ LONGEST_STEP = 1.0  # of the logarithm of a scale
 class GammaFamily(LogLink):
     """Positive targets whose standard deviation is ``mean / sqrt(shape)``."""
 
-    estimator, kernel = GammaRegressor, 2
+    estimator = GammaRegressor
+    kernel = 2
     scale = "shape_"
     has_precision = has_density = True
 
@@ -104,7 +105,8 @@ class BetaFamily(LogitLink):
 
     def sloped(self, y, predictor, scale):
         mean, other = _rates(predictor)
-        a, b = scale * mean, scale * other
+        a = scale * mean
+        b = scale * other
         value = mean * np.log(y) + other * np.log1p(-y)
         value = value - (special.gammaln(a) + special.gammaln(b)) / scale
         return value, mean * other * (special.logit(y) - special.digamma(a) + special.digamma(b))
@@ -128,8 +130,11 @@ class BetaFamily(LogitLink):
         return np.minimum(scale * np.exp(step), LARGEST_SHAPE)
 
     def log_density(self, y, mean, scale=1.0, size=1.0):
-        is_possible, mean = (y > 0) & (y < 1), np.clip(mean, *MEANS)
-        y, a, b = np.where(is_possible, y, 0.5), scale * mean, scale * (1 - mean)
+        is_possible = (y > 0) & (y < 1)
+        mean = np.clip(mean, *MEANS)
+        y = np.where(is_possible, y, 0.5)
+        a = scale * mean
+        b = scale * (1 - mean)
         log_density = special.gammaln(scale) - special.gammaln(a) - special.gammaln(b)
         log_density = log_density + (a - 1) * np.log(y) + (b - 1) * np.log1p(-y)
         return np.where(is_possible, log_density, -np.inf)

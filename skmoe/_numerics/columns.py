@@ -51,12 +51,19 @@ class StandardColumns:
     def of(cls, X, weight, block=None):
         """Columns of these rows, an ndarray of finite numbers."""
         mean, scale = standardisation(X, weight)
-        effects = np.zeros(X.shape[1], dtype=int) if block is None else effects_of(block)
+        if block is None:
+            effects = np.zeros(X.shape[1], dtype=int)
+        else:
+            effects = effects_of(block)
         if not effects.any() and X.shape[1] >= len(X):
-            used = X if weight.all() else X[weight > 0]
+            if weight.all():
+                used = X
+            else:
+                used = X[weight > 0]
             return cls(mean, scale, _row_space(_standardised(used, mean, scale)), is_wide=True)
         # What a row does not have is zero, so that rows are sparse.
-        mean, scale = np.where(effects, 0.0, mean), scale.copy()
+        mean = np.where(effects, 0.0, mean)
+        scale = scale.copy()
         for number in np.unique(effects[effects > 0]):  # columns of one variance have one scale
             scale[effects == number] = np.sqrt(np.sum(scale[effects == number] ** 2))
         return cls(mean, scale, block=block)._turned(X, weight, effects == 0)
@@ -73,7 +80,9 @@ class StandardColumns:
     @property
     def whole(self):
         """The same after training."""
-        return self if self.is_wide else replace(self, basis=None)
+        if self.is_wide:
+            return self
+        return replace(self, basis=None)
 
     @cached_property
     def effects(self):
@@ -90,14 +99,21 @@ class StandardColumns:
     @cached_property
     def level_of(self):
         """Which column of strings, with a variance, each is a level of, (n_columns,), 0 of none."""
-        effects = np.zeros(1, dtype=int) if self.block is None else effects_of(self.effects)
-        return np.append(effects, 0) if effects.any() else None
+        if self.block is None:
+            effects = np.zeros(1, dtype=int)
+        else:
+            effects = effects_of(self.effects)
+        if effects.any():
+            return np.append(effects, 0)
+        return None
 
     @cached_property
     def levels(self):
         """Those of the column of strings that has most, with a variance, (n_columns,); or None."""
         numbers = self.level_of
-        return None if numbers is None else numbers == np.bincount(numbers[numbers > 0]).argmax()
+        if numbers is None:
+            return None
+        return numbers == np.bincount(numbers[numbers > 0]).argmax()
 
     def design(self, X):
         """Directions and the intercept, (n_samples, n_directions + 1)."""
@@ -131,7 +147,9 @@ class StandardColumns:
 
     def standard(self, coef):
         """Coefficients (n_features + 1, m) of standardised columns, from those of the design."""
-        return coef if self.basis is None else np.vstack([self.basis @ coef[:-1], coef[-1:]])
+        if self.basis is None:
+            return coef
+        return np.vstack([self.basis @ coef[:-1], coef[-1:]])
 
     def standard_variances(self, variances):
         """Prior variances (m, n_features + 1) of standardised columns, from those of the design."""
@@ -186,7 +204,9 @@ def _row_space(standard):
 def sparse_rows(design, levels):
     """A design whose products take less time, where it has levels and is mostly zero."""
     is_sparse = levels is not None and np.count_nonzero(design) <= SPARSE * design.size
-    return sparse.csr_array(design) if is_sparse else design
+    if is_sparse:
+        return sparse.csr_array(design)
+    return design
 
 
 def parted(design, level_of, is_short=False):
@@ -195,11 +215,14 @@ def parted(design, level_of, is_short=False):
     ``is_short`` asks for single precision where that takes half as long, and is within range.
     """
     if level_of is None:
-        others, place, value = design, None, None
+        others = design
+        place = None
+        value = None
     else:
         levels = [np.flatnonzero(level_of == each) for each in np.unique(level_of[level_of > 0])]
         place = np.stack([each[design[:, each].argmax(axis=1)] for each in levels])
-        others, value = design[:, level_of == 0], design[np.arange(len(design)), place]
+        others = design[:, level_of == 0]
+        value = design[np.arange(len(design)), place]
     if is_short and others.shape[1] > MANY_COLUMNS and np.abs(others).max() < LARGEST_SHORT:
         others = others.astype(np.float32)
     return others, place, value
@@ -208,8 +231,14 @@ def parted(design, level_of, is_short=False):
 def quadratic_forms(design, cov, level_of=None, parts=None):
     """``x' C_k x`` for rows of a design, or its ``parts``, and covariances (K, q, q); (n, K)."""
     design, place, value = parts or parted(design, level_of)
-    own = np.arange(cov.shape[1]) if level_of is None else np.flatnonzero(level_of == 0)
-    of_own = cov if level_of is None else cov[:, own[:, None], own]
+    if level_of is None:
+        own = np.arange(cov.shape[1])
+    else:
+        own = np.flatnonzero(level_of == 0)
+    if level_of is None:
+        of_own = cov
+    else:
+        of_own = cov[:, own[:, None], own]
     if len(own) > MANY_COLUMNS:  # triangles take half as long
         factors = definite_factors(of_own).astype(design.dtype)
         trmm = linalg.get_blas_funcs("trmm", (design,))
@@ -290,7 +319,8 @@ class Surroundings:
         if len(Z) == 1:
             return None
         some = check_random_state(0).permutation(len(Z))[:MOST_ROWS]
-        Z, weight = Z[some], np.bincount(place.ravel(), weight[weight > 0])[some]
+        Z = Z[some]
+        weight = np.bincount(place.ravel(), weight[weight > 0])[some]
         squares = squared_distances(Z, Z)
         np.fill_diagonal(squares, np.inf)
         usual = np.quantile(squares.min(axis=1), USUAL, weights=weight, method="inverted_cdf")
@@ -360,7 +390,8 @@ def principal_components(columns, weight):
 
 
 # Share of the rows with one value, and ratio to the next value: rounded targets have a mode, too.
-LARGE_SHARE, TIMES_NEXT = 0.1, 3.0
+LARGE_SHARE = 0.1
+TIMES_NEXT = 3.0
 FEWEST_VALUES = 10  # that a target has which is not discrete
 LARGEST_COUNT = 1_000  # whole numbers above may be prices
 MOST_SHARE_OF_VALUES = 0.5  # distinct values to rows, of counts
@@ -389,7 +420,8 @@ def _kind_of_values(y, weight):
             "The target is a count, or takes few values: likelihood='negative_binomial' or "
             "'poisson' is for counts; an expert with a mean near zero accounts for many zeros."
         )
-    most, (second, largest) = shares.argmax(), np.sort([0.0, *shares])[-2:]
+    most = shares.argmax()
+    (second, largest) = np.sort([0.0, *shares])[-2:]
     if len(values) < FEWEST_VALUES or largest < max(LARGE_SHARE, TIMES_NEXT * second):
         return ""
     mode = f"{100 * shares[most]:.0f} % of the targets are exactly {values[most]:g}"
@@ -409,21 +441,29 @@ def outlier_bounds(y, weight):
 
     They are of shape () or (n_outputs,), and the extremes of y where the deciles are one value.
     """
-    ends, weights = [], None if (weight == weight[0]).all() else weight  # no sort without any
+    ends = []
+    weights = None if (weight == weight[0]).all() else weight  # no sort without any
     for column in y.reshape(len(y), -1).T:
         first, last = np.quantile(column, DECILES, weights=weights, method="inverted_cdf")
         beyond = BEYOND_DECILES * (last - first)
-        used = column[weight > 0] if first == last else [first - beyond, last + beyond]
+        if first == last:
+            used = column[weight > 0]
+        else:
+            used = [first - beyond, last + beyond]
         ends.append((np.min(used), np.max(used)))
     low, high = np.transpose(ends)
-    return (low, high) if y.ndim == 2 else (low[0], high[0])
+    if y.ndim == 2:
+        return (low, high)
+    return (low[0], high[0])
 
 
 def without_outliers(y, weight):
     """The weights (n,) of the rows within ``outlier_bounds``, zero for those outside."""
     low, high = outlier_bounds(y, weight)
     inside = ((y >= low) & (y <= high)).reshape(len(y), -1).all(axis=1)
-    return np.where(inside, weight, 0.0) if (weight * inside).any() else weight
+    if (weight * inside).any():
+        return np.where(inside, weight, 0.0)
+    return weight
 
 
 def grid_step(y):
@@ -451,7 +491,9 @@ def _distinct(y):
     """Values of y in order, of which those are one that floats of sums and differences part."""
     values = np.unique(y)
     gaps = np.diff(values, prepend=-np.inf)
-    return values[gaps > SAME * (values[-1] - values[0])] if len(values) > 1 else values
+    if len(values) > 1:
+        return values[gaps > SAME * (values[-1] - values[0])]
+    return values
 
 
 def variance_of(y, weight):

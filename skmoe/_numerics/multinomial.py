@@ -40,8 +40,10 @@ LONGEST_STREAM_STEP = 3.0  # change of a logit by one batch of a stream, which m
 def softmax(logits):
     """Softmax of each row, and its logarithm; (n, K) in, (n, K) out."""
     logits = np.ascontiguousarray(logits)
-    n_samples, dtype = len(logits), logits.dtype
-    proba, log_norm = np.empty_like(logits), np.empty(n_samples, dtype)
+    n_samples = len(logits)
+    dtype = logits.dtype
+    proba = np.empty_like(logits)
+    log_norm = np.empty(n_samples, dtype)
     ones = np.ones(n_samples)
     e_step(logits, np.zeros_like(logits), ones, proba, log_norm, kernel_threads(logits.size))
     return proba, logits - log_norm[:, None]
@@ -74,16 +76,25 @@ def fit(design, targets, coef, penalty, *, max_iter, tol, curvature=None):
     is_sparse = sparse.issparse(design)
     if coef.size > NEWTON_LIMIT or (is_sparse and np.prod(design.shape) > MOST_FILLED):
         return _conjugate_gradients(design, targets, coef, penalty, curvature, max_iter, tol)
-    design = design.toarray() if is_sparse else design
-    coef, at = coef.copy(), (np.empty(targets.shape), np.empty(targets.shape))
+    if is_sparse:
+        design = design.toarray()
+    coef = coef.copy()
+    at = (np.empty(targets.shape), np.empty(targets.shape))
     return coef, *softmax_newton(design, targets, coef, penalty, max_iter, tol, *at), at
 
 
 def _conjugate_gradients(design, targets, coef, penalty, curvature, max_iter, tol):
     """What ``fit`` does, preconditioned by the curvature; the objective is concave along a step."""
-    mass, logits, before, turned = targets.sum(axis=1), design @ coef, None, design.T
-    at, n_steps = softmax(logits), CG_STEPS * max_iter
-    factor = None if curvature is None else factor_definite(curvature + np.diag(penalty))
+    mass = targets.sum(axis=1)
+    logits = design @ coef
+    before = None
+    turned = design.T
+    at = softmax(logits)
+    n_steps = CG_STEPS * max_iter
+    if curvature is None:
+        factor = None
+    else:
+        factor = factor_definite(curvature + np.diag(penalty))
     penalty = penalty[:, None]
     for n_iter in range(1, n_steps + 1):
         slope = turned @ (targets - mass[:, None] * at[0]) - penalty * coef
@@ -94,17 +105,22 @@ def _conjugate_gradients(design, targets, coef, penalty, curvature, max_iter, to
         promised = np.vdot(slope, step)
         if before is not None:
             step += max(0.0, (promised - np.vdot(before[0], step)) / before[1]) * before[2]
-        before, change, along = (slope, promised, step), design @ step, np.vdot(slope, step)
+        before = (slope, promised, step)
+        change = design @ step
+        along = np.vdot(slope, step)
         if min(promised, along) <= max(tol, ROUNDING) * mass.sum():
             return coef, n_iter, True, at
         bend = (at[0] * change**2).sum(axis=1) - (at[0] * change).sum(axis=1) ** 2
-        size, rise = along / max(mass @ bend + (penalty * step**2).sum(), ROUNDING * along), -np.inf
+        size = along / max(mass @ bend + (penalty * step**2).sum(), ROUNDING * along)
+        rise = -np.inf
         while size and rise < -OVERSHOT * along:  # past the optimum along the step
             at = softmax(logits + size * change)
             rise = np.vdot(targets - mass[:, None] * at[0], change)
             rise -= np.vdot(penalty * (coef + size * step), step)
-            last, size = size, 0.9 * size * along / (along - min(rise, 0.0))
-        coef, logits = coef + last * step, logits + last * change
+            last = size
+            size = 0.9 * size * along / (along - min(rise, 0.0))
+        coef = coef + last * step
+        logits = logits + last * change
     return coef, n_iter, False, at
 
 
@@ -139,7 +155,8 @@ def stream_step(design, targets, coef, penalty, bound, *, keep, gain):
     All else is as in ``fit``, of the rows of the batch. Returns coef, and the bound of all rows;
     ``gain`` is the factor of those of the batch.
     """
-    mass, proba = targets.sum(axis=1), np.exp(log_softmax(design @ coef))
+    mass = targets.sum(axis=1)
+    proba = np.exp(log_softmax(design @ coef))
     bound = keep * bound + gain * curvature(design, mass, proba)
     slope = gain * (design.T @ (targets - mass[:, None] * proba))
     slope -= (1 - keep) * penalty[:, None] * coef
@@ -156,7 +173,10 @@ def stream_step(design, targets, coef, penalty, bound, *, keep, gain):
 
 def elastic_net(coef, l1_ratio):
     """The penalty per unit of alpha."""
-    absolute = np.abs(coef).sum() if l1_ratio > 0 else 0.0
+    if l1_ratio > 0:
+        absolute = np.abs(coef).sum()
+    else:
+        absolute = 0.0
     return l1_ratio * absolute + 0.5 * (1 - l1_ratio) * np.vdot(coef, coef)
 
 
@@ -172,8 +192,10 @@ def fit_elastic_net(X, targets, start, alpha, l1_ratio, *, max_iter, tol):
     gains less than ``tol``, per unit of mass. Returns coef, the number of rounds and whether they
     converged.
     """
-    coef, intercept = start[:-1].copy(), start[-1].copy()
-    mass, logits = targets.sum(axis=1), X @ coef + intercept
+    coef = start[:-1].copy()
+    intercept = start[-1].copy()
+    mass = targets.sum(axis=1)
+    logits = X @ coef + intercept
     log_proba = log_softmax(logits)
 
     def penalised(log_proba, coef):
@@ -192,7 +214,8 @@ def fit_elastic_net(X, targets, start, alpha, l1_ratio, *, max_iter, tol):
             net = ElasticNet(alpha / curvature.sum(), **settings)
             net.coef_ = coef[:, k].copy()
             net.fit(X[used], response, sample_weight=curvature[used])
-            step, shift = net.coef_ - coef[:, k], net.intercept_ - intercept[k]
+            step = net.coef_ - coef[:, k]
+            shift = net.intercept_ - intercept[k]
             direction = X @ step + shift
             size = 1.0
             while size > 1e-6:
@@ -203,7 +226,10 @@ def fit_elastic_net(X, targets, start, alpha, l1_ratio, *, max_iter, tol):
                 new_coef[:, k] += size * step
                 new_value = penalised(new_log_proba, new_coef)
                 if new_value > value:
-                    coef, logits, log_proba, value = new_coef, new_logits, new_log_proba, new_value
+                    coef = new_coef
+                    logits = new_logits
+                    log_proba = new_log_proba
+                    value = new_value
                     intercept[k] += size * shift
                     break
                 size /= 2
@@ -247,7 +273,8 @@ def factor_hessian(hessian, penalty):
 def newton_direction(factor, gradient):
     """Newton direction, (p, K), and the decrement gradient . step."""
     # A factor (K p, p) is of the curvatures of each class alone.
-    step, p = np.empty(gradient.shape), len(gradient)
+    step = np.empty(gradient.shape)
+    p = len(gradient)
     if factor.shape[1] < factor.shape[0]:
         step = np.column_stack([*map(solve_factored, factor.reshape(-1, p, p), gradient.T)])
         step -= step.mean(axis=1, keepdims=True)
@@ -272,7 +299,8 @@ def solve_factored(factor, right):
 
 def factor_definite(matrix):
     """Cholesky factor, if need be of the matrix with a little more on its diagonal."""
-    factor, jitter = np.array(matrix), 1e-12
+    factor = np.array(matrix)
+    jitter = 1e-12
     while not _systems.cholesky(factor):  # ends: at the trace it is definite
         if not np.isfinite(matrix).all():
             return np.full_like(matrix, np.nan)

@@ -49,15 +49,21 @@ class RowSample:
     def __init__(self, size, hashes, mass, copies, arrays):
         order = np.argsort(hashes)
         order = order[mass[order] > 0]
-        hashes, mass, copies = hashes[order], mass[order], copies[order]
+        hashes = hashes[order]
+        mass = mass[order]
+        copies = copies[order]
         first = np.flatnonzero(np.diff(hashes, prepend=~hashes[:1]))
         if len(first) < len(hashes):
             mass, copies = (np.add.reduceat(each, first) for each in (mass, copies))
-        places, hashes = order[first], hashes[first]
+        places = order[first]
+        hashes = hashes[first]
         if len(first) > size:
             kept = np.sort(np.argpartition(_priority(hashes, mass), size)[:size])
             places, hashes, mass, copies = (each[kept] for each in (places, hashes, mass, copies))
-        self.size, self.hashes, self.mass, self.copies = size, hashes, mass, copies
+        self.size = size
+        self.hashes = hashes
+        self.mass = mass
+        self.copies = copies
         taken = (take_rows(each, places) for each in arrays)
         plain = (each.to_numpy(dtype=object) if is_table(each) else each for each in taken)
         self.arrays = tuple(plain)
@@ -84,7 +90,8 @@ class RowSample:
         if len(priority) <= n_rows:
             return np.arange(len(priority)), self.mass * (total / self.mass.sum())
         order = np.argpartition(priority, n_rows)
-        places, threshold = np.sort(order[:n_rows]), priority[order[n_rows]]
+        places = np.sort(order[:n_rows])
+        threshold = priority[order[n_rows]]
         weight = self.mass[places]
         by_chance = weight * threshold < 1  # the others are drawn for sure
         weight[by_chance] = (total - weight[~by_chance].sum()) / max(np.count_nonzero(by_chance), 1)
@@ -102,11 +109,16 @@ def sample_rows(X, y, weight, n_rows, classes=None):
     their hashes, and their weights, with the same sum as that of all rows. ``classes`` are labels,
     where y holds class numbers.
     """
-    hashes, numbers, sample = hash_rows(X, y, classes), np.arange(len(y)), None
+    hashes = hash_rows(X, y, classes)
+    numbers = np.arange(len(y))
+    sample = None
     for rows in gen_batches(len(hashes), DRAWN_FROM):
         given = hashes[rows], weight[rows], np.ones_like(numbers[rows]), (numbers[rows],)
         drawn = RowSample(SPARE * n_rows, *given)
-        sample = drawn if sample is None else sample + drawn
+        if sample is None:
+            sample = drawn
+        else:
+            sample = sample + drawn
     if sample.has_copies:
         sample.mass = sample.weigh(hashes, weight)
     places, drawn_weight = sample.drawn(n_rows, weight.sum())
@@ -121,7 +133,8 @@ def hash_rows(X, y, classes=None):
 
     ``classes`` are labels, where y holds class numbers.
     """
-    X, targets = as_pandas(X), y.reshape(len(y), -1)
+    X = as_pandas(X)
+    targets = y.reshape(len(y), -1)
     total = np.zeros(len(y), dtype=np.uint64)
     if sparse.issparse(X):
         entries = sparse.coo_array(X)
@@ -185,7 +198,8 @@ def _mixed(bits):
 MOST_COMPARED = 100_000  # rows, the first ones, that are looked at
 SPREAD = 10_000  # values, evenly spaced, that tell how wide a column is
 LEAST_COPIED = 0.1  # of the rows; fewer copies change little
-SAME_ROW, SAME_TARGET = 0.01, 0.15  # interquartile ranges between rows that repeat each other
+SAME_ROW = 0.01
+SAME_TARGET = 0.15  # interquartile ranges between rows that repeat each other
 LESS = 0.1, 0.01, 1e-10  # of that, where as many rows would be as near by chance
 N_NEXT = 8  # rows in the order of a projection that a row is compared with
 LEAST_NEAR = 0.9  # share of the pairs of such columns whose targets have to be near
@@ -194,10 +208,15 @@ REPEATED_BY_CHANCE = 0.05  # rows of such columns for each row, if columns are i
 
 def first_copies(rows):
     """The first row that each repeats, or itself, (n_samples,); where copies are few none does."""
-    X, used, first = rows.X, np.flatnonzero(rows.weight > 0)[:MOST_COMPARED], np.arange(len(rows.y))
+    X = rows.X
+    used = np.flatnonzero(rows.weight > 0)[:MOST_COMPARED]
+    first = np.arange(len(rows.y))
     if sparse.issparse(X) or len(used) < 2:
         return first
-    take = X.iloc[used].items() if is_table(X) else enumerate(X[used].T.copy())
+    if is_table(X):
+        take = X.iloc[used].items()
+    else:
+        take = enumerate(X[used].T.copy())
     scaled = np.array([_in_interquartile_ranges(np.asarray(each)) for _, each in take])
     for width in SAME_ROW * np.array([1.0, *LESS]):
         by_chance = np.log(len(used) / REPEATED_BY_CHANCE)
@@ -223,7 +242,10 @@ def _in_interquartile_ranges(column):
         except TypeError:  # lists and the like are not compared: none equals another
             return np.arange(len(values), dtype=float)
     is_known = np.isfinite(values)
-    known = values[is_known] if is_known.any() else np.zeros(1)
+    if is_known.any():
+        known = values[is_known]
+    else:
+        known = np.zeros(1)
     some = np.sort(known[:: 1 + len(known) // SPREAD])  # quicker than percentiles
     spread = some[3 * len(some) // 4] - some[len(some) // 4] or known.std() or 1.0
     return np.where(is_known, (values - known.min()) / spread, -1.0)
@@ -243,12 +265,15 @@ def _groups_of_near_rows(scaled, target, width):
     Rows whose columns are near and whose targets are not are measured again: no groups.
     """
     order = np.argsort(np.random.default_rng(0).normal(size=len(scaled)) @ scaled)
-    n_alike, links = 0, []
+    n_alike = 0
+    links = []
     for step in range(1, min(N_NEXT, len(order) - 1) + 1):
-        one, other = order[:-step], order[step:]
+        one = order[:-step]
+        other = order[step:]
         for column in scaled:  # the first ones leave few pairs to the others
             is_alike = np.abs(column[one] - column[other]) <= width
-            one, other = one[is_alike], other[is_alike]
+            one = one[is_alike]
+            other = other[is_alike]
         is_near = (np.abs(target[:, one] - target[:, other]) <= SAME_TARGET).all(axis=0)
         n_alike += len(one)
         links.append((one[is_near], other[is_near]))

@@ -62,7 +62,8 @@ def independent_columns(X, sample_weight, last=()):
     weight is positive.
     """
     used = sample_weight > 0
-    X, weight = X[used], sample_weight[used]
+    X = X[used]
+    weight = sample_weight[used]
     mean, scale = standardisation(X, weight)
     scale[np.ptp(X, axis=0) == 0] = np.inf  # else the rounding of a large mean is left
     numbers = np.arange(X.shape[1])
@@ -75,13 +76,15 @@ def independent_columns(X, sample_weight, last=()):
     left = np.abs(np.diag(triangle))  # residual of each column on those before it
     if len(left) == X.shape[1] and (left > DEPENDENT).all():
         return np.ones(X.shape[1], dtype=bool)
-    kept, basis = np.zeros(X.shape[1], dtype=bool), np.empty((len(triangle), 0))
+    kept = np.zeros(X.shape[1], dtype=bool)
+    basis = np.empty((len(triangle), 0))
     for j, column in zip(order, triangle.T, strict=True):
         for _ in range(2):  # once more for what rounding leaves
             column = column - basis @ (basis.T @ column)
         norm = np.linalg.norm(column)
         if norm > DEPENDENT:
-            kept[j], basis = True, np.column_stack([basis, column / norm])
+            kept[j] = True
+            basis = np.column_stack([basis, column / norm])
     return kept
 
 
@@ -117,7 +120,8 @@ class LeastSquaresStatistics:
     def of_own_targets(cls, design, targets, weights):
         """Sum over rows where each problem has a target of its own: targets (n, K)."""
         weighted = weights * targets
-        cross, squares = weighted.T @ design, (weighted * targets).sum(axis=0)
+        cross = weighted.T @ design
+        squares = (weighted * targets).sum(axis=0)
         return cls(weighted_grams(design, weights), cross[:, :, None], squares[:, None])
 
     @classmethod
@@ -131,7 +135,8 @@ class LeastSquaresStatistics:
 
         Their coefficients are (n_experts, n_columns, n_outputs).
         """
-        cross, squares = np.empty(self.cross.shape), np.empty(self.squares.shape)
+        cross = np.empty(self.cross.shape)
+        squares = np.empty(self.squares.shape)
         add_to_targets(self.gram, self.cross, self.squares, coef, sign, cross, squares)
         return LeastSquaresStatistics(self.gram, cross, squares)
 
@@ -217,12 +222,16 @@ class LeastSquaresRows:
 
     def solve(self, penalty):
         """Coefficients (n_experts, n_columns, n_outputs); see ``LeastSquaresStatistics``."""
-        slopes, metric, ridge = self.design[:, :-1], _metric(penalty), float(penalty.any())
+        slopes = self.design[:, :-1]
+        metric = _metric(penalty)
+        ridge = float(penalty.any())
         products = (self.products or partial(row_products, slopes))(penalty)
         coef = np.zeros((self.weights.shape[1], self.design.shape[1], self.targets.shape[1]))
         for k in np.flatnonzero(self.weights.sum(axis=0) > 0):
-            root, numbers = np.sqrt(self.weights[:, [k]]), 0.0
-            length, inner = np.linalg.norm(root), products * root * root.T
+            root = np.sqrt(self.weights[:, [k]])
+            numbers = 0.0
+            length = np.linalg.norm(root)
+            inner = products * root * root.T
             unit = root / length
             # What is along the intercept leaves the system; any curvature there keeps it definite.
             along = inner @ unit
@@ -230,7 +239,10 @@ class LeastSquaresRows:
             inner = inner - unit * other.T - other * unit.T + ridge * np.eye(len(inner))
             factor, failed = linalg.lapack.dpotrf(inner, lower=1)
             well = not failed and (at := factor.diagonal()).min() > LEAST_PIVOT * at.max()
-            solve = partial(linalg.cho_solve, (factor, True)) if well else partial(_by_eigen, inner)
+            if well:
+                solve = partial(linalg.cho_solve, (factor, True))
+            else:
+                solve = partial(_by_eigen, inner)
             for _ in range(REFINED):
                 left = root * (self.targets - self.design @ coef[k]) - ridge * numbers
                 step = solve(left - unit @ (unit.T @ left))
@@ -249,7 +261,9 @@ def row_products(slopes, penalty):
 
 def _metric(penalty):
     """The penalty, positive; ones where there is none."""
-    return np.maximum(penalty, 1e-30 * penalty.max(initial=0.0)) if penalty.any() else penalty + 1.0
+    if penalty.any():
+        return np.maximum(penalty, 1e-30 * penalty.max(initial=0.0))
+    return penalty + 1.0
 
 
 def each_times(matrices, vectors):
@@ -275,7 +289,8 @@ def solve_symmetric(matrices, rights):
 def _least_norm(gram, cross, penalty):
     """Coefficients (p, m) of one problem whose columns depend on each other."""
     mass = max(gram[-1, -1], 1e-300)  # without rows, all is zero
-    mean, intercept = gram[-1, :-1] / mass, cross[-1] / mass
+    mean = gram[-1, :-1] / mass
+    intercept = cross[-1] / mass
     matrix = gram[:-1, :-1] - np.outer(gram[:-1, -1], mean) + np.diag(penalty)
     slopes = _by_eigen(matrix, cross[:-1] - np.outer(mean, cross[-1]))
     return np.vstack([slopes, intercept - mean @ slopes])
@@ -328,7 +343,9 @@ class GramSums:
     """
 
     def __init__(self, n_columns, n_grams, *, is_sparse):
-        self.n_columns, self.n_grams, self.is_sparse = n_columns, n_grams, is_sparse
+        self.n_columns = n_columns
+        self.n_grams = n_grams
+        self.is_sparse = is_sparse
         self.is_packed = is_sparse or n_columns <= KERNEL_COLUMNS
         packed = n_columns * (n_columns + 1) // 2, n_grams
         self.sums = np.zeros(packed if self.is_packed else (n_grams, n_columns, n_columns))
@@ -356,7 +373,9 @@ class GramSums:
 
     def matrices(self):
         """Those of all rows, (n_grams, n_columns, n_columns)."""
-        return unpack(self.sums, self.n_columns) if self.is_packed else self.sums
+        if self.is_packed:
+            return unpack(self.sums, self.n_columns)
+        return self.sums
 
 
 def unpack(packed, p):

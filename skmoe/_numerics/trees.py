@@ -24,19 +24,26 @@ class Trees:
     """
 
     def __init__(self, dtype, trees, weight, baseline=0.0, leaf_dtype=None):
-        self.dtype, self.baseline = np.dtype(dtype), baseline
-        roots, parts, n_nodes, n_leaves = [], [], 0, 0
+        self.dtype = np.dtype(dtype)
+        self.baseline = baseline
+        roots = []
+        parts = []
+        n_nodes = 0
+        n_leaves = 0
         for column, threshold, first, second, value in trees:
             inner = first >= 0
             number = np.where(inner, n_nodes + np.cumsum(inner) - 1, -n_leaves - np.cumsum(~inner))
             children = number[np.stack([first[inner], second[inner]], axis=1)]
             roots.append(number[0])
             parts.append((column[inner], threshold[inner], children, weight * value[~inner]))
-            n_nodes, n_leaves = n_nodes + inner.sum(), n_leaves + (~inner).sum()
+            n_nodes = n_nodes + inner.sum()
+            n_leaves = n_leaves + (~inner).sum()
         column, threshold, children, leaves = map(np.concatenate, zip(*parts, strict=True))
         self.roots = np.asarray(roots, dtype=np.int32)
-        self.column, self.children = _smallest(column), _smallest(children.ravel())
-        self.threshold, self.leaves = threshold.astype(dtype), leaves.astype(leaf_dtype or dtype)
+        self.column = _smallest(column)
+        self.children = _smallest(children.ravel())
+        self.threshold = threshold.astype(dtype)
+        self.leaves = leaves.astype(leaf_dtype or dtype)
         # A row in single precision is above a threshold if it is above the next number below.
         above = self.threshold > threshold
         self.threshold[above] = np.nextafter(self.threshold[above], self.dtype.type(-np.inf))
@@ -44,10 +51,14 @@ class Trees:
     @classmethod
     def of_forest(cls, forest, values=None, leaf_dtype=None):
         """From a fitted RandomForestRegressor; ``values`` (n_nodes of all,) replace its own."""
-        trees, start = [], 0
+        trees = []
+        start = 0
         for tree in (each.tree_ for each in forest.estimators_):
             end = start + tree.node_count
-            value = tree.value[..., 0] if values is None else values[start:end, None]
+            if values is None:
+                value = tree.value[..., 0]
+            else:
+                value = values[start:end, None]
             children = tree.children_left, tree.children_right
             trees.append((tree.feature, tree.threshold, *children, value))
             start = end
@@ -81,7 +92,8 @@ class Trees:
 
     def _leaves_of(self, X):
         """Numbers (n_trees, n) of the leaves that rows are in."""
-        values, places = X.ravel(), np.tile(np.arange(0, X.size, X.shape[1]), len(self.roots))
+        values = X.ravel()
+        places = np.tile(np.arange(0, X.size, X.shape[1]), len(self.roots))
         at = np.repeat(self.roots, len(X))
         inner = np.flatnonzero(at >= 0)
         while len(inner):

@@ -154,7 +154,8 @@ class Plan:
     @cached_property
     def findings(self):
         """Notes, in sentences."""
-        about_rows, self.about_rows = self.about_rows, list  # which release the rows
+        about_rows = self.about_rows
+        self.about_rows = list  # which release the rows
         return [*about_rows(), *self.notes]
 
     def __getstate__(self):
@@ -163,13 +164,16 @@ class Plan:
     @property
     def sentence(self):
         """The way of training and the number of experts, for reports."""
-        n_experts, why = count(self.n_experts) + self._of_regimes, self.reasons["n_experts"]
+        n_experts = count(self.n_experts) + self._of_regimes
+        why = self.reasons["n_experts"]
         return f'Trained by "{self.training}": {self.reasons["training"]}. {n_experts}, {why}.'
 
     @property
     def _of_regimes(self):
         fewer = self.n_regimes not in (None, self.n_experts)
-        return f" ({count(self.n_regimes, 'regime')})" if fewer else ""
+        if fewer:
+            return f" ({count(self.n_regimes, 'regime')})"
+        return ""
 
     @property
     def likely_fits(self):
@@ -194,7 +198,10 @@ class Plan:
         encodes = (request.encodes or any(needs)) and request.mixture.expert_columns is None
         experts = ["default experts" if request.encodes else "experts"] * encodes
         is_default = self.is_default_gate and experts != ["default experts"]
-        gate = "default gate" if is_default else "gate"
+        if is_default:
+            gate = "default gate"
+        else:
+            gate = "gate"
         given = request.mixture.gate
         encodes_gate = self.is_default_gate or (
             linear_columns_of(given) is None and needs_encoding(given, request.rows.described)
@@ -203,8 +210,11 @@ class Plan:
 
     def fitted(self, trained, about_rows):
         """The plan as it was carried out, from what was ``Trained``."""
-        reasons, gate, training = dict(self.reasons), self.gate, trained.way
-        names, n_rows = trained.model.names, float(trained.problem.weight.sum())
+        reasons = dict(self.reasons)
+        gate = self.gate
+        training = trained.way
+        names = trained.model.names
+        n_rows = float(trained.problem.weight.sum())
         notes = trained.findings(n_rows) + [CENSORED] * (self.request.rows.bounds is not None)
         has_ties = trained.regimes is not None and trained.regimes.n_regimes < len(names)
         if self.n_experts is None and trained.log_evidence is not None and not has_ties:
@@ -217,9 +227,11 @@ class Plan:
                 )
         reasons["training"] = trained.reason if training != self.training else reasons["training"]
         if len(names) == 1:
-            gate, reasons["gate"] = "none", OF_ONE
+            gate = "none"
+            reasons["gate"] = OF_ONE
         elif self.is_default_gate and not split_last(trained.model.gate)[1].sees_rows:
-            gate, reasons["gate"] = "ConstantGate", f"{reasons['gate']}; weights by row don't help"
+            gate = "ConstantGate"
+            reasons["gate"] = f"{reasons['gate']}; weights by row don't help"
         elif trained.default_gate is not None:
             gate, why = trained.default_gate
             reasons["gate"] = f"{reasons['gate'].partition(';')[0]}; {why}"
@@ -231,18 +243,26 @@ class Plan:
         if has_stack and len(names) > 1:
             reasons["n_experts"] += ", not counting their stack"
         return replace(
-            self, training=training, n_experts=n_experts, gate=gate,
+            self,
+            training=training,
+            n_experts=n_experts,
+            gate=gate,
             n_regimes=None if trained.regimes is None else trained.regimes.n_regimes,
-            reasons=reasons, notes=notes, about_rows=about_rows, request=None,
-        )  # fmt: skip
+            reasons=reasons,
+            notes=notes,
+            about_rows=about_rows,
+            request=None,
+        )
 
 
 # Approximate time of linear experts that are solved together ----------------------------------
 
 
-SECONDS, PER_ENTRY = 0.025, 3e-6  # for an expert with ten starts, and for each entry of its columns
+SECONDS = 0.025
+PER_ENTRY = 3e-6  # for an expert with ten starts, and for each entry of its columns
 FEW_STARTS = 5  # number of starts that costs as much as what does not depend on it
-OF_STARTS, LATER = 5_000, 0.1  # rows on which starts are tried, share of that work for others
+OF_STARTS = 5_000
+LATER = 0.1  # rows on which starts are tried, share of that work for others
 SEARCHED = 0.55  # share of the experts that are tried: a search ends two numbers after the best
 FEW_COLUMNS = 50  # up to which it is within a factor of five
 SLOW = 12  # times as long, where EM does not learn from sums, and where experts take Newton steps
@@ -252,8 +272,12 @@ def seconds_of(plan):
     """Seconds of a fit by a formula, from measurements on a core of 2024."""
     n_rows, n_columns, n_outputs = plan.shape
     n_rows = min(n_rows, OF_STARTS) + LATER * max(n_rows - OF_STARTS, 0)
-    most, is_given = plan.most_experts, plan.number_by is None
-    n_experts = most if is_given else SEARCHED * most * (most + 1) / 2
+    most = plan.most_experts
+    is_given = plan.number_by is None
+    if is_given:
+        n_experts = most
+    else:
+        n_experts = SEARCHED * most * (most + 1) / 2
     starts = (FEW_STARTS + plan.n_init) / (FEW_STARTS + 10)
     seconds = SECONDS + PER_ENTRY * n_rows * min(n_rows, n_columns)
     return n_experts * starts * seconds * (1 + n_outputs) / 2 * SLOW**plan.n_slow
@@ -331,7 +355,8 @@ class FitRows:
         folds = splitting.folds(parts.templates, data)
         experts = parts.make_experts(data, folds, settings, seed)
         likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=experts.is_solved)
-        gate, n_experts = parts.gate.trained, len(parts.names)
+        gate = parts.gate.trained
+        n_experts = len(parts.names)
         problem = make_problem(
             experts,
             gate if self.fitted_gate is None else parts.gate.continued(self.fitted_gate),
@@ -357,7 +382,8 @@ def make_plan(mixture, given):
 
     Raises a ValueError if parameters and rows do not go together.
     """
-    rows, previous = given.checked, given.previous
+    rows = given.checked
+    previous = given.previous
     groups = check_ids("groups", given.split_params.get("groups"), rows.X)
     request = Request.of(mixture, rows, groups, given.many)
     training, why_training = choose_training(mixture.training, request)
@@ -370,7 +396,10 @@ def make_plan(mixture, given):
         request = replace(request, names=names, templates=templates)
     n_rows = rows_that_count(training, request, n_experts)
     kind, n_folds, why_folds = choose_folds(training, request, n_rows)
-    number_by = None if n_experts is not None else chosen_by(training, request)
+    if n_experts is not None:
+        number_by = None
+    else:
+        number_by = chosen_by(training, request)
     if number_by == OUT_OF_FOLD and kind == IN_SAMPLE:
         raise ValueError(
             "n_experts='auto' compares experts that are not linear by out-of-fold predictions: "
@@ -380,15 +409,25 @@ def make_plan(mixture, given):
     likelihood, why_likelihood = choose_likelihood(training, request)
     experts, why_experts = choose_experts(request)
     averages = training == "pooled" and n_experts is None and rows.weight.sum() < FEW_ROWS
-    n_columns, takes_newton = np.shape(rows.X)[1], request.likelihood.expert_family is not None
+    n_columns = np.shape(rows.X)[1]
+    takes_newton = request.likelihood.expert_family is not None
     if request.is_solved and rows.described.strings:  # levels of strings are columns
         levels = rows.described.levels.values()
         n_columns += sum(len(each.values) for each in levels if each.kind in KEPT) - len(levels)
-    most = min(MOST_EXPERTS, np.count_nonzero(rows.weight)) if n_experts is None else n_experts
+    if n_experts is None:
+        most = min(MOST_EXPERTS, np.count_nonzero(rows.weight))
+    else:
+        most = n_experts
     most_fits = _most_fits(mixture, training, request, n_experts, int(most), kind, n_folds or 1)
     reasons = why_training, why_experts, why_n_experts, why_gate, why_likelihood, why_folds
-    either = ", or" if kind == OUT_OF_BAG and mixture.cv != "oob" else ","
-    predictions = kind if n_folds is None else f"{kind}{either} {count(n_folds, 'fold')}"
+    if kind == OUT_OF_BAG and mixture.cv != "oob":
+        either = ", or"
+    else:
+        either = ","
+    if n_folds is None:
+        predictions = kind
+    else:
+        predictions = f"{kind}{either} {count(n_folds, 'fold')}"
     chosen = training, n_experts, int(most), experts, gate, likelihood, predictions
     return Plan(
         *chosen,
@@ -430,9 +469,14 @@ def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
         most, tried = most * (most > 1), specialists_to_try(n_experts, most)
         n_tried = sum(each for each in tried if each > 1)  # 1 is the generalist alone
         return (1 + 2 * n_tried) * per_expert + of_penalty + (1 + most) * at_the_end
-    settings, is_censored = Settings.of(mixture), request.rows.bounds is not None
-    folds = None if kind in (IN_SAMPLE, PREFIT) else kind
-    numbers, most_fits = [most], of_penalty
+    settings = Settings.of(mixture)
+    is_censored = request.rows.bounds is not None
+    if kind in (IN_SAMPLE, PREFIT):
+        folds = None
+    else:
+        folds = kind
+    numbers = [most]
+    most_fits = of_penalty
     if n_experts is None:
         numbers = [*range(1, most + 1), *[most] * request.many]  # which are a sample
     for number in numbers:
@@ -448,30 +492,50 @@ def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
 
 def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
     """Experts, gate and likelihood of a plan, adapted; ``plain`` ones without a given gate."""
-    names, templates = plan.request.names, plan.request.templates
-    is_default, encoding, columns = plan.request.encodes, plan.encoding, mixture.expert_columns
-    shrinks, averages = plan.training == "pooled", plan.training == "stack"
-    target_type = "continuous" if mixture._classes is None else "auto"
-    described, has_own_columns = rows.described, columns is not None
+    names = plan.request.names
+    templates = plan.request.templates
+    is_default = plan.request.encodes
+    encoding = plan.encoding
+    columns = mixture.expert_columns
+    shrinks = plan.training == "pooled"
+    averages = plan.training == "stack"
+    if mixture._classes is None:
+        target_type = "continuous"
+    else:
+        target_type = "auto"
+    described = rows.described
+    has_own_columns = columns is not None
     if encoding and described.strings:
         left_out = described.of_no_use(shrinks=shrinks or averages)
         has_own_columns |= shrinks and left_out != described.of_no_use()
         warn_of_numbers(described)
         warn_of_left_out(*left_out, encoding)
     names_of_columns = column_names(mixture)
-    gate = None if plain or plan.is_default_gate else mixture.gate
+    if plain or plan.is_default_gate:
+        gate = None
+    else:
+        gate = mixture.gate
     adapted = adapt_experts(
-        templates, described, is_default=is_default, columns=columns, shrinks=shrinks,
+        templates,
+        described,
+        is_default=is_default,
+        columns=columns,
+        shrinks=shrinks,
         averages=target_type if averages and rows.y.ndim == 1 else None,
-    )  # fmt: skip
+    )
     encodes = adapted[0] is not templates[0]
     if plan.request.is_wide:
         given = rows.X, rows.y, rows.weight, gate_seed, plan.request.groups
         adapted = [with_best_penalty(adapted[0], *given)] * len(adapted)
     adapted_gate = GateParts.adapt(
-        gate, SoftmaxGate(), rows, len(names), gate_seed, unseen=plan.request.monotone[0],
+        gate,
+        SoftmaxGate(),
+        rows,
+        len(names),
+        gate_seed,
+        unseen=plan.request.monotone[0],
         of_dense=plan.training in ("stack", "specialists") or plan.request.is_wide,
-    )  # fmt: skip
+    )
     return Parts(
         model_class=mixture._model_class,
         names=names,

@@ -25,7 +25,9 @@ from ..gates import SoftmaxGate
 from ..gates._classifier import as_gate
 from ..likelihoods import BaseLikelihood
 
-DIVERSE, ENTRIES, SLOWER_CLASSES = 3.0, 3e3, 3  # seconds of "diverse", measured
+DIVERSE = 3.0
+ENTRIES = 3e3
+SLOWER_CLASSES = 3  # seconds of "diverse", measured
 OF_ONE = "one expert answers for every row"
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
 POOLED_GATES = "gate=None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance"
@@ -52,29 +54,47 @@ class Request:
     @classmethod
     def of(cls, mixture, rows, groups, many):
         """The request of a mixture."""
-        likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
+        likelihood = mixture._likelihood()
+        gate = split_last(mixture.gate)[1]
         validate_gate(gate, is_whole=gate is mixture.gate)
-        n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else None
+        if isinstance(mixture.n_experts, Integral):
+            n_experts = mixture.n_experts
+        else:
+            n_experts = None
         is_list = mixture._is_list
         if n_experts is None and not is_list and gate is not None:
             target_load = as_gate(gate).target_load
-            n_experts = None if target_load is None else len(target_load)
+            if target_load is None:
+                n_experts = None
+            else:
+                n_experts = len(target_load)
         names, templates = mixture._expert_list(
             rows.y, rows.weight, MOST_EXPERTS if n_experts is None else n_experts
         )
-        n_clones, top_k = None if n_experts is None else len(names), mixture.top_k
+        n_clones = None if n_experts is None else len(names)
+        top_k = mixture.top_k
         if n_clones is not None and top_k is not None and top_k >= n_clones:
             top_k = None
-        gate = None if n_clones == 1 else gate
-        n_experts = len(names) if is_list else n_experts
+        if n_clones == 1:
+            gate = None
+        if is_list:
+            n_experts = len(names)
         given = mixture, rows, many, groups, likelihood, gate
         return cls(*given, n_experts, top_k, names, templates)
 
     def __post_init__(self):
-        mixture, gate, y = self.mixture, self.gate, self.rows.y
-        experts, is_default = mixture.experts, mixture.experts is None
+        mixture = self.mixture
+        gate = self.gate
+        y = self.rows.y
+        experts = mixture.experts
+        is_default = mixture.experts is None
         # What experts are: the default ones, clones of one estimator, or a list of several.
-        self.kind = "list" if mixture._is_list else "default" if is_default else "clones"
+        if mixture._is_list:
+            self.kind = "list"
+        elif is_default:
+            self.kind = "default"
+        else:
+            self.kind = "clones"
         # Default and "diverse" experts get a mixed table from an encoder.
         self.encodes = is_default or isinstance(experts, str)
         # The default experts have a penalty where X is wide.
@@ -82,14 +102,18 @@ class Request:
         self.is_stream = mixture._buffer is not None  # these are its first rows
         # Whether EM learns from sums over rows, in compiled loops.
         self.has_sums = self.likelihood.has_sums and (gate is None or as_gate(gate).has_sums)
-        self.n_outputs = len(y.T) if y.ndim > 1 else len(vars(mixture).get("classes_", "1"))
+        if y.ndim > 1:
+            self.n_outputs = len(y.T)
+        else:
+            self.n_outputs = len(vars(mixture).get("classes_", "1"))
         likelihood = mixture.likelihood
         self.has_default_likelihood = isinstance(likelihood, str) and likelihood == "auto"
 
     def without_lines(self):
         """The request without the mixture among "diverse" experts, which would nest in another."""
         kept = [k for k, name in enumerate(self.names) if name != LINES]
-        names, templates = [self.names[k] for k in kept], [self.templates[k] for k in kept]
+        names = [self.names[k] for k in kept]
+        templates = [self.templates[k] for k in kept]
         return replace(self, names=names, templates=templates, n_experts=len(kept))
 
     def has_cv(self, *words):
@@ -204,7 +228,9 @@ NEEDS = {
 def lacking(way, request):
     """The first thing that a way of training needs and a request does not give, or None."""
     what = next((what for what, is_given in NEEDS[way] if not is_given(request)), None)
-    return what() if callable(what) else what
+    if callable(what):
+        return what()
+    return what
 
 
 def _preferred(request):
@@ -234,7 +260,10 @@ def choose_training(training, request):
         lack = lacking(training, request)
         if lack is not None:
             others = [way for way in WAYS if way != training and lacking(way, request) is None]
-            way_out = f"Set that, or training={others[0]!r}." if others else LACK_NO_WAY
+            if others:
+                way_out = f"Set that, or training={others[0]!r}."
+            else:
+                way_out = LACK_NO_WAY
             raise ValueError(f"training={training!r} needs {lack}. {way_out}")
         return training, "as asked for"
     way, reason = _preferred(request)
@@ -257,14 +286,19 @@ def choose_training(training, request):
 
 
 NUMBERS_OF_SPECIALISTS = (4, 8)  # that are tried in addition to a generalist
-EVIDENCE, BIC, OUT_OF_FOLD = "the evidence", "BIC", "the out-of-fold log-density"
+EVIDENCE = "the evidence"
+BIC = "BIC"
+OUT_OF_FOLD = "the out-of-fold log-density"
 
 
 def choose_number(training, request, previous):
     """Number of experts, None where it is to be chosen, and the reason."""
     if request.kind == "list":
         return request.n_experts, "one for each estimator of the list"
-    n_before = None if previous is None else previous.shape[1]
+    if previous is None:
+        n_before = None
+    else:
+        n_before = previous.shape[1]
     if request.n_experts is not None and n_before not in (None, request.n_experts):
         raise ValueError(
             f"warm_start=True goes on from the last fit, which has {count(n_before)}; n_experts is "
@@ -280,7 +314,10 @@ def choose_number(training, request, previous):
         return 1, "copies of a frozen model would be equal"
     way = chosen_by(training, request)
     is_other_gate = way != OUT_OF_FOLD and not has_plain_gate(request)
-    behind = ", with a softmax gate and all experts" if is_other_gate else ""
+    if is_other_gate:
+        behind = ", with a softmax gate and all experts"
+    else:
+        behind = ""
     return None, f"chosen by {way}{behind}"
 
 
@@ -295,7 +332,9 @@ def chosen_by(training, request):
             return EVIDENCE
     # Linear experts at the maximum of their likelihood are compared by BIC.
     in_sample = plain.mixture.cv is False or plain.has_cv("auto")
-    return BIC if in_sample and plain.groups is None and plain.is_solved else OUT_OF_FOLD
+    if in_sample and plain.groups is None and plain.is_solved:
+        return BIC
+    return OUT_OF_FOLD
 
 
 def has_plain_gate(request):
@@ -318,7 +357,9 @@ def choose_gate(mixture, training, request):
     """The gate in words, whether it is the default, and the reason."""
     if len(request.names) == 1:
         return "none", True, OF_ONE
-    default, asked, either = mixture._default_gate(training), request.gate, ""
+    default = mixture._default_gate(training)
+    asked = request.gate
+    either = ""
     if training == "specialists":
         either = "; or a SoftmaxGate, if its out-of-fold log-density is as high"
     if asked is None:
@@ -342,15 +383,20 @@ def _is_like(gate, other):
 
 def choose_likelihood(training, request):
     """The likelihood in words, and the reason."""
-    in_words, is_stacked = _in_words(request.likelihood), training in ("stack", "specialists")
-    classifies, is_default = request.mixture._classifies, request.has_default_likelihood
+    in_words = _in_words(request.likelihood)
+    is_stacked = training in ("stack", "specialists")
+    classifies = request.mixture._classifies
+    is_default = request.has_default_likelihood
     if is_stacked and not classifies:
         return "StudentT", "tails, and scales by row, are learned from out-of-fold errors"
     if classifies and not is_stacked:
         return in_words, "the one for classes"
     if not is_default:
         return in_words, "as asked for"
-    why = "calibrated out of fold" if classifies else "the default of training by 'em' and 'pooled'"
+    if classifies:
+        why = "calibrated out of fold"
+    else:
+        why = "the default of training by 'em' and 'pooled'"
     return in_words, why
 
 
@@ -359,21 +405,30 @@ def rows_that_count(training, request, n_experts):
     if request.is_stream or request.likelihood.takes_subjects:
         return np.inf
     if n_experts is None and training == "em":
-        return 0.0 if chosen_by(training, request) == OUT_OF_FOLD else np.inf
+        if chosen_by(training, request) == OUT_OF_FOLD:
+            return 0.0
+        return np.inf
     return request.rows.weight.sum()
 
 
 def choose_folds(training, request, n_rows):
     """How rows are predicted in training, the number of folds, and the reason."""
-    rows, mixture = request.rows, request.mixture
+    rows = request.rows
+    mixture = request.mixture
     if training == "pooled":
         asked = ["cv"] * (not request.has_cv("auto") and mixture.cv is not False)
         asked += ["groups"] * (request.groups is not None)
-        without = f", so that {' and '.join(asked)} have no effect" if asked else ""
+        if asked:
+            without = f", so that {' and '.join(asked)} have no effect"
+        else:
+            without = ""
         return IN_SAMPLE, None, f"nothing is fitted in folds{without}"
     settings = {"is_default": request.encodes, "columns": mixture.expert_columns}
     experts = adapt_experts(request.templates, rows.described, **settings)
-    groups = {} if request.groups is None else {"groups": request.groups}
+    if request.groups is None:
+        groups = {}
+    else:
+        groups = {"groups": request.groups}
     given = mixture.cv, experts, rows, groups
     kind, n_folds, reason = decide_folds(*given, n_rows=n_rows, subject=rows.subject)
     if training in ("stack", "specialists") and kind == IN_SAMPLE:
@@ -397,7 +452,10 @@ def time_of_fits(training, request, n_entries):
     if training == "stack" and request.kind == "list" and request.encodes:
         seconds = SLOWER_CLASSES**request.mixture._classifies * (DIVERSE + n_entries / ENTRIES)
         return f"about {float(f'{seconds:.1g}'):g} s in all"
-    once = "none" if all(map(is_frozen, request.templates)) else "time one of them, and multiply"
+    if all(map(is_frozen, request.templates)):
+        once = "none"
+    else:
+        once = "time one of them, and multiply"
     if em_may_follow(training, request):
         return f"{once}; about a quarter, unless EM follows the stack"
     return once

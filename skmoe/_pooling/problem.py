@@ -37,7 +37,8 @@ from ..likelihoods._pooled import PooledCategorical, PooledGaussian
 
 INTERCEPT_PENALTY = 0.1  # prior precision of the gate's intercepts
 FIRST_ALPHA = 1.0  # and largest, for responsibilities of a start, so that these can be sharp
-SMALLEST_ALPHA, LARGEST_ALPHA = 1e-3, 1e6
+SMALLEST_ALPHA = 1e-3
+LARGEST_ALPHA = 1e6
 ALPHA_STEPS = 4
 NEWTON_OF_ALPHA = 3, 1e-4  # steps before each of these, and what they end at
 FIRST_STEPS = 5  # of Newton, for the responsibilities of a start
@@ -79,7 +80,10 @@ class PooledGate:
 
     def __init__(self, Z, weight, columns=None):
         self.weight = weight
-        self.columns = StandardColumns.of(Z, weight) if columns is None else columns
+        if columns is None:
+            self.columns = StandardColumns.of(Z, weight)
+        else:
+            self.columns = columns
         self._dense = self.columns.design(Z)
         self.design = sparse_rows(self._dense, self.columns.levels)
         slopes = np.arange(self.design.shape[1]) < self.design.shape[1] - 1
@@ -119,7 +123,10 @@ class PooledGate:
         if self.coef.size > _multinomial.NEWTON_LIMIT:
             share = self.weight[:, None] / self.coef.shape[1]
             self._curvature = weighted_grams(self.design, share)[0]
-        self.alpha = np.full(len(self.coef) - 1, FIRST_ALPHA) if alpha is None else alpha
+        if alpha is None:
+            self.alpha = np.full(len(self.coef) - 1, FIRST_ALPHA)
+        else:
+            self.alpha = alpha
         if alpha is None:
             self.learn_alpha(resp, largest=FIRST_ALPHA)
         else:
@@ -137,30 +144,40 @@ class PooledGate:
 
     def learn_alpha(self, resp, largest=LARGEST_ALPHA):
         """MacKay's steps for ``alpha``, with the weights at their optimum before each."""
-        n_free, bounds = self.coef.shape[1] - 1, (SMALLEST_ALPHA, largest)
+        n_free = self.coef.shape[1] - 1
+        bounds = (SMALLEST_ALPHA, largest)
         is_quick = self.coef.size <= _multinomial.NEWTON_LIMIT
         if n_free and is_quick and self.weight.all() and not sparse.issparse(self.design):
-            coef, penalty, at = self.coef.copy(), self.penalty, np.empty((2, len(resp), n_free + 1))
+            coef = self.coef.copy()
+            penalty = self.penalty
+            at = np.empty((2, len(resp), n_free + 1))
             given = self.design, self._targets(resp), coef, penalty, self._groups
             volume = learn_softmax(*given, *bounds, ALPHA_STEPS, *NEWTON_OF_ALPHA, *at)
             self.set_coef(coef, at)
-            self.alpha, self._volume = penalty[:-1], volume
+            self.alpha = penalty[:-1]
+            self._volume = volume
             return
         for _ in range(ALPHA_STEPS if is_quick else 1):
             self.fit(resp, *NEWTON_OF_ALPHA)
             if n_free:
-                variance, groups = np.empty(len(self.coef)), self._groups[:-1]
+                variance = np.empty(len(self.coef))
+                groups = self._groups[:-1]
                 self.log_volume(variance)
                 # Slopes of each column that H fixes, and squares of all.
                 sums = n_free - self.penalty * variance, (self.coef**2).sum(axis=1)
                 fixed, squares = (np.bincount(groups, each[:-1]) for each in sums)
                 alpha = np.clip(fixed / np.maximum(squares, 1e-300), *bounds)[groups]
-                self.alpha, self._volume = alpha, None
+                self.alpha = alpha
+                self._volume = None
 
     def set_coef(self, coef, at=None):
         """Take weights, and the ``softmax`` of the rows if it is known."""
-        self.coef, self._volume = coef, None
-        self._at = _multinomial.softmax(self.design @ coef) if at is None else at
+        self.coef = coef
+        self._volume = None
+        if at is None:
+            self._at = _multinomial.softmax(self.design @ coef)
+        else:
+            self._at = at
         self.proba, self.log_proba = self._at
 
 
@@ -175,7 +192,8 @@ class PooledProblem(Problem):
     gate_proba = property(attrgetter("gate.proba"))
 
     def start(self, resp, alpha=None):
-        resp = resp if self.data.subjects is None else self.data.subjects.average(resp)
+        if self.data.subjects is not None:
+            resp = self.data.subjects.average(resp)
         self.gate.begin(resp, alpha)
         if self.is_compiled:
             run = self.experts.run_with(self.gate, resp, begins=True)
@@ -188,10 +206,14 @@ class PooledProblem(Problem):
 
     @property
     def is_compiled(self):
-        experts, gate = self.experts, self.gate
+        experts = self.experts
+        gate = self.gate
         has_levels = experts.level_of is not None or gate.columns.levels is not None
         size = max(gate.coef.size, has_levels * experts.n_experts * experts.design.shape[1])
-        most = COMPILED_LEVELS if has_levels else _multinomial.NEWTON_LIMIT
+        if has_levels:
+            most = COMPILED_LEVELS
+        else:
+            most = _multinomial.NEWTON_LIMIT
         return experts.has_run and size <= most and self.data.subjects is None and self.weight.all()
 
     def advance(self, n_iter, tol, foresees, gains, reference):
@@ -274,7 +296,8 @@ class PooledProblem(Problem):
             gate.begin_sums(self.Z, self.experts.n_experts, None)
             gate.set_mass(self.weight.sum() * self.load)
             return gate
-        columns, alpha = self.gate.columns, self.gate.alpha
+        columns = self.gate.columns
+        alpha = self.gate.alpha
         gate = clone(given).set_params(alpha=float(alpha.max(initial=SMALLEST_ALPHA)))
         own = columns.standard_variances(np.append(alpha, 1.0)[None])[0, :-1]
         unit = np.sqrt(own / gate.alpha)  # in which the slopes have one precision
@@ -302,7 +325,9 @@ class PooledProblem(Problem):
 
 def gate_columns(gate, Z):
     """What a ``PooledGate`` sees of the rows; nothing if it is to be one of proportions."""
-    return numeric_matrix(Z) if gate.sees_rows else np.empty((Z.shape[0], 0))
+    if gate.sees_rows:
+        return numeric_matrix(Z)
+    return np.empty((Z.shape[0], 0))
 
 
 # The two experts of a mixture that can be merged at the least loss -------------------------------
@@ -319,7 +344,8 @@ def cheapest_merger(experts, resp, log_gate, weight):
     ``experts`` are two at least, with ``loss_as_one(k, l)``; ``resp`` and ``log_gate`` are (n, K).
     Returns the loss of log-likelihood, before the smaller mixture is trained, and the pair.
     """
-    losses, of_each = [], weight @ (special.xlogy(resp, resp) - resp * log_gate)
+    losses = []
+    of_each = weight @ (special.xlogy(resp, resp) - resp * log_gate)
     for k, other in combinations(range(resp.shape[1]), 2):
         total = resp[:, k] + resp[:, other]
         log_total = np.logaddexp(log_gate[:, k], log_gate[:, other])
@@ -379,8 +405,10 @@ class RegimeGate(PooledGate):
 
     def log_prior(self):
         """Log-prior of the weights, less the KL divergence of the shares from their prior."""
-        counts, prior = self.counts, PRIOR_COUNT
-        total, of_prior = counts @ self._members, prior * self._members.sum(axis=0)
+        counts = self.counts
+        prior = PRIOR_COUNT
+        total = counts @ self._members
+        of_prior = prior * self._members.sum(axis=0)
         divergence = special.gammaln(total).sum() - special.gammaln(counts).sum()
         divergence -= special.gammaln(of_prior).sum() - len(counts) * special.gammaln(prior)
         divergence += (counts - prior) @ self._log_share
@@ -405,7 +433,8 @@ def pooled_parts(parts, design, data, block):
     ``design`` is what experts see; ``block`` (n_columns,) says of which column of strings its
     columns are levels, see ``StandardColumns``.
     """
-    given, target = (design, data.y, data.weight), (data.y, data.weight, 1)
+    given = (design, data.y, data.weight)
+    target = (data.y, data.weight, 1)
     if parts.classes is not None:
         likelihood = PooledCategorical(n_classes=len(parts.classes)).start(*target)
         return PooledLogisticExperts(*given, classes=parts.classes, block=block), likelihood

@@ -26,7 +26,8 @@ from .problem import PooledProblem, RegimeGate
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
 SAME = 0.05  # nats over all rows; partitions that are closer are equal
-SHAPE, SPREAD = "shape", "spread"
+SHAPE = "shape"
+SPREAD = "spread"
 ERRORS = {
     SHAPE: "have other tails than the likelihood's, are skewed, or differ in level",
     SPREAD: "are heteroscedastic or have heavy tails",
@@ -72,17 +73,24 @@ def errors_of(problem):
     Experts with the same slopes are components of errors. Where the density of all errors has
     several peaks, with valleys between them, each peak is a regime that differs in level alone.
     """
-    experts, load, ties = problem.experts, problem.load, problem.experts.ties
+    experts = problem.experts
+    load = problem.load
+    ties = problem.experts.ties
     if ties is None:
         return np.arange(len(load)), []
-    kind = (SHAPE if ties.has_offsets else SPREAD) if experts.can_be_wider else None
+    if experts.can_be_wider:
+        kind = SHAPE if ties.has_offsets else SPREAD
+    else:
+        kind = None
     shape = ERRORS[kind]
     if kind == SHAPE and ties.n_regimes == 1 and experts.y_scale.size == 1:
-        levels, sd = experts.coef[:, -1, 0], experts.posteriors[0][1].mean ** -0.5
+        levels = experts.coef[:, -1, 0]
+        sd = experts.posteriors[0][1].mean ** -0.5
         errors = (experts.targets - experts.design[:, :-1] @ experts.coef[0, :-1])[:, 0]
         nats, valleys = _valleys(errors, problem.weight, levels, sd, load)
         peaks = np.unique(np.searchsorted(valleys, levels), return_inverse=True)[1]
-        share, levels = np.bincount(peaks, load), experts.y_scale[0] * (levels - load @ levels)
+        share = np.bincount(peaks, load)
+        levels = experts.y_scale[0] * (levels - load @ levels)
         if len(share) > 1 and share.min() > FEW:
             found = zip(np.bincount(peaks, load * levels) / share, share, strict=True)
             found = " and ".join(f"{level:.3g} ({part:.0%})" for level, part in found)
@@ -106,7 +114,8 @@ def _valleys(errors, weight, centre, sd, share):
     takes for components that a pair of peaks does not need. With far less, there are no valleys.
     """
     grid = np.unique(centre + sd * np.linspace(-3, 3, 31)[:, None])
-    density, width = stats.norm.pdf(grid[:, None], centre, sd) @ share, np.gradient(grid)
+    density = stats.norm.pdf(grid[:, None], centre, sd) @ share
+    width = np.gradient(grid)
     found = []
     for top in np.flatnonzero(np.diff(np.sign(np.diff(density))) < 0) + 1:
         filled = np.append(
@@ -131,7 +140,8 @@ class RegimeSearch:
     """
 
     def __init__(self, trainer):
-        self.trainer, self.n_rows = trainer, trainer.data.weight.sum()
+        self.trainer = trainer
+        self.n_rows = trainer.data.weight.sum()
 
     def of(self, best):
         """The mixture of as few regimes as the evidence allows for.
@@ -139,11 +149,16 @@ class RegimeSearch:
         From the problem of highest evidence, without ties; returns one with ties, or the same, and
         Regimes.
         """
-        n_rows, n_experts, others = self.n_rows, best.experts.n_experts, self.trainer.rivals
+        n_rows = self.n_rows
+        n_experts = best.experts.n_experts
+        others = self.trainer.rivals
         support = {k: n_rows * each for k, each in self.trainer.log_evidence.items()}
         support = others.without_copies(support, n_experts)
-        chosen, rows, can_be_tied = best, best.effective_rows(), best.experts.can_be_tied
-        is_one_line, can_be_wider = False, best.experts.can_be_wider
+        chosen = best
+        rows = best.effective_rows()
+        can_be_tied = best.experts.can_be_tied
+        is_one_line = False
+        can_be_wider = best.experts.can_be_wider
         to_try = [
             regime
             for regime in (partitions(best) if can_be_tied and n_experts > 1 else [])
@@ -156,7 +171,8 @@ class RegimeSearch:
         is_long = self.trainer.work_left <= 0
         for regime in [*to_try[:1], *to_try[:0:-1]] if is_long else to_try:
             tied = self._tied(best, regime, to_beat)
-            n_regimes, value = tied.experts.ties.n_regimes, n_rows * tied.evidence
+            n_regimes = tied.experts.ties.n_regimes
+            value = n_rows * tied.evidence
             plain = support.get(n_regimes, -np.inf)
             if n_regimes == 1 and value < max(to_beat, plain):
                 other, tied = self._one_line(best, tied)
@@ -166,12 +182,14 @@ class RegimeSearch:
             support[n_regimes] = value + MARGIN
             # One line's errors may be such as no ties describe: then experts stay as they are.
             is_one_line = value >= to_beat and n_rows * tied.evidence < plain and can_be_wider
-            chosen = tied if value >= to_beat and not is_one_line else chosen
+            if value >= to_beat and not is_one_line:
+                chosen = tied
             if (value >= to_beat) != (is_long and n_regimes > 1):
                 break
         # An abandoned mixture may be better after it has converged.
         for other in others.close_to(chosen):
-            chosen = other if n_rows * (other.evidence - chosen.evidence) > SAME else chosen
+            if n_rows * (other.evidence - chosen.evidence) > SAME:
+                chosen = other
         n_functions = rivals.count_regimes(chosen)
         if chosen.experts.ties is not None:
             value = n_rows * chosen.evidence + MARGIN
@@ -181,7 +199,10 @@ class RegimeSearch:
         regime, of_errors = errors_of(chosen)
         if (ahead > rivals.CLOSE or is_one_line) and can_be_tied:
             return chosen, Regimes(np.zeros(len(regime), dtype=int), n_functions, support, notes)
-        word = "regime" if can_be_tied else "expert"
+        if can_be_tied:
+            word = "regime"
+        else:
+            word = "expert"
         notes = [*of_errors, *notes, *rivals.close_numbers(support, n_functions, word)]
         notes += others.notes(chosen, word)
         if n_functions > 1 or n_experts >= rivals.MANY or is_long:
@@ -213,16 +234,22 @@ class RegimeSearch:
     def _new(self, kind, regime):
         trainer = self.trainer
         experts = trainer.experts.tied(regime, kind == SHAPE)
-        gate, likelihood = shallow_copy(trainer.gate), shallow_copy(trainer.likelihood)
-        gate = RegimeGate(gate, regime) if kind == SHAPE else gate
+        gate = shallow_copy(trainer.gate)
+        likelihood = shallow_copy(trainer.likelihood)
+        if kind == SHAPE:
+            gate = RegimeGate(gate, regime)
         # A gate that does not depend on the row has no encoder, and takes X as it is.
-        Z = trainer.data.Z if gate.sees_rows else trainer.data.X
+        if gate.sees_rows:
+            Z = trainer.data.Z
+        else:
+            Z = trainer.data.X
         return PooledProblem(experts, gate, likelihood, trainer.data, Z=Z)
 
 
 def levels_of(variance, one):
     """As responsibilities (n_samples, 3) the rows of three levels of a function of the columns."""
-    X, tree = one.experts.standard[:, :-1], DecisionTreeRegressor(max_leaf_nodes=LEVELS)
+    X = one.experts.standard[:, :-1]
+    tree = DecisionTreeRegressor(max_leaf_nodes=LEVELS)
     levels = tree.set_params(random_state=0).fit(X, np.log(variance), one.weight).apply(X)
     return np.equal.outer(levels, np.unique(levels)).astype(float)
 
@@ -299,15 +326,22 @@ def averaging(best, one_line, n_rows):
 
     Only where rows are few, by weight, has the other any weight among those of ``fit``.
     """
-    n_experts, weighs = best.experts.n_experts, n_rows < FEW_ROWS
+    n_experts = best.experts.n_experts
+    weighs = n_rows < FEW_ROWS
     temper, prior = (1.0, OF_VARIANCE) if n_experts == 1 else (TEMPER, PRIOR)
     if n_experts == 1 and not (weighs and best.experts.averages_variances):
         return None
     other = one_line(n_experts > 1)
     ahead = n_rows * (best.evidence - other.evidence) - prior
-    weight = float(special.expit(-temper * ahead)) if weighs else 0.0
-    weight = weight if weight >= LEAST else 0.0
-    return Averaging(other, weight, n_experts) if n_experts > 1 or weight > 0 else None
+    if weighs:
+        weight = float(special.expit(-temper * ahead))
+    else:
+        weight = 0.0
+    if not (weight >= LEAST):
+        weight = 0.0
+    if n_experts > 1 or weight > 0:
+        return Averaging(other, weight, n_experts)
+    return None
 
 
 # Effort of the search for mixtures of pooled experts ---------------------------------------------

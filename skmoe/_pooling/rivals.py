@@ -48,7 +48,8 @@ class Rivals:
         A copy of an expert costs the prior of its share alone, some 2.5 nats of any rows.
         """
         for each in sorted(self._seen, key=lambda each: each.evidence):
-            k, gate = each.experts.n_experts, each.gate
+            k = each.experts.n_experts
+            gate = each.gate
             if k > chosen and each.experts.ties is None:
                 loss, _ = cheapest_merger(each.experts, each.resp, gate.log_proba, gate.weight)
                 support |= {k: -np.inf if loss < CLOSE else support.get(k, each.evidence)}
@@ -60,7 +61,9 @@ class Rivals:
         if nats >= CLOSE or count_regimes(chosen) != count_regimes(problem):
             return None
         rand = rand_index(partition(chosen), partition(problem), self.weight)
-        return (nats, rand) if rand < ALIKE else None
+        if rand < ALIKE:
+            return (nats, rand)
+        return None
 
     def notes(self, chosen, word="regime"):
         """That another partition is close to that of the chosen mixture, a sentence; a list.
@@ -70,7 +73,8 @@ class Rivals:
         found = [each for other in self.close_to(chosen) if (each := self._compared(chosen, other))]
         if not found:
             return []
-        n_regimes, (nats, rand) = count_regimes(chosen), min(found)
+        n_regimes = count_regimes(chosen)
+        (nats, rand) = min(found)
         return [
             f"Another partition of the rows into {n_regimes} {word}s (adjusted Rand index "
             f"{round(rand, 2) + 0.0:.2f}) has a log-evidence {_lead(nats)} that of this "
@@ -90,7 +94,9 @@ def close_numbers(support, chosen, word="regime"):
         if k != chosen and support[chosen] - each < CLOSE
     ]
     start = f"The number of {word}s is a close call{' (ties count once)' * (word == 'regime')}: "
-    return [f"{start}the log-evidence {' and that '.join(found)}."] if found else []
+    if found:
+        return [f"{start}the log-evidence {' and that '.join(found)}."]
+    return []
 
 
 def _lead(nats):
@@ -100,12 +106,15 @@ def _lead(nats):
 def count_regimes(problem):
     """Number of regimes of a pooled mixture."""
     ties = problem.experts.ties
-    return problem.experts.n_experts if ties is None else ties.n_regimes
+    if ties is None:
+        return problem.experts.n_experts
+    return ties.n_regimes
 
 
 def partition(problem):
     """Number of the regime of each row, (n_samples,)."""
-    ties, n_regimes = problem.experts.ties, count_regimes(problem)
+    ties = problem.experts.ties
+    n_regimes = count_regimes(problem)
     members = np.eye(n_regimes)[range(n_regimes) if ties is None else ties.regime]
     return np.argmax(problem.resp @ members, axis=1)
 
@@ -119,8 +128,11 @@ def rand_index(labels, others, weight):
     np.add.at(shared, (labels, others), weight / weight.sum())
     both = np.square(shared).sum()
     one, other = (np.square(shared.sum(axis=axis)).sum() for axis in (0, 1))
-    by_chance, most = one * other, 0.5 * (one + other)
-    return 1.0 if most == by_chance else float((both - by_chance) / (most - by_chance))
+    by_chance = one * other
+    most = 0.5 * (one + other)
+    if most == by_chance:
+        return 1.0
+    return float((both - by_chance) / (most - by_chance))
 
 
 # One regression function in place of several planes, by the same evidence -----------------------
@@ -143,7 +155,8 @@ KNOTS = np.arange(1, 6) / 6  # quantiles of a column at which it may bend
 MOST_ENTRIES = 4_000_000  # of candidate columns in memory
 MOST_TERMS = 12
 CALIBRATED = "one expert with calibrated probabilities, which some rows do not follow"
-DEPENDENT, TINY = 1e-8, 1e-300  # part of the squares of a column that is rounding; no square
+DEPENDENT = 1e-8
+TINY = 1e-300  # part of the squares of a column that is rounding; no square
 SHAPE_STEPS = 30  # of EM
 
 
@@ -152,11 +165,17 @@ def best_surface(search, problem):
 
     It is the best of those that are compared; minus infinity where columns outnumber rows.
     """
-    experts, data, trainer = problem.experts, problem.data, search.trainer
+    experts = problem.experts
+    data = problem.data
+    trainer = search.trainer
     if experts.columns.is_wide:
         return -np.inf, []
-    X, one, y = experts.standard[:, :-1], trainer.one_line(), data.y[data.weight > 0]
-    found, notes, kind = {(): -np.inf}, [], "Regressor"
+    X = experts.standard[:, :-1]
+    one = trainer.one_line()
+    y = data.y[data.weight > 0]
+    found = {(): -np.inf}
+    notes = []
+    kind = "Regressor"
 
     def compare(what, call, plus, *given, terms=()):
         value, errors = _evidence(search, *given)
@@ -164,7 +183,9 @@ def best_surface(search, problem):
         found[what, f" It has {having}." * bool(having), call] = value + plus
 
     if trainer.parts.classes is not None:
-        kind, design, labels = "Classifier", experts.design, data.y.astype(int)
+        kind = "Classifier"
+        design = experts.design
+        labels = data.y.astype(int)
         gain = gain_of_calibration(design, labels, data.weight, len(trainer.parts.classes))
         found[CALIBRATED, "", "CalibratedClassifierCV"] = gain + search.n_rows * one.evidence
     names, terms, log_prior = _chosen(trainer, one.experts)
@@ -173,7 +194,8 @@ def best_surface(search, problem):
         compare("one linear model", call, log_prior, data, np.hstack([X, terms]), terms=names)
     if experts.can_be_wider and y.ndim == 1:
         compare("one linear model", "sklearn's QuantileRegressor", 0.0, data)
-        top, small = 1.0 if y.max() < 1 else 100.0, np.clip(data.y, y.min(), y.max())
+        top = 1.0 if y.max() < 1 else 100.0
+        small = np.clip(data.y, y.min(), y.max())
         if y.min() > 0:
             call = "MixtureOfExpertsRegressor(n_experts=1, likelihood='log_normal') by log_score"
             given = call, -data.weight @ np.log(small), replace(data, y=np.log(small)), X
@@ -191,7 +213,8 @@ def best_surface(search, problem):
     best = max(found, key=found.get)
     nats = found[best] - search.n_rows * problem.evidence
     if nats > -CLOSE:
-        is_clear, (what, having, call) = nats > CLOSE and experts.can_be_tied, best
+        is_clear = nats > CLOSE and experts.can_be_tied
+        (what, having, call) = best
         text = f"{'No regimes were found' if is_clear else 'There may be no regimes'}: {what} "
         text += f"explains the rows {'better than' if nats > 0 else 'nearly as well as'} "
         text += f"{experts.n_experts} experts ({nats:+.1f} nats)."
@@ -204,10 +227,15 @@ def _chosen(trainer, one):
 
     Products, squares and bends are added forwards, as long as each pays by extended BIC.
     """
-    weight, block, parts = trainer.data.weight, one.columns.block, trainer.parts
+    weight = trainer.data.weight
+    block = one.columns.block
+    parts = trainer.parts
     is_used = (weight > 0)[:, None]  # rows without weight may have values of any size
     X = np.where(is_used, one.standard[:, :-1], 0.0)
-    numbers = np.arange(X.shape[1]) if block is None else np.flatnonzero(block == 0)
+    if block is None:
+        numbers = np.arange(X.shape[1])
+    else:
+        numbers = np.flatnonzero(block == 0)
     # Only columns with the largest slopes, if there are many.
     slopes = one.columns.standard(one.coef[0].reshape(one.design.shape[1], -1))
     slopes = np.abs(slopes[:-1]).max(axis=1)[numbers]
@@ -226,10 +254,14 @@ def _chosen(trainer, one):
     if not terms:  # levels of strings alone, and several outputs or classes
         return [], X[:, :0], 0.0
     names, values = zip(*terms, strict=True)
-    chosen, terms, log_prior = [], np.stack(values, axis=1), -np.log(len(names) + 1)
+    chosen = []
+    terms = np.stack(values, axis=1)
+    log_prior = -np.log(len(names) + 1)
     y = (trainer.data.y if parts.classes is None else one.labels).reshape(len(X), -1)
-    root, smallest = np.sqrt(weight)[:, None], DEPENDENT * weight @ terms**2 + TINY
-    left, free = root * (y - prediction), root * terms
+    root = np.sqrt(weight)[:, None]
+    smallest = DEPENDENT * weight @ terms**2 + TINY
+    left = root * (y - prediction)
+    free = root * terms
     left /= np.abs(left).max(axis=0) + TINY  # squares are finite whatever the units of y
     for _ in range(MOST_TERMS):  # what is left is at right angles to what was taken before
         span = np.linalg.qr(free[:, chosen[-1:]] if chosen else root * one.design)[0]
@@ -251,14 +283,19 @@ def _evidence(search, data, design=None):
     trainer = copy.copy(search.trainer)
     if design is not None:
         block = trainer.experts.columns.block
-        block = None if block is None else np.pad(block, (0, design.shape[1] - len(block)))
-        trainer.data, trainer.lines = data, {}
+        if block is None:
+            block = None
+        else:
+            block = np.pad(block, (0, design.shape[1] - len(block)))
+        trainer.data = data
+        trainer.lines = {}
         trainer.experts, _ = pooled_parts(trainer.parts, design, data, block)
     one = trainer.one_line()
     value = search.n_rows * one.evidence
     if not one.experts.can_be_wider or data.y.ndim > 1:
         return value, []
-    design, weight = one.experts.design, data.weight
+    design = one.experts.design
+    weight = data.weight
     errors = (one.experts.targets - design @ one.experts.coef[0])[:, 0]
     errors /= np.sqrt(np.average(errors**2, weights=weight))
     gain, variance = _uneven(search.spread, np.maximum(errors**2, SMALLEST), weight, 1, np.inf)
@@ -302,7 +339,8 @@ def _gain_of_shape(errors, design, sd, weight):
 SMALLEST = 1e-3  # squared error, in units of their mean: as rounding has it
 SPREAD_PENALTY = 1e-3  # of the regression, per row
 FAR = 4.0  # standard deviations of a column, beyond which it does not change the variance
-HEAVY, N_STEPS = 4.0, 4  # degrees of freedom of heavy tails, and steps of EM to them
+HEAVY = 4.0
+N_STEPS = 4  # degrees of freedom of heavy tails, and steps of EM to them
 PARTS = np.arange(5) / 4  # quantiles of a column between which the logarithm is linear
 FEWEST_SPREAD_VALUES = 4  # distinct values of a column of which the variance can be a curve
 
@@ -314,8 +352,10 @@ def uneven_line(one):
     log-evidence over all rows, by BIC, where each of the functions has the same prior probability;
     the likeliest function (n_samples,); and the columns (n_samples, q) that this is of.
     """
-    X, weight = np.clip(one.experts.standard[:, :-1], -FAR, FAR), one.weight
-    bases, quantiles = [X], np.quantile(X, PARTS, axis=0, weights=weight, method="inverted_cdf")
+    X = np.clip(one.experts.standard[:, :-1], -FAR, FAR)
+    weight = one.weight
+    bases = [X]
+    quantiles = np.quantile(X, PARTS, axis=0, weights=weight, method="inverted_cdf")
     for column, knots in zip(X.T, quantiles.T, strict=True):
         if len(np.unique(column)) >= FEWEST_SPREAD_VALUES:
             knots = np.unique(knots)
@@ -339,11 +379,15 @@ def _uneven(basis, squares, weight, n_outputs, df):
 
     They are of Student's t of ``df`` degrees of freedom, fitted by EM, or normal.
     """
-    is_normal, of_row = np.isinf(df), 1.0
+    is_normal = np.isinf(df)
+    of_row = 1.0
     for _ in range(1 if is_normal else N_STEPS):
         log_variance = variance_regression(basis, of_row * squares, weight, SPREAD_PENALTY)
         z = n_outputs * squares * np.exp(-log_variance)
-        of_row = 1.0 if is_normal else (df + n_outputs) / (df + z)
+        if is_normal:
+            of_row = 1.0
+        else:
+            of_row = (df + n_outputs) / (df + z)
     log_density = -0.5 * z
     if not is_normal:
         half = 0.5 * (df + n_outputs)
@@ -376,7 +420,8 @@ def _rank(columns, weight):
 #    reproduction and teratogenicity", Biometrics 31 (1975) 949-952.
 
 
-LARGEST_LINEAR, LARGEST_LOG_SIZE = 30.0, 15.0  # numerically the same as infinity
+LARGEST_LINEAR = 30.0
+LARGEST_LOG_SIZE = 15.0  # numerically the same as infinity
 
 
 def overdispersed_evidence(problem, family):
@@ -386,8 +431,12 @@ def overdispersed_evidence(problem, family):
     """
     if family not in LOSSES:
         return -np.inf
-    design, data = problem.experts.design, problem.data
-    size = np.ones(len(design)) if data.exposure is None else data.exposure
+    design = problem.experts.design
+    data = problem.data
+    if data.exposure is None:
+        size = np.ones(len(design))
+    else:
+        size = data.exposure
     start = np.zeros(design.shape[1] + 1)
     # Rows of no weight may have any target.
     given = design, np.maximum(np.ravel(data.y), 0.0), size, problem.weight, LOSSES[family]
@@ -397,7 +446,8 @@ def overdispersed_evidence(problem, family):
 
 def _most_of_counts(problem):
     """What no log-linear model of counts exceeds: Poisson's whose means are the counts."""
-    y, weight = np.maximum(problem.data.y, 0.0), problem.weight
+    y = np.maximum(problem.data.y, 0.0)
+    weight = problem.weight
     cost = 0.5 * (problem.experts.design.shape[1] + 1) * np.log(weight.sum())
     return weight @ (special.xlogy(y, y) - y - special.gammaln(y + 1)) - cost
 
@@ -421,8 +471,10 @@ def _negative_binomial(y, exposure, linear, shape):
 
 def _beta_binomial(y, trials, linear, size):
     """Log-probability, and its slopes in the log-odds and in ``log(size)``."""
-    rate, other = special.expit(linear), special.expit(-linear)
-    a, b = size * rate, size * other
+    rate = special.expit(linear)
+    other = special.expit(-linear)
+    a = size * rate
+    b = size * other
     value = special.betaln(y + a, trials - y + b) - special.betaln(a, b)
     value -= special.betaln(y + 1, trials - y + 1) + np.log1p(trials)
     common = special.digamma(size) - special.digamma(trials + size)
@@ -459,10 +511,13 @@ def gain_of_calibration(design, y, weight, n_classes):
     .. [1] F. A. Wichmann and N. J. Hill, "The psychometric function: I. Fitting, sampling, and
        goodness of fit", Perception & Psychophysics 63 (2001) 1293-1313.
     """
-    labels, shape = np.eye(n_classes)[y], (design.shape[1], n_classes)
-    given, penalty = labels * weight[:, None], np.append(np.full(shape[0] - 1, SLOPE_PENALTY), 0.0)
+    labels = np.eye(n_classes)[y]
+    shape = (design.shape[1], n_classes)
+    given = labels * weight[:, None]
+    penalty = np.append(np.full(shape[0] - 1, SLOPE_PENALTY), 0.0)
     coef, *_ = multinomial.fit(design, given, np.zeros(shape), penalty, max_iter=100, tol=1e-9)
-    ends, given = (np.log(FIRST_SHARE), LEAST_LOG_SHARE), (design, labels, weight)
+    ends = (np.log(FIRST_SHARE), LEAST_LOG_SHARE)
+    given = (design, labels, weight)
     start, plain = (np.append(coef, np.repeat(end, n_classes)) for end in ends)
     found = optimize.minimize(_loss, start, given, method="L-BFGS-B", jac=True, tol=1e-6)
     return float(_loss(plain, *given)[0] - found.fun - 0.5 * n_classes * np.log(weight.sum()))
@@ -475,7 +530,8 @@ def _loss(theta, design, labels, weight):
     coef = theta[:n_coef].reshape(-1, n_classes)
     slopes = np.append(coef[:-1], np.zeros((1, n_classes)), axis=0)
     odds = np.exp(np.clip(theta[n_coef:], LEAST_LOG_SHARE, -LEAST_LOG_SHARE))
-    kept, guessed = 1 / (1 + odds.sum()), odds / (1 + odds.sum())
+    kept = 1 / (1 + odds.sum())
+    guessed = odds / (1 + odds.sum())
     log_proba = multinomial.log_softmax(design @ coef)
     own = (labels * log_proba).sum(axis=1)
     value = np.logaddexp(np.log(kept) + own, np.log(labels @ guessed))

@@ -38,7 +38,8 @@ PART_OF_ROWS = 0.4  # of those for starts of EM, as the evidence compares what b
 SPLITS = "functions", "kmeans_x"  # starts that halve an expert
 # What ten starts pay for: iterations of an expert, times squares of the columns that it and its
 # gate see. Where it is spent, only the heaviest experts are halved, until half as much is lent.
-MOVES_WORK, HEAVIEST = 6e7, 3
+MOVES_WORK = 6e7
+HEAVIEST = 3
 
 
 class PooledTrainer(Trainer):
@@ -68,25 +69,39 @@ class PooledTrainer(Trainer):
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
         self.finds_regimes = settings.finds_regimes
         is_cheap = n_experts is None and not settings.finds_regimes  # a search within a stack
-        self.effort = IN_FOLD if settings.in_fold else IN_STACK if is_cheap else WHOLE
+        if settings.in_fold:
+            self.effort = IN_FOLD
+        elif is_cheap:
+            self.effort = IN_STACK
+        else:
+            self.effort = WHOLE
         source, design = parts.linear_design(data, expert_seed)
         if design is None:
             raise ValueError("Pooling needs dense columns: X.toarray(), or training='em'.")
         self.n_experts = min(self.n_experts, np.count_nonzero(data.weight))
         self.is_searched = n_experts is None
-        self.source, self.columns = source, design
+        self.source = source
+        self.columns = design
         block = parts.levels(parts.transformer, design)
         self.experts, self.likelihood = pooled_parts(parts, design, data, block)
-        self.experts.source, self.lines = source, {}
-        weight = data.weight if data.subjects is None else data.subjects.row_weight
+        self.experts.source = source
+        self.lines = {}
+        if data.subjects is None:
+            weight = data.weight
+        else:
+            weight = data.subjects.row_weight
         Z = gate_columns(parts.gate.trained, data.Z)
         self._see_the_same = (data.Z is design or data.Z is source) and data.subjects is None
-        columns, rows = self.experts.columns, self.experts.design[:, :-1]
+        columns = self.experts.columns
+        rows = self.experts.design[:, :-1]
         is_wide = columns.is_wide and len(columns.mean) > MOST_COLUMNS and rows.size > 0
         if self._see_the_same and is_wide:
             vars(data)["columns"] = principal_components(rows, data.weight)
         if not (self._see_the_same and Z.shape[1]):
-            block = parts.levels(parts.gate.encoder, Z) if Z.shape[1] else None
+            if Z.shape[1]:
+                block = parts.levels(parts.gate.encoder, Z)
+            else:
+                block = None
             columns = StandardColumns.of(Z, weight, block)
         self.gate = PooledGate(Z, weight, columns)
         self.work_left = MOVES_WORK * max(settings.n_init / 10, 1)
@@ -95,7 +110,8 @@ class PooledTrainer(Trainer):
 
     def start(self, previous):
         """Find the mixture, or go on from responsibilities with as many experts as they have."""
-        self.log_evidence, self._begun_with = {}, {}
+        self.log_evidence = {}
+        self._begun_with = {}
         self.rivals = Rivals(self.data.weight, self.converge)
         if previous is None:
             best = self._found()
@@ -129,11 +145,16 @@ class PooledTrainer(Trainer):
     def optima(self, problem, is_cut=False):
         """That other seeds may lead to another optimum than this one, a sentence; a list."""
         n_experts = problem.experts.n_experts
-        many = f"Mixtures of {n_experts} experts have many optima: " if n_experts >= MANY else ""
+        if n_experts >= MANY:
+            many = f"Mixtures of {n_experts} experts have many optima: "
+        else:
+            many = ""
         cut = "The search was long, and was cut short: " * is_cut
         few_met = cut or self._begun_with.get(n_experts) or many
         others = "another random_state, or a larger n_init, may find other regimes; see stability."
-        return [few_met + others] if few_met else []
+        if few_met:
+            return [few_met + others]
+        return []
 
     def train(self, *given):
         # Of many small systems, BLAS would open a team of threads for each.
@@ -146,17 +167,21 @@ class PooledTrainer(Trainer):
     # Mixtures -------------------------------------------------------------------------------
 
     def _new_problem(self, n_experts):
-        Z, gate = self.data.Z, shallow_copy(self.gate)
+        Z = self.data.Z
+        gate = shallow_copy(self.gate)
         if n_experts == 1:  # its gate has no encoder
-            Z, gate = self.data.X, PooledGate(np.empty((len(self.data.y), 0)), self.gate.weight)
-        experts, likelihood = self.experts.resized(n_experts), shallow_copy(self.likelihood)
+            Z = self.data.X
+            gate = PooledGate(np.empty((len(self.data.y), 0)), self.gate.weight)
+        experts = self.experts.resized(n_experts)
+        likelihood = shallow_copy(self.likelihood)
         return PooledProblem(experts, gate, likelihood, self.data, Z=Z)
 
     def one_line(self, learns_variances=True):
         """One expert, at its maximum, the better of those that starts lead to; others follow."""
         if learns_variances in self.lines:
             return self.lines[learns_variances]
-        best, experts = None, self.experts
+        best = None
+        experts = self.experts
         for variance in experts.slope_variances if learns_variances else (1.0,):
             self.experts = shallow_copy(experts)
             self.experts.slope_variances = (variance,)
@@ -170,26 +195,42 @@ class PooledTrainer(Trainer):
 
     def _regimes(self, n_experts):
         """The mixture that starts from one without pooling, the best of several."""
-        parts, data = self.parts.first(n_experts), self.data
+        parts = self.parts.first(n_experts)
+        data = self.data
         # Starts are sought in few columns that stand for many, or in the space of few rows.
         if self.experts.columns.is_wide:
-            data = self._in_row_space() if self._see_the_same else data
+            if self._see_the_same:
+                data = self._in_row_space()
         elif self.columns.shape[1] > MOST_COLUMNS or self._has_many_levels:
             data = self._in_few_columns()
         experts = parts.solver.experts(
-            self.columns if data is self.data else data.X, data.y, data.weight, n_experts,
-            penalty=SURROGATE_PENALTY, prior=True, exposure=data.exposure, units=data.units,
-        )  # fmt: skip
-        experts.source = data.X if data is not self.data else self.source
+            self.columns if data is self.data else data.X,
+            data.y,
+            data.weight,
+            n_experts,
+            penalty=SURROGATE_PENALTY,
+            prior=True,
+            exposure=data.exposure,
+            units=data.units,
+        )
+        if data is not self.data:
+            experts.source = data.X
+        else:
+            experts.source = self.source
         likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
         likelihood = likelihood.start(data.y, data.weight, n_experts)
         gate = shallow_copy(parts.gate.trained)
         problem = make_problem(experts, gate, likelihood, data, in_sample=True)
         most = min(self.settings.n_init, self.effort.n_init)
         trainer = Trainer(
-            problem, data, parts, replace(self.settings, n_init=most),
-            folds=None, splitting=self.splitting, seed=self.seed,
-        )  # fmt: skip
+            problem,
+            data,
+            parts,
+            replace(self.settings, n_init=most),
+            folds=None,
+            splitting=self.splitting,
+            seed=self.seed,
+        )
         trainer.moves_in_vain = 0.2  # for each start: those of pooled experts follow
         trainer.part_of_rows = PART_OF_ROWS
         self.progress.trying(n_experts)
@@ -212,17 +253,25 @@ class PooledTrainer(Trainer):
 
     @property
     def _has_many_levels(self):
-        block = self.experts.columns.block if self.data.subjects is None else None
+        if self.data.subjects is None:
+            block = self.experts.columns.block
+        else:
+            block = None
         return block is not None and np.count_nonzero(effects_of(block)) > MANY_LEVELS
 
     def _in_few_columns(self):
         """Rows in principal components, one line's effects for levels, and its predictions."""
         if self._turned is None:
-            line, X = self.one_line().experts, self.data.columns
-            first = 0 if self.parts.classes is None else 1  # whose function others tell
+            line = self.one_line().experts
+            X = self.data.columns
+            if self.parts.classes is None:
+                first = 0
+            else:
+                first = 1  # whose function others tell
             coef = line.columns.standard(line.coef[0].reshape(line.design.shape[1], -1)[:, first:])
             if self._has_many_levels:
-                block, n_rows = self.experts.columns.block, self.columns.sum(axis=0)
+                block = self.experts.columns.block
+                n_rows = self.columns.sum(axis=0)
                 effects = effects_of(block)
                 kept = effects == 0
                 for number in np.unique(block[kept & (block > 0)]):
@@ -242,7 +291,10 @@ class PooledTrainer(Trainer):
     def _found(self):
         """The mixture of most evidence, of all numbers or of the one that was asked for."""
         begins_with_one = self.is_searched or self.n_experts == 1
-        best = self.one_line() if begins_with_one else self._of_that_number()
+        if begins_with_one:
+            best = self.one_line()
+        else:
+            best = self._of_that_number()
         self._note(best)
         if self.is_searched and self.n_experts > 1:
             # Numbers of experts to begin with, each where the one before it was kept. For wide
@@ -323,21 +375,32 @@ class PooledTrainer(Trainer):
 
     def _best_split(self, problem, random_state):
         """The mixture in which the best expert to halve is halved; none if all are too small."""
-        data, resp, splits = self.data, problem.resp, []
-        alpha = problem.gate.alpha if resp.shape[1] > 1 else None
+        data = self.data
+        resp = problem.resp
+        splits = []
+        if resp.shape[1] > 1:
+            alpha = problem.gate.alpha
+        else:
+            alpha = None
         mass = data.weight @ resp
-        least = 0.0 if self.work_left > 0 else np.sort(mass)[-HEAVIEST:][0]
+        if self.work_left > 0:
+            least = 0.0
+        else:
+            least = np.sort(mass)[-HEAVIEST:][0]
         for k in np.flatnonzero(mass >= max(least, 2)):
             for name in SPLITS:
                 split = np.column_stack([resp, resp[:, k]])
                 split[:, [k, -1]] = halves(data, resp, k, name, random_state)
                 splits.append(self._new_problem(len(split.T)).start(split, alpha))
                 self._climb(splits[-1], SHORT_RUN)
-        return [max(splits, key=lambda split: split.objective)] if splits else []
+        if splits:
+            return [max(splits, key=lambda split: split.objective)]
+        return []
 
     def _cheapest_merger(self, problem):
         """Two experts to merge, and the loss in units of BIC's price of what that saves."""
-        experts, gate = problem.experts, problem.gate
+        experts = problem.experts
+        gate = problem.gate
         if experts.n_experts == 2:  # one line has been tried
             return np.inf, None
         loss, pair = cheapest_merger(experts, problem.resp, gate.log_proba, gate.weight)
@@ -350,7 +413,9 @@ class PooledTrainer(Trainer):
 
     def _note(self, problem):
         """Write down the evidence for so many experts."""
-        k, evidence, n = int(problem.experts.n_experts), problem.evidence, self.data.total_weight
+        k = int(problem.experts.n_experts)
+        evidence = problem.evidence
+        n = self.data.total_weight
         if self.is_searched and evidence_of(problem) == -np.inf:
             return  # one expert, and less simple
         self.progress.say(f"{count(k)}: log-evidence {n * evidence:.1f}", end="")
@@ -370,18 +435,24 @@ class PooledTrainer(Trainer):
 
     def converge(self, problem, to_beat=-np.inf, tol=None):
         """Iterate, and learn the gate's precision by turns, while ``to_beat`` is in reach."""
-        best, best_state = problem.evidence, problem.state()
+        best = problem.evidence
+        best_state = problem.state()
         # Steps of many columns take long, and the evidence hardly changes while all else converges
         # between two steps of the precision.
         is_slow = problem.gate.design.shape[1] > MOST_COLUMNS
         for number, n_steps in enumerate(self.effort.stretches, 1):
             run = self._climb(problem, SHORT_RUN if is_slow else n_steps, tol or self.effort.tol)
-            is_settled, evidence = problem.learn_alpha() < SAME_ALPHA, problem.evidence
+            is_settled = problem.learn_alpha() < SAME_ALPHA
+            evidence = problem.evidence
             now = f"log-evidence now {self.data.total_weight * evidence:.1f}"
             self.progress.say(f"EM of {count(int(problem.experts.n_experts))}, {now}", level=3)
-            ends = evidence < best + SAME_EVIDENCE if is_slow else run.converged and is_settled
+            if is_slow:
+                ends = evidence < best + SAME_EVIDENCE
+            else:
+                ends = run.converged and is_settled
             if evidence > best:
-                best, best_state = evidence, problem.state()
+                best = evidence
+                best_state = problem.state()
             to_come = _gain_to_come(run.objectives, sum(self.effort.stretches[number:]))
             if ends or evidence + to_come < to_beat:
                 break
@@ -396,7 +467,9 @@ def evidence_of(problem):
     Where the rows of a subject share one expert, experts that ignore the row are no one.
     """
     is_one = problem.data.subjects is None and problem.experts.is_one_expert
-    return -np.inf if is_one else problem.evidence
+    if is_one:
+        return -np.inf
+    return problem.evidence
 
 
 def _gain_to_come(objectives, n_left):
@@ -406,4 +479,6 @@ def _gain_to_come(objectives, n_left):
     before, gain = np.diff(objectives[-3:])
     rate = max(gain / max(before, 1e-300), SLOW_RATE)
     at_pace = 2 * n_left * np.diff(objectives)[len(objectives) // 2 :].mean()
-    return at_pace if rate >= 1 else min(2 * gain * rate / (1 - rate), at_pace)
+    if rate >= 1:
+        return at_pace
+    return min(2 * gain * rate / (1 - rate), at_pace)

@@ -100,9 +100,14 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
     _out_of_bag = None  # (n_samples, n_bins): weights for the rows that it was fitted on
 
     def __init__(
-        self, n_estimators=100, *, min_samples_leaf=1, max_features=1.0, n_jobs=None,
+        self,
+        n_estimators=100,
+        *,
+        min_samples_leaf=1,
+        max_features=1.0,
+        n_jobs=None,
         random_state=None,
-    ):  # fmt: skip
+    ):
         self.n_estimators = n_estimators
         self.min_samples_leaf = min_samples_leaf
         self.max_features = max_features
@@ -135,11 +140,16 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         y = y.astype(np.float64)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         used = weight > 0
-        X, y, weight = X[used], y[used], weight[used]
+        X = X[used]
+        y = y[used]
+        weight = weight[used]
         forest = RandomForestRegressor(
-            self.n_estimators, max_samples=min(len(y), MOST_ROWS), n_jobs=self.n_jobs,
-            random_state=self.random_state, **self._best_trees(X, y, weight),
-        )  # fmt: skip
+            self.n_estimators,
+            max_samples=min(len(y), MOST_ROWS),
+            n_jobs=self.n_jobs,
+            random_state=self.random_state,
+            **self._best_trees(X, y, weight),
+        )
         self.forest_ = forest.fit(X, y, None if sample_weight is None else weight)
         self._level = np.average(y, weights=weight)
         self._spread = np.sqrt(np.average((y - self._level) ** 2, weights=weight)) or 1.0
@@ -147,7 +157,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         mass = np.bincount(bins, weight)
         self._centres = np.bincount(bins, weight * y) / mass
         self._variances = np.bincount(bins, weight * (y - self._centres[bins]) ** 2) / mass
-        leaves, n_trees = self._leaves(X), self.n_estimators
+        leaves = self._leaves(X)
+        n_trees = self.n_estimators
         self._of_leaf = np.bincount(leaves.ravel(), np.repeat(weight, n_trees))
         shares = (weight[:, None] / self._of_leaf[leaves]).ravel()
         # (n_nodes, n_bins): of the weight of each leaf of each tree, by bins of the target.
@@ -236,7 +247,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
 
     def _weigh_unseen(self, leaves, unseen, own, bins):
         """Weights (n, n_bins) by ``unseen`` trees, without a row's own weight (n,)."""
-        of_leaf, own = self._of_leaf[leaves], own[:, None]
+        of_leaf = self._of_leaf[leaves]
+        own = own[:, None]
         others = np.where(unseen, np.maximum(of_leaf - own, 1e-9 * of_leaf), np.inf)
         n_trees = unseen.sum(axis=1)[:, None]
         weights = self._weigh(leaves, of_leaf / others / n_trees)
@@ -255,10 +267,12 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         is_value = np.bincount(bins[np.unique(y, return_index=True)[1]]) == 1
         others = weights.copy()
         others[np.arange(len(rows)), bins[rows]] *= ~is_value[bins[rows]]
-        used, scores = np.nonzero(others), {}
+        used = np.nonzero(others)
+        scores = {}
         (row, bin_), others = used, others[used]
         squares = (y[rows, None] - self._centres) ** 2
-        square, variances = squares[used], self._variances[bin_]
+        square = squares[used]
+        variances = self._variances[bin_]
         for adaptive, spread in spreads.items():
             spread = np.broadcast_to(spread, squares.shape)[used]
             for width in WIDTHS.tolist():
@@ -267,7 +281,10 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
                 scores[width, adaptive] = weight[rows] @ np.log(np.maximum(density, TINY))
         self.width_, self.adaptive_ = max(scores, key=scores.get)
         # Values that repeat have narrow kernels too, if rows of the same target gain by these.
-        step = 0.5 * np.gradient(self._centres) if len(self._centres) > 1 else 0.0
+        if len(self._centres) > 1:
+            step = 0.5 * np.gradient(self._centres)
+        else:
+            step = 0.0
         self._narrow = np.maximum(step, LEAST_WIDTH * self._spread)
         repeats = is_value & (np.bincount(bins) > max(1, REPEATS * len(bins)))
         variance = (self.width_ * spreads[self.adaptive_]) ** 2 + self._variances
@@ -275,7 +292,8 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         gain = (weights * _kernel(squares, self._narrow**2) - wide) @ repeats
         density = wide.sum(axis=1) + np.multiply.outer(SHARES, gain)
         scores = np.log(np.maximum(density, TINY)) @ weight[rows] / weight[rows].sum()
-        self._log_density, self._shares = scores.max(), SHARES[scores.argmax()] * repeats
+        self._log_density = scores.max()
+        self._shares = SHARES[scores.argmax()] * repeats
 
     def _spreads(self, weights, adaptive):
         """Scales of kernels of width one, (n_samples, 1) or, ``adaptive``, (n_samples, n_bins)."""
@@ -285,7 +303,9 @@ class DensityForestRegressor(RegressorMixin, BaseEstimator):
         own = np.maximum(np.sqrt(square), LEAST_SPREAD * self._spread)[:, None]
         if adaptive is not True:
             even = np.sqrt(own * self._spread)
-            return even * np.maximum(self._centres / self._level, LEAST_WIDTH) if adaptive else even
+            if adaptive:
+                return even * np.maximum(self._centres / self._level, LEAST_WIDTH)
+            return even
         # Gaussian densities (n_bins, n_bins) around the bins, at the bins.
         pilot = norm.pdf(self._centres, self._centres[:, None], PILOT_WIDTH * self._spread)
         return np.sqrt(own / np.maximum(weights @ pilot, LEAST_DENSITY / self._spread))
@@ -303,8 +323,10 @@ def out_of_bag(forest, X, y, rows, weight):
     in all bags is predicted by all trees, but for its own weight.
     """
     leaves = forest._leaves(np.asarray(X, dtype=np.float32))
-    own, bins = np.zeros(len(leaves)), np.zeros(len(leaves), dtype=int)
-    own[rows], bins[rows] = weight, _bins_of(y, weight)
+    own = np.zeros(len(leaves))
+    bins = np.zeros(len(leaves), dtype=int)
+    own[rows] = weight
+    bins[rows] = _bins_of(y, weight)
     unseen = np.ones(leaves.shape, dtype=bool)
     unseen[rows] = forest._unseen(len(rows))
     unseen[~unseen.any(axis=1)] = True

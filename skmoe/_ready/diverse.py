@@ -26,7 +26,8 @@ from .smooth import SmoothRegressor, held_out
 RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
 NET_ROWS = 2_000  # of fewer, random trees predict as well as a net, in less time
 LARGE_TREE_ROWS = 6_000  # from which on larger trees predict better
-EM_ROWS, ROWS_PER_COEFFICIENT = 10_000, 100  # from which on EM is not begun anew in each fold
+EM_ROWS = 10_000
+ROWS_PER_COEFFICIENT = 100  # from which on EM is not begun anew in each fold
 NET = {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.005}
 # Many trees of few columns each: they gain much where there is little noise, and where there is
 # much the other experts get the weight.
@@ -42,10 +43,14 @@ def diverse_experts(classifies, y=None, sample_weight=None, lines=None):
     equal weight, there is a Gaussian process among classifiers, which takes no weights.
     """
     shape = np.shape(y)
-    n_rows, several_outputs = shape[0] if shape else 0, len(shape) > 1 and shape[1] > 1
+    n_rows = shape[0] if shape else 0
+    several_outputs = len(shape) > 1 and shape[1] > 1
     if not classifies:
         has_lines = lines is not None and not several_outputs
-        beside = [(LINES, make_pipeline(_imputer_of_list(), lines))] if has_lines else []
+        if has_lines:
+            beside = [(LINES, make_pipeline(_imputer_of_list(), lines))]
+        else:
+            beside = []
         return _regressors(n_rows, several_outputs) + beside
     experts = _classifiers()
     equal = sample_weight is None or np.ptp(np.asarray(sample_weight, dtype=float)) == 0
@@ -101,19 +106,31 @@ class NetRegressor(MLPRegressor):
 
     def fit(self, X, y, sample_weight=None):
         """Train on nine tenths of the rows until the others gain no more."""
-        rng, y = check_random_state(self.random_state), np.reshape(y, (len(y), -1))
-        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+        rng = check_random_state(self.random_state)
+        y = np.reshape(y, (len(y), -1))
+        if sample_weight is None:
+            weight = np.ones(len(y))
+        else:
+            weight = np.asarray(sample_weight)
         weight = np.float32(weight / weight.max())
         rows = rng.permutation(np.flatnonzero(weight))
         scaler = StandardScaler().fit(y[rows], sample_weight=weight[rows])
         table = [np.float32(each)[rows] for each in (X, scaler.transform(y), weight)]
         n_out = -(-len(rows) // 10)
-        held_out, given = [each[:n_out] for each in table], [each[n_out:] for each in table]
+        held_out = [each[:n_out] for each in table]
+        given = [each[n_out:] for each in table]
         sizes = [X.shape[1], *self.hidden_layer_sizes, y.shape[1]]
-        self.n_layers_, self.n_outputs_, self.out_activation_ = len(sizes), y.shape[1], "identity"
+        self.n_layers_ = len(sizes)
+        self.n_outputs_ = y.shape[1]
+        self.out_activation_ = "identity"
         layers = [rng.uniform(-1, 1, (a + 1, b)) * (6 / (a + b)) ** 0.5 for a, b in pairwise(sizes)]
         (coef, layers), (slope, slopes) = _as_one(layers), _as_one(layers)
-        mean, square, best, least, in_vain, n_steps = 0 * coef, 0 * coef, layers, np.inf, 0, 0
+        mean = 0 * coef
+        square = 0 * coef
+        best = layers
+        least = np.inf
+        in_vain = 0
+        n_steps = 0
         while in_vain <= self.n_iter_no_change:
             order = rng.permutation(len(given[0]))
             shuffled = [each[order] for each in given]
@@ -125,12 +142,17 @@ class NetRegressor(MLPRegressor):
                 rate = (1 - self.beta_2**n_steps) ** 0.5 / (1 - self.beta_1**n_steps)
                 coef -= self.learning_rate_init * rate * mean / (np.sqrt(square) + self.epsilon)
             error = _write_slopes(slopes, layers, *held_out)
-            in_vain = 0 if error < least - self.tol else in_vain + 1
+            if error < least - self.tol:
+                in_vain = 0
+            else:
+                in_vain = in_vain + 1
             if error < least:
-                least, best = error, [each.astype(np.float64) for each in layers]
+                least = error
+                best = [each.astype(np.float64) for each in layers]
         best[-1] *= scaler.scale_
         best[-1][-1] += scaler.mean_
-        self.coefs_, self.intercepts_ = [each[:-1] for each in best], [each[-1] for each in best]
+        self.coefs_ = [each[:-1] for each in best]
+        self.intercepts_ = [each[-1] for each in best]
         return self
 
 
@@ -148,7 +170,8 @@ def _write_slopes(slopes, layers, X, y, weight):
         inputs.append(np.maximum(inputs[-1] @ layer[:-1] + layer[-1], 0.0))
     errors = inputs[-1] @ layers[-1][:-1] + layers[-1][-1] - y
     weighted = (weight / weight.sum())[:, None] * errors
-    error, errors = np.vdot(weighted, errors) / y.shape[1], weighted
+    error = np.vdot(weighted, errors) / y.shape[1]
+    errors = weighted
     for slope, layer, given in zip(slopes[::-1], layers[::-1], inputs[::-1], strict=True):
         np.dot(given.T, errors, out=slope[:-1])
         errors.sum(axis=0, out=slope[-1])
@@ -193,18 +216,25 @@ def fit_of_list(experts, resp, by_row):
 def _unseen(experts, model, k):
     """A forest, or process, that was fitted to all rows, as it predicts each when held out."""
     head, last = split_last(model)
-    weight, y = experts.weight if experts.weighted[k] else 1.0 * (experts.weight > 0), experts.y
-    X = experts.X if head is None else head.transform(experts.X)
+    weight = experts.weight if experts.weighted[k] else 1.0 * (experts.weight > 0)
+    y = experts.y
+    if head is None:
+        X = experts.X
+    else:
+        X = head.transform(experts.X)
     if isinstance(last, SmoothRegressor):
         last = held_out(last, X, y, weight, experts._splits)
-        return None if last is None else join_last(model, last)
+        if last is None:
+            return None
+        return join_last(model, last)
     rows = np.flatnonzero(weight > 0)
     return join_last(model, out_of_bag(last, X, y[rows], rows, weight[rows]))
 
 
 def _best_log_density(experts, tasks, done):
     """Best out-of-fold log-density of regressors, with errors of one normal distribution."""
-    y, weight = experts.y, experts.weight
+    y = experts.y
+    weight = experts.weight
     if experts.classes is not None or y.ndim > 1 or experts.target is not None:
         return -np.inf
     results = experts.by_expert(tasks, done).values()
@@ -230,7 +260,10 @@ def can_begin_on_all_rows(estimator, by_row):
 
 def _is_blind(step):
     if isinstance(step, Pipeline | ColumnTransformer):
-        steps = step.steps if isinstance(step, Pipeline) else step.transformers
+        if isinstance(step, Pipeline):
+            steps = step.steps
+        else:
+            steps = step.transformers
         return all(_is_blind(each) for _, each, *_ in steps)
     return isinstance(step, BLIND)
 

@@ -16,11 +16,14 @@ from .._experts.fitting import join_last, offers, split_last
 # ``fit``. These are the parameters that ask for early stopping if they are set.
 STOPPING = {
     "lightgbm": (
-        "early_stopping_rounds", "early_stopping_round", "early_stopping", "n_iter_no_change",
+        "early_stopping_rounds",
+        "early_stopping_round",
+        "early_stopping",
+        "n_iter_no_change",
     ),
     "xgboost": ("early_stopping_rounds", "callbacks"),
     "catboost": ("early_stopping_rounds", "od_wait", "od_type"),
-}  # fmt: skip
+}
 OF_WEIGHTS = {"lightgbm": "eval_sample_weight", "xgboost": "sample_weight_eval_set"}
 
 # Chosen by the log-density of quantile forests on small tables, and of simulated distributions.
@@ -43,7 +46,9 @@ def _stopping_params(estimator):
 
 
 def _is_set(value):
-    return any(map(_is_stopping, value)) if isinstance(value, list) else bool(value)
+    if isinstance(value, list):
+        return any(map(_is_stopping, value))
+    return bool(value)
 
 
 def _is_stopping(callback):
@@ -90,13 +95,21 @@ def fit_validated(model, X, y, weights, validation):
     X_other, y_other, other_weights = validation
     if offers(last, "predict_proba"):
         rows = np.flatnonzero(np.isin(y_other, y))
-        X_other, y_other = _safe_indexing(X_other, rows), y_other[rows]
-        other_weights = None if other_weights is None else other_weights[rows]
+        X_other = _safe_indexing(X_other, rows)
+        y_other = y_other[rows]
+        if other_weights is None:
+            other_weights = None
+        else:
+            other_weights = other_weights[rows]
     if head is not None:
         X = Pipeline(head.steps).fit(X, y).transform(X)  # in place, whatever memory the model has
-    arguments = {} if weights is None else {"sample_weight": weights}
+    if weights is None:
+        arguments = {}
+    else:
+        arguments = {"sample_weight": weights}
     if len(y_other):
-        X_other = X_other if head is None else head.transform(X_other)
+        if head is not None:
+            X_other = head.transform(X_other)
         arguments |= _validating(last, X_other, y_other, other_weights)
     else:
         last = _without_stopping(last)
@@ -108,7 +121,10 @@ def _validating(estimator, X, y, weights):
     """Arguments of ``fit`` for a validation set."""
     library = _library_of(estimator)
     if library in OF_WEIGHTS:
-        given = {} if weights is None else {OF_WEIGHTS[library]: [weights]}
+        if weights is None:
+            given = {}
+        else:
+            given = {OF_WEIGHTS[library]: [weights]}
         return {"eval_set": [(X, y)]} | given | ({"verbose": False} if library == "xgboost" else {})
     categories = list(estimator.get_params(deep=False).get("cat_features") or [])
     pool = sys.modules["catboost"].Pool(X, y, weight=weights, cat_features=categories)
@@ -122,8 +138,14 @@ def with_median_trees(estimator, models):
     """
     counts = [count for each in models if (count := _count_trees(split_last(each)[1]))]
     last = split_last(estimator)[1]
-    name = "iterations" if _library_of(last) == "catboost" else "n_estimators"
-    n_trees = {name: int(np.median(counts))} if counts else {}
+    if _library_of(last) == "catboost":
+        name = "iterations"
+    else:
+        name = "n_estimators"
+    if counts:
+        n_trees = {name: int(np.median(counts))}
+    else:
+        n_trees = {}
     return join_last(estimator, _without_stopping(last, **n_trees))
 
 
@@ -134,7 +156,9 @@ def _count_trees(last):
         return last.best_iteration_
     if library == "xgboost" and _stopping_params(last):
         return last.best_iteration + 1
-    return last.tree_count_ if library == "catboost" else None
+    if library == "catboost":
+        return last.tree_count_
+    return None
 
 
 # Densities --------------------------------------------------------------------------------------

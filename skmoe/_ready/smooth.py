@@ -33,7 +33,8 @@ FIRST_SAMPLE = 400  # rows that a kernel is learned on
 LAST_SAMPLE = 1_000  # all rows, but no more than these
 LAST_STEPS = 3  # on them, from where the first ended: with ten, some kernels are overfitted
 EXACT_ROWS = 3_000  # with more, kernels stand around some rows
-FEW_CENTRES, MANY_CENTRES = 1_000, 2_000  # that many where there is LITTLE_NOISE
+FEW_CENTRES = 1_000
+MANY_CENTRES = 2_000  # that many where there is LITTLE_NOISE
 MOST_ROWS = 20_000  # that coefficients of the centres are learned from
 LITTLE_NOISE = 1e-3  # its variance, in those of the process: more centres predict better
 ROWS_PER_SCALE = 10  # or more: the kernel of all rows is that of each fold, indicators are tried
@@ -69,10 +70,17 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
 
     def fit(self, X, y, sample_weight=None):
         """Learn kernel and mean."""
-        X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
-        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
-        X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
-        self.level_, unit = np.average(y, axis=0, weights=weight), y.std(axis=0)
+        X = np.asarray(X, dtype=np.float64)
+        y = np.asarray(y, dtype=np.float64)
+        if sample_weight is None:
+            weight = np.ones(len(y))
+        else:
+            weight = np.asarray(sample_weight)
+        X = X[weight > 0]
+        y = y[weight > 0]
+        weight = weight[weight > 0]
+        self.level_ = np.average(y, axis=0, weights=weight)
+        unit = y.std(axis=0)
         self.unit_ = np.where(unit > 0, unit, 1.0)
         order = check_random_state(self.random_state).permutation(len(y))
         target = ((y - self.level_) / self.unit_).reshape(len(y), -1)
@@ -133,10 +141,12 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         return _solved(gram, moment)
 
     def _learn_widening(self, Z, weight):
-        noise, (Z, place) = self.noise_ / weight.mean(), np.unique(Z, axis=0, return_inverse=True)
+        noise = self.noise_ / weight.mean()
+        (Z, place) = np.unique(Z, axis=0, return_inverse=True)
         # At random: every so many rows of a grid may have but one value of a column.
         some = check_random_state(0).permutation(len(Z))[:SEEN_ROWS]
-        self.seen_, self.prior_ = Z[some], 1.0 + noise
+        self.seen_ = Z[some]
+        self.prior_ = 1.0 + noise
         weight = np.bincount(place.ravel(), weight)[some]
         gram = matern(self.seen_, self.seen_)[0]
         gram.flat[:: len(gram) + 1] += self.noise_ / weight + 1e-9  # of many copies it is nothing
@@ -152,8 +162,11 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
         return with_indicators(X, *self.indicators_) / self.length_scales_
 
     def _learn_kernel(self, X, target, weight, order):
-        unit, rows = weight.mean(), order[:LAST_SAMPLE]
-        X, target, weight = X[rows], target[rows], weight[rows] / unit
+        unit = weight.mean()
+        rows = order[:LAST_SAMPLE]
+        X = X[rows]
+        target = target[rows]
+        weight = weight[rows] / unit
 
         def learned(columns):
             theta = np.append(-2.0, np.full(columns.shape[1], middle_scale(columns)))
@@ -161,21 +174,31 @@ class SmoothRegressor(RegressorMixin, BaseEstimator):
             for size, steps in ((FIRST_SAMPLE, 100), (LAST_SAMPLE, LAST_STEPS)):
                 given = columns[:size], target[:size], weight[:size]
                 found = minimize(
-                    negative_evidence, theta, given, jac=True, method="L-BFGS-B", bounds=bounds,
+                    negative_evidence,
+                    theta,
+                    given,
+                    jac=True,
+                    method="L-BFGS-B",
+                    bounds=bounds,
                     options={"maxiter": steps, "ftol": 1e-5},
-                )  # fmt: skip
+                )
                 theta = found.x
             return found
 
-        found, self.indicators_, n = learned(X), NO_INDICATORS, len(X)
+        found = learned(X)
+        self.indicators_ = NO_INDICATORS
+        n = len(X)
         indicators = few_values(X)
         more = with_indicators(X, *indicators)
-        n_indicators, n_scales = len(indicators[0]), more.shape[1]
+        n_indicators = len(indicators[0])
+        n_scales = more.shape[1]
         if n_indicators > 0 and n >= ROWS_PER_SCALE * n_scales:
             other = learned(more)
             if n * (found.fun - other.fun) > 0.5 * np.log(n) * n_indicators:
-                found, self.indicators_ = other, indicators
-        self.noise_, self.length_scales_ = unit * np.exp(found.x[0]), np.exp(found.x[1:])
+                found = other
+                self.indicators_ = indicators
+        self.noise_ = unit * np.exp(found.x[0])
+        self.length_scales_ = np.exp(found.x[1:])
 
 
 def held_out(process, X, y, weight, folds):
@@ -185,13 +208,15 @@ def held_out(process, X, y, weight, folds):
     """
     if len(process.centres_) < ROWS_PER_SCALE * len(process.length_scales_):
         return None
-    used, X = np.flatnonzero(weight > 0), np.asarray(X, dtype=np.float64)
+    used = np.flatnonzero(weight > 0)
+    X = np.asarray(X, dtype=np.float64)
     rows = check_random_state(process.random_state).permutation(used)[:MOST_ROWS]
     target = ((y - process.level_) / process.unit_).reshape(len(y), -1)
     given = process._scaled(X), np.column_stack([target, np.ones(len(y))]), weight
     outside = [np.setdiff1d(rows, train) for train, _ in folds]
     if len(used) <= EXACT_ROWS:
-        gram, design = process._gram(weight[used]), given[1][used]
+        gram = process._gram(weight[used])
+        design = given[1][used]
         coefs = np.zeros((len(folds), *design.shape))
         for coef, out in zip(coefs, outside, strict=True):
             kept = ~np.isin(used, out)
@@ -200,9 +225,11 @@ def held_out(process, X, y, weight, folds):
         gram, moment = process._sums(*given, np.sort(rows))
         sums = (process._sums(*given, out) for out in outside)
         coefs = [process._solve(gram - of_out, moment - own) for of_out, own in sums]
-    found, found._held_out = copy.copy(process), np.empty(y.shape)
+    found = copy.copy(process)
+    found._held_out = np.empty(y.shape)
     for coef, (train, test) in zip(coefs, folds, strict=True):
-        level, in_fold = np.average(target[train], 0, weight[train]), copy.copy(process)
+        level = np.average(target[train], 0, weight[train])
+        in_fold = copy.copy(process)
         in_fold.coef_ = (coef[:, :-1] - coef[:, -1:] * level).reshape(process.coef_.shape)
         in_fold.level_ = process.level_ + process.unit_ * level.reshape(y.shape[1:])
         found._held_out[test] = in_fold.predict(X[test])
@@ -254,7 +281,8 @@ def negative_evidence(theta, X, target, weight):
     (n, n_outputs) have one kernel, and each its own variance.
     """
     n, n_outputs = target.shape
-    noise, Z = np.exp(theta[0]), X * np.exp(-theta[1:])
+    noise = np.exp(theta[0])
+    Z = X * np.exp(-theta[1:])
     gram, slope = matern(Z, Z)
     gram.flat[:: n + 1] += noise / weight
     factor, failed = lapack.dpotrf(gram.T, lower=1, overwrite_a=1)

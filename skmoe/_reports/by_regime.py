@@ -7,7 +7,8 @@ from operator import itemgetter
 
 import numpy as np
 
-REGIME, EXPERT = "regime", "expert"
+REGIME = "regime"
+EXPERT = "expert"
 
 
 class Groups:
@@ -29,18 +30,30 @@ class Groups:
     """
 
     def __init__(self, names, of_expert=None, are_tied=False):
-        self.names, self.are_regimes, self.are_tied = names, of_expert is not None, are_tied
-        self.kind = REGIME if self.are_regimes else EXPERT
-        self.of_expert = np.arange(len(names)) if of_expert is None else np.asarray(of_expert)
+        self.names = names
+        self.are_regimes = of_expert is not None
+        self.are_tied = are_tied
+        if self.are_regimes:
+            self.kind = REGIME
+        else:
+            self.kind = EXPERT
+        if of_expert is None:
+            self.of_expert = np.arange(len(names))
+        else:
+            self.of_expert = np.asarray(of_expert)
         self.members = np.equal.outer(self.of_expert, np.arange(len(names))).astype(float)
 
     def sum(self, values):
         """Sums (..., n_groups) of values (..., n_experts)."""
-        return values @ self.members if self.are_regimes else values
+        if self.are_regimes:
+            return values @ self.members
+        return values
 
     def proba(self, proba):
         """Probabilities (..., n_groups) from those of experts; rounding leaves none above one."""
-        return np.minimum(self.sum(proba), 1.0) if self.are_regimes else proba
+        if self.are_regimes:
+            return np.minimum(self.sum(proba), 1.0)
+        return proba
 
     def shares(self, proba):
         """Shares (..., n_experts) within groups, of probabilities of the experts."""
@@ -78,8 +91,12 @@ def groups_of(mixture, by):
     if by not in (REGIME, EXPERT):
         raise ValueError(f"by must be {REGIME!r} or {EXPERT!r}; got {by!r}.")
     experts = list(mixture.named_experts_)
-    regimes, ties = regimes_of(mixture), mixture.likelihood_.regime_
-    n_functions = len(experts) if ties is None else len(np.unique(ties))
+    regimes = regimes_of(mixture)
+    ties = mixture.likelihood_.regime_
+    if ties is None:
+        n_functions = len(experts)
+    else:
+        n_functions = len(np.unique(ties))
     # Pieces of one surface are no regimes, even if some have coefficients in common.
     are_tied = n_functions <= len(regimes) < len(experts)
     if by == EXPERT or not are_tied:
@@ -118,7 +135,8 @@ def in_lines(sentence):
 
 def text_table(header, cells):
     """Columns of one width, the first one flush left, the others flush right."""
-    rows, aligned = [header, *cells], [str.ljust] + [str.rjust] * (len(header) - 1)
+    rows = [header, *cells]
+    aligned = [str.ljust] + [str.rjust] * (len(header) - 1)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(align(*cell) for align, *cell in zip(aligned, row, widths, strict=True))
@@ -135,13 +153,18 @@ def under_headings(headings, names, cells, nought=(), max_rows=None):
     """
     rows = []
     for heading, under in groupby(zip(headings, names, cells, strict=True), itemgetter(0)):
-        lines, blank = [], [""] * len(cells[0])
+        lines = []
+        blank = [""] * len(cells[0])
         for _, name, row in under:
             key = heading.startswith("gate: "), name
-            line = [f"  {nought[key]}", *blank] if key in nought else [f"  {name}", *row]
+            if key in nought:
+                line = [f"  {nought[key]}", *blank]
+            else:
+                line = [f"  {name}", *row]
             lines += [line] * (line not in lines[-1:])
         if max_rows is not None and len(lines) > max_rows:
-            first, left = max_rows // 2, len(lines) - max_rows
+            first = max_rows // 2
+            left = len(lines) - max_rows
             lines[first : first + left] = [[f"  ... {left} more", *blank]]
         rows += [[heading, *blank], *lines]
     return rows
@@ -153,6 +176,9 @@ def html_table(header, cells, caption=None, below=()):
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in cells
     )
-    caption = "" if caption is None else f"<caption>{html.escape(caption)}</caption>"
+    if caption is None:
+        caption = ""
+    else:
+        caption = f"<caption>{html.escape(caption)}</caption>"
     table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return table + "".join(f"<p>{html.escape(line)}</p>" for line in below)

@@ -53,8 +53,12 @@ class CoefficientTable:
     """
 
     def __init__(self, experts, parts, terms, values, note=""):
-        self.experts, self.parts, self.terms, self.values = experts, parts, terms, values
-        self.note, self._under = note, under_headings
+        self.experts = experts
+        self.parts = parts
+        self.terms = terms
+        self.values = values
+        self.note = note
+        self._under = under_headings
 
     def to_frame(self):
         """The table as a DataFrame.
@@ -77,7 +81,9 @@ class CoefficientTable:
 
     def __str__(self):
         text = text_table(*self._table())
-        return f"{text}\n\n{self.note}" if self.note else text
+        if self.note:
+            return f"{text}\n\n{self.note}"
+        return text
 
     __repr__ = __str__
 
@@ -94,7 +100,9 @@ def coefficient_table(mixture, by):
             for term, value in terms.items():
                 values.setdefault(part, {}).setdefault(term, {})[name] = value
     spread = _order_levels(mixture, values, column_names(mixture))
-    gate, note, values_of_gate = split_last(mixture.gate_)[1], "", {}
+    gate = split_last(mixture.gate_)[1]
+    note = ""
+    values_of_gate = {}
     if len(experts) > 1 and gate.is_linear:
         values_of_gate = _of_gate(mixture, gate)
     elif len(experts) > 1:
@@ -102,7 +110,8 @@ def coefficient_table(mixture, by):
     groups = groups_of(mixture, by)
     if groups.are_regimes:
         return _table_of_regimes(mixture, groups, values, values_of_gate, spread)
-    scale, is_pooled = mixture.likelihood_.scale_, mixture.likelihood_.averages_experts
+    scale = mixture.likelihood_.scale_
+    is_pooled = mixture.likelihood_.averages_experts
     depends_on_row = mixture.likelihood_.scale_model_ is not None and not is_pooled
     if len(experts) > 1 and not (scale is None or depends_on_row or is_classifier(mixture)):
         values |= _of_errors(mixture, experts, scale.reshape(len(scale), -1))
@@ -113,7 +122,10 @@ def coefficient_table(mixture, by):
 
 def words_of_scale(likelihood):
     """What the scale of the errors is, and of what errors, two str."""
-    kind = "scale" if likelihood.is_robust else "standard deviation"
+    if likelihood.is_robust:
+        kind = "scale"
+    else:
+        kind = "standard deviation"
     return kind, "errors of the logarithm" if likelihood.changes_target else "errors"
 
 
@@ -127,7 +139,8 @@ def _of_errors(mixture, names, scales):
 
 def _order_levels(mixture, values, names):
     """Sort levels that are random effects, in ``values``; standard deviations by column."""
-    load, spread = dict(zip(mixture.named_experts_, mixture.expert_load_, strict=True)), {}
+    load = dict(zip(mixture.named_experts_, mixture.expert_load_, strict=True))
+    spread = {}
     for _, levels, of_column in levels_and_spread(mixture, names):
         for part, terms in values.items():
             effects = {
@@ -150,14 +163,22 @@ def levels_and_spread(mixture, names):
     columns = columns_of(mixture.experts_[np.argmax(likelihood.pooled_)], names)
     prior = likelihood.own_var_ + likelihood.shared_var_
     is_level, variances = likelihood.columns_.of_levels(prior)
-    n_classes = len(mixture.classes_) if is_classifier(mixture) else 0
+    if is_classifier(mixture):
+        n_classes = len(mixture.classes_)
+    else:
+        n_classes = 0
     for level, variance in zip(is_level.T, variances, strict=True):
-        places, spread = np.flatnonzero(level), {}
+        places = np.flatnonzero(level)
+        spread = {}
         if len(places) < FEWEST_EFFECTS:
             continue
-        levels, label = [columns.names[j] for j in places], columns.category[places[0]]
+        levels = [columns.names[j] for j in places]
+        label = columns.category[places[0]]
         for m, square in enumerate(variance[:1] if n_classes else variance):
-            name = f"{label}, output {m}" if len(variance) > 1 and not n_classes else label
+            if len(variance) > 1 and not n_classes:
+                name = f"{label}, output {m}"
+            else:
+                name = label
             spread[name] = np.sqrt(square * (2 if n_classes > 2 else 1))  # of log-odds of two
         yield label, levels, spread
 
@@ -166,12 +187,16 @@ def shortened(table, mixture, max_rows):
     """The table, which prints so many rows, and one for levels of a column that do not matter."""
     if max_rows is not None:
         check_scalar(max_rows, "max_rows", Integral, min_val=1)
-    scale, gate = mixture.likelihood_.scale_, mixture.gate_
-    names, nought = column_names(mixture), {}
-    unit, of_experts = 1.0 if scale is None else np.min(scale), levels_and_spread(mixture, names)
+    scale = mixture.likelihood_.scale_
+    gate = mixture.gate_
+    names = column_names(mixture)
+    nought = {}
+    unit = 1.0 if scale is None else np.min(scale)
+    of_experts = levels_and_spread(mixture, names)
     found = [(False, *names, max(spread.values()), unit) for *names, spread in of_experts]
     if mixture.likelihood_.averages_experts and offers(split_last(gate)[1], "prior_precision"):
-        terms, precision = names_of_terms(mixture, gate), split_last(gate)[1].prior_precision()
+        terms = names_of_terms(mixture, gate)
+        precision = split_last(gate)[1].prior_precision()
         sd = columns_of(gate, names).slope * np.sqrt(2 / precision)  # of log-odds of two experts
         for label, (levels, _) in coding_of_levels(mixture, gate).items():
             found.append((True, label, [terms[j] for j in levels], sd[levels].max(), 1.0))
@@ -196,8 +221,11 @@ def _table(names, values, spread, note):
 
 def _table_of_regimes(mixture, groups, values, values_of_gate, spread):
     """The same for regimes: slopes, mean level and size of the errors, and gate between them."""
-    experts, load = list(mixture.named_experts_), mixture.expert_load_
-    likelihood, of_regimes, variances = mixture.likelihood_, {}, []
+    experts = list(mixture.named_experts_)
+    load = mixture.expert_load_
+    likelihood = mixture.likelihood_
+    of_regimes = {}
+    variances = []
 
     def by_name(of_groups):
         return dict(zip(groups.names, of_groups, strict=True))
@@ -245,7 +273,8 @@ def _mean(groups, values, load, through_log=False):
 def _in_raw_units(mixture, estimator, coef, intercept):
     """Coefficients (n, n_columns) and intercepts (n,) by term, in the units of X."""
     columns = columns_of(estimator, column_names(mixture))
-    intercept, coef = intercept + coef @ columns.shift, coef * columns.slope
+    intercept = intercept + coef @ columns.shift
+    coef = coef * columns.slope
     for levels, reference in coding_of_levels(mixture, estimator).values():
         origin = coef[:, levels if reference is None else [reference]].mean(axis=1)
         coef[:, levels] -= origin[:, None]
@@ -259,7 +288,8 @@ def _of_gate(mixture, gate):
         log_odds = np.log(gate.proportions_)
         terms = {"intercept": log_odds - log_odds[0]}
     else:
-        coef, intercept = gate.coef_ - gate.coef_[0], gate.intercept_ - gate.intercept_[0]
+        coef = gate.coef_ - gate.coef_[0]
+        intercept = gate.intercept_ - gate.intercept_[0]
         terms = _in_raw_units(mixture, mixture.gate_, coef, intercept)
     experts = list(mixture.named_experts_)
     return {term: dict(zip(experts, row, strict=True)) for term, row in terms.items()}
@@ -267,22 +297,31 @@ def _of_gate(mixture, gate):
 
 def _of_expert(mixture, name, expert):
     """Value of each term of an expert, by part."""
-    expert = expert.estimator if isinstance(expert, FrozenEstimator) else expert
+    if isinstance(expert, FrozenEstimator):
+        expert = expert.estimator
     last = split_last(expert)[1]
     of_rates = isinstance(last, RateRegressor)
-    last = last.classifier_ if of_rates else last
+    if of_rates:
+        last = last.classifier_
     known = any(kind.__module__.startswith(LINEAR_MODULE) for kind in type(last).mro())
     if not (known and offers(last, "coef_") and isinstance(last.coef_, np.ndarray)):
         raise ValueError(
             f"The expert {name!r} has no coefficients: {type(last).__name__} is no linear model of "
             f"scikit-learn. {OTHERWISE}"
         )
-    coef, intercept = np.atleast_2d(last.coef_), np.atleast_1d(last.intercept_)
+    coef = np.atleast_2d(last.coef_)
+    intercept = np.atleast_1d(last.intercept_)
     if is_classifier(mixture):
         parts, coef, intercept = _log_odds_against_first(mixture, name, last, coef, intercept)
     else:
-        part = "log-odds of success" if of_rates else predicted(mixture.likelihood_, last)
-        parts = [f"{part}, output {j}" for j in range(len(coef))] if len(coef) > 1 else [part]
+        if of_rates:
+            part = "log-odds of success"
+        else:
+            part = predicted(mixture.likelihood_, last)
+        if len(coef) > 1:
+            parts = [f"{part}, output {j}" for j in range(len(coef))]
+        else:
+            parts = [part]
     terms = _in_raw_units(mixture, expert, coef, np.broadcast_to(intercept, len(coef)))
     return {part: {term: value[j] for term, value in terms.items()} for j, part in enumerate(parts)}
 
@@ -295,7 +334,9 @@ def predicted(likelihood, last):
         isinstance(last, TweedieRegressor)
         and (last.link == "log" or (last.link == "auto" and last.power > 0))
     )
-    return OF_LOGARITHM if log_links else "prediction"
+    if log_links:
+        return OF_LOGARITHM
+    return "prediction"
 
 
 def _log_odds_against_first(mixture, name, last, coef, intercept):

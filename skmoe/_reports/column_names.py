@@ -82,7 +82,9 @@ def columns_behind(transformer, n_columns, names):
 def _named_columns(transformer, n_columns, names):
     numbered = Columns.raw([f"x{j}" for j in range(n_columns)])
     if transformer is None:
-        return numbered if names is None else Columns.raw(names)
+        if names is None:
+            return numbered
+        return Columns.raw(names)
     if isinstance(transformer[-1], ConstantColumn):
         return Columns.raw(transformer[-1].get_feature_names_out())
     try:
@@ -119,7 +121,9 @@ def _behind_transformers(transformer, columns):
 
 
 def _name_of_level(name, level):
-    return f"{name} missing" if is_missing(level) else f"{name}={level}"
+    if is_missing(level):
+        return f"{name} missing"
+    return f"{name}={level}"
 
 
 def _behind_parts(transformer, columns):
@@ -145,7 +149,8 @@ def _imputed(transformer, columns):
     out = Columns.raw(transformer.get_feature_names_out(columns.names))
     for j, name in enumerate(out.names):
         if name in place:
-            out.slope[j], out.shift[j] = columns.slope[place[name]], columns.shift[place[name]]
+            out.slope[j] = columns.slope[place[name]]
+            out.shift[j] = columns.shift[place[name]]
         else:
             out.names[j] = f"{name.removeprefix(INDICATOR)} missing"
     return out
@@ -153,7 +158,10 @@ def _imputed(transformer, columns):
 
 def _affine(n_columns, scale, center):
     """Slope and shift of ``(x - center) / scale``, where None is nothing to do."""
-    slope = np.ones(n_columns) if scale is None else 1 / scale
+    if scale is None:
+        slope = np.ones(n_columns)
+    else:
+        slope = 1 / scale
     return slope, np.zeros(n_columns) if center is None else -center * slope
 
 
@@ -180,7 +188,8 @@ def shares_of_levels(mixture, rows):
 
     For rows that are not in memory they are those of the sample.
     """
-    shares, names = {}, column_names(mixture)
+    shares = {}
+    names = column_names(mixture)
     linear = [each for each in mixture.experts_ if is_linear(each)]
     for estimator in linear + [mixture.gate_] * split_last(mixture.gate_)[1].is_linear:
         head, _ = split_last(estimator)
@@ -197,8 +206,10 @@ def coding_of_levels(mixture, estimator):
     Pairs by the name of the column. The reference is the place of the most frequent level, or None
     where levels, being random effects, are differences from their mean.
     """
-    columns, learned = columns_of(estimator, column_names(mixture)), mixture.likelihood_.columns_
-    effects, places = np.zeros(len(columns.names)), {}
+    columns = columns_of(estimator, column_names(mixture))
+    learned = mixture.likelihood_.columns_
+    effects = np.zeros(len(columns.names))
+    places = {}
     if estimator is mixture.gate_:
         if not split_last(estimator)[1].sees_rows:
             return {}

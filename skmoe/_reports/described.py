@@ -51,18 +51,27 @@ class DescribedMixture(AnyRows):
     @cached_property
     def _level_shares(self):
         """Share of the training rows, by weight, of each level with a coefficient, by its name."""
-        return {} if self._trained is None else shares_of_levels(self, self._trained.rows)
+        if self._trained is None:
+            return {}
+        return shares_of_levels(self, self._trained.rows)
 
     @cached_property
     def _stream(self):
         """What ``partial_fit`` continues from after the last fit; None if there is nothing."""
-        leaf = None if self._trained is None else updates()
-        return None if leaf is None else leaf.Stream.begin(self._trained, self.n_features_in_)
+        if self._trained is None:
+            leaf = None
+        else:
+            leaf = updates()
+        if leaf is None:
+            return None
+        return leaf.Stream.begin(self._trained, self.n_features_in_)
 
     @property
     def _notes(self):
         """Notes on the last fit, for tables; nothing once the mixture was changed."""
-        return self.plan_.findings if self._changed_by is None else []
+        if self._changed_by is None:
+            return self.plan_.findings
+        return []
 
     @property
     def _short_notes(self):
@@ -76,9 +85,17 @@ class DescribedMixture(AnyRows):
         return super().__getstate__()
 
     def expert_report(
-        self, X=None, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, by="regime",
-    ):  # fmt: skip
+        self,
+        X=None,
+        y=None,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+        by="regime",
+    ):
         """Report of each regime or expert: rows, load, certainty, overlap, error, scale.
 
         Parameters
@@ -176,9 +193,19 @@ class DescribedMixture(AnyRows):
         return table
 
     def expert_profiles(
-        self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, responsibilities=None, described_by=None, by="regime",
-    ):  # fmt: skip
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+        responsibilities=None,
+        described_by=None,
+        by="regime",
+    ):
         """Profile of each regime or expert: its share, prediction, and how its rows differ.
 
         The table has the columns and levels in which its rows differ most from all others, in
@@ -226,7 +253,10 @@ class DescribedMixture(AnyRows):
         else:
             metadata = RowMetadata(exposure, trials, subject, upper)
             rows = check_known_rows(self, X, y, sample_weight, metadata)
-        table = rows.X if described_by is None else check_columns(described_by, rows.X)
+        if described_by is None:
+            table = rows.X
+        else:
+            table = check_columns(described_by, rows.X)
         groups = groups_of(self, by)
         if responsibilities is not None:
             membership = check_responsibilities(responsibilities, len(rows.weight), groups)

@@ -15,7 +15,8 @@ def completed_by(base):
 
     def complete(cls):
         if cls.__doc__ and base.__doc__:  # with -OO there are none
-            sections, given = _sections(cls.__doc__), _sections(base.__doc__)
+            sections = _sections(cls.__doc__)
+            given = _sections(base.__doc__)
             own, known = (_entries(each["Parameters"]) for each in (sections, given))
             names = [name for name in inspect.signature(cls).parameters if name in own | known]
             sections["Parameters"] = "\n".join((known | own)[name] for name in names)

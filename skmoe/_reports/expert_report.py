@@ -67,9 +67,13 @@ class ExpertReport:
     """
 
     def __init__(self, columns, overlap, optima, balance, notes=(), *, plan=None, is_sparse=False):
-        self.columns, self.overlap, self.optima = columns, overlap, list(optima)
-        self.balance, self.notes = balance, list(notes)
-        self.plan, self.is_sparse = plan, is_sparse
+        self.columns = columns
+        self.overlap = overlap
+        self.optima = list(optima)
+        self.balance = balance
+        self.notes = list(notes)
+        self.plan = plan
+        self.is_sparse = is_sparse
 
     def to_frame(self):
         """The table as a DataFrame.
@@ -98,10 +102,13 @@ class ExpertReport:
     __repr__ = __str__
 
     def _sentences(self):
-        return self.notes if self.plan is None else [self.plan, *self.notes]
+        if self.plan is None:
+            return self.notes
+        return [self.plan, *self.notes]
 
     def _balance_line(self):
-        balance, own = self.balance, OF_OWN_ROWS * (len(self.overlap) > 1)
+        balance = self.balance
+        own = OF_OWN_ROWS * (len(self.overlap) > 1)
         line = f"loads: coefficient of variation {balance['variation']:.3g}"
         if self.is_sparse:
             line += f", {balance['unused']} unused, Switch's {balance['switch']:.3g} (1 is even)"
@@ -132,7 +139,9 @@ def _format_value(name, value):
         return f"{value:.1%}"
     if np.ndim(value):
         return " ".join(_format_value(name, v) for v in value)
-    return "-" if np.isnan(value) else f"{value:{'.1f' if name == 'rows' else '.3g'}}"
+    if np.isnan(value):
+        return "-"
+    return f"{value:{'.1f' if name == 'rows' else '.3g'}}"
 
 
 @dataclass
@@ -168,7 +177,8 @@ class ReportSums:
         ``resp``, ``gate_proba`` and ``loss`` are (n_rows, n_experts). Rows are sent to ``top_k``
         experts, None is all. ``variances`` (n_groups, ...) are summed already.
         """
-        n_experts, mass = resp.shape[1], resp * weight[:, None]
+        n_experts = resp.shape[1]
+        mass = resp * weight[:, None]
         load, sent = count_loads(gate_proba, weight, top_k)
         plogp = gate_proba * np.log(np.where(gate_proba > 0, gate_proba, 1.0))
         log_gain, is_misplaced = _of_sharp_gate(resp, gate_proba)
@@ -190,13 +200,15 @@ class ReportSums:
     @classmethod
     def of_predictions(cls, model, groups, resp, gate_proba, means, y, weight, bounds=None):
         """Sum over rows, of experts or of regimes."""
-        variances, scale = 0.0, model.likelihood.scale_
+        variances = 0.0
+        scale = model.likelihood.scale_
         if groups.are_regimes and scale is not None:
             variance = groups.error_variance(means, gate_proba, scale)
             load = weight[:, None] * groups.sum(gate_proba)
             variances = np.einsum("nr,nr...->r...", load, variance)
         loss = model.losses(y, groups.mean(means, gate_proba), bounds)
-        resp, gate_proba = groups.proba(resp), groups.proba(gate_proba)
+        resp = groups.proba(resp)
+        gate_proba = groups.proba(gate_proba)
         return cls.of(resp, gate_proba, loss, weight, model.top_k, variances)
 
     __add__ = add_fields
@@ -210,7 +222,8 @@ def _of_sharp_gate(resp, gate_proba):
     by that of the gate probabilities.
     """
     own = gate_proba > 0.5
-    chosen, gate = np.where(own, resp, 1 - resp), np.where(own, gate_proba, 1 - gate_proba)
+    chosen = np.where(own, resp, 1 - resp)
+    gate = np.where(own, gate_proba, 1 - gate_proba)
     log_gain = np.log(np.maximum(chosen, 1e-300) / gate)
     return log_gain, FAR_MORE * chosen * (1 - gate) < (1 - chosen) * gate
 
@@ -226,7 +239,10 @@ def separation_notes(model, groups, sums):
     names = [name for name, alone in zip(groups.names, no_error, strict=True) if alone]
     if not names:
         return []
-    what = names[0] if len(names) <= 2 == len(groups.names) else " and ".join(names)
+    if len(names) <= 2 == len(groups.names):
+        what = names[0]
+    else:
+        what = " and ".join(names)
     return [
         f"The gate separates {what} from the others perfectly: the maximum-likelihood estimate of "
         "its weights does not exist, and SoftmaxGate(alpha=...) alone sets their size."
@@ -235,17 +251,28 @@ def separation_notes(model, groups, sums):
 
 def _report(model, groups, sums, n_revived=None, optima=(), notes=(), plan=None):
     """An ExpertReport; ``n_revived`` are re-seedings, if there were any."""
-    names, n_experts, likelihood = groups.names, len(groups.names), model.likelihood
-    scale = np.full(n_experts, np.nan) if likelihood.scale_ is None else likelihood.scale_
+    names = groups.names
+    n_experts = len(groups.names)
+    likelihood = model.likelihood
+    if likelihood.scale_ is None:
+        scale = np.full(n_experts, np.nan)
+    else:
+        scale = likelihood.scale_
     if groups.are_regimes and likelihood.scale_ is not None:
         scale = np.sqrt(sums.variances.T / np.maximum(sums.load, np.finfo(float).tiny)).T
     safe = np.where(sums.rows > 0, sums.rows, 1.0)
     overlap = sums.overlap / safe[:, None]
     nearest = (overlap - np.diag(np.full(n_experts, np.inf))).argmax(axis=1)
-    regime = likelihood.regime_ if groups.are_tied else None
+    if groups.are_tied:
+        regime = likelihood.regime_
+    else:
+        regime = None
     of_t = OF_T * (likelihood.is_robust and not groups.are_regimes)
     of_own = OF_OWN * bool(np.any(likelihood.own_density_))
-    explained = of_t + of_own if model.classes is None else OF_CLASSES
+    if model.classes is None:
+        explained = of_t + of_own
+    else:
+        explained = OF_CLASSES
     notes = list(dict.fromkeys([*notes, *explained]))
     columns = {
         groups.kind: list(names),
@@ -261,7 +288,8 @@ def _report(model, groups, sums, n_revived=None, optima=(), notes=(), plan=None)
         "scale": np.asarray(scale).tolist(),
         "revived": [0] * n_experts if n_revived is None else n_revived.astype(int).tolist(),
     }
-    balance, is_sparse = evenness(sums.load, sums.sent, sums.total), model.top_k is not None
+    balance = evenness(sums.load, sums.sent, sums.total)
+    is_sparse = model.top_k is not None
     return ExpertReport(columns, overlap, optima, balance, notes, plan=plan, is_sparse=is_sparse)
 
 
@@ -289,7 +317,8 @@ def distinct_optima(ends):
 
 def report_sums(model, groups, rows):
     """ReportSums of a report on some rows."""
-    resp, routes = model.responsibilities(rows), model.routes(rows.X)
+    resp = model.responsibilities(rows)
+    routes = model.routes(rows.X)
     means = model.expert_predictions(rows.X)
     if rows.exposure is not None:
         means = means * rows.exposure[:, None]
@@ -310,11 +339,16 @@ def report_training(trained, groups, notes=(), plan=None):
 
     ``notes`` are other results of training, and ``plan`` the way of training, in sentences.
     """
-    problem, model, order = trained.problem, trained.model, trained.order
+    problem = trained.problem
+    model = trained.model
+    order = trained.order
     if groups.are_regimes:
         sums = problem.sums_of_regimes(model, groups, order)
     else:
         sums = problem.report_sums(model, order)
-    n_revived = None if problem.n_revived is None else groups.sum(problem.n_revived[order])
+    if problem.n_revived is None:
+        n_revived = None
+    else:
+        n_revived = groups.sum(problem.n_revived[order])
     notes = [*notes, *separation_notes(model, groups, sums)]
     return _report(model, groups, sums, n_revived, distinct_optima(trained.ends), notes, plan)

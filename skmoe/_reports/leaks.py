@@ -9,14 +9,16 @@ from .._tables.mixed import is_table
 from .by_regime import first_of
 
 FEWEST_ROWS = 20  # besides the columns
-MOST_ROWS, MOST_COLUMNS = 1_000, 200  # that are looked at
+MOST_ROWS = 1_000
+MOST_COLUMNS = 200  # that are looked at
 EXACT = 1e-6  # fraction of the target's variance that counts as none
 SAME_ORDER = 1 - 1e-6  # rank correlation
 NEXT_TO_NOTHING = 0.01  # slope, relative to the largest, in standard deviations
 LEAST_DECIDED = 0.5  # share of the rows whose target a level decides
 NEARLY = 0.01  # interquartile ranges of the target that are no difference
 TIMES_USUAL = 5.0  # as often as the most frequent target of all
-BY_CHANCE, MOST_OF_ONE = 0.01, 0.9  # probability of a level of one class, share of such a class
+BY_CHANCE = 0.01
+MOST_OF_ONE = 0.9  # probability of a level of one class, share of such a class
 ROWS_A_LEVEL = 2.0  # rows per level, on average, to compare rows of one level
 
 
@@ -35,12 +37,15 @@ def leak_notes(rows, names, *, classifies):
     y = np.asarray(rows.y, dtype=float)[used]
     if len(used) < FEWEST_ROWS or X.shape[1] > MOST_COLUMNS or y.min() == y.max():
         return []
-    strings, missing, labels = rows.described.strings, rows.described.missing, rows.described.labels
+    strings = rows.described.strings
+    missing = rows.described.missing
+    labels = rows.described.labels
     columns = {label: X[label].to_numpy() if is_table(X) else X[:, label] for label in labels}
     columns = {label: column[used] for label, column in columns.items()}
     whole = [label for label in labels if label not in {*strings, *missing}]
     numbers = np.array([columns[j] for j in whole], dtype=float).reshape(len(whole), len(used)).T
-    names = [f"x{j}" for j in labels] if names is None else names
+    if names is None:
+        names = [f"x{j}" for j in labels]
     named = dict(zip(labels, labels if is_table(X) else names, strict=True))
     if not classifies:
         for found, what in (
@@ -54,8 +59,14 @@ def leak_notes(rows, names, *, classifies):
     shares = {named[j]: _share_decided(columns[j], y, classifies, j in strings) for j in whole}
     if not (shares := {name: share for name, share in shares.items() if share > 0}):
         return []
-    what = "are of the same class" if classifies else "have the same target"
-    most = "" if min(shares.values()) == 1 else f", in {min(shares.values()):.0%} of the rows"
+    if classifies:
+        what = "are of the same class"
+    else:
+        what = "have the same target"
+    if min(shares.values()) == 1:
+        most = ""
+    else:
+        most = f", in {min(shares.values()):.0%} of the rows"
     return [
         f"Rows of equal values in the columns {first_of(list(shares))} {what}{most}: are they "
         "computed from it, or are rows repeated?"
@@ -67,7 +78,8 @@ def _linear(X, y):
     if not X.shape[1] or len(y) < 2 * X.shape[1] + FEWEST_ROWS:
         return []
     mean, scale = standardisation(X, np.ones(len(y)))
-    Z, centred = (X - mean) / scale, y - y.mean()
+    Z = (X - mean) / scale
+    centred = y - y.mean()
     coef = np.linalg.lstsq(Z, centred, rcond=None)[0]
     rest = centred - Z @ coef
     if rest @ rest > EXACT * (centred @ centred):
@@ -82,7 +94,9 @@ def _in_order(X, y):
     length = np.sqrt(np.square(ranks).sum(axis=0))
     same = np.abs(ranks[:, 0] @ ranks) > SAME_ORDER * length[0] * length
     found = [j for j in np.flatnonzero(same) if len(np.unique(columns[:, j])) >= FEWEST_ROWS]
-    return [j - 1 for j in found[1:]] if found[:1] == [0] else []
+    if found[:1] == [0]:
+        return [j - 1 for j in found[1:]]
+    return []
 
 
 def _share_decided(column, y, classifies, has_strings):
@@ -94,7 +108,10 @@ def _share_decided(column, y, classifies, has_strings):
     if their level, a string, has one class only and so many rows that this is hardly chance; if
     nearly all of them are of one class they are not enough.
     """
-    texts = [str(value) for value in column] if column.dtype.kind == "O" else column
+    if column.dtype.kind == "O":
+        texts = [str(value) for value in column]
+    else:
+        texts = column
     levels = np.unique(texts, return_inverse=True)[1]
     mass = np.bincount(levels)
     if len(mass) * ROWS_A_LEVEL > len(y) or len(mass) < 2:
@@ -105,7 +122,10 @@ def _share_decided(column, y, classifies, has_strings):
         return 1.0
     if classifies and not has_strings:
         return 0.0
-    near = 1.0 if classifies else NEARLY * np.subtract(*np.percentile(y, [75, 25]))
+    if classifies:
+        near = 1.0
+    else:
+        near = NEARLY * np.subtract(*np.percentile(y, [75, 25]))
     values = np.unique(np.round(y / (near or 1.0)), return_inverse=True)[1]
     pairs, place, alike = np.unique(
         levels * len(y) + values, return_inverse=True, return_counts=True
@@ -119,7 +139,9 @@ def _share_decided(column, y, classifies, has_strings):
     else:
         decided = (alike[place] == most[levels]) & (alike[place] > 1)
         is_usual = decided.mean() < TIMES_USUAL * shares.max()
-    return 0.0 if is_usual or decided.mean() < LEAST_DECIDED else float(decided.mean())
+    if is_usual or decided.mean() < LEAST_DECIDED:
+        return 0.0
+    return float(decided.mean())
 
 
 # Rows that repeat others -------------------------------------------------------------------------
@@ -137,7 +159,8 @@ def repeated_rows(rows):
     first = rows.first_copies
     counts_once = np.bincount(first, rows.weight)[first] <= 1 + 1e-9
     is_first = (first == np.arange(len(first))) | counts_once
-    n_repeats, n_used = np.count_nonzero(~is_first), np.count_nonzero(rows.weight)
+    n_repeats = np.count_nonzero(~is_first)
+    n_used = np.count_nonzero(rows.weight)
     if n_repeats < LEAST_COPIED * min(n_used, MOST_COMPARED):
         return np.ones(len(first), bool), []
     return is_first, [SAID.format(n_repeats, min(n_used, MOST_COMPARED))]

@@ -62,14 +62,21 @@ class Profile:
         Without those that chance explains for this number of rows; one for a column of two levels,
         two for a column of more.
         """
-        others = self.rows / self.share - self.rows if self.share > 0 else 0.0
+        if self.share > 0:
+            others = self.rows / self.share - self.rows
+        else:
+            others = 0.0
         if not others > 0:
             return []
         least = max(LEAST_DIFFERENCE, 2 * np.sqrt(1 / self.rows + 1 / others))
         n_levels = Counter(self.features["column"][np.isfinite(self.features["lift"])])
-        shown, n_shown = [], Counter()
+        shown = []
+        n_shown = Counter()
         for i, column in enumerate(self.features["column"]):
-            most = 1 if n_levels[column] == 2 else 2
+            if n_levels[column] == 2:
+                most = 1
+            else:
+                most = 2
             if abs(self.features["difference"][i]) >= least and n_shown[column] < most:
                 shown.append(i)
                 n_shown[column] += 1
@@ -94,8 +101,11 @@ class ExpertProfiles:
     """
 
     def __init__(self, profiles, outputs, of_classes, kind="expert", notes=()):
-        self.profiles, self.outputs, self.of_classes = profiles, outputs, of_classes
-        self.kind, self.notes = kind, list(notes)
+        self.profiles = profiles
+        self.outputs = outputs
+        self.of_classes = of_classes
+        self.kind = kind
+        self.notes = list(notes)
 
     def to_frame(self):
         """All differences as a DataFrame; only the largest ones are printed.
@@ -121,18 +131,28 @@ class ExpertProfiles:
         return pd.concat(frames, names=[self.kind, "feature"])
 
     def _headline(self, profile):
-        predicts = f", predicts {self._answer(profile)}" if profile.share > LEAST_SHARE else ""
+        if profile.share > LEAST_SHARE:
+            predicts = f", predicts {self._answer(profile)}"
+        else:
+            predicts = ""
         share = f"{_percent(profile.share)} of the rows ({profile.rows:.0f})"
         return f"{profile.expert}: {share}{predicts}"
 
     def _answer(self, profile):
         """Mean prediction of an expert for its rows, with the observed mean in brackets."""
-        predicted, observed = profile.prediction, profile.target
+        predicted = profile.prediction
+        observed = profile.target
         places = range(len(predicted))
         if self.of_classes:
             places = np.argsort(-predicted, kind="stable")[:MOST_CLASSES]
-        show = _percent if self.of_classes else _number
-        names = [f"{name} " for name in self.outputs] if len(predicted) > 1 else [""]
+        if self.of_classes:
+            show = _percent
+        else:
+            show = _number
+        if len(predicted) > 1:
+            names = [f"{name} " for name in self.outputs]
+        else:
+            names = [""]
         text = ", ".join(names[j] + show(predicted[j]) for j in places)
         text += " on average" * (not self.of_classes)
         if observed is None:
@@ -141,10 +161,14 @@ class ExpertProfiles:
 
     def _cells(self, profile):
         """Cells of the features to print."""
-        features, cells = profile.features, []
+        features = profile.features
+        cells = []
         for i in profile.shown():
             is_level = np.isfinite(lift := features["lift"][i])
-            show = _percent if is_level else _number
+            if is_level:
+                show = _percent
+            else:
+                show = _number
             cells.append(
                 [
                     "  " + features["feature"][i],
@@ -163,13 +187,19 @@ class ExpertProfiles:
         shown = [profile.features["column"][i] for i in profile.shown()]
         columns = list(dict.fromkeys([*shown, *profile.typical_values]))
         values = [f"{name} {_value(profile.typical_values[name])}" for name in columns[:MOST_LINES]]
-        alike = [] if shown or len(self.profiles) == 1 else ["no column distinguishes its rows"]
+        if shown or len(self.profiles) == 1:
+            alike = []
+        else:
+            alike = ["no column distinguishes its rows"]
         return [*alike, f"typical row {profile.typical}: {', '.join(values)}"]
 
     def __str__(self):
         cells = [self._cells(profile) for profile in self.profiles]
         header, *table = text_table(HEADER, sum(cells, [])).split("\n")
-        text = [header] if table else []
+        if table:
+            text = [header]
+        else:
+            text = []
         for profile, of_expert in zip(self.profiles, cells, strict=True):
             text += [self._headline(profile), *table[: len(of_expert)]]
             text += [f"  {line}" for line in self._below(profile)]
@@ -193,17 +223,23 @@ class ExpertProfiles:
 
 
 def _percent(share):
-    return f"{share:.1%}" if 0.0005 <= share < 0.00995 else f"{share:.0%}"
+    if 0.0005 <= share < 0.00995:
+        return f"{share:.1%}"
+    return f"{share:.0%}"
 
 
 def _number(value):
-    return f"{value:.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
+    if 1000 <= abs(value) < 1e9:
+        return f"{value:.0f}"
+    return f"{value:.3g}"
 
 
 def _value(value):
     if is_missing(value):
         return "missing"
-    return _number(value) if isinstance(value, float | np.floating) else str(value)
+    if isinstance(value, float | np.floating):
+        return _number(value)
+    return str(value)
 
 
 # Where rows differ --------------------------------------------------------------------------------
@@ -225,22 +261,30 @@ def profile_experts(mixture, rows, groups, membership, table):
     if sparse.issparse(table):
         raise ValueError("expert_profiles needs dense columns: described_by=X.toarray().")
     model = replace(mixture._model, top_k=None)
-    y, of_classes = rows.y, is_classifier(mixture)
+    y = rows.y
+    of_classes = is_classifier(mixture)
     if of_classes:
         outputs = [str(label) for label in mixture.classes_.tolist()]
         predictions = model.expert_proba(rows.X)
-        target = None if y is None else np.eye(len(outputs))[y]
+        if y is None:
+            target = None
+        else:
+            target = np.eye(len(outputs))[y]
     else:
         predictions = model.distribution(rows.X, rows.exposure).components.mean
         predictions = predictions.reshape(len(membership), len(model.names), -1)
         outputs = [f"output {j}" for j in range(predictions.shape[2])]
-        target = y.reshape(len(y), -1) if y is not None and rows.bounds is None else None
+        if y is not None and rows.bounds is None:
+            target = y.reshape(len(y), -1)
+        else:
+            target = None
     if groups.are_regimes:
         predictions = groups.mean(predictions, model.routes(rows.X).weights)
     mass = membership * rows.weight[:, None]
     features, distance = _compare_group(table, mass, rows.weight)
     own = np.where(membership == membership.max(axis=1, keepdims=True), distance, np.inf)
-    values, profiles = dict(_columns(table)), []
+    values = dict(_columns(table))
+    profiles = []
     for k, name in enumerate(groups.names):
         share = mass[:, k] / max(mass[:, k].sum(), np.finfo(float).tiny)
         typical = int(np.argmin(own[:, k] if np.isfinite(own[:, k]).any() else distance[:, k]))
@@ -286,12 +330,16 @@ def _compare_group(X, mass, weight):
     """
     described = DescribedColumns(X, weight)
     left_out = sum(described.of_no_use(), [])
-    distance, parts = np.zeros(mass.shape), []
+    distance = np.zeros(mass.shape)
+    parts = []
     for label, (name, column) in zip(described.labels, _columns(X), strict=True):
         if label in left_out:
             continue
         has_levels = label in described.strings or column.dtype == bool
-        compare = _compare_levels if has_levels else _compare_numbers
+        if has_levels:
+            compare = _compare_levels
+        else:
+            compare = _compare_numbers
         parts.append(compare(name, column, mass, weight, distance))
     names, columns, inside, outside, scale, overall = (
         np.concatenate(of_all) for of_all in zip(*parts, strict=True)
@@ -311,8 +359,10 @@ def _compare_group(X, mass, weight):
 def _means(values, mass, weight):
     """Means of values (n_samples, n_values): by mass, by the rest of the weight, and by weight."""
     with np.errstate(divide="ignore", invalid="ignore"):  # an expert without rows, or with all
-        total, everything = mass.sum(axis=0), weight.sum()
-        sums, all_sums = values.T @ mass, values.T @ weight
+        total = mass.sum(axis=0)
+        everything = weight.sum()
+        sums = values.T @ mass
+        all_sums = values.T @ weight
         rest = everything - total
         rest = np.where(rest > 1e-9 * everything, rest, np.nan)
         return sums / total, (all_sums[:, None] - sums) / rest, all_sums / everything

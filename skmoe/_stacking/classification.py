@@ -21,7 +21,9 @@ class ClassificationDensities(Densities):
     """
 
     def stack(self, predictions, fitted):
-        y, weight, used = self.data.y, self.data.weight, np.flatnonzero(self.data.weight)
+        y = self.data.y
+        weight = self.data.weight
+        used = np.flatnonzero(self.data.weight)
 
         def fit(rows):
             return fit_log_linear_pool(predictions[rows], y[rows], weight[rows])
@@ -35,7 +37,10 @@ class ClassificationDensities(Densities):
 
     def _refit(self, means, Z, penalty, shares):
         (likelihood, rows), used = self._fitted(means, Z), np.flatnonzero(self.data.weight)
-        start = None if rows.log_prior is None else rows.fit(used, None)[0]
+        if rows.log_prior is None:
+            start = None
+        else:
+            start = rows.fit(used, None)[0]
         (share, gate), objective, converged = rows.fit(used, penalty, start)
         if rows.log_prior is not None:
             floor = likelihood.epsilon  # already in what is mixed with the class shares
@@ -44,7 +49,10 @@ class ClassificationDensities(Densities):
 
     def _judge(self, means, Z, penalties, shares):
         _, rows = self._fitted(means, Z)
-        errors = 0.0 if rows.log_prior is None else STANDARD_ERRORS
+        if rows.log_prior is None:
+            errors = 0.0
+        else:
+            errors = STANDARD_ERRORS
         given = rows.weight, self.folds, lambda *start: rows.fit(*start)[0], rows.posterior
         return choose_penalty(*given, penalties=penalties, standard_errors=errors)
 
@@ -54,7 +62,9 @@ class ClassificationDensities(Densities):
 
     def _fitted(self, means, Z):
         """The likelihood, and the rows under it."""
-        y, weight, is_stack = self.data.y, self.data.weight, self.parts.is_list
+        y = self.data.y
+        weight = self.data.weight
+        is_stack = self.parts.is_list
         likelihood = self.parts.likelihood.fitting(in_sample=is_stack, linear=False)
         likelihood.own_density_ = np.zeros(means.shape[1], dtype=bool)
         likelihood.start(y, weight, means.shape[1])
@@ -62,8 +72,13 @@ class ClassificationDensities(Densities):
             likelihood.take_mass(np.full(means.shape[1], weight.sum()))
             prior = np.log(np.maximum(likelihood.class_share_[y], np.finfo(float).tiny))
             return likelihood, _Rows(likelihood.log_density(y, means), prior, Z, weight)
-        resp, fitted, used = np.ones(means.shape[:2]), None, np.flatnonzero(weight)
-        penalty = FIRST_PENALTY if Z.shape[1] else None
+        resp = np.ones(means.shape[:2])
+        fitted = None
+        used = np.flatnonzero(weight)
+        if Z.shape[1]:
+            penalty = FIRST_PENALTY
+        else:
+            penalty = None
         for _ in range(CALIBRATION_ROUNDS):
             likelihood.update(y, means, resp * weight[:, None])
             rows = _Rows(likelihood.log_density(y, means), None, Z, weight)
@@ -101,7 +116,8 @@ class _Rows:
     def fit(self, rows, penalty, start=None):
         """Share and gate, from a start; the rest as of ``fit_gate``."""
         share, gate = start or (self.share(rows), None)
-        density, weight = self.smoothed(share, rows), self.weight[rows]
+        density = self.smoothed(share, rows)
+        weight = self.weight[rows]
         gate, *ends = fit_gate(self.Z[rows], density, weight, penalty, gate)
         return (share, gate), *ends
 

@@ -43,23 +43,29 @@ class Clones:
     """
 
     def __init__(self, trainer, numbers, keeps_softmax):
-        self.trainer, self.numbers, self.keeps_softmax = trainer, numbers, keeps_softmax
+        self.trainer = trainer
+        self.numbers = numbers
+        self.keeps_softmax = keeps_softmax
 
     def fit(self):
         """Fit all; the mixture (Candidate), its fitted experts, and those in training."""
         trainer = self.trainer
-        n_rows, n_jobs = len(trainer.data.y), trainer.settings.n_jobs
-        parts, densities = trainer.parts, trainer.densities
+        n_rows = len(trainer.data.y)
+        n_jobs = trainer.settings.n_jobs
+        parts = trainer.parts
+        densities = trainer.densities
         one = replace(parts, names=[GENERALIST], templates=parts.templates[:1])
         generalist = trainer.make_experts(one)
-        everything, teams = np.ones((n_rows, 1)), []
+        everything = np.ones((n_rows, 1))
+        teams = []
         trainer.progress.say(f"Fitting a generalist on {count(n_rows, 'row')}")
         with generalist.side_by_side(n_jobs):
             generalist.fit(everything)
             fitted = generalist.finish(everything)
             means = densities.standardise(generalist.predictions)
             densities.begin(means[:, 0])
-            chosen, team = densities.alone([GENERALIST], means), None
+            chosen = densities.alone([GENERALIST], means)
+            team = None
             if self.numbers != [1]:
                 chosen, team = self._best_team(teams, chosen)
             if team is not None:
@@ -72,7 +78,8 @@ class Clones:
 
     def _team(self, number):
         """So many specialists, to be fitted on the regimes of a mixture of linear experts."""
-        trainer, parts = self.trainer, self.trainer.parts.first(number)
+        trainer = self.trainer
+        parts = self.trainer.parts.first(number)
         trainer.progress.say(f"Finding {number} regimes by linear experts")
         quick = replace(parts, templates=list(map(with_fewer_trees, parts.templates)))
         both = (trainer.make_experts(each, of_regimes=True) for each in (quick, parts))
@@ -86,9 +93,13 @@ class Clones:
 
         ``without`` is the generalist alone.
         """
-        trainer, weight = self.trainer, self.trainer.data.weight
-        n_jobs, say = trainer.settings.n_jobs, trainer.progress.say
-        best, kept, scores = without, None, {}
+        trainer = self.trainer
+        weight = self.trainer.data.weight
+        n_jobs = trainer.settings.n_jobs
+        say = trainer.progress.say
+        best = without
+        kept = None
+        scores = {}
         for number in self.numbers:
             if teams and not self._has_structure(best):
                 break
@@ -105,9 +116,11 @@ class Clones:
                 say(str(trainer.trained.specialisation))
             if not pays:
                 break
-            best, kept = found, team
+            best = found
+            kept = team
         if self.keeps_softmax and kept is not None:
-            best, kept.default_gate = kept.of_softmax or without, None
+            best = kept.of_softmax or without
+            kept.default_gate = None
             scores[len(kept.names)] = float(weight @ best.log_density)
             trainer.trained.specialisation = self._worth(without, best)
             if not trainer.trained.specialisation.kept:
@@ -123,8 +136,10 @@ class Clones:
         Under the first specialists, fitted already, rows find the regimes of those that stay. Where
         a softmax gate scores as well as the forest, it is the one: it is small, and quick.
         """
-        trainer, data = self.trainer, self.trainer.data
-        names, labels = [*without.names, *team.names], team.shares
+        trainer = self.trainer
+        data = self.trainer.data
+        names = [*without.names, *team.names]
+        labels = team.shares
         shares = np.insert(team.shares, 0, 1 / len(team.names), axis=1)
         shares /= shares.sum(axis=1, keepdims=True)
 
@@ -151,15 +166,21 @@ class Clones:
         gain = self._worth(light, found)
         takes_light = not gain.kept and self._worth(without, light).kept
         name, other = ("SoftmaxGate", "ForestGate")[:: 1 if takes_light else -1]
-        change = gain.gain if takes_light else -gain.gain
+        if takes_light:
+            change = gain.gain
+        else:
+            change = -gain.gain
         change = f"{change:+.3f} a row (standard error {gain.standard_error:.3f})"
         others = f"with a {other} the out-of-fold log-density changes by {change}"
         team.default_gate = name, others
-        return light if takes_light else found
+        if takes_light:
+            return light
+        return found
 
     def _forest(self, labels, settings):
         """An unfitted gate, but for its forest, the columns of its weights, and what fits these."""
-        data, gate = self.trainer.data, ForestGate(random_state=self.trainer.seed, **settings)
+        data = self.trainer.data
+        gate = ForestGate(random_state=self.trainer.seed, **settings)
         return gate, gate.fit_forest(data.Z, labels, data.weight), gate.fit_softmax
 
     def _has_structure(self, found):
@@ -169,7 +190,8 @@ class Clones:
         """
         if found.cdf is None:
             return True
-        third, weight = np.clip(3 * found.cdf, 0, 2).astype(int), self.trainer.data.weight
+        third = np.clip(3 * found.cdf, 0, 2).astype(int)
+        weight = self.trainer.data.weight
         labels = np.eye(3)[third]
         log_proba = self._forest(labels, FEW_TREES)[1][:, -3:]
         both = np.cov(labels.T, np.exp(log_proba).T, aweights=weight)

@@ -67,7 +67,11 @@ class Densities(ABC):
     floor = None  # smallest standard deviation of densities that experts have of their own
 
     def __init__(self, parts, data, folds, gate, tol):
-        self.parts, self.data, self.folds, self.gate, self.tol = parts, data, folds, gate, tol
+        self.parts = parts
+        self.data = data
+        self.folds = folds
+        self.gate = gate
+        self.tol = tol
 
     def standardise(self, predictions):
         """From the units of y."""
@@ -127,7 +131,10 @@ class Densities(ABC):
             return self._behind(names, means, columns, penalties, shares, gate, fit)
         with few_threads(means.size):
             density = self._out_of_fold(means, shares)
-        start = np.full(density.shape, 1 / len(names)) if shares is None else shares
+        if shares is None:
+            start = np.full(density.shape, 1 / len(names))
+        else:
+            start = shares
         density = np.ascontiguousarray(density)
         # Its responsibilities and log-densities are under gates that did not see the row.
         given = FixedExperts(density), self.gate.trained, FixedDensities(), self.data
@@ -135,7 +142,8 @@ class Densities(ABC):
         problem = GeneralProblem(*given, gate_folds=self.folds, load_prior=prior)
         limits = {"max_iter": CROSS_FITTED_ITERATIONS, "patience": CROSS_FITTED_PATIENCE}
         run_em(problem.start(start), tol=self.tol, **limits)
-        gate, log_density = problem.finished_gate(self.gate.given), problem.log_norm - self.log_unit
+        gate = problem.finished_gate(self.gate.given)
+        log_density = problem.log_norm - self.log_unit
         given = names, means, np.empty((len(means), 0)), None
         return Candidate(*given, problem.resp, log_density, gate, shares=shares)
 

@@ -61,7 +61,8 @@ def fit_gate(Z, log_density, row_weight, penalty, start=None):
     All rows are of positive weight; ``start`` None is equal proportions. Returns intercepts and
     weights, the penalised log-likelihood per unit of weight, and whether L-BFGS met its tolerance.
     """
-    M, total = log_density.shape[1], row_weight.sum()
+    M = log_density.shape[1]
+    total = row_weight.sum()
     intercepts, weights = start or (np.zeros(M), np.zeros((Z.shape[1], M)))
     gated = penalty is not None
     log_density = np.asfortranarray(log_density)  # as ``gate_objective`` goes through it
@@ -73,10 +74,16 @@ def fit_gate(Z, log_density, row_weight, penalty, start=None):
         value, of_intercepts, of_weights, _ = gate_objective(
             *unpacked(theta), Z, log_density, row_weight, penalty
         )
-        gradient = [of_intercepts, of_weights.ravel()] if gated else [of_intercepts]
+        if gated:
+            gradient = [of_intercepts, of_weights.ravel()]
+        else:
+            gradient = [of_intercepts]
         return value / total, np.concatenate(gradient) / total
 
-    start = np.concatenate([intercepts, weights.ravel()]) if gated else intercepts
+    if gated:
+        start = np.concatenate([intercepts, weights.ravel()])
+    else:
+        start = intercepts
     options = {"maxiter": 200, "ftol": 1e-9, "gtol": 1e-6, "maxcor": 20}
     result = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
     return unpacked(result.x), -float(result.fun), bool(result.success)
@@ -95,7 +102,8 @@ def choose_penalty(weight, folds, fit, posterior, *, penalties=GATE_PENALTIES, s
     """
     said = {penalty: [] for penalty in penalties}
     for train, test in folds:
-        fitted, seen = None, train[weight[train] > 0]
+        fitted = None
+        seen = train[weight[train] > 0]
         for penalty in penalties:  # each from the one before, on the same rows
             fitted = fit(seen, penalty, fitted)
             said[penalty].append(posterior(fitted, test))
@@ -106,7 +114,8 @@ def choose_penalty(weight, folds, fit, posterior, *, penalties=GATE_PENALTIES, s
     }
     log_density = {penalty: each[1] for penalty, each in said.items()}
     best = max(penalties, key=lambda penalty: weight @ log_density[penalty])
-    gains, total = log_density[best] - log_density[penalties[0]], weight.sum()
+    gains = log_density[best] - log_density[penalties[0]]
+    total = weight.sum()
     gain = weight @ gains
     if gain <= standard_errors * np.sqrt(weight @ (gains - gain / total) ** 2):
         best = penalties[0]

@@ -31,9 +31,14 @@ PRECISE = {"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8}
 MOST_COPIES = 10  # copies of a row, on average, in place of weights
 SIZE_FLOOR = 1e-3  # least size of an error, in root mean squares of all
 BOOSTING = {
-    "loss": "gamma", "max_iter": 60, "learning_rate": 0.05, "max_leaf_nodes": 6,
-    "l2_regularization": 5.0, "early_stopping": False, "random_state": 0,
-}  # fmt: skip
+    "loss": "gamma",
+    "max_iter": 60,
+    "learning_rate": 0.05,
+    "max_leaf_nodes": 6,
+    "l2_regularization": 5.0,
+    "early_stopping": False,
+    "random_state": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,10 @@ class StackedRows:
 
         From those of all rows, what errs little on its own rows alone is taken for a bad component.
         """
-        n_components, n_columns = self.means.shape[1], self.Z.shape[1]
-        intercepts, log_scales = np.zeros(n_components), centre
+        n_components = self.means.shape[1]
+        n_columns = self.Z.shape[1]
+        intercepts = np.zeros(n_components)
+        log_scales = centre
         if self.shares is not None:
             resp = self.shares.T * self.weight
             mass = resp.sum(axis=1)
@@ -123,16 +130,23 @@ class StackedParameters:
 
     def packed(self, gated):
         """One vector; without the weights of the gate where it is not ``gated``."""
-        weights = self.weights.ravel() if gated else ()
+        if gated:
+            weights = self.weights.ravel()
+        else:
+            weights = ()
         ends = [self.slope, self.log_excess]
         return np.concatenate([self.intercepts, weights, self.log_scales, ends])
 
     def unpacked(self, theta, gated):
         """Parameters of the same shapes from what ``packed`` makes."""
-        M, size = len(self.intercepts), self.weights.size if gated else 0
+        M = len(self.intercepts)
+        size = self.weights.size if gated else 0
         parts = np.split(theta, np.cumsum([M, size, M]))
         intercepts, weights, log_scales, (slope, log_excess) = parts
-        weights = weights.reshape(self.weights.shape) if gated else np.zeros_like(self.weights)
+        if gated:
+            weights = weights.reshape(self.weights.shape)
+        else:
+            weights = np.zeros_like(self.weights)
         return StackedParameters(intercepts, weights, log_scales, float(slope), float(log_excess))
 
 
@@ -147,7 +161,8 @@ def _log_density(parameters, rows, floor):
     The latter are the squared errors over variances and degrees of freedom, plus one, and their
     logarithms.
     """
-    df, log_scales = parameters.df, np.log(parameters.scales(floor))
+    df = parameters.df
+    log_scales = np.log(parameters.scales(floor))
     by_row = np.clip(parameters.slope * rows.u, -20.0, 20.0)  # as below
     tails = rows.squared_errors * np.exp(-2.0 * by_row)
     tails *= np.exp(-2.0 * log_scales)[:, None] / df
@@ -239,7 +254,8 @@ def fit_parameters(rows, floor, penalty, start=None, precise=False):
         value, gradient = negative_objective(at, rows, floor, centre, penalty)
         return value / weight, gradient.packed(gated) / weight
 
-    first, options = start.packed(gated), {"maxcor": 20, **(PRECISE if precise else COARSE)}
+    first = start.packed(gated)
+    options = {"maxcor": 20, **(PRECISE if precise else COARSE)}
     result = minimize(value_and_gradient, first, jac=True, method="L-BFGS-B", options=options)
     converged = result.success or np.abs(result.jac).max() <= COARSE["gtol"]
     return start.unpacked(result.x, gated), -float(result.fun), bool(converged)
@@ -294,10 +310,13 @@ class ErrorSizes:
     """
 
     def __init__(self, models, encoder, log_size, weight, process):
-        self.trees, self.encoder, self.process = Trees.of_boosting(models), encoder, process
+        self.trees = Trees.of_boosting(models)
+        self.encoder = encoder
+        self.process = process
         used = log_size[weight > 0]
         self.centre = np.average(log_size, weights=weight)
-        self.low, self.high = used.min(), used.max()
+        self.low = used.min()
+        self.high = used.max()
         self.slope = 1.0
 
     def centred(self, log_size):
@@ -309,7 +328,9 @@ class ErrorSizes:
         Z = np.asarray(X if self.encoder is None else self.encoder.transform(X), dtype=np.float64)
         factor = np.exp(self.slope * self.centred(self.trees.predict(Z)))
         process, Z = inside_offering("widening", self.process, X)
-        return factor if process is None else factor * process.widening(Z)
+        if process is None:
+            return factor
+        return factor * process.widening(Z)
 
 
 def copies_of_rows(weight):
@@ -340,7 +361,8 @@ def cross_fit_sizes(Z, residuals, weight, folds, floor):
     size = np.abs(residuals) + max(SIZE_FLOOR * root_mean_square, floor)
     copies, weight = copies_of_rows(weight)
     least = max(8, copies.sum() // 40)
-    models, log_size = [], np.empty(len(size))
+    models = []
+    log_size = np.empty(len(size))
     for train, test in folds:
         seen = np.repeat(train, copies[train])
         model = HistGradientBoostingRegressor(min_samples_leaf=least, **BOOSTING)

@@ -35,7 +35,8 @@ class RegressionDensities(Densities):
 
     def __init__(self, *given):
         super().__init__(*given)
-        y, weight = self.data.y, self.data.weight
+        y = self.data.y
+        weight = self.data.weight
         self.likelihood = StudentT(df="estimate").start(y, weight, 1)
         self.units = TargetUnits.of(y, weight, self.likelihood.floor_)
         self.y, self.log_unit = self.units.standardise(y), np.log(self.units.unit)
@@ -51,7 +52,8 @@ class RegressionDensities(Densities):
     def begin(self, predictions):
         """Learn how large the errors of these predictions are, by row."""
         Z, encoder = size_columns(self.gate, self.data, self.parts.gate.encoder)
-        errors, weight = self.y - predictions, self.data.weight
+        errors = self.y - predictions
+        weight = self.data.weight
         models, log_size = cross_fit_sizes(Z, errors, weight, self.folds, self.units.floor)
         self.sizes = ErrorSizes(models, encoder, log_size, weight, self.process)
         self.log_size = self.sizes.centred(log_size)
@@ -60,7 +62,8 @@ class RegressionDensities(Densities):
         """Keep those that explain more, with the stack, than learned scales and tails do."""
         if not log_densities:
             return
-        weight, learned = self.data.weight, self._out_of_fold(means)
+        weight = self.data.weight
+        learned = self._out_of_fold(means)
         for k, own in log_densities.items():
             own = own + self.log_unit
             gain = np.logaddexp(own, learned[:, -1]) - np.logaddexp(learned[:, k], learned[:, -1])
@@ -70,7 +73,9 @@ class RegressionDensities(Densities):
     def stack(self, predictions, fitted):
         widens = (each for each in fitted if inside_offering("widening", each)[0] is not None)
         self.process = next(widens, None)
-        weight, middle, unit = self.data.weight, self.units.middle, self.units.unit
+        weight = self.data.weight
+        middle = self.units.middle
+        unit = self.units.unit
         used = weight > 0
         combination = fit_combination(predictions[used], self.y[used], weight[used])
         combination.intercept_ = middle + unit * combination.intercept_
@@ -78,12 +83,14 @@ class RegressionDensities(Densities):
         stacked = cross_fit_combination(predictions, self.y, weight, self.folds)
         named = list(zip(self.parts.names, fitted, strict=True))
         stack = StackingRegressor(named, final_estimator=combination, cv="prefit")
-        stack.estimators_, stack.final_estimator_ = fitted, combination
+        stack.estimators_ = fitted
+        stack.final_estimator_ = combination
         stack.stack_method_ = ["predict"] * len(fitted)
         return stacked, stack
 
     def _refit(self, means, Z, penalty, shares):
-        rows, floor = self._rows(means, Z, shares), self.units.floor
+        rows = self._rows(means, Z, shares)
+        floor = self.units.floor
         parameters, objective, converged = refit_parameters(rows, floor, penalty)
         self.sizes.slope = parameters.slope
         likelihood = self.likelihood
@@ -120,7 +127,10 @@ def size_columns(gate, data, encoder):
     described = DescribedColumns(data.X, data.weight)
     if not is_sparse and not described.is_mixed:
         return np.asarray(data.X, dtype=np.float64), None
-    encoder = dense_encoder(data.X) if is_sparse else default_encoder(described)
+    if is_sparse:
+        encoder = dense_encoder(data.X)
+    else:
+        encoder = default_encoder(described)
     encoder, columns = fit_columns(encoder, data.X, data.y, data.weight)
     return np.asarray(columns, dtype=np.float64), encoder
 
@@ -136,15 +146,19 @@ def fit_combination(predictions, y, weight):
     ----------
     .. [1] L. Breiman, "Stacked regressions", Machine Learning 24, 1996.
     """
-    combination, n_experts = RidgeCV(), predictions.shape[1]
+    combination = RidgeCV()
+    n_experts = predictions.shape[1]
     if weight.sum() < STACK_ROWS or len(y) < 2:
-        combination.coef_, combination.intercept_ = np.full(n_experts, 1.0 / n_experts), 0.0
-        combination.alpha_, combination.n_features_in_ = np.inf, n_experts
+        combination.coef_ = np.full(n_experts, 1.0 / n_experts)
+        combination.intercept_ = 0.0
+        combination.alpha_ = np.inf
+        combination.n_features_in_ = n_experts
         return combination
     combination.fit(predictions, y, sample_weight=weight)
     if combination.coef_.min() < 0:
         middle = np.average(predictions, axis=0, weights=weight)
-        level, root = np.average(y, weights=weight), np.sqrt(weight)
+        level = np.average(y, weights=weight)
+        root = np.sqrt(weight)
         design = root[:, None] * (predictions - middle)
         design = np.vstack([design, np.sqrt(combination.alpha_) * np.eye(n_experts)])
         combination.coef_, _ = nnls(design, np.append(root * (y - level), np.zeros(n_experts)))

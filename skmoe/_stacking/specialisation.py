@@ -38,7 +38,10 @@ class Specialisation:
         return self.gain > STANDARD_ERRORS * self.standard_error
 
     def __str__(self):
-        verdict = "kept" if self.kept else "left out"
+        if self.kept:
+            verdict = "kept"
+        else:
+            verdict = "left out"
         names = ("Specialists", "the generalist alone"), ("Experts by EM", "experts of all rows")
         what, other = names[self.of_list]
         what = f"{what} were {verdict}: compared with {other}"

@@ -71,27 +71,55 @@ class StackedTrainer(Trainer):
     """
 
     def __init__(
-        self, data, parts, settings, *, folds, splitting, seed, expert_seed, gate=None,
-        numbers=None, keeps_softmax=False, instead=None,
-    ):  # fmt: skip
+        self,
+        data,
+        parts,
+        settings,
+        *,
+        folds,
+        splitting,
+        seed,
+        expert_seed,
+        gate=None,
+        numbers=None,
+        keeps_softmax=False,
+        instead=None,
+    ):
         splits = splitting.gate_folds(folds, data, can_memorise=True)
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
         needs_folds = parts.is_list and any(map(tells_density, parts.templates))
-        self.expert_folds = splits if folds is None or needs_folds else folds
-        kind = RegressionDensities if parts.classes is None else ClassificationDensities
+        if folds is None or needs_folds:
+            self.expert_folds = splits
+        else:
+            self.expert_folds = folds
+        if parts.classes is None:
+            kind = RegressionDensities
+        else:
+            kind = ClassificationDensities
         self.densities = kind(parts, data, splits, gate, settings.tol)
-        self.expert_seed, self.numbers, self.instead = expert_seed, numbers, instead
+        self.expert_seed = expert_seed
+        self.numbers = numbers
+        self.instead = instead
         self.keeps_softmax = keeps_softmax
-        self.trained.way = "stack" if numbers is None else "specialists"
+        if numbers is None:
+            self.trained.way = "stack"
+        else:
+            self.trained.way = "specialists"
         self.trained.grows = False
 
     def make_experts(self, parts, *, of_regimes=False):
         """Experts (EstimatorExperts) in training, on all rows or each on those of a regime."""
-        seed, weight = self.expert_seed + of_regimes, self.data.weight
+        seed = self.expert_seed + of_regimes
+        weight = self.data.weight
         experts = parts.make_estimators(
-            self.data, self.expert_folds, self.settings, seed, report_weights=not of_regimes,
-            once=True, density_floor=self.densities.floor if parts.is_list else None,
-        )  # fmt: skip
+            self.data,
+            self.expert_folds,
+            self.settings,
+            seed,
+            report_weights=not of_regimes,
+            once=True,
+            density_floor=self.densities.floor if parts.is_list else None,
+        )
         if not of_regimes and (weight[weight > 0] == 1).all():
             experts.weighted = [False] * len(parts.names)  # many estimators are slower with weights
         return experts
@@ -99,11 +127,20 @@ class StackedTrainer(Trainer):
     def train(self, previous, tasks, attributes_now):
         """Fit it all, in one iteration; see ``Trainer``."""
         tasks.begin(1 if self.instead is None else None)
-        clones = None if self.numbers is None else Clones(self, self.numbers, self.keeps_softmax)
-        found = self._fit_unlike() if clones is None else clones.fit()
+        if self.numbers is None:
+            clones = None
+        else:
+            clones = Clones(self, self.numbers, self.keeps_softmax)
+        if clones is None:
+            found = self._fit_unlike()
+        else:
+            found = clones.fit()
         self.problem, order = self._finish(*found)
         self.progress.say("Trained", self.problem.objective)
-        linear = None if self.instead is None else self._better_lines()
+        if self.instead is None:
+            linear = None
+        else:
+            linear = self._better_lines()
         if linear is not None:
             self.progress.say("Linear experts explain the target better: trying EM, with more fits")
             trained = self._em_from(linear).train(None, tasks, attributes_now)
@@ -121,9 +158,13 @@ class StackedTrainer(Trainer):
 
     def _fit_unlike(self):
         """Fit the experts of a list; the mixture (Candidate), its fitted experts, and those."""
-        data, names, densities, say = self.data, self.parts.names, self.densities, self.progress.say
+        data = self.data
+        names = self.parts.names
+        densities = self.densities
+        say = self.progress.say
         experts = self.make_experts(self.parts)
-        everything, of_experts = np.ones((len(data.y), len(names))), count(len(names))
+        everything = np.ones((len(data.y), len(names)))
+        of_experts = count(len(names))
         say(f"Fitting {of_experts} on {count(len(data.y), 'row')}, out of fold")
         with experts.side_by_side(self.settings.n_jobs):
             leaf = ready()
@@ -152,7 +193,10 @@ class StackedTrainer(Trainer):
         to all rows. Else they have been.
         """
         experts = self.problem.experts
-        alike = None if experts.own_log_density else experts.state()
+        if experts.own_log_density:
+            alike = None
+        else:
+            alike = experts.state()
         trainer = self.instead(regimes=linear.problem.resp, alike=alike)
         most = ROUNDS_AFTER_STACK - (1 if alike is not None else 2)
         most = min(most, self.settings.max_iter)
@@ -166,7 +210,8 @@ class StackedTrainer(Trainer):
 
         Their log-likelihood, less BIC's penalty, is then above the score.
         """
-        linear, weight = surrogate(self.data, self.parts), self.data.weight
+        linear = surrogate(self.data, self.parts)
+        weight = self.data.weight
         per_parameter = 0.5 * np.log(weight.sum()) / weight.sum()
         n_functions = linear.experts.n_functions * self.n_experts + self.n_experts - 1
         needed = np.average(self.problem.log_norm, weights=weight)
@@ -175,11 +220,15 @@ class StackedTrainer(Trainer):
             return None
         trainer = train_surrogate(self, linear)
         score = linear.objective - per_parameter * linear.likelihood.n_parameters_
-        return trainer if score > needed else None
+        if score > needed:
+            return trainer
+        return None
 
     def _finish(self, chosen, fitted, experts):
         """What was learned, with the model, and the order of the model's experts."""
-        data, weight, parts = self.data, self.data.weight, self.parts
+        data = self.data
+        weight = self.data.weight
+        parts = self.parts
         likelihood, labels, log_density, objective, converged = self.densities.refit(chosen)
         gate = chosen.fitted_gate(data.Z, labels, weight)
         gate_proba = gate.predict_proba(data.Z)
@@ -188,12 +237,19 @@ class StackedTrainer(Trainer):
             order = np.append(0, 1 + np.argsort(-(weight @ gate_proba)[1:], kind="stable"))
             gate.reorder(order)
         likelihood.reorder(order)
-        fitted, y_shape = [fitted[k] for k in order], data.y.shape[1:]
+        fitted = [fitted[k] for k in order]
+        y_shape = data.y.shape[1:]
         model = parts.model_of(chosen.names, fitted, gate, likelihood, y_shape)
         stacked = Stacked(
-            data=data, experts=experts, model=model, means=self.densities.restore(chosen.means),
-            gate_proba=gate_proba, resp=chosen.resp, log_norm=chosen.log_density,
+            data=data,
+            experts=experts,
+            model=model,
+            means=self.densities.restore(chosen.means),
+            gate_proba=gate_proba,
+            resp=chosen.resp,
+            log_norm=chosen.log_density,
             objective=objective - self.densities.log_unit,
-            prior=objective * weight.sum() - weight @ log_density, converged=converged,
-        )  # fmt: skip
+            prior=objective * weight.sum() - weight @ log_density,
+            converged=converged,
+        )
         return stacked, order

@@ -32,8 +32,10 @@ from .mixed import (
 
 HAND_ON = GridSearchCV, RandomizedSearchCV, TransformedTargetRegressor  # the table, as it is
 DATES = "dates", "durations", "times of day"
-FEWEST_NUMBERS, MOST_OTHERS = 10, 0.1  # values of a column of numbers, and those that are none
-MOST_DENSE_COLUMNS, MOST_DENSE_ENTRIES = 500, 2**25  # of sparse rows that are made dense
+FEWEST_NUMBERS = 10
+MOST_OTHERS = 0.1  # values of a column of numbers, and those that are none
+MOST_DENSE_COLUMNS = 500
+MOST_DENSE_ENTRIES = 2**25  # of sparse rows that are made dense
 MOST_NAMED = 5  # columns named in a warning
 
 
@@ -56,7 +58,8 @@ class DescribedColumns:
     """
 
     def __init__(self, X, weight=None):
-        self.X, self.weight = X, weight
+        self.X = X
+        self.weight = weight
         self.strings, self.missing = describe_columns(X)
         self.is_mixed = bool(self.strings or self.missing)
 
@@ -68,7 +71,10 @@ class DescribedColumns:
     @cached_property
     def dates(self):
         """Labels of the columns of a table that hold dates or durations."""
-        strings = self.strings if is_table(self.X) else []
+        if is_table(self.X):
+            strings = self.strings
+        else:
+            strings = []
         return [label for label in strings if kind_of(self.X[label]) in DATES]
 
     @cached_property
@@ -103,8 +109,10 @@ def table_encoder(
     ``averaged`` become means of the target, whose type is ``averages``. ``imputes`` is what missing
     numbers become, a strategy of SimpleImputer; None is NaN.
     """
-    X, strings = described.X, set(described.strings)
-    labels = described.labels if labels is None else labels
+    X = described.X
+    strings = set(described.strings)
+    if labels is None:
+        labels = described.labels
     numeric = [label for label in labels if label not in strings]
     dates = [label for label in described.dates if label in labels]
     averaged = [label for label in labels if label in averaged]
@@ -137,7 +145,10 @@ def _imputer(strategy, *, indicates=True):
 
 def take_columns(X, columns):
     """Numbers of columns that are given by number or name, their labels, and X without others."""
-    names = X.columns if is_table(X) else None
+    if is_table(X):
+        names = X.columns
+    else:
+        names = None
     places = [j for each in column_numbers(columns, X.shape[1], names) for j in each]
     labels = labels_of(X)
     return places, [labels[j] for j in places], X.iloc[:, places] if is_table(X) else X[:, places]
@@ -176,7 +187,9 @@ def blocks_of_levels(encoder):
             place = encoder.output_indices_[name]
             if len(numbers) == place.stop - place.start:  # none was dropped
                 block[place] = numbers
-    return block if block.any() else None
+    if block.any():
+        return block
+    return None
 
 
 def default_encoder(described, *, shrinks=False, averages=None, imputes="median"):
@@ -192,7 +205,10 @@ def default_encoder(described, *, shrinks=False, averages=None, imputes="median"
             f"The columns {left_out} hold identifiers, free text or dates, and there are no "
             "others: give numbers or categories, or Pipelines as experts and gate."
         )
-    averaged = set(described.of_no_use()[0]) - set(left_out) if averages else ()
+    if averages:
+        averaged = set(described.of_no_use()[0]) - set(left_out)
+    else:
+        averaged = ()
     return table_encoder(described, left_out, averaged=averaged, averages=averages, imputes=imputes)
 
 
@@ -204,17 +220,23 @@ def dense_encoder(X):
 
 
 def _as_array(X):
-    return X.toarray() if sparse.issparse(X) else X
+    if sparse.issparse(X):
+        return X.toarray()
+    return X
 
 
 def refused_columns(estimator, described):
     """Columns that hold no numbers, and columns with NaN, that an estimator cannot take."""
     while isinstance(estimator, HAND_ON) and vars(estimator).get("regressor", 0) is not None:
         estimator = vars(estimator).get("regressor", vars(estimator).get("estimator"))
-    strings, missing = described.strings, described.missing
+    strings = described.strings
+    missing = described.missing
     if not described.is_mixed:
         return [], []
-    cannot = [] if accepts(estimator, "string") else strings
+    if accepts(estimator, "string"):
+        cannot = []
+    else:
+        cannot = strings
     if takes_categories(estimator):
         cannot = [column for column in cannot if not is_categorical(described.X, column)]
     return cannot, [] if accepts(estimator, "allow_nan") else missing
@@ -235,7 +257,9 @@ def encoder_before(role, estimator, described, **encoding):
 
 def imputed_for(estimator):
     """What missing numbers become for an estimator, see ``table_encoder``."""
-    return None if accepts(estimator, "allow_nan") else "median"
+    if accepts(estimator, "allow_nan"):
+        return None
+    return "median"
 
 
 def check_accepts(role, estimator, described):
@@ -298,7 +322,10 @@ def warn_of_left_out(names, dates, who):
             f"{dates}, which hold dates as strings (give numbers, such as days since the first)"
         )
     if what:
-        leave = "leave" if "experts" in who[0] else "leaves"
+        if "experts" in who[0]:
+            leave = "leave"
+        else:
+            leave = "leaves"
         warn_user(
             f"The {' and '.join(who)} {leave} out the columns {' and '.join(what)}.",
             LeftOutColumnsWarning,
@@ -308,12 +335,21 @@ def warn_of_left_out(names, dates, who):
 def warn_of_numbers(described):
     """Name columns of strings that are numbers but for a few cells, and these."""
     for label, levels in described.levels.items():
-        values = None if is_categorical(described.X, label) else levels.values
-        texts = [] if values is None else [text for text in values if isinstance(text, str)]
+        if is_categorical(described.X, label):
+            values = None
+        else:
+            values = levels.values
+        if values is None:
+            texts = []
+        else:
+            texts = [text for text in values if isinstance(text, str)]
         others = [text for text in texts if not becomes_numbers(np.asarray(text))]
         are_numbers = len(texts) >= FEWEST_NUMBERS and len(others) <= MOST_OTHERS * len(texts)
         if are_numbers and (others or any("." in text for text in texts)):
-            cells = f", except {', '.join(map(repr, others[:MOST_NAMED]))}," if others else ""
+            if others:
+                cells = f", except {', '.join(map(repr, others[:MOST_NAMED]))},"
+            else:
+                cells = ""
             said = f"Values of column {label!r}{cells} are numbers stored as {len(texts)} strings. "
             said += "Convert it by pd.to_numeric(column, errors='coerce'), or to dtype 'category'."
             warn_user(said, NumbersAsStringsWarning)
@@ -372,7 +408,8 @@ def fit_columns(transformer, X, y, weight=None):
 
 
 DAY = np.timedelta64(1, "D")
-DAYS, MISSING = "days", "missing"
+DAYS = "days"
+MISSING = "missing"
 
 
 class DateNumbers(TransformerMixin, BaseEstimator):
@@ -388,7 +425,8 @@ class DateNumbers(TransformerMixin, BaseEstimator):
     def fit(self, X, y=None):
         """Learn which parts vary."""
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
-        self.n_features_in_, self.parts_ = X.shape[1], []
+        self.n_features_in_ = X.shape[1]
+        self.parts_ = []
         for label in X.columns:
             numbers = _numbers_of_dates(X[label])
             has_gaps = numbers.pop(MISSING).any()

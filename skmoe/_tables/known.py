@@ -45,7 +45,8 @@ class Levels:
         if is_table(X):
             column = X[label]
             try:
-                values, n_values = np.fromiter(column.unique(), dtype=object), int(column.count())
+                values = np.fromiter(column.unique(), dtype=object)
+                n_values = int(column.count())
             except TypeError:
                 check_hashable(label, column)
                 raise
@@ -84,7 +85,9 @@ class Levels:
             return "category"
         n_rows = self.n_values / len(known)
         can_be_learned = len(known) <= MOST_EFFECTS and n_rows >= FEWEST_ROWS_OF_EFFECT
-        return "effects" if can_be_learned else "identifier"
+        if can_be_learned:
+            return "effects"
+        return "identifier"
 
 
 def check_hashable(label, values):
@@ -115,7 +118,8 @@ def check_uniform(label, values):
 
 # Columns of a fit, and other rows ----------------------------------------------------------------
 
-NUMBERS, STRINGS = "numbers", "strings"
+NUMBERS = "numbers"
+STRINGS = "strings"
 KINDS = {  # by what pandas infers
     "string": STRINGS,
     **dict.fromkeys(("boolean", "integer", "floating", "mixed-integer-float", "decimal"), NUMBERS),
@@ -140,7 +144,8 @@ def kinds_of(X):
     kinds = {}
     for label in X.columns:
         column = X[label]
-        kind, name = kind_of(column), None if _is_numeric(column.dtype) else str(column.dtype)
+        kind = kind_of(column)
+        name = None if _is_numeric(column.dtype) else str(column.dtype)
         if kind != OTHERS:
             kinds[label] = kind, name
     return kinds
@@ -156,7 +161,8 @@ def match_kinds(X, kinds):
     """
     if not is_table(X):
         return X
-    changed, dtypes = {}, dict(zip(X.columns, X.dtypes, strict=True))
+    changed = {}
+    dtypes = dict(zip(X.columns, X.dtypes, strict=True))
     for label, (kind, dtype) in kinds.items():
         is_numeric = _is_numeric(dtypes[label])
         if is_numeric and dtype is None:
@@ -170,7 +176,10 @@ def match_kinds(X, kinds):
         elif column.isna().all():
             changed[label] = column.astype(object).astype(_dtype_named(dtype))
         else:
-            values = "booleans" if column.dtype.kind == "b" else found
+            if column.dtype.kind == "b":
+                values = "booleans"
+            else:
+                values = found
             if found == OTHERS:
                 values = f"values of the types {types_of(column)}"
             raise ValueError(
@@ -221,7 +230,9 @@ def _dtype_named(name):
     pandas = sys.modules["pandas"]
     if name == "category":
         return pandas.CategoricalDtype(pandas.Index([], dtype=object))
-    return np.float64 if name is None else name
+    if name is None:
+        return np.float64
+    return name
 
 
 def _is_numeric(dtype):
@@ -241,19 +252,28 @@ def check_numbers(name, values):
     if is_plain(values) or values is None:
         return values
     given = values = as_pandas(values)
-    kinds = [dtype.kind for dtype in values.dtypes] if is_table(values) else [dtype_kind(values)]
+    if is_table(values):
+        kinds = [dtype.kind for dtype in values.dtypes]
+    else:
+        kinds = [dtype_kind(values)]
     if all(kind in ("b", "i", "u", "f") for kind in kinds):
         return given
     check_real(name, values)
     values = as_array(name, values)
     check_real(name, values)
     kind = values.dtype.kind
-    what = "strings" if kind in "US" else "dates or durations" if kind in "mM" else None
+    if kind in "US":
+        what = "strings"
+    elif kind in "mM":
+        what = "dates or durations"
+    else:
+        what = None
     if kind == "O":
         others = [value for value in values.ravel() if not is_number(value)]
         if others:
             text = repr(others[0])
-            text = text if len(text) <= 50 else f"{text[:50]}..."
+            if not (len(text) <= 50):
+                text = f"{text[:50]}..."
             what = f"values of the types {types_of(others)}, such as {text}"
     if what is not None:
         raise ValueError(

@@ -23,7 +23,9 @@ def is_table(X):
 
 def labels_of(X):
     """Labels of the columns: names in a table, else numbers."""
-    return list(X.columns) if is_table(X) else list(range(X.shape[1]))
+    if is_table(X):
+        return list(X.columns)
+    return list(range(X.shape[1]))
 
 
 def has_shape(X):
@@ -106,7 +108,8 @@ def with_columns(X, changed):
 
 def _plain(column):
     # None where it stays as it is.
-    pandas, dtype = sys.modules["pandas"], column.dtype
+    pandas = sys.modules["pandas"]
+    dtype = column.dtype
     if isinstance(dtype, pandas.CategoricalDtype):
         kind = dtype.categories.dtype
         if isinstance(kind, np.dtype) or kind.na_value is not pandas.NA:
@@ -117,11 +120,15 @@ def _plain(column):
     missing = column.isna()
     has_na = any(value is None or value is pandas.NA for value in column[missing])
     if isinstance(dtype, pandas.StringDtype) or dtype.kind == "U":
-        return column.astype(object).where(~missing, np.nan) if has_na else None
+        if has_na:
+            return column.astype(object).where(~missing, np.nan)
+        return None
     objects = column.astype(object).where(~missing, np.nan)
     if not missing.all() and all(map(is_number, objects)):
         return objects.astype(np.float64)
-    return objects if has_na or not isinstance(dtype, np.dtype) else None
+    if has_na or not isinstance(dtype, np.dtype):
+        return objects
+    return None
 
 
 def is_number(value):
@@ -152,10 +159,16 @@ def check_real(name, values):
 
     ``name`` is what they are, for errors.
     """
-    dtypes = dict(values.dtypes) if is_table(values) else {}
+    if is_table(values):
+        dtypes = dict(values.dtypes)
+    else:
+        dtypes = {}
     columns = [label for label, dtype in dtypes.items() if dtype.kind == "c"]
     if columns or dtype_kind(values) == "c":
-        where = f", in the columns {columns}" if columns else ""
+        if columns:
+            where = f", in the columns {columns}"
+        else:
+            where = ""
         raise ValueError(
             f"Complex data not supported: {name} holds complex numbers{where}. Give both parts."
         )
@@ -187,7 +200,10 @@ def describe_columns(X):
         numbers = Real, np.bool_, type(None)
         strings = [j for j in range(X.shape[1]) if not all(isinstance(v, numbers) for v in X[:, j])]
     else:
-        strings = list(range(X.shape[1])) if X.dtype.kind in "US" else []
+        if X.dtype.kind in "US":
+            strings = list(range(X.shape[1]))
+        else:
+            strings = []
     numeric = [j for j in range(X.shape[1]) if j not in set(strings)]
     return strings, [j for j in numeric if np.isnan(X[:, j].astype(np.float64)).any()]
 
@@ -262,7 +278,8 @@ def _is_within(X, limit):
     """Whether an array of floats has no number beyond; False where this takes another look."""
     if is_table(X) or sparse.issparse(X) or X.dtype.kind != "f":
         return False
-    least, largest = float(X.min(initial=0.0)), float(X.max(initial=0.0))
+    least = float(X.min(initial=0.0))
+    largest = float(X.max(initial=0.0))
     return -limit <= least and largest <= limit  # not with NaN
 
 
@@ -279,7 +296,10 @@ def check_sizes(X, name, *, smallest, limit=LARGEST):
         if not (size > limit or (smallest and 0 < size < 1 / limit)):
             continue
         square, units = ("infinite", "larger") if size > limit else ("zero", "smaller")
-        what = name if X.ndim == 1 else f"Column {column!r} of {name}"
+        if X.ndim == 1:
+            what = name
+        else:
+            what = f"Column {column!r} of {name}"
         raise ValueError(
             f"{what} has {size:.6g} for its largest absolute value, next to those whose square is "
             f"{square}: give it in {units} units, divided by {size:.0e} for example."
@@ -316,8 +336,14 @@ def _checked_array(X, sparse_ok, strings_ok):
     if dtype_kind(X) in ("m", "M"):
         raise ValueError("X holds dates or durations: give numbers, such as days since the first.")
     mixed = not sparse.issparse(X) and np.asarray(X).dtype.kind in "OUS"
-    dtype = None if mixed and strings_ok() else [np.float64, np.float32]
-    accept_sparse = "csr" if sparse_ok else False
+    if mixed and strings_ok():
+        dtype = None
+    else:
+        dtype = [np.float64, np.float32]
+    if sparse_ok:
+        accept_sparse = "csr"
+    else:
+        accept_sparse = False
     try:
         return check_array(X, accept_sparse=accept_sparse, dtype=dtype, ensure_all_finite=False)
     except TypeError as error:
@@ -326,7 +352,10 @@ def _checked_array(X, sparse_ok, strings_ok):
             "by pandas.DataFrame([row]), a list of such rows by pandas.DataFrame(rows)."
         ) from error
     except ValueError as error:
-        columns = np.asarray(X).T if mixed and np.ndim(X) == 2 else []
+        if mixed and np.ndim(X) == 2:
+            columns = np.asarray(X).T
+        else:
+            columns = []
         strings = [j for j, column in enumerate(columns) if not becomes_numbers(column)]
         if strings:
             raise ValueError(
@@ -367,4 +396,6 @@ def column_numbers(columns, n_columns, names):
 
 def _without_step(name):
     """The name of a column before a ColumnTransformer put that of its step in front."""
-    return name.split("__", 1)[-1] if isinstance(name, str) else name
+    if isinstance(name, str):
+        return name.split("__", 1)[-1]
+    return name

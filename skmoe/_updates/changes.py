@@ -86,7 +86,10 @@ def _obstacle(mixture):
         for template in templates:
             if not learns_batches(template):
                 return f"the expert {template} has none, and is not solved in closed form"
-    gate = mixture._default_gate() if mixture.gate is None or len(templates) == 1 else mixture.gate
+    if mixture.gate is None or len(templates) == 1:
+        gate = mixture._default_gate()
+    else:
+        gate = mixture.gate
     _, gate = split_last(gate)
     if isinstance(gate, BaseGate) and not gate.learns_batches:
         return f"the gate {gate} has no learn_batch"
@@ -121,7 +124,10 @@ def _check_classes(mixture, classes):
     """All classes: those of the first call."""
     if mixture.class_weight == "balanced":
         raise ValueError("class_weight='balanced' needs all rows: with partial_fit give a dict.")
-    known = mixture._classes if mixture._buffer is None else mixture._buffer.classes
+    if mixture._buffer is None:
+        known = mixture._classes
+    else:
+        known = mixture._buffer.classes
     if not mixture.__sklearn_is_fitted__() and mixture._buffer is None:
         known = None
     if classes is None and known is None:
@@ -148,7 +154,10 @@ def _collect(mixture, X, y, sample_weight, classes):
     buffer = mixture._buffer = mixture._buffer.extended(*given)
     mixture.n_samples_seen_ = float(buffer.weight.sum())
     is_to_be_chosen = mixture.n_experts == "auto" and not mixture._is_list
-    n_experts = STREAM_EXPERTS if is_to_be_chosen else len(mixture._expert_list()[0])
+    if is_to_be_chosen:
+        n_experts = STREAM_EXPERTS
+    else:
+        n_experts = len(mixture._expert_list()[0])
     buffer.fewest = max(2, n_experts, mixture.cv if isinstance(mixture.cv, Integral) else 0)
     if not buffer.can_be_fitted():
         return
@@ -168,7 +177,10 @@ def _collect(mixture, X, y, sample_weight, classes):
             rows.fitted_gate = mixture.gate_
         mixture._fit(rows, tasks)
     is_cut = mixture._is_cut and not is_to_be_chosen
-    mixture._buffer = None if complete else buffer.after_refit(is_cut, goes_on)
+    if complete:
+        mixture._buffer = None
+    else:
+        mixture._buffer = buffer.after_refit(is_cut, goes_on)
 
 
 def _go_on(mixture, X, y, sample_weight):
@@ -205,7 +217,10 @@ def add_expert(mixture, X, y, expert, name, sample_weight, replay):
     template = _new_template(mixture, name, expert, rows.X)
     draw_seed, *seeds = draw_seeds(mixture.random_state, 3)
     stream = _stream_of(mixture)
-    n_old = mixture.n_samples_seen_ if stream is None else stream.counted
+    if stream is None:
+        n_old = mixture.n_samples_seen_
+    else:
+        n_old = stream.counted
     old = _old_rows(mixture, rows.X, replay, draw_seed, n_old)
     experts = {f"before_{name}": FrozenEstimator(copy.copy(mixture)), name: template}
     given = _to_train(mixture, experts, _gate_now(mixture, growing.joined(rows, old)), *seeds)
@@ -248,7 +263,10 @@ def _new_template(mixture, name, expert, X):
     if expert is None and mixture._is_list:
         raise ValueError("The experts are unlike each other: pass the estimator to add.")
     if expert is None:
-        expert = mixture._default_expert() if mixture.experts is None else mixture.experts
+        if mixture.experts is None:
+            expert = mixture._default_expert()
+        else:
+            expert = mixture.experts
         encoders = [split_last(e)[0] for e in mixture.experts_ if isinstance(e, Pipeline)]
         if mixture.experts is None and encoders:  # fitted to the old categories
             return make_pipeline(FrozenEstimator(encoders[0]), mixture._solver().as_expert(expert))
@@ -260,7 +278,9 @@ def _new_template(mixture, name, expert, X):
 
 def _stream_of(mixture):
     """What ``partial_fit`` goes on from; None where it cannot, or is still collecting rows."""
-    return None if mixture._buffer is not None else mixture._stream
+    if mixture._buffer is not None:
+        return None
+    return mixture._stream
 
 
 def _old_rows(mixture, X, replay, seed, n_old):
@@ -300,12 +320,21 @@ def _gate_now(mixture, rows):
 def _to_train(mixture, experts, gate, fold_seed, expert_seed):
     """Parts of which one expert, by names, is to be trained; Splitting, Settings, and its seed."""
     parts = Parts(
-        model_class=mixture._model_class, names=list(experts), templates=list(experts.values()),
-        solver=mixture._solver(), is_default=False, is_list=True, gate=gate,
-        likelihood=mixture._likelihood(), classes=mixture._classes,
-    )  # fmt: skip
+        model_class=mixture._model_class,
+        names=list(experts),
+        templates=list(experts.values()),
+        solver=mixture._solver(),
+        is_default=False,
+        is_list=True,
+        gate=gate,
+        likelihood=mixture._likelihood(),
+        classes=mixture._classes,
+    )
     trained = [template for template in parts.templates if not is_frozen(template)]
-    cv = mixture.cv if mixture.cv is False or isinstance(mixture.cv, Integral) else "auto"
+    if mixture.cv is False or isinstance(mixture.cv, Integral):
+        cv = mixture.cv
+    else:
+        cv = "auto"
     if str(mixture.cv) == "oob" and all(map(has_oob_prediction, trained)):
         cv = "oob"
     splitting = Splitting(cv, {}, None, fold_seed, is_classifier(mixture))
@@ -320,7 +349,8 @@ def _check_likelihood_is_that_of_fit(mixture):
             "from out-of-fold predictions. Fit again; or freeze this mixture as the first expert "
             "of another, fit that with cv='prefit', and add to it."
         )
-    asked, fitted = type(mixture._likelihood()), type(mixture.likelihood_)
+    asked = type(mixture._likelihood())
+    fitted = type(mixture.likelihood_)
     if mixture.likelihood_.averages_experts:
         fitted = type(fitted.plain())
     if asked is not fitted:
@@ -338,7 +368,8 @@ def _beside(mixture):
 def _set_changed(mixture, method, update, name):
     """Take another model, and drop what spoke of the last fit alone; ``name`` has changed."""
     regimes = [[each for each in names if each != name] for names in regimes_of(mixture)]
-    averaged, model = vars(mixture).copy(), update.model
+    averaged = vars(mixture).copy()
+    model = update.model
     if model.likelihood.averages_experts and not model.likelihood.pooled_.any():
         model = replace(model, likelihood=model.likelihood.for_batches())
     set_model(mixture, model)

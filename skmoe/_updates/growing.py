@@ -57,7 +57,7 @@ def joined(new, old):
 
 def grow(
     model, rows, old, parts, splitting, settings, seed, *, report_weights, beside=None, stream=None
-):  # fmt: skip
+):
     """Add an expert for new rows, with a new decision between it and the old model.
 
     ``old`` are rows that stand for those the model was trained on, or None. ``parts`` has the old
@@ -67,14 +67,20 @@ def grow(
     ``stream`` what ``partial_fit`` would go on from.
     """
     new_weight = rows.weight.sum()
-    n_new, rows = len(rows.y), joined(rows, old)
+    n_new = len(rows.y)
+    rows = joined(rows, old)
     is_new = np.arange(len(rows.y)) < n_new
-    encoder, last = parts.gate.encoder, parts.gate.given
+    encoder = parts.gate.encoder
+    last = parts.gate.given
     data = TrainingData.of(rows, rows.X if encoder is None else encoder.transform(rows.X))
     # Between the old mixture and the new expert decides a gate like the last one, if it can be; a
     # softmax gate wherever Z are numbers, and one of proportions where none was seen.
-    last = last.for_decision() if isinstance(last, BaseGate) else last
-    gate = last if isinstance(last, BaseGate) else ClassifierGate(clone(last))
+    if isinstance(last, BaseGate):
+        last = last.for_decision()
+    if isinstance(last, BaseGate):
+        gate = last
+    else:
+        gate = ClassifierGate(clone(last))
     if not gate.is_linear and not any(describe_columns(data.Z)):
         gate = SoftmaxGate()
     folds = splitting.folds(parts.templates, rows)
@@ -86,11 +92,15 @@ def grow(
     likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=False)
     given = experts, step_by_step(clone(gate)), likelihood.start(rows.y, rows.weight, 2), data
     problem = Addition(*given, n_inner=1 if folds is None else INNER_STEPS, is_new=is_new)
-    problem.row_scale = None if model.likelihood.averages_experts else model.row_scale(rows.X)
+    if model.likelihood.averages_experts:
+        problem.row_scale = None
+    else:
+        problem.row_scale = model.row_scale(rows.X)
     with experts.side_by_side(settings.n_jobs):
         caught = _run_em(problem, settings, folds)
         _, fitted = experts.finish(problem.resp, *problem.working_data)
-    name, n_rows = parts.names[1], problem.weight @ problem.resp[:, 1]
+    name = parts.names[1]
+    n_rows = problem.weight @ problem.resp[:, 1]
     if n_rows < min(experts.minimum_rows, 0.1 * new_weight):
         message = (
             f"The expert {name!r} ended with next to no rows ({n_rows:.3g} by weight): the old "
@@ -121,7 +131,10 @@ def _stream_after(stream, problem, parts, fitted, new_weight):
 
 def _grown(model, parts, name, fitted, decision, likelihood):
     """A model with a decision between it and a new expert, the second of the likelihood."""
-    within = None if len(model.experts) == 1 else split_last(model.gate)[1]
+    if len(model.experts) == 1:
+        within = None
+    else:
+        within = split_last(model.gate)[1]
     return replace(
         model,
         names=[*model.names, name],
@@ -168,14 +181,23 @@ def shrink(model, k, load, beside=None, stream=None):
     last = shallow_copy(last)
     last.reorder(keep)
     gate = join_last(model.gate, last.simplified())
-    n_beside = 0 if beside is None else len(beside.experts)
+    if beside is None:
+        n_beside = 0
+    else:
+        n_beside = len(beside.experts)
     its_k = k - len(load) + n_beside
-    beside = shrink(beside, its_k, np.ones(n_beside)).model if its_k > 0 else None
+    if its_k > 0:
+        beside = shrink(beside, its_k, np.ones(n_beside)).model
+    else:
+        beside = None
     likelihood = shallow_copy(model.likelihood)
     likelihood.reorder(keep)
     names, experts = ([each[j] for j in keep] for each in (model.names, model.experts))
     model = replace(model, names=names, experts=experts, gate=gate, likelihood=likelihood)
-    stream = None if stream is None else stream.select(keep)
+    if stream is None:
+        stream = None
+    else:
+        stream = stream.select(keep)
     return Update(model, shares(load[keep]), beside=beside, stream=stream)
 
 
@@ -192,7 +214,9 @@ def _run_em(problem, settings, folds):
         patience=settings.patience(folds, problem.gate),
     )
     message = settings.not_converged(run, folds)
-    return [] if message is None else [(message, ConvergenceWarning)]
+    if message is None:
+        return []
+    return [(message, ConvergenceWarning)]
 
 
 def _tree_of(decision, branches):
@@ -201,6 +225,7 @@ def _tree_of(decision, branches):
     tree = TreeGate(sizes, clone(decision))
     names = {"n_features_in_", "feature_names_in_"} & vars(decision).keys()
     vars(tree).update({name: vars(decision)[name] for name in names})
-    tree.decision_, tree.branches_ = decision, list(branches)
+    tree.decision_ = decision
+    tree.branches_ = list(branches)
     tree.classes_ = tree._columns = np.arange(sum(sizes))
     return tree

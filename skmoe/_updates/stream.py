@@ -71,9 +71,11 @@ class Buffer:
 
     def state(self):
         """What there is, and what the first fit takes, in words."""
-        found, needed = count(np.count_nonzero(self.weight), "row"), f"{self.fewest} rows"
+        found = count(np.count_nonzero(self.weight), "row")
+        needed = f"{self.fewest} rows"
         if self.classes is not None:
-            found, needed = f"{found} (classes: {self._n_classes_now()})", f"{needed} of 2 classes"
+            found = f"{found} (classes: {self._n_classes_now()})"
+            needed = f"{needed} of 2 classes"
         return f"partial_fit has collected {found} so far, and fits once it has {needed}."
 
     def is_due(self):
@@ -82,11 +84,16 @@ class Buffer:
 
     def after_refit(self, is_cut, went_on):
         """A buffer after a refit on all its rows, which began anew or ``went_on`` from the last."""
-        fitted = self.fitted if went_on else float(self.weight.sum())
+        if went_on:
+            fitted = self.fitted
+        else:
+            fitted = float(self.weight.sum())
         return replace(self, fitted=fitted, n_classes=self._n_classes_now(), is_cut=is_cut)
 
     def _n_classes_now(self):
-        return 0 if self.classes is None else len(np.unique(self.y[self.weight > 0]))
+        if self.classes is None:
+            return 0
+        return len(np.unique(self.y[self.weight > 0]))
 
     def goes_on(self, n_experts):
         """Whether a refit goes on from the last one, whose search was cut short."""
@@ -136,8 +143,11 @@ class StreamedExperts:
     penalty = 0.0
 
     def __init__(self, names, templates, estimators, min_responsibility, classes):
-        self.names, self.templates, self.estimators = names, templates, estimators
-        self.min_responsibility, self.classes = min_responsibility, classes
+        self.names = names
+        self.templates = templates
+        self.estimators = estimators
+        self.min_responsibility = min_responsibility
+        self.classes = classes
 
     @property
     def n_experts(self):
@@ -163,7 +173,10 @@ class StreamedExperts:
                 f"partial_fit of {ignoring[0]} takes no sample_weight and is called without it.",
                 IgnoredWeightsWarning,
             )
-        labels = y if self.classes is None else self.classes[y]
+        if self.classes is None:
+            labels = y
+        else:
+            labels = self.classes[y]
         twin = copy.copy(self)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SmallWeightsWarning)  # of responsibilities
@@ -208,7 +221,9 @@ class Stream:
 
         The gate of the model is made ready to learn batches.
         """
-        problem, model, order = trained.problem, trained.model, trained.order
+        problem = trained.problem
+        model = trained.model
+        order = trained.order
         _, gate = fitting.split_last(model.gate)
         can_learn = gate.learns_batches and model.likelihood.learns_batches
         if problem.data.subjects is not None or not can_learn:
@@ -220,8 +235,12 @@ class Stream:
         if experts is None:
             return None
         problem.begin_gate_stream(gate, order)
-        weight, prior = float(problem.weight.sum()), problem.load_prior
-        prior = None if prior is None else prior[order] / weight
+        weight = float(problem.weight.sum())
+        prior = problem.load_prior
+        if prior is None:
+            prior = None
+        else:
+            prior = prior[order] / weight
         first = rows_wanted(len(order), n_features)
         return cls([experts], seen=weight, counted=weight, first=first, load_prior=prior)
 
@@ -231,19 +250,26 @@ class Stream:
         There is no prior on the loads any more: ``add_expert`` has none.
         """
         return replace(
-            self, groups=[*self.groups, experts], seen=self.seen + weight,
-            counted=self.counted + weight, load_prior=None,
-        )  # fmt: skip
+            self,
+            groups=[*self.groups, experts],
+            seen=self.seen + weight,
+            counted=self.counted + weight,
+            load_prior=None,
+        )
 
     def select(self, order):
         """A stream with some of the experts, in the order that they have."""
-        groups, first = [], 0
+        groups = []
+        first = 0
         for group in self.groups:
             numbers = order[(first <= order) & (order < first + group.n_experts)] - first
             if len(numbers):
                 groups.append(group.select(numbers))
             first += group.n_experts
-        prior = None if self.load_prior is None else self.load_prior[order]
+        if self.load_prior is None:
+            prior = None
+        else:
+            prior = self.load_prior[order]
         return replace(self, groups=groups, load_prior=prior)
 
     def factors(self, weight, forget_factor):
@@ -258,7 +284,10 @@ class Stream:
         power = 1 - STEP_EXPONENT
         faded = (self.seen**power - seen**power) / (power * self.first**power)
         share = remains * min(np.exp(faded), self.seen / seen)
-        keep = share * counted / self.counted if self.counted else 0.0
+        if self.counted:
+            keep = share * counted / self.counted
+        else:
+            keep = 0.0
         return keep, (1 - share) * counted / weight, seen, counted
 
 
@@ -290,7 +319,8 @@ def stream_of_expert(parts, fitted, min_responsibility, data, resp):
     It is the last of the Parts; ``resp`` (n_samples, 1) are its responsibilities for the rows.
     """
     template = parts.templates[-1]
-    last, fitted_last = fitting.split_last(template)[1], fitting.split_last(fitted)[1]
+    last = fitting.split_last(template)[1]
+    fitted_last = fitting.split_last(fitted)[1]
     penalty = parts.solver.penalty_of(last)
     if penalty is not None and type(fitted_last) is type(last):
         target = parts.likelihood.expert_target(data.y)
@@ -316,11 +346,16 @@ def learn_batch(model, stream, rows, load, forget_factor):
     Returns model, stream and the load, the mean gate probabilities so far, with this batch
     included.
     """
-    X, y, weight = rows.X, rows.y, rows.weight
+    X = rows.X
+    y = rows.y
+    weight = rows.weight
     total = float(weight.sum())
     keep, gain, seen, counted = stream.factors(total, forget_factor)
     head, gate = fitting.split_last(model.gate)
-    Z = X if head is None else head.transform(X)
+    if head is None:
+        Z = X
+    else:
+        Z = head.transform(X)
     predictions = model.expert_predictions(X)
     log_gate, log_density = log_densities_of(model, X, y)
     # In a sparse mixture, scales learn how it is used.
@@ -334,7 +369,8 @@ def learn_batch(model, stream, rows, load, forget_factor):
     groups, estimators, predictions, penalty = _learn_experts(
         model.experts, stream.groups, X, y, predictions, resp * weight[:, None], keep, gain
     )
-    likelihood, routed = shallow_copy(model.likelihood.for_batches()), routed * weight[:, None]
+    likelihood = shallow_copy(model.likelihood.for_batches())
+    routed = routed * weight[:, None]
     likelihood.learn_batch(y, predictions, routed, penalty, keep=keep, gain=gain)
     gate = shallow_copy(gate)
     if stream.load_prior is not None and gate.takes_load_prior:
@@ -353,7 +389,10 @@ def _learn_experts(before, groups, X, y, predictions, weights, keep, gain):
 
     ``before`` are the fitted estimators, ``predictions`` (n_samples, n_experts, ...) theirs.
     """
-    learned, estimators, predicted, penalties = [], [], [], []
+    learned = []
+    estimators = []
+    predicted = []
+    penalties = []
     first = 0
     for group in groups:
         its = slice(first, first + group.n_experts)
@@ -380,7 +419,10 @@ def _learn_experts(before, groups, X, y, predictions, weights, keep, gain):
 def _design(estimator, X):
     """What the last step of a fitted linear expert sees of X."""
     head, _ = fitting.split_last(estimator)
-    design = X if head is None else head.transform(X)
+    if head is None:
+        design = X
+    else:
+        design = head.transform(X)
     what = "The design of linear experts"
     return check_array(design, accept_sparse="csr", dtype=np.float64, input_name=what)
 

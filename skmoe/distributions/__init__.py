@@ -18,7 +18,15 @@ from ._scipy import ScipyComponents
 from ._student_t import StudentTComponents
 
 __all__ = [
-    "AveragedBinomialComponents", "BaseComponents", "BinomialComponents", "CorrelatedComponents",
-    "GaussianComponents", "MixtureDistribution", "NegativeBinomialComponents", "NestedComponents",
-    "PoissonComponents", "ScipyComponents", "StudentTComponents",
-]  # fmt: skip
+    "AveragedBinomialComponents",
+    "BaseComponents",
+    "BinomialComponents",
+    "CorrelatedComponents",
+    "GaussianComponents",
+    "MixtureDistribution",
+    "NegativeBinomialComponents",
+    "NestedComponents",
+    "PoissonComponents",
+    "ScipyComponents",
+    "StudentTComponents",
+]

@@ -178,9 +178,12 @@ class BaseComponents(metaclass=ABCMeta):
             Natural logarithm.
         """
         is_point = low == high
-        start, end = np.where(is_point, -np.inf, low), np.where(is_point, np.inf, high)  # quick
-        log_low, log_high = self.logcdf(start), self.logcdf(end)
-        beyond_low, beyond_high = self.logsf(start), self.logsf(end)
+        start = np.where(is_point, -np.inf, low)
+        end = np.where(is_point, np.inf, high)  # quick
+        log_low = self.logcdf(start)
+        log_high = self.logcdf(end)
+        beyond_low = self.logsf(start)
+        beyond_high = self.logsf(end)
         is_below = log_high < beyond_low
         larger = np.where(is_below, log_high, beyond_low)
         smaller = np.where(is_below, log_low, beyond_high)

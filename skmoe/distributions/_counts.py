@@ -33,7 +33,8 @@ def log_poisson(y, mean):
 def log_negative_binomial(y, mean, shape):
     """Negative binomial log-probabilities of whole numbers, computed as in ``log_poisson``."""
     mean = np.maximum(mean, SMALLEST_MEAN)
-    total, gap = y + shape, y - mean
+    total = y + shape
+    gap = y - mean
     rest = _stirling(total) - _stirling(shape) - _stirling(y) - np.log1p(y / shape)
     return rest - shape * _log1p(-gap / total) - y * _log1p(shape * gap / mean / total)
 
@@ -183,18 +184,22 @@ class NegativeBinomialComponents(_CountComponents):
 
     def _tail(self, y, *, upper):
         """Probability of at most y, or of more than y."""
-        total, few = self.shape + self.mean, self.mean < self.shape
+        total = self.shape + self.mean
+        few = self.mean < self.shape
         share = np.where(few, self.mean, self.shape) / total  # the smaller one, exactly
-        a, b = np.where(few, y + 1, self.shape), np.where(few, self.shape, y + 1)
+        a = np.where(few, y + 1, self.shape)
+        b = np.where(few, self.shape, y + 1)
         if np.all(few):
             return (special.betainc if upper else special.betaincc)(a, b, share)
         if not np.any(few):
             return (special.betaincc if upper else special.betainc)(a, b, share)
-        within, beyond = special.betainc(a, b, share), special.betaincc(a, b, share)
+        within = special.betainc(a, b, share)
+        beyond = special.betaincc(a, b, share)
         return np.where(few == upper, within, beyond)
 
     def _drawn_means(self, places, random_state):
-        mean, shape = take(self.mean, places), take(self.shape, places)
+        mean = take(self.mean, places)
+        shape = take(self.shape, places)
         return mean * random_state.gamma(shape) / shape
 
 
@@ -232,7 +237,8 @@ class BinomialComponents(_CountComponents):
         return np.minimum(super().ppf(q), self.trials)
 
     def rvs(self, places, random_state):
-        mean, trials = take(self.mean, places), take(self.trials, places)
+        mean = take(self.mean, places)
+        trials = take(self.trials, places)
         return random_state.binomial(trials.astype(np.int64), mean / trials).astype(np.float64)
 
     def _log_probability(self, y):
@@ -241,7 +247,10 @@ class BinomialComponents(_CountComponents):
     def _tail(self, y, *, upper):
         """Probability of at most y, or of more than y."""
         below = np.minimum(y, self.trials - 1)
-        function = special.betainc if upper else special.betaincc
+        if upper:
+            function = special.betainc
+        else:
+            function = special.betaincc
         tail = function(below + 1, self.trials - below, self.mean / self.trials)
         return np.where(y < self.trials, tail, 0.0 if upper else 1.0)
 
@@ -301,7 +310,8 @@ class AveragedBinomialComponents(BinomialComponents):
         masses = np.broadcast_to(self.masses, (len(places), len(self.masses)))
         drawn = draw_places(masses, places.shape[1], random_state)
         rows = np.arange(len(places))[:, None]
-        mean, trials = self._each.mean[rows, places, drawn], take(self.trials, places)
+        mean = self._each.mean[rows, places, drawn]
+        trials = take(self.trials, places)
         return random_state.binomial(trials.astype(np.int64), mean / trials).astype(np.float64)
 
     def _log_probability(self, y):

@@ -31,7 +31,8 @@ class GaussianComponents(BaseComponents):
     """
 
     def __init__(self, mean, std):
-        self.mean, self._given_std = mean, std
+        self.mean = mean
+        self._given_std = std
         self.std = np.broadcast_to(std, mean.shape)
 
     @property
@@ -42,7 +43,9 @@ class GaussianComponents(BaseComponents):
     def logpdf(self, y):
         log_scale = np.log(self._given_std) + _HALF_LOG_2PI  # it may be the same for all rows
         log_density = -0.5 * ((y - self.mean) / self.std) ** 2 - log_scale
-        return log_density.sum(axis=2) if self.mean.ndim == 3 else log_density
+        if self.mean.ndim == 3:
+            return log_density.sum(axis=2)
+        return log_density
 
     def cdf(self, y):
         return special.ndtr((y - self.mean) / self.std)
@@ -97,7 +100,8 @@ class GaussianComponents(BaseComponents):
         return GaussianComponents(self.mean[..., j], self.std[..., j])
 
     def rvs(self, places, random_state):
-        mean, std = take(self.mean, places), take(self.std, places)
+        mean = take(self.mean, places)
+        std = take(self.std, places)
         return mean + std * random_state.standard_normal(mean.shape)
 
 

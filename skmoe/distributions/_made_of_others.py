@@ -37,7 +37,8 @@ class NestedComponents(BaseComponents):
     """
 
     def __init__(self, components, nested):
-        self.components, self.nested = components, nested
+        self.components = components
+        self.nested = nested
 
     @property
     def discrete(self):
@@ -76,7 +77,10 @@ class NestedComponents(BaseComponents):
         values = np.array(getattr(self.components, method)(y))
         for rows, places, distribution in self.nested:
             if self.components.mean.ndim == 3:
-                its_y = y if np.ndim(y) == 0 else y[rows, 0]
+                if np.ndim(y) == 0:
+                    its_y = y
+                else:
+                    its_y = y[rows, 0]
                 values[rows, places] = getattr(distribution, method)(its_y)
             else:
                 its_y = np.broadcast_to(y, (*values.shape[:-1], 1))[..., rows, 0]
@@ -127,16 +131,21 @@ class JoinedComponents(BaseComponents):
         axis = 1 - self.parts[0].mean.ndim
         return np.concatenate([getattr(part, method)(y) for part in self.parts], axis=axis)
 
-    cdf, sf = partialmethod(_of_each, "cdf"), partialmethod(_of_each, "sf")
+    cdf = partialmethod(_of_each, "cdf")
+    sf = partialmethod(_of_each, "sf")
 
     def ppf(self, q):
         return np.concatenate([part.ppf(q) for part in self.parts], axis=1)
 
     def rvs(self, places, random_state):
-        first, draws = 0, None
+        first = 0
+        draws = None
         for part, count in zip(self.parts, self.counts, strict=True):
             own = part.rvs(np.clip(places - first, 0, count - 1), random_state)
             here = (places >= first).reshape(places.shape + (1,) * (own.ndim - 2))
-            draws = own if draws is None else np.where(here, own, draws)
+            if draws is None:
+                draws = own
+            else:
+                draws = np.where(here, own, draws)
             first += count
         return draws

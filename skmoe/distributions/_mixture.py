@@ -282,9 +282,12 @@ class MixtureDistribution:
 
     def _quantile(self, q):
         ends = _quadrature.quantiles_of(self, (q,))
-        low, high = np.nanmin(ends, axis=1), np.nanmax(ends, axis=1)
+        low = np.nanmin(ends, axis=1)
+        high = np.nanmax(ends, axis=1)
         if q in (0.0, 1.0):
-            return low if q == 0.0 else high
+            if q == 0.0:
+                return low
+            return high
 
         def excess(y):
             return self._weigh(self.components.cdf(y[:, None])) - q
@@ -323,7 +326,9 @@ class MixtureDistribution:
         random_state = check_random_state(random_state)
         places = draw_places(self.weights, 1 if size is None else size, random_state)
         draws = self.components.rvs(places, random_state)
-        return draws[:, 0] if size is None else draws
+        if size is None:
+            return draws[:, 0]
+        return draws
 
     def interval(self, level=0.9):
         """Central interval of the given probability.
@@ -374,7 +379,9 @@ class MixtureDistribution:
         if closed is not None:
             return closed
         y = np.broadcast_to(y, (len(self.weights), 1, *self._y_shape()))[:, 0]
-        return self._of_each_output("crps", y) if self._has_outputs() else _quadrature.crps(self, y)
+        if self._has_outputs():
+            return self._of_each_output("crps", y)
+        return _quadrature.crps(self, y)
 
     def entropy(self):
         r"""Differential entropy in nats, :math:`-\int p \log p`; of counts, :math:`-\sum p \log p`.
@@ -387,7 +394,9 @@ class MixtureDistribution:
         entropy : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             For each output separately.
         """
-        return self._of_each_output("entropy") if self._has_outputs() else _quadrature.entropy(self)
+        if self._has_outputs():
+            return self._of_each_output("entropy")
+        return _quadrature.entropy(self)
 
     def _expand(self, y):
         """y with an axis for the experts: (n, 1[, m]) or a scalar."""

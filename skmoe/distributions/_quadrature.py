@@ -15,9 +15,11 @@ BLOCK = 2**15  # values of components that are computed at once
 SHORT = 16  # whole numbers in a panel, all of which are evaluated
 LONG_NODES = np.polynomial.legendre.leggauss(8)[0]
 BEYOND_THE_LAST = 2  # whole numbers after the last quantile: for rare events there are no others
-EVEN, ODD = np.arange(5) / 4, np.arange(1, 8, 2) / 8  # where a panel and its halves are evaluated
+EVEN = np.arange(5) / 4
+ODD = np.arange(1, 8, 2) / 8  # where a panel and its halves are evaluated
 BOOLE = np.array([7, 32, 12, 32, 7]) / 90
-FIRST_PANELS, KEPT_PANELS = 21, 48  # of a continuous score: to begin with, and that may be halved
+FIRST_PANELS = 21
+KEPT_PANELS = 48  # of a continuous score: to begin with, and that may be halved
 HALVED = 8  # of these at once
 MOST_ROUNDS = 100
 TOLERANCE = 1e-6  # estimated error of a score; the true error is far smaller
@@ -44,11 +46,17 @@ def find_root(function, low, high, noise=0.0, *, whole=False):
 
     def at(y):
         values = function(y)
-        return np.where(values < 0, values, np.maximum(values, 1e-300)) if whole else values
+        if whole:
+            return np.where(values < 0, values, np.maximum(values, 1e-300))
+        return values
 
-    last, at_last, other, at_other = low, at(low), high, at(high)
+    last = low
+    at_last = at(low)
+    other = high
+    at_other = at(high)
     nearer = np.abs(at_last) < np.abs(at_other)
-    best, at_best = np.where(nearer, last, other), np.where(nearer, at_last, at_other)
+    best = np.where(nearer, last, other)
+    at_best = np.where(nearer, at_last, at_other)
     share = np.full(low.shape, 0.5)
     for _ in range(MOST_STEPS):
         largest = np.maximum(np.abs(last), np.abs(other))
@@ -63,11 +71,15 @@ def find_root(function, low, high, noise=0.0, *, whole=False):
             new = np.clip(np.round(new), np.minimum(last, other) + 1, np.maximum(last, other) - 1)
         at_new = at(new)
         nearer = np.abs(at_new) <= np.abs(at_best)  # finished ones wait for the others
-        best, at_best = np.where(nearer, new, best), np.where(nearer, at_new, at_best)
+        best = np.where(nearer, new, best)
+        at_best = np.where(nearer, at_new, at_best)
         same = np.sign(at_new) == np.sign(at_last)
-        third, at_third = np.where(same, last, other), np.where(same, at_last, at_other)
-        other, at_other = np.where(same, other, last), np.where(same, at_other, at_last)
-        last, at_last = new, at_new
+        third = np.where(same, last, other)
+        at_third = np.where(same, at_last, at_other)
+        other = np.where(same, other, last)
+        at_other = np.where(same, at_other, at_last)
+        last = new
+        at_last = at_new
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             place = (last - other) / (third - other)
             value = (at_last - at_other) / (at_third - at_other)
@@ -76,7 +88,9 @@ def find_root(function, low, high, noise=0.0, *, whole=False):
                 (third - last) / (other - last)
             ) * at_last / (at_third - at_last) * at_other / (at_third - at_other)
         share = np.where(smooth, quadratic, 0.5)
-    return np.maximum(last, other) if whole else best
+    if whole:
+        return np.maximum(last, other)
+    return best
 
 
 def find_whole(function, low, high):
@@ -97,10 +111,12 @@ def find_quantile(cdf, q, guess):
     low = high - 1
     step = np.maximum(1.0, 1e-15 * np.abs(high))
     while (beyond := cdf(low) >= q).any():
-        low, step = np.where(beyond, np.floor(low - step), low), 2 * step
+        low = np.where(beyond, np.floor(low - step), low)
+        step = 2 * step
     step = np.maximum(1.0, 1e-15 * np.abs(high))
     while (short := cdf(high) < q).any():
-        high, step = np.where(short, np.ceil(high + step), high), 2 * step
+        high = np.where(short, np.ceil(high + step), high)
+        step = 2 * step
     return find_whole(lambda y: cdf(y) - q, low + 1, high)
 
 
@@ -116,7 +132,9 @@ def quantiles_of(distribution, levels):
 
     NaN for components without weight.
     """
-    components, unused, parts = distribution.components, distribution.weights == 0, []
+    components = distribution.components
+    unused = distribution.weights == 0
+    parts = []
     for rows, places, nested in components.nested or ():
         ends = quantiles_of(nested, levels)
         ends[unused[rows, places]] = np.nan
@@ -125,7 +143,10 @@ def quantiles_of(distribution, levels):
         parts.append(of_places.reshape(len(unused), -1))
         unused[rows, places] = True
     if not unused.all() or not parts:
-        flat = components if components.nested is None else components.components
+        if components.nested is None:
+            flat = components
+        else:
+            flat = components.components
         parts += [np.where(unused, np.nan, flat.ppf(q)) for q in levels]
     return np.hstack(parts)
 
@@ -139,9 +160,12 @@ def nodes(distribution, including=None):
     if distribution.discrete:
         return _whole_nodes(ends, including)
     ends = _shorten(ends)
-    low, high = ends[:, :-1, None], ends[:, 1:, None]
-    middle, half = 0.5 * (high + low), 0.5 * (high - low)
-    places, weights = middle + half * PANEL_NODES, half * PANEL_WEIGHTS
+    low = ends[:, :-1, None]
+    high = ends[:, 1:, None]
+    middle = 0.5 * (high + low)
+    half = 0.5 * (high - low)
+    places = middle + half * PANEL_NODES
+    weights = half * PANEL_WEIGHTS
     on_log_scale = (ends[:, :1, None] >= 0) & (low > 0) & (high > UNLIKE * low)
     if on_log_scale.any():
         log_low = np.log(np.where(on_log_scale, low, 1.0))
@@ -154,7 +178,8 @@ def nodes(distribution, including=None):
 
 def _shorten(ends):
     """Ends, and more between two of very different size, if all components are positive."""
-    low, high = ends[:, :-1], ends[:, 1:]
+    low = ends[:, :-1]
+    high = ends[:, 1:]
     unlike = (ends[:, :1] >= 0) & (high > LARGEST_RATIO * low)
     if not unlike.any():
         return ends
@@ -166,13 +191,15 @@ def _shorten(ends):
 
 def _whole_nodes(ends, including):
     """``nodes`` for sums over whole numbers: all of a short panel, eight of a long panel."""
-    low, high = ends[:, :1], ends[:, -1:] + BEYOND_THE_LAST
+    low = ends[:, :1]
+    high = ends[:, -1:] + BEYOND_THE_LAST
     doubling = 2.0 ** np.arange(np.ceil(np.log2((high - low).max())))  # for masses close to zero
     ends = [ends, np.minimum(low + doubling, high), high]
     ends += [] if including is None else [np.ceil(including)[:, None]]
     ends = np.sort(np.concatenate(ends, axis=1), axis=1)
     ends = np.hstack([ends, ends[:, -1:] + 1])  # a panel ends before the first of the next
-    first, length = ends[:, :-1].ravel(), np.diff(ends, axis=1).ravel()
+    first = ends[:, :-1].ravel()
+    length = np.diff(ends, axis=1).ravel()
     n_nodes = np.where(length > SHORT, len(LONG_NODES), length).astype(int)
     panel = np.repeat(np.arange(len(length)), n_nodes)
     steps = np.arange(len(panel), dtype=float) - np.repeat(np.cumsum(n_nodes) - n_nodes, n_nodes)
@@ -183,7 +210,8 @@ def _whole_nodes(ends, including):
     counts = np.bincount(row, minlength=len(ends))
     column = np.arange(len(panel)) - np.repeat(np.cumsum(counts) - counts, counts)
     shape = len(ends), counts.max()
-    all_places, all_weights = np.broadcast_to(ends[:, -1:] - 1, shape).copy(), np.zeros(shape)
+    all_places = np.broadcast_to(ends[:, -1:] - 1, shape).copy()
+    all_weights = np.zeros(shape)
     all_places[row, column] = first[panel] + steps
     all_weights[row, column] = weights
     return all_places, all_weights
@@ -195,11 +223,13 @@ def _long_panels(length):
     The offsets are next to Gauss-Legendre nodes, in pairs around the middle; the weights make the
     sum of a polynomial of degree 7 over all whole numbers exact.
     """
-    n, half = length[:, None], 0.5 * (length[:, None] - 1)
+    n = length[:, None]
+    half = 0.5 * (length[:, None] - 1)
     left = np.round(half + 0.5 * n * LONG_NODES[: len(LONG_NODES) // 2])
     v = length**-2.0
     # Moments of the places in units of half the length, of which the odd ones are zero.
-    second, fourth = (1 - v) / 3, (1 - v) * (3 - 7 * v) / 15
+    second = (1 - v) / 3
+    fourth = (1 - v) * (3 - 7 * v) / 15
     sixth = (1 - v) * (3 - 18 * v + 31 * v**2) / 21
     even_moments = np.stack([np.ones_like(v), second, fourth, sixth], axis=1)
     powers = ((left - half) / (0.5 * n))[:, None, :] ** np.array([0, 2, 4, 6])[:, None]
@@ -260,19 +290,23 @@ def _continuous_crps(distribution, y):
         distance = np.where((low < y)[:, :, None], cdf, 1 - cdf)
         return np.dstack([low, width, width * (distance**2 @ BOOLE), error, cdf])
 
-    low, width = ends[:, :-1], np.diff(ends)
+    low = ends[:, :-1]
+    width = np.diff(ends)
     slots = np.zeros((len(y), KEPT_PANELS, 9))  # with an empty panel in each
     unknown = np.full(low.shape, np.inf)
     slots[:, :FIRST_PANELS] = panel_of(low, width, cdf_at(low, width, EVEN), unknown)
     done = np.zeros((len(y), 2))  # values and errors of panels that were dropped
-    score, met = np.zeros(len(y)), np.zeros(len(y), dtype=int)
+    score = np.zeros(len(y))
+    met = np.zeros(len(y), dtype=int)
     for _ in range(MOST_ROUNDS):
         order = np.argpartition(slots[:, :, 3], (HALVED, KEPT_PANELS - HALVED), axis=1)[:, :, None]
-        least, most = order[:, :HALVED], order[:, -HALVED:]
+        least = order[:, :HALVED]
+        most = order[:, -HALVED:]
         done += np.take_along_axis(slots[:, :, 2:4], least, axis=1).sum(axis=1)
         low, width, whole, _, *cdf = np.moveaxis(np.take_along_axis(slots, most, axis=1), 2, 0)
         finer = np.empty((*low.shape, 9))
-        finer[:, :, ::2], finer[:, :, 1::2] = np.stack(cdf, axis=2), cdf_at(low, width, ODD)
+        finer[:, :, ::2] = np.stack(cdf, axis=2)
+        finer[:, :, 1::2] = cdf_at(low, width, ODD)
         left = panel_of(low, width / 2, finer[:, :, :5], whole)
         right = panel_of(low + width / 2, width / 2, finer[:, :, 4:], whole)
         left[:, :, 3] = right[:, :, 3] = np.abs(left[:, :, 2] + right[:, :, 2] - whole) / 2

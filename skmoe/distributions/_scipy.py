@@ -57,8 +57,13 @@ class ScipyComponents(BaseComponents):
             return self.distribution.var()
 
     def logpdf(self, y):
-        log_density = self.distribution.logpmf if self.discrete else self.distribution.logpdf
-        return log_density(y).sum(axis=2) if self.mean.ndim == 3 else log_density(y)
+        if self.discrete:
+            log_density = self.distribution.logpmf
+        else:
+            log_density = self.distribution.logpdf
+        if self.mean.ndim == 3:
+            return log_density(y).sum(axis=2)
+        return log_density(y)
 
     def cdf(self, y):
         return self.distribution.cdf(y)
@@ -107,7 +112,9 @@ class GammaComponents(ScipyComponents):
     """
 
     def __init__(self, mean, shape):
-        self.mean, self.shape, self.rate = mean, shape, shape / mean
+        self.mean = mean
+        self.shape = shape
+        self.rate = shape / mean
 
     @cached_property
     def distribution(self):
@@ -147,7 +154,8 @@ class WeibullComponents(ScipyComponents):
     """
 
     def __init__(self, location, shape):
-        self.location, self.shape = location, shape
+        self.location = location
+        self.shape = shape
         self.log_location = np.log(location)
 
     @cached_property
@@ -170,7 +178,8 @@ class WeibullComponents(ScipyComponents):
         z = self._standard(y)
         hazard = np.exp(np.minimum(z, LARGEST))
         with np.errstate(divide="ignore"):
-            near, far = np.log(-np.expm1(-hazard)), np.log1p(-np.exp(-hazard))
+            near = np.log(-np.expm1(-hazard))
+            far = np.log1p(-np.exp(-hazard))
         return np.where(z < SMALL, z, np.where(z < 0, near, far))
 
     def logsf(self, y):

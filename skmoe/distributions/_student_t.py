@@ -49,13 +49,16 @@ class StudentTComponents(BaseComponents):
 
     def _df(self):
         """Degrees of freedom, shaped to broadcast against ``mean``."""
-        return self.df[:, :, None] if self.mean.ndim > self.df.ndim else self.df
+        if self.mean.ndim > self.df.ndim:
+            return self.df[:, :, None]
+        return self.df
 
     @cached_property
     def _kinds(self):
         """The distinct degrees of freedom, and the index of each, to broadcast against them."""
         df = self._df()
-        df = df[:1] if df.strides[0] == 0 else df
+        if df.strides[0] == 0:
+            df = df[:1]
         kinds, which = np.unique(df, return_inverse=True)
         return kinds, which.reshape(df.shape)
 
@@ -71,11 +74,17 @@ class StudentTComponents(BaseComponents):
             outputs = range(self.mean.shape[2])
             y = np.broadcast_to(y, np.broadcast_shapes(np.shape(y), self.mean.shape))
             return sum(self.output(j).logpdf(y[..., j]) for j in outputs)
-        distance, log_scale, n_outputs = ((y - self.mean) / self.scale) ** 2, np.log(self.scale), 1
+        distance = ((y - self.mean) / self.scale) ** 2
+        log_scale = np.log(self.scale)
+        n_outputs = 1
         if self.mean.ndim == 3:
             n_outputs = self.mean.shape[2]
-            distance, log_scale = distance.sum(axis=2), log_scale.sum(axis=2)
-        df = self.df[:1] if self.df.strides[0] == 0 else self.df  # once where they are the experts'
+            distance = distance.sum(axis=2)
+            log_scale = log_scale.sum(axis=2)
+        if self.df.strides[0] == 0:
+            df = self.df[:1]
+        else:
+            df = self.df  # once where they are the experts'
         constant = log_gamma_ratio(0.5 * df, 0.5 * n_outputs)
         constant = constant - 0.5 * n_outputs * np.log(np.pi * df)
         return constant - log_scale - 0.5 * (self.df + n_outputs) * np.log1p(distance / self.df)
@@ -114,7 +123,10 @@ class StudentTComponents(BaseComponents):
         return self.mean + self.scale * special.stdtrit(kinds, q)[which]
 
     def output(self, j):
-        df = self.df[..., j] if self._are_independent else self.df
+        if self._are_independent:
+            df = self.df[..., j]
+        else:
+            df = self.df
         return StudentTComponents(self.mean[..., j], self.scale[..., j], df)
 
     def rvs(self, places, random_state):

@@ -13,6 +13,11 @@ from ._softmax import SoftmaxGate
 from ._tree import TreeGate
 
 __all__ = [
-    "BaseGate", "ClassifierGate", "ConstantGate", "ForestGate", "GaussianGate", "SoftmaxGate",
+    "BaseGate",
+    "ClassifierGate",
+    "ConstantGate",
+    "ForestGate",
+    "GaussianGate",
+    "SoftmaxGate",
     "TreeGate",
-]  # fmt: skip
+]

@@ -66,12 +66,15 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
 
     objective = "conditional"
     takes_load_prior = False
-    load_balance, target_load, columns = 0.0, None, None
+    load_balance = 0.0
+    target_load = None
+    columns = None
     can_be_pooled = is_linear = False
     sees_rows = True
     is_costly = has_sums = is_cross_fitted = False
     can_sample = False
-    n_functions_, n_iter_ = 0, 1
+    n_functions_ = 0
+    n_iter_ = 1
     load_prior = None
     alpha_of_runs = None  # L2 penalty in compiled EM; negative for a constant gate
     _parameter_constraints = {}
@@ -247,7 +250,10 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         ValueError
             If ``target_load`` is not a positive number for each expert.
         """
-        target = np.full(n_experts, 1.0) if self.target_load is None else self.target_load
+        if self.target_load is None:
+            target = np.full(n_experts, 1.0)
+        else:
+            target = self.target_load
         target = np.asarray(check_numbers("target_load", target), dtype=np.float64)
         if target.shape != (n_experts,) or not (np.isfinite(target) & (target > 0)).all():
             raise ValueError(
@@ -311,9 +317,12 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
 
 def shares(mass, prior=None):
     """Proportions of masses (K,) and prior counts; equal ones without any mass."""
-    mass = mass if prior is None else mass + prior
+    if prior is not None:
+        mass = mass + prior
     total = mass.sum()
-    return mass / total if total > 0 else np.full(len(mass), 1 / len(mass))
+    if total > 0:
+        return mass / total
+    return np.full(len(mass), 1 / len(mass))
 
 
 def take_experts(gate, order, *names):
@@ -326,7 +335,9 @@ def take_experts(gate, order, *names):
 
 def linear_columns_of(gate):
     """Columns that the gate of a mixture selects, or None for all."""
-    return gate.columns if isinstance(gate, BaseGate) else None
+    if isinstance(gate, BaseGate):
+        return gate.columns
+    return None
 
 
 def check_sees_all(gate):

@@ -23,7 +23,9 @@ from ._softmax import SoftmaxGate
 
 def as_gate(gate):
     """A gate unchanged, and any other classifier as a ClassifierGate."""
-    return gate if isinstance(gate, BaseGate) else ClassifierGate(gate)
+    if isinstance(gate, BaseGate):
+        return gate
+    return ClassifierGate(gate)
 
 
 class ClassifierGate(MetaEstimatorMixin, BaseGate):
@@ -119,7 +121,8 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         weighted = fitting.learns_weights(self.classifier)
         rows, experts, weights = self._hard_labels(targets, weight, weighted)
         given = _safe_indexing(X, rows), self._columns[experts], weights
-        classifiers, classes = (self.classifier_, self.classifier), np.arange(targets.shape[1])
+        classifiers = (self.classifier_, self.classifier)
+        classes = np.arange(targets.shape[1])
         self.classifier_ = fitting.learn_weighted(*classifiers, *given, classes)
 
     def _hard_labels(self, targets, weight, weighted):
@@ -228,9 +231,15 @@ class ForestGate(BaseGate):
     is_costly = True
 
     def __init__(
-        self, n_estimators=60, *, min_samples_leaf=5, max_features=0.5, max_samples=2000,
-        alpha=3.0, random_state=None,
-    ):  # fmt: skip
+        self,
+        n_estimators=60,
+        *,
+        min_samples_leaf=5,
+        max_features=0.5,
+        max_samples=2000,
+        alpha=3.0,
+        random_state=None,
+    ):
         self.n_estimators = n_estimators
         self.min_samples_leaf = min_samples_leaf
         self.max_features = max_features
@@ -261,8 +270,10 @@ class ForestGate(BaseGate):
         """
         X = validate_data(self, X, dtype=np.float64)
         targets, weight = soft_labels(self, X, y, sample_weight)
-        targets, used = round_shares(targets), weight > 0
-        equal, n_used = np.ptp(weight[used]) == 0, np.count_nonzero(used)
+        targets = round_shares(targets)
+        used = weight > 0
+        equal = np.ptp(weight[used]) == 0
+        n_used = np.count_nonzero(used)
         has_more = self.max_samples is not None and self.max_samples < n_used
         forest = RandomForestRegressor(
             self.n_estimators,

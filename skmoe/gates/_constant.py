@@ -128,7 +128,9 @@ class ConstantGate(BaseGate):
     @property
     def alpha_of_runs(self):
         """-1 if compiled EM can train the gate, else None."""
-        return -1.0 if type(self) is ConstantGate and self.load_prior is None else None
+        if type(self) is ConstantGate and self.load_prior is None:
+            return -1.0
+        return None
 
     longest_drift = 0.0
 
@@ -140,7 +142,8 @@ class ConstantGate(BaseGate):
         run : LinearRun
             Written to in place.
         """
-        run.logits, run.mass = self.sum_logits(), np.array(self._mass, dtype=np.float64)
+        run.logits = self.sum_logits()
+        run.mass = np.array(self._mass, dtype=np.float64)
 
     def end_run(self, run):
         """Take the parameters from a LinearRun.

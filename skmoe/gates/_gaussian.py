@@ -112,12 +112,16 @@ class GaussianGate(BaseGate):
         return weighted_grams(np.column_stack([Z, np.ones(len(Z))]), targets)
 
     def _solve(self, moments):
-        self._moments, counts = moments, moments[:, -1, -1]
+        self._moments = moments
+        counts = moments[:, -1, -1]
         n_features = moments.shape[1] - 1
         means = moments[:, -1, :-1] / np.where(counts > 0, counts, 1.0)[:, None]
         of_means = means[:, :, None] * means[:, None, :]
         scatter = moments[:, :-1, :-1] - counts[:, None, None] * of_means
-        prior_rows = n_features + 2.0 if self.prior_rows is None else float(self.prior_rows)
+        if self.prior_rows is None:
+            prior_rows = n_features + 2.0
+        else:
+            prior_rows = float(self.prior_rows)
         prior_rows = max(prior_rows, LEAST_PRIOR * counts.sum())
         rows = counts
         if self.covariance_type == "tied":
@@ -218,7 +222,10 @@ class GaussianGate(BaseGate):
         per_covariance = n_features
         if self.covariance_type != "diag":
             per_covariance = n_features * (n_features + 1) // 2
-        n_covariances = 1 if self.covariance_type == "tied" else n_experts
+        if self.covariance_type == "tied":
+            n_covariances = 1
+        else:
+            n_covariances = n_experts
         return n_experts - 1 + n_experts * n_features + n_covariances * per_covariance
 
     def reorder(self, order):

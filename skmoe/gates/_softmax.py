@@ -108,9 +108,17 @@ class SoftmaxGate(BaseGate):
     _factor = None  # Cholesky factor of the curvature, for steps from sums
 
     def __init__(
-        self, alpha=0.1, *, l1_ratio=0.0, load_balance=0.0, target_load=None, columns=None,
-        max_iter=100, tol=1e-8, warm_start=False,
-    ):  # fmt: skip
+        self,
+        alpha=0.1,
+        *,
+        l1_ratio=0.0,
+        load_balance=0.0,
+        target_load=None,
+        columns=None,
+        max_iter=100,
+        tol=1e-8,
+        warm_start=False,
+    ):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.load_balance = load_balance
@@ -143,7 +151,8 @@ class SoftmaxGate(BaseGate):
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self.n_iter_, self._bound = n_iter, None
+        self.n_iter_ = n_iter
+        self._bound = None
         self._set_weights(coef)
         return self
 
@@ -190,8 +199,11 @@ class SoftmaxGate(BaseGate):
             Coefficients to begin with, as ``sum_logits`` returns them.
         """
         learn_columns(self, X)
-        self.classes_, self._units = np.arange(n_experts), units
-        self.n_iter_, self._bound, self._factor = 1, None, None
+        self.classes_ = np.arange(n_experts)
+        self._units = units
+        self.n_iter_ = 1
+        self._bound = None
+        self._factor = None
         self._set_weights(self._start(n_experts) if logits is None else logits)
 
     def sum_logits(self):
@@ -227,7 +239,8 @@ class SoftmaxGate(BaseGate):
         size : float, default=1.0
             Part of the step to take.
         """
-        penalty, coef = self._penalty(), self.sum_logits()
+        penalty = self._penalty()
+        coef = self.sum_logits()
         if sums.pairs is not None:
             if sums.is_separate:
                 self._bound = sums.pairs
@@ -241,7 +254,8 @@ class SoftmaxGate(BaseGate):
             self._drift = 0.0
         slope = sums.excess - penalty[:, None] * coef
         step, decrement = _multinomial.newton_direction(self._factor, slope)
-        self._factor = self._factor if size == 1.0 else None  # it was too small for a whole step
+        if not (size == 1.0):
+            self._factor = None  # it was too small for a whole step
         change = np.vdot(step, sums.rows_gram @ step) / sums.rows_gram[-1, -1]  # in the logits
         size *= min(1.0, _multinomial.LONGEST_CHANGE / max(sqrt(max(change, 0.0)), 1e-300))
         self._drift += size * sqrt(max(decrement, 0.0) / self._bound_mass)
@@ -264,12 +278,16 @@ class SoftmaxGate(BaseGate):
     @property
     def alpha_of_runs(self):
         """L2 penalty of the weights in compiled EM; None if that cannot train this gate."""
-        return self.alpha if type(self) is SoftmaxGate else None
+        if type(self) is SoftmaxGate:
+            return self.alpha
+        return None
 
     @property
     def longest_drift(self):
         """Change of logits after which their curvature is recomputed; negative for every step."""
-        return LONGEST_DRIFT * sqrt(len(self.classes_)) if self.keeps_curvature else -1.0
+        if self.keeps_curvature:
+            return LONGEST_DRIFT * sqrt(len(self.classes_))
+        return -1.0
 
     def begin_run(self, run):
         """Copy the coefficients and their last curvature into a LinearRun.
@@ -282,7 +300,9 @@ class SoftmaxGate(BaseGate):
         run.logits = np.array(self.sum_logits(), dtype=np.float64, order="C")
         run.has_factor = self._factor is not None
         if run.has_factor:
-            run.factor, run.bound, run.drift = self._factor.copy(), self._bound.copy(), self._drift
+            run.factor = self._factor.copy()
+            run.bound = self._bound.copy()
+            run.drift = self._drift
 
     def end_run(self, run):
         """Take the parameters from a LinearRun.
@@ -292,9 +312,13 @@ class SoftmaxGate(BaseGate):
         run : LinearRun
             Parameters that EM has reached.
         """
-        self._factor = np.asarray(run.factor) if run.has_factor else None
         if run.has_factor:
-            self._bound, self._drift = np.asarray(run.bound), run.drift
+            self._factor = np.asarray(run.factor)
+        else:
+            self._factor = None
+        if run.has_factor:
+            self._bound = np.asarray(run.bound)
+            self._drift = run.drift
             self._bound_mass = max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
         self._set_weights(np.asarray(run.logits))
 
@@ -340,7 +364,9 @@ class SoftmaxGate(BaseGate):
         if not self.warm_start or last is None or last.shape != shape:
             return np.zeros((shape[1] + 1, n_experts))
         start = self.sum_logits()
-        return start - start.mean(axis=1, keepdims=True) if self.l1_ratio == 0 else start
+        if self.l1_ratio == 0:
+            return start - start.mean(axis=1, keepdims=True)
+        return start
 
     def predict_log_proba(self, X):
         return _multinomial.log_softmax(self.predict_log_odds(X))

@@ -81,9 +81,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         "random_state": ["random_state"],
     }
 
-    def __init__(
-        self, sizes=None, gate=None, *, max_iter=100, warm_start=False, random_state=None
-    ):  # fmt: skip
+    def __init__(self, sizes=None, gate=None, *, max_iter=100, warm_start=False, random_state=None):
         self.sizes = sizes
         self.gate = gate
         self.max_iter = max_iter
@@ -163,7 +161,10 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return clone(self._template())
 
     def _template(self):
-        gate = SoftmaxGate() if self.gate is None else self.gate
+        if self.gate is None:
+            gate = SoftmaxGate()
+        else:
+            gate = self.gate
         if isinstance(gate, BaseGate):
             return gate
         return ClassifierGate(gate, random_state=self.random_state)
@@ -175,7 +176,10 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
 
     def _start(self, previous):
         """A gate to fit: a new one, or a copy of the last one to continue from."""
-        gate = clone(self._template()) if previous is None else copy.copy(previous)
+        if previous is None:
+            gate = clone(self._template())
+        else:
+            gate = copy.copy(previous)
         settings = {"max_iter": self.max_iter, "warm_start": self.warm_start}
         if settings.keys() <= gate.get_params(deep=False).keys():
             gate.set_params(**settings)
@@ -185,9 +189,13 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         check_is_fitted(self)
         X = check_table(X, sparse_ok=True, strings_ok=lambda: True)
         validate_data(self, X, skip_check_array=True, reset=False)
-        log_proba, decision = [], self.decision_.predict_log_proba(X)
+        log_proba = []
+        decision = self.decision_.predict_log_proba(X)
         for of_branch, branch in zip(decision.T, self.branches_, strict=True):
-            within = 0.0 if branch is None else branch.predict_log_proba(X)
+            if branch is None:
+                within = 0.0
+            else:
+                within = branch.predict_log_proba(X)
             log_proba.append(of_branch[:, None] + within)
         every = np.hstack(log_proba)
         kept = every[:, self._columns]

@@ -7,7 +7,12 @@ from ._stability import Stability
 from ._summary import MixtureSummary
 
 __all__ = [
-    "BootstrapResult", "MarginalEffects", "MixtureSummary", "Stability", "SubjectEffects",
-    "bootstrap", "subject_effects",
-]  # fmt: skip
+    "BootstrapResult",
+    "MarginalEffects",
+    "MixtureSummary",
+    "Stability",
+    "SubjectEffects",
+    "bootstrap",
+    "subject_effects",
+]
 __getattr__, __dir__ = served(__name__, SubjectEffects=effects, subject_effects=effects)

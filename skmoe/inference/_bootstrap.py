@@ -39,18 +39,22 @@ class EstimateTable:
         Whether there are tests.
     """
 
-    value, index, has_tests = "estimate", {"part": "parts", "term": "terms"}, True
+    value = "estimate"
+    index = {"part": "parts", "term": "terms"}
+    has_tests = True
     _under = staticmethod(under_headings)
 
     def _set(self, estimate, cov, *, tested, df=np.inf):
         """Set estimates, whether each is tested, and the degrees of freedom of intervals."""
-        self.cov, self.std_error = cov, np.sqrt(np.diag(cov))
+        self.cov = cov
+        self.std_error = np.sqrt(np.diag(cov))
         vars(self)[self.value] = estimate
         self.z = np.full(len(estimate), np.nan)
         np.divide(estimate, self.std_error, out=self.z, where=tested & self.has_tests)
         self.p_value = 2 * stats.t.sf(np.abs(self.z), df)
         reach = stats.t.ppf(0.5 + self.level / 2, df) * self.std_error
-        self.lower, self.upper = estimate - reach, estimate + reach
+        self.lower = estimate - reach
+        self.upper = estimate + reach
 
     def _labels(self):
         """Headings and rows, by the names of ``index``."""
@@ -70,22 +74,30 @@ class EstimateTable:
         """
         import pandas as pd
 
-        labels, index = self._labels(), None
+        labels = self._labels()
+        index = None
         if labels:
             index = pd.MultiIndex.from_arrays(list(labels.values()), names=list(labels))
         return pd.DataFrame(self._columns(), index=index)
 
     def _header(self):
-        tests = ["z", "p_value"] if self.has_tests else []
+        if self.has_tests:
+            tests = ["z", "p_value"]
+        else:
+            tests = []
         return ["", self.value, "std_error", *tests, *_interval_ends(self.level)]
 
     def _cells(self):
-        cells, labels = [], self._labels()
+        cells = []
+        labels = self._labels()
         for estimate, std_error, *tests, lower, upper in zip(
             *self._columns().values(), strict=True
         ):
             if np.isnan(std_error):
-                shown = [] if np.isnan(estimate) else [f"{estimate:.4g}"]
+                if np.isnan(estimate):
+                    shown = []
+                else:
+                    shown = [f"{estimate:.4g}"]
                 cells.append([*shown, "n/a"] + [""] * (len(self._header()) - len(shown) - 2))
                 continue
             row = [f"{estimate:.4g}", f"{std_error:.3g}"]
@@ -147,8 +159,10 @@ class BootstrapResult(EstimateTable):
     has_tests = False
 
     def __init__(self, estimate, distribution, names, confidence_level):
-        self.estimate, self.bootstrap_distribution = estimate, distribution
-        self.names, self.confidence_level = names, confidence_level
+        self.estimate = estimate
+        self.bootstrap_distribution = distribution
+        self.names = names
+        self.confidence_level = confidence_level
         self.standard_error = distribution.std(axis=-1, ddof=1)
         tail = (1 - confidence_level) / 2
         self.confidence_interval = tuple(np.quantile(distribution, [tail, 1 - tail], axis=-1))
@@ -157,7 +171,9 @@ class BootstrapResult(EstimateTable):
         return ["", "estimate", "std_error", *_interval_ends(self.confidence_level)]
 
     def _labels(self):
-        return {} if self.names is None else dict(zip(self.index, self.names, strict=True))
+        if self.names is None:
+            return {}
+        return dict(zip(self.index, self.names, strict=True))
 
     def _columns(self):
         columns = (self.estimate, self.standard_error, *self.confidence_interval)
@@ -174,10 +190,23 @@ class BootstrapResult(EstimateTable):
 
 
 def bootstrap(
-    estimator, X, y, *, sample_weight=None, exposure=None, trials=None, subject=None, upper=None,
-    groups=None, statistic=None, n_resamples=200, confidence_level=0.95, n_jobs=None,
-    random_state=None, verbose=0,
-):  # fmt: skip
+    estimator,
+    X,
+    y,
+    *,
+    sample_weight=None,
+    exposure=None,
+    trials=None,
+    subject=None,
+    upper=None,
+    groups=None,
+    statistic=None,
+    n_resamples=200,
+    confidence_level=0.95,
+    n_jobs=None,
+    random_state=None,
+    verbose=0,
+):
     """Bootstrap a fitted mixture: standard errors and intervals by refits to resampled rows.
 
     Each refit starts from the fitted mixture, so that EM is fast and stays near the same optimum;
@@ -281,9 +310,15 @@ def bootstrap(
 def bootstrap_covariance(mixture, X, y, sample_weight, metadata):
     """Parameters as in ``summary``, their covariance over resamples, and notes in a list."""
     result = bootstrap(
-        mixture, X, y, sample_weight=sample_weight, **metadata._asdict(), n_jobs=mixture.n_jobs,
-        random_state=mixture.random_state, verbose=mixture.verbose,
-    )  # fmt: skip
+        mixture,
+        X,
+        y,
+        sample_weight=sample_weight,
+        **metadata._asdict(),
+        n_jobs=mixture.n_jobs,
+        random_state=mixture.random_state,
+        verbose=mixture.verbose,
+    )
     return result.estimate, np.cov(result.bootstrap_distribution), result._lines()[1:]
 
 
@@ -353,13 +388,15 @@ class BootstrapRows:
         # A splitter may ask for groups; elsewhere they would change how experts are predicted.
         if self.groups is not None and offers(mixture.cv, "get_n_splits"):
             params["groups"] = self.groups[rows]
-        X, y = _safe_indexing(self.X, rows), self.y[rows]
+        X = _safe_indexing(self.X, rows)
+        y = self.y[rows]
         return mixture.fit(X, y, sample_weight=weight, **params)
 
 
 def check_bootstrap_rows(estimator, X, y, sample_weight, metadata, groups):
     """Rows of a fit, checked: BootstrapRows."""
-    X = X if has_shape(X) else np.asarray(X)
+    if not has_shape(X):
+        X = np.asarray(X)
     y, trials = estimator._counted(np.asarray(y), metadata.trials)
     metadata = metadata._replace(trials=trials).checked(X)
     check_consistent_length(X, y, groups)
@@ -367,9 +404,18 @@ def check_bootstrap_rows(estimator, X, y, sample_weight, metadata, groups):
     subject = metadata.subject
     if subject is not None and groups is not None:
         raise ValueError("Give groups or subject, not both: whole subjects are drawn anyway.")
-    groups = None if groups is None else check_ids("groups", groups, X)
-    unit = subject if groups is None else groups
-    unit = np.arange(len(y)) if unit is None else number_ids(unit)[2]
+    if groups is None:
+        groups = None
+    else:
+        groups = check_ids("groups", groups, X)
+    if groups is None:
+        unit = subject
+    else:
+        unit = groups
+    if unit is None:
+        unit = np.arange(len(y))
+    else:
+        unit = number_ids(unit)[2]
     return BootstrapRows(X, y, weight, metadata, groups, unit)
 
 
@@ -418,10 +464,12 @@ def match(mixture, shared):
     if mixture._is_list or not gate.can_reorder:
         return
     _, order = optimize.linear_sum_assignment(shared, maximize=True)
-    gate, likelihood = copy.copy(gate), copy.copy(mixture.likelihood_)
+    gate = copy.copy(gate)
+    likelihood = copy.copy(mixture.likelihood_)
     gate.reorder(order)
     likelihood.reorder(order)
-    mixture.gate_, mixture.likelihood_ = join_last(mixture.gate_, gate), likelihood
+    mixture.gate_ = join_last(mixture.gate_, gate)
+    mixture.likelihood_ = likelihood
     experts = mixture.experts_ = [mixture.experts_[k] for k in order]
     mixture.named_experts_ = Bunch(**dict(zip(mixture.named_experts_, experts, strict=True)))
     mixture.expert_load_ = mixture.expert_load_[order]

@@ -107,15 +107,31 @@ class MarginalEffects(EstimateTable):
     standard errors from the observed information
     """
 
-    value, index = "effect", {"quantity": "quantities", "column": "columns"}
+    value = "effect"
+    index = {"quantity": "quantities", "column": "columns"}
 
     def __init__(
-        self, quantities, columns, effect, cov, *, kind, has_tests, level, n_rows, notes=(),
+        self,
+        quantities,
+        columns,
+        effect,
+        cov,
+        *,
+        kind,
+        has_tests,
+        level,
+        n_rows,
+        notes=(),
         df=np.inf,
-    ):  # fmt: skip
-        self.quantities, self.columns = quantities, columns
-        self.kind, self.level, self.notes = kind, level, tuple(notes)
-        self.has_tests, self.n_rows, self.df = has_tests, n_rows, df
+    ):
+        self.quantities = quantities
+        self.columns = columns
+        self.kind = kind
+        self.level = level
+        self.notes = tuple(notes)
+        self.has_tests = has_tests
+        self.n_rows = n_rows
+        self.df = df
         self._set(effect, cov, tested=np.diag(cov) > 0, df=df)
 
     def _lines(self):
@@ -134,7 +150,8 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
         raise TypeError("marginal_effects takes dense X: pass X.toarray().")
     is_pooled = mixture.likelihood_.averages_experts
     estimates = estimates_of(mixture, X, y, sample_weight, metadata)
-    lacks, more = [slice(0)] * 2, []
+    lacks = [slice(0)] * 2
+    more = []
     if cov == "bootstrap":  # columns without a coefficient have 0
         *found, more = bootstrap_covariance(mixture, X, y, sample_weight, metadata)
         raw, covariance = map(np.nan_to_num, found)
@@ -142,9 +159,13 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
         lacks = of_experts[0].any(axis=0)[: len(estimates.columns.to_raw)], of_gate.any(axis=0)
     else:
         raw, covariance, _, are_known = estimates.found(cov == "sandwich")
-    rows, used = estimates.rows, np.flatnonzero(estimates.rows.weight)
+    rows = estimates.rows
+    used = np.flatnonzero(estimates.rows.weight)
     weight = check_weights(sample_weight, rows.X)[used]
-    exposure = None if rows.exposure is None else rows.exposure[used]
+    if rows.exposure is None:
+        exposure = None
+    else:
+        exposure = rows.exposure[used]
     changes = Changes(mixture, estimates, take_rows(rows.X, used), weight, lacks)
     if not is_pooled:
         fitted = Averages(mixture, estimates, raw_parameters(mixture), exposure)
@@ -161,9 +182,14 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
         why = " ".join(["experts and gate depend on no column of X.", *changes.notes()])
         raise ValueError(f"There are no effects: {why}")
     quantity, columns, effect, slopes = zip(*sorted(found, key=lambda row: row[0]), strict=True)
-    effect, slopes = np.array(effect), np.array(slopes)
-    known = slopes.any(axis=1) if cov == "bootstrap" else are_known(slopes)
-    unknown, notes = ~known, changes.notes() + more
+    effect = np.array(effect)
+    slopes = np.array(slopes)
+    if cov == "bootstrap":
+        known = slopes.any(axis=1)
+    else:
+        known = are_known(slopes)
+    unknown = ~known
+    notes = changes.notes() + more
     if is_pooled and unknown.any():
         notes.append(in_lines(NOT_NORMAL))
     elif not is_pooled:
@@ -174,21 +200,29 @@ def marginal_effects(mixture, X, y, sample_weight, metadata, cov, level):
     cov_of_effects = slopes @ covariance @ slopes.T
     cov_of_effects[unknown] = cov_of_effects[:, unknown] = np.nan
     return MarginalEffects(
-        [averages.names[i] for i in quantity], list(columns), effect, cov_of_effects,
-        kind="posterior" if is_pooled and cov == "observed" else cov, has_tests=not is_pooled,
-        level=level, n_rows=float(weight.sum()), notes=notes,
+        [averages.names[i] for i in quantity],
+        list(columns),
+        effect,
+        cov_of_effects,
+        kind="posterior" if is_pooled and cov == "observed" else cov,
+        has_tests=not is_pooled,
+        level=level,
+        n_rows=float(weight.sum()),
+        notes=notes,
         df=np.max(estimates.degrees_of_freedom(cov == "sandwich")),
-    )  # fmt: skip
+    )
 
 
 def _check_means(mixture, rows, used, means):
     """Raise a ValueError if the terms do not have the mean that the mixture predicts."""
     model = mixture._model
     if is_classifier(mixture):
-        predicted, scale = model.proba(rows.X), 1.0
+        predicted = model.proba(rows.X)
+        scale = 1.0
     else:
         distribution = model.distribution(rows.X, rows.exposure)
-        predicted, scale = distribution.mean(), distribution.std().mean()
+        predicted = distribution.mean()
+        scale = distribution.std().mean()
     gap = np.abs(means - predicted.reshape(len(predicted), -1)[used]).mean()
     if not gap <= LARGEST_MISMATCH * scale:
         raise ValueError(
@@ -205,13 +239,17 @@ class Averages:
     """
 
     def __init__(self, mixture, estimates, raw, exposure=None):
-        self.terms, n_columns = estimates.terms, len(estimates.columns.to_raw)
+        self.terms = estimates.terms
+        n_columns = len(estimates.columns.to_raw)
         self.exposure = exposure
         of_experts, self.gate_coef = estimates.split_raw(raw)
         self.coef = of_experts[:, :, :n_columns]
         self.beside = of_experts[:, :, n_columns:].swapaxes(1, 2)
         regime = mixture.likelihood_.regime_
-        regime = list(range(len(of_experts))) if regime is None else in_order(regime)
+        if regime is None:
+            regime = list(range(len(of_experts)))
+        else:
+            regime = in_order(regime)
         self.members = [np.flatnonzero(np.equal(regime, r)) for r in range(max(regime) + 1)]
         self.names = self._names(mixture)
 
@@ -221,7 +259,8 @@ class Averages:
         else:
             n_outputs = self.coef.shape[1]
             outputs = [f"mean of output {c}" for c in range(n_outputs)]
-            outputs = ["mean"] if n_outputs == 1 else outputs
+            if n_outputs == 1:
+                outputs = ["mean"]
         if len(self.members) == 1:
             return outputs
         experts = list(mixture.named_experts_)
@@ -243,8 +282,12 @@ class Averages:
         """Log-probabilities (n, K), means (n, K, n_outputs) and, by expert, slopes of these."""
         log_odds = seen[1] @ self.gate_coef.T
         log_gate = log_softmax(np.column_stack([np.zeros(len(log_odds)), log_odds]))
-        unit = 1.0 if self.exposure is None else self.exposure[:, None, None]
-        means, slopes = [], []
+        if self.exposure is None:
+            unit = 1.0
+        else:
+            unit = self.exposure[:, None, None]
+        means = []
+        slopes = []
         for coef, beside in zip(self.coef, self.beside, strict=True):
             predictors = seen[0] @ coef.T
             means.append(self.terms.mean_of(predictors, beside))
@@ -258,7 +301,9 @@ class Averages:
         (n_names, n_parameters).
         """
         log_gate, means, slopes = self._predict(seen)
-        proba, sums, gradients = np.exp(log_gate), [], []
+        proba = np.exp(log_gate)
+        sums = []
+        gradients = []
         for output, values, by_log_proba, by_mean in self._each(log_gate, means):
             beyond = by_log_proba - proba * by_log_proba.sum(axis=1, keepdims=True)
             parts = []
@@ -277,7 +322,8 @@ class Averages:
 
         By the logarithm of each expert's probability, and by its mean.
         """
-        proba, nothing = np.exp(log_gate), np.zeros(log_gate.shape)
+        proba = np.exp(log_gate)
+        nothing = np.zeros(log_gate.shape)
         outputs = range(means.shape[2])
         for c in outputs:
             yield c, (proba * means[:, :, c]).sum(axis=1), proba * means[:, :, c], proba
@@ -307,16 +353,22 @@ class Changes:
     def __init__(self, mixture, estimates, X, weight, lacks):
         if not is_table(X) and X.dtype == np.float32:
             X = X.astype(np.float64)
-        self.columns, self.weight, self.mixture = PlottedColumns(X), weight, mixture
-        self.base, self.unseen, self.too_many = self._seen(self.columns.X), [], []
+        self.columns = PlottedColumns(X)
+        self.weight = weight
+        self.mixture = mixture
+        self.base = self._seen(self.columns.X)
+        self.unseen = []
+        self.too_many = []
         self.units = [np.where(part.std(axis=0) > 0, part.std(axis=0), 1.0) for part in self.base]
-        both, self.lacks = (estimates.columns, estimates.gate_columns), lacks
+        both = (estimates.columns, estimates.gate_columns)
+        self.lacks = lacks
         self.recode = [
             None if each.kept.all() else each.to_raw @ each.from_raw for each in both
         ]  # identified coefficients
 
     def _seen(self, X):
-        experts, gate = self.mixture.experts_[0], self.mixture.gate_
+        experts = self.mixture.experts_[0]
+        gate = self.mixture.gate_
         ones = np.ones((len(self.weight), 1))
         of_experts = np.hstack([ones, columns_seen(experts, X)])
         if not isinstance(split_last(gate)[1], SoftmaxGate):
@@ -330,7 +382,9 @@ class Changes:
 
         Names of categories include the levels. The weighted sum of differences is the effect.
         """
-        began, was_long, n_columns = time.monotonic(), False, self.columns.n_columns
+        began = time.monotonic()
+        was_long = False
+        n_columns = self.columns.n_columns
         for j in range(n_columns):
             total = (time.monotonic() - began) / max(j, 1) * n_columns
             quicker = "a sample of the rows, in fit and here"
@@ -340,7 +394,8 @@ class Changes:
 
     def _of_numbers(self, axis):
         known = np.isfinite(axis.values)
-        values, weight = axis.values[known], np.where(known, self.weight, 0.0)
+        values = axis.values[known]
+        weight = np.where(known, self.weight, 0.0)
         if not weight.any():
             self.unseen.append(axis.name)
             return
@@ -409,7 +464,8 @@ class Changes:
                 return False
             if recode is None:
                 continue
-            beyond, size = np.abs(change @ recode - change), np.abs(change / unit).max()
+            beyond = np.abs(change @ recode - change)
+            size = np.abs(change / unit).max()
             if (beyond / unit).max() > NOT_ESTIMABLE * size:
                 return False
         return True

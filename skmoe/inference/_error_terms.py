@@ -42,7 +42,9 @@ class GaussianTerms(PredictorTerms):
 
     @classmethod
     def n_predictors(cls, target):
-        return 1 if cls.is_censored else target.shape[1]
+        if cls.is_censored:
+            return 1
+        return target.shape[1]
 
     @classmethod
     def target_of(cls, likelihood, y, exposure):
@@ -119,10 +121,15 @@ class StudentTTerms(GaussianTerms):
     @classmethod
     def of_df(cls, df):
         """The terms for given degrees of freedom, or for those that are to be estimated."""
-        return cls if df == "estimate" else variant(cls, logs_of=("scale_",), df=df)
+        if df == "estimate":
+            return cls
+        return variant(cls, logs_of=("scale_",), df=df)
 
     def errors(self):
-        df = np.exp(self.logs[1]) if self.df is None else self.df
+        if self.df is None:
+            df = np.exp(self.logs[1])
+        else:
+            df = self.df
         return StudentTComponents(self.predictors, np.exp(self.logs[0]), df)
 
     @classmethod
@@ -166,8 +173,12 @@ class FamilyTerms(PredictorTerms):
 
     def log_densities(self):
         mean = self.mean_of(self.predictors, self.logs)
-        scale = np.exp(self.logs[0]) if self.logs_of else 1.0
-        first, second = self.target[:, :1], self.target[:, 1:]
+        if self.logs_of:
+            scale = np.exp(self.logs[0])
+        else:
+            scale = 1.0
+        first = self.target[:, :1]
+        second = self.target[:, 1:]
         if self.is_censored:
             return self.family.components(mean, scale).log_between(first, second)
         return self.family.log_density(first, second * mean, scale, second)
@@ -223,9 +234,12 @@ class SoftmaxTerms(ExpertTerms):
 
     @classmethod
     def of_fit(cls, expert, likelihood, k):
-        intercept, coef = np.reshape(expert.intercept_, (-1, 1)), expert.coef_
+        intercept = np.reshape(expert.intercept_, (-1, 1))
+        coef = expert.coef_
         parameters = np.column_stack([intercept, coef])
-        return parameters[1:] - parameters[0] if len(parameters) > 1 else parameters
+        if len(parameters) > 1:
+            return parameters[1:] - parameters[0]
+        return parameters
 
     def log_density(self):
         return (self.target * self.log_proba).sum(axis=1)
@@ -236,7 +250,8 @@ class SoftmaxTerms(ExpertTerms):
         return (beyond[:, 1:, None] * self.design[:, None, :]).reshape(len(beyond), -1)
 
     def hessian(self, weights):
-        n_odds, n_columns = self.proba.shape[1] - 1, self.design.shape[1]
+        n_odds = self.proba.shape[1] - 1
+        n_columns = self.design.shape[1]
         hessian = np.zeros((n_odds, n_columns, n_odds, n_columns))
         for i in range(n_odds):
             proba = self.proba[:, 1:]

@@ -50,7 +50,8 @@ class Estimates:
         If there is no such likelihood.
     """
 
-    keeps_all_columns, distance = False, 0.0  # standard errors from the fit to the maximum
+    keeps_all_columns = False
+    distance = 0.0  # standard errors from the fit to the maximum
 
     def __init__(self, mixture, X, y, sample_weight=None, metadata=NO_METADATA):
         check_applies(mixture)
@@ -60,15 +61,25 @@ class Estimates:
         self.log_likelihood = mass @ log_density
         if self.log_likelihood == -np.inf:
             raise ValueError("y has impossible values: give the rows that were in fit.")
-        X, y, weight, exposure, subject = rows.X, rows.y, rows.weight, rows.exposure, rows.subject
-        used, self.rows = weight > 0, rows
-        self.kind = "" if is_classifier(mixture) else kind_of_target(rows.y, weight)
-        self.mixture, weight = mixture, weight[used]
+        X = rows.X
+        y = rows.y
+        weight = rows.weight
+        exposure = rows.exposure
+        subject = rows.subject
+        used = weight > 0
+        self.rows = rows
+        if is_classifier(mixture):
+            self.kind = ""
+        else:
+            self.kind = kind_of_target(rows.y, weight)
+        self.mixture = mixture
+        weight = weight[used]
         gate = split_last(mixture.gate_)[1]
         every = self.keeps_all_columns
         self.columns = DesignColumns.seen_by(mixture, mixture.experts_[0], X, used, weight, every)
         self.terms = terms = terms_of(mixture.likelihood_, rows)
-        y = y if rows.bounds is None else rows.bounds
+        if rows.bounds is not None:
+            y = rows.bounds
         target = terms.target_of(mixture.likelihood_, y, exposure)[used]
         self.log_jacobian = weight @ terms.log_jacobian(target)
         self.n_predictors = terms.n_predictors(target)
@@ -82,7 +93,10 @@ class Estimates:
         if subject is not None:
             its_rows = take_rows(X, np.flatnonzero(used))
             subjects = mixture.likelihood_.subjects_of(its_rows, subject[used], weight)
-        gate_weight = weight if subjects is None else subjects.row_weight
+        if subjects is None:
+            gate_weight = weight
+        else:
+            gate_weight = subjects.row_weight
         if isinstance(gate, SoftmaxGate):
             given = mixture.gate_, X, used, gate_weight
             self.gate_columns = DesignColumns.seen_by(mixture, *given, every=every)
@@ -92,9 +106,15 @@ class Estimates:
         if subjects is not None:
             gate_design = subjects.of_first_rows(gate_design)
         self.likelihood = MixtureLikelihood(
-            terms, self.columns.design, target, gate_design, weight, len(mixture.experts_),
-            subjects=subjects, owners=self._parameter_owners(),
-        )  # fmt: skip
+            terms,
+            self.columns.design,
+            target,
+            gate_design,
+            weight,
+            len(mixture.experts_),
+            subjects=subjects,
+            owners=self._parameter_owners(),
+        )
 
     def _parameter_owners(self):
         """Number of the expert, or "all", and name, for each parameter of the experts."""
@@ -105,7 +125,10 @@ class Estimates:
                 for j in [*kept, -1]:  # the intercept last
                     owners.append((k, predictor, j))
                 for name in self.terms.beside():
-                    whose = "all" if name in self.terms.shared_logs else k
+                    if name in self.terms.shared_logs:
+                        whose = "all"
+                    else:
+                        whose = k
                     owners.append((whose, predictor, name))
         return owners
 
@@ -166,7 +189,9 @@ class Estimates:
 
     def degrees_of_freedom(self, is_robust):
         """For each parameter, or all: under the sandwich one less than rows, or subjects."""
-        return self.likelihood.n_units - 1 if is_robust else np.inf
+        if is_robust:
+            return self.likelihood.n_units - 1
+        return np.inf
 
     def _checked_fit(self):
         """``fitted``; ValueError where the terms are not those of the likelihood."""
@@ -183,7 +208,8 @@ class Estimates:
         return fitted
 
     def _check_scales(self, theta):
-        names, n_raw = list(self.mixture.named_experts_), len(self.columns.to_raw)
+        names = list(self.mixture.named_experts_)
+        n_raw = len(self.columns.to_raw)
         logs = self.split_raw(self.in_raw_units(theta)[0])[0][:, :, n_raw:]
         at_bound = self.terms.at_bound(logs, self.mixture.likelihood_)
         if at_bound.any():
@@ -215,7 +241,8 @@ class Estimates:
         to_raw = self.in_raw_units(theta)[1][known]
         std_error = np.sqrt(np.diag(to_raw @ covariance @ to_raw.T))
         distance = np.abs(to_raw @ (theta - fitted)) / std_error
-        self.distance, worst = distance.max(), known[distance.argmax()]
+        self.distance = distance.max()
+        worst = known[distance.argmax()]
         if self.distance > FARTHEST:
             parts, terms = parameter_names(self.mixture)
             raise ValueError(
@@ -235,7 +262,8 @@ class Estimates:
 
     def _units(self, of_columns, of_gate_columns, y_scale):
         """Matrix that changes the units of all parameters, those of an output by a factor."""
-        of_expert, of_logs = [], np.eye(len(self.terms.beside()))
+        of_expert = []
+        of_logs = np.eye(len(self.terms.beside()))
         for scale in y_scale:
             of_expert += [scale * of_columns, of_logs]
         n_experts = self.likelihood.n_experts
@@ -243,14 +271,16 @@ class Estimates:
 
     def split_raw(self, raw):
         """Views of parameters in raw units: (n_experts, n_predictors, size), and of the gate."""
-        n_experts, size = self.likelihood.n_experts, len(self.columns.to_raw)
+        n_experts = self.likelihood.n_experts
+        size = len(self.columns.to_raw)
         shape = n_experts, self.n_predictors, size + len(self.terms.beside())
         of_experts, of_gate = np.split(raw, [np.prod(shape)])
         return of_experts.reshape(shape), of_gate.reshape(-1, len(self.gate_columns.to_raw))
 
     def _shifts(self):
         """Parameters in raw units, where those here are zero."""
-        n_raw, shifts = len(self.columns.to_raw), np.zeros(len(self.identified()))
+        n_raw = len(self.columns.to_raw)
+        shifts = np.zeros(len(self.identified()))
         of_experts, _ = self.split_raw(shifts)
         of_experts[:, :, 0] = self.y_mean
         scales = slice(n_raw, n_raw + self.terms.n_scales)  # if there are any
@@ -264,7 +294,8 @@ class Estimates:
 
     def notes(self, known):
         """Why parameters are not identified, in a line for each column or part."""
-        roles, names = {}, {}
+        roles = {}
+        names = {}
         for role, columns in (("experts", self.columns), ("gate", self.gate_columns)):
             for formula in columns.left_out:
                 roles.setdefault(formula, []).append(role)
@@ -345,7 +376,8 @@ def raw_parameters(mixture, *, by_load=False):
     With ``by_load``, a gate with slopes is replaced by the loads.
     """
     gate = split_last(mixture.gate_)[1]
-    likelihood, terms = mixture.likelihood_, mixture.likelihood_.terms()
+    likelihood = mixture.likelihood_
+    terms = mixture.likelihood_.terms()
     parameters = [
         terms.of_fit(split_last(expert)[1], likelihood, k)
         for k, expert in enumerate(mixture.experts_)
@@ -355,14 +387,16 @@ def raw_parameters(mixture, *, by_load=False):
     else:
         of_gate = np.column_stack([gate.intercept_, gate.coef_])
         if by_load:
-            of_gate[:, 0], of_gate[:, 1:] = np.log(mixture.expert_load_), 0.0
+            of_gate[:, 0] = np.log(mixture.expert_load_)
+            of_gate[:, 1:] = 0.0
     parameters.append(of_gate[1:] - of_gate[0])
     return np.concatenate([part.ravel() for part in parameters])
 
 
 def parameter_names(mixture):
     """Part and term of each parameter, two lists."""
-    parts, terms = [], []
+    parts = []
+    terms = []
     experts = list(mixture.named_experts_)
     of_expert = ["intercept", *names_of_terms(mixture, mixture.experts_[0])]
     if is_classifier(mixture):
@@ -370,7 +404,10 @@ def parameter_names(mixture):
         labels = [f": {label} against {first}" for label in others]
     else:
         n_outputs = np.size(split_last(mixture.experts_[0])[1].intercept_)
-        labels = [f": output {j}" for j in range(n_outputs)] if n_outputs > 1 else [""]
+        if n_outputs > 1:
+            labels = [f": output {j}" for j in range(n_outputs)]
+        else:
+            labels = [""]
     for name in experts:
         for j, label in enumerate(labels):
             beside = mixture.likelihood_.terms().names_beside(j)
@@ -419,19 +456,23 @@ class DesignColumns:
     def __init__(self, X, weight, kept, names=()):
         self.kept = kept
         mean, scale = standardisation(X, weight)
-        n_columns, kept = len(scale) + 1, np.append(kept, True)
+        n_columns = len(scale) + 1
+        kept = np.append(kept, True)
         design = np.column_stack([(X - mean) / scale, np.ones(len(X))])
         self.design = design[:, kept]
         to_raw, from_raw = np.zeros((2, n_columns, n_columns))
-        to_raw[0, :-1], to_raw[0, -1] = -mean / scale, 1.0
+        to_raw[0, :-1] = -mean / scale
+        to_raw[0, -1] = 1.0
         to_raw[1:, :-1] = np.diag(1 / scale)
-        from_raw[-1, 0], from_raw[-1, 1:] = 1.0, mean
+        from_raw[-1, 0] = 1.0
+        from_raw[-1, 1:] = mean
         from_raw[:-1, 1:] = np.diag(scale)
         made_of = np.eye(n_columns)[kept]
         if not kept.all():
             root = np.sqrt(weight)[:, None]
             made_of[:, ~kept] = linalg.lstsq(root * self.design, root * design[:, ~kept])[0]
-        self.to_raw, self.from_raw = to_raw[:, kept], made_of @ from_raw
+        self.to_raw = to_raw[:, kept]
+        self.from_raw = made_of @ from_raw
         recode = self.to_raw @ self.from_raw
         size = np.append(1.0, scale)  # of what each coefficient adds
         self.left_out = [
@@ -456,7 +497,10 @@ def _formula(coef, size, names):
     for value, name in zip(coef, ["", *names], strict=True):
         text = f"{abs(value):.4g}"
         if name:
-            text = name if text == "1" else f"{text} {name}"
+            if text == "1":
+                text = name
+            else:
+                text = f"{text} {name}"
         terms.append(("- " if value < 0 else "+ ") + text)
     shown = [terms[j] for j in np.flatnonzero(np.abs(coef) * size > NEGLIGIBLE)] or ["0"]
     shown[MOST_TERMS:] = ["+ ..."] * (len(shown) > MOST_TERMS)

@@ -66,13 +66,21 @@ class MixtureLikelihood:
 
     def __init__(
         self, terms, design, target, gate_design, weight, n_experts, subjects=None, owners=None
-    ):  # fmt: skip
-        self.terms, self.design, self.target = terms, design, target
-        self.gate_design, self.weight, self.n_experts = gate_design, weight, n_experts
+    ):
+        self.terms = terms
+        self.design = design
+        self.target = target
+        self.gate_design = gate_design
+        self.weight = weight
+        self.n_experts = n_experts
         self.subjects = subjects
-        self.n_units = len(weight) if subjects is None else np.count_nonzero(subjects.counts)
+        if subjects is None:
+            self.n_units = len(weight)
+        else:
+            self.n_units = np.count_nonzero(subjects.counts)
         self.n_expert_parameters = n_experts * terms.size(design, target)
-        places, first = np.arange(self.n_expert_parameters), {}
+        places = np.arange(self.n_expert_parameters)
+        first = {}
         if owners is not None:
             places = [first.setdefault(owner, place) for place, owner in enumerate(owners)]
         n_gate = (n_experts - 1) * gate_design.shape[1]
@@ -94,7 +102,8 @@ class MixtureLikelihood:
     def derivatives(self, theta):
         """Log-likelihood, gradient (size,) and observed information (size, size)."""
         n_parameters = len(self.spread)
-        value, gradient = 0.0, np.zeros(n_parameters)
+        value = 0.0
+        gradient = np.zeros(n_parameters)
         information = np.zeros((n_parameters, n_parameters))
         for block in self._blocks(theta):
             value += block.log_likelihood()
@@ -113,7 +122,8 @@ class MixtureLikelihood:
         for block in self._blocks(theta):
             weighted = block.scores() @ self.spread * block.unit_weight[:, None]
             outer += weighted.T @ weighted
-        n_rows, n_units = len(self.weight), self.n_units
+        n_rows = len(self.weight)
+        n_units = self.n_units
         factor = n_units / max(n_units - 1, 1) * (n_rows - 1) / max(n_rows - n_parameters, 1)
         return factor * outer
 
@@ -122,7 +132,8 @@ class MixtureLikelihood:
 
         Those of the experts are (n_experts, n_classes), without classes (n_experts, 0).
         """
-        of_gate, of_experts = 0.0, 0.0
+        of_gate = 0.0
+        of_experts = 0.0
         for block in self._blocks(theta):
             of_gate = of_gate + block.gate.undecided(block.unit_weight)
             masses = zip(block.experts, block.row_mass.T, strict=True)
@@ -132,12 +143,16 @@ class MixtureLikelihood:
     def _blocks(self, theta):
         of_experts, of_gate = self.split(theta)
         if self.subjects is not None:
-            more = [self.subjects] if self.terms.joins_rows else []
+            if self.terms.joins_rows:
+                more = [self.subjects]
+            else:
+                more = []
             experts = [self.terms(part, self.design, self.target, *more) for part in of_experts]
             yield _Block(experts, of_gate, self.gate_design, self.weight, self.subjects)
             return
         for rows in gen_batches(len(self.weight), BLOCK_ROWS):
-            design, target = self.design[rows], self.target[rows]
+            design = self.design[rows]
+            target = self.target[rows]
             experts = [self.terms(part, design, target) for part in of_experts]
             yield _Block(experts, of_gate, self.gate_design[rows], self.weight[rows])
 
@@ -156,18 +171,27 @@ class _Block:
     """
 
     def __init__(self, experts, gate_theta, gate_design, weight, subjects=None):
-        self.experts, self.subjects = experts, subjects
-        self.unit_weight = weight if subjects is None else subjects.counts
+        self.experts = experts
+        self.subjects = subjects
+        if subjects is None:
+            self.unit_weight = weight
+        else:
+            self.unit_weight = subjects.counts
         no_labels = np.zeros((len(gate_design), len(experts)))  # they are responsibilities
         self.gate = SoftmaxTerms(gate_theta, gate_design, no_labels)
         log_density = np.column_stack([self._of_units(e, e.log_density()) for e in experts])
         self.resp, self.log_norm = posterior(self.gate.log_proba, log_density)
-        of_rows = self.resp if subjects is None else subjects.of_rows(self.resp)
+        if subjects is None:
+            of_rows = self.resp
+        else:
+            of_rows = subjects.of_rows(self.resp)
         self.row_mass = of_rows * weight[:, None]
 
     def _of_units(self, expert, values):
         is_of_units = self.subjects is None or expert.joins_rows
-        return values if is_of_units else self.subjects.weighted_sum(values)
+        if is_of_units:
+            return values
+        return self.subjects.weighted_sum(values)
 
     def log_likelihood(self):
         return self.unit_weight @ self.log_norm
@@ -182,10 +206,12 @@ class _Block:
         """Sum over units and experts of ``r_k (hessian_k + s_k s_k^T)``, weighted."""
         mass = self.resp * self.unit_weight[:, None]
         n_experts = len(self.experts)
-        expert_blocks, with_gate = [], []
+        expert_blocks = []
+        with_gate = []
         of_gate = self.gate.hessian(self.unit_weight)
         for k, expert in enumerate(self.experts):
-            score, weights = self._of_units(expert, expert.score()), mass[:, [k]]
+            score = self._of_units(expert, expert.score())
+            weights = mass[:, [k]]
             gate_score = self.gate.score(np.eye(n_experts)[k])
             expert_blocks.append(expert.hessian(self.row_mass[:, k]) + score.T @ (score * weights))
             with_gate.append(score.T @ (gate_score * weights))
@@ -193,7 +219,8 @@ class _Block:
         curvature = linalg.block_diag(*expert_blocks, of_gate)
         beside = np.vstack(with_gate)
         end = len(beside)
-        curvature[:end, end:], curvature[end:, :end] = beside, beside.T
+        curvature[:end, end:] = beside
+        curvature[end:, :end] = beside.T
         return curvature
 
 
@@ -219,7 +246,8 @@ def maximise(likelihood, theta):
         found = likelihood.derivatives(there)
         if not all(np.isfinite(each).all() for each in found):  # a scale without bound
             break
-        theta, (value, gradient, information) = there, found
+        theta = there
+        (value, gradient, information) = found
     return theta, value, information, False
 
 

@@ -71,7 +71,8 @@ class PosteriorEstimates(Estimates):
         Along directions in which the posterior has no maximum near the fit it is the prior's.
         """
         half, inverse_root = self._laplace[:2]
-        change, middle = self._change_by_prior(), np.eye(len(inverse_root))
+        change = self._change_by_prior()
+        middle = np.eye(len(inverse_root))
         if is_robust:
             root = self._prior_root() @ inverse_root
             determined = len(root.T) - np.sum(inverse_root**2)  # parameters that the rows fix
@@ -80,7 +81,8 @@ class PosteriorEstimates(Estimates):
         return half @ middle @ half.T + change @ change.T
 
     def found(self, is_robust):
-        raw, covariance = raw_parameters(self.mixture), self.covariance(is_robust)
+        raw = raw_parameters(self.mixture)
+        covariance = self.covariance(is_robust)
         return raw, covariance, self.log_likelihood, self._leave_alone
 
     def _leave_alone(self, combinations):
@@ -101,7 +103,8 @@ class PosteriorEstimates(Estimates):
     @cached_property
     def _laplace(self):
         """A root of the covariance, one of (I + L'HL)^-1, and its columns that have no maximum."""
-        root, theta = self._prior_root(), self.fitted()
+        root = self._prior_root()
+        theta = self.fitted()
         if self._at_floor.all() or not self._at_floor.any():
             self._check_scales(theta)
         information = self.likelihood.derivatives(theta)[2] + np.diag(self._of_floor())
@@ -129,10 +132,12 @@ class PosteriorEstimates(Estimates):
 
     def degrees_of_freedom(self, is_robust):
         """For coefficients those of the error variance; at most those of ``Estimates``."""
-        likelihood, n_logs = self.mixture.likelihood_, len(self.terms.beside())
+        likelihood = self.mixture.likelihood_
+        n_logs = len(self.terms.beside())
         df = np.full((self.likelihood.n_experts, self.n_predictors), np.inf)
         if likelihood.log_scale_precision_ is not None:
-            own, is_member = likelihood.df_.reshape(df.shape), self._is_member
+            own = likelihood.df_.reshape(df.shape)
+            is_member = self._is_member
             df = is_member @ np.minimum(is_member.T @ own, own.max(axis=0))
         each = np.repeat([[1.0, np.inf]], [len(self.columns.to_raw), n_logs], axis=1)
         of_gate = np.full((len(df) - 1) * len(self.gate_columns.to_raw), np.inf)
@@ -153,7 +158,8 @@ class PosteriorEstimates(Estimates):
 
     def notes(self, known):
         """What the numbers mean, and which parameters have no standard deviation, in lines."""
-        notes, parts = [], parameter_names(self.mixture)[0]
+        notes = []
+        parts = parameter_names(self.mixture)[0]
         if any(reference is not None for _, reference in sum(self._codings, [])):
             notes.append(FROM_REFERENCE)
         for _, _, spread in levels_and_spread(self.mixture, column_names(self.mixture)):
@@ -184,9 +190,11 @@ class PosteriorEstimates(Estimates):
 
     def _of_floor(self):
         """Information about log-scales from the floor, which is part of each row's variance."""
-        of_floor, n_experts = np.zeros(self.likelihood.size), self.likelihood.n_experts
+        of_floor = np.zeros(self.likelihood.size)
+        n_experts = self.likelihood.n_experts
         if self.mixture.likelihood_.log_scale_precision_ is not None:
-            likelihood, mass = self.mixture.likelihood_, self.likelihood.weight.sum()
+            likelihood = self.mixture.likelihood_
+            mass = self.likelihood.weight.sum()
             share = (likelihood.floor_ / likelihood.scale_.reshape(n_experts, -1)) ** 2
             each = 2 * share * mass * self.mixture.expert_load_[:, None]
             size = self.columns.design.shape[1] + 1
@@ -201,7 +209,8 @@ class PosteriorEstimates(Estimates):
     def _prior_root_of_gate(self):
         """Columns of L for a softmax, and for proportions within regimes."""
         precision = self._precisions_of_gate()[1]
-        against_first, sd = _from_first(self.likelihood.n_experts), np.diag(precision**-0.5)
+        against_first = _from_first(self.likelihood.n_experts)
+        sd = np.diag(precision**-0.5)
         if self.mixture.likelihood_.offset_var_ is None:
             of_gate = np.kron(against_first, sd)
             return of_gate, of_gate[:, :0]
@@ -216,7 +225,8 @@ class PosteriorEstimates(Estimates):
         if not isinstance(gate, SoftmaxGate):
             return precision, precision
         precision[:-1] = gate.prior_precision() / self._scales(self.gate_columns) ** 2
-        block, weak = blocks_of_levels(encoder), np.minimum(precision, WEAK_PRECISION)
+        block = blocks_of_levels(encoder)
+        weak = np.minimum(precision, WEAK_PRECISION)
         if block is not None:  # many levels determine their variance
             weak[:-1] = np.where(effects_of(block) > 0, precision[:-1], weak[:-1])
         return precision, weak
@@ -228,19 +238,25 @@ class PosteriorEstimates(Estimates):
     @property
     def _is_member(self):
         """Which expert is of which regime, (n_experts, n_regimes)."""
-        n_experts, regime = self.likelihood.n_experts, self.mixture.likelihood_.regime_
-        regime = np.arange(n_experts) if regime is None else regime
+        n_experts = self.likelihood.n_experts
+        regime = self.mixture.likelihood_.regime_
+        if regime is None:
+            regime = np.arange(n_experts)
         return np.equal.outer(regime, np.arange(max(regime) + 1)).astype(float)
 
     def _prior_root_of_experts(self):
-        likelihood, n_experts = self.mixture.likelihood_, self.likelihood.n_experts
-        n_functions, unit = len(likelihood.own_var_), self.y_scale[:, None]
-        own_var, is_member = likelihood.own_var_.copy(), self._is_member
+        likelihood = self.mixture.likelihood_
+        n_experts = self.likelihood.n_experts
+        n_functions = len(likelihood.own_var_)
+        unit = self.y_scale[:, None]
+        own_var = likelihood.own_var_.copy()
+        is_member = self._is_member
         # As few intercepts as experts hardly determine their variance: the estimate is often 0.
         own_var[:, -1] = own_var.max(axis=1)
         of_functions = np.eye(n_functions)
         if is_classifier(self.mixture) and n_functions > 1:
-            of_functions, unit = _from_first(n_functions), 1.0
+            of_functions = _from_first(n_functions)
+            unit = 1.0
         offset_var = np.zeros(own_var.shape)
         if likelihood.offset_var_ is not None:
             offset_var[:, -1] = likelihood.offset_var_
@@ -274,7 +290,10 @@ def _level_contrasts(size, coding):
     contrasts = np.eye(size)
     for levels, reference in coding:
         levels = 1 + np.array(levels)
-        origin = levels if reference is None else [1 + reference]
+        if reference is None:
+            origin = levels
+        else:
+            origin = [1 + reference]
         contrasts[0, origin] = 1 / len(origin)
         contrasts[np.ix_(levels, origin)] -= 1 / len(origin)
         if reference is not None:
@@ -284,7 +303,10 @@ def _level_contrasts(size, coding):
 
 def estimates_of(mixture, *rows):
     """``PosteriorEstimates`` of a mixture with pooling, ``Estimates`` of any other."""
-    kind = PosteriorEstimates if mixture.likelihood_.averages_experts else Estimates
+    if mixture.likelihood_.averages_experts:
+        kind = PosteriorEstimates
+    else:
+        kind = Estimates
     return kind(mixture, *rows)
 
 

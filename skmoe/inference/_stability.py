@@ -83,11 +83,20 @@ class Stability(EstimateTable):
     def __init__(
         self, labels, n_regimes, *, n_by, labels_by, random_states, counts=None, word="regime"
     ):
-        self.labels, self.n_regimes, self.word = np.asarray(labels), int(n_regimes), word
-        self.n_by, self.labels_by, self.random_states = n_by, labels_by, random_states
-        self.counts = np.ones(len(self.labels), bool) if counts is None else counts
+        self.labels = np.asarray(labels)
+        self.n_regimes = int(n_regimes)
+        self.word = word
+        self.n_by = n_by
+        self.labels_by = labels_by
+        self.random_states = random_states
+        if counts is None:
+            self.counts = np.ones(len(self.labels), bool)
+        else:
+            self.counts = counts
         known = self.labels[self.counts]
-        self.share, self.rand, self.changes = {}, {}, {}
+        self.share = {}
+        self.rand = {}
+        self.changes = {}
         for source in SOURCES:
             found = Counter(n_by[source].tolist())
             self.share[source] = {n: times / found.total() for n, times in sorted(found.items())}
@@ -119,7 +128,10 @@ class Stability(EstimateTable):
             what = "is uncertain" + ", or halves lack rows" * may_lack_rows
             return f"The number {what}: {self._found('halves')}."
         if rand["halves"] < SURE:
-            number = "was set" if self._is_set else "is stable"
+            if self._is_set:
+                number = "was set"
+            else:
+                number = "is stable"
             return (
                 f"The number {number}, {fit}; which rows belong together is less stable (median "
                 f"adjusted Rand index {_two_digits(rand['halves'])} in halves of the rows)."
@@ -215,7 +227,8 @@ def stability(
         )
     rows = check_bootstrap_rows(mixture, X, y, sample_weight, metadata, groups)
     n_regimes, labels = partition_of(mixture, rows)
-    shape, largest = (len(SOURCES), n_resamples), np.iinfo(np.int32).max
+    shape = (len(SOURCES), n_resamples)
+    largest = np.iinfo(np.int32).max
     seeds = check_random_state(random_state).randint(largest, size=shape)
     seeds = dict(zip(SOURCES, seeds, strict=True))
     tasks = [(source, int(seed)) for source in SOURCES for seed in seeds[source]]
@@ -224,9 +237,14 @@ def stability(
     n_by = {source: np.array([n for n, _ in part]) for source, part in parts.items()}
     labels_by = {source: np.array([each for _, each in part]) for source, part in parts.items()}
     result = Stability(
-        labels, n_regimes, n_by=n_by, labels_by=labels_by, random_states=seeds,
-        counts=rows.weight > 0, word="regime" if regimes_of(mixture) else "expert",
-    )  # fmt: skip
+        labels,
+        n_regimes,
+        n_by=n_by,
+        labels_by=labels_by,
+        random_states=seeds,
+        counts=rows.weight > 0,
+        word="regime" if regimes_of(mixture) else "expert",
+    )
     result._is_set = mixture.n_experts == n_regimes
     return result
 
@@ -238,7 +256,10 @@ def _refit(mixture, rows, source, seed):
     if source == "halves":
         random_state = np.random.RandomState(seed)
         (drawn,) = with_all_classes(mixture, rows.y, lambda: [rows.halve(random_state)])
-    subject = None if rows.metadata.subject is None else rows.metadata.subject[drawn]
+    if rows.metadata.subject is None:
+        subject = None
+    else:
+        subject = rows.metadata.subject[drawn]
     rows.fit(twin, drawn, rows.weight[drawn], subject)
     return partition_of(twin, rows)
 

@@ -108,20 +108,44 @@ class MixtureSummary(EstimateTable):
     """
 
     def __init__(
-        self, parts, terms, estimate, cov, *, kind, level, log_likelihood, n_parameters,
-        n_samples, n_subjects=None, notes=(), df=np.inf,
-    ):  # fmt: skip
-        self.parts, self.terms, self.df = parts, terms, df
-        self.kind, self.level, self.notes = kind, level, tuple(notes)
+        self,
+        parts,
+        terms,
+        estimate,
+        cov,
+        *,
+        kind,
+        level,
+        log_likelihood,
+        n_parameters,
+        n_samples,
+        n_subjects=None,
+        notes=(),
+        df=np.inf,
+    ):
+        self.parts = parts
+        self.terms = terms
+        self.df = df
+        self.kind = kind
+        self.level = level
+        self.notes = tuple(notes)
         self.log_likelihood = log_likelihood
-        self.n_parameters, self.n_samples, self.n_subjects = n_parameters, n_samples, n_subjects
+        self.n_parameters = n_parameters
+        self.n_samples = n_samples
+        self.n_subjects = n_subjects
         self.has_tests = n_parameters is not None
         untested = [term in UNTESTED or term.startswith(UNTESTED_OF) for term in terms]
         self._set(estimate, cov, tested=~np.array(untested), df=df)
 
     def _lines(self):
-        of_subjects = "" if self.n_subjects is None else f" of {self.n_subjects} subjects"
-        n_parameters = "" if self.n_parameters is None else f"{self.n_parameters} parameters, "
+        if self.n_subjects is None:
+            of_subjects = ""
+        else:
+            of_subjects = f" of {self.n_subjects} subjects"
+        if self.n_parameters is None:
+            n_parameters = ""
+        else:
+            n_parameters = f"{self.n_parameters} parameters, "
         return (
             f"log-likelihood {self.log_likelihood:.4f}, {n_parameters}"
             f"{self.n_samples:g} rows{of_subjects}",
@@ -154,24 +178,31 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by, max_rows):
     """Summary of a fitted mixture; parameters are those of its method."""
     check_fitted(mixture)
     check_options(mixture, cov, level)
-    estimates, df, lacking = estimates_of(mixture, X, y, sample_weight, metadata), np.inf, []
-    likelihood, is_pooled = estimates.likelihood, mixture.likelihood_.averages_experts
+    estimates = estimates_of(mixture, X, y, sample_weight, metadata)
+    df = np.inf
+    lacking = []
+    likelihood = estimates.likelihood
+    is_pooled = mixture.likelihood_.averages_experts
     if cov == "bootstrap":
         raw, covariance, lacking = bootstrap_covariance(mixture, X, y, sample_weight, metadata)
-        value, known = estimates.log_likelihood, np.ones_like(raw, bool)
+        value = estimates.log_likelihood
+        known = np.ones_like(raw, bool)
     else:
         raw, covariance, value, are_known = estimates.found(cov == "sandwich")
-        recode, df = estimates.in_full_rank(), estimates.degrees_of_freedom(cov == "sandwich")
+        recode = estimates.in_full_rank()
+        df = estimates.degrees_of_freedom(cov == "sandwich")
         known = are_known(recode)
         if estimates.distance > VISIBLE:
             lacking = [in_lines(OF_EM.format(estimates.distance))]
-        raw, covariance = recode @ raw, recode @ covariance @ recode.T
+        raw = recode @ raw
+        covariance = recode @ covariance @ recode.T
         covariance[~known] = covariance[:, ~known] = np.nan
         if not is_pooled:
             raw[~known] = np.nan
         elif cov == "observed":
             cov = "posterior"
-    notes, n_parameters = estimates.notes(known) + lacking, None if is_pooled else likelihood.size
+    notes = estimates.notes(known) + lacking
+    n_parameters = None if is_pooled else likelihood.size
     (parts, terms), groups = parameter_names(mixture), groups_of(mixture, by)
     if groups.are_regimes:
         parts, terms, raw, derivatives = parameters_of_regimes(mixture, groups, raw)
@@ -182,12 +213,22 @@ def summary(mixture, X, y, sample_weight, metadata, cov, level, by, max_rows):
         kind, errors = words_of_scale(mixture.likelihood_)
         notes.append(f"log_scale: logarithm of the {kind} of an expert's {errors}")
     notes = [*notes, *map(in_lines, mixture._short_notes)]
-    subjects, n_samples = likelihood.subjects, float(likelihood.weight.sum())
+    subjects = likelihood.subjects
+    n_samples = float(likelihood.weight.sum())
     table = MixtureSummary(
-        parts, terms, raw, covariance, kind=cov, level=level, log_likelihood=value,
-        n_parameters=n_parameters, n_samples=n_samples,
-        n_subjects=None if subjects is None else int(subjects.counts.sum()), notes=notes, df=df,
-    )  # fmt: skip
+        parts,
+        terms,
+        raw,
+        covariance,
+        kind=cov,
+        level=level,
+        log_likelihood=value,
+        n_parameters=n_parameters,
+        n_samples=n_samples,
+        n_subjects=None if subjects is None else int(subjects.counts.sum()),
+        notes=notes,
+        df=df,
+    )
     return shortened(table, mixture, max_rows)
 
 
@@ -202,9 +243,11 @@ def parameters_of_regimes(mixture, groups, raw):
     .. [1] W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real
        functions", SIAM Review 40 (1998) 110-112.
     """
-    names, gate = list(mixture.named_experts_), split_last(mixture.gate_)[1]
+    names = list(mixture.named_experts_)
+    gate = split_last(mixture.gate_)[1]
     expert, parts, terms = mixture.experts_[0], *parameter_names(mixture)
-    n_raw, n_experts = len(raw), len(names)
+    n_raw = len(raw)
+    n_experts = len(names)
     n_of_gate = sum(part.startswith("gate: ") for part in parts)
     of_each = dict.fromkeys(part.partition(":")[1:] for part in parts[: n_raw - n_of_gate])
     labels = ["".join(label) for label in of_each]
@@ -214,7 +257,8 @@ def parameters_of_regimes(mixture, groups, raw):
     of_gate = moved[n_raw - n_of_gate :].reshape(n_experts - 1, -1, n_raw)
     of_gate = np.concatenate([np.zeros_like(of_gate[:1]), of_gate])  # against the first expert
     of_labels = np.reshape(terms[: n_raw - n_of_gate], (n_experts, len(labels), -1))[0]
-    of_log_odds, log_odds = terms[n_raw - len(of_gate[0]) :], of_gate[:, 0]
+    of_log_odds = terms[n_raw - len(of_gate[0]) :]
+    log_odds = of_gate[:, 0]
     n_levels = 1 + len(columns_of(expert, None).names)
     through_log = predicted(mixture.likelihood_, split_last(expert)[1]) == OF_LOGARITHM
     # Whether the relative probabilities of the experts of a regime are the same in all rows.

@@ -70,7 +70,8 @@ class ExpertTerms(ABC):
     )
 
     def __init__(self, theta, design, target):
-        self.design, self.target = design, target
+        self.design = design
+        self.target = target
         n_columns = design.shape[1]
         theta = theta.reshape(self.n_predictors(target), n_columns + len(self.beside()))
         self.predictors = design @ theta[:, :n_columns].T  # (n_samples, n_predictors)
@@ -319,7 +320,8 @@ class ExpertTerms(ABC):
             By the predictors, then by each of the logarithms and values: central differences of
             ``mean_of``.
         """
-        n_predictors, slopes = predictors.shape[1], []
+        n_predictors = predictors.shape[1]
+        slopes = []
 
         def mean_at(place, j, length):
             parts = [predictors, *beside[:, None]]
@@ -398,7 +400,8 @@ class PredictorTerms(ExpertTerms):
     @cached_property
     def _derivatives(self):
         """First and second derivatives of ``log_densities``, in the order of ``widths``."""
-        n_outputs, after_logs = self.predictors.shape[1], 1 + len(self.logs)
+        n_outputs = self.predictors.shape[1]
+        after_logs = 1 + len(self.logs)
         lengths = STEP * np.array([np.broadcast_to(each, n_outputs) for each in self.widths()])
         moves = [place[:, None] * lengths for place in np.eye(len(lengths))]
 
@@ -415,7 +418,8 @@ class PredictorTerms(ExpertTerms):
                 raise ValueError(NO_CURVATURE.format(type(self).__name__))
             return (4 * near - far) / 3
 
-        here, n = self.log_densities(), len(moves)
+        here = self.log_densities()
+        n = len(moves)
         pairs = zip(moves, lengths, strict=True)
         first = [_slope(partial(moved, move), 1.0) / length for move, length in pairs]
         second = [[None] * n for _ in range(n)]
@@ -445,12 +449,14 @@ class PredictorTerms(ExpertTerms):
         return self._derivatives[1]
 
     def hessian(self, weights):
-        second, columns = self.second(), self._columns()
+        second = self.second()
+        columns = self._columns()
 
         def product(a, b, j):
             return columns[a].T @ (columns[b] * (weights * second[a][b][:, j])[:, None])
 
-        places, outputs = range(len(columns)), range(second[0][0].shape[1])
+        places = range(len(columns))
+        outputs = range(second[0][0].shape[1])
         rows = [[[product(a, b, j) for b in places] for a in places] for j in outputs]
         return linalg.block_diag(*map(np.block, rows))
 

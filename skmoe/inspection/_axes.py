@@ -19,8 +19,11 @@ ROWS_AT_ONCE = 50_000
 JITTER = 0.22  # of points at a category; categories are 1 apart
 DASHES = ("-", "--", "-.", (0, (1.2, 1.2)), (0, (7, 2, 1, 2, 1, 2)))
 MARKERS = "osD^vPX"
-N_COLUMNS, LEGEND, MARK = 2, 64, 8  # panels side by side; characters of a legend's line, a mark
-LONGEST_LABEL, MISSING = 18, "missing"  # characters of a category; the label of missing values
+N_COLUMNS = 2
+LEGEND = 64
+MARK = 8  # panels side by side; characters of a legend's line, a mark
+LONGEST_LABEL = 18
+MISSING = "missing"  # characters of a category; the label of missing values
 LIGHTEST = 0.78  # colour of viridis: lighter yellows are invisible on white
 
 
@@ -37,16 +40,23 @@ def label_categories(axis, places, labels):
     Long labels are cut in the middle, as names often differ at their ends, and many labels are
     rotated; if there are too many, every other one is shown, or fewer.
     """
-    half, labels = LONGEST_LABEL // 2, list(map(str, labels))
+    half = LONGEST_LABEL // 2
+    labels = list(map(str, labels))
     cut = [f"{label[: half - 1]}\u2026{label[-half:]}" for label in labels]
     labels = np.where([len(label) > LONGEST_LABEL for label in labels], cut, labels).tolist()
     across = axis.axis_name == "x"
     inches = axis.figure.get_size_inches() * axis.axes.get_position().size
-    height = axis.get_ticklabels()[0].get_fontsize() / 72 if axis.get_ticklabels() else 0.14
+    if axis.get_ticklabels():
+        height = axis.get_ticklabels()[0].get_fontsize() / 72
+    else:
+        height = 0.14
     width = 0.65 * height * (1 + max(map(len, labels), default=0))
     room = inches[0 if across else 1] / max(1, len(labels))
     turn = across and width > room
-    step = 1 if not (turn or not across) else int(np.ceil(1.3 * height / room))
+    if not (turn or not across):
+        step = 1
+    else:
+        step = int(np.ceil(1.3 * height / room))
     axis.set_ticks(places[::step], labels[::step])
     if turn:
         for label in axis.get_ticklabels():
@@ -66,17 +76,27 @@ def scatter_rows(ax, x, y, resp, names):
 
     Returns a PathCollection for each expert.
     """
-    owner, share = resp.argmax(axis=1), resp.max(axis=1)
+    owner = resp.argmax(axis=1)
+    share = resp.max(axis=1)
     n_experts = resp.shape[1]
     certainty = certainty_of(share, n_experts)
     scatters = []
     for k, (colour, marker) in enumerate(zip(colours(n_experts), cycle(MARKERS), strict=False)):
         rows = owner == k
         filled = np.column_stack([np.tile(colour, (rows.sum(), 1)), certainty[rows]])
-        scatters.append(ax.scatter(
-            x[rows], y[rows], s=16, marker=marker, facecolors=filled, edgecolors="0.1",
-            linewidths=0.5, label=f"rows of {names[k]}", zorder=1.5,
-        ))  # fmt: skip
+        scatters.append(
+            ax.scatter(
+                x[rows],
+                y[rows],
+                s=16,
+                marker=marker,
+                facecolors=filled,
+                edgecolors="0.1",
+                linewidths=0.5,
+                label=f"rows of {names[k]}",
+                zorder=1.5,
+            )
+        )
     return scatters
 
 
@@ -101,7 +121,8 @@ def make_axes(display, ax, n_panels=1, *, size=None):
         if len(axes) != n_panels:
             raise ValueError(f"ax has {len(axes)} axes, but there are {n_panels} panels to draw.")
     display.axes_ = axes[:n_panels]
-    display.ax_, display.figure_ = display.axes_[0], display.axes_[0].figure
+    display.ax_ = display.axes_[0]
+    display.figure_ = display.axes_[0].figure
     return display.axes_
 
 
@@ -160,7 +181,9 @@ def target_name(y, output):
         return str(y.columns[output or 0])
     if output is not None:
         return f"output {output} of y"
-    return "y" if getattr(y, "name", None) is None else str(y.name)
+    if getattr(y, "name", None) is None:
+        return "y"
+    return str(y.name)
 
 
 def check_class(mixture, class_of_interest):
@@ -179,7 +202,9 @@ def check_class(mixture, class_of_interest):
 def given_responsibilities(mixture, groups, Z, y, responsibilities, n_rows):
     """Responsibilities (n, n_groups) that were passed, or computed from y; None without either."""
     if responsibilities is None:
-        return None if y is None else mixture.responsibilities(Z, y, by=groups.kind)
+        if y is None:
+            return None
+        return mixture.responsibilities(Z, y, by=groups.kind)
     return check_responsibilities(responsibilities, n_rows, groups)
 
 
@@ -232,7 +257,9 @@ class PlottedColumns:
 
     def column(self, j):
         """The values of a column."""
-        return self.X.iloc[:, j] if is_table(self.X) else self.X[:, j]
+        if is_table(self.X):
+            return self.X.iloc[:, j]
+        return self.X[:, j]
 
     def sample(self, n_rows, random_state):
         """Numbers of ``n_rows`` rows to average over, drawn without replacement.
@@ -321,12 +348,25 @@ class Axis:
     def __init__(self, columns, j, resolution):
         if not isinstance(resolution, Integral) or resolution < 2:
             raise ValueError(f"grid_resolution must be 2 or more; got {resolution!r}.")
-        self.j, self.name, self.labels, self.ordered = j, columns.names[j], None, True
-        self.others = "other columns: a typical row" if columns.n_columns > 1 else None
-        column, of_table = columns.column(j), is_table(columns.X)
-        alone = columns.X.iloc[:, [j]] if of_table else columns.X[:, [j]]
+        self.j = j
+        self.name = columns.names[j]
+        self.labels = None
+        self.ordered = True
+        if columns.n_columns > 1:
+            self.others = "other columns: a typical row"
+        else:
+            self.others = None
+        column = columns.column(j)
+        of_table = is_table(columns.X)
+        if of_table:
+            alone = columns.X.iloc[:, [j]]
+        else:
+            alone = columns.X[:, [j]]
         if column.dtype.kind != "b" and not describe_columns(alone)[0]:
-            values = column.to_numpy(np.float64, na_value=np.nan) if of_table else column
+            if of_table:
+                values = column.to_numpy(np.float64, na_value=np.nan)
+            else:
+                values = column
             self.values = values = np.asarray(values, dtype=np.float64)
             self.places = np.unique(values[np.isfinite(values)])
             if len(self.places) > resolution:
@@ -340,7 +380,8 @@ class Axis:
             self.ordered = str(column.dtype) == "category" and bool(column.dtype.ordered)
             if self.ordered:
                 order = np.argsort(column.cat.codes.to_numpy()[known][first])
-                self.labels, first = self.labels[order], first[order]
+                self.labels = self.labels[order]
+                first = first[order]
                 place = np.argsort(order)[place]
             self.places = np.arange(len(self.labels))
             self.values = np.full(len(values), np.nan)
@@ -348,13 +389,21 @@ class Axis:
             rows = np.flatnonzero(known)[first]
             if not known.all():  # a level of its own, after the others
                 self.labels = np.append(self.labels.astype(object), MISSING)
-                self.places, self.ordered = np.arange(len(self.labels)), False
-                self.values[~known], rows = len(rows), np.append(rows, known.argmin())
-            self._categories = column.iloc[rows].array if of_table else column[rows]
+                self.places = np.arange(len(self.labels))
+                self.ordered = False
+                self.values[~known] = len(rows)
+                rows = np.append(rows, known.argmin())
+            if of_table:
+                self._categories = column.iloc[rows].array
+            else:
+                self._categories = column[rows]
 
     def put(self, X, places):
         """A copy of X with this column at the given places of the axis."""
-        values = places if self.labels is None else self._categories[np.asarray(places, int)]
+        if self.labels is None:
+            values = places
+        else:
+            values = self._categories[np.asarray(places, int)]
         if is_table(X):
             X.isetitem(self.j, values)
             return X
@@ -368,7 +417,8 @@ class Axis:
 
         Numbers have lines, ordered categories lines and points, other categories points.
         """
-        n_names, offsets = len(names), np.zeros(len(names))
+        n_names = len(names)
+        offsets = np.zeros(len(names))
         looks = [{"linestyle": dash} for dash in islice(cycle(DASHES), n_names)]
         if not self.ordered:  # next to the category, without lines
             markers = islice(cycle(MARKERS), n_names)

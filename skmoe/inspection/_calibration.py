@@ -96,18 +96,40 @@ class CalibrationDisplay:
     """
 
     def __init__(
-        self, *, pit, expert_pit, responsibilities, names, sample_weight=None, randomised=False,
+        self,
+        *,
+        pit,
+        expert_pit,
+        responsibilities,
+        names,
+        sample_weight=None,
+        randomised=False,
         name=None,
-    ):  # fmt: skip
-        self.pit, self.expert_pit, self.responsibilities = pit, expert_pit, responsibilities
-        self.names, self.sample_weight = list(names), sample_weight
-        self.randomised, self.name = randomised, name
+    ):
+        self.pit = pit
+        self.expert_pit = expert_pit
+        self.responsibilities = responsibilities
+        self.names = list(names)
+        self.sample_weight = sample_weight
+        self.randomised = randomised
+        self.name = name
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, kind="pit", n_bins=10, output=None, sample_weight=None,
-        random_state=None, name=None, by="regime", ax=None,
-    ):  # fmt: skip
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        kind="pit",
+        n_bins=10,
+        output=None,
+        sample_weight=None,
+        random_state=None,
+        name=None,
+        by="regime",
+        ax=None,
+    ):
         """Draw the calibration of a fitted mixture, preferably on held-out rows.
 
         Parameters
@@ -157,16 +179,26 @@ class CalibrationDisplay:
         check_consistent_length(Z, y)
         routes = mixture._model.routes(Z)
         distribution = MixtureDistribution(routes.weights, mixture._model.components(Z, routes))
-        name = type(estimator).__name__ if name is None else name
+        if name is None:
+            name = type(estimator).__name__
         given = output, sample_weight, random_state, name
         display = cls._of(distribution, routes, y, groups_of(mixture, by), *given)
         return display.plot(ax, kind=kind, n_bins=n_bins)
 
     @classmethod
     def from_predictions(
-        cls, distribution, y, *, kind="pit", n_bins=10, output=None, sample_weight=None,
-        random_state=None, name=None, ax=None,
-    ):  # fmt: skip
+        cls,
+        distribution,
+        y,
+        *,
+        kind="pit",
+        n_bins=10,
+        output=None,
+        sample_weight=None,
+        random_state=None,
+        name=None,
+        ax=None,
+    ):
         """Draw the calibration of predictive distributions, as ``predict_dist`` returns them.
 
         Parameters
@@ -216,7 +248,8 @@ class CalibrationDisplay:
         components = distribution.components
         resp, _ = posterior(routes.log_weights, components.logpdf(distribution._expand(y)))
         if output is not None:
-            distribution, y = distribution.output(output), y[:, output]
+            distribution = distribution.output(output)
+            y = y[:, output]
             components = distribution.components
         at = y[:, None]
         expert_pit = np.broadcast_to(components.cdf(at), routes.shape)
@@ -248,7 +281,9 @@ class CalibrationDisplay:
         """
         inside = np.abs(2 * self.pit[:, None] - 1) <= np.atleast_1d(levels)
         covered = np.average(inside, axis=0, weights=self.sample_weight)
-        return covered if np.ndim(levels) else float(covered[0])
+        if np.ndim(levels):
+            return covered
+        return float(covered[0])
 
     def plot(self, ax=None, *, kind="pit", n_bins=10):
         """Draw the histograms or the coverage.
@@ -277,12 +312,16 @@ class CalibrationDisplay:
             raise ValueError(f"kind must be one of {KINDS}; got {kind!r}.")
         if kind == "coverage":
             return self._draw_coverage(ax)
-        weight = np.ones(len(self.pit)) if self.sample_weight is None else self.sample_weight
+        if self.sample_weight is None:
+            weight = np.ones(len(self.pit))
+        else:
+            weight = self.sample_weight
         drawn = [(None, self.pit, weight)]
         if kind == "experts":
             masses = (weight[:, None] * self.responsibilities).T
             drawn = list(zip(self.names, self.expert_pit.T, masses, strict=True))
-        self.densities_, self.bands_ = [], []
+        self.densities_ = []
+        self.bands_ = []
         for panel, (title, pit, mass) in zip(make_axes(self, ax, len(drawn)), drawn, strict=True):
             self._draw_histogram(panel, pit, mass, n_bins)
             if kind == "experts":

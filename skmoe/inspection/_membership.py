@@ -9,7 +9,8 @@ from .._reports.by_regime import groups_of
 from . import _axes
 
 MOST_PANELS = 4  # if features are not given
-RANKING_ROWS, RANKING_POINTS = 40, 20  # by which they are chosen
+RANKING_ROWS = 40
+RANKING_POINTS = 20  # by which they are chosen
 NAME_BOX = {"boxstyle": "round,pad=0.2", "facecolor": "w", "alpha": 0.8, "edgecolor": "none"}
 
 
@@ -77,7 +78,9 @@ class GateDisplay:
     """
 
     def __init__(self, *, panels, proba, names, responsibilities=None):
-        self.panels, self.proba, self.names = panels, proba, list(names)
+        self.panels = panels
+        self.proba = proba
+        self.names = list(names)
         self.responsibilities = responsibilities
 
     @property
@@ -93,9 +96,19 @@ class GateDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, features=None, *, responsibilities=None, grid_resolution=100,
-        subsample=200, random_state=None, by="regime", ax=None,
-    ):  # fmt: skip
+        cls,
+        estimator,
+        X,
+        y=None,
+        features=None,
+        *,
+        responsibilities=None,
+        grid_resolution=100,
+        subsample=200,
+        random_state=None,
+        by="regime",
+        ax=None,
+    ):
         """Draw the gate of a fitted mixture.
 
         Parameters
@@ -136,7 +149,8 @@ class GateDisplay:
             If there is one expert, no such feature, or a feature has no values.
         """
         mixture, Z = _axes.unwrap(estimator, X)
-        columns, groups = _axes.PlottedColumns(X, y), groups_of(mixture, by)
+        columns = _axes.PlottedColumns(X, y)
+        groups = groups_of(mixture, by)
         resp = _axes.given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
         if len(mixture.experts_) == 1:
             raise ValueError("There is no gate to draw: this mixture has one expert.")
@@ -158,9 +172,13 @@ class GateDisplay:
             The same display.
         """
         panels = _axes.make_axes(self, ax, len(self.panels))
-        self.lines_, self.meshes_, self.scatters_ = [], [], []
+        self.lines_ = []
+        self.meshes_ = []
+        self.scatters_ = []
         for panel, axes, proba in zip(panels, self.panels, self.proba, strict=True):
-            lines, mesh, scatters = [], None, []
+            lines = []
+            mesh = None
+            scatters = []
             if len(axes) == 1:
                 lines = axes[0].draw_shares(panel, proba, self.names, "gate probability")
             else:
@@ -179,12 +197,16 @@ class GateDisplay:
             handles = [scatter for scatter in rows if len(scatter.get_offsets())]
         if handles:
             is_flat = all(np.ptp(np.vstack(each), axis=0).max() < 0.01 for each in self.proba)
-            title = "The gate hardly depends on these columns" if is_flat else None
+            if is_flat:
+                title = "The gate hardly depends on these columns"
+            else:
+                title = None
             _axes.explain(self, handles, own_figure=own_figure, handlelength=2.8, title=title)
 
     def _draw_regions(self, panel, axes, proba):
         across, up = axes
-        owner, n_experts = proba.argmax(axis=2), len(self.names)
+        owner = proba.argmax(axis=2)
+        n_experts = len(self.names)
         strength = 0.1 + 0.45 * _axes.certainty_of(proba.max(axis=2), n_experts)[:, :, None]
         shades = strength * _axes.colours(n_experts)[owner] + 1 - strength
         style = {"shading": "nearest", "zorder": 0.5, "rasterized": True}
@@ -230,7 +252,10 @@ def _gate_panels(estimator, groups, columns, features, rows, resolution):
 
     def average(panel, resolution, rows):
         is_all = len(panel) == len(each)
-        fewer = max(2, resolution // 2) if len(panel) == 2 and not is_all else resolution
+        if len(panel) == 2 and not is_all:
+            fewer = max(2, resolution // 2)
+        else:
+            fewer = resolution
         axes = tuple(columns.axis(j, fewer) for j in panel)
         points = [grid.ravel() for grid in np.meshgrid(*(axis.places for axis in axes))]
         proba = columns.vary(axes, points, rows[:1] if is_all else rows, ask).mean(axis=1)

@@ -8,8 +8,10 @@ from .._validation import check_X
 from . import _axes
 
 LEVELS = (0.5, 0.8, 0.95)
-THICK, THIN = 3.0, 1.2  # widths of lines
-DARKEST, PALEST = 0.45, 0.88  # greys of the smallest level and of the largest
+THICK = 3.0
+THIN = 1.2  # widths of lines
+DARKEST = 0.45
+PALEST = 0.88  # greys of the smallest level and of the largest
 
 
 class ExpertDisplay:
@@ -77,12 +79,25 @@ class ExpertDisplay:
     """
 
     def __init__(
-        self, *, axis, predictions, proba, names, target_name="y", y=None, responsibilities=None,
+        self,
+        *,
+        axis,
+        predictions,
+        proba,
+        names,
+        target_name="y",
+        y=None,
+        responsibilities=None,
         of_class=False,
-    ):  # fmt: skip
-        self.axis, self.predictions, self.proba = axis, predictions, proba
-        self.names, self.target_name = list(names), target_name
-        self.y, self.responsibilities, self.of_class = y, responsibilities, of_class
+    ):
+        self.axis = axis
+        self.predictions = predictions
+        self.proba = proba
+        self.names = list(names)
+        self.target_name = target_name
+        self.y = y
+        self.responsibilities = responsibilities
+        self.of_class = of_class
 
     @property
     def points(self):
@@ -97,10 +112,21 @@ class ExpertDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, feature=None, *, responsibilities=None, output=None,
-        class_of_interest=None, grid_resolution=100, subsample=200, random_state=None, by="regime",
+        cls,
+        estimator,
+        X,
+        y=None,
+        feature=None,
+        *,
+        responsibilities=None,
+        output=None,
+        class_of_interest=None,
+        grid_resolution=100,
+        subsample=200,
+        random_state=None,
+        by="regime",
         ax=None,
-    ):  # fmt: skip
+    ):
         """Draw the experts of a fitted mixture.
 
         Parameters
@@ -144,8 +170,12 @@ class ExpertDisplay:
         mixture, Z = _axes.unwrap(estimator, X)
         output = _axes.check_output(mixture._model.y_shape, output)
         of_class = is_classifier(mixture)
-        column = _axes.check_class(mixture, class_of_interest) if of_class else output
-        columns, groups = _axes.PlottedColumns(X, y), groups_of(mixture, by)
+        if of_class:
+            column = _axes.check_class(mixture, class_of_interest)
+        else:
+            column = output
+        columns = _axes.PlottedColumns(X, y)
+        groups = groups_of(mixture, by)
         axis = columns.axis(columns.only(feature), grid_resolution)
         resp = _axes.given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
         rows = columns.sample(subsample, random_state)
@@ -158,7 +188,8 @@ class ExpertDisplay:
                 said = mixture._model.expert_proba(check_X(mixture, Z))
             else:
                 said = mixture.predict_experts(Z)
-            said, proba = said if column is None else said[..., column], mixture.gate_proba(Z)
+            said = said if column is None else said[..., column]
+            proba = mixture.gate_proba(Z)
             return np.stack([groups.mean(said, proba), groups.proba(proba)], axis=-1)
 
         answers = columns.vary([axis], [axis.places], rows, ask)
@@ -166,23 +197,38 @@ class ExpertDisplay:
         if mass is None:
             mass = groups.proba(mixture.gate_proba(_axes.unwrap(estimator, columns.X)[1]))
         mass = np.maximum(mass[rows], 1e-12)  # an expert without rows is averaged over all rows
-        target, name = None, _axes.target_name(y, output)
+        target = None
+        name = _axes.target_name(y, output)
         if y is not None:
-            target = np.asarray(y) if output is None else np.asarray(y, dtype=np.float64)[:, output]
+            if output is None:
+                target = np.asarray(y)
+            else:
+                target = np.asarray(y, dtype=np.float64)[:, output]
             target = target.ravel()
         if of_class:
             label = mixture.classes_[column]
             name = f"probability of {label}"
-            target = None if target is None else target == label
+            if target is None:
+                target = None
+            else:
+                target = target == label
         elif mixture.likelihood_.changes_target:
-            target = None if target is None else mixture.likelihood_.expert_target(target)
+            if target is None:
+                target = None
+            else:
+                target = mixture.likelihood_.expert_target(target)
             name = f"{name}, on the scale of the experts"
         predictions = np.einsum("prk,rk->pk", answers[..., 0], mass / mass.sum(axis=0))
         return cls(
-            axis=axis, predictions=predictions, proba=answers[..., 1].mean(axis=1),
-            names=groups.names, target_name=name, y=target, responsibilities=resp,
+            axis=axis,
+            predictions=predictions,
+            proba=answers[..., 1].mean(axis=1),
+            names=groups.names,
+            target_name=name,
+            y=target,
+            responsibilities=resp,
             of_class=of_class,
-        ).plot(ax)  # fmt: skip
+        ).plot(ax)
 
     def plot(self, ax=None):
         """Draw the curves and the rows.
@@ -200,16 +246,21 @@ class ExpertDisplay:
         (ax,) = _axes.make_axes(self, ax)
         preferred = self.proba.argmax(axis=1)
         styles, offsets = self.axis.styles(self.names)
-        self.lines_, self.preferred_lines_, self.scatters_ = [], [], []
+        self.lines_ = []
+        self.preferred_lines_ = []
+        self.scatters_ = []
         if self.y is not None:
             places = self.axis.scattered(), self._heights()
             self.scatters_ = _axes.scatter_rows(ax, *places, self.responsibilities, self.names)
             for scatter in self.scatters_:
                 scatter.set_label(f"_{scatter.get_label()}")
         for k, (style, offset) in enumerate(zip(styles, offsets, strict=True)):
-            points, hollow, full = self.points + offset, {}, {}
+            points = self.points + offset
+            hollow = {}
+            full = {}
             if not self.axis.ordered:  # by size, if line widths vary
-                hollow, full = {"markersize": 9, "markerfacecolor": "w"}, {"markersize": 11}
+                hollow = {"markersize": 9, "markerfacecolor": "w"}
+                full = {"markersize": 11}
             curve = self.predictions[:, k]
             own = np.where(preferred == k, curve, np.nan)
             (line,) = ax.plot(points, curve, linewidth=THIN, **style, **hollow)
@@ -224,7 +275,8 @@ class ExpertDisplay:
             ax.set_yticks(np.linspace(0, 1, 6))
         elif self.y is not None:  # lines may extend far beyond the targets
             shown = np.concatenate([self.y, *(line.get_ydata() for line in self.preferred_lines_)])
-            low, high = np.nanmin(shown), np.nanmax(shown)
+            low = np.nanmin(shown)
+            high = np.nanmax(shown)
             margin = 0.05 * (high - low)
             ax.set_ylim(low - margin, high + margin)
         title = f"{'thick' if self.axis.ordered else 'filled'}: preferred by the gate"
@@ -310,18 +362,41 @@ class PredictiveDisplay:
     points = ExpertDisplay.points
 
     def __init__(
-        self, *, axis, levels=LEVELS, intervals=None, mean=None, proba=None, classes=None,
-        discrete=False, target_name="y", y=None,
-    ):  # fmt: skip
-        self.axis, self.levels, self.intervals, self.mean = axis, levels, intervals, mean
-        self.proba, self.classes, self.discrete = proba, classes, discrete
-        self.target_name, self.y = target_name, y
+        self,
+        *,
+        axis,
+        levels=LEVELS,
+        intervals=None,
+        mean=None,
+        proba=None,
+        classes=None,
+        discrete=False,
+        target_name="y",
+        y=None,
+    ):
+        self.axis = axis
+        self.levels = levels
+        self.intervals = intervals
+        self.mean = mean
+        self.proba = proba
+        self.classes = classes
+        self.discrete = discrete
+        self.target_name = target_name
+        self.y = y
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, feature=None, *, levels=LEVELS, output=None, grid_resolution=100,
+        cls,
+        estimator,
+        X,
+        y=None,
+        feature=None,
+        *,
+        levels=LEVELS,
+        output=None,
+        grid_resolution=100,
         ax=None,
-    ):  # fmt: skip
+    ):
         """Draw the predictive distribution of a fitted mixture.
 
         Parameters
@@ -368,13 +443,24 @@ class PredictiveDisplay:
         name = _axes.target_name(y, output)
         if output is not None:
             distribution = distribution.output(output)
-            y = None if y is None else np.asarray(y, dtype=np.float64)[:, output]
-        y = None if y is None else np.asarray(y, dtype=np.float64).ravel()
+            if y is None:
+                y = None
+            else:
+                y = np.asarray(y, dtype=np.float64)[:, output]
+        if y is None:
+            y = None
+        else:
+            y = np.asarray(y, dtype=np.float64).ravel()
         intervals = np.array([distribution.interval(level) for level in levels])
         return cls(
-            axis=axis, levels=levels, intervals=intervals, mean=distribution.mean(),
-            discrete=distribution.discrete, target_name=name, y=y,
-        ).plot(ax)  # fmt: skip
+            axis=axis,
+            levels=levels,
+            intervals=intervals,
+            mean=distribution.mean(),
+            discrete=distribution.discrete,
+            target_name=name,
+            y=y,
+        ).plot(ax)
 
     def plot(self, ax=None):
         """Draw the intervals, or the class probabilities.
@@ -402,9 +488,15 @@ class PredictiveDisplay:
 
     def _draw_fan(self, ax):
         self.axis.dress(ax.xaxis)
-        greys = np.linspace(DARKEST, PALEST, len(self.levels)) if len(self.levels) > 1 else [0.7]
+        if len(self.levels) > 1:
+            greys = np.linspace(DARKEST, PALEST, len(self.levels))
+        else:
+            greys = [0.7]
         self.fans_ = []
-        step = "mid" if self.discrete else None
+        if self.discrete:
+            step = "mid"
+        else:
+            step = None
         for k in range(len(self.levels))[::-1]:
             low, high = self.intervals[k] + 0.5 * self.discrete * np.array([[-1], [1]])
             style = {"color": str(greys[k]), "linewidth": 0.3, "zorder": 1}

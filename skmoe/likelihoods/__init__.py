@@ -13,10 +13,21 @@ from ._positive import Beta, Gamma, LogNormal, Weibull
 from ._student_t import StudentT
 
 __all__ = [
-    "BaseLikelihood", "Beta", "Binomial", "Categorical", "ExpertTerms", "Gamma", "Gaussian",
-    "LogNormal", "NegativeBinomial", "Poisson", "PredictorTerms", "RandomEffects", "StudentT",
+    "BaseLikelihood",
+    "Beta",
+    "Binomial",
+    "Categorical",
+    "ExpertTerms",
+    "Gamma",
+    "Gaussian",
+    "LogNormal",
+    "NegativeBinomial",
+    "Poisson",
+    "PredictorTerms",
+    "RandomEffects",
+    "StudentT",
     "Weibull",
-]  # fmt: skip
+]
 __getattr__, __dir__ = served(
     __name__, RandomEffects=effects, ExpertTerms=error_terms, PredictorTerms=error_terms
 )

@@ -199,7 +199,8 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         likelihood : BaseLikelihood
             A new one, unstarted.
         """
-        twin, twin._linear = clone(self), linear
+        twin = clone(self)
+        twin._linear = linear
         return twin
 
     def start(self, y, weight, n_experts):
@@ -265,7 +266,10 @@ class BaseLikelihood(LearnedParameters, QuickParameters, BaseEstimator, metaclas
         arguments : dict
             Those that this likelihood takes.
         """
-        arguments = {} if row_scale is None else {"row_scale": row_scale}
+        if row_scale is None:
+            arguments = {}
+        else:
+            arguments = {"row_scale": row_scale}
         if self.takes_trials and exposure is not None:
             arguments["trials"] = exposure[:, None]
         if self.takes_subjects and subjects is not None:

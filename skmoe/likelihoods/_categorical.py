@@ -134,7 +134,9 @@ class Categorical(BaseLikelihood):
 
     def point(self):
         # Nothing is learned for experts without calibration.
-        return np.empty(0) if self.calibration is None and self.epsilon == 0 else None
+        if self.calibration is None and self.epsilon == 0:
+            return np.empty(0)
+        return None
 
     def at(self, point):
         return copy.copy(self)
@@ -179,7 +181,8 @@ class Categorical(BaseLikelihood):
         if not (weights > 1e-6).any():
             return before
         loss = self._temperature_loss(y, prediction, weights, epsilon)
-        centre, curvature = np.log(before), 10.0
+        centre = np.log(before)
+        curvature = 10.0
         if seen > 0:  # a parabola, which each of the rows seen bends as those given do
             bend = loss(centre + 0.1) - 2 * loss(centre) + loss(centre - 0.1)
             curvature += seen * max(bend / 0.1**2 / weights.sum(), 1e-3)
@@ -188,7 +191,8 @@ class Categorical(BaseLikelihood):
     def _temperature_loss(self, y, prediction, weights, epsilon):
         """Minus the log-likelihood as a function of the log of the temperature."""
         used = weights > 1e-6
-        y, weights = y[used], weights[used]
+        y = y[used]
+        weights = weights[used]
         with np.errstate(divide="ignore"):
             log_proba = np.log(prediction[used])
         prior = epsilon * self.class_share_[y]
@@ -227,7 +231,10 @@ class Categorical(BaseLikelihood):
 
     def _of_experts(self, experts):
         """Temperatures and smoothing, (K,) or, of the experts of each row, (n, k)."""
-        everyone = slice(None) if experts is None else experts
+        if experts is None:
+            everyone = slice(None)
+        else:
+            everyone = experts
         return self.temperature_[everyone], self.epsilon_[everyone]
 
     def log_density(self, y, prediction, experts=None):

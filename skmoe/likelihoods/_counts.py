@@ -112,13 +112,17 @@ class NegativeBinomial(_Counts):
 
     name = "negative_binomial"
 
-    family, expert_family = NegativeBinomialFamily(), PoissonFamily()
+    family = NegativeBinomialFamily()
+    expert_family = PoissonFamily()
     is_reweighted = True
     per_expert = learned_logs = ("shape_",)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         mean = means_of(self, prediction)
-        last = np.full(mean.shape[1], np.nan) if self.scales_ is None else self.shape_
+        if self.scales_ is None:
+            last = np.full(mean.shape[1], np.nan)
+        else:
+            last = self.shape_
         each = zip(mean.T, weights.T, last, strict=True)
         self.shape_ = np.array([_better_shape(y, *of_expert) for of_expert in each])
 
@@ -134,7 +138,9 @@ def _better_shape(y, mean, weights, last):
     """The shape of highest likelihood; with a last one, a Newton step from there in its log."""
     used = weights > 0
     if not used.any():
-        return 1.0 if np.isnan(last) else last
+        if np.isnan(last):
+            return 1.0
+        return last
     given = [np.array(each[used], float) for each in (y, np.maximum(mean, SMALLEST_MEAN), weights)]
 
     def loss(log_shape):
@@ -143,7 +149,10 @@ def _better_shape(y, mean, weights, last):
     if np.isnan(last):
         return float(np.exp(optimize.minimize_scalar(loss, bounds=SHAPE_RANGE, method="bounded").x))
     (here, first, second), place = shape_sums(*given, last), np.log(last)
-    step = np.clip(-first / second, -1, 1) if second < 0 else np.sign(first)
+    if second < 0:
+        step = np.clip(-first / second, -1, 1)
+    else:
+        step = np.sign(first)
     for _ in range(MOST_CUTS):
         new = np.clip(place + step, *SHAPE_RANGE)
         if abs(first * (new - place)) <= 1e-12 * weights.sum() or loss(new) < -here:

@@ -40,10 +40,14 @@ class ScaledErrors(BaseLikelihood):
         if self.is_robust:  # variance and floor are not made of outliers
             weight = within
         self._variance = variance_of(y, weight)
-        used = y if (weight > 0).all() else y[weight > 0]
+        if (weight > 0).all():
+            used = y
+        else:
+            used = y[weight > 0]
         columns = used.reshape(len(used), -1)
         steps = np.array([grid_step(column) for column in columns.T])
-        steps = steps if y.ndim == 2 else steps[0]
+        if not (y.ndim == 2):
+            steps = steps[0]
         largest = np.maximum(columns.max(axis=0), -columns.min(axis=0))
         self._bulk_variance = np.minimum(self._variance, MOST_OF_BULK * bulk)
         self._set_floor(steps, largest if y.ndim == 2 else largest[0])
@@ -84,7 +88,10 @@ class ScaledErrors(BaseLikelihood):
         return self.components(prediction, experts, row_scale).logpdf(y[:, None])
 
     def components(self, prediction, experts=None, row_scale=None):
-        everyone = slice(None) if experts is None else experts
+        if experts is None:
+            everyone = slice(None)
+        else:
+            everyone = experts
         scale = self.scale_[everyone]
         if row_scale is not None:
             scale = scale * self._shaped(row_scale, prediction)
@@ -120,7 +127,9 @@ class ScaledErrors(BaseLikelihood):
     @property
     def precision_(self):
         """What a square of each expert counts, ``1 / scale_**2``; 1 before there are scales."""
-        return 1 / self.scale_**2 if self.scale_ is not None else 1.0
+        if self.scale_ is not None:
+            return 1 / self.scale_**2
+        return 1.0
 
     @property
     def n_parameters_(self):
@@ -216,7 +225,8 @@ class Gaussian(ScaledErrors):
 
     name = "gaussian"
 
-    covariance_, has_scale_free_mean = None, True
+    covariance_ = None
+    has_scale_free_mean = True
 
     def __init__(self, scale="expert", *, covariance="diag"):
         self.scale = scale
@@ -241,7 +251,9 @@ class Gaussian(ScaledErrors):
     def per_expert(self):
         """Names of the fitted attributes whose first axis are the experts."""
         own = ("scale_", "_mass", "_squares")
-        return own if self.covariance_ is None else (*own, "covariance_")
+        if self.covariance_ is None:
+            return own
+        return (*own, "covariance_")
 
     def start(self, y, weight, n_experts):
         known = isinstance(self.scale, str) and self.scale in KINDS
@@ -269,8 +281,13 @@ class Gaussian(ScaledErrors):
         self : Gaussian
             With ``floor_`` set.
         """
-        self._is_full, self._variance, self._bulk_variance = False, variance, variance
-        of_outputs = values if np.ndim(variance) else [values]
+        self._is_full = False
+        self._variance = variance
+        self._bulk_variance = variance
+        if np.ndim(variance):
+            of_outputs = values
+        else:
+            of_outputs = [values]
         steps = np.array([0.0 if of is None else grid_step(of) for of in of_outputs])
         self._set_floor(steps if np.ndim(variance) else steps[0], largest)
         return self
@@ -278,7 +295,9 @@ class Gaussian(ScaledErrors):
     def scale_estimator(self):
         if not isinstance(self.scale, str):
             return self.scale
-        return RandomForestRegressor(50, min_samples_leaf=20) if self.scale == "auto" else None
+        if self.scale == "auto":
+            return RandomForestRegressor(50, min_samples_leaf=20)
+        return None
 
     def _learn(self, residuals, weights, penalty, pooled_rows):
         self.update_from_sums(*self._sum(residuals, weights), penalty, pooled_rows)
@@ -300,7 +319,8 @@ class Gaussian(ScaledErrors):
         pooled_rows : float, default=0.0
             As in ``update``.
         """
-        self._mass, self._squares = mass, squares
+        self._mass = mass
+        self._squares = squares
         self._pooled_rows = pooled_rows
         self._refresh(penalty)
 
@@ -325,7 +345,8 @@ class Gaussian(ScaledErrors):
         return weights.sum(axis=0), np.stack(products)
 
     def _refresh(self, penalty):
-        mass, squares = self._mass, self._squares
+        mass = self._mass
+        squares = self._squares
         if self._is_full:
             penalty = diagonal(np.broadcast_to(penalty, squares.shape[:2]))
         squares = squares + penalty
@@ -371,10 +392,13 @@ class Gaussian(ScaledErrors):
     def n_parameters_(self):
         if self.scale_model_ is not None:
             return None
-        of_one, n_outputs = self.scale_[0].size, self.scale_[0].size
+        of_one = self.scale_[0].size
+        n_outputs = self.scale_[0].size
         if self._is_full:
             of_one = n_outputs * (n_outputs + 1) // 2
-        return of_one if self.scale == "shared" else of_one * len(self.scale_)
+        if self.scale == "shared":
+            return of_one
+        return of_one * len(self.scale_)
 
     def terms(self):
         if self.scale_model_ is not None or self.covariance_ is not None:
@@ -396,7 +420,8 @@ def gaussian_between(low, high):
     """Weight (None: one), mean and mean square of standard Gaussian variables between two ends."""
     middle, is_narrow = _middle(low, high)
     log_mass = GaussianComponents(np.zeros(low.shape), 1.0).log_between(low, high)
-    at_low, at_high = _density_ratio(low, log_mass), _density_ratio(high, log_mass)
+    at_low = _density_ratio(low, log_mass)
+    at_high = _density_ratio(high, log_mass)
     mean = np.where(is_narrow, middle, np.clip(at_low - at_high, low, high))
     squares = 1 + _finite(low) * at_low - _finite(high) * at_high
     return None, mean, np.where(is_narrow, middle**2, np.maximum(squares, mean**2))

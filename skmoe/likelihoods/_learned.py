@@ -43,7 +43,8 @@ class LearnedParameters:
         likelihood : BaseLikelihood
             A new one, within the bounds of the parameters.
         """
-        twin, end = copy.copy(self), 0
+        twin = copy.copy(self)
+        end = 0
         for name in (*self.learned_logs, *self.learned_values):
             before = vars(self)[name]
             values = point[end : end + np.size(before)].reshape(np.shape(before))
@@ -111,7 +112,8 @@ class LearnedParameters:
         """
         twin = copy.copy(self)
         for name in self.per_expert:
-            ours, theirs = vars(self)[name], vars(other)[name]
+            ours = vars(self)[name]
+            theirs = vars(other)[name]
             setattr(twin, name, np.concatenate([ours, theirs[k : k + 1]]))
         return twin
 
@@ -151,7 +153,9 @@ class LearnedParameters:
         likelihood : BaseLikelihood or None
             By default None.
         """
-        return None if self._pooled_class is None else self._pooled_class()
+        if self._pooled_class is None:
+            return None
+        return self._pooled_class()
 
     def scale_estimator(self):
         """Unfitted regressor of squared errors that the scales depend on, or None.
@@ -172,7 +176,9 @@ class LearnedParameters:
             Derived from :class:`ExpertTerms`, for the density in ``log_density``; by default
             that of ``family``. Without a family None: no standard errors.
         """
-        return None if self.family is None else error_terms().FamilyTerms.of(self.family)
+        if self.family is None:
+            return None
+        return error_terms().FamilyTerms.of(self.family)
 
     def censored_terms(self):
         """Class of these derivatives for censored targets, or None.

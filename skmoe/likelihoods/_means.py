@@ -26,7 +26,9 @@ class FamilyLikelihood(BaseLikelihood):
     @property
     def precision_(self):
         """What half a deviance of each expert counts: 1 but where scales are precisions."""
-        return self.scales_ if self.family.has_precision and self.scales_ is not None else 1.0
+        if self.family.has_precision and self.scales_ is not None:
+            return self.scales_
+        return 1.0
 
     def log_prior(self, penalty):
         """Log-prior of experts whose L2 penalty is in units of the dispersion, ``1 / precision_``.
@@ -47,7 +49,8 @@ class FamilyLikelihood(BaseLikelihood):
         if self.family.scale is None:  # the mean says it all
             return
         predictor = self.family.link(means_of(self, prediction, trials) / trials)
-        given, scale = (y[:, None] / trials, predictor), scales_of(self)
+        given = (y[:, None] / trials, predictor)
+        scale = scales_of(self)
         value, *_ = self.family.unit(*given, scale)
         values = self.family.statistic(value, *given, 0.0, scale)
         values = np.einsum("nk,nk->k", weights, values)
@@ -83,7 +86,10 @@ class FamilyLikelihood(BaseLikelihood):
         self.check_values(y)
         self.start_from_sums(weight @ y, n_experts)
         # The means of generalised linear models are possible as they are.
-        self.floor_ = 0.0 if self._linear else self._floor(y, weight)
+        if self._linear:
+            self.floor_ = 0.0
+        else:
+            self.floor_ = self._floor(y, weight)
         return self
 
     def _floor(self, y, weight):
@@ -137,4 +143,6 @@ def scales_of(likelihood, experts=None):
     scales = likelihood.scales_
     if scales is None:
         return 1.0
-    return scales if experts is None else scales[experts]
+    if experts is None:
+        return scales
+    return scales[experts]

@@ -45,7 +45,8 @@ class UncertainCoefficients:
     def take_coefficients(self, experts, coefficients, unit=1.0):
         """Take the Coefficients of each function, and their unit or units, from trained experts."""
         unit = np.broadcast_to(unit, len(coefficients))
-        columns, ties = experts.columns, experts.ties
+        columns = experts.columns
+        ties = experts.ties
         cov = np.stack([with_whole_cov(each, ties).cov for each in coefficients], axis=1)
         own, shared = (each[:, : columns.n_columns] for each in (experts.tau, experts.rho))
         self.coef_cov_ = columns.whole_cov(cov, own + shared) * unit[:, None, None] ** 2
@@ -56,7 +57,10 @@ class UncertainCoefficients:
         )
         if ties is not None:
             self.regime_ = ties.regime
-            self.offset_var_ = experts.tau[:, -1] * unit**2 if ties.has_offsets else None
+            if ties.has_offsets:
+                self.offset_var_ = experts.tau[:, -1] * unit**2
+            else:
+                self.offset_var_ = None
 
     @property
     def pooled_(self):
@@ -75,7 +79,8 @@ class UncertainCoefficients:
     def variances(self, X):
         """Variances of the linear functions, (n_samples, n_experts, n_functions)."""
         X = numeric_matrix(X)
-        design, functions = self.columns_.design(X), self.coef_cov_.swapaxes(0, 1)
+        design = self.columns_.design(X)
+        functions = self.coef_cov_.swapaxes(0, 1)
         variance = np.stack([quadratic_forms(design, cov) for cov in functions], axis=2)
         unseen = self.columns_.variances_of_unseen(X, self.own_var_ + self.shared_var_)
         variance += unseen[:, None] * self.pooled_[:, None]
@@ -189,7 +194,10 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
     def take(self, experts, resp):
         """Take what pooled experts have learned at the last responsibilities (n, K)."""
         sums = experts.sum_rows(resp)
-        shape = (experts.n_experts,) if experts.flat else (experts.n_experts, -1)
+        if experts.flat:
+            shape = (experts.n_experts,)
+        else:
+            shape = (experts.n_experts, -1)
         unit = experts.y_scale
         posteriors = [precisions for _, precisions in experts.posteriors]
         precision = np.stack([each.mean for each in posteriors], axis=1)

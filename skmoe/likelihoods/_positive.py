@@ -44,7 +44,9 @@ class SearchedShapes(FamilyLikelihood):
 
     def _search(self, lower, upper, prediction, weights, penalty, longest=LARGEST_STEP):
         """Raise the likelihood by the shapes, each within a factor of the last one."""
-        mean, low, high = means_of(self, prediction), lower[:, None], upper[:, None]
+        mean = means_of(self, prediction)
+        low = lower[:, None]
+        high = upper[:, None]
         penalty = np.broadcast_to(penalty, len(self.shape_))
 
         def loss(log_shape, k):
@@ -114,7 +116,8 @@ class Gamma(SearchedShapes):
         mean = means_of(self, prediction)
         shape = np.broadcast_to(self.shape_, mean.shape)
         heavier = GammaComponents(mean * (shape + 1) / shape, shape + 1)  # of the same rate
-        low, high = bounds.lower[:, None], bounds.upper[:, None]
+        low = bounds.lower[:, None]
+        high = bounds.upper[:, None]
         log_mass = GammaComponents(mean, shape).log_between(low, high)
         return np.clip(mean * np.exp(heavier.log_between(low, high) - log_mass), low, high), None
 
@@ -179,7 +182,10 @@ class Weibull(SearchedShapes):
         return self.shape_ > NO_ERROR
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        longest = LARGEST_STEP if self.scales_ is not None else FIRST_STEP
+        if self.scales_ is not None:
+            longest = LARGEST_STEP
+        else:
+            longest = FIRST_STEP
         if self.scales_ is None:
             self.shape_ = np.ones(weights.shape[1])
         self._search(y, y, prediction, weights, penalty, longest)
@@ -187,7 +193,8 @@ class Weibull(SearchedShapes):
     def expected_target(self, bounds, prediction):
         # The cumulative hazard is exponential between those of the bounds.
         components = self.family.components(means_of(self, prediction), self.shape_)
-        low, high = np.maximum(bounds.lower, 0.0)[:, None], bounds.upper[:, None]
+        low = np.maximum(bounds.lower, 0.0)[:, None]
+        high = bounds.upper[:, None]
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             start, end = (-components.logsf(bound) for bound in (low, high))
             width = np.where(np.isfinite(high), end - start, np.inf)
@@ -315,15 +322,21 @@ class LogNormal(ScaledErrors):
         super().update(self.expert_target(y), prediction, weights, penalty, pooled_rows)
 
     def log_density(self, y, prediction, experts=None):
-        scale = self.scale_ if experts is None else self.scale_[experts]
+        if experts is None:
+            scale = self.scale_
+        else:
+            scale = self.scale_[experts]
         log_y = self.expert_target(y)[:, None]
         log_density = -0.5 * ((log_y - prediction) / scale) ** 2 - log_y
         log_density -= np.log(scale * np.sqrt(2 * np.pi))
         log_density = np.where(y[:, None] > 0, log_density, -np.inf)
-        return log_density.sum(axis=2) if prediction.ndim == 3 else log_density
+        if prediction.ndim == 3:
+            return log_density.sum(axis=2)
+        return log_density
 
     def log_probability(self, bounds, prediction):
-        lower, upper = self._on_scale(bounds.lower), self._on_scale(bounds.upper)
+        lower = self._on_scale(bounds.lower)
+        upper = self._on_scale(bounds.upper)
         logarithm = GaussianComponents(prediction, self.scale_)
         log_jacobian = np.where((lower == upper) & np.isfinite(lower), -lower, 0.0)
         return logarithm.log_between(lower[:, None], upper[:, None]) + log_jacobian[:, None]

@@ -93,7 +93,8 @@ class StudentT(ScaledErrors):
         return super().start(y, weight, n_experts)
 
     def _learn(self, residuals, weights, penalty, pooled_rows):
-        squares, steps = residuals**2, 1
+        squares = residuals**2
+        steps = 1
         if self.scale_ is None:
             super()._learn(residuals, weights, 0.0, pooled_rows)
             steps = FIRST_STEPS
@@ -104,20 +105,28 @@ class StudentT(ScaledErrors):
         return self._working_weights((y[:, None] - prediction) ** 2)
 
     def _working_weights(self, squares):
-        n_outputs = squares.shape[2] if squares.ndim == 3 else 1
+        if squares.ndim == 3:
+            n_outputs = squares.shape[2]
+        else:
+            n_outputs = 1
         return (self.df_ + n_outputs) / (self.df_ + self._distance(squares))
 
     def _distance(self, squares):
         """Squared residuals in units of the scales, summed over the outputs, (n, K)."""
         distance = squares / self.scale_**2
-        return distance.sum(axis=2) if distance.ndim == 3 else distance
+        if distance.ndim == 3:
+            return distance.sum(axis=2)
+        return distance
 
     def _improve(self, squares, weights, penalty, pooled_rows):
         sums = np.einsum("nk,nk...->k...", weights * self._working_weights(squares), squares)
         self._set_scale(weights.sum(axis=0), sums + penalty, pooled_rows)
         if self.df == "estimate":
             distance = self._distance(squares)
-            n_outputs = squares.shape[2] if squares.ndim == 3 else 1
+            if squares.ndim == 3:
+                n_outputs = squares.shape[2]
+            else:
+                n_outputs = 1
             pairs = zip(distance.T, weights.T, strict=True)
             self._set_df([partial(_df_loss, *pair, n_outputs) for pair in pairs], weights)
 
@@ -144,7 +153,9 @@ class StudentT(ScaledErrors):
         return StudentTComponents(prediction, scale, self.df_[experts])
 
     def terms(self):
-        return None if np.ndim(self.scale_) > 1 else error_terms().StudentTTerms.of_df(self.df)
+        if np.ndim(self.scale_) > 1:
+            return None
+        return error_terms().StudentTTerms.of_df(self.df)
 
     @property
     def n_parameters_(self):
@@ -154,7 +165,9 @@ class StudentT(ScaledErrors):
 def _best_df(loss, last):
     """Degrees of freedom of the smallest loss, a function of their logarithm, or ``last``."""
     best = optimize.minimize_scalar(loss, bounds=np.log(DF_BOUNDS), method="bounded")
-    return float(np.exp(best.x)) if best.fun < loss(np.log(last)) else last
+    if best.fun < loss(np.log(last)):
+        return float(np.exp(best.x))
+    return last
 
 
 def _df_loss(distance, weight, n_outputs, log_df):

@@ -113,7 +113,10 @@ class ExpertSelection:
 
     def _cells(self):
         digits = {"n_experts": "d", "n_parameters": "d"}
-        usual = ".4f" if self.criterion_ == "cv" else ".1f"
+        if self.criterion_ == "cv":
+            usual = ".4f"
+        else:
+            usual = ".1f"
         return [
             [f"{column[i]:{digits.get(name, usual)}}" for name, column in self.results_.items()]
             + [f"<- {self.criterion_}" if n_experts == self.best_n_experts_ else ""]
@@ -122,7 +125,9 @@ class ExpertSelection:
 
     def __str__(self):
         table = text_table([*self.results_, ""], self._cells())
-        return table if self.disagreement is None else f"{table}\n{self.disagreement}"
+        if self.disagreement is None:
+            return table
+        return f"{table}\n{self.disagreement}"
 
     __repr__ = __str__
 
@@ -132,10 +137,23 @@ class ExpertSelection:
 
 
 def select_n_experts(
-    estimator, X, y, n_experts=range(1, 7), *, criterion="auto", cv=5, sample_weight=None,
-    exposure=None, trials=None, subject=None, upper=None, groups=None,
-    n_jobs=None, random_state=None, verbose=0,
-):  # fmt: skip
+    estimator,
+    X,
+    y,
+    n_experts=range(1, 7),
+    *,
+    criterion="auto",
+    cv=5,
+    sample_weight=None,
+    exposure=None,
+    trials=None,
+    subject=None,
+    upper=None,
+    groups=None,
+    n_jobs=None,
+    random_state=None,
+    verbose=0,
+):
     r"""Choose the number of experts of a mixture; 1 is always among the candidates.
 
     The evidence (pooled experts) and information criteria (maximum likelihood) take one fit for
@@ -215,7 +233,10 @@ def select_n_experts(
         raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
     if estimator._is_list:
         raise TypeError("A list has as many experts as estimators; give one estimator to clone.")
-    candidates = list(n_experts) if isinstance(n_experts, Iterable) else [n_experts]
+    if isinstance(n_experts, Iterable):
+        candidates = list(n_experts)
+    else:
+        candidates = [n_experts]
     if not candidates or min(candidates) < 1:
         raise ValueError(f"n_experts must be positive numbers, one at least; got {n_experts!r}.")
     candidates = sorted({1, *map(int, candidates)})
@@ -223,7 +244,8 @@ def select_n_experts(
         raise ValueError(
             f"criterion must be 'auto', 'evidence', 'cv', 'bic', 'icl' or 'aic'; got {criterion!r}."
         )
-    X = X if has_shape(X) else check_array(X, dtype=None, ensure_all_finite=False)
+    if not has_shape(X):
+        X = check_array(X, dtype=None, ensure_all_finite=False)
     y, trials = estimator._counted(np.asarray(y), trials)
     check_consistent_length(X, y, groups)
     metadata = RowMetadata(exposure, trials, subject, upper).checked(X)
@@ -239,7 +261,8 @@ def select_n_experts(
         criterion = _resolved(criterion, estimator, candidates[-1], X, y, rows)
     if criterion != "cv":
         is_pooled = criterion == "evidence"
-        estimator = estimator if is_pooled else _in_sample(estimator, rows)
+        if not is_pooled:
+            estimator = _in_sample(estimator, rows)
         tasks = [(k,) for k in candidates]
         fits = _fits(_fit_number, estimator, X, y, rows, tasks, n_jobs, verbose)
         if is_pooled:
@@ -253,7 +276,10 @@ def select_n_experts(
         fitted, caught = fits[best]
     else:
         seed = random_state.randint(np.iinfo(np.int32).max)
-        together = {"groups": rows["groups"]} if "groups" in rows else {}
+        if "groups" in rows:
+            together = {"groups": rows["groups"]}
+        else:
+            together = {}
         splitting = Splitting(cv, together, rows.get("subject"), seed, is_classifier(estimator))
         folds = splitting.folds([], Rows(X, y, rows["sample_weight"]))
         log_density, weight = _held_out(estimator, X, y, rows, candidates, folds, n_jobs, verbose)
@@ -276,7 +302,9 @@ def _resolved(criterion, estimator, most_experts, X, y, rows):
             f"criterion='evidence' needs pooled experts, but these would be trained by "
             f"{plan.training!r}: {plan.reasons['training']}."
         )
-    return "bic" if _has_few_parameters(estimator, most_experts, X, y, rows) else "cv"
+    if _has_few_parameters(estimator, most_experts, X, y, rows):
+        return "bic"
+    return "cv"
 
 
 def _has_few_parameters(estimator, n_experts, X, y, rows):
@@ -292,7 +320,9 @@ def _has_few_parameters(estimator, n_experts, X, y, rows):
 
 def _in_sample(estimator, rows):
     """The mixture at the maximum of its likelihood, unless groups need folds."""
-    return estimator if "groups" in rows else in_sample(estimator)
+    if "groups" in rows:
+        return estimator
+    return in_sample(estimator)
 
 
 def _fits(function, estimator, X, y, rows, tasks, n_jobs, verbose):
@@ -336,7 +366,8 @@ def _held_out(estimator, X, y, rows, candidates, folds, n_jobs, verbose):
     """
     tasks = [(k, train, test) for k in candidates for train, test in folds]
     parts = _fits(_score_fold, estimator, X, y, rows, tasks, n_jobs, verbose)
-    tested, weight = [test for _, test in folds], rows["sample_weight"]
+    tested = [test for _, test in folds]
+    weight = rows["sample_weight"]
     if "subject" in rows:
         subjects = Subjects(rows["subject"], weight)
         weight = subjects.counts

@@ -40,13 +40,17 @@ LEAST_OPSET = 18
 def _parse(scope, model, inputs, custom_parsers=None):
     """Declare the operator of a mixture, and those in front of it; its outputs."""
     check_fitted(model)
-    names, defaults, classifies = ["variable"], {"gate": False}, is_classifier(model)
+    names = ["variable"]
+    defaults = {"gate": False}
+    classifies = is_classifier(model)
     _parser.check_likelihood(model.likelihood_, classifies=classifies)
     if classifies:
         _parser.check_labels_of_onnx(model.classes_)
-        names, defaults = ["label", "probabilities"], {"zipmap": True, "gate": False}
+        names = ["label", "probabilities"]
+        defaults = {"zipmap": True, "gate": False}
     options = scope.get_options(model, defaults)
-    parser, variables = _parser.Parser(scope, inputs), list(inputs)
+    parser = _parser.Parser(scope, inputs)
+    variables = list(inputs)
     for each in _parser.averaged(model):
         variables += parser.parts(each).variables()
     operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
@@ -63,7 +67,10 @@ def _parse(scope, model, inputs, custom_parsers=None):
 
 def _declare_outputs(scope, operator, names, inputs):
     for name in names:
-        kind = Int64TensorType if name == "label" else _writers.float_type(inputs)
+        if name == "label":
+            kind = Int64TensorType
+        else:
+            kind = _writers.float_type(inputs)
         operator.outputs.append(scope.declare_local_variable(name, kind()))
 
 
@@ -97,20 +104,25 @@ def _combined(graph, stack, before, n_before):
 
 def _gate_weights(graph, model, parts):
     """Gate probabilities (n, K), zero but for the ``top_k`` largest."""
-    log_gate, k = graph.number(parts.gate), model.top_k
+    log_gate = graph.number(parts.gate)
+    k = model.top_k
     if k is not None and k < len(model.experts_):
         largest = [graph.scope.get_unique_variable_name(name) for name in ("values", "places")]
         graph.container.add_node(
-            "TopK", [log_gate, graph.constant(np.array([k]))], largest, axis=1,
+            "TopK",
+            [log_gate, graph.constant(np.array([k]))],
+            largest,
+            axis=1,
             name=graph.scope.get_unique_operator_name("TopK"),
-        )  # fmt: skip
+        )
         log_gate = graph("ScatterElements", 0.0 * log_gate + -np.inf, *largest[::-1], axis=1)
     return graph("Softmax", log_gate, axis=1)
 
 
 def _of_all(graph, operator):
     """Each mixture that predictions average over, weights (n, 1) or None, and GraphParts."""
-    rest, models = list(operator.inputs), _parser.averaged(operator.raw_operator)
+    rest = list(operator.inputs)
+    models = _parser.averaged(operator.raw_operator)
     if len(models) == 1:
         return [(models[0], None, _parser.GraphParts.among(rest, models[0]))]
     weights = graph.number(rest.pop())
@@ -200,29 +212,41 @@ def _averaged(graph, likelihood, columns, predictions):
 def _labels(model):
     """Classes as ONNX has them: integers or strings."""
     classes = model.classes_
-    return classes.astype(np.int64) if classes.dtype.kind == "f" else classes
+    if classes.dtype.kind == "f":
+        return classes.astype(np.int64)
+    return classes
 
 
 # Operators of one output, which stand in front of that of a mixture ------------------------------
 
 
 def _gate_of(graph, gate, X, *inner):
-    X = X.full_name if not gate.sees_rows else graph.number(X)
+    if not gate.sees_rows:
+        X = X.full_name
+    else:
+        X = graph.number(X)
     return _writers.WRITERS[type(gate)](graph, gate, X, graph.number(*inner) if inner else None)
 
 
 def _rescaled(graph, scaler, values):
     values = graph.reshape(graph.number(values), -1, scaler.n_features_in_)
-    scale = 1.0 if scaler.scale_ is None else scaler.scale_
+    if scaler.scale_ is None:
+        scale = 1.0
+    else:
+        scale = scaler.scale_
     return values * scale + (0.0 if scaler.mean_ is None else scaler.mean_)
 
 
 def _linear_expert(graph, model, X):
-    coef, intercept = np.atleast_2d(model.coef_), model.intercept_
+    coef = np.atleast_2d(model.coef_)
+    intercept = model.intercept_
     if is_classifier(model) and len(model.classes_) == 2:
-        coef, intercept = np.concatenate([0 * coef, coef]), np.append(0.0, intercept)
+        coef = np.concatenate([0 * coef, coef])
+        intercept = np.append(0.0, intercept)
     values = graph.linear(graph.number(X), coef, intercept)
-    return graph("Softmax", values, axis=1) if is_classifier(model) else values
+    if is_classifier(model):
+        return graph("Softmax", values, axis=1)
+    return values
 
 
 def _smooth(graph, model, X):
@@ -255,7 +279,10 @@ def _shape_mixture(operator):
     for output in operator.outputs:
         output.set_type(kind([n_samples, None]))
     if is_classifier(model):
-        label = StringTensorType if _labels(model).dtype.kind in "OU" else Int64TensorType
+        if _labels(model).dtype.kind in "OU":
+            label = StringTensorType
+        else:
+            label = Int64TensorType
         operator.outputs[0].set_type(label([n_samples]))
         operator.outputs[1].set_type(kind([n_samples, len(model.classes_)]))
     else:
@@ -290,5 +317,6 @@ for _alias, _write in {
 for _kind in ("Classifier", "Regressor"):
     _alias = f"SklearnHistGradientBoosting{_kind}"
     _convert = _registration.get_converter(_alias)
-    _given, _options = (_alias, _writers.exact_boosting(_convert)), _convert.get_allowed_options()
+    _given = (_alias, _writers.exact_boosting(_convert))
+    _options = _convert.get_allowed_options()
     _registration.register_converter(*_given, overwrite=True, options=_options)

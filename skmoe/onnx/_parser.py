@@ -34,9 +34,14 @@ from ._writers import float_type, is_table_encoder
 
 # Likelihoods of numbers. Except under LogNormal, an expert predicts the mean of its component.
 OF_NUMBERS = (
-    likelihoods.Gaussian, PooledGaussian, likelihoods.StudentT, likelihoods.LogNormal,
-    likelihoods.Poisson, likelihoods.NegativeBinomial, likelihoods.Gamma,
-)  # fmt: skip
+    likelihoods.Gaussian,
+    PooledGaussian,
+    likelihoods.StudentT,
+    likelihoods.LogNormal,
+    likelihoods.Poisson,
+    likelihoods.NegativeBinomial,
+    likelihoods.Gamma,
+)
 OF_CLASSES = (likelihoods.Categorical, PooledCategorical)
 GATES = (ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate)
 # Operators of experts that skmoe writes; others are made of these.
@@ -51,7 +56,8 @@ MADE_OF_OTHERS = Pipeline, FrozenEstimator
 
 def check_likelihood(likelihood, *, classifies):
     """Raise a NotImplementedError if mixtures with a likelihood cannot be converted."""
-    kinds, name = OF_CLASSES if classifies else OF_NUMBERS, type(likelihood).__name__
+    kinds = OF_CLASSES if classifies else OF_NUMBERS
+    name = type(likelihood).__name__
     if type(likelihood) not in kinds:
         names = ", ".join(each.__name__ for each in kinds)
         raise NotImplementedError(
@@ -91,7 +97,10 @@ def _unwritten_gate(gate, *, inside=False):
     """Name of the class of a gate, or of one inside it, that cannot be written; None if all can."""
     if type(gate) not in GATES or (inside and inner_estimator(gate) is not None):
         return type(gate).__name__
-    parts = [gate.decision_, *gate.branches_] if type(gate) is TreeGate else []
+    if type(gate) is TreeGate:
+        parts = [gate.decision_, *gate.branches_]
+    else:
+        parts = []
     names = [_unwritten_gate(part, inside=True) for part in parts if part is not None]
     return next(filter(None, names), None)
 
@@ -102,7 +111,8 @@ def check_estimators(role, estimators):
         # None, a word, or a mixture, which its own converter checks.
         if not isinstance(estimator, BaseEstimator) or has_experts(estimator):
             continue
-        why, kind = None, type(estimator)
+        why = None
+        kind = type(estimator)
         if isinstance(estimator, TransformedTargetRegressor):
             if type(estimator.transformer_) is not StandardScaler:
                 why = f"of {kind.__name__} the transformer has to be a StandardScaler"
@@ -129,7 +139,9 @@ def steps_of(estimator):
     """Steps of a Pipeline, one estimator in a list, or none of None."""
     if isinstance(estimator, Pipeline):
         return [step for _, step in estimator.steps]
-    return [] if estimator is None else [estimator]
+    if estimator is None:
+        return []
+    return [estimator]
 
 
 # Operators in front of that of a mixture -------------------------------------------------------
@@ -152,8 +164,12 @@ class GraphParts:
     @classmethod
     def among(cls, rest, model):
         """Those of a mixture, which are the last inputs of its operator and are taken off these."""
-        columns = rest.pop() if is_averaged(model) else None
-        gate, experts = rest.pop(), []
+        if is_averaged(model):
+            columns = rest.pop()
+        else:
+            columns = None
+        gate = rest.pop()
+        experts = []
         for combines_others in reversed(stacks(model)):
             experts.append(None if combines_others else rest.pop())
         return cls(experts[::-1], gate, columns)
@@ -171,11 +187,14 @@ class Parser:
     """
 
     def __init__(self, scope, inputs):
-        self.scope, self.inputs, self._seen = scope, inputs, {}
+        self.scope = scope
+        self.inputs = inputs
+        self._seen = {}
 
     def declare(self, alias, model, inputs, name="variable", kind=None):
         """Output of an operator of one output; ``kind`` of numbers None is that of its inputs."""
-        operator, kind = self.scope.declare_local_operator(alias, model), kind or float_type(inputs)
+        operator = self.scope.declare_local_operator(alias, model)
+        kind = kind or float_type(inputs)
         operator.inputs = list(inputs)
         operator.outputs.append(self.scope.declare_local_variable(name, kind()))
         return operator.outputs[0]
@@ -185,7 +204,8 @@ class Parser:
 
     def head(self, transformers, variables=None):
         """What transformers, one after the other, make of variables, None the columns: a list."""
-        variables = self.inputs if variables is None else variables
+        if variables is None:
+            variables = self.inputs
         for transformer in transformers:
             if isinstance(transformer, FrozenEstimator):  # in experts that were added
                 variables = self.head(steps_of(transformer.estimator), variables)
@@ -251,7 +271,10 @@ class Parser:
         *transformers, gate = steps_of(gate)
         head = self.head(transformers)
         inner = inner_estimator(gate)
-        inputs = head[:1] if not gate.sees_rows else [self.matrix(head)]
+        if not gate.sees_rows:
+            inputs = head[:1]
+        else:
+            inputs = [self.matrix(head)]
         if inner is not None:
             inputs.append(self._prediction(inner, head))
         return self._exact("SkmoeGate", gate, inputs, "gate")
@@ -271,7 +294,8 @@ class Parser:
                     f"The expert {name!r} cannot be converted to ONNX: a stack takes the mean of "
                     "its density, which is not what it predicts."
                 )
-        experts, columns = zip(model.named_experts_.items(), stacks(model), strict=True), None
+        experts = zip(model.named_experts_.items(), stacks(model), strict=True)
+        columns = None
         variables = [None if is_stack else self.prediction(*named) for named, is_stack in experts]
         if is_averaged(model):
             first = model.experts_[np.argmax(model.likelihood_.pooled_)]
@@ -282,7 +306,9 @@ class Parser:
 def _members(estimator):
     """Fitted members of an ensemble, a list."""
     members = vars(estimator).get("estimators_", [])
-    return list(members.flat) if isinstance(members, np.ndarray) else members
+    if isinstance(members, np.ndarray):
+        return list(members.flat)
+    return members
 
 
 def rounds_rows(estimator):

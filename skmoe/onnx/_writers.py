@@ -20,12 +20,15 @@ ML = "ai.onnx.ml"
 def float_type(variables):
     """Type of the numbers computed from some variables: double if any of them is, else float."""
     is_double = any(isinstance(each.type, DoubleTensorType) for each in variables)
-    return DoubleTensorType if is_double else FloatTensorType
+    if is_double:
+        return DoubleTensorType
+    return FloatTensorType
 
 
 def _binary(op, *, is_swapped=False):
     def node(self, other):
-        other = other if isinstance(other, str | Variable) else np.asarray(other, dtype=float)
+        if not isinstance(other, str | Variable):
+            other = np.asarray(other, dtype=float)
         return self.graph(op, *((other, self) if is_swapped else (self, other)))
 
     return node
@@ -37,9 +40,11 @@ class Result(str):
     graph = None  # Graph
     __array_ufunc__ = None  # arrays leave arithmetic to it
     __add__ = __radd__ = _binary("Add")
-    __sub__, __rsub__ = _binary("Sub"), _binary("Sub", is_swapped=True)
+    __sub__ = _binary("Sub")
+    __rsub__ = _binary("Sub", is_swapped=True)
     __mul__ = __rmul__ = _binary("Mul")
-    __truediv__, __rtruediv__ = _binary("Div"), _binary("Div", is_swapped=True)
+    __truediv__ = _binary("Div")
+    __rtruediv__ = _binary("Div", is_swapped=True)
     __matmul__ = _binary("MatMul")
 
 
@@ -55,7 +60,9 @@ class Graph:
     """
 
     def __init__(self, scope, container):
-        self.scope, self.container, self._constants = scope, container, {}
+        self.scope = scope
+        self.container = container
+        self._constants = {}
 
     def __call__(self, op, *inputs, domain="", output=None, **attributes):
         """Add a node of ONNX's operator ``op``.
@@ -63,11 +70,18 @@ class Graph:
         Inputs are results, variables of skl2onnx, or constants. ``output`` is a variable where the
         result goes; None is a new name.
         """
-        name = self.scope.get_unique_variable_name(op) if output is None else output.full_name
+        if output is None:
+            name = self.scope.get_unique_variable_name(op)
+        else:
+            name = output.full_name
         self.container.add_node(
-            op, [self._name(each) for each in inputs], name, op_domain=domain,
-            name=self.scope.get_unique_operator_name(op), **attributes,
-        )  # fmt: skip
+            op,
+            [self._name(each) for each in inputs],
+            name,
+            op_domain=domain,
+            name=self.scope.get_unique_operator_name(op),
+            **attributes,
+        )
         result = Result(name)
         result.graph = self
         return result
@@ -75,7 +89,9 @@ class Graph:
     def _name(self, value):
         if isinstance(value, str):
             return str(value)
-        return value.full_name if isinstance(value, Variable) else self.constant(value)
+        if isinstance(value, Variable):
+            return value.full_name
+        return self.constant(value)
 
     def constant(self, values):
         """Name of a constant; numbers that are no integers are of double precision."""
@@ -90,14 +106,20 @@ class Graph:
 
     def _initializer(self, tensor):
         name = self.scope.get_unique_variable_name("constant")
-        content = tensor if tensor.raw_data else list(tensor.string_data)
+        if tensor.raw_data:
+            content = tensor
+        else:
+            content = list(tensor.string_data)
         self.container.add_initializer(name, tensor.data_type, tensor.dims, content)
         return name
 
     def number(self, value, output=None):
         """A result as numbers of double precision, or of that of ``output``, a variable."""
         is_double = output is None or isinstance(output.type, DoubleTensorType)
-        to = TensorProto.DOUBLE if is_double else TensorProto.FLOAT
+        if is_double:
+            to = TensorProto.DOUBLE
+        else:
+            to = TensorProto.FLOAT
         return self("Cast", value, to=to, output=output)
 
     def reshape(self, value, *shape):
@@ -142,7 +164,8 @@ def mean_of_trees(graph, trees, X):
 
 def _order(trees):
     """Order in which nodes, and leaves after them, stand tree by tree, and the tree of each."""
-    numbers, n_nodes = np.arange(len(trees.roots)), len(trees.column)
+    numbers = np.arange(len(trees.roots))
+    n_nodes = len(trees.column)
     # There is one leaf more than nodes in each tree.
     starts = np.where(trees.roots >= 0, trees.roots, -1 - trees.roots - numbers)
     counts = np.diff(np.append(starts, n_nodes))
@@ -152,7 +175,8 @@ def _order(trees):
 
 def _nodes(trees, order, tree, leaf):
     """Attributes of nodes and then leaves, numbered through; ``leaf`` is that of each value."""
-    n_leaves, n_nodes = len(trees.leaves), len(trees.column)
+    n_leaves = len(trees.leaves)
+    n_nodes = len(trees.column)
     children = trees.children.astype(int)
     children = np.where(children >= 0, children, n_nodes - 1 - children)
     rest = np.zeros(n_leaves, dtype=int)
@@ -175,7 +199,8 @@ def _nodes(trees, order, tree, leaf):
 
 def kernel(exact, model, columns, centres):
     """Kernels (n, m) of a Gaussian process around its centres."""
-    columns, (places, values) = exact.number(columns), model.indicators_
+    columns = exact.number(columns)
+    (places, values) = model.indicators_
     if len(places):
         off = exact("Abs", exact("Gather", columns, places, axis=1) - values)
         has_value = exact.number(exact("Less", off, np.array(SAME)))
@@ -187,12 +212,14 @@ def kernel(exact, model, columns, centres):
 
 def weights_of_average(exact, average, X):
     """Weights (n, 2) of both models of an Average; ``X`` is what the gate of the first sees."""
-    surroundings, columns = average.surroundings, exact.number(X)
+    surroundings = average.surroundings
+    columns = exact.number(X)
     other = 0.0 * exact.sum(columns, 1, keepdims=1) + average.weight
     if surroundings is not None:
         Z = (columns - surroundings.centre) * surroundings.slopes
         square = _squared_distances(exact, Z, surroundings.rows)
-        nearest, usual = exact("ReduceMin", square, np.array([1])), np.array(surroundings.usual)
+        nearest = exact("ReduceMin", square, np.array([1]))
+        usual = np.array(surroundings.usual)
         near = usual / exact("Max", nearest, usual)
         other = exact("Max", other, ELSEWHERE * (1.0 - near))
     return exact("Concat", 1.0 - other, other, axis=1)
@@ -212,10 +239,12 @@ def variances(graph, likelihood, X):
 
     ``X`` is what its ``columns_`` take.
     """
-    columns, cov = likelihood.columns_, likelihood.coef_cov_
+    columns = likelihood.columns_
+    cov = likelihood.coef_cov_
     n_experts, n_functions, size, _ = cov.shape
     standard = (X - columns.mean) / columns.scale
-    directions, outside = standard, None
+    directions = standard
+    outside = None
     if columns.basis is not None:
         directions = standard @ columns.basis
         rest = standard - directions @ columns.basis.T
@@ -275,10 +304,14 @@ def _gaussian(graph, gate, X, inner):
 
 
 def _tree(graph, gate, X, inner):
-    decision, log_proba = _log_proba(graph, gate.decision_, X), []
+    decision = _log_proba(graph, gate.decision_, X)
+    log_proba = []
     for number, branch in enumerate(gate.branches_):
         of_branch = graph("Gather", decision, np.array([number]), axis=1)
-        within = 0.0 if branch is None else _log_proba(graph, branch, X)
+        if branch is None:
+            within = 0.0
+        else:
+            within = _log_proba(graph, branch, X)
         log_proba.append(of_branch + within)
     return graph("Gather", graph("Concat", *log_proba, axis=1), gate._columns, axis=1)
 
@@ -315,7 +348,8 @@ def _column_parts(transformer):
     if type(transformer) is SimpleImputer:
         return [(transformer, list(range(transformer.n_features_in_)))]
     names = column_names(transformer)
-    names = range(transformer.n_features_in_) if names is None else names
+    if names is None:
+        names = range(transformer.n_features_in_)
     numbers = {name: number for number, name in enumerate(names)}
     parts = []
     for _, part, columns in transformer.transformers_:
@@ -377,7 +411,10 @@ def _encoded_columns(graph, part, columns):
     missing = [graph("IsNaN", column) for column in columns]
     triples = zip(missing, part.statistics_, columns, strict=True)
     filled = [graph("Where", each, np.array([[value]]), x) for each, value, x in triples]
-    marked = part.indicator_.features_ if part.add_indicator else []
+    if part.add_indicator:
+        marked = part.indicator_.features_
+    else:
+        marked = []
     return filled + [graph.number(missing[j]) for j in marked]
 
 
@@ -418,7 +455,8 @@ def exact_boosting(convert):
                 attributes[f"{name}_as_tensor"] = numpy_helper.from_array(numbers, name)
             add_node(*args, **attributes)
 
-        add_node, wide = container.add_node, scope.get_unique_variable_name("wide")
+        add_node = container.add_node
+        wide = scope.get_unique_variable_name("wide")
         add_node("Cast", operator.input_full_names, wide, op_version=13, to=TensorProto.DOUBLE)
         operator.inputs.set_element(0, Variable(wide, wide, scope, DoubleTensorType()))
         container.add_node = add_exactly

@@ -25,7 +25,10 @@ def add_up(sums):
     total = None
     for each in sums:
         if each is not None:
-            total = each if total is None else total + each
+            if total is None:
+                total = each
+            else:
+                total = total + each
     return total
 
 
@@ -51,14 +54,19 @@ class Block:
                 "These rows have no target: Files take its column by target=, or a "
                 "reader that returns (X, y); with a Dask collection, pass y."
             )
-        X, table = as_pandas(X), None
-        names = tuple(X.columns) if is_table(X) else None
+        X = as_pandas(X)
+        table = None
+        if is_table(X):
+            names = tuple(X.columns)
+        else:
+            names = None
         if task.columns is not None:
             X = task.columns.match(X)
         if names is not None and not task.is_known:
             X = mixed.check_table(X, sparse_ok=False, strings_ok=None)
             if any(mixed.describe_columns(X)):  # its numbers are not summed
-                table, X = X, np.full(X.shape, np.nan)
+                table = X
+                X = np.full(X.shape, np.nan)
         if table is None:
             check_real("X", X)
             X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
@@ -67,14 +75,18 @@ class Block:
         else:
             y = check_numbers("y", y)
         y = np.asarray(y)
-        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = y[:, 0]
         if y.ndim > (1 if task.classifies else 2):
             raise ValueError(
                 f"The target has shape {y.shape}; a row has one label, or a few numbers."
             )
         dtype = None
         if not task.classifies:
-            dtype = [np.float64, np.float32] if task.is_known else np.float64
+            if task.is_known:
+                dtype = [np.float64, np.float32]
+            else:
+                dtype = np.float64
         y = check_array(y, ensure_2d=y.ndim == 2, dtype=dtype, input_name="y")
         if weight is None:
             weight = np.ones(len(X))
@@ -90,11 +102,16 @@ class Block:
     @property
     def values(self):
         """The rows, strings and missing values included."""
-        return self.X if self.table is None else self.table
+        if self.table is None:
+            return self.X
+        return self.table
 
     def rows(self, classes):
         """The same with numbers for a target, those of labels among ``classes``: ArrayRows."""
-        y = self.y if classes is None else self._numbers_of(classes)
+        if classes is None:
+            y = self.y
+        else:
+            y = self._numbers_of(classes)
         return ArrayRows(self.X, y, self.weight)
 
     def _numbers_of(self, classes):
@@ -134,7 +151,8 @@ class BlockRows(RowSource):
         if task.as_given:
             return found
         found = found or Counted(0, 0.0, None)
-        now, before = (found.n_rows, found.weight), self._seen
+        now = (found.n_rows, found.weight)
+        before = self._seen
         if before is None:
             self._seen = now
         elif now[0] != before[0] or abs(now[1] - before[1]) > SAME_WEIGHT * before[1]:

@@ -118,7 +118,10 @@ def answer_lazily(method, mixture, X, params):
             f"dask.delayed(mixture.{name}) of those in X.to_delayed()."
         )
     has_labels = mixture._classifies and name in ("predict", "predict_experts")
-    value = mixture.classes_[:1] if has_labels else np.zeros(1)
+    if has_labels:
+        value = mixture.classes_[:1]
+    else:
+        value = np.zeros(1)
     example = np.resize(value, (1, *map(len, axes)))
     # A task of its own, which is sent to each worker once, and which later fits do not change.
     call = dask.delayed(partial(method, copy(mixture), **params), traverse=False)
@@ -126,20 +129,34 @@ def answer_lazily(method, mixture, X, params):
         empty = example[:0]
         sizes = {axis: len(labels) for axis, labels in enumerate(axes, start=2)}
         answer = dask.array.blockwise(
-            _answer_of_rows, (0, *sizes), X, (0, 1), new_axes=sizes, concatenate=True,
-            dtype=empty.dtype, meta=empty, call=call, config=get_config(), empty=empty,
-        )  # fmt: skip
+            _answer_of_rows,
+            (0, *sizes),
+            X,
+            (0, 1),
+            new_axes=sizes,
+            concatenate=True,
+            dtype=empty.dtype,
+            meta=empty,
+            call=call,
+            config=get_config(),
+            empty=empty,
+        )
     else:
         import pandas
 
-        table = pandas.DataFrame(example, columns=axes[0]) if axes else pandas.Series(example)
+        if axes:
+            table = pandas.DataFrame(example, columns=axes[0])
+        else:
+            table = pandas.Series(example)
         empty = table.iloc[:0].set_axis(X._meta.index)
         answer = X.map_partitions(
             _answer_of_rows, meta=empty, call=call, config=get_config(), empty=empty
         )
     if not params.get("return_std"):
         return answer
-    return (answer[:, 0], answer[:, 1]) if is_array else (answer["mean"], answer["std"])
+    if is_array:
+        return (answer[:, 0], answer[:, 1])
+    return (answer["mean"], answer["std"])
 
 
 def _axes_of_answer(name, mixture, params):

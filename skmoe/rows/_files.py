@@ -72,9 +72,15 @@ class Files(IteratedRows):
     """
 
     def __init__(
-        self, paths, reader=None, *, target=None, weight=None, block_rows=2**18,
+        self,
+        paths,
+        reader=None,
+        *,
+        target=None,
+        weight=None,
+        block_rows=2**18,
         max_expert_rows=IteratedRows.max_expert_rows,
-    ):  # fmt: skip
+    ):
         self.paths = paths
         self.reader = reader
         self.target = target
@@ -106,7 +112,10 @@ class Files(IteratedRows):
             return [paths]
         if isinstance(paths, (str, Path)):
             is_pattern = self.reader is None and not Path(paths).exists()
-            paths = sorted(glob(str(paths))) if is_pattern else [paths]
+            if is_pattern:
+                paths = sorted(glob(str(paths)))
+            else:
+                paths = [paths]
             if self.reader is None:
                 paths = [file for path in paths for file in _files_of(path)]
         if not isinstance(paths, Iterable) or isinstance(paths, Iterator):
@@ -160,7 +169,10 @@ class Files(IteratedRows):
         is_last = used == [table.shape[1] - 1]
         for start in range(0, len(table), self.block_rows):
             block = table[start : start + self.block_rows]
-            X = block[:, :-1] if is_last else block
+            if is_last:
+                X = block[:, :-1]
+            else:
+                X = block
             if used and not is_last:
                 X = np.delete(block, used, axis=1)  # which copies
             yield X, *(None if place is None else block[:, place] for place in places)
@@ -205,7 +217,8 @@ class Blocks:
     """
 
     def __init__(self, method, files):
-        self._method, self._files = method, files
+        self._method = method
+        self._files = files
 
     def __iter__(self):
         number = 0
@@ -232,12 +245,15 @@ def _named(path):
     """Names of paths in messages; tables, which would print their content, by type."""
     if isinstance(path, str | Path | tuple | list):
         return repr(path)
-    return f"a {type(path).__name__}" if gives_batches(path) or has_shape(path) else repr(path)
+    if gives_batches(path) or has_shape(path):
+        return f"a {type(path).__name__}"
+    return repr(path)
 
 
 def _complete(block):
     """X, y and weight of a block, None for missing ones."""
-    block = block if isinstance(block, tuple) else (block,)
+    if not isinstance(block, tuple):
+        block = (block,)
     if not 1 <= len(block) <= 3:
         raise ValueError(f"A block is (X, y) or (X, y, weight); got {len(block)} parts.")
     if not has_shape(block[0]):
@@ -256,7 +272,9 @@ def _complete(block):
 
 def _files_of(path):
     """Parquet files in a directory; another path alone."""
-    return sorted(Path(path).rglob("*.parquet")) if Path(path).is_dir() else [path]
+    if Path(path).is_dir():
+        return sorted(Path(path).rglob("*.parquet"))
+    return [path]
 
 
 def _check_unlike(target, weight):
@@ -290,7 +308,10 @@ def gives_batches(source):
 def batches_of(source, n_rows):
     """Batches with a limited number of rows, as tables of pyarrow or polars."""
     if offers(source, "to_batches"):  # of pyarrow
-        size = "max_chunksize" if offers(source, "to_pandas") else "batch_size"  # or a dataset
+        if offers(source, "to_pandas"):
+            size = "max_chunksize"
+        else:
+            size = "batch_size"  # or a dataset
         yield from source.to_batches(**{size: n_rows})
     elif offers(source, "collect_batches"):  # a LazyFrame of polars
         for table in source.collect_batches(chunk_size=n_rows, maintain_order=True):

@@ -36,7 +36,8 @@ class FromSample(Trainer):
     """A Trainer on all rows, which takes its initial parameters from a problem on a sample."""
 
     def start(self, previous):
-        small, self._chose_start = self.problem.on_sample(), previous is None
+        small = self.problem.on_sample()
+        self._chose_start = previous is None
         if self.n_experts > 1:  # only far enough to distinguish good starts from bad ones
             self._race(small, self.data, None, self.moves_in_vain)
         else:
@@ -50,16 +51,20 @@ def rows_of_fit(mixture, X, y, sample_weight, others):
     ``X``, ``y`` and ``sample_weight`` are as for ``fit``, whose ``others`` have to be None. Linear
     experts learn from sums over all rows, and others from rows in memory.
     """
-    check_wanted({
-        f"no {name}, which looks at all rows at once": value is None
-        for name, value in others.items()
-    })  # fmt: skip
+    check_wanted(
+        {
+            f"no {name}, which looks at all rows at once": value is None
+            for name, value in others.items()
+        }
+    )
     lacking = _lacking(mixture)
     rows = ManyRows(mixture, X, y, sample_weight, has_sums=not lacking)
     if not (lacking or rows.look.is_numeric):
         lacking = ["numbers without missing values"]
         rows = ManyRows(mixture, X, y, sample_weight, has_sums=False)
-    return rows.in_memory(lacking) if lacking else rows
+    if lacking:
+        return rows.in_memory(lacking)
+    return rows
 
 
 class ManyRows(FitRows):
@@ -83,14 +88,19 @@ class ManyRows(FitRows):
 
     def in_memory(self, lacking):
         """A sample of rows that may be as many as an expert is fitted on at most, as FitRows."""
-        most, mixture, rows = self.source.max_expert_rows, self.mixture, self.checked
+        most = self.source.max_expert_rows
+        mixture = self.mixture
+        rows = self.checked
         if self.share < 1 - SAME_WEIGHT:
             warn_user(
                 f"The mixture is fitted on {len(rows.y):,} of {self.n_rows:,} rows, drawn by a "
                 f"hash of their content (max_expert_rows). All rows need {'; '.join(lacking)}.",
                 ThinnedRowsWarning,
             )
-        y = mixture.classes_[rows.y] if mixture._classifies else rows.y
+        if mixture._classifies:
+            y = mixture.classes_[rows.y]
+        else:
+            y = rows.y
         # Penalties have the influence that they have on so many rows.
         found = FitRows.of(mixture, rows.X, y, self.share * rows.weight, NO_METADATA, {})
         if mixture._classifies and len(mixture.classes_) < len(self.look.values):
@@ -102,11 +112,18 @@ class ManyRows(FitRows):
 
     def _look(self, has_sums):
         """First pass over all rows; returns the sample, with weights that have the sum of all."""
-        mixture, source = self.mixture, self.source
-        n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else 1
+        mixture = self.mixture
+        source = self.source
+        if isinstance(mixture.n_experts, Integral):
+            n_experts = mixture.n_experts
+        else:
+            n_experts = 1
         drawn = partial(_look.n_drawn, source.max_expert_rows, 0)
         if has_sums:
-            most = MOST_EXPERTS if mixture.n_experts == "auto" else n_experts
+            if mixture.n_experts == "auto":
+                most = MOST_EXPERTS
+            else:
+                most = n_experts
             per_coefficient = starts.ROWS_PER_COEFFICIENT * most
             drawn = partial(_look.n_drawn, starts.FEWEST_ROWS, per_coefficient)
         likelihood = mixture._likelihood()
@@ -126,7 +143,8 @@ class ManyRows(FitRows):
         if sample.has_copies:
             sample.mass = source.reduce(_look.weigh_sample, sample)
         few = drawn(len(look.columns.mean))
-        few = look.n_rows if has_sums and look.n_rows < 2 * few else few
+        if has_sums and look.n_rows < 2 * few:
+            few = look.n_rows
         places, weight = sample.drawn(few, look.weight)
         X, y = (each[places] for each in sample.arrays)
         if look.names is not None:
@@ -145,12 +163,19 @@ class ManyRows(FitRows):
         return Rows(X, y, weight)
 
     def adapt(self, plan):
-        mixture, rows = self.mixture, self.checked
-        mixture._column_kinds, mixture._medians = kinds_of(rows.X), None
+        mixture = self.mixture
+        rows = self.checked
+        mixture._column_kinds = kinds_of(rows.X)
+        mixture._medians = None
         self.source.know(mixture._classes, columns=_look.KnownColumns.of(rows.X))
-        columns, target = self.look.columns, self.look.target
-        of_target = () if target is None else target.standardisation()
-        self.adapted, self._units = rows, Units(*columns.standardisation(), *of_target)
+        columns = self.look.columns
+        target = self.look.target
+        if target is None:
+            of_target = ()
+        else:
+            of_target = target.standardisation()
+        self.adapted = rows
+        self._units = Units(*columns.standardisation(), *of_target)
 
     def training_data(self, parts):
         return replace(super().training_data(parts), units=self._units)
@@ -162,14 +187,17 @@ class ManyRows(FitRows):
         return FitRows(self.adapted)
 
     def started(self, likelihood, data, n_experts):
-        look, target = self.look, self.look.target
+        look = self.look
+        target = self.look.target
         if target is None:
             return likelihood.start_from_sums(look.mass, n_experts)
         if likelihood.expert_family is not None:
             return likelihood.start_from_sums(look.weight * target.mean[0], n_experts)
-        variance, largest = target.squares / look.weight, target.size
+        variance = target.squares / look.weight
+        largest = target.size
         if look.has_one_function:
-            variance, largest = variance[0], largest[0]
+            variance = variance[0]
+            largest = largest[0]
         return likelihood.start_from_sums(variance, look.values, largest)
 
     # Problems -------------------------------------------------------------------------------
@@ -208,7 +236,8 @@ def check_wanted(wanted, otherwise=INSTEAD):
 
 def _lacking(mixture):
     """What mixtures that learn from sums over all rows have, and this one has not, in words."""
-    gate, likelihood = mixture.gate, mixture._likelihood()
+    gate = mixture.gate
+    likelihood = mixture._likelihood()
     penalty = mixture._solver().penalty_of(mixture._expert_list()[1][0])
     if mixture.experts is None and penalty is not None:
         penalty = 0.0  # that of the default is a prior

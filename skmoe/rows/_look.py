@@ -43,7 +43,10 @@ class Moments:
     @classmethod
     def _of_few(cls, X, weight):
         total = weight.sum()
-        mean = weight @ X / total if total > 0 else X[0]
+        if total > 0:
+            mean = weight @ X / total
+        else:
+            mean = X[0]
         centred = X - mean
         error = weight @ centred / max(total, 1e-300)  # rounding error of a large mean
         squares = np.maximum(weight @ centred**2 - total * error**2, 0.0)
@@ -104,7 +107,8 @@ class FirstLook:
             ours, theirs = (_listed(len(each.columns.mean), each.names) for each in (self, other))
             raise ValueError(f"Blocks of rows must have the same columns: {ours}, then {theirs}.")
         if self.target is not None and self.target.mean.shape != other.target.mean.shape:
-            ours, theirs = self.target.mean.size, other.target.mean.size
+            ours = self.target.mean.size
+            theirs = other.target.mean.size
             raise ValueError(
                 f"Blocks of rows must have as many outputs each: {ours}, then {theirs}."
             )
@@ -122,14 +126,17 @@ class FirstLook:
     @property
     def has_one_function(self):
         """Whether the target is a single number, or one of two classes."""
-        return len(self.values) == 2 if self.target is None else self.target.mean.size == 1
+        if self.target is None:
+            return len(self.values) == 2
+        return self.target.mean.size == 1
 
     def _all_values(self, other):
         if isinstance(self.values, tuple):
             both = zip(self.values, other.values, strict=True)
             return tuple(_few_of_both(ours, theirs) for ours, theirs in both), None
         if self.mass is not None and _are_strings(self.values) != _are_strings(other.values):
-            ours, theirs = self.values.tolist(), other.values.tolist()
+            ours = self.values.tolist()
+            theirs = other.values.tolist()
             raise ValueError(
                 "Labels must be strings in all blocks of rows, or in none: "
                 f"{ours[0]!r} is in one, and {theirs[0]!r} in another."
@@ -146,7 +153,8 @@ def first_look(block, parameters):
     # Whether there are labels; who checks other targets; how many rows to draw of so many columns.
     (classifies, likelihood, drawn), X, y, weight = parameters, block.X, block.y, block.weight
     used = weight > 0
-    is_numeric, dtypes = block.table is None, {}
+    is_numeric = block.table is None
+    dtypes = {}
     if not is_numeric:
         labels = mixed.describe_columns(block.table)[0]
         for label in labels:
@@ -156,15 +164,22 @@ def first_look(block, parameters):
     mixed.check_sizes(weight, "sample_weight", smallest=False, limit=mixed.HEAVIEST)
     if classifies:
         check_classification_targets(y)
-        target, (values, numbers) = None, np.unique(y, return_inverse=True)
+        target = None
+        (values, numbers) = np.unique(y, return_inverse=True)
         mass = np.bincount(numbers, weight)
     else:
         mixed.check_sizes(y, "y", smallest=False)
         likelihood.check_values(y)
-        target, mass = Moments.of(y.reshape(len(y), -1), weight), None
+        target = Moments.of(y.reshape(len(y), -1), weight)
+        mass = None
         each = [_few_values(column[used]) for column in y.reshape(len(y), -1).T]
-        values = each[0] if y.ndim == 1 else tuple(each)
-    n_rows, ones, arrays = SPARE * drawn(X.shape[1]), np.ones(len(X), dtype=int), (block.values, y)
+        if y.ndim == 1:
+            values = each[0]
+        else:
+            values = tuple(each)
+    n_rows = SPARE * drawn(X.shape[1])
+    ones = np.ones(len(X), dtype=int)
+    arrays = (block.values, y)
     sample = RowSample(n_rows, hash_rows(*arrays), weight, ones, arrays)
     counts = len(X), np.count_nonzero(used), float(weight.sum()), float(weight @ weight)
     of_columns = Moments.of(X, weight), is_numeric, dtypes
@@ -181,18 +196,24 @@ def _are_strings(labels):
 
 
 def _few_of_both(ours, theirs):
-    return None if ours is None or theirs is None else _few_values(np.append(ours, theirs))
+    if ours is None or theirs is None:
+        return None
+    return _few_values(np.append(ours, theirs))
 
 
 def _few_values(values):
     """Distinct values, or None where there are too many."""
     distinct = np.unique(values)
-    return distinct if len(distinct) <= MOST_VALUES else None
+    if len(distinct) <= MOST_VALUES:
+        return distinct
+    return None
 
 
 def _listed(n_columns, names):
     """Columns in a message: their names, or how many there are."""
-    return f"{n_columns} columns" if names is None else list(names)
+    if names is None:
+        return f"{n_columns} columns"
+    return list(names)
 
 
 @dataclass(frozen=True)
@@ -213,7 +234,9 @@ class KnownColumns:
         if other != self:
             ours, theirs = (_listed(each.n_columns, each.names) for each in (self, other))
             raise ValueError(f"Rows must have the columns of earlier rows: {ours}, not {theirs}.")
-        return mixed.plain_columns(X) if mixed.is_table(X) else X
+        if mixed.is_table(X):
+            return mixed.plain_columns(X)
+        return X
 
 
 def as_table(look, X):

@@ -17,10 +17,19 @@ from ._look import Moments
 INSTEAD = {"partial_fit": "pass one block after the other"}  # of a sample of the rows
 OF_ROWS = (*RowMetadata._fields, "sample_weight")  # arguments with an entry for each row, except y
 ROW_BY_ROW = {
-    "gate_proba", "log_density", "predict", "predict_dist", "predict_experts", "predict_interval",
-    "predict_log_proba", "predict_proba", "predict_quantiles", "responsibilities", "route",
+    "gate_proba",
+    "log_density",
+    "predict",
+    "predict_dist",
+    "predict_experts",
+    "predict_interval",
+    "predict_log_proba",
+    "predict_proba",
+    "predict_quantiles",
+    "responsibilities",
+    "route",
     "sample_y",
-}  # fmt: skip
+}
 
 
 def answer(method, mixture, *args, **params):
@@ -47,7 +56,8 @@ def answer(method, mixture, *args, **params):
 
 def _answer_row_by_row(method, mixture, X, y=None, **asked):
     """The results for all rows of X: Blocks, or a Dask collection."""
-    name, parameters = method.__name__, signature(method).parameters
+    name = method.__name__
+    parameters = signature(method).parameters
     of_rows = [each for each in OF_ROWS if asked.get(each) is not None] + ["y"] * (y is not None)
     if of_rows:
         raise TypeError(f"{name} takes no {of_rows[0]} with {type(X).__name__}.")
@@ -63,7 +73,10 @@ def _answer_row_by_row(method, mixture, X, y=None, **asked):
 def _answer_block(method, mixture, needs_target, params, number, X, y):
     if needs_target and y is None:
         raise ValueError(f"{method.__name__} needs the target: Files take its column by target=.")
-    target = {"y": y} if needs_target else {}
+    if needs_target:
+        target = {"y": y}
+    else:
+        target = {}
     if "random_state" in params:  # each block draws on its own
         params = params | {"random_state": np.random.RandomState([params["random_state"], number])}
     return method(mixture, X, **target, **params)

@@ -120,17 +120,17 @@ class MixtureSummary:
     p_value: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
-    log_likelihood: float
-    has_tests: bool
     parts: list[str]
     terms: list[str]
     df: np.ndarray | float
     kind: Literal["observed", "sandwich", "posterior", "bootstrap"]
     level: float
     notes: Sequence[str]
+    log_likelihood: float
     n_parameters: int | None
     n_samples: float
     n_subjects: int | None
+    has_tests: bool
     index: Any
     value: str
     def __init__(
@@ -155,13 +155,13 @@ class Stability:
     share: dict[Any, Any]
     rand: dict[Any, Any]
     changes: dict[Any, Any]
-    counts: np.ndarray | None
     labels: np.ndarray
     n_regimes: int
     word: Literal["regime", "expert"]
     n_by: dict[Any, Any]
     labels_by: dict[Any, Any]
     random_states: dict[Any, Any]
+    counts: np.ndarray | None
     has_tests: bool
     index: Any
     value: str

@@ -133,10 +133,10 @@ class GateDisplay:
     axes_: np.ndarray
     ax_: Any
     figure_: Any
-    responsibilities: np.ndarray | None
     panels: list[tuple[Any, ...]]
     proba: list[np.ndarray]
     names: list[str]
+    responsibilities: np.ndarray | None
     def __init__(
         self,
         *,

@@ -33,11 +33,11 @@ class ExpertTerms:
     n_scales: int
     joins_rows: bool
     at_bound_message: str
+    design: np.ndarray
+    target: np.ndarray
     predictors: Any
     logs: Any
     values: Any
-    design: np.ndarray
-    target: np.ndarray
     def __init__(self, theta: np.ndarray, design: np.ndarray, target: np.ndarray) -> None: ...
     @classmethod
     def at_bound(cls, logs: np.ndarray, likelihood: BaseLikelihood) -> np.ndarray: ...
@@ -71,11 +71,11 @@ class ExpertTerms:
     def undecided(self, weights: np.ndarray) -> np.ndarray: ...
 
 class PredictorTerms(ExpertTerms):
+    design: np.ndarray
+    target: np.ndarray
     predictors: Any
     logs: Any
     values: Any
-    design: np.ndarray
-    target: np.ndarray
     def hessian(self, weights: np.ndarray) -> np.ndarray: ...
     def log_densities(self) -> np.ndarray: ...
     def log_density(self) -> np.ndarray: ...

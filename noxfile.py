@@ -58,6 +58,15 @@ def oldest(session):
 
 
 @nox.session(default=False)
+def rounding(session):
+    """The quick tests with other rounding errors, as other processors and compilers have them."""
+    session.env["SKMOE_CFLAGS"] = "-O1"
+    session.env["OPENBLAS_CORETYPE"] = "Nehalem"
+    session.install(".[tests]")
+    session.run(*QUICK, *session.posargs)
+
+
+@nox.session(default=False)
 def full(session):
     """The slow tests, and those that are asked for, with everything installed.
 

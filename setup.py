@@ -1,7 +1,8 @@
 """The compiled extensions and the OpenMP probe; all else stands in pyproject.toml.
 
 Environment variables: SKMOE_NO_OPENMP=1 builds without threads; SKMOE_BOUNDSCHECK=1 makes the
-kernels check their indices (to switch it in a tree that is already built, add ``--force``).
+kernels check their indices; SKMOE_CFLAGS=-O1 adds flags of the C compiler. A tree that is already
+built is built again when one of them changes.
 """
 
 import os
@@ -29,6 +30,7 @@ EXTENSIONS = {
     "skmoe._kernels._systems": ["skmoe/_kernels/_systems.pyx"],
 }
 HEADERS = [str(path) for path in Path("skmoe/_kernels").glob("*.h")]
+SWITCHES = "SKMOE_NO_OPENMP", "SKMOE_BOUNDSCHECK", "SKMOE_CFLAGS"
 
 OPENMP_PROBE = """
 #include <omp.h>
@@ -76,9 +78,21 @@ class BuildKernels(build_ext):
                 *compile_args,
             ]
         for extension in self.extensions:
-            extension.extra_compile_args += compile_args
+            extension.extra_compile_args += [
+                *compile_args,
+                *os.environ.get("SKMOE_CFLAGS", "").split(),
+            ]
             extension.extra_link_args += link_args
         super().build_extensions()
+
+
+def file_of_switches(path):
+    """A file that is as new as the last change of an environment variable, for ``depends``."""
+    switches = "\n".join(f"{name}={os.environ.get(name, '')}" for name in SWITCHES)
+    if not path.exists() or path.read_text("utf-8") != switches:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(switches, "utf-8")
+    return str(path)
 
 
 def in_c(extensions, folder, directives):
@@ -99,12 +113,13 @@ def in_c(extensions, folder, directives):
 
 
 boundscheck = os.environ.get("SKMOE_BOUNDSCHECK") == "1"
+depends = [*HEADERS, file_of_switches(Path("build/switches"))]
 
 setup(
     cmdclass={"build_ext": BuildKernels},
     ext_modules=in_c(
         [
-            Extension(name, sources, depends=HEADERS, include_dirs=["skmoe/_kernels"])
+            Extension(name, sources, depends=depends, include_dirs=["skmoe/_kernels"])
             for name, sources in EXTENSIONS.items()
         ],
         "build/cython-boundscheck" if boundscheck else "build/cython",

@@ -251,7 +251,6 @@ CASES = {
     "grown": case("normal", fit=grown),
     "shrunk": case("normal", fit=shrunk),
     "files": case("normal", init="kmeans_x", fit=from_files),
-    "files of classes": case("two", init="kmeans_x", fit=from_files),
     "default": case("gumbel", **DEFAULT, training="auto", n_experts="auto"),
     "default classes": case("two", **DEFAULT, training="auto", n_experts=2),
     "default em": case("normal", **DEFAULT),

@@ -154,9 +154,7 @@ class RandomEffects(ScaledErrors):
             else:
                 such_as = [self.columns]
             raise ValueError(f"columns must be a list, such as {such_as!r}; got {self.columns!r}.")
-        if names is None:
-            names = None
-        else:
+        if names is not None:
             names = list(names)
         numbers = column_numbers(self.columns, n_columns, names)
         for column, places in zip(self.columns, numbers, strict=True):

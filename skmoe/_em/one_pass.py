@@ -221,9 +221,7 @@ class OnePassProblem(Problem):
             run = self.template.going_on(state)
         else:
             run = self.template.beside(state)
-        if resp is None:
-            resp = None
-        else:
+        if resp is not None:
             resp = np.ascontiguousarray(resp, dtype=np.float64)
         objectives = self._iterate(run, resp, max_iter, tol, False, [], -np.inf)
         # A first step that is not for kernels leads nowhere.

@@ -91,9 +91,7 @@ class Sums:
         gram = unpack(flat[at_grams:at_pairs].reshape(n_pairs, -1), p)
         if n_classes > 2:
             gram = gram.reshape(n_experts, n_grams, p, p)
-        if pairs is None:
-            pairs = None
-        else:
+        if pairs is not None:
             pairs = unpack(pairs, p)
         cross = slopes[:, :n_slopes].reshape(p, n_experts, n_functions).swapaxes(0, 1)
         return cls(

@@ -313,9 +313,7 @@ class EstimatorExperts(Experts):
             weights = share[keep] * mass[keep]
         else:
             weights = None
-        if target is None:
-            target = None
-        else:
+        if target is not None:
             target = target[rows, k]
         if exposure is None:
             return RowsOfExpert(rows, weights, None, target)

@@ -274,9 +274,7 @@ def with_best_penalty(estimator, X, y, weight, seed, groups=None):
     y = y[used]
     weight = weight[used]
     classifies = is_classifier(estimator)
-    if groups is None:
-        groups = None
-    else:
+    if groups is not None:
         groups = groups[used]
     rows = Rows(X, y, weight)
     n_folds = min(N_FOLDS, count_units(rows, groups))

@@ -283,9 +283,7 @@ def _evidence(search, data, design=None):
     trainer = copy.copy(search.trainer)
     if design is not None:
         block = trainer.experts.columns.block
-        if block is None:
-            block = None
-        else:
+        if block is not None:
             block = np.pad(block, (0, design.shape[1] - len(block)))
         trainer.data = data
         trainer.lines = {}

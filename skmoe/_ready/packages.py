@@ -97,9 +97,7 @@ def fit_validated(model, X, y, weights, validation):
         rows = np.flatnonzero(np.isin(y_other, y))
         X_other = _safe_indexing(X_other, rows)
         y_other = y_other[rows]
-        if other_weights is None:
-            other_weights = None
-        else:
+        if other_weights is not None:
             other_weights = other_weights[rows]
     if head is not None:
         X = Pipeline(head.steps).fit(X, y).transform(X)  # in place, whatever memory the model has

@@ -126,7 +126,7 @@ def _stream_after(stream, problem, parts, fitted, new_weight):
     if experts is None:
         return None
     problem.begin_gate_stream(problem.gate, [0, 1])
-    return stream.extended(experts, new_weight)
+    return stream.extended(experts, float(new_weight))
 
 
 def _grown(model, parts, name, fitted, decision, likelihood):
@@ -194,9 +194,7 @@ def shrink(model, k, load, beside=None, stream=None):
     likelihood.reorder(keep)
     names, experts = ([each[j] for j in keep] for each in (model.names, model.experts))
     model = replace(model, names=names, experts=experts, gate=gate, likelihood=likelihood)
-    if stream is None:
-        stream = None
-    else:
+    if stream is not None:
         stream = stream.select(keep)
     return Update(model, shares(load[keep]), beside=beside, stream=stream)
 

@@ -237,9 +237,7 @@ class Stream:
         problem.begin_gate_stream(gate, order)
         weight = float(problem.weight.sum())
         prior = problem.load_prior
-        if prior is None:
-            prior = None
-        else:
+        if prior is not None:
             prior = prior[order] / weight
         first = rows_wanted(len(order), n_features)
         return cls([experts], seen=weight, counted=weight, first=first, load_prior=prior)

@@ -404,9 +404,7 @@ def check_bootstrap_rows(estimator, X, y, sample_weight, metadata, groups):
     subject = metadata.subject
     if subject is not None and groups is not None:
         raise ValueError("Give groups or subject, not both: whole subjects are drawn anyway.")
-    if groups is None:
-        groups = None
-    else:
+    if groups is not None:
         groups = check_ids("groups", groups, X)
     if groups is None:
         unit = subject

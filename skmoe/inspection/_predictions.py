@@ -208,14 +208,10 @@ class ExpertDisplay:
         if of_class:
             label = mixture.classes_[column]
             name = f"probability of {label}"
-            if target is None:
-                target = None
-            else:
+            if target is not None:
                 target = target == label
         elif mixture.likelihood_.changes_target:
-            if target is None:
-                target = None
-            else:
+            if target is not None:
                 target = mixture.likelihood_.expert_target(target)
             name = f"{name}, on the scale of the experts"
         predictions = np.einsum("prk,rk->pk", answers[..., 0], mass / mass.sum(axis=0))
@@ -443,13 +439,9 @@ class PredictiveDisplay:
         name = _axes.target_name(y, output)
         if output is not None:
             distribution = distribution.output(output)
-            if y is None:
-                y = None
-            else:
+            if y is not None:
                 y = np.asarray(y, dtype=np.float64)[:, output]
-        if y is None:
-            y = None
-        else:
+        if y is not None:
             y = np.asarray(y, dtype=np.float64).ravel()
         intervals = np.array([distribution.interval(level) for level in levels])
         return cls(

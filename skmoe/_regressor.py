@@ -43,9 +43,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, ExtendedMixture):
         not refitted. See :doc:`/guide/training`, and for early stopping :doc:`/guide/boosting`.
     likelihood : str or likelihood, default="auto"
         Distribution of the target around the predictions: "gaussian", "student_t" (less sensitive
-        to outliers), "poisson", "negative_binomial", "binomial", "beta", "gamma", "weibull",
-        "log_normal", or an object of :mod:`skmoe.likelihoods`. "auto" is "gaussian" for
-        ``training`` "em" and "pooled", and "student_t" for "stack" and "specialists".
+        to outliers), "poisson", "negative_binomial", "binomial", "beta", "gamma",
+        "inverse_gaussian", "weibull", "log_normal", or an object of :mod:`skmoe.likelihoods`.
+        "auto" is "gaussian" for ``training`` "em" and "pooled", and "student_t" for "stack" and
+        "specialists".
     init : str or callable, default="auto"
         Initialisation of EM. "auto" tries "kmeans_y", "functions", "kmeans_x", "residuals" and
         "scattered" (random partitions); a name, also "kmeans_xy" or "layers_of_x", selects one. A

@@ -40,7 +40,6 @@ from skmoe.likelihoods import (
     Categorical,
     Gamma,
     Gaussian,
-    LogNormal,
     NegativeBinomial,
     Poisson,
     StudentT,
@@ -239,7 +238,7 @@ class Case:
         if self.target == "counts":
             any_target += ["poisson", "negative_binomial", Poisson(), NegativeBinomial()] * 2
         if self.target == "positive":
-            any_target += ["gamma", "log_normal", "weibull", Gamma(), LogNormal()]
+            any_target += ["gamma", "inverse_gaussian", "log_normal", "weibull", Gamma()]
         if self.target == "rates":
             any_target += ["beta"] * 4
         return self.pick(*any_target)

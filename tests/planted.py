@@ -120,6 +120,8 @@ def targets_of(kind, predictor, rng, *, scale=1.0, exposure=None):
     mean = np.exp(predictor) * (1.0 if exposure is None else exposure)
     if kind == "gamma":
         return mean * rng.gamma(5.0, 1 / 5.0, size=size)
+    if kind == "inverse_gaussian":
+        return rng.wald(mean, 5.0, size=size)
     if kind == "negative_binomial":
         mean = mean * rng.gamma(3.0, 1 / 3.0, size=size)
     return rng.poisson(mean).astype(float)

@@ -8,7 +8,12 @@ from scipy import optimize, special, stats
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._families.base import Family
 from skmoe._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
-from skmoe._families.positive import BetaFamily, GammaFamily, WeibullFamily
+from skmoe._families.positive import (
+    BetaFamily,
+    GammaFamily,
+    InverseGaussianFamily,
+    WeibullFamily,
+)
 from skmoe._kernels._linear_run import shape_sums
 from skmoe.likelihoods._positive import PooledBeta
 
@@ -123,7 +128,9 @@ TARGETS = {
     BinomialFamily(): np.array([0.0, 0.2, 0.7, 1.0])[:, None],
     BetaFamily(): np.array([0.01, 0.2, 0.7, 0.99])[:, None],
     WeibullFamily(): np.array([0.01, 0.5, 3.0, 20.0])[:, None],
+    InverseGaussianFamily(): np.array([0.1, 0.5, 3.0, 20.0])[:, None],
 }
+EXPECTED = BetaFamily, InverseGaussianFamily  # curvatures, or they are cut at zero
 POOLED = [family for family in TARGETS if type(family).averaged is not Family.averaged]
 SCALES = np.array([0.7, 5.0, 60.0])
 
@@ -134,7 +141,7 @@ def test_slopes_are_derivatives(family):
     up, down = (family.unit(y, predictor + step, SCALES) for step in (1e-5, -1e-5))
     _, slope, curvature = family.unit(y, predictor, SCALES)
     assert_allclose(slope, (up[0] - down[0]) / 2e-5, rtol=1e-6, atol=1e-7)
-    if not family.is_rate or family.scale is None:  # that of beta rates is an expected one
+    if not isinstance(family, EXPECTED):
         assert_allclose(curvature, -(up[1] - down[1]) / 2e-5, rtol=1e-6, atol=1e-8)
     assert_allclose(family.mean(family.link(family.mean(predictor))), family.mean(predictor))
 
@@ -157,6 +164,7 @@ def test_expectations_are_those_of_a_finer_quadrature(family):
     found = family.expected_unit(y, mean, variance, SCALES)
     # Ten nodes, and a millionth of variance more, where there is no closed form.
     tolerance = {PoissonFamily: 1e-9, GammaFamily: 1e-9, BinomialFamily: 1e-5}
+    tolerance[InverseGaussianFamily] = 1e-9
     tolerance = tolerance.get(type(family), 2e-4)
     for one, other in zip(found[:2], exact[:2], strict=True):
         assert_allclose(one, other @ MASSES, rtol=tolerance, atol=tolerance)
@@ -174,7 +182,7 @@ def test_expected_slopes_and_curvatures_are_derivatives(family):
     by_mean = (value(mean + 1e-5, variance) - value(mean - 1e-5, variance)) / 2e-5
     assert_allclose(slope, by_mean, rtol=1e-6, atol=1e-7)
     by_variance = (value(mean, variance + 1e-5) - value(mean, variance - 1e-5)) / 2e-5
-    if family.scale is None or not family.is_rate:  # that of beta rates is an expected one
+    if not isinstance(family, EXPECTED):
         assert_allclose(curvature, -2 * by_variance, rtol=1e-5, atol=1e-7)
 
 

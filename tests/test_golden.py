@@ -47,6 +47,7 @@ TARGETS = {
     "counts": {"kind": "negative_binomial", "coef": 0.5, "exposure": (1, 4)},
     "binomial": {"kind": "binomial", "coef": 1.0, "exposure": (1, 9)},
     "gamma": {"kind": "gamma", "coef": 0.5},
+    "inverse_gaussian": {"kind": "inverse_gaussian", "coef": 0.5},
     "two": {"kind": "logistic"},
     "three": {"kind": "classes", "n_outputs": 3},
 }
@@ -186,6 +187,7 @@ LIKELIHOODS = {
     "beta": case("rates", W, likelihood="beta"),
     "gamma": case("gamma", W, likelihood="gamma"),
     "weibull": case("gamma", W, likelihood="weibull"),
+    "inverse_gaussian": case("inverse_gaussian", W, likelihood="inverse_gaussian"),
     "log_normal": case("gamma", W, likelihood="log_normal"),
     "outputs": case("outputs", W),
     "outputs full": case("outputs", W, likelihood=Gaussian(covariance="full")),
@@ -236,6 +238,7 @@ CASES = {
     "pooled binomial": case("binomial", "trials", likelihood="binomial", **POOLED),
     "pooled beta": case("rates", likelihood="beta", **POOLED),
     "pooled gamma": case("gamma", W, likelihood="gamma", **POOLED),
+    "pooled inverse_gaussian": case("inverse_gaussian", likelihood="inverse_gaussian", **POOLED),
     "pooled classes": case("three", W, **POOLED),
     "pooled table": case("table", **POOLED),
     "stack": case("normal", experts=UNLIKE, **STACK),

@@ -121,7 +121,7 @@ class GeneralizedLinearSweep(NewtonSweep):
 
     @staticmethod
     def _errors(problem):
-        return FamilyErrors(problem.experts.family, problem.likelihood.scales_)
+        return FamilyErrors(problem.likelihood.family, problem.likelihood.scales_)
 
     @staticmethod
     def _end(problem, run=None):

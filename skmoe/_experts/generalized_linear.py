@@ -38,15 +38,16 @@ class GeneralizedLinearExperts(LinearExperts):
 
     def __init__(self, X, y, weight, n_experts, *, family, exposure=None, **settings):
         super().__init__(X, y, weight, n_experts, **settings)
-        self.family = family
-        self.prior = self.prior or family.is_rate
-        self.run_settings = {"kind": family.kernel, "longest_expert_drift": -1.0}  # never old
-        self.coef = np.zeros((n_experts, X.shape[1] + 1))
         if exposure is None:
             total = weight.sum()
         else:
             total = weight @ exposure
-        self.coef[:, -1] = family.link(weight @ y / total)
+        mean = weight @ y / total
+        self.family = family.in_unit(mean)
+        self.prior = self.prior or family.is_rate
+        self.run_settings = {"kind": family.kernel, "longest_expert_drift": -1.0}  # never old
+        self.coef = np.zeros((n_experts, X.shape[1] + 1))
+        self.coef[:, -1] = family.link(mean)
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """A few Newton steps with weights ``resp``, on ``y / exposure`` times ``exposure``."""
@@ -60,7 +61,7 @@ class GeneralizedLinearExperts(LinearExperts):
             targets = targets / exposure
         penalty = np.outer(np.ones(self.n_experts), np.append(self.alpha, 0.0))
         if not self.prior:
-            penalty = penalty * weights.sum(axis=0)[:, None]
+            penalty = penalty * weights.sum(axis=0)[:, None] * self.family.target_unit
         coef = self.coef
         unit = self._unit(targets, self.coef)
         for _ in range(self.n_newton if self._begun else self.n_first_newton):

@@ -35,6 +35,7 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
 
     def __init__(self, X, y, weight, *, family, exposure=None, block=None):
         super().__init__(X, y, weight, 1, family=family, exposure=exposure)
+        self.family = family.in_unit(1.0)  # as targets of a unit are relative to their mean
         self.stand_on(X, weight, block)
         if exposure is None:
             sizes = np.ones(len(y))

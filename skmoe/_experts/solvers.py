@@ -133,7 +133,10 @@ def generalized_linear(family):
     """Solver of generalised linear models of a family; the penalty is their ``alpha``."""
 
     def own_penalty(estimator):
-        if type(estimator) is family.estimator:
+        is_of_family = type(estimator) is type(default)
+        if is_of_family and isinstance(estimator, TweedieRegressor):
+            is_of_family = (estimator.power, estimator.link) == (default.power, default.link)
+        if is_of_family:
             return float(estimator.alpha)
         return None
 

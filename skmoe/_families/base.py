@@ -39,8 +39,12 @@ class Family(ABC):
     ----------
     scale : str or None
         Name of the attribute of a likelihood that holds the scales; None where there are none.
-        Scales are best without units: a million is the largest of them in fits by sums, and
-        there are no standard errors beyond 100,000.
+    scale_has_unit : bool
+        Whether scales have the unit of the target. They are learned in multiples of the mean
+        target then, ``target_unit``, so that caps on scales and penalties mean the same in any
+        unit; likelihoods show them in the target's.
+    target_unit : float
+        What scales are multiples of: 1, or what ``in_unit`` took.
     has_precision : bool
         Whether scales are precisions, the factor s of u, as a shape of Gamma is.
     unit_has_scale : bool
@@ -55,21 +59,30 @@ class Family(ABC):
         Whether means are rates, between 0 and 1.
     kernel : int or None
         Kind of a compiled ``StepsRun``, if there is one.
-    estimator : type or None
-        Class of the default experts, a generalised linear model of scikit-learn's or a subclass,
+    estimator : callable or None
+        Makes the default experts, generalised linear models of scikit-learn's or of a subclass,
         whose ``fit`` minimises the deviance and a penalty for each unit of weight, ``alpha``; None
         for rates, which a LogisticRegression learns.
     """
 
     scale = at_bound_message = estimator = kernel = None
     has_precision = unit_has_scale = has_density = scale_is_slope = False
-    is_rate = False
+    is_rate = scale_has_unit = False
+    target_unit = 1.0
 
     def __eq__(self, other):
         return type(self) is type(other)
 
     def __hash__(self):
         return hash(type(self))
+
+    def in_unit(self, mean):
+        """This family with scales in multiples of a mean target, where they have its unit."""
+        if not self.scale_has_unit:
+            return self
+        family = type(self)()
+        family.target_unit = float(mean)
+        return family
 
     @abstractmethod
     def link(self, mean):

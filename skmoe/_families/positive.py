@@ -1,8 +1,10 @@
-"""Families of positive targets: Gamma, Weibull, and Beta, whose targets are below one."""
+"""Families of positive targets: Gamma, Weibull, inverse Gaussian, and Beta below one."""
+
+from functools import partial
 
 import numpy as np
 from scipy import special, stats
-from sklearn.linear_model import GammaRegressor
+from sklearn.linear_model import GammaRegressor, TweedieRegressor
 
 from .._numerics.gamma_shapes import (
     LARGEST_SHAPE,
@@ -19,6 +21,7 @@ LARGEST_PREDICTOR = 300.0  # of a mean whose square does not underflow
 MEANS = 1e-300, 1 - 2.0**-53  # within which there is a distribution
 LARGEST_SHARE = 0.99  # of the variance of zeros and ones
 LONGEST_STEP = 1.0  # of the logarithm of a scale
+LARGEST_LOG_RATIO = 200.0  # of a target over its mean, whose square is finite
 
 
 class GammaFamily(LogLink):
@@ -86,6 +89,53 @@ class WeibullFamily(LogLink):
     def components(self, mean, scale=1.0, size=1.0):
         shape = np.broadcast_to(scale, mean.shape)
         return WeibullComponents(mean / special.gamma(1 + 1 / shape), shape)
+
+
+class InverseGaussianFamily(LogLink):
+    """Positive targets whose variance is ``mean ** 3 / shape``; shapes have the target's unit."""
+
+    estimator = partial(TweedieRegressor, power=3, link="log")
+    scale = "shape_"
+    has_precision = has_density = scale_has_unit = True
+
+    def unit(self, y, predictor, scale=1.0):
+        inverse = self.target_unit / y
+        ratio = self._ratio(y, predictor)
+        value = -0.5 * inverse * (ratio - 1) ** 2
+        return value, inverse * ratio * (ratio - 1), inverse * ratio  # the expected curvature
+
+    def normaliser(self, scale):
+        return 0.5 * np.log(scale)
+
+    def normaliser_bend(self, scale):
+        return -0.5 / scale**2
+
+    def constant(self, y, size=1.0):
+        return 0.5 * np.log(self.target_unit / (2 * np.pi)) - 1.5 * np.log(y)
+
+    def best_scale(self, mean, scale=1.0):
+        return 0.5 / np.maximum(-mean, 0.5 / LARGEST_SHAPE)
+
+    def expected_unit(self, y, mean, variance, scale=1.0):
+        inverse = self.target_unit / y
+        ratio = self._ratio(y, mean - 0.5 * variance)
+        square = self._ratio(y, mean - variance) ** 2
+        value = -0.5 * inverse * (square - 2 * ratio + 1)
+        curvature = inverse * np.maximum(2 * square - ratio, 0.0)
+        return value, inverse * (square - ratio), curvature
+
+    def _ratio(self, y, predictor):
+        """Target over mean."""
+        return np.exp(np.clip(np.log(y) - predictor, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO))
+
+    def components(self, mean, scale=1.0, size=1.0):
+        shape = np.broadcast_to(self.target_unit * scale, mean.shape)
+        return ScipyComponents(stats.invgauss(mean / shape, scale=shape))
+
+    def averaged(self, mean, variance, scale, size):
+        # To first order; the exponential of a large variance would be no mean of any target.
+        share = self.target_unit * scale / mean
+        return self.components(mean * (1 + 0.5 * variance), scale / (1 + variance * share))
 
 
 class BetaFamily(LogitLink):

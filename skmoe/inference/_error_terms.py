@@ -200,7 +200,7 @@ class FamilyTerms(PredictorTerms):
     def at_bound(cls, logs, likelihood):
         if not cls.logs_of:
             return super().at_bound(logs, likelihood)
-        return logs[:, 0, 0] > np.log(LARGEST_SHAPE)
+        return logs[:, 0, 0] > np.log(LARGEST_SHAPE * likelihood.family.target_unit)
 
 
 # Derivatives of the log-probability of classes by logistic regressions ---------------------------

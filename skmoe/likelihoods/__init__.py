@@ -9,7 +9,7 @@ from ._base import BaseLikelihood
 from ._categorical import Categorical
 from ._counts import Binomial, NegativeBinomial, Poisson
 from ._gaussian import Gaussian
-from ._positive import Beta, Gamma, LogNormal, Weibull
+from ._positive import Beta, Gamma, InverseGaussian, LogNormal, Weibull
 from ._student_t import StudentT
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "ExpertTerms",
     "Gamma",
     "Gaussian",
+    "InverseGaussian",
     "LogNormal",
     "NegativeBinomial",
     "Poisson",

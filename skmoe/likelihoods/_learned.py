@@ -178,7 +178,7 @@ class LearnedParameters:
         """
         if self.family is None:
             return None
-        return error_terms().FamilyTerms.of(self.family)
+        return error_terms().FamilyTerms.of(self.family.in_unit(1.0))
 
     def censored_terms(self):
         """Class of these derivatives for censored targets, or None.

@@ -16,12 +16,15 @@ class FamilyLikelihood(BaseLikelihood):
 
     @property
     def scales_(self):
-        """Scales of the experts, (n_experts,); None where there are none."""
-        return vars(self).get(self.family.scale)
+        """Scales of the experts as the family has them, (n_experts,); None where there are none."""
+        scales = vars(self).get(self.family.scale)
+        if scales is None:
+            return None
+        return scales / self.family.target_unit
 
     @scales_.setter
     def scales_(self, scales):
-        setattr(self, self.family.scale, scales)
+        setattr(self, self.family.scale, scales * self.family.target_unit)
 
     @property
     def precision_(self):
@@ -84,7 +87,7 @@ class FamilyLikelihood(BaseLikelihood):
         if y.ndim == 2:
             raise ValueError(f"{type(self).__name__} takes one output; y has {y.shape[1]}.")
         self.check_values(y)
-        self.start_from_sums(weight @ y, n_experts)
+        self.start_from_sums(weight @ y / weight.sum(), n_experts)
         # The means of generalised linear models are possible as they are.
         if self._linear:
             self.floor_ = 0.0
@@ -96,13 +99,13 @@ class FamilyLikelihood(BaseLikelihood):
         """The smallest mean allowed, of rates the smallest distance from the ends."""
         return 0.5 / weight.sum()  # half an event in all rows
 
-    def start_from_sums(self, total, n_experts):
+    def start_from_sums(self, mean, n_experts):
         """Do as ``start`` for generalised linear models of rows that are not in memory.
 
         Parameters
         ----------
-        total : float
-            Weighted sum of the target.
+        mean : float
+            Weighted mean of the target.
         n_experts : int
             Number of experts.
 
@@ -111,8 +114,10 @@ class FamilyLikelihood(BaseLikelihood):
         self : likelihood
             Without a floor.
         """
-        if not (self.family.is_rate or total > 0):
+        if not (self.family.is_rate or mean > 0):
             raise ValueError("y is zero in every row of positive weight; there is nothing to fit.")
+        check_unit(self.family)
+        self.family = self.family.in_unit(mean)
         self.floor_ = 0.0
         return self
 
@@ -123,6 +128,25 @@ class FamilyLikelihood(BaseLikelihood):
     def components(self, prediction, experts=None, *, trials=1.0):
         mean = means_of(self, prediction, trials)
         return self.family.components(mean, scales_of(self, experts), trials)
+
+
+def check_unit(family):
+    """Raise a TypeError if the log-density of a family changes with the unit as it should not."""
+    if family.is_rate or not family.has_density:
+        return
+    if family.scale_has_unit:
+        scale_in_halves = 2.0
+    else:
+        scale_in_halves = 1.0
+    family = family.in_unit(1.0)
+    target = np.array([[1.0], [3.0]])
+    here = family.log_density(target, np.full((2, 1), 1.5), 1.0)
+    in_halves = family.log_density(2 * target, np.full((2, 1), 3.0), scale_in_halves)
+    if not np.allclose(here, in_halves + np.log(2.0)):
+        raise TypeError(
+            f"The log-density of {type(family).__name__} changes with the unit of the target: "
+            "its scales have that unit, or do not have it, other than scale_has_unit says."
+        )
 
 
 def means_of(likelihood, prediction, trials=1.0):

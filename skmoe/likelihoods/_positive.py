@@ -6,7 +6,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from .._doors import error_terms
-from .._families.positive import BetaFamily, GammaFamily, WeibullFamily
+from .._families.positive import BetaFamily, GammaFamily, InverseGaussianFamily, WeibullFamily
 from .._numerics.gamma_shapes import LARGEST_SHAPE
 from ..distributions import GaussianComponents, ScipyComponents
 from ..distributions._scipy import GammaComponents
@@ -20,10 +20,9 @@ NO_ERROR = 0.9 * LARGEST_SHAPE  # a shape that only the limit holds
 SMALLEST_WIDTH = 1e-6  # of an interval of cumulative hazards, whose middle is its mean
 
 
-class SearchedShapes(FamilyLikelihood):
-    """Positive means, whose shapes maximise the likelihood where targets are censored."""
+class PositiveLikelihood(FamilyLikelihood):
+    """Positive targets around positive means, with a shape of each expert."""
 
-    takes_upper = True
     per_expert = learned_logs = ("shape_",)
 
     def check_values(self, y):
@@ -36,6 +35,12 @@ class SearchedShapes(FamilyLikelihood):
 
     def start_target(self, y, weight):
         return np.log(y)
+
+
+class SearchedShapes(PositiveLikelihood):
+    """Shapes maximise the likelihood where targets are censored."""
+
+    takes_upper = True
 
     def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
         if self.scales_ is None:
@@ -123,6 +128,50 @@ class Gamma(SearchedShapes):
 
 
 PooledGamma = pooled_class(Gamma)
+
+
+class InverseGaussian(PositiveLikelihood):
+    r"""Positive targets with a heavier upper tail than those of Gamma.
+
+    .. math:: f_k(y \mid x) = \sqrt{\frac{\lambda_k}{2 \pi y^3}}
+        \exp\Big(-\frac{\lambda_k (y - \mu_k(x))^2}{2 \mu_k(x)^2 y}\Big)
+
+    The variance is :math:`\mu_k^3 / \lambda_k`. The default experts are log-linear, like
+    scikit-learn's ``TweedieRegressor(power=3, link="log")``. The shapes :math:`\lambda_k` are one
+    over the weighted mean of :math:`(y - \mu)^2 / (\mu^2 y)`, the unit deviance [1]_.
+
+    Attributes
+    ----------
+    shape_ : ndarray of shape (n_experts,)
+        Shapes :math:`\lambda`, in the unit of y; at most a million times the mean target.
+    floor_ : float
+        The smallest mean allowed, a millionth of the mean target; 0 with log-linear experts.
+
+    References
+    ----------
+    .. [1] P. McCullagh and J. A. Nelder, "Generalized linear models", 2nd edition, Chapman and
+       Hall (1989), section 2.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(size=(2000, 1))
+    >>> y = rng.wald(np.exp(1 + X[:, 0]), 20.0)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="inverse_gaussian").fit(X, y)
+    >>> log_mean = np.log(moe.predict([[0.0], [1.0]]))
+    >>> log_mean.round(1), moe.likelihood_.shape_.round()
+    (array([1., 2.]), array([20.]))
+    """
+
+    name = "inverse_gaussian"
+
+    family = InverseGaussianFamily()
+    can_be_pooled = has_sums = True
+
+
+PooledInverseGaussian = pooled_class(InverseGaussian)
 
 
 class Weibull(SearchedShapes):

@@ -192,7 +192,7 @@ class ManyRows(FitRows):
         if target is None:
             return likelihood.start_from_sums(look.mass, n_experts)
         if likelihood.expert_family is not None:
-            return likelihood.start_from_sums(look.weight * target.mean[0], n_experts)
+            return likelihood.start_from_sums(target.mean[0], n_experts)
         variance = target.squares / look.weight
         largest = target.size
         if look.has_one_function:

@@ -4,7 +4,6 @@ And where rows are: what sums over them are asked of.
 """
 
 import sys
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -337,21 +336,8 @@ def is_out_of_core(X):
     return dask is not None and hasattr(type(X), "__dask_graph__") and dask.is_dask_collection(X)
 
 
-class RowSource(ABC):
-    """Rows of columns, target and weight, in one block or in many."""
-
-    @abstractmethod
-    def reduce(self, kernel, parameters):
-        """Sums over all rows.
-
-        ``kernel(block, parameters)`` -> sums over the rows of a block, which can be added by ``+``.
-        It depends on nothing else, and can be pickled. The sums are added in the order of the
-        blocks; None where there are no rows.
-        """
-
-
-class ArrayRows(RowSource):
-    """Rows in arrays, or in memory maps: one block.
+class ArrayRows:
+    """Rows in arrays, or in memory maps: one block. ``BlockRows`` of the leaf ``rows`` has many.
 
     Parameters
     ----------
@@ -380,7 +366,12 @@ class ArrayRows(RowSource):
         self._memory = {}
 
     def reduce(self, kernel, parameters):
-        """Sums over all rows: the kernel goes through them in blocks, and threads, of its own."""
+        """Sums over all rows.
+
+        ``kernel(block, parameters)`` -> sums over the rows of a block, which can be added by ``+``.
+        It depends on nothing else, and can be pickled; here it goes through the rows in blocks,
+        and threads, of its own. Sums of blocks are added in their order; None without rows.
+        """
         return kernel(self, parameters)
 
     def part(self, rows):

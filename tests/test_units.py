@@ -85,7 +85,7 @@ HAVE_TREES = "tree gate", "forest gate", "stack", "specialists"
 HAVE_STANDARD_ERRORS = list(WAYS)[:13]
 
 
-def fitted(way, unit, unit_of_columns):
+def fitted_in_unit(way, unit, unit_of_columns):
     kind, settings = WAYS[way]
     X, y, given = target(kind)
     X = X * unit_of_columns
@@ -99,12 +99,12 @@ def fitted(way, unit, unit_of_columns):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_units_change_units_alone(way):
-    moe, X, y, given = fitted(way, 1.0, 1.0)
+    moe, X, y, given = fitted_in_unit(way, 1.0, 1.0)
     units = [(1e6, 1e-6), (1e-6, 1e6)]
     if way in HAVE_TREES:  # which see columns in single precision, and no gaps below 1e-7
         units = [(1e6, 2.0**-4), (1e-6, 2.0**20)]
     for unit, unit_of_columns in units:
-        twin, *rows = fitted(way, unit, unit_of_columns)
+        twin, *rows = fitted_in_unit(way, unit, unit_of_columns)
         log_density = twin.log_density(rows[0], rows[1], **given)
         if WAYS[way][0] in HAVE_UNITS:  # the density of each row, or of the rows of a subject
             log_density += N / len(log_density) * np.log(unit)
@@ -118,10 +118,10 @@ def test_units_change_units_alone(way):
 
 @pytest.mark.parametrize("way", HAVE_STANDARD_ERRORS)
 def test_standard_errors_are_in_their_units(way):
-    moe, X, y, given = fitted(way, 1.0, 1.0)
+    moe, X, y, given = fitted_in_unit(way, 1.0, 1.0)
     table = moe.summary(X, y, **given).to_frame()
     for unit in (1e6, 1e-6):
-        twin, *rows = fitted(way, unit, 1 / unit)
+        twin, *rows = fitted_in_unit(way, unit, 1 / unit)
         other = twin.summary(rows[0], rows[1], **given).to_frame()
         # Estimates over their errors have no unit, but for logarithms of scales and intercepts.
         is_slope = table.index.get_level_values("term").isin(["x0", "x1"])

@@ -39,7 +39,7 @@ class OnePassProblem(Problem):
 
     Attributes
     ----------
-    rows : RowSource
+    rows : ArrayRows or BlockRows
         The rows, which are reached by ``reduce`` alone.
     given : ndarray of shape (n_samples, n_experts) or None
         Responsibilities to start from.
@@ -50,7 +50,7 @@ class OnePassProblem(Problem):
 
     Parameters
     ----------
-    rows : RowSource, default=None
+    rows : ArrayRows or BlockRows, default=None
         The rows, where these are not in memory, and ``data`` are a sample of them. None is the rows
         of ``data``.
     """
@@ -340,7 +340,7 @@ def make_problem(
     return GeneralProblem(experts, gate, likelihood, data, **settings)
 
 
-# Kernels for ``RowSource.reduce``, besides ``run_pass`` -------------------------------------------
+# Kernels for ``ArrayRows.reduce``, besides ``run_pass`` -------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from functools import partial
 
 import numpy as np
 
-from .._experts.fitting import seeded
 from .._kernels._k_means import far_rows, k_means
 from .._kernels._linear_run import dissolved
 from .._numerics.multinomial import log_softmax, softmax
@@ -150,7 +149,7 @@ def draw_starts(init, n_init, data, n_experts, seed, labels):
 
     ``labels`` goes from y to the target as the user gave it, for a callable ``init``.
     """
-    random_state = seeded(seed)
+    random_state = np.random.RandomState(seed)
     if callable(init):
         starts = [init(data.X, labels(data.y), n_experts, random_state) for _ in range(n_init)]
         return [check_given_start(start, data.weight, n_experts) for start in starts]

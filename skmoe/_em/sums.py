@@ -109,7 +109,7 @@ class Sums:
 
 
 def run_pass(rows, parameters):
-    """One pass over rows in arrays: E-step, and flat sums; a kernel for ``RowSource.reduce``.
+    """One pass over rows in arrays: E-step, and flat sums; a kernel for ``ArrayRows.reduce``.
 
     The sums (n_sums,) are for ``Sums.from_kernel``.
     """
@@ -168,7 +168,7 @@ LEAST_LOG_SHARE = -200.0  # in a softmax: products of two still have full precis
 
 
 def block_pass(rows, parameters):
-    """One pass over rows in arrays: E-step, and Sums; a kernel for ``RowSource.reduce``.
+    """One pass over rows in arrays: E-step, and Sums; a kernel for ``ArrayRows.reduce``.
 
     The sums are without ``rows_gram``; Gram matrices are (n_experts, n_grams, p, p), and None where
     they were not asked for.
@@ -346,7 +346,7 @@ class FamilyErrors:
 
 
 def sum_rows(rows, parameters):
-    """Sums of a block that no parameter changes; a kernel for ``RowSource.reduce``.
+    """Sums of a block that no parameter changes; a kernel for ``ArrayRows.reduce``.
 
     They are the Gram matrix (p, p) of the columns, flat, and a part of the log-likelihood last.
     ``parameters`` are mean and scale of the columns, and a function of the target, or None.

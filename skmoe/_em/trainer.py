@@ -8,7 +8,7 @@ from scipy import optimize, sparse
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from .._experts.fitting import seed_estimator, seeded
+from .._experts.fitting import seed_estimator
 from .._experts.least_squares import LeastSquaresExperts
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._tables.encoding import DescribedColumns, default_encoder, encoder_before
@@ -264,7 +264,10 @@ class Trainer:
         With responsibilities of an earlier fit, these are the only start.
         """
         settings = self.settings
-        random_state = seeded(self.seed + self._is_short * len(self.data.y))  # others each time
+        if self._is_short:  # other rows each time
+            random_state = np.random.RandomState(self.seed + len(self.data.y))
+        else:
+            random_state = np.random.RandomState(self.seed)
         if data is self.data:
             rows = slice(None)
         else:

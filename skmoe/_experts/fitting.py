@@ -5,7 +5,6 @@ from inspect import signature
 from numbers import Integral
 
 import numpy as np
-from numpy.random.bit_generator import ISeedSequence
 from sklearn.base import clone
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -206,7 +205,7 @@ def draw_seeds(random_state, size):
     """Integer seeds from whatever ``random_state`` a user gave, a list."""
     is_seed = isinstance(random_state, Integral)
     if is_seed:
-        random_state = seeded(random_state)
+        random_state = np.random.RandomState(random_state)
     else:
         random_state = check_random_state(random_state)
     return random_state.randint(2**31 - 1, size=size).tolist()
@@ -293,24 +292,3 @@ def with_fewer_trees(estimator):
                 fewer = {name: params[name] // 4 + 1}
                 return join_last(estimator, clone(last).set_params(**fewer))
     return estimator
-
-
-# Random states from seeds, faster than NumPy makes them ------------------------------------------
-
-
-def seeded(seed):
-    """``numpy.random.RandomState(seed)``, which draws the same numbers.
-
-    NumPy first gathers entropy for a state that the seed then overwrites, which takes as long as an
-    EM iteration over a few thousand rows.
-    """
-    random_state = np.random.RandomState(np.random.MT19937(_NoEntropy()))
-    random_state.seed(seed)
-    return random_state
-
-
-class _NoEntropy(ISeedSequence):
-    """Ones in place of entropy."""
-
-    def generate_state(self, n_words, dtype=np.uint32):
-        return [1] * n_words  # NumPy reads them one by one, from a list in a tenth of the time

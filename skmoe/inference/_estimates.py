@@ -362,7 +362,7 @@ def terms_of(likelihood, rows):
         return likelihood.terms()
     terms = likelihood.censored_terms()
     if terms is None:
-        names = likelihood.names_where(lambda each: each.censored_terms() is not None)
+        names = likelihood.names_where(lambda each: each.takes_upper and each.censored_terms())
         raise ValueError(
             f"Standard errors for censored targets are known under likelihood={names}, not for "
             f"{likelihood}, whose censored_terms() is None. {OTHERWISE}"

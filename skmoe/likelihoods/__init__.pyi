@@ -640,6 +640,69 @@ class StudentT(BaseLikelihood):
     ) -> None: ...
     def working_weights(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray | None: ...
 
+class Gamma(BaseLikelihood):
+    shape_: np.ndarray
+    floor_: float
+    can_be_pooled: bool
+    can_be_stacked: bool
+    family: Any
+    has_scale_free_mean: bool
+    has_sums: bool
+    learned_logs: tuple[str, ...]
+    looks_at_target: bool
+    name: str | None
+    per_expert: tuple[str, ...]
+    takes_upper: bool
+    def censored_terms(self) -> type | None: ...
+    def check_values(self, y: np.ndarray) -> None: ...
+    def components(
+        self, prediction: np.ndarray, experts: np.ndarray | None = None, *, trials: ArrayLike = 1.0
+    ) -> Any: ...
+    def expected_target(
+        self, bounds: Any, prediction: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]: ...
+    def log_density(
+        self,
+        y: np.ndarray,
+        prediction: np.ndarray,
+        experts: np.ndarray | None = None,
+        *,
+        trials: ArrayLike = 1.0,
+    ) -> np.ndarray: ...
+    def log_prior(self, penalty: float | np.ndarray) -> float: ...
+    @property
+    def precision_(self) -> Any: ...
+    @property
+    def scales_(self) -> Any: ...
+    def start(self, y: np.ndarray, weight: np.ndarray, n_experts: int) -> Self: ...
+    def start_from_sums(self, mean: float, n_experts: int) -> Self: ...
+    def start_target(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray | None: ...
+    def update(
+        self,
+        y: np.ndarray,
+        prediction: np.ndarray,
+        weights: np.ndarray,
+        penalty: float | np.ndarray = 0.0,
+        pooled_rows: float = 0.0,
+        *,
+        trials: ArrayLike = 1.0,
+    ) -> None: ...
+    def update_censored(
+        self,
+        bounds: Any,
+        prediction: np.ndarray,
+        weights: np.ndarray,
+        penalty: float | np.ndarray = 0.0,
+        pooled_rows: float = 0.0,
+    ) -> None: ...
+    def update_from_sums(
+        self,
+        mass: np.ndarray,
+        values: np.ndarray,
+        penalty: float | np.ndarray = 0.0,
+        pooled_rows: float = 0.0,
+    ) -> None: ...
+
 class InverseGaussian(BaseLikelihood):
     shape_: np.ndarray
     floor_: float
@@ -652,6 +715,8 @@ class InverseGaussian(BaseLikelihood):
     looks_at_target: bool
     name: str | None
     per_expert: tuple[str, ...]
+    takes_upper: bool
+    def censored_terms(self) -> type | None: ...
     def check_values(self, y: np.ndarray) -> None: ...
     def components(
         self, prediction: np.ndarray, experts: np.ndarray | None = None, *, trials: ArrayLike = 1.0
@@ -681,6 +746,14 @@ class InverseGaussian(BaseLikelihood):
         pooled_rows: float = 0.0,
         *,
         trials: ArrayLike = 1.0,
+    ) -> None: ...
+    def update_censored(
+        self,
+        bounds: Any,
+        prediction: np.ndarray,
+        weights: np.ndarray,
+        penalty: float | np.ndarray = 0.0,
+        pooled_rows: float = 0.0,
     ) -> None: ...
     def update_from_sums(
         self,
@@ -781,69 +854,6 @@ class Poisson(BaseLikelihood):
         pooled_rows: float = 0.0,
         *,
         trials: ArrayLike = 1.0,
-    ) -> None: ...
-    def update_from_sums(
-        self,
-        mass: np.ndarray,
-        values: np.ndarray,
-        penalty: float | np.ndarray = 0.0,
-        pooled_rows: float = 0.0,
-    ) -> None: ...
-
-class Gamma(BaseLikelihood):
-    shape_: np.ndarray
-    floor_: float
-    can_be_pooled: bool
-    can_be_stacked: bool
-    family: Any
-    has_scale_free_mean: bool
-    has_sums: bool
-    learned_logs: tuple[str, ...]
-    looks_at_target: bool
-    name: str | None
-    per_expert: tuple[str, ...]
-    takes_upper: bool
-    def censored_terms(self) -> type | None: ...
-    def check_values(self, y: np.ndarray) -> None: ...
-    def components(
-        self, prediction: np.ndarray, experts: np.ndarray | None = None, *, trials: ArrayLike = 1.0
-    ) -> Any: ...
-    def expected_target(
-        self, bounds: Any, prediction: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]: ...
-    def log_density(
-        self,
-        y: np.ndarray,
-        prediction: np.ndarray,
-        experts: np.ndarray | None = None,
-        *,
-        trials: ArrayLike = 1.0,
-    ) -> np.ndarray: ...
-    def log_prior(self, penalty: float | np.ndarray) -> float: ...
-    @property
-    def precision_(self) -> Any: ...
-    @property
-    def scales_(self) -> Any: ...
-    def start(self, y: np.ndarray, weight: np.ndarray, n_experts: int) -> Self: ...
-    def start_from_sums(self, mean: float, n_experts: int) -> Self: ...
-    def start_target(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray | None: ...
-    def update(
-        self,
-        y: np.ndarray,
-        prediction: np.ndarray,
-        weights: np.ndarray,
-        penalty: float | np.ndarray = 0.0,
-        pooled_rows: float = 0.0,
-        *,
-        trials: ArrayLike = 1.0,
-    ) -> None: ...
-    def update_censored(
-        self,
-        bounds: Any,
-        prediction: np.ndarray,
-        weights: np.ndarray,
-        penalty: float | np.ndarray = 0.0,
-        pooled_rows: float = 0.0,
     ) -> None: ...
     def update_from_sums(
         self,

@@ -20,9 +20,13 @@ NO_ERROR = 0.9 * LARGEST_SHAPE  # a shape that only the limit holds
 SMALLEST_WIDTH = 1e-6  # of an interval of cumulative hazards, whose middle is its mean
 
 
-class PositiveLikelihood(FamilyLikelihood):
-    """Positive targets around positive means, with a shape of each expert."""
+class SearchedShapes(FamilyLikelihood):
+    """Positive targets, with a shape of each expert.
 
+    Where targets are censored, shapes maximise the likelihood in one variable each.
+    """
+
+    takes_upper = True
     per_expert = learned_logs = ("shape_",)
 
     def check_values(self, y):
@@ -35,12 +39,6 @@ class PositiveLikelihood(FamilyLikelihood):
 
     def start_target(self, y, weight):
         return np.log(y)
-
-
-class SearchedShapes(PositiveLikelihood):
-    """Shapes maximise the likelihood where targets are censored."""
-
-    takes_upper = True
 
     def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
         if self.scales_ is None:
@@ -130,7 +128,7 @@ class Gamma(SearchedShapes):
 PooledGamma = pooled_class(Gamma)
 
 
-class InverseGaussian(PositiveLikelihood):
+class InverseGaussian(SearchedShapes):
     r"""Positive targets with a heavier upper tail than those of Gamma.
 
     .. math:: f_k(y \mid x) = \sqrt{\frac{\lambda_k}{2 \pi y^3}}
@@ -159,8 +157,8 @@ class InverseGaussian(PositiveLikelihood):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(size=(2000, 1))
     >>> y = rng.wald(np.exp(1 + X[:, 0]), 20.0)
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="inverse_gaussian").fit(X, y)
-    >>> log_mean = np.log(moe.predict([[0.0], [1.0]]))
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="inverse_gaussian")
+    >>> log_mean = np.log(moe.fit(X, y).predict([[0.0], [1.0]]))
     >>> log_mean.round(1), moe.likelihood_.shape_.round()
     (array([1., 2.]), array([20.]))
     """
@@ -168,6 +166,7 @@ class InverseGaussian(PositiveLikelihood):
     name = "inverse_gaussian"
 
     family = InverseGaussianFamily()
+    takes_upper = False
     can_be_pooled = has_sums = True
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from .._data import ArrayRows, IteratedRows, RowSource
+from .._data import ArrayRows, IteratedRows
 from .._numerics.statistics import add_fields
 from .._parallel import thread_map
 from .._tables import mixed
@@ -122,7 +122,7 @@ class Block:
         return numbers
 
 
-class BlockRows(RowSource):
+class BlockRows:
     """Rows in many blocks.
 
     Parameters
@@ -145,7 +145,7 @@ class BlockRows(RowSource):
         self._every_task = replace(self._every_task, is_known=True, classes=classes, **found)
 
     def reduce(self, kernel, parameters):
-        """See ``RowSource``; raises if the number or weight of rows differs from the first pass."""
+        """See ``ArrayRows``; raises if the number or weight of rows differs from the first pass."""
         task = replace(self._every_task, kernel=kernel, parameters=parameters)
         found = self._add_blocks(task)
         if task.as_given:

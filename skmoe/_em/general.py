@@ -154,7 +154,8 @@ class GeneralProblem(Problem):
             point, [of_experts, len(point) - shape[0] * shape[1]]
         )
         self.experts.go_to(of_experts)
-        self.likelihood, self.gate = self.likelihood.at(of_likelihood), shallow_copy(self.gate)
+        self.likelihood = self.likelihood.at(of_likelihood)
+        self.gate = shallow_copy(self.gate)
         self.gate.set_logits(of_gate.reshape(shape))
         self.e_step()
 

@@ -112,7 +112,9 @@ class OnePassProblem(Problem):
         return super().fork()._alone()
 
     def _alone(self):
-        self.rows, self.sweep, self.small = self._in_memory(), type(self.sweep)(), None
+        self.rows = self._in_memory()
+        self.sweep = type(self.sweep)()
+        self.small = None
         self.experts.forget_curvature()
         return self
 

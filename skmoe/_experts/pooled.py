@@ -90,7 +90,8 @@ class Pooled(ABC):
     def stand_on(self, X, weight, block=None):
         """Take the rows, in columns that the prior sees alike, but for levels of strings."""
         self.columns = StandardColumns.of(X, weight, block)
-        self.mean, self.scale = self.columns.mean, self.columns.scale  # that ``raw`` takes
+        self.mean = self.columns.mean  # that ``raw`` takes
+        self.scale = self.columns.scale
         levels = self.levels_apart = self.columns.levels  # a row has one at most
         if levels is not None and FEW_OTHERS * np.count_nonzero(~levels) > len(levels):
             self.levels_apart = None  # it takes no longer to solve all columns together
@@ -305,7 +306,8 @@ class PooledExperts(Pooled, LeastSquaresExperts):
             middle = np.quantile(columns, 0.5, axis=0, weights=weight, method="inverted_cdf")
             self.y_mean, self.y_scale = np.where(far, [middle, bulk], [self.y_mean, self.y_scale])
         self.stand_on(X, weight, block)
-        self._targets, self._parts = super().targets, parted(self.design, self.level_of, True)
+        self._targets = super().targets
+        self._parts = parted(self.design, self.level_of, True)
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
         self.nu = SHARED_NU if shared_scale else NU
         self._of_all = []

@@ -46,7 +46,8 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         self._level = family.link(mean / self.unit)  # predictor of that mean
         # Means are in that unit, by the target or by sizes.
         if family.has_density:
-            self.y_scale, y = np.array([self.unit]), y / self.unit
+            self.y_scale = np.array([self.unit])
+            y = y / self.unit
         else:
             sizes = sizes * self.unit
         self.targets = (y / sizes)[:, None]

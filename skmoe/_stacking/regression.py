@@ -39,7 +39,8 @@ class RegressionDensities(Densities):
         weight = self.data.weight
         self.likelihood = StudentT(df="estimate").start(y, weight, 1)
         self.units = TargetUnits.of(y, weight, self.likelihood.floor_)
-        self.y, self.log_unit = self.units.standardise(y), np.log(self.units.unit)
+        self.y = self.units.standardise(y)
+        self.log_unit = np.log(self.units.unit)
         self.floor = self.likelihood.floor_
         self.own = {}
 

@@ -67,7 +67,8 @@ class ConstantGate(BaseGate):
         mass : ndarray of shape (n_experts,)
             Weights of the experts' rows.
         """
-        self._mass, self.proportions_ = mass, shares(mass, self.load_prior)
+        self._mass = mass
+        self.proportions_ = shares(mass, self.load_prior)
 
     wants_curvature = False
     exact_sums = True  # learn_sums finds the optimum

@@ -83,7 +83,8 @@ class Estimates:
         target = terms.target_of(mixture.likelihood_, y, exposure)[used]
         self.log_jacobian = weight @ terms.log_jacobian(target)
         self.n_predictors = terms.n_predictors(target)
-        self.y_mean, self.y_scale = np.zeros(self.n_predictors), np.ones(self.n_predictors)
+        self.y_mean = np.zeros(self.n_predictors)
+        self.y_scale = np.ones(self.n_predictors)
         if terms.standardises:
             self.y_mean, self.y_scale = standardisation(terms.points(target), weight)
             mass = weight @ terms.has_density(target)

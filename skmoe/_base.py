@@ -312,13 +312,14 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             subjects = None
         else:
             subjects = data.subjects.numbers
-        given = self.cv, rows.split_params, subjects, fold_seed, self._classifies
-        splitting = Splitting(*given, plan.n_rows)
+        splitting = Splitting(
+            self.cv, rows.split_params, subjects, fold_seed, self._classifies, plan.n_rows
+        )
         trainer = make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain)
         if not self._in_stack and plan.most_expert_fits is None:  # others warn by their first fits
             quicker = "a number for n_experts, a smaller n_init, fewer rows"
-            given = seconds_of(plan), quicker, self.verbose > 0, unsure_of(plan)
-            warn_if_long("This fit", *given)
+            is_told = self.verbose > 0
+            warn_if_long("This fit", seconds_of(plan), quicker, is_told, unsure_of(plan))
         are_forests = all(isinstance(split_last(each)[1], FORESTS) for each in parts.templates)
         most_fits = likely_fits = None
         if not self._in_stack and plan.most_expert_fits is not None:

@@ -155,11 +155,10 @@ def test_one_regime_of_classes_is_one_expert(training):
     assert len(moe.fit(X, LABELS).experts_) == 1
 
 
-def test_one_regime_of_more_rows_than_are_pooled_is_one_expert():
+def test_one_regime_of_more_rows_than_decide_is_one_expert():
     X, noise = rng.normal(size=(10_001, 2)), rng.normal(size=10_001)
     moe = regressor().fit(X, X[:, 0] + noise)
-    assert (moe.plan_.training, len(moe.experts_)) == ("em", 1)
-    assert "10,000" in moe.plan_.reasons["training"]
+    assert (moe.plan_.training, len(moe.experts_), moe.n_regimes_) == ("pooled", 1, 1)
 
 
 def test_regimes_are_as_many_as_were_planted():

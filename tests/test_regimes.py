@@ -485,13 +485,13 @@ def test_two_lines_of_a_rounded_target_are_two_regimes():
 @pytest.mark.parametrize("n_regimes", [1, 2])
 @pytest.mark.parametrize("kind", [SHAPE, SPREAD])
 def test_bound_of_tied_experts_never_falls(kind, n_regimes, monkeypatch):
-    problems, new = [], RegimeSearch._new
+    problems, make = [], RegimeSearch.tied_problem
 
-    def remembered(self, *given):
-        problems.append(new(self, *given))
+    def remembered(self, *args, **kwargs):
+        problems.append(make(self, *args, **kwargs))
         return problems[-1]
 
-    monkeypatch.setattr(RegimeSearch, "_new", remembered)
+    monkeypatch.setattr(RegimeSearch, "tied_problem", remembered)
     X, y = two_lines("t3", 120, seed=1)
     MixtureOfExpertsRegressor(random_state=0, n_experts=3).fit(X, y)
     gate = RegimeGate if kind == SHAPE else PooledGate

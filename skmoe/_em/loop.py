@@ -56,6 +56,8 @@ class Trained:
     # Evidence of each number of experts that was tried, where evidence chooses it, per unit of
     # weight; a lower bound where a better mixture was found before EM converged.
     log_evidence: dict | None = None
+    # Weight of the part of the rows that this is of; None where it is of all rows.
+    deciding_weight: float | None = None
     # Where BIC or the out-of-fold log-density chooses: its name, its value for each number of
     # experts that was tried, higher being better, and the number that was chosen.
     number_scores: tuple | None = None
@@ -78,7 +80,8 @@ class Trained:
         else:
             found = list(self.regimes.notes)  # the verdict first
         if self.log_evidence is not None and len(self.log_evidence) > 1:
-            values = {k: n_rows * value for k, value in self.log_evidence.items()}, None
+            weight = self.deciding_weight or n_rows
+            values = {k: weight * value for k, value in self.log_evidence.items()}, None
             if (regimes := self.regimes) is not None and regimes.were_compared:
                 values = regimes.support, regimes.n_functions, "regime"
             if regimes is not None and regimes.n_regimes < regimes.n_functions:

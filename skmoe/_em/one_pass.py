@@ -23,13 +23,12 @@ from .block_sweeps import (
     OutputsSweep,
 )
 from .general import GeneralProblem
-from .loop import N_GAINS, copies_of_heavier
+from .loop import copies_of_heavier
 from .problem import INNER_STEPS, Problem
 from .sums import pass_memory
 from .sweeps import LeastSquaresSweep, LogisticSweep
 
 REPORT_ROWS = 4096
-STRETCH = 20  # iterations, by whose gains later ones are foretold
 FIRST_ROWS = 32  # enough to distinguish most experts
 SWEEPS = (LeastSquaresSweep, LogisticSweep, OutputsSweep, MultinomialSweep, GeneralizedLinearSweep)
 
@@ -134,25 +133,6 @@ class OnePassProblem(Problem):
         self.small = other
         self.sweep.take_pass(self)
         self.objective = (self.sums.value + self.log_prior()) / self.data.total_weight
-
-    def approach(self, max_iter, tol, to_beat):
-        """Go on in single precision; whether it ends as ``to_beat`` is out of reach at its pace."""
-        climbing = self.climbing()
-        objectives = [-np.inf]
-        is_behind = False
-        if climbing is self or to_beat is None:
-            return False
-        run = climbing.template.separated().going_on(self.sweep.begin_run(self, is_given=False))
-        while len(objectives) <= max_iter and not is_behind:
-            gains = list(np.diff(objectives[-N_GAINS - 1 :]))
-            found = climbing._iterate(run, None, STRETCH, tol, True, gains, objectives[-1])
-            objectives += found
-            if len(found) < STRETCH:
-                break
-            to_come = (max_iter - len(objectives)) * (found[-1] - found[0]) / STRETCH
-            is_behind = bool(found[-1] + to_come < to_beat + self.log_prior() / self.weight.sum())
-        self.restore(run)
-        return is_behind
 
     def _go_on_from(self, other):
         self._take_parts(other)

@@ -18,7 +18,6 @@ class Score:
     value: float  # minus half of BIC, or the sum of out-of-fold log-densities
     log_density: np.ndarray | None  # (n_samples,): out of fold; None where it is BIC
     weight: np.ndarray  # (n_samples,): of the rows
-    size: int = 0  # free parameters, where it is BIC
 
     def is_above(self, other):
         """Whether it is higher by more than chance: strong evidence, or the standard error."""
@@ -35,14 +34,13 @@ class NumberTrainer:
     """Trains one expert, two and more, by EM, and keeps the number that scores best.
 
     Experts that are at the maximum of their likelihood are compared by BIC [1]_, with what experts
-    of few rows overfit; half of it has to fall by 3, strong evidence [2]_. Of many rows, starts
-    halve experts of the number before, and a number is given up that would not win at its pace.
-    Other experts are compared by out-of-fold log-densities, by more than a standard error.
+    of few rows overfit; half of it has to fall by 3, strong evidence [2]_. Other experts are
+    compared by out-of-fold log-densities, by more than a standard error.
 
     Parameters
     ----------
     make : callable
-        ``make(n_experts, **aims)`` -> Trainer, with those of its parameters.
+        ``make(n_experts)`` -> Trainer.
     most : int
         The largest number.
     by_bic : bool
@@ -73,17 +71,7 @@ class NumberTrainer:
         behind = 0
         n_fits = 0
         for n_experts in range(1, self.most + 1):
-            if self.by_bic:
-                aims = {"to_beat": -np.inf}
-            else:
-                aims = {}
-            if self.by_bic and n_experts > 2:  # each has as many parameters as the one before
-                data = trained.problem.data
-                cost = _cost(2 * score.size - scores[n_experts - 2].size, data)
-                aims["to_beat"] = (best_score.value + cost) / data.weight.sum()
-                if not callable(trained.settings.init):
-                    aims["smaller"] = trained.problem.resp[:, : n_experts - 1]
-            trainer = self.make(n_experts, **aims)
+            trainer = self.make(n_experts)
             progress = progress or Progress(trainer.settings)
             progress.trying(n_experts)
             trainer.progress.verbose -= 1  # one line for each number
@@ -120,12 +108,9 @@ class NumberTrainer:
         if not self.by_bic:
             return Score(total, log_density, weight)
         n_parameters = trained.model.n_parameters(data.X, weight, problem.experts.n_functions)
-        penalty = _cost(n_parameters, data) + small_sample_excess(problem, problem.effective_rows())
-        return Score(total - penalty, None, weight, n_parameters)
-
-
-def _cost(n_parameters, data):
-    return 0.5 * n_parameters * np.log(max(data.unit_weight.sum(), 1.0))
+        penalty = 0.5 * n_parameters * np.log(max(data.unit_weight.sum(), 1.0))
+        penalty += small_sample_excess(problem, problem.effective_rows())
+        return Score(total - penalty, None, weight)
 
 
 class NumberThenEM:

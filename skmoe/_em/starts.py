@@ -195,27 +195,19 @@ def halves(data, resp, k, name, random_state):
     return resp[:, [k]] * soften(labels, 2)
 
 
-def moved(data, resp, n_moves, random_state, grows=False, other=None):
+def moved(data, resp, n_moves, random_state, other=None):
     """Responsibilities next to some (n, K), in a list.
 
-    In each, one expert of many rows is halved, and one of few dissolved among the others, unless
-    there is to be one expert more. Or one of ``other`` responsibilities takes the place of this.
+    In each, one expert of few rows is dissolved among the others, and one of many halved. Or one of
+    ``other`` responsibilities takes the place of the first.
     """
-    if grows:
-        resp = np.pad(resp, [(0, 0), (0, 1)])
     n_experts = resp.shape[1]
     mass = data.weight @ resp
     found = []
     names = [name for name in HALVINGS if data.target is not None or name not in OF_NUMBERS]
     for number in range(n_moves):
-        if grows:
-            light = n_experts - 1
-        else:
-            light = _drawn_number(1 / (mass + 1), random_state)
-        if grows:
-            near = resp.copy()
-        else:
-            near = dissolved(resp, light)
+        light = _drawn_number(1 / (mass + 1), random_state)
+        near = dissolved(resp, light)
         if other is not None:
             own = other[:, [random_state.randint(n_experts)]]
             near = near * (1 - own) + own * (np.arange(n_experts) == light)

@@ -32,7 +32,6 @@ ITERATIONS = 450  # of all runs, for each start
 SEARCH_WORK = 5.6e9  # multiplications of ten starts, or those of the least iterations
 LEFT_TO_DO = 1 / 3  # of a search, after that of lines with normal errors
 LEAST_ITERATIONS = 20  # the same, of a search that need not go on with the next rows
-GROWN = 0.4  # of starts and iterations, that are left from a smaller mixture
 OFTEN = 3  # runs that reached the best, for it to be no chance
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
 SURROGATE_ITERATIONS = 200  # EM iterations with linear experts, at most
@@ -64,10 +63,6 @@ class Trainer:
         Number of all rows, of which ``data`` may be a sample.
     notes : list of str, default=()
         Of what is ``trained``.
-    to_beat : float, default=None
-        Log-likelihood per unit of weight; if out of reach, the run ``is_behind``. Of a search.
-    smaller : ndarray of shape (n_samples, n_experts - 1), default=None
-        Responsibilities of a trained mixture of one expert less.
     regimes : ndarray of shape (n_samples, n_experts), default=None
         Responsibilities of linear experts, to begin with in place of starts.
     alike : object, default=None
@@ -85,7 +80,7 @@ class Trainer:
     few_met = ""  # runs reached the best, where that is so: the beginning of a sentence
     moves_in_vain = 4
     part_of_rows = 1.0  # of ``enough_rows``: what starts are tried on
-    is_searched = is_behind = False
+    is_searched = False
 
     def __init__(
         self,
@@ -99,8 +94,6 @@ class Trainer:
         seed,
         n_rows=None,
         notes=(),
-        to_beat=None,
-        smaller=None,
         regimes=None,
         alike=None,
     ):
@@ -113,8 +106,6 @@ class Trainer:
         self.seed = seed
         self.n_experts = len(parts.names)
         self.n_rows = n_rows or len(data.y)
-        self.to_beat = to_beat
-        self.smaller = smaller
         self.regimes = regimes
         self.alike = alike
         self.trained = Trained(parts, settings, folds, self.way, notes=list(notes))
@@ -159,8 +150,6 @@ class Trainer:
         self._race(small, sample, previous, is_quick * self.moves_in_vain)
         if small is not chosen:
             chosen.adopt(small)
-            given = self.most_iterations, self.settings.tol, self.to_beat
-            self.is_behind = is_quick and chosen.is_compiled and chosen.approach(*given)
         if not is_quick:
             problem.start(chosen.resp)
 
@@ -246,7 +235,7 @@ class Trainer:
             problem.top_k = self._kept(more * top_k)
             problem.start(problem.resp)
         problem.routes = None
-        run = self._run(1 if self.is_behind else self.most_iterations, tasks, attributes_now)
+        run = self._run(self.most_iterations, tasks, attributes_now)
         self.trained.is_cut |= not run.converged and self.most_iterations < self.settings.max_iter
         run.objectives += self._learn_scale_model()
         return run
@@ -281,12 +270,6 @@ class Trainer:
         least = LEAST_ITERATIONS * settings.n_init
         work = max(self.affordable(len(data.y), SEARCH_WORK * max(settings.n_init / 10, 1)), least)
         most = min(ITERATIONS * settings.n_init, affordable, work)
-        if self.smaller is not None and most < ITERATIONS * settings.n_init:
-            # Few starts are affordable: most halve an expert of the smaller mixture.
-            n_grown = int(np.ceil(GROWN * settings.n_init))
-            grown = moved(data, self.smaller[rows], n_grown, random_state, grows=True)
-            starts = [*grown, *starts[: -(-n_grown // 4)]]
-            most = GROWN * most
         if callable(settings.init):
             in_vain = 0
         else:

@@ -29,7 +29,7 @@ cdef struct Problem:
 
 
 cdef void set_sizes(
-    Problem*, Py_ssize_t, Py_ssize_t, Py_ssize_t, int, bint, Py_ssize_t) noexcept nogil
+    Problem*, Py_ssize_t, Py_ssize_t, Py_ssize_t, int, bint) noexcept nogil
 
 
 cdef void sum_rows(

@@ -126,9 +126,9 @@ def sizes(n_experts, n_columns, with_curvature, n_classes=2, kind=0):
 
 cdef void set_sizes(
     Problem* problem, Py_ssize_t K, Py_ssize_t p, Py_ssize_t n_classes, int kind,
-    bint with_curvature, Py_ssize_t most_paired,
+    bint with_curvature,
 ) noexcept nogil:
-    """Set the numbers of a problem, those of `sizes`, with so many weights of a paired gate."""
+    """Set the numbers of a problem, those of `sizes`, for as many experts, columns and classes."""
     cdef Py_ssize_t C = n_classes
     problem.n_experts, problem.n_columns, problem.n_classes = K, p, C
     problem.kind, problem.n_totals = kind, 2 * K if kind == GAMMA else K
@@ -136,7 +136,7 @@ cdef void set_sizes(
     if C > 2:
         problem.n_functions, problem.n_grams = C, C * (C - 1) // 2
     problem.n_pairs, problem.n_curvatures = p * (p + 1) // 2, 0
-    problem.is_paired = K * p <= most_paired
+    problem.is_paired = K * p <= MOST_PAIRED
     if with_curvature:
         problem.n_curvatures = K * (K - 1) // 2 if problem.is_paired else K
     problem.n_sums = 1 + problem.n_totals + K * (1 + problem.n_functions) * p
@@ -213,7 +213,7 @@ def linear_pass(
     cdef const double[::1] no_offset = None
     cdef Problem problem
     n_experts, n_columns, asked = precision.shape[0], X.shape[1] + 1, bool(with_curvature)
-    set_sizes(&problem, n_experts, n_columns, 2, 0, asked, MOST_PAIRED)
+    set_sizes(&problem, n_experts, n_columns, 2, 0, asked)
     n_sums, n_workspace = sizes(n_experts, n_columns, asked)
     problem.y_mean, problem.y_scale = y_mean, y_scale
     problem.logistic, problem.with_grams = logistic, with_grams

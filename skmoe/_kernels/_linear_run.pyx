@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memmove
 from scipy.linalg.cython_lapack cimport dsyev
 from scipy.special.cython_special cimport psi
 
-from ._linear_pass cimport GAMMA, MOST_PAIRED, Problem, set_sizes, sum_rows
+from ._linear_pass cimport GAMMA, Problem, set_sizes, sum_rows
 
 cdef extern from "_cholesky.h" nogil:
     double skmoe_cholesky(double*, Py_ssize_t) noexcept
@@ -58,7 +58,7 @@ cdef void _pass(
     cdef Py_ssize_t K = run.K
     cdef Py_ssize_t j, k
     cdef bint with_grams = run.wants_grams()
-    set_sizes(&problem, K, run.p, run.n_classes, run.kind, with_pairs, run.most_paired)
+    set_sizes(&problem, K, run.p, run.n_classes, run.kind, with_pairs)
     problem.logistic, problem.with_grams = run.logistic, with_grams
     problem.n_kept = run.n_kept
     problem.y_mean, problem.y_scale = run.y_mean, run.y_scale

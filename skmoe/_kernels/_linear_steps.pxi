@@ -61,7 +61,7 @@ cdef class LinearRun:
 
     cdef Problem sizes  # of a pass with the gate's curvature
     cdef Py_ssize_t K, p, q, n_functions, n_kept, at_slopes, at_grams
-    cdef Py_ssize_t n_newton, most_paired
+    cdef Py_ssize_t n_newton
     cdef readonly Py_ssize_t n_classes
     cdef readonly int kind
     cdef bint logistic, scaled, is_constant, is_prior, shared
@@ -109,13 +109,11 @@ cdef class LinearRun:
         self.least_pivot, self.rounding, self.n_newton = least_pivot, rounding, n_newton
         self.total_weight, self.bound_mass = np.sum(weight), 1e-300
         self.epsilon, self.unit = np.finfo(np.float64).eps, 1.0
-        self.most_paired = MOST_PAIRED
         self._allocate()
 
     cdef void _allocate(self):
         """Arrays of the parameters, of the sums and of steps."""
-        set_sizes(
-            &self.sizes, self.K, self.p, self.n_classes, self.kind, True, self.most_paired)
+        set_sizes(&self.sizes, self.K, self.p, self.n_classes, self.kind, True)
         self.n_functions = self.sizes.n_functions
         self.q = self.n_functions * self.p
         self.at_slopes = 1 + self.sizes.n_totals
@@ -163,7 +161,6 @@ cdef class LinearRun:
         twin.K, twin.p, twin.n_kept, twin.n_classes = self.K, self.p, self.n_kept, self.n_classes
         twin.n_newton, twin.logistic = self.n_newton, self.logistic
         twin.kind, twin.offset, twin.constant = self.kind, self.offset, self.constant
-        twin.most_paired = self.most_paired
         twin.is_constant, twin.is_prior, twin.shared = self.is_constant, self.is_prior, self.shared
         twin.y_mean, twin.y_scale, twin.alpha = self.y_mean, self.y_scale, self.alpha
         twin.floor, twin.variance, twin.rounding = self.floor, self.variance, self.rounding
@@ -197,12 +194,6 @@ cdef class LinearRun:
         twin.rounding = fmax(twin.epsilon, self.rounding)
         twin.least_pivot = fmax(10 * twin.epsilon, self.least_pivot)
         return twin
-
-    def separated(self):
-        """A run like this one with a bound on the gate's curvature where pairs cost more."""
-        cdef LinearRun twin = self.beside(self)
-        twin.most_paired = min(self.most_paired, 3 * self.p)  # more experts have more pairs
-        return twin.beside(twin)
 
     def rounded_columns(self, X):
         """The rows of such a run, (n_samples, p - 1)."""

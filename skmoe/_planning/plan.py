@@ -225,7 +225,8 @@ class Plan:
                     f"The evidence still rises at {largest} experts, the largest number tried: "
                     "a larger n_experts tries that many, and merges those of one regime."
                 )
-        reasons["training"] = trained.reason if training != self.training else reasons["training"]
+        if training != self.training:
+            reasons["training"] = trained.reason
         if len(names) == 1:
             gate = "none"
             reasons["gate"] = OF_ONE
@@ -236,8 +237,11 @@ class Plan:
             gate, why = trained.default_gate
             reasons["gate"] = f"{reasons['gate'].partition(';')[0]}; {why}"
         if trained.specialisation is not None and training == "specialists":
-            they = "as specialists do not clearly", "specialists besides the generalist, as they"
-            reasons["n_experts"] = f"{they[len(names) > 1]} raise the out-of-fold log-density"
+            if len(names) > 1:
+                why = "specialists besides the generalist, as they"
+            else:
+                why = "as specialists do not clearly"
+            reasons["n_experts"] = f"{why} raise the out-of-fold log-density"
         has_stack = STACK in names
         n_experts = max(1, len(names) - has_stack - (training == "specialists"))
         if has_stack and len(names) > 1:

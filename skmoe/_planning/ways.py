@@ -152,7 +152,7 @@ class Request:
 
 
 WAYS = ("em", "pooled", "stack", "specialists")
-MOST_POOLED_ROWS = 10_000  # by "auto": beyond, pooling costs more than it tells
+MOST_ROWS_AT_ONCE = 10_000  # that "auto" pools where no part of them can decide for all
 LACK_NO_WAY = "Set that."
 
 
@@ -268,9 +268,8 @@ def choose_training(training, request):
         return training, "as asked for"
     way, reason = _preferred(request)
     lack = lacking(way, request)
-    n_rows = len(request.rows.y)
-    if way == "pooled" and lack is None and (request.many or n_rows > MOST_POOLED_ROWS):
-        return "em", f"{reason}; pooling has little effect above {MOST_POOLED_ROWS:,} rows"
+    if way == "pooled" and lack is None and not can_be_pooled_by_auto(request):
+        return "em", f"{reason}; pooling so many takes long"
     if lack is None:
         return way, reason
     last = lacking("em", request)
@@ -280,6 +279,16 @@ def choose_training(training, request):
         lack = f"the default, does not support likelihood={_in_words(request.mixture.likelihood)}"
         return "em", f'"{way}", {lack}'
     return "em", f'"{way}" needs {lack}'
+
+
+def can_be_pooled_by_auto(request):
+    """Whether rows are few, or a part of them can decide for all: dense ones without subjects."""
+    rows = request.rows
+    if request.many:
+        return False
+    return len(rows.y) <= MOST_ROWS_AT_ONCE or not (
+        sparse.issparse(rows.X) or rows.subject is not None
+    )
 
 
 # How many experts, or what will choose their number ----------------------------------------------
@@ -327,8 +336,8 @@ def chosen_by(training, request):
     if training == "pooled":
         return EVIDENCE
     if request.kind == "default" and not has_plain_gate(request):
-        is_small = len(request.rows.y) <= MOST_POOLED_ROWS and not request.many
-        if is_small and lacking("pooled", plain) is None:  # the plain ones are pooled by "auto"
+        # The plain ones are pooled by "auto".
+        if can_be_pooled_by_auto(request) and lacking("pooled", plain) is None:
             return EVIDENCE
     # Linear experts at the maximum of their likelihood are compared by BIC.
     in_sample = plain.mixture.cv is False or plain.has_cv("auto")

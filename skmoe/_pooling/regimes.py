@@ -218,7 +218,8 @@ class RegimeSearch:
         # Less MARGIN: it must not have less than experts without ties.
         if evidence >= self.n_rows * best.evidence:
             resp = levels_of(variance, one)
-            anew = self._new(SPREAD, np.zeros(resp.shape[1], dtype=int)).start(resp)
+            together = np.zeros(resp.shape[1], dtype=int)
+            anew = self.tied_problem(together, has_offsets=False).start(resp)
             tied = max(tied, self.trainer.converge(anew), key=lambda each: each.evidence)
         return evidence - MARGIN, tied
 
@@ -226,17 +227,18 @@ class RegimeSearch:
         """The better mixture of two kinds of ties."""
         found = []
         for kind in (SHAPE, SPREAD) if best.experts.has_scales else (SHAPE,):
-            tied = self._new(kind, regime).start(best.resp)
+            tied = self.tied_problem(regime, kind == SHAPE).start(best.resp)
             found.append(self.trainer.converge(tied, to_beat / self.n_rows))
             self.trainer.rivals.add(found[-1])
         return max(found, key=lambda each: each.evidence)
 
-    def _new(self, kind, regime):
+    def tied_problem(self, regime, has_offsets):
+        """Untrained experts of these regimes: ties of shape have offsets, those of spread none."""
         trainer = self.trainer
-        experts = trainer.experts.tied(regime, kind == SHAPE)
+        experts = trainer.experts.tied(regime, has_offsets)
         gate = shallow_copy(trainer.gate)
         likelihood = shallow_copy(trainer.likelihood)
-        if kind == SHAPE:
+        if has_offsets:
             gate = RegimeGate(gate, regime)
         # A gate that does not depend on the row has no encoder, and takes X as it is.
         if gate.sees_rows:
@@ -360,4 +362,5 @@ class Effort:
 WHOLE = Effort()
 IN_FOLD = Effort(tol=1e-5, stretches=(10, 10, 20))  # from what was found on all rows
 IN_STACK = Effort(6, 1e-5, WHOLE.stretches[:5])  # of one expert among others
+ON_ALL_ROWS = Effort(tol=1e-5, stretches=(5, 10, 20))  # from what a part of the rows led to
 BEHIND = 0.2  # nats a row below the best other expert: more experts then help little

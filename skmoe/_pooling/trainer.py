@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from sklearn.utils import _safe_indexing
 
 from .._data import Units
 from .._em.loop import count, run_em
@@ -20,8 +21,9 @@ from .._numerics.columns import (
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.statistics import standardisation
 from .._parallel import few_threads
+from .._routing import posterior
 from .problem import PooledGate, PooledProblem, cheapest_merger, gate_columns, merged, pooled_parts
-from .regimes import BEHIND, IN_FOLD, IN_STACK, WHOLE, RegimeSearch, averaging
+from .regimes import BEHIND, IN_FOLD, IN_STACK, ON_ALL_ROWS, WHOLE, RegimeSearch, averaging
 from .rivals import MANY, Rivals
 
 SHORT_RUN = 5  # iterations that show which halves are good, and which experts to merge
@@ -33,6 +35,7 @@ TRIED_BELOW = 2.0  # merged if the evidence rises
 SAME_EVIDENCE = 1e-5  # per unit of weight
 FIRST_BOUND = 4  # of the number of experts; more are tried where as many are found
 MANY_LEVELS = 64  # that are random effects
+DECIDING_ROWS = 10_000  # of more rows, which decide number, regimes and what explains them better
 MANY_ROWS = 1500  # rows, with which starts are reliable and splits rarely help
 PART_OF_ROWS = 0.4  # of those for starts of EM, as the evidence compares what becomes of these
 SPLITS = "functions", "kmeans_x"  # starts that halve an expert
@@ -56,6 +59,8 @@ class PooledTrainer(Trainer):
         Seed of transformers that draw.
     n_experts : int, default=None
         Number of experts; None has the evidence choose it.
+    design : tuple of (array-like or DataFrame, array), default=None
+        What experts see of the rows, with its names and as an array, where it is known.
 
     References
     ----------
@@ -65,7 +70,9 @@ class PooledTrainer(Trainer):
 
     way = "pooled"
 
-    def __init__(self, data, parts, settings, *, splitting, seed, expert_seed, n_experts=None):
+    def __init__(
+        self, data, parts, settings, *, splitting, seed, expert_seed, n_experts=None, design=None
+    ):
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
         self.finds_regimes = settings.finds_regimes
         is_cheap = n_experts is None and not settings.finds_regimes  # a search within a stack
@@ -75,7 +82,10 @@ class PooledTrainer(Trainer):
             self.effort = IN_STACK
         else:
             self.effort = WHOLE
-        source, design = parts.linear_design(data, expert_seed)
+        self.expert_seed = expert_seed
+        if design is None:
+            design = parts.linear_design(data, expert_seed)
+        source, design = design
         if design is None:
             raise ValueError("Pooling needs dense columns: X.toarray(), or training='em'.")
         self.n_experts = min(self.n_experts, np.count_nonzero(data.weight))
@@ -109,7 +119,82 @@ class PooledTrainer(Trainer):
     _turned = None
 
     def start(self, previous):
-        """Find the mixture, or go on from responsibilities with as many experts as they have."""
+        """Find the mixture, or go on from responsibilities with as many experts as they have.
+
+        Of many rows, a part decides, and all rows go on from the mixture that it led to.
+        """
+        is_large = len(self.data.y) > DECIDING_ROWS and self.data.subjects is None
+        if is_large and self.finds_regimes and not self.settings.in_fold:
+            self._start_from_part(previous)
+        else:
+            self._search(previous)
+
+    def _start_from_part(self, previous):
+        part = self._on_part()
+        self.progress.say(f"Deciding on {count(len(part.data.y), 'row')}")
+        if previous is None:
+            part.start(None)
+        else:
+            part.start(previous[part.data.rows])
+        decided = part.problem
+        self.progress.say(f"Fitting {count(decided.experts.n_experts)} to all rows")
+        resp = self._responsibilities(part)
+        self.parts = part.parts
+        self.problem = self._like(decided).start(resp)
+        self.effort = ON_ALL_ROWS
+        self.converge(self.problem)
+        self.trained = part.trained
+        self.trained.deciding_weight = part.data.total_weight
+        if self.trained.averaging is not None:
+            self.trained.averaging = replace(self.trained.averaging, other=self.one_line())
+
+    def _on_part(self):
+        """The search on some of the rows, each of which counts as one of all rows does."""
+        data = self.data.sample(DECIDING_ROWS)
+        rows = data.rows
+        data.weight *= len(rows) / np.count_nonzero(self.data.weight)
+        # What was one object for all rows is one for the part.
+        if self.source is self.data.X:
+            source = data.X
+        elif self.source is self.data.Z:
+            source = data.Z
+        else:
+            source = _safe_indexing(self.source, rows)
+        if self.columns is self.source:
+            design = source
+        else:
+            design = self.columns[rows]
+        if self.data.Z is self.columns:
+            data.Z = design
+        return PooledTrainer(
+            data,
+            self.parts,
+            self.settings,
+            splitting=self.splitting,
+            seed=self.seed,
+            expert_seed=self.expert_seed,
+            n_experts=None if self.is_searched else self.n_experts,
+            design=(source, design),
+        )
+
+    def _responsibilities(self, part):
+        """Those of the mixture that a part of the rows led to, for all rows, (n_samples, K)."""
+        data = self.data
+        model, order, _ = part.parts.model(part.problem, self.settings)
+        routes = model.all_routes(data.X)
+        log_density = model.log_densities(data.X, data.y, routes, data.exposure)
+        resp = np.empty(log_density.shape)
+        resp[:, order], _ = posterior(routes.log_weights, log_density)
+        return resp
+
+    def _like(self, problem):
+        """A mixture of all rows with as many experts, and as these are tied."""
+        ties = problem.experts.ties
+        if ties is None:
+            return self._new_problem(problem.experts.n_experts)
+        return RegimeSearch(self).tied_problem(ties.regime, ties.has_offsets)
+
+    def _search(self, previous):
         self.log_evidence = {}
         self._begun_with = {}
         self.rivals = Rivals(self.data.weight, self.converge)

@@ -5,7 +5,7 @@ from scipy import special
 
 # Panels end where the components' distribution functions have these values, so that each component
 # is resolved at its own scale, with its tails down to 1e-10 of its mass.
-PANEL_ENDS = special.expit(np.linspace(-23, 23, 33))
+PANEL_ENDS = special.expit(np.linspace(-23, 23, 21))
 PANEL_NODES, PANEL_WEIGHTS = np.polynomial.legendre.leggauss(5)
 UNLIKE = 1.5  # ratio of the ends of a panel above which a polynomial in log t is more exact
 LARGEST_RATIO = 4.0  # ratio of the ends of a panel for which it is unclear which is more exact
@@ -15,14 +15,6 @@ BLOCK = 2**15  # values of components that are computed at once
 SHORT = 16  # whole numbers in a panel, all of which are evaluated
 LONG_NODES = np.polynomial.legendre.leggauss(8)[0]
 BEYOND_THE_LAST = 2  # whole numbers after the last quantile: for rare events there are no others
-EVEN = np.arange(5) / 4
-ODD = np.arange(1, 8, 2) / 8  # where a panel and its halves are evaluated
-BOOLE = np.array([7, 32, 12, 32, 7]) / 90
-FIRST_PANELS = 21
-KEPT_PANELS = 48  # of a continuous score: to begin with, and that may be halved
-HALVED = 8  # of these at once
-MOST_ROUNDS = 100
-TOLERANCE = 1e-6  # estimated error of a score; the true error is far smaller
 MOST_STEPS = 2200  # halvings of all floats; a few dozen are usual
 
 
@@ -159,6 +151,8 @@ def nodes(distribution, including=None):
     ends = panels(distribution)
     if distribution.discrete:
         return _whole_nodes(ends, including)
+    if including is not None:
+        ends = np.sort(np.hstack([ends, including[:, None]]), axis=1)
     ends = _shorten(ends)
     low = ends[:, :-1, None]
     high = ends[:, 1:, None]
@@ -264,57 +258,6 @@ def entropy(distribution):
 
 def crps(distribution, y):
     """Integral of the squared distance between the distribution function and a step at y, (n,)."""
-    if not distribution.discrete:
-        return _continuous_crps(distribution, y[:, None])
     places, weights = nodes(distribution, including=y)
-    below = at_places(distribution, "cdf", places)
-    above = at_places(distribution, "sf", places)
-    return (weights * np.where(places < y[:, None], below, above) ** 2).sum(axis=1)
-
-
-def _continuous_crps(distribution, y):
-    """``crps`` by Boole's rule in panels; the least exact panels of each row are halved.
-
-    Errors are estimated by the change from halving. Iterations continue for all rows until each has
-    reached ``TOLERANCE`` twice, or most of its error is in panels that were dropped for worse ones.
-    """
-    ends = panels(distribution, PANEL_ENDS[::4])  # where it takes more, panels are halved
-    some = np.linspace(0, ends.shape[1] - 1, FIRST_PANELS).astype(int)
-    ends = np.sort(np.hstack([ends[:, some], y]), axis=1)
-
-    def cdf_at(low, width, steps):
-        places = low[:, :, None] + width[:, :, None] * steps
-        return at_places(distribution, "cdf", places.reshape(len(y), -1)).reshape(places.shape)
-
-    def panel_of(low, width, cdf, error):  # (n, n_panels, 9), with their integrals third
-        distance = np.where((low < y)[:, :, None], cdf, 1 - cdf)
-        return np.dstack([low, width, width * (distance**2 @ BOOLE), error, cdf])
-
-    low = ends[:, :-1]
-    width = np.diff(ends)
-    slots = np.zeros((len(y), KEPT_PANELS, 9))  # with an empty panel in each
-    unknown = np.full(low.shape, np.inf)
-    slots[:, :FIRST_PANELS] = panel_of(low, width, cdf_at(low, width, EVEN), unknown)
-    done = np.zeros((len(y), 2))  # values and errors of panels that were dropped
-    score = np.zeros(len(y))
-    met = np.zeros(len(y), dtype=int)
-    for _ in range(MOST_ROUNDS):
-        order = np.argpartition(slots[:, :, 3], (HALVED, KEPT_PANELS - HALVED), axis=1)[:, :, None]
-        least = order[:, :HALVED]
-        most = order[:, -HALVED:]
-        done += np.take_along_axis(slots[:, :, 2:4], least, axis=1).sum(axis=1)
-        low, width, whole, _, *cdf = np.moveaxis(np.take_along_axis(slots, most, axis=1), 2, 0)
-        finer = np.empty((*low.shape, 9))
-        finer[:, :, ::2] = np.stack(cdf, axis=2)
-        finer[:, :, 1::2] = cdf_at(low, width, ODD)
-        left = panel_of(low, width / 2, finer[:, :, :5], whole)
-        right = panel_of(low + width / 2, width / 2, finer[:, :, 4:], whole)
-        left[:, :, 3] = right[:, :, 3] = np.abs(left[:, :, 2] + right[:, :, 2] - whole) / 2
-        np.put_along_axis(slots, most, left, axis=1)
-        np.put_along_axis(slots, least, right, axis=1)
-        found, error = (done + slots[:, :, 2:4].sum(axis=1)).T
-        score = np.where(met < 2, found, score)  # whatever other rows need
-        met += ~(error > np.maximum(TOLERANCE * found, 2 * done[:, 1]))
-        if met.min(initial=2) >= 2:
-            break
-    return score
+    distance = at_places(distribution, "cdf", places) - (places >= y[:, None])
+    return (weights * distance**2).sum(axis=1)

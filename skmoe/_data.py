@@ -312,8 +312,17 @@ class TrainingData:
         Z = _safe_indexing(self.Z, rows)
         of_rows = self.start_target, self.exposure, self.bounds
         start_target, exposure, bounds = (None if v is None else v[rows] for v in of_rows)
-        given = X, self.y[rows], weight, Z, start_target, exposure
-        return TrainingData(*given, rows=rows, classes=self.classes, bounds=bounds)
+        return TrainingData(
+            X,
+            self.y[rows],
+            weight,
+            Z,
+            start_target,
+            exposure,
+            rows=rows,
+            classes=self.classes,
+            bounds=bounds,
+        )
 
 
 # Where rows are, and sums over them ---------------------------------------------------------------

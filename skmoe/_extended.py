@@ -296,8 +296,17 @@ class ExtendedMixture(BaseMixtureOfExperts):
         >>> print(moe.summary(X, y))
         estimate  std_error ...
         """
-        given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
-        return inference("summary")._summary.summary(self, *given, cov, level, by, max_rows)
+        return inference("summary")._summary.summary(
+            self,
+            X,
+            y,
+            sample_weight,
+            RowMetadata(exposure, trials, subject, upper),
+            cov,
+            level,
+            by,
+            max_rows,
+        )
 
     def marginal_effects(
         self,
@@ -369,8 +378,9 @@ class ExtendedMixture(BaseMixtureOfExperts):
         >>> print(moe.marginal_effects(X, y))
         effect  std_error ...
         """
-        given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
-        return inference("marginal_effects")._effects.marginal_effects(self, *given, cov, level)
+        return inference("marginal_effects")._effects.marginal_effects(
+            self, X, y, sample_weight, RowMetadata(exposure, trials, subject, upper), cov, level
+        )
 
     def stability(
         self,
@@ -453,5 +463,6 @@ class ExtendedMixture(BaseMixtureOfExperts):
         {2: 1.0}
         """
         given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper), groups
-        how = n_resamples, n_jobs, random_state, verbose
-        return inference("stability")._stability.stability(self, *given, *how)
+        return inference("stability")._stability.stability(
+            self, *given, n_resamples, n_jobs, random_state, verbose
+        )

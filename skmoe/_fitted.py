@@ -210,8 +210,11 @@ class FittedMixture(AnyRows):
         >>> print(two < moe.set_params(n_experts=1).fit(X, y).bic(X, y))
         True
         """
-        given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
-        return criteria(*self._likelihood_terms(*given))["bic"]
+        return criteria(
+            *self._likelihood_terms(
+                X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
+            )
+        )["bic"]
 
     def aic(
         self,
@@ -253,8 +256,11 @@ class FittedMixture(AnyRows):
         >>> print(em.aic(X, y) < em.bic(X, y))
         True
         """
-        given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
-        return criteria(*self._likelihood_terms(*given))["aic"]
+        return criteria(
+            *self._likelihood_terms(
+                X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
+            )
+        )["aic"]
 
     def icl(
         self,
@@ -305,8 +311,11 @@ class FittedMixture(AnyRows):
         >>> print(em.icl(X, y) >= em.bic(X, y))
         True
         """
-        given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
-        return criteria(*self._likelihood_terms(*given))["icl"]
+        return criteria(
+            *self._likelihood_terms(
+                X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
+            )
+        )["icl"]
 
     @property
     def _model(self):

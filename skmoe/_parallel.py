@@ -138,8 +138,9 @@ class Jobs:
             total = pool.seconds + pace * max(most - pool.n_made, 0)
             if pool.seconds > ENOUGH_SECONDS * (30 if len(done) < unlike else 1):
                 quicker = QUICKER[(pool.most_fits is not None) + (unlike > 1)]
-                given = what, total, f"{quicker}, n_jobs=-1, fewer rows", pool.say is not None
-                pool.was_long = pool.was_long or warn_if_long(*given)
+                pool.was_long = pool.was_long or warn_if_long(
+                    what, total, f"{quicker}, n_jobs=-1, fewer rows", pool.say is not None
+                )
             fits = f"of {what[0].lower()}{what[1:]}, about {total - pool.seconds:,.0f} s to go"
             self.tell(f"{pool.n_made} {fits}")
             if len(done) == len(arguments) or (pool.seconds > shown + 1 and len(done) > n_first):

@@ -91,8 +91,12 @@ class SubjectEffects:
         likelihood = model.likelihood  # the last is a new subject
         mean = np.concatenate([self.mean, np.zeros_like(self.mean[:1])])[place]
         covariance = np.concatenate([self.covariance, likelihood.covariance_[None]])[place]
-        given = model.expert_predictions(X), likelihood.effects_of(X), mean, covariance
-        return MixtureDistribution(weights, likelihood.components_given(*given))
+        return MixtureDistribution(
+            weights,
+            likelihood.components_given(
+                model.expert_predictions(X), likelihood.effects_of(X), mean, covariance
+            ),
+        )
 
     def to_frame(self):
         """A line for each subject.

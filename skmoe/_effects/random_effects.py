@@ -250,8 +250,14 @@ class RandomEffects(ScaledErrors):
             scale = np.sqrt(self._variance)
             factor = np.zeros_like(last)
             if resp[:, k].any():
-                own = resp[:, k], products[..., k], squares[:, k], penalty[k]
-                given = (*own, self.floor_, subjects)
+                given = (
+                    resp[:, k],
+                    products[..., k],
+                    squares[:, k],
+                    penalty[k],
+                    self.floor_,
+                    subjects,
+                )
                 places = self._places(len(last))
                 scale, factor = _best_factor(given, last, places, self.effect_units_)
             scales.append(scale)
@@ -287,8 +293,11 @@ class RandomEffects(ScaledErrors):
             along = subjects.roots(factor)[0].swapaxes(1, 2) @ products
             along = along.reshape(-1, products.shape[2])
             weights = np.repeat(resp[:, [k]], len(factor), axis=0)
-            taken = along[:, : design.shape[1]], along[:, design.shape[1] :]
-            between.append(LeastSquaresStatistics.from_rows(*taken, weights))
+            between.append(
+                LeastSquaresStatistics.from_rows(
+                    along[:, : design.shape[1]], along[:, design.shape[1] :], weights
+                )
+            )
         return LeastSquaresStatistics.joined(between)
 
     def _places(self, n_effects):

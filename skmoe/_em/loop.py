@@ -18,6 +18,7 @@ from .._parallel import jobs
 
 ROUNDING = 1e-9  # relative rounding error of an objective summed over rows after Newton steps
 NEARLY_SAME = 5e-3  # per unit of weight; ends of short runs that are closer are of one optimum
+DECIDING_ROWS = 10_000  # of more rows, which decide number, regimes and what explains them better
 N_GAINS = 5  # gains compared, as one gain after an acceleration is a poor predictor of the next
 
 

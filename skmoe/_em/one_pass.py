@@ -289,8 +289,9 @@ class OnePassProblem(Problem):
 
     def fit_to_routing(self):
         if self.top_k is not None:
-            parts = self.experts, self.gate, self.likelihood, self.data
-            self.routed = GeneralProblem(*parts, top_k=self.top_k).start(self.resp)
+            self.routed = GeneralProblem(
+                self.experts, self.gate, self.likelihood, self.data, top_k=self.top_k
+            ).start(self.resp)
             self.routed.e_step()
             self.routed.fit_to_routing()
             self.likelihood = self.routed.likelihood

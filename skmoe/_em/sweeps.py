@@ -388,8 +388,15 @@ class LogisticSweep(Sweep):
         experts = problem.experts
         with_grams = problem.experts.wants_curvature
         log_odds = experts.coef[:, :, 1] - experts.coef[:, :, 0]
-        given = log_odds, np.ones(len(log_odds)), resp, with_gate
-        sums = run_compiled(problem, *given, logistic=True, with_grams=with_grams)
+        sums = run_compiled(
+            problem,
+            log_odds,
+            np.ones(len(log_odds)),
+            resp,
+            with_gate,
+            logistic=True,
+            with_grams=with_grams,
+        )
         sums.has_grams = with_grams
         self.sums_of_rows(problem)
         return self._of_classes(sums)

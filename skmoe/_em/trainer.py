@@ -156,8 +156,9 @@ class Trainer:
     @property
     def most_iterations(self):
         """EM iterations at most."""
-        given = self.folds, self.n_experts, self.parts.likelihood, self.data.bounds is not None
-        most = self.settings.most_iterations(*given)
+        most = self.settings.most_iterations(
+            self.folds, self.n_experts, self.parts.likelihood, self.data.bounds is not None
+        )
         return int(min(most, max(self.affordable(len(self.data.y)), 1)))
 
     @property

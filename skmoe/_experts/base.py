@@ -301,8 +301,9 @@ class Ties:
         """Sums (K, q, q) and (K, q) of experts as those of regimes, (R, q + m, ...)."""
         size = self._size + self.n_offsets
         found = np.zeros((self.n_regimes, size, size)), np.zeros((self.n_regimes, size))
-        sums = np.ascontiguousarray(gram), np.ascontiguousarray(cross)
-        join_sums(*sums, self.regime, self.place, *found)
+        join_sums(
+            np.ascontiguousarray(gram), np.ascontiguousarray(cross), self.regime, self.place, *found
+        )
         return found
 
     def padded(self, levels):

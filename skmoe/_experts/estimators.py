@@ -324,8 +324,9 @@ class EstimatorExperts(Experts):
         if not all(learns_batches(estimator) for estimator in self.estimators):
             return None
         templates = [self.estimators[k] for k in order]
-        given = self.names, templates, fitted, self.min_responsibility, self.classes
-        return updates("partial_fit").StreamedExperts(*given)
+        return updates("partial_fit").StreamedExperts(
+            self.names, templates, fitted, self.min_responsibility, self.classes
+        )
 
     def state(self):
         results = self.models, self.predictions, self.own_log_density, self.own_log_prior

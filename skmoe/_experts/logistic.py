@@ -105,8 +105,9 @@ class LogisticExperts(LinearExperts):
         coef = np.empty_like(self.coef)
         for k in range(self.n_experts):
             targets = labels * (resp[:, k] * self.weight)[:, None]
-            given = self.design, targets, self.coef[k], self.column_penalty
-            coef[k], *_ = multinomial.fit(*given, **settings)
+            coef[k], *_ = multinomial.fit(
+                self.design, targets, self.coef[k], self.column_penalty, **settings
+            )
         self.set_coef(coef)
 
     def streaming(self, resp, order, fitted):
@@ -140,9 +141,17 @@ class LogisticExperts(LinearExperts):
         labels = twin.labels
         steps = []
         for k, weight in enumerate(weights.T):
-            before = self.coef[k], self.column_penalty, self.bounds[k]
-            rows = twin.design, labels * weight[:, None]
-            steps.append(multinomial.stream_step(*rows, *before, keep=keep, gain=gain))
+            steps.append(
+                multinomial.stream_step(
+                    twin.design,
+                    labels * weight[:, None],
+                    self.coef[k],
+                    self.column_penalty,
+                    self.bounds[k],
+                    keep=keep,
+                    gain=gain,
+                )
+            )
         coef, bounds = zip(*steps, strict=True)
         twin.set_coef(np.stack(coef))
         twin.bounds = np.stack(bounds)

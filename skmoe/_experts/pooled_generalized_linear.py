@@ -93,8 +93,9 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
     def _first(self):
         predictor = self.family.first_predictor(self.targets * self.sizes, self.sizes)
         mean = np.repeat(predictor, self.n_experts, axis=1)
-        given = self.targets, mean, np.zeros_like(mean), self.scales
-        value, slope, curvature = self.family.expected_unit(*given)
+        value, slope, curvature = self.family.expected_unit(
+            self.targets, mean, np.zeros_like(mean), self.scales
+        )
         return self._scaled((value, slope, self.family.first_curvature(curvature), None), mean)
 
     def _expected(self, mean, variance, near=None):

@@ -100,8 +100,13 @@ class PooledInSteps(Pooled):
     def begin(self, resp):
         self._begin_anew()
         shape = (self.n_pooled, self.n_experts, self.design.shape[1])
-        sums = np.zeros((*shape, shape[2])), np.zeros(shape)
-        first = Posterior([], *sums, *self.first_variances(shape[0]), self._first())
+        first = Posterior(
+            [],
+            np.zeros((*shape, shape[2])),
+            np.zeros(shape),
+            *self.first_variances(shape[0]),
+            self._first(),
+        )
         weights = self._first_weights(resp) * self.weight[:, None]
         self._set(self._moved(first, self._sums(first, weights), 1.0, False))
         self.fit(resp, n_rounds=self.first_rounds)
@@ -137,7 +142,6 @@ class PooledInSteps(Pooled):
             found = self._first()
         else:
             found = now.expected
-        others = found.curvature[:, :, 0], found.working[:, :, 0]
         return StepsRun(
             (self.design, self.targets[:, 0], self.weight),
             gate.given,
@@ -148,7 +152,7 @@ class PooledInSteps(Pooled):
             learns_variances=self.learns_variances,
             ties=self.ties,
             limits=(self.largest_size, GROWTH, SMALLEST_SIZE, ROUNDING),
-            expected=np.hstack([found.value, *others]),
+            expected=np.hstack([found.value, found.curvature[:, :, 0], found.working[:, :, 0]]),
             **own,
             **self._of_kind(),
         )
@@ -204,8 +208,9 @@ class PooledInSteps(Pooled):
             groups = self._groups
         else:
             groups = None
-        given = now.tau, now.rho, groups, self.ties, self.levels_apart
-        coefficients, *variances = learn_variances(gram, cross, *given)
+        coefficients, *variances = learn_variances(
+            gram, cross, now.tau, now.rho, groups, self.ties, self.levels_apart
+        )
         posterior = Posterior(coefficients, gram, cross, *variances, None)
         return self.with_expected(posterior, now.expected)
 

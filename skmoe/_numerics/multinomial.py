@@ -71,8 +71,15 @@ def fit(design, targets, coef, penalty, *, max_iter, tol, curvature=None):
         return coef, 0, True, None
     if not mass.all():  # rows without mass must not hold back the length of a step
         used = mass > 0
-        given = design[used], targets[used], coef, penalty
-        return *fit(*given, max_iter=max_iter, tol=tol, curvature=curvature)[:3], None
+        return *fit(
+            design[used],
+            targets[used],
+            coef,
+            penalty,
+            max_iter=max_iter,
+            tol=tol,
+            curvature=curvature,
+        )[:3], None
     is_sparse = sparse.issparse(design)
     if coef.size > NEWTON_LIMIT or (is_sparse and np.prod(design.shape) > MOST_FILLED):
         return _conjugate_gradients(design, targets, coef, penalty, curvature, max_iter, tol)

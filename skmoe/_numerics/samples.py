@@ -113,8 +113,13 @@ def sample_rows(X, y, weight, n_rows, classes=None):
     numbers = np.arange(len(y))
     sample = None
     for rows in gen_batches(len(hashes), DRAWN_FROM):
-        given = hashes[rows], weight[rows], np.ones_like(numbers[rows]), (numbers[rows],)
-        drawn = RowSample(SPARE * n_rows, *given)
+        drawn = RowSample(
+            SPARE * n_rows,
+            hashes[rows],
+            weight[rows],
+            np.ones_like(numbers[rows]),
+            (numbers[rows],),
+        )
         if sample is None:
             sample = drawn
         else:

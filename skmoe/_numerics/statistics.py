@@ -355,8 +355,13 @@ class GramSums:
         if self.is_sparse:
             design = design.tocsr()
             design.sum_duplicates()
-            places = design.indices.astype(np.intp), design.indptr.astype(np.intp)
-            add_sparse_grams(design.data, *places, np.ascontiguousarray(weights), self.sums)
+            add_sparse_grams(
+                design.data,
+                design.indices.astype(np.intp),
+                design.indptr.astype(np.intp),
+                np.ascontiguousarray(weights),
+                self.sums,
+            )
         elif self.is_packed:
             workspace = np.empty(workspace_size(self.n_columns, self.n_grams))
             add_grams(design, weights, workspace, self.sums)

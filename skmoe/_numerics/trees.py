@@ -59,8 +59,9 @@ class Trees:
                 value = tree.value[..., 0]
             else:
                 value = values[start:end, None]
-            children = tree.children_left, tree.children_right
-            trees.append((tree.feature, tree.threshold, *children, value))
+            trees.append(
+                (tree.feature, tree.threshold, tree.children_left, tree.children_right, value)
+            )
             start = end
         return cls(np.float32, trees, 1 / len(trees), leaf_dtype=leaf_dtype)
 
@@ -75,8 +76,9 @@ class Trees:
         for nodes in sum(parts, []):
             first = np.where(nodes["is_leaf"], -1, nodes["left"].astype(int))
             children = first, nodes["right"].astype(int)
-            rule = nodes["feature_idx"], nodes["num_threshold"]
-            trees.append((*rule, *children, nodes["value"][:, None]))
+            trees.append(
+                (nodes["feature_idx"], nodes["num_threshold"], *children, nodes["value"][:, None])
+            )
         return cls(np.float64, trees, 1 / len(models), np.mean(baselines))
 
     def predict(self, X):

@@ -266,7 +266,10 @@ SECONDS = 0.025
 PER_ENTRY = 3e-6  # for an expert with ten starts, and for each entry of its columns
 FEW_STARTS = 5  # number of starts that costs as much as what does not depend on it
 OF_STARTS = 5_000
-LATER = 0.1  # rows on which starts are tried, share of that work for others
+# Rows on which starts are tried, and the share of that work for others: of maximum likelihood, and
+# where a part of the rows decides, so that there is one mixture of all.
+LATER = 0.1
+LATER_POOLED = 0.02
 SEARCHED = 0.55  # share of the experts that are tried: a search ends two numbers after the best
 FEW_COLUMNS = 50  # up to which it is within a factor of five
 SLOW = 12  # times as long, where EM does not learn from sums, and where experts take Newton steps
@@ -275,7 +278,11 @@ SLOW = 12  # times as long, where EM does not learn from sums, and where experts
 def seconds_of(plan):
     """Seconds of a fit by a formula, from measurements on a core of 2024."""
     n_rows, n_columns, n_outputs = plan.shape
-    n_rows = min(n_rows, OF_STARTS) + LATER * max(n_rows - OF_STARTS, 0)
+    if plan.training == "pooled":
+        later = LATER_POOLED
+    else:
+        later = LATER
+    n_rows = min(n_rows, OF_STARTS) + later * max(n_rows - OF_STARTS, 0)
     most = plan.most_experts
     is_given = plan.number_by is None
     if is_given:
@@ -432,9 +439,14 @@ def make_plan(mixture, given):
         predictions = kind
     else:
         predictions = f"{kind}{either} {count(n_folds, 'fold')}"
-    chosen = training, n_experts, int(most), experts, gate, likelihood, predictions
     return Plan(
-        *chosen,
+        training,
+        n_experts,
+        int(most),
+        experts,
+        gate,
+        likelihood,
+        predictions,
         reasons=dict(zip(REASONED, reasons, strict=True)),
         most_expert_fits=most_fits,
         notes=[AVERAGES] if averages else [],
@@ -529,8 +541,11 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
     )
     encodes = adapted[0] is not templates[0]
     if plan.request.is_wide:
-        given = rows.X, rows.y, rows.weight, gate_seed, plan.request.groups
-        adapted = [with_best_penalty(adapted[0], *given)] * len(adapted)
+        adapted = [
+            with_best_penalty(
+                adapted[0], rows.X, rows.y, rows.weight, gate_seed, plan.request.groups
+            )
+        ] * len(adapted)
     adapted_gate = GateParts.adapt(
         gate,
         SoftmaxGate(),

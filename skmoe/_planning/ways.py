@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 from scipy import sparse
 
-from .._em.loop import count
+from .._em.loop import DECIDING_ROWS, count
 from .._em.parts import adapt_experts, validate_gate
 from .._experts.fitting import (
     LINES,
@@ -79,8 +79,9 @@ class Request:
             gate = None
         if is_list:
             n_experts = len(names)
-        given = mixture, rows, many, groups, likelihood, gate
-        return cls(*given, n_experts, top_k, names, templates)
+        return cls(
+            mixture, rows, many, groups, likelihood, gate, n_experts, top_k, names, templates
+        )
 
     def __post_init__(self):
         mixture = self.mixture
@@ -152,7 +153,6 @@ class Request:
 
 
 WAYS = ("em", "pooled", "stack", "specialists")
-MOST_ROWS_AT_ONCE = 10_000  # that "auto" pools where no part of them can decide for all
 LACK_NO_WAY = "Set that."
 
 
@@ -269,7 +269,7 @@ def choose_training(training, request):
     way, reason = _preferred(request)
     lack = lacking(way, request)
     if way == "pooled" and lack is None and not can_be_pooled_by_auto(request):
-        return "em", f"{reason}; pooling so many takes long"
+        return "em", f"{reason}; pooling takes long above {DECIDING_ROWS:,} rows of this kind"
     if lack is None:
         return way, reason
     last = lacking("em", request)
@@ -286,9 +286,7 @@ def can_be_pooled_by_auto(request):
     rows = request.rows
     if request.many:
         return False
-    return len(rows.y) <= MOST_ROWS_AT_ONCE or not (
-        sparse.issparse(rows.X) or rows.subject is not None
-    )
+    return len(rows.y) <= DECIDING_ROWS or not (sparse.issparse(rows.X) or rows.subject is not None)
 
 
 # How many experts, or what will choose their number ----------------------------------------------
@@ -327,6 +325,9 @@ def choose_number(training, request, previous):
         behind = ", with a softmax gate and all experts"
     else:
         behind = ""
+    n_rows = len(request.rows.y)
+    if way == EVIDENCE and n_rows > DECIDING_ROWS and request.rows.subject is None:
+        behind = f"{behind}, decided on {DECIDING_ROWS:,} of {n_rows:,} rows, fitted to all"
     return None, f"chosen by {way}{behind}"
 
 
@@ -438,8 +439,9 @@ def choose_folds(training, request, n_rows):
         groups = {}
     else:
         groups = {"groups": request.groups}
-    given = mixture.cv, experts, rows, groups
-    kind, n_folds, reason = decide_folds(*given, n_rows=n_rows, subject=rows.subject)
+    kind, n_folds, reason = decide_folds(
+        mixture.cv, experts, rows, groups, n_rows=n_rows, subject=rows.subject
+    )
     if training in ("stack", "specialists") and kind == IN_SAMPLE:
         return IN_FOLDS, min(5, len(rows.y)), "all experts are combined by out-of-fold predictions"
     return kind, n_folds, reason

@@ -151,8 +151,17 @@ class PooledGate:
             coef = self.coef.copy()
             penalty = self.penalty
             at = np.empty((2, len(resp), n_free + 1))
-            given = self.design, self._targets(resp), coef, penalty, self._groups
-            volume = learn_softmax(*given, *bounds, ALPHA_STEPS, *NEWTON_OF_ALPHA, *at)
+            volume = learn_softmax(
+                self.design,
+                self._targets(resp),
+                coef,
+                penalty,
+                self._groups,
+                *bounds,
+                ALPHA_STEPS,
+                *NEWTON_OF_ALPHA,
+                *at,
+            )
             self.set_coef(coef, at)
             self.alpha = penalty[:-1]
             self._volume = volume
@@ -197,8 +206,11 @@ class PooledProblem(Problem):
         self.gate.begin(resp, alpha)
         if self.is_compiled:
             run = self.experts.run_with(self.gate, resp, begins=True)
-            first = self.experts.first_rounds, self.gate.log_proba, self._log_unit
-            self._take_run(run, run.begin(*first), n_rounds=1)
+            self._take_run(
+                run,
+                run.begin(self.experts.first_rounds, self.gate.log_proba, self._log_unit),
+                n_rounds=1,
+            )
         else:
             self.experts.begin(resp)
             self._e_step()

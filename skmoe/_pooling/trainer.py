@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 
 from .._data import Units
-from .._em.loop import count, run_em
+from .._em.loop import DECIDING_ROWS, count, run_em
 from .._em.one_pass import make_problem
 from .._em.problem import shallow_copy
 from .._em.starts import halves
@@ -35,7 +35,6 @@ TRIED_BELOW = 2.0  # merged if the evidence rises
 SAME_EVIDENCE = 1e-5  # per unit of weight
 FIRST_BOUND = 4  # of the number of experts; more are tried where as many are found
 MANY_LEVELS = 64  # that are random effects
-DECIDING_ROWS = 10_000  # of more rows, which decide number, regimes and what explains them better
 MANY_ROWS = 1500  # rows, with which starts are reliable and splits rarely help
 PART_OF_ROWS = 0.4  # of those for starts of EM, as the evidence compares what becomes of these
 SPLITS = "functions", "kmeans_x"  # starts that halve an expert

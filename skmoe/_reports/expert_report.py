@@ -322,8 +322,9 @@ def report_sums(model, groups, rows):
     means = model.expert_predictions(rows.X)
     if rows.exposure is not None:
         means = means * rows.exposure[:, None]
-    given = resp, routes.dense(routes.weights), means, rows.y, rows.weight, rows.bounds
-    return ReportSums.of_predictions(model, groups, *given)
+    return ReportSums.of_predictions(
+        model, groups, resp, routes.dense(routes.weights), means, rows.y, rows.weight, rows.bounds
+    )
 
 
 def report_of_sums(model, groups, sums, trained):

@@ -53,8 +53,14 @@ class ClassificationDensities(Densities):
             errors = 0.0
         else:
             errors = STANDARD_ERRORS
-        given = rows.weight, self.folds, lambda *start: rows.fit(*start)[0], rows.posterior
-        return choose_penalty(*given, penalties=penalties, standard_errors=errors)
+        return choose_penalty(
+            rows.weight,
+            self.folds,
+            lambda *start: rows.fit(*start)[0],
+            rows.posterior,
+            penalties=penalties,
+            standard_errors=errors,
+        )
 
     def _out_of_fold(self, means, shares=None):
         _, rows = self._fitted(means, np.empty((len(means), 0)))

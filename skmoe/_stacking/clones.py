@@ -161,8 +161,9 @@ class Clones:
         if trainer.densities.gate is not None or not self._worth(without, found).kept:
             return found  # a second gate does not get a second attempt
         softmax = SoftmaxGate()
-        given = lambda: (softmax, data.Z, softmax.fit), LIGHT_PENALTIES, found.shares
-        light = team.of_softmax = trainer.densities.gated(names, means, *given)
+        light = team.of_softmax = trainer.densities.gated(
+            names, means, lambda: (softmax, data.Z, softmax.fit), LIGHT_PENALTIES, found.shares
+        )
         gain = self._worth(light, found)
         takes_light = not gain.kept and self._worth(without, light).kept
         name, other = ("SoftmaxGate", "ForestGate")[:: 1 if takes_light else -1]

@@ -144,8 +144,9 @@ class StackedTrainer(Trainer):
         if linear is not None:
             self.progress.say("Linear experts explain the target better: trying EM, with more fits")
             trained = self._em_from(linear).train(None, tasks, attributes_now)
-            of_both = self.problem.log_norm, trained.problem.log_norm
-            gain = Specialisation.of(*of_both, self.data.weight, of_list=True)
+            gain = Specialisation.of(
+                self.problem.log_norm, trained.problem.log_norm, self.data.weight, of_list=True
+            )
             self.progress.say(str(gain))
             if gain.kept:
                 n_fits = self.problem.experts.n_fits

@@ -150,8 +150,9 @@ def _collect(mixture, X, y, sample_weight, classes):
     if reset:
         mixture._buffer = Buffer(classes)  # _check_target reads the classes from it
     rows = check_batch(mixture, X, y, sample_weight, reset=reset, known=False, may_be_empty=True)
-    given = rows.X, mixture._labels(rows.y), rows.weight
-    buffer = mixture._buffer = mixture._buffer.extended(*given)
+    buffer = mixture._buffer = mixture._buffer.extended(
+        rows.X, mixture._labels(rows.y), rows.weight
+    )
     mixture.n_samples_seen_ = float(buffer.weight.sum())
     is_to_be_chosen = mixture.n_experts == "auto" and not mixture._is_list
     if is_to_be_chosen:
@@ -238,8 +239,13 @@ def remove_expert(mixture, name):
         raise ValueError(f"There is no expert {name!r}; the names are {names}.")
     if len(names) == 1:
         raise ValueError(f"The expert {name!r} is the only one left; a mixture needs one.")
-    parts = _beside(mixture), _stream_of(mixture)
-    update = growing.shrink(mixture._model, names.index(name), mixture.expert_load_, *parts)
+    update = growing.shrink(
+        mixture._model,
+        names.index(name),
+        mixture.expert_load_,
+        _beside(mixture),
+        _stream_of(mixture),
+    )
     _set_changed(mixture, "remove_expert", update, name)
 
 
@@ -309,8 +315,14 @@ def _old_rows(mixture, X, replay, seed, n_old):
 def _gate_now(mixture, rows):
     """The fitted gate as parts; if it sees no rows, what ``fit`` would make for two experts."""
     encoder, last = split_last(mixture.gate_)
-    given = mixture.gate, mixture._default_gate(), rows, 2, *draw_seeds(mixture.random_state, 1)
-    parts = GateParts.adapt(*given, report_weights=False)
+    parts = GateParts.adapt(
+        mixture.gate,
+        mixture._default_gate(),
+        rows,
+        2,
+        *draw_seeds(mixture.random_state, 1),
+        report_weights=False,
+    )
     if len(mixture.experts_) > 1 and last.sees_rows >= parts.trained.sees_rows:
         return replace(parts, given=last, encoder=encoder)
     parts.fit_encoder(rows.X, rows.y, rows.weight)

@@ -90,8 +90,14 @@ def grow(
             warnings.simplefilter("ignore", IgnoredWeightsWarning)
         experts = parts.make_estimators(of_new_rows, folds, settings, seed)
     likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=False)
-    given = experts, step_by_step(clone(gate)), likelihood.start(rows.y, rows.weight, 2), data
-    problem = Addition(*given, n_inner=1 if folds is None else INNER_STEPS, is_new=is_new)
+    problem = Addition(
+        experts,
+        step_by_step(clone(gate)),
+        likelihood.start(rows.y, rows.weight, 2),
+        data,
+        n_inner=1 if folds is None else INNER_STEPS,
+        is_new=is_new,
+    )
     if model.likelihood.averages_experts:
         problem.row_scale = None
     else:

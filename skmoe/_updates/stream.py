@@ -230,8 +230,9 @@ class Stream:
             return None
         experts = problem.streaming_experts(order, model.experts)
         if experts is None:
-            given = problem.resp, problem.data, order, *problem.working_data
-            experts = stream_of_lines(trained.parts, *given)
+            experts = stream_of_lines(
+                trained.parts, problem.resp, problem.data, order, *problem.working_data
+            )
         if experts is None:
             return None
         problem.begin_gate_stream(gate, order)

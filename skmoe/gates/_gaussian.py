@@ -229,7 +229,8 @@ class GaussianGate(BaseGate):
         return n_experts - 1 + n_experts * n_features + n_covariances * per_covariance
 
     def reorder(self, order):
-        names = "proportions_", "means_", "covariances_", "_moments", "load_prior"
-        take_experts(self, order, *names)
+        take_experts(
+            self, order, "proportions_", "means_", "covariances_", "_moments", "load_prior"
+        )
         self.proportions_ = shares(self.proportions_)
         self._standard = tuple(part[order] for part in self._standard)

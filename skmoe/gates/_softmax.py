@@ -160,8 +160,9 @@ class SoftmaxGate(BaseGate):
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         targets, weight = soft_labels(self, X, y, sample_weight)
         proba = np.exp(_multinomial.log_softmax(self._log_odds(X)))
-        rows = with_intercept(self._standardise(X)), weight * targets.sum(axis=1)
-        self._bound = _multinomial.curvature(*rows, proba)
+        self._bound = _multinomial.curvature(
+            with_intercept(self._standardise(X)), weight * targets.sum(axis=1), proba
+        )
 
     @property
     def can_be_pooled(self):
@@ -180,8 +181,9 @@ class SoftmaxGate(BaseGate):
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         targets, weight = soft_labels(self, X, y, sample_weight)
         rows = with_intercept(self._standardise(X)), targets * weight[:, None]
-        before = self.sum_logits(), self._penalty(), self._bound
-        coef, self._bound = _multinomial.stream_step(*rows, *before, keep=keep, gain=gain)
+        coef, self._bound = _multinomial.stream_step(
+            *rows, self.sum_logits(), self._penalty(), self._bound, keep=keep, gain=gain
+        )
         self._set_weights(coef)
 
     def begin_sums(self, X, n_experts, units, logits=None):

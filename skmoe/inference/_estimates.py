@@ -99,8 +99,9 @@ class Estimates:
         else:
             gate_weight = subjects.row_weight
         if isinstance(gate, SoftmaxGate):
-            given = mixture.gate_, X, used, gate_weight
-            self.gate_columns = DesignColumns.seen_by(mixture, *given, every=every)
+            self.gate_columns = DesignColumns.seen_by(
+                mixture, mixture.gate_, X, used, gate_weight, every=every
+            )
         else:
             self.gate_columns = DesignColumns(np.empty((len(weight), 0)), weight, np.ones(0, bool))
         gate_design = self.gate_columns.design

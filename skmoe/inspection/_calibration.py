@@ -181,8 +181,16 @@ class CalibrationDisplay:
         distribution = MixtureDistribution(routes.weights, mixture._model.components(Z, routes))
         if name is None:
             name = type(estimator).__name__
-        given = output, sample_weight, random_state, name
-        display = cls._of(distribution, routes, y, groups_of(mixture, by), *given)
+        display = cls._of(
+            distribution,
+            routes,
+            y,
+            groups_of(mixture, by),
+            output,
+            sample_weight,
+            random_state,
+            name,
+        )
         return display.plot(ax, kind=kind, n_bins=n_bins)
 
     @classmethod
@@ -237,8 +245,9 @@ class CalibrationDisplay:
         groups = Groups([f"expert{k}" for k in range(routes.n_experts)])
         y = np.asarray(y, dtype=np.float64)
         output = check_output(distribution._y_shape(), output)
-        given = output, sample_weight, random_state, name
-        return cls._of(distribution, routes, y, groups, *given).plot(ax, kind=kind, n_bins=n_bins)
+        return cls._of(
+            distribution, routes, y, groups, output, sample_weight, random_state, name
+        ).plot(ax, kind=kind, n_bins=n_bins)
 
     @classmethod
     def _of(cls, distribution, routes, y, groups, output, sample_weight, random_state, name):

@@ -221,13 +221,20 @@ class GateDisplay:
                 depth = ndimage.distance_transform_edt(np.pad(owner == k, 1))[1:-1, 1:-1]
                 widest = np.argwhere(depth == depth.max())
                 i, j = widest[((widest - np.median(widest, axis=0)) ** 2).sum(axis=1).argmin()]
-                at = across.places[j], up.places[i]
-                panel.text(*at, self.names[k], ha="center", va="center", bbox=NAME_BOX)
+                panel.text(
+                    across.places[j],
+                    up.places[i],
+                    self.names[k],
+                    ha="center",
+                    va="center",
+                    bbox=NAME_BOX,
+                )
         for axis, its in ((panel.xaxis, across), (panel.yaxis, up)):
             its.dress(axis)
         if self.responsibilities is not None:
-            places = across.scattered(), up.scattered()
-            return mesh, _axes.scatter_rows(panel, *places, self.responsibilities, self.names)
+            return mesh, _axes.scatter_rows(
+                panel, across.scattered(), up.scattered(), self.responsibilities, self.names
+            )
         return mesh, []
 
 

@@ -246,8 +246,9 @@ class ExpertDisplay:
         self.preferred_lines_ = []
         self.scatters_ = []
         if self.y is not None:
-            places = self.axis.scattered(), self._heights()
-            self.scatters_ = _axes.scatter_rows(ax, *places, self.responsibilities, self.names)
+            self.scatters_ = _axes.scatter_rows(
+                ax, self.axis.scattered(), self._heights(), self.responsibilities, self.names
+            )
             for scatter in self.scatters_:
                 scatter.set_label(f"_{scatter.get_label()}")
         for k, (style, offset) in enumerate(zip(styles, offsets, strict=True)):

@@ -146,8 +146,9 @@ class Categorical(BaseLikelihood):
         from_prior = keep * self.epsilon_ * self._mass
         self._mass = keep * self._mass
         if self._learns_temperature:
-            before = self.temperature_, self._mass
-            self.temperature_ = self._temperatures(y, prediction, gain * weights, *before)
+            self.temperature_ = self._temperatures(
+                y, prediction, gain * weights, self.temperature_, self._mass
+            )
         if self._learns_smoothing:
             from_prior += gain * self._mass_from_prior(y, self._own(y, prediction), weights)
         self._mass = self._mass + gain * weights.sum(axis=0)

@@ -182,8 +182,17 @@ def first_look(block, parameters):
     arrays = (block.values, y)
     sample = RowSample(n_rows, hash_rows(*arrays), weight, ones, arrays)
     counts = len(X), np.count_nonzero(used), float(weight.sum()), float(weight @ weight)
-    of_columns = Moments.of(X, weight), is_numeric, dtypes
-    return FirstLook(block.names, *counts, *of_columns, target, values, mass, sample)
+    return FirstLook(
+        block.names,
+        *counts,
+        Moments.of(X, weight),
+        is_numeric,
+        dtypes,
+        target,
+        values,
+        mass,
+        sample,
+    )
 
 
 def weigh_sample(block, sample):

@@ -462,7 +462,15 @@ class ExtendedMixture(BaseMixtureOfExperts):
         >>> stability.share["halves"]
         {2: 1.0}
         """
-        given = X, y, sample_weight, RowMetadata(exposure, trials, subject, upper), groups
         return inference("stability")._stability.stability(
-            self, *given, n_resamples, n_jobs, random_state, verbose
+            self,
+            X,
+            y,
+            sample_weight,
+            RowMetadata(exposure, trials, subject, upper),
+            groups,
+            n_resamples,
+            n_jobs,
+            random_state,
+            verbose,
         )

@@ -219,8 +219,9 @@ class Pool:
             kind = "generator"
         else:
             kind = "list"
-        given = {"n_jobs": self.n_jobs, "prefer": self.prefer, "return_as": kind}
-        return self.stack.enter_context(Parallel(**given))
+        return self.stack.enter_context(
+            Parallel(n_jobs=self.n_jobs, prefer=self.prefer, return_as=kind)
+        )
 
 
 @contextmanager

@@ -71,8 +71,7 @@ def check_rows(
 
     ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.
     """
-    how = {"learns": True, "reset": reset, "known": known}
-    rows = _rows_of(mixture, X, y, sample_weight, metadata, **how)
+    rows = _rows_of(mixture, X, y, sample_weight, metadata, learns=True, reset=reset, known=known)
     bounds = rows.bounds
     weight = rows.weight
     if bounds is not None and not all(np.isfinite(e).any() for e in (bounds.lower, bounds.upper)):

@@ -257,9 +257,14 @@ class LeastSquaresSweep(Sweep):
         scale = problem.likelihood.scale_
         if resp is not None:  # there may be none yet, and it is not used
             scale = np.full(experts.n_experts, experts.y_scale[0])
-        units = {"y_mean": experts.y_mean[0], "y_scale": experts.y_scale[0]}
         return run_compiled(
-            problem, experts.standard_coef[:, :, 0], scale, resp, with_gate, **units
+            problem,
+            experts.standard_coef[:, :, 0],
+            scale,
+            resp,
+            with_gate,
+            y_mean=experts.y_mean[0],
+            y_scale=experts.y_scale[0],
         )
 
 

@@ -212,8 +212,15 @@ class Trainer:
     def finished(self, problem, run=None):
         """What is ``trained``, with the model that is made of this problem."""
         model, order, load = self.parts.model(problem, self.settings)
-        found = {"problem": problem, "parts": self.parts, "run": run}
-        return replace(self.trained, **found, model=model, order=order, load=load)
+        return replace(
+            self.trained,
+            problem=problem,
+            parts=self.parts,
+            run=run,
+            model=model,
+            order=order,
+            load=load,
+        )
 
     def run(self, tasks, attributes_now):
         """Run EM to its end; see ``train``."""
@@ -413,8 +420,15 @@ def train_surrogate(trainer, linear, parts=None):
     """
     data = trainer.data
     settings = trainer.settings
-    given = {"folds": None, "splitting": trainer.splitting, "seed": trainer.seed}
-    start = Trainer(linear, data, parts or trainer.parts, settings, **given)
+    start = Trainer(
+        linear,
+        data,
+        parts or trainer.parts,
+        settings,
+        folds=None,
+        splitting=trainer.splitting,
+        seed=trainer.seed,
+    )
     start.moves_in_vain = 1  # it is where others start, and no optimum
     start.start(None)
     most = min(SURROGATE_ITERATIONS, max(start.affordable(len(data.y)), FEWEST_ITERATIONS))

@@ -195,8 +195,9 @@ def _standardised(X, mean, scale):
 
 def _row_space(standard):
     """Orthonormal directions (p, r) of the space of the rows (n, p), in whose memory they are."""
-    settings = {"mode": "economic", "overwrite_a": True, "check_finite": False}
-    directions, triangle, _ = linalg.qr(standard.T, pivoting=True, **settings)
+    directions, triangle, _ = linalg.qr(
+        standard.T, pivoting=True, mode="economic", overwrite_a=True, check_finite=False
+    )
     size = np.abs(triangle.diagonal())  # falling
     return directions[:, : np.count_nonzero(size > SMALLEST_DIRECTION * max(size[0], 1e-300))]
 
@@ -379,8 +380,9 @@ def principal_components(columns, weight):
     """
     share = weight / weight.sum()
     root = sparse.diags_array(np.sqrt(share))
-    settings = {"n_iter": SUBSPACE_ITERATIONS, "transpose": False, "random_state": 0}
-    *_, directions = randomized_svd(root @ columns, MOST_COLUMNS, **settings)
+    *_, directions = randomized_svd(
+        root @ columns, MOST_COLUMNS, n_iter=SUBSPACE_ITERATIONS, transpose=False, random_state=0
+    )
     components = columns @ directions.T
     components = components - share @ components
     return components / np.sqrt(max((share @ components**2).sum() / MOST_COLUMNS, 1e-300))

@@ -217,8 +217,13 @@ def fit_elastic_net(X, targets, start, alpha, l1_ratio, *, max_iter, tol):
             used = np.flatnonzero(curvature > 0)
             slope = targets[used, k] - mass[used] * proba[used]
             response = logits[used, k] + slope / curvature[used]
-            settings = {"l1_ratio": l1_ratio, "tol": 1e-7, "max_iter": 10_000, "warm_start": True}
-            net = ElasticNet(alpha / curvature.sum(), **settings)
+            net = ElasticNet(
+                alpha / curvature.sum(),
+                l1_ratio=l1_ratio,
+                tol=1e-7,
+                max_iter=10_000,
+                warm_start=True,
+            )
             net.coef_ = coef[:, k].copy()
             net.fit(X[used], response, sample_weight=curvature[used])
             step = net.coef_ - coef[:, k]

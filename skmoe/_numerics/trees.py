@@ -75,9 +75,14 @@ class Trees:
         trees = []
         for nodes in sum(parts, []):
             first = np.where(nodes["is_leaf"], -1, nodes["left"].astype(int))
-            children = first, nodes["right"].astype(int)
             trees.append(
-                (nodes["feature_idx"], nodes["num_threshold"], *children, nodes["value"][:, None])
+                (
+                    nodes["feature_idx"],
+                    nodes["num_threshold"],
+                    first,
+                    nodes["right"].astype(int),
+                    nodes["value"][:, None],
+                )
             )
         return cls(np.float64, trees, 1 / len(models), np.mean(baselines))
 

@@ -141,8 +141,12 @@ class Plan:
         lines = []
         for name, value, reason in cells:
             start = f"{name.ljust(first)}  {value.ljust(second)}  "
-            settings = {"subsequent_indent": " " * len(start), "break_on_hyphens": False}
-            lines += textwrap.wrap(start + reason, max(WIDTH, len(start) + 30), **settings)
+            lines += textwrap.wrap(
+                start + reason,
+                max(WIDTH, len(start) + 30),
+                subsequent_indent=" " * len(start),
+                break_on_hyphens=False,
+            )
         lines += map(in_lines, self.findings)
         return "\n".join(line.rstrip() for line in lines)
 

@@ -433,8 +433,12 @@ def choose_folds(training, request, n_rows):
         else:
             without = ""
         return IN_SAMPLE, None, f"nothing is fitted in folds{without}"
-    settings = {"is_default": request.encodes, "columns": mixture.expert_columns}
-    experts = adapt_experts(request.templates, rows.described, **settings)
+    experts = adapt_experts(
+        request.templates,
+        rows.described,
+        is_default=request.encodes,
+        columns=mixture.expert_columns,
+    )
     if request.groups is None:
         groups = {}
     else:

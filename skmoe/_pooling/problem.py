@@ -134,9 +134,15 @@ class PooledGate:
 
     def fit(self, resp, max_iter=1, tol=0.0):
         """Newton steps that raise F at these responsibilities."""
-        given = self.design, self._targets(resp), self.coef, self.penalty
-        settings = {"max_iter": max_iter, "tol": tol, "curvature": self._curvature}
-        coef, *_, at = _multinomial.fit(*given, **settings)
+        coef, *_, at = _multinomial.fit(
+            self.design,
+            self._targets(resp),
+            self.coef,
+            self.penalty,
+            max_iter=max_iter,
+            tol=tol,
+            curvature=self._curvature,
+        )
         self.set_coef(coef, at)
 
     def _targets(self, resp):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
-from scipy import optimize, special
+from scipy import linalg, optimize, special
 
 from .._families.counts import BinomialFamily, NegativeBinomialFamily, PoissonFamily
 from .._numerics import multinomial
@@ -177,8 +177,8 @@ def best_surface(search, problem):
     notes = []
     kind = "Regressor"
 
-    def compare(what, call, plus, *given, terms=()):
-        value, errors = _evidence(search, *given)
+    def compare(what, call, plus, data, design=None, terms=()):
+        value, errors = _evidence(search, data, design)
         having = " and ".join(", ".join([*terms, *errors]).rsplit(", ", 1))
         found[what, f" It has {having}." * bool(having), call] = value + plus
 
@@ -198,13 +198,15 @@ def best_surface(search, problem):
         small = np.clip(data.y, y.min(), y.max())
         if y.min() > 0:
             call = "MixtureOfExpertsRegressor(n_experts=1, likelihood='log_normal') by log_score"
-            given = call, -data.weight @ np.log(small), replace(data, y=np.log(small)), X
-            compare("one linear model of the target's logarithm", *given)
+            what = "one linear model of the target's logarithm"
+            plus = -data.weight @ np.log(small)
+            compare(what, call, plus, replace(data, y=np.log(small)), X)
         if y.min() > 0 and top / 2 < y.max() < top:
             part = small / top
             plus = -data.weight @ np.log(top * part * (1 - part))
-            given = "a model of these log-odds", plus, replace(data, y=special.logit(part)), X
-            compare(f"one linear model of the log-odds of y / {top:g}", *given)
+            what = f"one linear model of the log-odds of y / {top:g}"
+            call = "a model of these log-odds"
+            compare(what, call, plus, replace(data, y=special.logit(part)), X)
         to_beat = max(search.n_rows * problem.evidence - CLOSE, *found.values())
         if y.min() >= 0 and (y == np.round(y)).all() and _most_of_counts(problem) > to_beat:
             value = overdispersed_evidence(problem, PoissonFamily())
@@ -263,15 +265,18 @@ def _chosen(trainer, one):
     left = root * (y - prediction)
     free = root * terms
     left /= np.abs(left).max(axis=0) + TINY  # squares are finite whatever the units of y
+    taken = root * one.design
     for _ in range(MOST_TERMS):  # what is left is at right angles to what was taken before
-        span = np.linalg.qr(free[:, chosen[-1:]] if chosen else root * one.design)[0]
-        left, free = (each - span @ (span.T @ each) for each in (left, free))
+        span = linalg.orth(taken, DEPENDENT)  # levels of one column may be sums of those of another
+        left = left - span @ (span.T @ left)
+        free = free - span @ (span.T @ free)
         size = np.maximum((free**2).sum(axis=0), smallest)
         part = (free.T @ left) ** 2 / size[:, None] / ((left**2).sum(axis=0) + TINY)
         gains = -0.5 * weight.sum() * np.log1p(-np.minimum(part, 1 - DEPENDENT)).sum(axis=1)
         if gains.max() <= 0.5 * left.shape[1] * np.log(weight.sum()) - log_prior:
             break
         chosen.append(int(gains.argmax()))
+        taken = free[:, chosen[-1:]]
     return dict.fromkeys(names[j] for j in chosen), terms[:, chosen], len(chosen) * log_prior
 
 

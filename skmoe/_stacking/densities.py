@@ -140,8 +140,12 @@ class Densities(ABC):
         given = FixedExperts(density), self.gate.trained, FixedDensities(), self.data
         prior = self.gate.trained.prior_counts(density.shape[1], self.data.weight.sum())
         problem = GeneralProblem(*given, gate_folds=self.folds, load_prior=prior)
-        limits = {"max_iter": CROSS_FITTED_ITERATIONS, "patience": CROSS_FITTED_PATIENCE}
-        run_em(problem.start(start), tol=self.tol, **limits)
+        run_em(
+            problem.start(start),
+            tol=self.tol,
+            max_iter=CROSS_FITTED_ITERATIONS,
+            patience=CROSS_FITTED_PATIENCE,
+        )
         gate = problem.finished_gate(self.gate.given)
         log_density = problem.log_norm - self.log_unit
         given = names, means, np.empty((len(means), 0)), None

@@ -165,8 +165,9 @@ def column_encoder(described, columns, imputes="median"):
 
 def selector(places, output="default"):
     """Unfitted transformer that takes columns, by number, as they are."""
-    settings = {"verbose_feature_names_out": False, "sparse_threshold": 1.0}
-    chosen = make_column_transformer(("passthrough", places), **settings)
+    chosen = make_column_transformer(
+        ("passthrough", places), verbose_feature_names_out=False, sparse_threshold=1.0
+    )
     return chosen.set_output(transform=output)
 
 

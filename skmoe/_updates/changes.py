@@ -225,8 +225,15 @@ def add_expert(mixture, X, y, expert, name, sample_weight, replay):
     old = _old_rows(mixture, rows.X, replay, draw_seed, n_old)
     experts = {f"before_{name}": FrozenEstimator(copy.copy(mixture)), name: template}
     given = _to_train(mixture, experts, _gate_now(mixture, growing.joined(rows, old)), *seeds)
-    how = {"report_weights": sample_weight is not None, "beside": _beside(mixture)}
-    update = growing.grow(mixture._model, rows, old, *given, stream=stream, **how)
+    update = growing.grow(
+        mixture._model,
+        rows,
+        old,
+        *given,
+        stream=stream,
+        report_weights=sample_weight is not None,
+        beside=_beside(mixture),
+    )
     _set_changed(mixture, "add_expert", update, name)
     mixture.n_samples_seen_ += float(rows.weight.sum())
 

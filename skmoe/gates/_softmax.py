@@ -180,9 +180,14 @@ class SoftmaxGate(BaseGate):
         # One step by the running curvature, in the standardised columns of ``fit``.
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         targets, weight = soft_labels(self, X, y, sample_weight)
-        rows = with_intercept(self._standardise(X)), targets * weight[:, None]
         coef, self._bound = _multinomial.stream_step(
-            *rows, self.sum_logits(), self._penalty(), self._bound, keep=keep, gain=gain
+            with_intercept(self._standardise(X)),
+            targets * weight[:, None],
+            self.sum_logits(),
+            self._penalty(),
+            self._bound,
+            keep=keep,
+            gain=gain,
         )
         self._set_weights(coef)
 

@@ -209,8 +209,9 @@ class GateDisplay:
         n_experts = len(self.names)
         strength = 0.1 + 0.45 * _axes.certainty_of(proba.max(axis=2), n_experts)[:, :, None]
         shades = strength * _axes.colours(n_experts)[owner] + 1 - strength
-        style = {"shading": "nearest", "zorder": 0.5, "rasterized": True}
-        mesh = panel.pcolormesh(across.places, up.places, shades, **style)
+        mesh = panel.pcolormesh(
+            across.places, up.places, shades, shading="nearest", zorder=0.5, rasterized=True
+        )
         for k in range(n_experts):
             others = np.delete(proba, k, axis=2)
             lead = proba[:, :, k] - (others.max(axis=2) if n_experts > 1 else -1)

@@ -475,8 +475,9 @@ class PredictiveDisplay:
             names = [str(label) for label in self.classes]
             handles = self.axis.draw_shares(panel, self.proba, names, "class probability")
             self.lines_ = handles
-        options = {"handlelength": 2.8, "title": self.axis.others}
-        _axes.explain(self, handles, own_figure=ax is None, **options)
+        _axes.explain(
+            self, handles, own_figure=ax is None, handlelength=2.8, title=self.axis.others
+        )
         return self
 
     def _draw_fan(self, ax):

@@ -254,8 +254,9 @@ class Categorical(BaseLikelihood):
 
 def _minimise(loss):
     """Temperature whose logarithm minimises a loss."""
-    settings = {"method": "bounded", "options": {"xatol": 1e-4}}
-    best = optimize.minimize_scalar(loss, bounds=(-2.0, 2.0), **settings)
+    best = optimize.minimize_scalar(
+        loss, bounds=(-2.0, 2.0), method="bounded", options={"xatol": 1e-4}
+    )
     return float(np.exp(np.round(best.x, 3)))  # what rounding errors move is not kept
 
 

@@ -92,8 +92,9 @@ class Block:
             weight = np.ones(len(X))
         else:
             weight = check_numbers("sample_weight", weight)
-            how = {"ensure_2d": False, "dtype": np.float64, "input_name": "sample_weight"}
-            weight = check_array(weight, **how).reshape(-1)
+            weight = check_array(
+                weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+            ).reshape(-1)
             if weight.min() < 0:
                 raise ValueError("Negative values in sample_weight: weights are at least 0.")
         check_consistent_length(X, y, weight)

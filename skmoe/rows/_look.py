@@ -181,10 +181,12 @@ def first_look(block, parameters):
     ones = np.ones(len(X), dtype=int)
     arrays = (block.values, y)
     sample = RowSample(n_rows, hash_rows(*arrays), weight, ones, arrays)
-    counts = len(X), np.count_nonzero(used), float(weight.sum()), float(weight @ weight)
     return FirstLook(
         block.names,
-        *counts,
+        len(X),
+        np.count_nonzero(used),
+        float(weight.sum()),
+        float(weight @ weight),
         Moments.of(X, weight),
         is_numeric,
         dtypes,

@@ -117,7 +117,9 @@ def warn_if_long(what, seconds, quicker, is_told=False, unsure=""):
     """Warn of a wait of so many seconds, if it is long; whether it is. ``is_told`` is verbose."""
     if seconds > LONG:
         about = f"{what} may take about {float(f'{seconds:.1g}'):,g} s{unsure}. Quicker: {quicker}."
-        warn_user(about + " verbose=1 shows progress." * (not is_told), LongFitWarning)
+        if not is_told:
+            about += " verbose=1 shows progress."
+        warn_user(about, LongFitWarning)
     return seconds > LONG
 
 

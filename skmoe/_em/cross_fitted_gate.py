@@ -131,10 +131,15 @@ class GateSums:
 
     def _sums(self, gate, labels, with_curvature):
         nothing = np.zeros((labels.shape[1], self.rows.X.shape[1] + 1))
-        wanted = {"with_grams": self._rows_gram is None, "with_curvature": with_curvature}
-        given = (nothing, np.ones(len(nothing)))
-        labels = np.ascontiguousarray(labels)
-        parameters = PassParameters(*self.units, gate.sum_logits(), *given, resp=labels, **wanted)
+        parameters = PassParameters(
+            *self.units,
+            gate.sum_logits(),
+            nothing,
+            np.ones(len(nothing)),
+            resp=np.ascontiguousarray(labels),
+            with_grams=self._rows_gram is None,
+            with_curvature=with_curvature,
+        )
         sums = Sums.from_kernel(run_pass(self.rows, parameters), *nothing.shape, with_curvature)
         if self._rows_gram is None:
             self._rows_gram = sums.rows_gram

@@ -93,7 +93,8 @@ class Trained:
         found += self.notes
         if self.specialisation is not None:
             found.append(" ".join(str(self.specialisation).split()))
-        found += [] if self.averaging is None else self.averaging.notes
+        if self.averaging is not None:
+            found += self.averaging.notes
         return found
 
 
@@ -335,7 +336,9 @@ def compared(criterion, values, chosen=None, what="expert", having=""):
     else:
         best = chosen
     losses = {k: values[best] - v for k, v in sorted(values.items()) if k != best and v > -np.inf}
-    said = f"{'No regimes were found. ' * (best == 1)}{criterion}{having}: {count(best, what)}"
+    said = f"{criterion}{having}: {count(best, what)}"
+    if best == 1:
+        said = f"No regimes were found. {said}"
     if len(values) == 1:
         return f"{said}, and no other number was tried."
     if not losses:
@@ -343,7 +346,10 @@ def compared(criterion, values, chosen=None, what="expert", having=""):
         return f"{said}; with {numbers}, one has too few rows, or is a copy of another."
     less = ", ".join(f"{loss:.1f} for {k}" for k, loss in losses.items() if loss >= 0)
     more = ", ".join(f"{-g:.1f} for {k}, too little to count" for k, g in losses.items() if g < 0)
-    said += f"; worse by {less}" * bool(less) + f"; better by {more}" * bool(more)
+    if less:
+        said += f"; worse by {less}"
+    if more:
+        said += f"; better by {more}"
     return said.replace(" for", " nats for", 1) + " (3 nats are odds of 20 to 1)."
 
 

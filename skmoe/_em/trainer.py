@@ -203,7 +203,9 @@ class Trainer:
         Returns what is ``trained``, its own or that of another trainer that it has tried.
         """
         tasks.begin(self.most_iterations)
-        number = "up to " * self.is_searched + count(self.n_experts)
+        number = count(self.n_experts)
+        if self.is_searched:
+            number = f"up to {number}"
         self.progress.say(f"Fitting {number} on {count(self.n_rows, 'row')}")
         self.start(previous)
         with self.problem.experts.side_by_side(self.settings.n_jobs):
@@ -234,11 +236,20 @@ class Trainer:
             more = MORE_EXPERTS
         else:
             more = 1
-        given = {"max_iter": self.most_iterations, "tol": COARSE * self.settings.tol, "patience": 1}
         problem.routes = top_k
         # Rows keep fewer experts stage by stage, and idle experts are re-seeded in the last one.
         while more > 1:
-            run_em(problem, **given, revivals=REVIVALS * (more == 2))
+            if more == 2:
+                revivals = REVIVALS
+            else:
+                revivals = 0
+            run_em(
+                problem,
+                max_iter=self.most_iterations,
+                tol=COARSE * self.settings.tol,
+                patience=1,
+                revivals=revivals,
+            )
             more //= 2
             problem.top_k = self._kept(more * top_k)
             problem.start(problem.resp)

@@ -165,7 +165,9 @@ def decide_folds(cv, estimators, rows, split_params, *, n_rows=np.inf, subject=N
     are_rows = units is None and n_units == len(rows.y)
     if cv == "oob" or (are_rows and all(leaves_every_row_out(e) for e in trained)):
         reason = "members of a bagging ensemble leave rows out"
-        return OUT_OF_BAG, n_folds, reason + "; folds, if too few do" * is_auto
+        if is_auto:
+            reason += "; folds, if too few do"
+        return OUT_OF_BAG, n_folds, reason
     if n_folds < 2:
         if "groups" in split_params:
             unit = "group"

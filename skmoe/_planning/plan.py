@@ -130,7 +130,9 @@ class Plan:
             fits = f"at most {self.most_expert_fits:,}"
             return [*cells, ["cost", fits, f"fits of single estimators: {self.time_of_fits}"]]
         n_rows, n_columns, _ = self.shape
-        tried = "1 to " * (self.number_by is not None) + count(self.most_experts)
+        tried = count(self.most_experts)
+        if self.number_by is not None:
+            tried = f"1 to {tried}"
         what = f"{count(self.n_init, 'start')}, {tried}, {n_rows:,} rows x {n_columns:,} columns"
         what += unsure_of(self)
         return [*cells, ["cost", f"about {float(f'{seconds_of(self):.1g}'):g} s", what]]
@@ -219,7 +221,9 @@ class Plan:
         training = trained.way
         names = trained.model.names
         n_rows = float(trained.problem.weight.sum())
-        notes = trained.findings(n_rows) + [CENSORED] * (self.request.rows.bounds is not None)
+        notes = trained.findings(n_rows)
+        if self.request.rows.bounds is not None:
+            notes.append(CENSORED)
         has_ties = trained.regimes is not None and trained.regimes.n_regimes < len(names)
         if self.n_experts is None and trained.log_evidence is not None and not has_ties:
             *fewer, largest = sorted(trained.log_evidence)
@@ -300,7 +304,9 @@ def seconds_of(plan):
 
 def unsure_of(plan):
     """That the formula does not know how long searches of many columns take, in words."""
-    return ", with so many columns up to ten times as long" * (plan.shape[1] > FEW_COLUMNS)
+    if plan.shape[1] > FEW_COLUMNS:
+        return ", with so many columns up to ten times as long"
+    return ""
 
 
 # The rows of a fit -------------------------------------------------------------------------------
@@ -498,7 +504,9 @@ def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
     numbers = [most]
     most_fits = of_penalty
     if n_experts is None:
-        numbers = [*range(1, most + 1), *[most] * request.many]  # which are a sample
+        numbers = [*range(1, most + 1)]
+        if request.many:  # which are a sample
+            numbers.append(most)
     for number in numbers:
         n_rounds = settings.most_iterations(folds, number, request.likelihood, is_censored)
         if number > 1:

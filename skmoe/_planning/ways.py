@@ -248,7 +248,9 @@ def _preferred(request):
         return "em", "all experts are linear, frozen, or continue from the last iteration"
     if request.kind == "list":
         return "stack", "the experts are a list of models of different kinds"
-    return "specialists", "one model, not linear" + ", without copies" * (request.n_experts == 1)
+    if request.n_experts == 1:
+        return "specialists", "one model, not linear, without copies"
+    return "specialists", "one model, not linear"
 
 
 def choose_training(training, request):
@@ -374,7 +376,9 @@ def choose_gate(mixture, training, request):
         either = "; or a SoftmaxGate, if its out-of-fold log-density is as high"
     if asked is None:
         _, unseen = request.monotone
-        why = "the default" + f", without {unseen}, in which experts are monotone" * bool(unseen)
+        why = "the default"
+        if unseen:
+            why += f", without {unseen}, in which experts are monotone"
         return type(default).__name__, True, why + either
     if mixture.gate is asked and _is_like(asked, default):
         return type(default).__name__, True, f"as asked for, and the default{either}"
@@ -426,8 +430,11 @@ def choose_folds(training, request, n_rows):
     rows = request.rows
     mixture = request.mixture
     if training == "pooled":
-        asked = ["cv"] * (not request.has_cv("auto") and mixture.cv is not False)
-        asked += ["groups"] * (request.groups is not None)
+        asked = []
+        if not request.has_cv("auto") and mixture.cv is not False:
+            asked.append("cv")
+        if request.groups is not None:
+            asked.append("groups")
         if asked:
             without = f", so that {' and '.join(asked)} have no effect"
         else:

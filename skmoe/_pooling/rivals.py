@@ -93,9 +93,11 @@ def close_numbers(support, chosen, word="regime"):
         for k, each in support.items()
         if k != chosen and support[chosen] - each < CLOSE
     ]
-    start = f"The number of {word}s is a close call{' (ties count once)' * (word == 'regime')}: "
+    start = f"The number of {word}s is a close call"
+    if word == "regime":
+        start += " (ties count once)"
     if found:
-        return [f"{start}the log-evidence {' and that '.join(found)}."]
+        return [f"{start}: the log-evidence {' and that '.join(found)}."]
     return []
 
 
@@ -180,7 +182,9 @@ def best_surface(search, problem):
     def compare(what, call, plus, data, design=None, terms=()):
         value, errors = _evidence(search, data, design)
         having = " and ".join(", ".join([*terms, *errors]).rsplit(", ", 1))
-        found[what, f" It has {having}." * bool(having), call] = value + plus
+        if having:
+            having = f" It has {having}."
+        found[what, having, call] = value + plus
 
     if trainer.parts.classes is not None:
         kind = "Classifier"
@@ -308,7 +312,9 @@ def _evidence(search, data, design=None):
     shape = "skewed or heavy-tailed errors"
     kinds = "", "heteroscedastic errors", shape, f"heteroscedastic and {shape}"
     gain, kind = max(zip((0.0, gain, even, uneven), kinds, strict=True))
-    return value + gain, [kind] * bool(kind)
+    if kind:
+        return value + gain, [kind]
+    return value, []
 
 
 def _gain_of_shape(errors, design, sd, weight):

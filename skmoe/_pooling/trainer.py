@@ -233,8 +233,10 @@ class PooledTrainer(Trainer):
             many = f"Mixtures of {n_experts} experts have many optima: "
         else:
             many = ""
-        cut = "The search was long, and was cut short: " * is_cut
-        few_met = cut or self._begun_with.get(n_experts) or many
+        if is_cut:
+            few_met = "The search was long, and was cut short: "
+        else:
+            few_met = self._begun_with.get(n_experts) or many
         others = "another random_state, or a larger n_init, may find other regimes; see stability."
         if few_met:
             return [few_met + others]
@@ -385,7 +387,10 @@ class PooledTrainer(Trainer):
             # tables of levels, two come first: more take long, and seldom pay alone.
             has_levels = self.experts.columns.block is not None and self.data.subjects is None
             is_long = has_levels and self.experts.design.shape[1] * FIRST_BOUND > NEWTON_LIMIT
-            few = [k for k in (*is_long * [2], FIRST_BOUND) if k < self.n_experts]
+            bounds = [FIRST_BOUND]
+            if is_long:
+                bounds = [2, FIRST_BOUND]
+            few = [k for k in bounds if k < self.n_experts]
             for bound in (*few, self.n_experts):
                 best = self._descend(best, bound)
                 if best.evidence < self.settings.to_beat - BEHIND:

@@ -161,7 +161,8 @@ def under_headings(headings, names, cells, nought=(), max_rows=None):
                 line = [f"  {nought[key]}", *blank]
             else:
                 line = [f"  {name}", *row]
-            lines += [line] * (line not in lines[-1:])
+            if line not in lines[-1:]:
+                lines.append(line)
         if max_rows is not None and len(lines) > max_rows:
             first = max_rows // 2
             left = len(lines) - max_rows

@@ -212,7 +212,9 @@ def _table(names, values, spread, note):
     """A table of values of each part and term, by the names of its columns."""
     values |= {SPREAD: {of: dict.fromkeys(names, sd) for of, sd in spread.items()}}
     rows = [(part, term, row) for part, terms in values.items() for term, row in terms.items()]
-    notes = [FROM_REFERENCE] * any(term.endswith(IS_REFERENCE) for _, term, _ in rows)
+    notes = []
+    if any(term.endswith(IS_REFERENCE) for _, term, _ in rows):
+        notes.append(FROM_REFERENCE)
     notes += [FROM_MEAN.format(column) for column in values.get(SPREAD, ())]
     parts, terms, rows = map(list, zip(*rows, strict=True))
     shown = np.array([[row.get(name, np.nan) for name in names] for row in rows])

@@ -191,7 +191,9 @@ def shares_of_levels(mixture, rows):
     shares = {}
     names = column_names(mixture)
     linear = [each for each in mixture.experts_ if is_linear(each)]
-    for estimator in linear + [mixture.gate_] * split_last(mixture.gate_)[1].is_linear:
+    if split_last(mixture.gate_)[1].is_linear:
+        linear.append(mixture.gate_)
+    for estimator in linear:
         head, _ = split_last(estimator)
         columns = columns_behind(head, 0, names)
         if not shares.keys() >= {*columns.names} and any(columns.category):

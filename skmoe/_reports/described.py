@@ -78,7 +78,9 @@ class DescribedMixture(AnyRows):
         """First sentences but the evidence, for tables that are printed after others."""
         notes = [note for note in self._notes if not note.startswith("Evidence: ")]
         short = [note.split(". ")[0].rstrip(".") + "." for note in notes]
-        return short + ["More: print(mixture.plan_)."] * (short != notes)
+        if short != notes:
+            short.append("More: print(mixture.plan_).")
+        return short
 
     def __getstate__(self):
         finish_later(self)
@@ -142,7 +144,8 @@ class DescribedMixture(AnyRows):
         rows = check_known_rows(self, X, y, sample_weight, metadata)
         model = self._model
         report = report_of_sums(model, groups, report_sums(model, groups, rows), trained)
-        report.notes += [OF_GIVEN] * (self._is_cross_fitted and self._changed_by is None)
+        if self._is_cross_fitted and self._changed_by is None:
+            report.notes.append(OF_GIVEN)
         return report
 
     def coefficients(self, *, by="regime", max_rows=60):

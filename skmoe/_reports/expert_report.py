@@ -122,8 +122,9 @@ class ExpertReport:
         return text
 
     def _of_runs(self):
-        few = f", the best {SHOWN} of {len(self.optima)}" * (len(self.optima) > SHOWN)
-        return f"optima found by the EM runs{few}"
+        if len(self.optima) > SHOWN:
+            return f"optima found by the EM runs, the best {SHOWN} of {len(self.optima)}"
+        return "optima found by the EM runs"
 
     def _cells_of_optima(self):
         return [

@@ -154,7 +154,8 @@ class ExpertProfiles:
         else:
             names = [""]
         text = ", ".join(names[j] + show(predicted[j]) for j in places)
-        text += " on average" * (not self.of_classes)
+        if not self.of_classes:
+            text += " on average"
         if observed is None:
             return text
         return f"{text} (observed {', '.join(show(observed[j]) for j in places)})"
@@ -204,7 +205,10 @@ class ExpertProfiles:
             text += [self._headline(profile), *table[: len(of_expert)]]
             text += [f"  {line}" for line in self._below(profile)]
             del table[: len(of_expert)]
-        text += ["", self._note(cells)] * any(cells) + [""] * bool(self.notes)
+        if any(cells):
+            text += ["", self._note(cells)]
+        if self.notes:
+            text.append("")
         return "\n".join([*text, *map(in_lines, self.notes)])
 
     __repr__ = __str__
@@ -389,7 +393,9 @@ def _compare_levels(name, column, mass, weight, distance):
     missing = np.fromiter(map(is_missing, values), dtype=bool, count=len(values))
     levels = sorted(set(values[~missing]), key=str)
     place = {level: j for j, level in enumerate(levels)}
-    names = [f"{name}={level}" for level in levels] + [f"{name} missing"] * bool(missing.any())
+    names = [f"{name}={level}" for level in levels]
+    if missing.any():
+        names.append(f"{name} missing")
     codes = np.array([place.get(value, len(levels)) for value in values])
     one_hot = sparse.csr_array((np.ones(len(codes)), (np.arange(len(codes)), codes)))
     part = _compare_shares(names, name, one_hot, mass, weight)

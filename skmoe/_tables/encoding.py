@@ -436,7 +436,9 @@ class DateNumbers(TransformerMixin, BaseEstimator):
                 for part, values in numbers.items()
                 if part == DAYS or np.nanmin(values, initial=np.inf) < np.nanmax(values, initial=-1)
             ]
-            self.parts_.append(varied + [MISSING] * bool(self.indicates and has_gaps))
+            if self.indicates and has_gaps:
+                varied.append(MISSING)
+            self.parts_.append(varied)
         return self
 
     def transform(self, X):

@@ -505,6 +505,7 @@ def _formula(coef, size, names):
                 text = f"{text} {name}"
         terms.append(("- " if value < 0 else "+ ") + text)
     shown = [terms[j] for j in np.flatnonzero(np.abs(coef) * size > NEGLIGIBLE)] or ["0"]
-    shown[MOST_TERMS:] = ["+ ..."] * (len(shown) > MOST_TERMS)
+    if len(shown) > MOST_TERMS:
+        shown[MOST_TERMS:] = ["+ ..."]
     first, *others = shown
     return " ".join([first.removeprefix("+ ").replace("- ", "-"), *others])

@@ -174,7 +174,9 @@ class PosteriorEstimates(Estimates):
             said = "the errors are as small as their floor"
             notes.append(f"std_error n/a in {', '.join(experts)}: {said}")
         at_floor = np.array([part.split(": output ")[0] in experts for part in parts])
-        return notes + [in_lines(NOT_NORMAL)] * bool(np.any(~known & ~at_floor))
+        if np.any(~known & ~at_floor):
+            notes.append(in_lines(NOT_NORMAL))
+        return notes
 
     def _change_by_prior(self):
         """Newton step of the parameters when a weak prior of the gate replaces that of the fit."""

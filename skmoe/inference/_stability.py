@@ -125,7 +125,9 @@ class Stability(EstimateTable):
             return f"Not settled: {what}; {self._found('halves')}. {ADVICE}"
         if same["halves"] < SURE:
             may_lack_rows = max(self.share["halves"]) <= self.n_regimes
-            what = "is uncertain" + ", or halves lack rows" * may_lack_rows
+            what = "is uncertain"
+            if may_lack_rows:
+                what += ", or halves lack rows"
             return f"The number {what}: {self._found('halves')}."
         if rand["halves"] < SURE:
             if self._is_set:
@@ -136,7 +138,8 @@ class Stability(EstimateTable):
                 f"The number {number}, {fit}; which rows belong together is less stable (median "
                 f"adjusted Rand index {_two_digits(rand['halves'])} in halves of the rows)."
             )
-        fit += " (n_experts was set)" * self._is_set
+        if self._is_set:
+            fit += " (n_experts was set)"
         return f"Stable: seeds and halves of the rows agree on {fit}" + (
             "." if self.n_regimes == 1 else ", and on which rows belong together."
         )

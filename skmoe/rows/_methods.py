@@ -58,7 +58,9 @@ def _answer_row_by_row(method, mixture, X, y=None, **asked):
     """The results for all rows of X: Blocks, or a Dask collection."""
     name = method.__name__
     parameters = signature(method).parameters
-    of_rows = [each for each in OF_ROWS if asked.get(each) is not None] + ["y"] * (y is not None)
+    of_rows = [each for each in OF_ROWS if asked.get(each) is not None]
+    if y is not None:
+        of_rows.append("y")
     if of_rows:
         raise TypeError(f"{name} takes no {of_rows[0]} with {type(X).__name__}.")
     if not isinstance(X, IteratedRows):

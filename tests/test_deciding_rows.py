@@ -98,6 +98,18 @@ def test_rows_of_weight_two_are_rows_given_twice():
     assert weighted.score(X, y) == pytest.approx(repeated.score(X, y), abs=0.01)
 
 
+def test_copies_of_few_rows_count_as_many():
+    X, y = rows_of("two t", 400)
+    copies = 50
+    many = MixtureOfExpertsRegressor(random_state=0).fit(
+        np.repeat(X, copies, axis=0), np.repeat(y, copies)
+    )
+    weight = np.full(len(y), DECIDING_ROWS / len(y))
+    few = MixtureOfExpertsRegressor(random_state=0).fit(X, y, sample_weight=weight)
+    assert many.log_evidence_[1] == pytest.approx(few.log_evidence_[1], abs=1e-4)
+    assert many.n_regimes_ == few.n_regimes_
+
+
 def test_classes_of_more_rows_than_decide():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(2 * DECIDING_ROWS, 3))

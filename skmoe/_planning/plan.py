@@ -228,7 +228,8 @@ class Plan:
         if self.n_experts is None and trained.log_evidence is not None and not has_ties:
             *fewer, largest = sorted(trained.log_evidence)
             best = max(map(trained.log_evidence.get, fewer or [largest]))
-            if trained.log_evidence[largest] - best > DECISIVE / n_rows:
+            weight = trained.deciding_weight or n_rows
+            if weight * (trained.log_evidence[largest] - best) > DECISIVE:
                 notes.append(
                     f"The evidence still rises at {largest} experts, the largest number tried: "
                     "a larger n_experts tries that many, and merges those of one regime."
@@ -292,8 +293,7 @@ def seconds_of(plan):
         later = LATER
     n_rows = min(n_rows, OF_STARTS) + later * max(n_rows - OF_STARTS, 0)
     most = plan.most_experts
-    is_given = plan.number_by is None
-    if is_given:
+    if plan.number_by is None:
         n_experts = most
     else:
         n_experts = SEARCHED * most * (most + 1) / 2

@@ -131,15 +131,13 @@ class PooledTrainer(Trainer):
     def _start_from_part(self, previous):
         part = self._on_part()
         self.progress.say(f"Deciding on {count(len(part.data.y), 'row')}")
-        if previous is None:
-            part.start(None)
-        else:
-            part.start(previous[part.data.rows])
+        if previous is not None:
+            previous = previous[part.data.rows]
+        part.start(previous)
         decided = part.problem
         self.progress.say(f"Fitting {count(decided.experts.n_experts)} to all rows")
-        resp = self._responsibilities(part)
         self.parts = part.parts
-        self.problem = self._like(decided).start(resp)
+        self.problem = self._like(decided).start(self._responsibilities(part))
         self.effort = ON_ALL_ROWS
         self.converge(self.problem)
         self.trained = part.trained
@@ -151,7 +149,8 @@ class PooledTrainer(Trainer):
         """The search on some of the rows, each of which counts as one of all rows does."""
         data = self.data.sample(DECIDING_ROWS)
         rows = data.rows
-        data.weight *= len(rows) / np.count_nonzero(self.data.weight)
+        # Not by the rows of the part: each stands for all its copies.
+        data.weight *= min(1.0, DECIDING_ROWS / np.count_nonzero(self.data.weight))
         # What was one object for all rows is one for the part.
         if self.source is self.data.X:
             source = data.X

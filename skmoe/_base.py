@@ -417,11 +417,19 @@ def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None
     start_seed, expert_seed = seeds
     if plain is None:
         plain = (data, parts)
-    given = {"splitting": splitting, "seed": start_seed}
-    make_em = partial(_em_trainer, settings, expert_seed, given)
+    plain_data, plain_parts = plain
+    make_em = partial(_em_trainer, settings, splitting, seeds)
     by_em = partial(make_em, rows, data, parts, settings.top_k)
-    of_pooled = given | {"expert_seed": expert_seed, "n_experts": plan.n_experts}
-    pooled = partial(PooledTrainer, *plain, settings, **of_pooled)
+    pooled = partial(
+        PooledTrainer,
+        plain_data,
+        plain_parts,
+        settings,
+        splitting=splitting,
+        seed=start_seed,
+        expert_seed=expert_seed,
+        n_experts=plan.n_experts,
+    )
     if plan.training == "pooled":
         if plan.request.top_k is None:
             return pooled()
@@ -435,35 +443,50 @@ def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None
             top_k = None
         else:
             top_k = settings.top_k
-        plain_data, plain_parts = plain
         try_em = partial(make_em, rows.sample(), rows.alone(plain_data), plain_parts, top_k)
         search = NumberTrainer(try_em, plan.most_experts, by_bic=plan.number_by == BIC)
         if rows.many or plan.is_number_of_plain:
             return NumberThenEM(search, by_em, keeps=False, on_sample=rows.many)
         return search
-    given = given | {
-        "folds": splitting.folds(parts.templates, data),
-        "expert_seed": expert_seed,
-        "gate": None if plan.is_default_gate else parts.gate,
-    }
+    aims = {}
     if plan.training == "specialists":
-        given["numbers"] = specialists_to_try(plan.n_experts, plan.most_experts)
-        given["keeps_softmax"] = plan.gate == SoftmaxGate.__name__
+        aims["numbers"] = specialists_to_try(plan.n_experts, plan.most_experts)
+        aims["keeps_softmax"] = plan.gate == SoftmaxGate.__name__
     elif plan.em_may_follow:
-        given["instead"] = by_em
-    return StackedTrainer(data, parts, settings, **given)
+        aims["instead"] = by_em
+    return StackedTrainer(
+        data,
+        parts,
+        settings,
+        splitting=splitting,
+        seed=start_seed,
+        folds=splitting.folds(parts.templates, data),
+        expert_seed=expert_seed,
+        gate=None if plan.is_default_gate else parts.gate,
+        **aims,
+    )
 
 
-def _em_trainer(settings, expert_seed, given, rows, data, parts, top_k, n_experts=None, **aims):
+def _em_trainer(settings, splitting, seeds, rows, data, parts, top_k, n_experts=None, **aims):
     """What trains by EM: a Trainer."""
     if n_experts is not None:
         has_encoder = parts.gate.encoder is not None
         parts = parts.first(n_experts)
         if has_encoder and parts.gate.encoder is None:  # nothing stands before its gate
             data = replace(data, Z=data.X)
-    splitting = given["splitting"]
+    start_seed, expert_seed = seeds
     settings = replace(settings, top_k=top_k)
     problem, folds = rows.problem(data, parts, settings, splitting, expert_seed)
     notes = splitting.why_out_of_fold(parts.templates, data, folds)
-    given = given | aims | {"folds": folds, "n_rows": rows.n_rows, "notes": notes}
-    return rows.trainer(problem, data, rows.finished(parts), settings, **given)
+    return rows.trainer(
+        problem,
+        data,
+        rows.finished(parts),
+        settings,
+        splitting=splitting,
+        seed=start_seed,
+        folds=folds,
+        n_rows=rows.n_rows,
+        notes=notes,
+        **aims,
+    )

@@ -149,7 +149,7 @@ def test_slopes_are_derivatives(family):
 @pytest.mark.parametrize("family", TARGETS, ids=lambda family: type(family).__name__)
 def test_parts_of_the_log_density_add_up(family):
     y, predictor = TARGETS[family], np.tile([-1.0, 0.3, 2.0], (4, 1))
-    scale = SCALES if family.has_precision else 1.0
+    scale = SCALES if family.scale is not None else 1.0
     value = scale * family.unit(y, predictor, scale)[0]
     value = value + family.normaliser(scale) + family.constant(y)
     assert_allclose(value, family.log_density(y, family.mean(predictor), scale), rtol=1e-10)

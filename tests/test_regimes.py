@@ -23,7 +23,7 @@ from skmoe._pooling.rivals import _overdispersed_loss as _loss_of_size
 SLOPES = np.array([1.0, 2.0, 0.0, -1.0])
 OTHER = np.array([2.0, -1.0, 0.0, 1.0])
 KINDS = ["normal", "t3", "exponential", "spread", "wide ends", "outliers", "rounded"]
-FAMILIES = {"poisson": PoissonFamily(), "binomial": BinomialFamily()}
+FAMILIES = {"poisson": PoissonFamily, "binomial": BinomialFamily}
 
 
 def errors_of(kind, X, rng):

@@ -124,5 +124,5 @@ def test_no_model_of_counts_exceeds_the_means_that_are_the_counts(shape):
         data=SimpleNamespace(y=y, exposure=None),
         weight=rng.uniform(0.5, 2, size=200),
     )
-    found = rivals.overdispersed_evidence(problem, rivals.PoissonFamily())
+    found = rivals.overdispersed_evidence(problem, rivals.PoissonFamily)
     assert -np.inf < found < rivals._most_of_counts(problem)

@@ -14,6 +14,7 @@ from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
@@ -336,6 +337,23 @@ def test_a_value_missing_first_in_predict_is_the_median_of_fit(classifies):
     np.testing.assert_allclose(moe.predict(rows), moe.predict(filled), rtol=1e-12)
     np.testing.assert_allclose(moe.gate_proba(rows), moe.gate_proba(filled), rtol=1e-12)
     assert np.isnan(np.asarray(rows)[1, 1])  # as it was given
+
+
+def test_a_gap_is_no_matter_to_an_expert_that_saw_one_class():
+    X = pd.DataFrame({0: list("ab") * 20, 1: np.arange(40.0)})
+    y = np.arange(40) >= 36  # some folds have one class
+    experts = HistGradientBoostingClassifier(max_iter=5)
+    moe = MixtureOfExpertsClassifier(experts, n_experts=2, random_state=0).fit(X, y)
+    X.loc[0, 1] = np.nan
+    assert np.isfinite(moe.predict_proba(X[:1])).all()
+
+
+@pytest.mark.parametrize("columns", [[2, 1], [0, 2]])
+def test_other_columns_are_refused_where_names_are_numbers(columns):
+    X = pd.DataFrame(np.arange(40.0).reshape(20, 2) ** 2)
+    moe = regressor().fit(X, np.arange(20) % 7)
+    with pytest.raises(ValueError, match=r"X lacks the columns \[[01]\], which it had in fit"):
+        moe.predict(X.set_axis(columns, axis=1))
 
 
 def test_an_infinite_value_is_refused_by_column():

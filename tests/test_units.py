@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, LogisticRegression, TweedieRegressor
 from sklearn.pipeline import make_pipeline
@@ -11,6 +12,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._families.positive import GammaFamily, InverseGaussianFamily
+from skmoe.distributions import ScipyComponents
 from skmoe.gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, TreeGate
 from skmoe.likelihoods import Gaussian, RandomEffects, StudentT
 from skmoe.likelihoods._positive import Gamma, InverseGaussian
@@ -137,12 +139,42 @@ class UnitWrong(GammaFamily):
     scale_has_unit = True
 
 
-@pytest.mark.parametrize(("kind", "family"), [(InverseGaussian, UnitUnsaid), (Gamma, UnitWrong)])
-def test_a_family_that_is_wrong_about_its_unit_is_refused(kind, family):
+class UnitForgotten(InverseGaussianFamily):
+    def components(self, mean, scale=1.0, size=1.0):
+        shape = np.broadcast_to(scale, mean.shape)
+        return ScipyComponents(stats.invgauss(mean / shape, scale=shape))
+
+
+class UnitTaken(GammaFamily):
+    def unit(self, y, predictor, scale=1.0):
+        value, slope, curvature = super().unit(y, predictor, scale)
+        return 2 * value, 2 * slope, 2 * curvature
+
+
+@pytest.mark.parametrize(
+    ("kind", "family"),
+    [
+        (InverseGaussian, UnitUnsaid),
+        (Gamma, UnitWrong),
+        (InverseGaussian, UnitForgotten),
+        (Gamma, UnitTaken),
+    ],
+)
+def test_a_family_that_contradicts_itself_is_refused(kind, family):
     X, y, _ = target("amounts")
     wrong = type("Wrong", (kind,), {"family": family()})
-    with pytest.raises(TypeError, match="changes with the unit of the target"):
+    with pytest.raises(TypeError, match="contradict each other"):
         MixtureOfExpertsRegressor(n_experts=1, likelihood=wrong(), training="em").fit(X, y)
+
+
+def test_a_family_of_ones_own_is_not_pooled_as_that_of_its_parent():
+    X, y, _ = target("amounts")
+    own = type("Own", (Gamma,), {"family": GammaFamily(), "can_be_pooled": True})
+    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=own())
+    with pytest.raises(TypeError, match=r"no pooled_class\(Own\) was made"):
+        moe.fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=type("Own", (Gamma,), {})())
+    assert moe.plan(X, y).training == "em"
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1])

@@ -107,7 +107,7 @@ class GeneralizedLinearSweep(NewtonSweep):
         if type(experts) is not GeneralizedLinearExperts or not likelihood.has_sums:
             return False
         is_prior = experts.prior or not experts.alpha.any()  # else the objective may fall
-        return experts.family == likelihood.family and is_prior
+        return type(experts.family) is type(likelihood.family) and is_prior
 
     def has_runs(self, experts):
         return experts.family.kernel is not None and experts.rows.X.dtype == np.float64

@@ -20,7 +20,7 @@ IDLE = 0.1  # of the mean load, below which an expert is idle
 class Finished:
     """What reports and streams ask of a problem that was trained on the rows ``data``."""
 
-    n_revived = top_k = None
+    n_revived = top_k = load_prior = None
     working = working_exposure = working_target = None  # see ``GeneralProblem``
     # Of the rows: target, weights, factors of the means, bounds of censored targets, which of them
     # share an expert.

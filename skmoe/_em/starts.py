@@ -171,9 +171,12 @@ def draw_starts(init, n_init, data, n_experts, seed, labels):
         target = data.y
     else:
         target = data.target
-    given = data.columns, target, data.weight, n_experts, random_state
-    drawn = (STARTS[names[i % len(names)]](*given) for i in range(n_init))
-    return [soften(each, n_experts) for each in drawn]
+    starts = []
+    for i in range(n_init):
+        draw = STARTS[names[i % len(names)]]
+        resp = draw(data.columns, target, data.weight, n_experts, random_state)
+        starts.append(soften(resp, n_experts))
+    return starts
 
 
 # Starts next to a mixture: one of its experts is dissolved, and another is halved ----------------

@@ -406,11 +406,10 @@ class Trainer:
         optional = problem.likelihood.scale == "auto"
         described = DescribedColumns(X, self.data.weight)
         is_default = optional and described.is_mixed
-        given = "scale", estimator, described
         if is_default:
             encoder = default_encoder(described)
         else:
-            encoder = encoder_before(*given)
+            encoder = encoder_before("scale", estimator, described)
         if encoder is not None:
             estimator = make_pipeline(encoder, estimator)
         estimator = seed_estimator(estimator, self.splitting.seed)

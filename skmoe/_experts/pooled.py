@@ -352,7 +352,6 @@ class PooledExperts(Pooled, LeastSquaresExperts):
 
     def _learn(self, sums, n_rounds=1):
         mass = sums.mass
-        given = (self._groups, self.ties, self.levels_apart)
         tau = self.tau.copy()
         rho = self.rho.copy()
         posteriors = []
@@ -360,9 +359,15 @@ class PooledExperts(Pooled, LeastSquaresExperts):
             of_output = replace(sums, cross=sums.cross[:, :, [m]], squares=sums.squares[:, [m]])
             for _ in range(n_rounds):
                 unit = precisions.mean[None, :, None]
-                scaled = unit[..., None] * sums.gram, unit * of_output.cross[None, :, :, 0]
-                now = *scaled, tau[[m]], rho[[m]]
-                (coefficients,), tau[[m]], rho[[m]] = learn_variances(*now, *given)
+                (coefficients,), tau[[m]], rho[[m]] = learn_variances(
+                    unit[..., None] * sums.gram,
+                    unit * of_output.cross[None, :, :, 0],
+                    tau[[m]],
+                    rho[[m]],
+                    self._groups,
+                    self.ties,
+                    self.levels_apart,
+                )
                 squares = of_output.residual_squares(coefficients.mean[:, :, None])[:, 0]
                 squares += np.einsum("kij,kij->k", sums.gram, coefficients.cov)
                 precisions = pooled_precisions(mass, squares + self.floor[m] * mass, self.nu)

@@ -6,7 +6,7 @@ target y given its linear predictor :math:`\eta` is
 .. math:: \log f(y \mid \eta, s) = e \, s \, u(y / e, \eta, s) + c(s) + d(y, e)
 
 where u is minus half a unit deviance [1]_, up to a function of y, and in most families the same for
-all scales. Families without scales, or whose scales are no precisions, have s = 1. Experts on
+all scales. Families without scales have s = 1. Experts on
 arrays, sweeps over sums, pooled experts, standard errors and likelihoods are written over these
 functions. ``BetaFamily`` has all of a family that has no closed forms.
 
@@ -33,7 +33,7 @@ PSEUDO_COUNT = 0.5  # of events, or successes and failures, added to each row fo
 
 
 class Family(ABC):
-    """Errors around a linear predictor; two of one class are the same.
+    """Errors around a linear predictor.
 
     Attributes
     ----------
@@ -45,8 +45,6 @@ class Family(ABC):
         unit; likelihoods show them in the target's.
     target_unit : float
         What scales are multiples of: 1, or what ``in_unit`` took.
-    has_precision : bool
-        Whether scales are precisions, the factor s of u, as a shape of Gamma is.
     unit_has_scale : bool
         Whether u depends on the scale.
     scale_is_slope : bool
@@ -66,15 +64,9 @@ class Family(ABC):
     """
 
     scale = at_bound_message = estimator = kernel = None
-    has_precision = unit_has_scale = has_density = scale_is_slope = False
+    unit_has_scale = has_density = scale_is_slope = False
     is_rate = scale_has_unit = False
     target_unit = 1.0
-
-    def __eq__(self, other):
-        return type(self) is type(other)
-
-    def __hash__(self):
-        return hash(type(self))
 
     def in_unit(self, mean):
         """This family with scales in multiples of a mean target, where they have its unit."""

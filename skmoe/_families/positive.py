@@ -30,7 +30,7 @@ class GammaFamily(LogLink):
     estimator = GammaRegressor
     kernel = 2
     scale = "shape_"
-    has_precision = has_density = True
+    has_density = True
 
     def unit(self, y, predictor, scale=1.0):
         value = np.log(y) - predictor
@@ -72,7 +72,7 @@ class WeibullFamily(LogLink):
 
     estimator = GammaRegressor
     scale = "shape_"
-    has_precision = unit_has_scale = has_density = scale_is_slope = True
+    unit_has_scale = has_density = scale_is_slope = True
 
     def unit(self, y, predictor, scale=1.0):
         log_ratio = scale * (np.log(y) - predictor + special.gammaln(1 + 1 / scale))
@@ -96,7 +96,7 @@ class InverseGaussianFamily(LogLink):
 
     estimator = partial(TweedieRegressor, power=3, link="log")
     scale = "shape_"
-    has_precision = has_density = scale_has_unit = True
+    has_density = scale_has_unit = True
 
     def unit(self, y, predictor, scale=1.0):
         inverse = self.target_unit / y
@@ -142,7 +142,7 @@ class BetaFamily(LogitLink):
     """Rates whose variance is ``mean * (1 - mean) / (1 + scale)``."""
 
     scale = "concentration_"
-    has_precision = unit_has_scale = has_density = True
+    unit_has_scale = has_density = True
 
     def link(self, mean):
         return special.logit(np.clip(mean, MOST_CERTAIN, 1 - MOST_CERTAIN))

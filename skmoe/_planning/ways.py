@@ -313,12 +313,13 @@ def choose_number(training, request, previous):
             f"warm_start=True goes on from the last fit, which has {count(n_before)}; n_experts is "
             f"{request.n_experts}. Set n_experts={n_before}, or warm_start=False."
         )
+    if training == "specialists" and n_before is None and request.n_experts != 1:
+        numbers = request.n_experts or "4 or 8"
+        return request.n_experts, f"none or {numbers} specialists, by {OUT_OF_FOLD}"
     if request.n_experts is not None:
         return request.n_experts, "as asked for"
     if n_before is not None:
         return n_before, "as many as in the last fit, since warm_start=True"
-    if training == "specialists":
-        return None, f"none, 4 or 8 specialists, by {OUT_OF_FOLD}"
     if is_frozen(request.templates[0]):
         return 1, "copies of a frozen model would be equal"
     way = chosen_by(training, request)

@@ -459,8 +459,15 @@ def pooled_parts(parts, design, data, block):
     family = parts.likelihood.family
     if family is not None:
         likelihood = parts.likelihood.pooled().fitting(in_sample=True, linear=True).start(*target)
-        own = {"family": family, "exposure": data.exposure, "block": block}
-        return PooledGeneralizedLinearExperts(*given, **own), likelihood
+        experts = PooledGeneralizedLinearExperts(
+            *given, family=family, exposure=data.exposure, block=block
+        )
+        return experts, likelihood
     likelihood = PooledGaussian(parts.likelihood.scale).start(*target)
-    own = {"floor": likelihood.floor_, "shared_scale": likelihood.scale == "shared"}
-    return PooledExperts(*given, **own, block=block), likelihood
+    experts = PooledExperts(
+        *given,
+        floor=likelihood.floor_,
+        shared_scale=likelihood.scale == "shared",
+        block=block,
+    )
+    return experts, likelihood

@@ -212,7 +212,8 @@ class RegimeSearch:
     def _one_line(self, best, tied):
         """Log-evidence of one line with errors of another kind, and the better ties."""
         if not best.experts.can_be_wider:
-            return rivals.overdispersed_evidence(best, self.trainer.parts.likelihood.family), tied
+            family = type(self.trainer.parts.likelihood.family)
+            return rivals.overdispersed_evidence(best, family), tied
         one = self.trainer.one_line()
         evidence, variance, self.spread = rivals.uneven_line(one)
         # Less MARGIN: it must not have less than experts without ties.

@@ -213,7 +213,7 @@ def best_surface(search, problem):
             compare(what, call, plus, replace(data, y=special.logit(part)), X)
         to_beat = max(search.n_rows * problem.evidence - CLOSE, *found.values())
         if y.min() >= 0 and (y == np.round(y)).all() and _most_of_counts(problem) > to_beat:
-            value = overdispersed_evidence(problem, PoissonFamily())
+            value = overdispersed_evidence(problem, PoissonFamily)
             found["one log-linear model of counts", "", "likelihood='negative_binomial'"] = value
         notes += filter(None, [kind_of_target(data.y, data.weight)])
     best = max(found, key=found.get)
@@ -310,8 +310,12 @@ def _evidence(search, data, design=None):
     even = _gain_of_shape(errors, design, np.ones(len(design)), weight)
     uneven = _gain_of_shape(errors, design, np.sqrt(variance), weight) - cost
     shape = "skewed or heavy-tailed errors"
-    kinds = "", "heteroscedastic errors", shape, f"heteroscedastic and {shape}"
-    gain, kind = max(zip((0.0, gain, even, uneven), kinds, strict=True))
+    gain, kind = max(
+        (0.0, ""),
+        (gain, "heteroscedastic errors"),
+        (even, shape),
+        (uneven, f"heteroscedastic and {shape}"),
+    )
     if kind:
         return value + gain, [kind]
     return value, []
@@ -436,7 +440,7 @@ LARGEST_LOG_SIZE = 15.0  # numerically the same as infinity
 def overdispersed_evidence(problem, family):
     """Log-evidence over all rows, by BIC, of one regression with overdispersion.
 
-    Minus infinity for a ``glm`` that has none.
+    Minus infinity for a class of Family that has none.
     """
     if family not in LOSSES:
         return -np.inf
@@ -448,8 +452,14 @@ def overdispersed_evidence(problem, family):
         size = data.exposure
     start = np.zeros(design.shape[1] + 1)
     # Rows of no weight may have any target.
-    given = design, np.maximum(np.ravel(data.y), 0.0), size, problem.weight, LOSSES[family]
-    found = optimize.minimize(_overdispersed_loss, start, given, method="L-BFGS-B", jac=True)
+    y = np.maximum(np.ravel(data.y), 0.0)
+    found = optimize.minimize(
+        _overdispersed_loss,
+        start,
+        (design, y, size, problem.weight, LOSSES[family]),
+        method="L-BFGS-B",
+        jac=True,
+    )
     return float(-found.fun - 0.5 * len(start) * np.log(problem.weight.sum()))
 
 
@@ -492,7 +502,7 @@ def _beta_binomial(y, trials, linear, size):
     return value, size * rate * other * (by_a - by_b), a * by_a + b * by_b
 
 
-LOSSES = {PoissonFamily(): _negative_binomial, BinomialFamily(): _beta_binomial}
+LOSSES = {PoissonFamily: _negative_binomial, BinomialFamily: _beta_binomial}
 
 
 # Calibration of one expert ------------------------------------------------------------------------

@@ -154,8 +154,14 @@ class StackedTrainer(Trainer):
             self.trained.specialisation = gain
             self.trained.n_other_fits = trained.problem.experts.n_fits
         run = Run([self.problem.objective], converged=self.problem.converged)
-        found = {"problem": self.problem, "model": self.problem.model, "order": order, "run": run}
-        return replace(self.trained, **found, load=self.problem.load[order])
+        return replace(
+            self.trained,
+            problem=self.problem,
+            model=self.problem.model,
+            order=order,
+            run=run,
+            load=self.problem.load[order],
+        )
 
     def _fit_unlike(self):
         """Fit the experts of a list; the mixture (Candidate), its fitted experts, and those."""

@@ -157,12 +157,16 @@ def match_kinds(X, kinds):
     In a table, columns without a value get the dtype that they had in fit, and numbers that stand
     as objects are numbers: the dtype of one row with a missing string is object or float.
 
-    Raises a ValueError if a column holds values of another kind than in fit; it names the column.
+    Raises a ValueError that names a column, if it is not there or holds values of another kind than
+    in fit.
     """
     if not is_table(X):
         return X
     changed = {}
     dtypes = dict(zip(X.columns, X.dtypes, strict=True))
+    lacking = [label for label in kinds if label not in dtypes]
+    if lacking:
+        raise ValueError(f"X lacks the columns {lacking}, which it had in fit.")
     for label, (kind, dtype) in kinds.items():
         is_numeric = _is_numeric(dtypes[label])
         if is_numeric and dtype is None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import special
+from scipy.optimize import elementwise
 
 # Panels end where the components' distribution functions have these values, so that each component
 # is resolved at its own scale, with its tails down to 1e-10 of its mass.
@@ -15,83 +16,43 @@ BLOCK = 2**15  # values of components that are computed at once
 SHORT = 16  # whole numbers in a panel, all of which are evaluated
 LONG_NODES = np.polynomial.legendre.leggauss(8)[0]
 BEYOND_THE_LAST = 2  # whole numbers after the last quantile: for rare events there are no others
-MOST_STEPS = 2200  # halvings of all floats; a few dozen are usual
 
 
-def find_root(function, low, high, noise=0.0, *, whole=False):
-    """Zeros of monotone functions, by Chandrupatla's method.
+def find_root(function, low, high, noise):
+    """Zeros of monotone functions, one for each row, by Chandrupatla's method; or the nearer end.
 
-    It bisects unless the function is smooth between the last three arguments, and only then
-    interpolates: Newton's method and the secant method stall between distant modes [1]_.
-
-    ``function`` takes an array of arguments, all at once; ``noise`` is the size below which
-    values are rounding errors. Roots are exact to the last bit or to ``noise``; the nearer end if
-    there is no zero in between. With ``whole``, brackets end at whole numbers, between which
-    increasing functions jump over zero, and the first is found where they are not negative.
-
-    References
-    ----------
-    .. [1] T. R. Chandrupatla, "A new hybrid quadratic/bisection algorithm for finding the zero of
-       a nonlinear function without using derivatives", Advances in Engineering Software 28 (1997)
-       145-149.
+    ``function`` takes an array of arguments, one for each row; ``noise`` is the size below which
+    values are rounding errors.
     """
 
-    def at(y):
-        values = function(y)
-        if whole:
-            return np.where(values < 0, values, np.maximum(values, 1e-300))
-        return values
+    def of_rows(y, rows):
+        rows = rows.astype(np.intp)
+        arguments = low.copy()
+        arguments[rows] = y
+        return function(arguments)[rows]
 
-    last = low
-    at_last = at(low)
-    other = high
-    at_other = at(high)
-    nearer = np.abs(at_last) < np.abs(at_other)
-    best = np.where(nearer, last, other)
-    at_best = np.where(nearer, at_last, at_other)
-    share = np.full(low.shape, 0.5)
-    for _ in range(MOST_STEPS):
-        largest = np.maximum(np.abs(last), np.abs(other))
-        last_bits = 2 * np.finfo(float).eps * largest + (0.5 if whole else 1e-300)
-        least = last_bits / np.maximum(np.abs(other - last), 2 * last_bits)
-        done = np.sign(at_last) * np.sign(at_other) > 0
-        done |= (least == 0.5) | (np.abs(at_best) <= noise)
-        if done.all():
-            break
-        new = last + np.clip(share, least, 1 - least) * (other - last)
-        if whole:
-            new = np.clip(np.round(new), np.minimum(last, other) + 1, np.maximum(last, other) - 1)
-        at_new = at(new)
-        nearer = np.abs(at_new) <= np.abs(at_best)  # finished ones wait for the others
-        best = np.where(nearer, new, best)
-        at_best = np.where(nearer, at_new, at_best)
-        same = np.sign(at_new) == np.sign(at_last)
-        third = np.where(same, last, other)
-        at_third = np.where(same, at_last, at_other)
-        other = np.where(same, other, last)
-        at_other = np.where(same, at_other, at_last)
-        last = new
-        at_last = at_new
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            place = (last - other) / (third - other)
-            value = (at_last - at_other) / (at_third - at_other)
-            smooth = (value**2 < place) & ((1 - value) ** 2 < 1 - place)
-            quadratic = at_last / (at_other - at_last) * at_third / (at_other - at_third) + (
-                (third - last) / (other - last)
-            ) * at_last / (at_third - at_last) * at_other / (at_third - at_other)
-        share = np.where(smooth, quadratic, 0.5)
-    if whole:
-        return np.maximum(last, other)
-    return best
+    rows = np.arange(len(low))
+    tolerances = {"fatol": noise}
+    found = elementwise.find_root(of_rows, (low, high), args=(rows,), tolerances=tolerances)
+    nearer_end = np.where(np.abs(function(low)) <= np.abs(function(high)), low, high)
+    return np.where(found.success, found.x, nearer_end)
 
 
 def find_whole(function, low, high):
-    """Smallest whole numbers where increasing functions are not negative.
+    """Smallest whole numbers where increasing functions are not negative, by bisection.
 
     Both ends are whole numbers, and functions are not negative at ``high``. To a few bits
     where floats do not hold all whole numbers.
     """
-    return find_root(function, low - 1, high, whole=True)
+    low = low - 1
+    while True:
+        middle = np.floor(low + (high - low) / 2)
+        is_open = (low < middle) & (middle < high)
+        if not is_open.any():
+            return high
+        is_below = function(middle) < 0
+        low = np.where(is_open & is_below, middle, low)
+        high = np.where(is_open & ~is_below, middle, high)
 
 
 def find_quantile(cdf, q, guess):

@@ -146,16 +146,23 @@ class LearnedParameters:
         raise TypeError(f"{type(self).__name__} does not implement learn_batch.")
 
     def pooled(self):
-        """The likelihood, unfitted, for partially pooled experts, if there is one.
+        """The likelihood, unfitted, for partially pooled experts.
 
         Returns
         -------
-        likelihood : BaseLikelihood or None
-            By default None.
+        likelihood : BaseLikelihood
+            What ``pooled_class`` has made of this class.
+
+        Raises
+        ------
+        TypeError
+            If there is none.
         """
-        if self._pooled_class is None:
-            return None
-        return self._pooled_class()
+        pooled = self._pooled_class
+        if pooled is None or not issubclass(pooled, type(self)):  # or that of a parent
+            name = type(self).__name__
+            raise TypeError(f"{name} has can_be_pooled, but no pooled_class({name}) was made.")
+        return pooled()
 
     def scale_estimator(self):
         """Unfitted regressor of squared errors that the scales depend on, or None.

@@ -28,10 +28,10 @@ class FamilyLikelihood(BaseLikelihood):
 
     @property
     def precision_(self):
-        """What half a deviance of each expert counts: 1 but where scales are precisions."""
-        if self.family.has_precision and self.scales_ is not None:
-            return self.scales_
-        return 1.0
+        """What half a deviance of each expert counts: its scale, or 1 where there is none."""
+        if self.scales_ is None:
+            return 1.0
+        return self.scales_
 
     def log_prior(self, penalty):
         """Log-prior of experts whose L2 penalty is in units of the dispersion, ``1 / precision_``.
@@ -116,7 +116,7 @@ class FamilyLikelihood(BaseLikelihood):
         """
         if not (self.family.is_rate or mean > 0):
             raise ValueError("y is zero in every row of positive weight; there is nothing to fit.")
-        check_unit(self.family)
+        check_family(self.family)
         self.family = self.family.in_unit(mean)
         self.floor_ = 0.0
         return self
@@ -130,22 +130,26 @@ class FamilyLikelihood(BaseLikelihood):
         return self.family.components(mean, scales_of(self, experts), trials)
 
 
-def check_unit(family):
-    """Raise a TypeError if the log-density of a family changes with the unit as it should not."""
+def check_family(family):
+    """Raise a TypeError if a family of positive numbers is not what it says that it is."""
     if family.is_rate or not family.has_density:
         return
-    if family.scale_has_unit:
-        scale_in_halves = 2.0
-    else:
-        scale_in_halves = 1.0
-    family = family.in_unit(1.0)
     target = np.array([[1.0], [3.0]])
-    here = family.log_density(target, np.full((2, 1), 1.5), 1.0)
-    in_halves = family.log_density(2 * target, np.full((2, 1), 3.0), scale_in_halves)
-    if not np.allclose(here, in_halves + np.log(2.0)):
+    mean = np.full((2, 1), 1.5)
+    of_ones = family.in_unit(1.0)
+    of_twos = family.in_unit(2.0)
+    expected = of_ones.log_density(target, mean, 2.0)
+    doubled = of_twos.log_density(2 * target, 2 * mean, 2.0)
+    # Experts are fitted by the unit, scales by the statistic, and both must know of target_unit.
+    scale = 2.0 / of_twos.target_unit
+    unit, *_ = of_twos.unit(target, of_twos.link(mean), scale)
+    terms = scale * unit + of_twos.normaliser(scale) + of_twos.constant(target)
+    if not np.allclose([terms, doubled + np.log(2.0)], expected):
         raise TypeError(
-            f"The log-density of {type(family).__name__} changes with the unit of the target: "
-            "its scales have that unit, or do not have it, other than scale_has_unit says."
+            f"The functions of {type(family).__name__} contradict each other: the scale times "
+            "unit, normaliser and constant must add up to the log-density, whatever target_unit "
+            "is. With scale_has_unit=True, scales are in multiples of target_unit; without it, "
+            "they have no unit."
         )
 
 

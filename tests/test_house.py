@@ -22,8 +22,8 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # falls; none is raised: what comes in is paid for by what goes out. Size is counted in syntax nodes
 # and, of compiled code, in tokens, as lines would be saved by writing several things in one.
 IN_ALL = {
-    "syntax nodes": 253565,  # of ast.walk
-    "syntax nodes of the core": 180647,  # without leaves
+    "syntax nodes": 253_553,  # of ast.walk
+    "syntax nodes of the core": 180_635,  # without leaves
     "compiled tokens": 52_973,  # words and signs, without comments and docstrings
     "files": 160,
     "names that stand for two things": 0,  # functions and classes at the top of a file

@@ -348,6 +348,22 @@ def test_a_gap_is_no_matter_to_an_expert_that_saw_one_class():
     assert np.isfinite(moe.predict_proba(X[:1])).all()
 
 
+@pytest.mark.parametrize("has_gaps", [False, True])
+def test_nullable_numbers_may_have_gaps_beside_strings(has_gaps):
+    numbers, words = np.arange(60) % 7, np.array(list("ab") * 30)
+    X = pd.DataFrame({"word": words, "number": pd.array(numbers, dtype="Int64")})
+    X["is_odd"] = pd.array(numbers % 2 == 1, dtype="boolean")
+    rows = X[:2].copy()
+    rows.loc[0, "number"] = rows.loc[1, "is_odd"] = pd.NA
+    if has_gaps:
+        X[:2] = rows
+    plain = X.astype({"number": float, "is_odd": float})
+    experts = HistGradientBoostingClassifier(max_iter=5, min_samples_leaf=5)
+    moe = MixtureOfExpertsClassifier(experts, n_experts=1, random_state=0)
+    expected = moe.fit(plain, numbers > 2).predict_proba(rows.astype(plain.dtypes))
+    np.testing.assert_array_equal(moe.fit(X, numbers > 2).predict_proba(rows), expected)
+
+
 @pytest.mark.parametrize("columns", [[2, 1], [0, 2]])
 def test_other_columns_are_refused_where_names_are_numbers(columns):
     X = pd.DataFrame(np.arange(40.0).reshape(20, 2) ** 2)

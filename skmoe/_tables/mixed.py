@@ -62,10 +62,6 @@ def as_pandas(X):
             return Categorical(column.cast(polars.String).to_list(), list(column.dtype.categories))
         if isinstance(column.dtype, polars.Categorical):
             return Categorical(column.cast(polars.String).to_list())
-        if column.dtype.is_decimal():
-            column = column.cast(polars.Float64)
-        elif column.dtype == polars.Boolean and column.null_count():  # numbers with gaps
-            column = column.cast(polars.Float64)
         return column.to_numpy()
 
     return DataFrame({column.name: converted(column) for column in X.iter_columns()})
@@ -81,7 +77,7 @@ def _pandas_of_arrow(table):
 
 
 def plain_columns(X):
-    """X with floats for numbers that stand as objects, and NaN for None and the NA of pandas.
+    """X with floats for numbers with NA and those that are objects, and NaN for None and NA.
 
     Encoders do not handle NA, and treat None as another level than NaN, although tables read
     from files use NaN for the same.
@@ -89,7 +85,7 @@ def plain_columns(X):
     columns = {
         label: _plain(X[label])
         for label, dtype in X.dtypes.items()
-        if dtype.kind in "OU"  # U: strings of pyarrow
+        if not isinstance(dtype, np.dtype) or dtype.kind == "O"
     }
     return with_columns(X, {label: each for label, each in columns.items() if each is not None})
 
@@ -118,6 +114,8 @@ def _plain(column):
     if not isinstance(dtype, np.dtype) and dtype.na_value is not pandas.NA:
         return None
     missing = column.isna()
+    if dtype.kind in "biuf":
+        return column.astype(np.float64) if missing.any() else None
     has_na = any(value is None or value is pandas.NA for value in column[missing])
     if isinstance(dtype, pandas.StringDtype) or dtype.kind == "U":
         if has_na:

@@ -12,8 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from planted import in_parts, two_lines
 from sklearn import config_context, get_config
 from sklearn.base import clone
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._data import ArrayRows
@@ -29,11 +28,7 @@ pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 SAME = {"rtol": 1e-6, "atol": 1e-9}  # the sums of blocks are added in another order
 
 
-PARTITIONS = {
-    "one block": [2000],
-    "three, one of them empty": [300, 300, 2000],
-    "seven": [1, 40, 600, 800, 801, 1500, 2000],
-}
+SEVEN = [1, 40, 40, 800, 801, 1500, 2000]  # ends of blocks, of which one is empty
 
 
 @pytest.fixture(scope="module")
@@ -47,28 +42,19 @@ def lines():
         return X, y, weight, moe.fit(X, y, weight)
 
 
-@pytest.mark.parametrize("bounds", PARTITIONS.values(), ids=PARTITIONS)
-def test_lines_from_blocks_are_those_of_rows_in_memory(lines, bounds):
+def test_lines_from_blocks_are_those_of_rows_in_memory(lines):
     X, y, weight, moe = lines
-    files = in_parts(X, y, weight, bounds=bounds)
+    files = in_parts(X, y, weight, bounds=SEVEN)
     other = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files)
     assert_same_mixtures(moe, other)
     assert other.start_lower_bounds_[0] == pytest.approx(moe.start_lower_bounds_[0])
 
 
-def test_lines_from_shuffled_rows_are_the_same(lines):
-    X, y, weight, moe = lines
-    order = np.random.default_rng(0).permutation(len(y))
-    files = in_parts(X[order], y[order], weight[order], bounds=[700, 2000])
-    assert_same_mixtures(moe, MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files))
-
-
-@pytest.mark.parametrize("bounds", PARTITIONS.values(), ids=PARTITIONS)
-def test_classes_from_blocks_are_those_of_rows_in_memory(bounds):
+def test_classes_from_blocks_are_those_of_rows_in_memory():
     X, _, weight, labels = two_lines(unlike_units=True)
     params = {"n_experts": 2, "random_state": 0, "tol": 1e-4, "n_init": 3}
     moe = MixtureOfExpertsClassifier(**params, training="em").fit(X, labels, weight)
-    other = MixtureOfExpertsClassifier(**params).fit(in_parts(X, labels, weight, bounds=bounds))
+    other = MixtureOfExpertsClassifier(**params).fit(in_parts(X, labels, weight, bounds=SEVEN))
     assert_array_equal(other.classes_, ["no", "yes"])
     assert_same_mixtures(moe, other)
 
@@ -87,9 +73,7 @@ def test_bic_of_a_sample_chooses_the_number_of_experts():
 @pytest.mark.parametrize(
     "params",
     [
-        {"experts": Ridge(alpha=3.0), "likelihood": Gaussian("shared")},
-        {"experts": LinearRegression(), "gate": ConstantGate()},
-        {"n_experts": 1},
+        {"experts": Ridge(3.0), "likelihood": Gaussian("shared"), "gate": ConstantGate()},
         {"gate": SoftmaxGate(alpha=2.0), "init": "kmeans_x", "n_init": 2},
     ],
     ids=str,
@@ -327,29 +311,6 @@ def test_a_fit_tells_of_rows_starts_and_iterations_when_asked(capsys):
     assert sum(line.startswith("  Iteration ") for line in lines) == moe.n_iter_
 
 
-def test_parquet_files(tmp_path, lines):
-    pytest.importorskip("pyarrow")
-    pandas = pytest.importorskip("pandas")
-    X, y, weight, moe = lines
-    table = pandas.DataFrame(X, columns=["a", "b", "c"]).assign(w=weight, y=y)
-    table[:900].to_parquet(tmp_path / "0.parquet", row_group_size=400)
-    table[900:].to_parquet(tmp_path / "1.parquet")
-    files = Files(str(tmp_path / "*.parquet"), target="y", weight="w", block_rows=500)
-    named = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files)
-    assert_same_mixtures(moe, named)
-    assert_array_equal(named.feature_names_in_, ["a", "b", "c"])
-    assert_allclose(np.asarray(named.predict(files)), moe.predict(X), **SAME)
-
-
-def test_batches_of_files_for_partial_fit(lines):
-    X, y, weight, moe = lines
-    stream = MixtureOfExpertsRegressor(n_experts=2, training="em", random_state=0)
-    for _ in range(3):
-        for X_part, y_part, weight_part in in_parts(X, y, weight, bounds=[1000, 1500, 2000]):
-            stream.partial_fit(X_part, y_part, sample_weight=weight_part)
-    assert_allclose(stream.predict(X), moe.predict(X), atol=0.5)
-
-
 def test_a_fit_on_files_goes_on_as_a_stream(lines):
     X, y, weight, moe = lines
     other = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(
@@ -491,8 +452,6 @@ def test_a_gate_that_does_not_promise_sums_is_asked_for_none():
     [
         ({"gate": SoftmaxGate(l1_ratio=0.5)}, "SoftmaxGate"),
         ({"init": lambda X, y, n_experts, random_state: np.eye(2)[(y > 0) * 1]}, "init='auto'"),
-        ({"top_k": 1}, "top_k=None"),
-        ({"gate": SoftmaxGate(load_balance=0.1)}, "load_balance"),
         ({"training": "pooled"}, "training='auto' or 'em'"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -536,16 +495,12 @@ def test_rows_that_are_too_few_or_too_wide_are_told_what_helps(params, n_columns
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda X, y: (X, np.full(len(y), 3.0)), "not the same for all rows"),
         (lambda X, y: (np.where(X > 529, np.nan, X), y), "NaN"),
-        (lambda X, y: (X, np.where(y > 7, np.inf, y)), "infinity"),
-        (lambda X, y: (X * 1e120, y), "largest absolute value"),
         (lambda X, y: (X, y[:-1]), "inconsistent numbers of samples"),
         (lambda X, y: (X, y, -np.ones(len(y))), "Negative values in sample_weight"),
-        (lambda X, y: (X, y, np.zeros(len(y))), "rows of positive weight"),
         (lambda X, y: (X,), "no target"),
     ],
-    ids=range(8),
+    ids=range(4),
 )
 def test_rows_that_cannot_be_used_are_refused_and_nothing_changes(lines, change, what):
     X, y, _, _ = two_lines(unlike_units=True)
@@ -557,12 +512,11 @@ def test_rows_that_cannot_be_used_are_refused_and_nothing_changes(lines, change,
     assert vars(moe) == before
 
 
-@pytest.mark.parametrize("experts", [None, DecisionTreeRegressor(max_depth=2)])
-def test_more_successes_than_trials_are_found_in_any_block(experts):
+def test_more_successes_than_trials_are_found_in_any_block():
     X, y, *_ = two_lines(unlike_units=True)
     successes = (y > 0).astype(float)
     successes[-1] = 2.0
-    moe = MixtureOfExpertsRegressor(experts, n_experts=2, likelihood="binomial")
+    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood="binomial")
     with pytest.raises(ValueError, match="between 0 and the trials"):
         moe.fit(in_parts(X, successes, bounds=[1000, 2000]))
 
@@ -588,8 +542,7 @@ def test_other_arguments_of_fit_are_refused():
         moe.fit(Files(["table.csv"], target=0))
 
 
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-def test_an_error_in_the_middle_leaves_the_mixture_as_it_was(error):
+def test_an_error_in_the_middle_leaves_the_mixture_as_it_was():
     X, y, _, _ = two_lines(unlike_units=True)
     n_calls = 0
 
@@ -597,17 +550,17 @@ def test_an_error_in_the_middle_leaves_the_mixture_as_it_was(error):
         nonlocal n_calls
         n_calls += 1
         if n_calls > 6:
-            raise error("lost")
+            raise KeyboardInterrupt("lost")
         return X[rows], y[rows]
 
     moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, n_init=2)
-    with pytest.raises(error, match="lost"):
+    with pytest.raises(KeyboardInterrupt, match="lost"):
         moe.fit(Files([slice(900), slice(900, 2000)], reader=read))
     assert vars(moe) == vars(MixtureOfExpertsRegressor(n_experts=2, random_state=0, n_init=2))
     n_calls = -1000
     before = vars(moe.fit(Files([slice(900), slice(900, 2000)], reader=read))).copy()
     n_calls = 3
-    with pytest.raises(error, match="lost"):
+    with pytest.raises(KeyboardInterrupt, match="lost"):
         moe.fit(Files([slice(900), slice(900, 2000)], reader=read))
     assert vars(moe) == before
 
@@ -616,12 +569,8 @@ def test_an_error_in_the_middle_leaves_the_mixture_as_it_was(error):
     ("given", "problem"),
     [
         ({"target": 7}, "below 3; got 7"),
-        ({"target": -4}, "below 3; got -4"),
         ({"target": "y"}, "below 3; got 'y'"),
-        ({"target": 1.0}, "below 3; got 1.0"),
         ({"target": 2, "weight": -1}, "both column 2, which cannot be both"),
-        ({"target": 2, "block_rows": 0}, "block_rows must be an integer"),
-        ({"target": 2, "block_rows": -5}, "block_rows must be an integer"),
         ({"target": 2, "block_rows": 9.5}, "block_rows must be an integer"),
     ],
 )
@@ -644,19 +593,16 @@ def test_arrays_of_a_file_must_match(tmp_path):
     [
         (Files(None), TypeError, "paths must be a path, a list, .*; got NoneType"),
         (Files(iter(["a.npy"])), TypeError, "read twice; got list_iterator"),
-        (Files([None]), TypeError, "None is no path: give a reader"),
         (Files([0], "npy"), TypeError, "reader must be a function or None; got 'npy'"),
         (Files([0], lambda part: None), TypeError, r"return \(X, y\), .*; got NoneType"),
-        (Files([0], lambda part: (None, [1.0])), TypeError, "array or a DataFrame; got NoneType"),
         (Files([0], lambda part: (np.zeros(3), np.zeros(3))), ValueError, r"has shape \(3,\)"),
-        (Files([0], lambda part: (np.zeros((3, 1)), 1.0)), TypeError, "y of a block must be an"),
         (
             Files([0], lambda part: (np.zeros((3, 1)), np.ones(3), 1.0)),
             TypeError,
             "weight of a block must be an array; got float",
         ),
     ],
-    ids=range(9),
+    ids=range(6),
 )
 def test_files_and_readers_that_give_no_rows_say_so(files, error, what):
     for use in (list, MixtureOfExpertsRegressor(n_experts=1).fit):
@@ -672,9 +618,8 @@ def test_a_column_that_a_table_does_not_have():
         list(Files(arrow.table({"a": [1.0, 2.0]}), target="a", weight="a"))
 
 
-@pytest.mark.parametrize("dtype", [str, object])
-def test_labels_are_strings_in_all_blocks_or_in_none(dtype):
-    labels = [np.array(["a", "b"] * 10, dtype=dtype), np.array([0, 1] * 10)]
+def test_labels_are_strings_in_all_blocks_or_in_none():
+    labels = [np.array(["a", "b"] * 10), np.array([0, 1] * 10)]
     files = Files([0, 1], reader=lambda part: (np.zeros((20, 2)), labels[part]))
     with pytest.raises(ValueError, match="must be strings in all blocks"):
         MixtureOfExpertsClassifier(n_experts=1).fit(files)
@@ -709,7 +654,7 @@ class Stream:
         return self._table.__arrow_c_stream__(requested_schema)
 
 
-@pytest.mark.parametrize("kind", ["stream", "polars", "query", "table", "dataset"])
+@pytest.mark.parametrize("kind", ["stream", "query", "dataset"])
 def test_tables_and_queries_are_read_in_every_pass(kind, tmp_path):
     arrow, polars = pytest.importorskip("pyarrow"), pytest.importorskip("polars")
     dataset = pytest.importorskip("pyarrow.dataset")
@@ -720,9 +665,7 @@ def test_tables_and_queries_are_read_in_every_pass(kind, tmp_path):
     table.write_parquet(tmp_path / "rows.parquet")
     source = {
         "stream": lambda: Stream(table),
-        "polars": lambda: table,
         "query": lambda: polars.scan_parquet(tmp_path / "*.parquet").select("x", "kind", "y"),
-        "table": lambda: table.to_arrow(),
         "dataset": lambda: dataset.dataset(tmp_path),
     }[kind]()  # fmt: skip
     files = Files(source, target="y", block_rows=300)

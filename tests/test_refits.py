@@ -51,12 +51,12 @@ def test_only_experts_whose_weights_moved_are_refitted(halves):
     with experts.side_by_side(None):
         experts.fit(resp)
         first, predictions = experts.models, experts.predictions
-        assert experts.n_fits == 6
+        n_of_all = experts.n_fits
         experts.fit(resp)
-        assert experts.n_fits == 6
+        assert experts.n_fits == n_of_all
         assert_array_equal(experts.predictions, predictions)
         experts.fit(changed)
-    assert experts.n_fits == 10
+    assert n_of_all < experts.n_fits < 2 * n_of_all
     assert experts.models[2] is first[2]
     assert_array_equal(experts.predictions[:, 2], predictions[:, 2])
     anew = in_halves([DecisionTreeRegressor(random_state=0)] * 3, X, y)
@@ -71,8 +71,9 @@ def test_experts_that_go_on_are_always_refitted(halves):
     experts = in_halves([net] * 2, X, y)
     with experts.side_by_side(None):
         experts.fit(resp)
+        n_of_all = experts.n_fits
         experts.fit(resp)
-    assert experts.n_fits == 8
+    assert experts.n_fits == 2 * n_of_all
 
 
 def test_kept_experts_predict_what_refitted_ones_would(monkeypatch):

@@ -34,6 +34,7 @@ N, EVERY = 240, 4  # rows, and rows of a subject
 FIVE = slice(20, N, N // 5)  # rows that are predicted
 # Rounding, which differs between processors and versions of NumPy, moves numbers by 4e-8 at most.
 RTOL, ATOL = 1e-7, 1e-8
+OF_OPTIMISERS = 1e-5  # of stacks: where L-BFGS ends, gains are 1e-9, and parameters the root of it
 
 
 # Rows -------------------------------------------------------------------------------------------
@@ -306,15 +307,16 @@ def kept():
     return json.loads(GOLDEN.read_text("utf-8"))
 
 
-def assert_same(found, expected):
+def assert_same(found, expected, rtol=RTOL):
     assert found.keys() == expected.keys()
     for key, values in expected.items():
-        assert_allclose(found[key], values, rtol=RTOL, atol=ATOL, err_msg=key)
+        assert_allclose(found[key], values, rtol=rtol, atol=ATOL, err_msg=key)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_numbers_are_those_that_were_kept(name):
-    assert_same(numbers(name), kept()[name])
+    is_stack = name.startswith(("stack", "specialists"))
+    assert_same(numbers(name), kept()[name], OF_OPTIMISERS if is_stack else RTOL)
 
 
 def test_numbers_are_kept_of_these_fits_alone():
